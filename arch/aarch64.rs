@@ -1,0 +1,236 @@
+//! aarch64, AAPCS64.
+//!
+//! Callee-saved: x19 to x29, the low halves of v8 to v15, sp, and the control
+//! bits of FPCR (Procedure Call Standard for the Arm 64-bit Architecture,
+//! "Registers"). x20 to x28 and the vectors are declared clobbered; x19 and x29
+//! are LLVM's own and are stored; FPCR belongs to the OS thread unless `fp-env`
+//! is on. There is no red zone: below sp nothing is ours.
+
+use super::{Entry, StackPointer, Word};
+use core::arch::{asm, naked_asm};
+
+pub(crate) const NAME: &str = "aarch64";
+
+/// sp is a multiple of this whenever it is used to address memory.
+pub(crate) const STACK_ALIGN: usize = 16;
+
+/// What lies at the stack pointer of a suspended context, lowest address first.
+#[repr(C, align(16))]
+pub(crate) struct Saved {
+    x29: *mut (),
+    pc: unsafe extern "C" fn(),
+    x19: Entry,
+    /// FPCR with `fp-env`, padding without.
+    fpcr: u64,
+}
+
+impl Saved {
+    /// A context whose root finds its control block in x29 and the function to
+    /// call in x19. An FPCR of zero is the state in which a process starts:
+    /// round to nearest, no traps.
+    #[inline(always)]
+    pub(crate) fn first(control: *mut (), root: unsafe extern "C" fn(), entry: Entry) -> Saved {
+        Saved { x29: control, pc: root, x19: entry, fpcr: 0 }
+    }
+}
+
+#[cfg(feature = "fp-env")]
+macro_rules! fp_env {
+    (save) => {
+        "mrs x10, fpcr
+         str x10, [sp, #24]"
+    };
+    (restore) => {
+        "ldr x10, [x3, #24]
+         msr fpcr, x10"
+    };
+}
+#[cfg(not(feature = "fp-env"))]
+macro_rules! fp_env {
+    (save) => {
+        ""
+    };
+    (restore) => {
+        ""
+    };
+}
+
+/// Leaves this context, which is saved to `*save`, and enters `to`. Returns
+/// the words of whoever enters this one again.
+///
+/// # Safety
+///
+/// `to` must come from [`super::prepare`] or from a `save` that nothing has
+/// entered since; its stack must be alive and on this OS thread. `save` must be
+/// valid for a write. The caller must keep to the meaning of `word` and `tag`
+/// that the other side expects.
+#[inline(always)]
+pub(crate) unsafe fn switch(
+    save: *mut StackPointer,
+    to: StackPointer,
+    mut word: Word,
+    mut tag: usize,
+) -> (Word, usize) {
+    // SAFETY: every register that is not restored is declared clobbered, and
+    // the caller vouches for both contexts.
+    unsafe {
+        asm!(
+            // Save this context.
+            "adr x9, 2f",
+            "stp x29, x9, [sp, #-32]!",
+            "str x19, [sp, #16]",
+            fp_env!(save),
+            "mov x9, sp",
+            "str x9, [x2]",
+            // Take the other one.
+            "ldp x29, x16, [x3]",
+            "ldr x19, [x3, #16]",
+            fp_env!(restore),
+            "add sp, x3, #32",
+            "br x16",
+            // Somebody has entered this context, and has restored its registers.
+            "2:",
+            // bti j
+            "hint #36",
+            inlateout("x0") word,
+            inlateout("x1") tag,
+            inlateout("x2") save => _,
+            inlateout("x3") to => _,
+            lateout("x20") _, lateout("x21") _, lateout("x22") _, lateout("x23") _,
+            lateout("x24") _, lateout("x25") _, lateout("x26") _, lateout("x27") _,
+            lateout("x28") _,
+            clobber_abi("C"),
+        );
+    }
+    (word, tag)
+}
+
+/// Enters `to` for ever: this context will not run again.
+///
+/// # Safety
+///
+/// As for [`switch`]. Nothing on this stack may need dropping.
+#[inline(always)]
+pub(crate) unsafe fn leave(to: StackPointer, word: Word, tag: usize) -> ! {
+    // SAFETY: as for `switch`; there is nothing to save.
+    unsafe {
+        asm!(
+            "ldp x29, x16, [x3]",
+            "ldr x19, [x3, #16]",
+            fp_env!(restore),
+            "add sp, x3, #32",
+            "br x16",
+            in("x0") word,
+            in("x1") tag,
+            in("x3") to,
+            options(noreturn),
+        )
+    }
+}
+
+/// The root frame of a coroutine. Entered by the first switch to it, with the
+/// control block in x29 and the function to call in x19.
+///
+/// gdb refuses a frame below its caller's unless it is a signal frame, and a
+/// coroutine's stack may well lie below its resumer's.
+///
+/// # Safety
+///
+/// Not a function: only [`super::prepare`] may name it.
+#[unsafe(naked)]
+pub(crate) unsafe extern "C" fn coroutine_root() {
+    naked_asm!(
+        ".cfi_startproc",
+        ".cfi_signal_frame",
+        // The caller of this frame is the context whose stack pointer is in
+        // the link that x29 points to. DW_CFA_def_cfa_expression, 5 bytes:
+        // DW_OP_breg29 (x29) 0; DW_OP_deref; DW_OP_plus_uconst 32.
+        ".cfi_escape 0x0f, 5, 0x8d, 0x00, 0x06, 0x23, 32",
+        ".cfi_offset x19, -16",
+        ".cfi_offset lr, -24",
+        ".cfi_offset x29, -32",
+        // bti jc
+        "hint #38",
+        "mov x2, x29",
+        // A call in all but name: `entry` never returns, and a real call would
+        // leave its return address in the predictor for somebody else's return.
+        "adr lr, 2f",
+        "mov x16, x19",
+        "br x16",
+        // In a signal frame the unwinder looks up the return address itself,
+        // not the instruction before it, so it must lie inside this function.
+        "2:",
+        "brk #1",
+        ".cfi_endproc",
+    )
+}
+
+/// The root frame of a green thread: as [`coroutine_root`], but nobody is
+/// above it, so unwinding and the frame-pointer chain end here.
+///
+/// # Safety
+///
+/// Not a function: only [`super::prepare`] may name it.
+#[unsafe(naked)]
+pub(crate) unsafe extern "C" fn thread_root() {
+    naked_asm!(
+        ".cfi_startproc",
+        ".cfi_undefined lr",
+        // bti jc
+        "hint #38",
+        "mov x2, x29",
+        "adr lr, 2f",
+        "mov x16, x19",
+        "br x16",
+        "2:",
+        "brk #1",
+        ".cfi_endproc",
+    )
+}
+
+/// Where the stack of this context is now.
+#[inline(always)]
+pub(crate) fn stack_pointer() -> usize {
+    let address: usize;
+    // SAFETY: a register is read.
+    unsafe {
+        asm!("mov {}, sp", out(reg) address, options(nomem, nostack, preserves_flags));
+    }
+    address
+}
+
+/// Does this thread run with a guarded control stack (GCS)? A switch would
+/// leave it behind, and the next return would fault.
+pub(crate) fn shadow_stack_enabled() -> bool {
+    let mut feature: u64 = 1;
+    // SAFETY: hint #40 is chkfeat x16: it clears bit 0 of x16 if the guarded
+    // control stack is on, and is a no-op on processors that do not know it
+    // (Arm Architecture Reference Manual, CHKFEAT).
+    unsafe {
+        asm!("hint #40", inout("x16") feature, options(nomem, nostack));
+    }
+    feature == 0
+}
+
+/// Makes a Valgrind client request: a sequence of rotations that changes
+/// nothing on a real processor and that Valgrind recognises (valgrind.h,
+/// "arm64-linux"). Returns `otherwise` when not under Valgrind.
+pub(crate) fn annotate(request: &[usize; 6], otherwise: usize) -> usize {
+    let mut answer = otherwise;
+    // SAFETY: the rotations add up to whole turns, and orr of x10 with itself
+    // does nothing.
+    unsafe {
+        asm!(
+            "ror x12, x12, #3",
+            "ror x12, x12, #13",
+            "ror x12, x12, #51",
+            "ror x12, x12, #61",
+            "orr x10, x10, x10",
+            inout("x12") 0usize => _,
+            in("x4") request.as_ptr(),
+            inout("x3") answer,
+            options(nostack),
+        );
+    }
+    answer
+}

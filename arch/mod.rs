@@ -1,0 +1,130 @@
+//! The context switch: the only assembly in leno.
+//!
+//! There is one file per instruction set, and `build.rs` compiles in the one
+//! that fits the target. Each fills the same form:
+//!
+//! | item | what it is |
+//! | --- | --- |
+//! | `NAME` | the instruction set, as in `target_arch` |
+//! | `STACK_ALIGN` | what the ABI wants of the stack pointer at a call |
+//! | `Saved` | what a suspended context keeps at its stack pointer |
+//! | `switch` | leave this context, enter another; returns when someone enters this one |
+//! | `stack_pointer` | where this context's stack is now |
+//! | `leave` | enter another context for ever |
+//! | `coroutine_root` | first code of a coroutine; its unwind table leads to the resumer |
+//! | `thread_root` | first code of a green thread; the backtrace ends here |
+//! | `shadow_stack_enabled` | does the processor check return addresses? |
+//! | `annotate` | tell Valgrind about a stack |
+//!
+//! # The contract of a switch
+//!
+//! `switch(save, to, word, tag)` pushes what the compiler cannot be told to
+//! save, writes the stack pointer to `*save`, takes `to` as the stack pointer,
+//! and jumps to the address that `to` holds. Two machine words travel in
+//! registers and come out of the switch that is entered: `word`, a value or a
+//! pointer to one, and `tag`, what the word means.
+//!
+//! It is inlined at its call site. Every register that the ABI lets us name is
+//! declared clobbered, so the compiler saves what is live there and nothing
+//! else. Two registers cannot be named because LLVM keeps them for itself, the
+//! frame pointer and the base pointer (`rbp` and `rbx`; `x29` and `x19`): those
+//! are pushed by hand.
+//!
+//! Control moves by an indirect jump, not by a return. A processor predicts a
+//! return from its stack of calls, and here the call was made on another stack;
+//! each such return would be mispredicted. The target of the jump is a landing
+//! pad (`endbr64`, `bti`), so a process may enforce those.
+//!
+//! Nothing is written below the stack pointer before it has moved: a signal
+//! handler may run between any two instructions, and would overwrite it.
+//!
+//! # A suspended context
+//!
+//! ```text
+//!   higher addresses
+//!   |                             |
+//!   |  frames of whoever switched |
+//!   +-----------------------------+
+//!   | fp environment (if saved)   |  feature `fp-env`
+//!   | base pointer   rbx / x19    |
+//!   | resume address              |  \ a frame record: it links the
+//!   | frame pointer  rbp / x29    |  / frame-pointer chain
+//!   +-----------------------------+ <- saved stack pointer
+//! ```
+//!
+//! # A running coroutine
+//!
+//! ```text
+//!    the coroutine's stack                     the resumer's stack
+//!   +-----------------------------+
+//!   | ...control block            |
+//!   | return address of the root  |
+//!   | link ------------------------------+    |                     |
+//!   +-----------------------------+ <-+  |    |  frames             |
+//!   |  root frame                 |   |  |    +---------------------+
+//!   |  (frame pointer) -----------------+     | base pointer        |
+//!   +-----------------------------+      |    | resume address      |
+//!   |  entry, body, ...           |      |    | frame pointer       |
+//!   |                             |      +--> +---------------------+
+//! ```
+//!
+//! `link` is where the resumer's `switch` saved its stack pointer; while the
+//! coroutine is suspended, the same word holds the coroutine's own. The frame
+//! pointer of the root points to it, so that the frame-pointer chain goes on
+//! into the resumer; and the root's unwind table says the same in DWARF, so
+//! that a backtrace does. In a green thread, which nobody resumes, both end.
+
+use core::mem::MaybeUninit;
+
+include!(concat!(env!("OUT_DIR"), "/isa.rs"));
+
+pub(crate) use isa::{
+    NAME, STACK_ALIGN, Saved, annotate, coroutine_root, leave, shadow_stack_enabled,
+    stack_pointer, switch,
+    thread_root,
+};
+
+/// What a context's stack pointer points to while it is suspended. Null stands
+/// for "nowhere to go".
+pub(crate) type StackPointer = *mut Saved;
+
+/// The word that travels with a switch: a small value, or a pointer to a large
+/// one. It may have uninitialised bytes, as a small value with padding has.
+pub(crate) type Word = MaybeUninit<usize>;
+
+/// The first function of a context, called by its root with the words of the
+/// switch that entered it and with the address of its control block.
+pub(crate) type Entry = unsafe extern "C" fn(word: Word, tag: usize, control: *mut ()) -> !;
+
+/// The first two words of every control block. They are laid out as a frame
+/// record because the root's frame pointer points to them.
+#[repr(C)]
+pub(crate) struct Link {
+    /// The context at the other end. While a coroutine runs that is its resumer,
+    /// where the frame-pointer chain goes on. Null in a green thread.
+    pub(crate) context: core::cell::Cell<StackPointer>,
+    /// Stands where a frame record has its return address.
+    pub(crate) return_address: usize,
+}
+
+/// Lays out a context that has never run: the first switch to the stack
+/// pointer returned enters `root`, which calls `entry(word, tag, control)`.
+///
+/// # Safety
+///
+/// `control` must be aligned to [`STACK_ALIGN`] and point into the top of a
+/// stack of which nothing below `control` is in use, with room for a [`Saved`].
+/// Its first field must be a [`Link`].
+#[inline(always)]
+pub(crate) unsafe fn prepare(
+    control: *mut (),
+    root: unsafe extern "C" fn(),
+    entry: Entry,
+) -> StackPointer {
+    // SAFETY: the caller gives us the memory below `control`.
+    unsafe {
+        let saved = control.cast::<Saved>().sub(1);
+        saved.write(Saved::first(control, root, entry));
+        saved
+    }
+}

@@ -1,0 +1,46 @@
+//! Picks the instruction set: `arch/<isa>.rs` is compiled in if it exists, and
+//! its existence is what "supported" means.
+
+use std::env;
+use std::fs;
+use std::path::Path;
+
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed=arch");
+
+    let root = env::var("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR");
+    let out = env::var("OUT_DIR").expect("cargo sets OUT_DIR");
+    let target = env::var("TARGET").expect("cargo sets TARGET");
+    let isa = env::var("CARGO_CFG_TARGET_ARCH").expect("cargo sets CARGO_CFG_TARGET_ARCH");
+    let family = env::var("CARGO_CFG_TARGET_FAMILY").unwrap_or_default();
+    let pointer_bits = env::var("CARGO_CFG_TARGET_POINTER_WIDTH").unwrap_or_default();
+
+    let folder = Path::new(&root).join("arch");
+    let file = folder.join(format!("{isa}.rs"));
+    // x32 and arm64_32 share the instruction set, but not the size of a pointer.
+    if !file.is_file() || family != "unix" || pointer_bits != "64" {
+        println!(
+            "cargo::error=leno does not support the target {target}: it has a context switch for {} \
+             on 64-bit Unix; see arch/mod.rs for what a new one must provide",
+            supported(&folder).join(" and ")
+        );
+        return;
+    }
+    fs::write(
+        Path::new(&out).join("isa.rs"),
+        format!("#[path = {:?}]\nmod isa;\n", file.display().to_string()),
+    )
+    .expect("OUT_DIR is writable");
+}
+
+/// The instruction sets that have a file in `arch/`, sorted.
+fn supported(folder: &Path) -> Vec<String> {
+    let mut names: Vec<String> = fs::read_dir(folder)
+        .expect("arch/ is part of the package")
+        .filter_map(|entry| Some(entry.ok()?.file_name().to_str()?.strip_suffix(".rs")?.to_owned()))
+        .filter(|name| name != "mod")
+        .collect();
+    names.sort();
+    names
+}

@@ -1,0 +1,88 @@
+//! Coroutines as iterators.
+
+use std::fmt;
+use std::iter::FusedIterator;
+
+use super::{Coroutine, Resumed, Yielder};
+
+/// An iterator over the values that a closure yields.
+///
+/// The closure may yield from any depth: out of a recursion, or out of a callback
+/// that somebody else calls. What it has not come to when the generator is
+/// dropped never runs, but for the destructors of what is on its stack.
+///
+/// # Examples
+///
+/// ```
+/// use leno::coroutine::{Generator, Yielder};
+///
+/// enum Tree {
+///     Leaf(i32),
+///     Node(Vec<Tree>),
+/// }
+///
+/// fn walk(tree: &Tree, yielder: &Yielder<(), i32>) {
+///     match tree {
+///         Tree::Leaf(value) => yielder.suspend(*value),
+///         Tree::Node(children) => children.iter().for_each(|child| walk(child, yielder)),
+///     }
+/// }
+///
+/// let tree = Tree::Node(vec![Tree::Leaf(1), Tree::Node(vec![Tree::Leaf(2), Tree::Leaf(3)])]);
+/// let leaves = Generator::new(move |yielder| walk(&tree, yielder));
+/// assert_eq!(leaves.collect::<Vec<_>>(), [1, 2, 3]);
+/// ```
+pub struct Generator<T> {
+    coroutine: Coroutine<(), T, ()>,
+}
+
+impl<T> Generator<T> {
+    /// Creates a generator that will run `body` when its first value is wanted.
+    ///
+    /// # Panics
+    ///
+    /// As [`Coroutine::new`].
+    #[inline(always)]
+    pub fn new<F>(body: F) -> Self
+    where
+        F: FnOnce(&Yielder<(), T>) + 'static,
+        T: 'static,
+    {
+        Generator { coroutine: Coroutine::new(|yielder, ()| body(yielder)) }
+    }
+}
+
+/// The next value; `None` once the body has returned, and ever after.
+#[inline(always)]
+pub(super) fn next<T>(coroutine: &Coroutine<(), T, ()>) -> Option<T> {
+    if coroutine.is_done() {
+        return None;
+    }
+    match coroutine.resume(()) {
+        Resumed::Yield(value) => Some(value),
+        Resumed::Return(()) => None,
+    }
+}
+
+impl<T> Iterator for Generator<T> {
+    type Item = T;
+
+    /// Runs the body until it yields or returns.
+    ///
+    /// # Panics
+    ///
+    /// If the body panics, the panic goes on here, and the generator is at its
+    /// end.
+    #[inline(always)]
+    fn next(&mut self) -> Option<T> {
+        next(&self.coroutine)
+    }
+}
+
+impl<T> FusedIterator for Generator<T> {}
+
+impl<T> fmt::Debug for Generator<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Generator").field(&self.coroutine).finish()
+    }
+}

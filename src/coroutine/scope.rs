@@ -1,0 +1,293 @@
+//! Coroutines that borrow from the frame that creates them.
+//!
+//! A handle can be forgotten, so it cannot be the handle's drop that protects
+//! what the coroutine borrows. The scope keeps a list of all its coroutines, and
+//! closes those that are left before it returns or unwinds.
+
+use std::cell::Cell;
+use std::fmt;
+use std::iter::FusedIterator;
+use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
+use std::ops::Deref;
+use std::panic::{self, AssertUnwindSafe};
+use std::ptr::NonNull;
+
+use super::control::{Control, State};
+use super::unwind::Payload;
+use super::{Coroutine, Yielder, default_stack, generator};
+use crate::stack::Stack;
+use crate::sys;
+
+/// Runs `f` with a [`Scope`] in which coroutines can be created that borrow from
+/// outside it. Those that are not done when `f` returns are closed.
+///
+/// # Panics
+///
+/// If `f` panics, or the body of a coroutine does while it is closed here.
+///
+/// # Examples
+///
+/// ```
+/// use leno::coroutine;
+///
+/// let words = vec!["warp", "weft"];
+/// let mut lengths = Vec::new();
+/// coroutine::scope(|scope| {
+///     let mut letters = scope.generator(|yielder| {
+///         for word in &words {
+///             word.chars().for_each(|letter| yielder.suspend(letter));
+///             lengths.push(word.len());
+///         }
+///     });
+///     assert_eq!(letters.by_ref().take(5).collect::<String>(), "warpw");
+/// });
+/// assert_eq!(lengths, [4]);
+/// ```
+pub fn scope<'env, F, T>(f: F) -> T
+where
+    F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> T,
+{
+    let scope = Scope { first: Cell::new(None), scope: PhantomData, env: PhantomData };
+    let result = panic::catch_unwind(AssertUnwindSafe(|| f(&scope)));
+    let closed = scope.close_all();
+    match result.and_then(|value| closed.map(|()| value)) {
+        Ok(value) => value,
+        Err(payload) => panic::resume_unwind(payload),
+    }
+}
+
+/// A scope for coroutines that borrow; see [`scope`].
+pub struct Scope<'scope, 'env: 'scope> {
+    /// The first of the coroutines that are not closed.
+    first: Cell<Option<NonNull<Node>>>,
+    // Invariant, so that neither lifetime can shrink or grow.
+    scope: PhantomData<Cell<&'scope ()>>,
+    env: PhantomData<Cell<&'env ()>>,
+}
+
+/// One of a scope's coroutines. It is allocated, since a handle can move.
+struct Node {
+    previous: Cell<Option<NonNull<Node>>>,
+    next: Cell<Option<NonNull<Node>>>,
+    control: NonNull<Control>,
+    close: unsafe fn(&Control) -> Result<(), Payload>,
+}
+
+impl<'scope> Scope<'scope, '_> {
+    /// Creates a coroutine on a stack of the default size; see
+    /// [`Coroutine::new`].
+    ///
+    /// # Panics
+    ///
+    /// As [`Coroutine::new`].
+    pub fn coroutine<Input, Yield, Return, F>(
+        &'scope self,
+        body: F,
+    ) -> ScopedCoroutine<'scope, Input, Yield, Return>
+    where
+        F: FnOnce(&Yielder<Input, Yield>, Input) -> Return + 'scope,
+        Input: 'scope,
+        Yield: 'scope,
+        Return: 'scope,
+    {
+        self.coroutine_with_stack(default_stack(), body)
+    }
+
+    /// Creates a coroutine on `stack`; see [`Coroutine::with_stack`].
+    ///
+    /// # Panics
+    ///
+    /// As [`Coroutine::with_stack`].
+    pub fn coroutine_with_stack<Input, Yield, Return, F>(
+        &'scope self,
+        stack: Stack,
+        body: F,
+    ) -> ScopedCoroutine<'scope, Input, Yield, Return>
+    where
+        F: FnOnce(&Yielder<Input, Yield>, Input) -> Return + 'scope,
+        Input: 'scope,
+        Yield: 'scope,
+        Return: 'scope,
+    {
+        // SAFETY: the scope closes it before anything that lives for 'scope ends.
+        let coroutine = unsafe { Coroutine::new_unchecked(stack, body) };
+        let node = NonNull::from(Box::leak(Box::new(Node {
+            previous: Cell::new(None),
+            next: Cell::new(self.first.get()),
+            control: coroutine.control,
+            close: Control::close::<Yield, Return>,
+        })));
+        if let Some(next) = self.first.replace(Some(node)) {
+            // SAFETY: a node in the list is alive.
+            unsafe { next.as_ref() }.previous.set(Some(node));
+        }
+        ScopedCoroutine { coroutine: ManuallyDrop::new(coroutine), node, first: &self.first }
+    }
+
+    /// Creates a generator; see [`Generator`](super::Generator).
+    ///
+    /// # Panics
+    ///
+    /// As [`Coroutine::new`].
+    pub fn generator<T, F>(&'scope self, body: F) -> ScopedGenerator<'scope, T>
+    where
+        F: FnOnce(&Yielder<(), T>) + 'scope,
+        T: 'scope,
+    {
+        ScopedGenerator { coroutine: self.coroutine(|yielder, ()| body(yielder)) }
+    }
+
+    /// Closes what is left. Gives the payload of the first panic.
+    fn close_all(&self) -> Result<(), Payload> {
+        let mut first_panic = Ok(());
+        while let Some(node) = self.next_to_close() {
+            // SAFETY: a node in the list is alive, and so is its coroutine.
+            let closed = unsafe {
+                let Node { control, close, .. } = node.as_ref();
+                let closed = close(control.as_ref());
+                // A destructor that ran just now may have dropped the handle,
+                // and the node with it.
+                if self.contains(node) {
+                    unlink(&self.first, node);
+                    Control::free(node.as_ref().control);
+                    drop(Box::from_raw(node.as_ptr()));
+                }
+                closed
+            };
+            first_panic = first_panic.and(closed);
+        }
+        first_panic
+    }
+
+    /// A coroutine that is not running. One that runs was suspended together with
+    /// another that it was resumed from, and ends when that one is closed.
+    fn next_to_close(&self) -> Option<NonNull<Node>> {
+        self.first.get()?;
+        let closable = self.nodes().find(|node| {
+            // SAFETY: nodes in the list, and their coroutines, are alive.
+            unsafe { node.as_ref().control.as_ref() }.state() != State::Running
+        });
+        if closable.is_none() {
+            sys::abort(&[b"leno: a coroutine scope ends while its coroutines run\n"]);
+        }
+        closable
+    }
+
+    fn nodes(&self) -> impl Iterator<Item = NonNull<Node>> {
+        // SAFETY: nodes in the list are alive.
+        std::iter::successors(self.first.get(), |node| unsafe { node.as_ref() }.next.get())
+    }
+
+    fn contains(&self, node: NonNull<Node>) -> bool {
+        self.nodes().any(|other| other == node)
+    }
+}
+
+/// Takes a node out of the list that begins at `first`.
+///
+/// # Safety
+///
+/// It must be in that list.
+unsafe fn unlink(first: &Cell<Option<NonNull<Node>>>, node: NonNull<Node>) {
+    // SAFETY: nodes in the list are alive.
+    unsafe {
+        let Node { previous, next, .. } = node.as_ref();
+        match previous.get() {
+            Some(previous) => previous.as_ref().next.set(next.get()),
+            None => first.set(next.get()),
+        }
+        if let Some(following) = next.get() {
+            following.as_ref().previous.set(previous.get());
+        }
+    }
+}
+
+impl fmt::Debug for Scope<'_, '_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scope").field("open", &self.nodes().count()).finish_non_exhaustive()
+    }
+}
+
+/// A coroutine of a [`Scope`]. It has all the methods of [`Coroutine`].
+pub struct ScopedCoroutine<'scope, Input, Yield, Return> {
+    coroutine: ManuallyDrop<Coroutine<Input, Yield, Return>>,
+    node: NonNull<Node>,
+    first: &'scope Cell<Option<NonNull<Node>>>,
+}
+
+// Shared access only: with an exclusive reference one could swap the coroutine
+// for one that outlives the scope.
+impl<Input, Yield, Return> Deref for ScopedCoroutine<'_, Input, Yield, Return> {
+    type Target = Coroutine<Input, Yield, Return>;
+
+    #[inline(always)]
+    fn deref(&self) -> &Self::Target {
+        &self.coroutine
+    }
+}
+
+impl<Input, Yield, Return> Drop for ScopedCoroutine<'_, Input, Yield, Return> {
+    fn drop(&mut self) {
+        if self.is_running() {
+            // The scope is just closing it, and this handle is in its own body's
+            // hands; or it waits inside another suspended coroutine. The scope
+            // frees it.
+            return;
+        }
+        // Unlinked last: if the coroutine's drop unwinds, the handle is gone.
+        let (first, node) = (self.first, self.node);
+        let _unlink = Unlink { first, node };
+        // SAFETY: dropped here and nowhere else.
+        unsafe { ManuallyDrop::drop(&mut self.coroutine) }
+    }
+}
+
+struct Unlink<'scope> {
+    first: &'scope Cell<Option<NonNull<Node>>>,
+    node: NonNull<Node>,
+}
+
+impl Drop for Unlink<'_> {
+    fn drop(&mut self) {
+        // SAFETY: the node is in the list as long as the handle is there.
+        unsafe {
+            unlink(self.first, self.node);
+            drop(Box::from_raw(self.node.as_ptr()));
+        }
+    }
+}
+
+impl<Input, Yield, Return> fmt::Debug for ScopedCoroutine<'_, Input, Yield, Return> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ScopedCoroutine").field(&*self.coroutine).finish()
+    }
+}
+
+/// A generator of a [`Scope`]; see [`Generator`](super::Generator).
+pub struct ScopedGenerator<'scope, T> {
+    coroutine: ScopedCoroutine<'scope, (), T, ()>,
+}
+
+impl<T> Iterator for ScopedGenerator<'_, T> {
+    type Item = T;
+
+    /// Runs the body until it yields or returns.
+    ///
+    /// # Panics
+    ///
+    /// If the body panics, the panic goes on here, and the generator is at its
+    /// end.
+    #[inline(always)]
+    fn next(&mut self) -> Option<T> {
+        generator::next(&self.coroutine)
+    }
+}
+
+impl<T> FusedIterator for ScopedGenerator<'_, T> {}
+
+impl<T> fmt::Debug for ScopedGenerator<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ScopedGenerator").field(&*self.coroutine).finish()
+    }
+}

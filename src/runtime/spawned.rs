@@ -1,0 +1,148 @@
+//! Spawned green threads: who owns them, and how long what they borrow lives.
+
+use std::cell::Cell;
+use std::fmt;
+use std::io;
+use std::marker::PhantomData;
+use std::mem;
+use std::panic::{self, AssertUnwindSafe, Location};
+use std::ptr::NonNull;
+use std::rc::Rc;
+
+use super::control::{Control, Payload, ScopeState, ThreadState};
+use super::scheduler::{Scheduler, scheduler};
+use crate::stack::Stack;
+
+/// The join handle's part in owning a green thread that gives a `T`.
+pub(crate) struct Spawned<T> {
+    control: NonNull<Control>,
+    result: PhantomData<T>,
+}
+
+impl<T> Spawned<T> {
+    #[inline(always)]
+    fn control(&self) -> &Control {
+        // SAFETY: we are one of its two owners.
+        unsafe { self.control.as_ref() }
+    }
+
+    pub(crate) fn is_finished(&self) -> bool {
+        self.control().is_finished()
+    }
+
+    pub(crate) fn thread_state(&self) -> &Rc<ThreadState> {
+        self.control().thread_state()
+    }
+
+    /// Waits for the end, and takes the result.
+    #[inline(always)]
+    #[track_caller]
+    pub(crate) fn join(self) -> Result<T, Payload> {
+        if !self.is_finished() {
+            scheduler("JoinHandle::join").wait_for(self.control(), Location::caller());
+        }
+        let control = self.control;
+        mem::forget(self);
+        // SAFETY: it has ended, T is its type, and the handle is given up.
+        unsafe { control.as_ref().take_result() }
+    }
+}
+
+impl<T> Drop for Spawned<T> {
+    fn drop(&mut self) {
+        // SAFETY: this is the handle's part.
+        unsafe { self.control().detach() }
+    }
+}
+
+impl Scheduler {
+    /// Spawns a green thread that borrows nothing.
+    #[inline(always)]
+    pub(crate) fn spawn<F, T>(&self, stack: Stack, name: Option<String>, f: F) -> Spawned<T>
+    where
+        F: FnOnce() -> T + 'static,
+        T: 'static,
+    {
+        // SAFETY: nothing is borrowed; `Spawned` takes the handle's part.
+        let control = unsafe { self.start(stack, name, None, f) };
+        Spawned { control, result: PhantomData }
+    }
+}
+
+/// A scope for green threads that borrow; see [`scope`].
+pub struct Scope<'scope, 'env: 'scope> {
+    state: ScopeState,
+    // Invariant, so that neither lifetime can shrink or grow.
+    scope: PhantomData<Cell<&'scope ()>>,
+    env: PhantomData<Cell<&'env ()>>,
+}
+
+/// Runs `f` with a [`Scope`] in which green threads can be spawned that borrow
+/// from outside it. Returns when all of them have ended.
+///
+/// # Panics
+///
+/// If `f` panics. If a green thread of the scope has panicked and was not joined.
+/// Outside a runtime.
+///
+/// # Examples
+///
+/// ```
+/// leno::run(|| {
+///     let mut letters = ["a", "b"];
+///     leno::scope(|scope| {
+///         for letter in &mut letters {
+///             scope.spawn(move || *letter = "c");
+///         }
+///     });
+///     assert_eq!(letters, ["c", "c"]);
+/// });
+/// ```
+#[track_caller]
+pub fn scope<'env, F, T>(f: F) -> T
+where
+    F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> T,
+{
+    let at = Location::caller();
+    let scheduler = scheduler("leno::scope");
+    let scope = Scope { state: ScopeState::default(), scope: PhantomData, env: PhantomData };
+    let result = panic::catch_unwind(AssertUnwindSafe(|| f(&scope)));
+    scheduler.wait_for_scope(&scope.state, at);
+    match result {
+        Err(payload) => panic::resume_unwind(payload),
+        Ok(value) => {
+            scheduler.do_chores();
+            assert!(!scope.state.has_unseen_panics(), "a scoped green thread panicked");
+            value
+        }
+    }
+}
+
+impl<'scope> Scope<'scope, '_> {
+    /// What every way to spawn a scoped green thread comes to.
+    #[track_caller]
+    pub(crate) fn spawn_on<F, T>(
+        &'scope self,
+        function: &'static str,
+        stack: impl FnOnce() -> io::Result<Stack>,
+        name: Option<String>,
+        f: F,
+    ) -> io::Result<Spawned<T>>
+    where
+        F: FnOnce() -> T + 'scope,
+        T: 'scope,
+    {
+        let scheduler = scheduler(function);
+        let stack = stack()?;
+        // SAFETY: `scope` does not return before the green thread has ended;
+        // `Spawned` takes the handle's part.
+        let control = unsafe { scheduler.start(stack, name, Some(&self.state), f) };
+        Ok(Spawned { control, result: PhantomData })
+    }
+}
+
+impl fmt::Debug for Scope<'_, '_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scope").finish_non_exhaustive()
+    }
+}

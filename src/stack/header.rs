@@ -1,0 +1,240 @@
+//! The header at the top of each stack, and the tripwire that tells whether the
+//! stack grew deep.
+
+use std::cell::Cell;
+use std::mem::{offset_of, size_of};
+use std::ptr::{self, NonNull};
+
+use super::pool::Class;
+use super::sanitizer;
+use super::slab::overhead_bytes;
+use crate::sys::memory;
+
+/// How far below the uppermost page boundary pages are kept when a stack goes
+/// back to the pool.
+const KEPT_BYTES: usize = 16 * 1024;
+
+/// After so many uses a stack's depth is checked, whatever the tripwire says.
+const USES_BETWEEN_CHECKS: u16 = 4096;
+
+/// What the tripwire's words hold while nobody has written over them.
+const TRIPWIRE: u64 = 0x7e40_5afe_57ac_4ed9;
+const TRIPWIRE_WORDS: usize = 4;
+
+/// Two cache lines at the top of a stack, of which a context that comes and goes
+/// uses the first.
+#[repr(C, align(64))]
+pub(crate) struct Header {
+    /// The next free stack, while this one is in the pool.
+    pub(super) next: Cell<*mut Header>,
+    class: *const Class,
+    /// The lowest address that can be used.
+    limit: *mut u8,
+    /// The lower end of the lowest page that is known to be in memory.
+    tripwire: Cell<*mut u64>,
+    /// The control block of whoever runs here.
+    control: Cell<*const ()>,
+    /// Gives the name of the type of the closure that runs here.
+    body: Cell<fn() -> &'static str>,
+    /// A green thread's number; 0 for a coroutine.
+    number: Cell<u64>,
+    uses_to_check: Cell<u16>,
+    valgrind_id: u32,
+    name: Cell<Option<NonNull<str>>>,
+}
+
+const _: () = assert!(offset_of!(Header, name) == 64 && size_of::<Header>() == 128);
+
+/// What the overflow report says of a stack.
+pub(crate) struct Occupant {
+    /// A green thread's number; 0 for a coroutine.
+    pub(crate) number: u64,
+    pub(crate) name: Option<NonNull<str>>,
+    pub(crate) body: &'static str,
+}
+
+fn nobody() -> &'static str {
+    ""
+}
+
+impl Header {
+    /// Writes the header of a stack that was just opened.
+    ///
+    /// # Safety
+    ///
+    /// `at` must be in the uppermost page of a stack of class `class`, which
+    /// outlives it, aligned to 64, with the whole stack down to `limit` unused.
+    pub(super) unsafe fn create(
+        at: *mut Header,
+        limit: *mut u8,
+        class: *const Class,
+        valgrind_id: u32,
+    ) {
+        // SAFETY: the caller gives us the place.
+        unsafe {
+            at.write(Header {
+                next: Cell::new(ptr::null_mut()),
+                class,
+                limit,
+                tripwire: Cell::new(ptr::null_mut()),
+                control: Cell::new(ptr::null()),
+                body: Cell::new(nobody),
+                number: Cell::new(0),
+                name: Cell::new(None),
+                uses_to_check: Cell::new(USES_BETWEEN_CHECKS),
+                valgrind_id,
+            });
+            (*at).set_tripwire(at.map_addr(|address| address & !((*class).page_bytes() - 1)).cast());
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn class(&self) -> &Class {
+        // SAFETY: a class lives as long as any of its stacks.
+        unsafe { &*self.class }
+    }
+
+    pub(super) fn valgrind_id(&self) -> u32 {
+        self.valgrind_id
+    }
+
+    /// Says who runs here: the control block, the number of a green thread or 0
+    /// for a coroutine, and what gives the name of the closure's type.
+    #[inline(always)]
+    pub(crate) fn set_occupant(&self, control: *const (), number: u64, body: fn() -> &'static str) {
+        self.control.set(control);
+        self.number.set(number);
+        self.body.set(body);
+    }
+
+    /// Names the green thread that runs here. The text must stay until
+    /// [`Header::clear_thread`].
+    pub(crate) fn set_name(&self, name: NonNull<str>) {
+        self.name.set(Some(name));
+    }
+
+    /// The green thread that ran here is over.
+    #[inline(always)]
+    pub(crate) fn clear_thread(&self, named: bool) {
+        self.number.set(0);
+        if named {
+            self.name.set(None);
+        }
+    }
+
+    pub(crate) fn number(&self) -> u64 {
+        self.number.get()
+    }
+
+    pub(crate) fn control(&self) -> *const () {
+        self.control.get()
+    }
+
+    pub(crate) fn occupant(&self) -> Occupant {
+        Occupant { number: self.number.get(), name: self.name.get(), body: self.body.get()() }
+    }
+
+    fn address(&self) -> *mut u8 {
+        ptr::from_ref(self).cast_mut().cast()
+    }
+
+    /// The page boundary above the header.
+    fn upper_boundary(&self) -> *mut u8 {
+        let address = self.address();
+        address.wrapping_add(address.align_offset(self.class().page_bytes()))
+    }
+
+    /// The lowest address that can be used.
+    #[inline(always)]
+    pub(crate) fn limit(&self) -> *mut u8 {
+        self.limit
+    }
+
+    /// The size that the stack was made for. Its colour leaves it a little more.
+    pub(crate) fn usable_bytes(&self) -> usize {
+        self.class().stack_bytes() - overhead_bytes()
+    }
+
+    /// Writes the tripwire at `words`, the lower end of a page that is in memory.
+    fn set_tripwire(&self, words: *mut u64) {
+        self.tripwire.set(words);
+        for index in 0..TRIPWIRE_WORDS {
+            // SAFETY: the words are in one of the kept pages, below the header,
+            // in a part of the stack that nobody uses now.
+            unsafe { words.add(index).write_volatile(TRIPWIRE) };
+        }
+    }
+
+    #[inline(always)]
+    fn tripwire_broken(&self) -> bool {
+        let words = self.tripwire.get();
+        let mut difference = 0;
+        for index in 0..TRIPWIRE_WORDS {
+            // SAFETY: as in `set_tripwire`, which has written them.
+            difference |= unsafe { words.add(index).read_volatile() } ^ TRIPWIRE;
+        }
+        difference != 0
+    }
+
+    /// To be called when a use of the stack is over: gives the pages back if it
+    /// grew deep.
+    ///
+    /// The tripwire catches every use that wrote over it on its way down, which
+    /// is nearly all; one whose frames happen to leave a gap there is caught
+    /// after at most [`USES_BETWEEN_CHECKS`] uses.
+    #[inline(always)]
+    pub(super) fn end_use(&self) {
+        sanitizer::unpoison(self);
+        let uses = self.uses_to_check.get() - 1;
+        self.uses_to_check.set(uses);
+        if uses == 0 || self.tripwire_broken() {
+            self.check_depth();
+        }
+    }
+
+    /// Gives back what is deeper than the kept pages, and sets the tripwire below
+    /// what is then in memory.
+    #[cold]
+    #[inline(never)]
+    fn check_depth(&self) {
+        self.uses_to_check.set(USES_BETWEEN_CHECKS);
+        self.give_back(KEPT_BYTES);
+        let page_bytes = self.class().page_bytes();
+        let kept = KEPT_BYTES.next_multiple_of(page_bytes).min(self.class().stack_bytes());
+        let lowest = self.upper_boundary().wrapping_sub(kept);
+        // The uppermost page, with this header, always is in memory.
+        let resident = memory::lowest_resident(lowest, kept).min(kept - page_bytes);
+        self.set_tripwire(lowest.wrapping_add(resident).cast());
+    }
+
+    /// Gives back the pages that are more than `kept_bytes` below the upper
+    /// boundary, and says how many bytes that were.
+    pub(super) fn give_back(&self, kept_bytes: usize) -> usize {
+        let limit = self.limit();
+        let kept_bytes = kept_bytes.next_multiple_of(self.class().page_bytes());
+        let Some(bytes) = self.class().stack_bytes().checked_sub(kept_bytes) else { return 0 };
+        let resident = memory::lowest_resident(limit, bytes);
+        // SAFETY: whole pages of this stack, which is not in use.
+        unsafe { memory::discard(limit.add(resident), bytes - resident) };
+        bytes - resident
+    }
+
+    pub(crate) fn high_water(&self) -> usize {
+        let limit = self.limit();
+        let bytes = self.address() as usize - limit as usize;
+        let first = memory::lowest_resident(limit, self.class().stack_bytes()).min(bytes);
+        let used = (first..bytes).step_by(size_of::<u64>()).find(|&offset| {
+            // SAFETY: inside the stack and aligned. Somebody may be using the
+            // stack while we look (never at the same time: it is on this OS
+            // thread), hence volatile.
+            let word = unsafe { limit.add(offset).cast::<u64>().read_volatile() };
+            word != 0 && !self.is_tripwire(limit.wrapping_add(offset), word)
+        });
+        (bytes - used.unwrap_or(bytes)).min(self.usable_bytes())
+    }
+
+    fn is_tripwire(&self, at: *mut u8, word: u64) -> bool {
+        let offset = at.addr().wrapping_sub(self.tripwire.get().addr());
+        offset < TRIPWIRE_WORDS * size_of::<u64>() && word == TRIPWIRE
+    }
+}

@@ -1,0 +1,113 @@
+//! Stack overflow: the fault handler, and what it prints.
+//!
+//! Everything reached from [`on_fault`] is async-signal-safe: it reads memory
+//! that only this OS thread writes, and calls write(2) and abort(3).
+
+use std::io;
+use std::ptr::NonNull;
+
+use super::header::{Header, Occupant};
+use super::pool;
+use crate::sys;
+use crate::sys::fault;
+
+/// How far below its stack a frame may have moved the stack pointer when it
+/// touches the guard: one that allocates more in one go without probing.
+const LARGEST_LEAP: usize = 1 << 20;
+
+/// Watches for overflows on this OS thread from now on.
+pub(super) fn watch() -> io::Result<()> {
+    fault::ensure_alternate_stack()?;
+    fault::install(on_fault);
+    Ok(())
+}
+
+unsafe extern "C" fn on_fault(
+    signal: libc::c_int,
+    info: *mut libc::siginfo_t,
+    context: *mut libc::c_void,
+) {
+    // SAFETY: the kernel called us with these.
+    let (address, stack_pointer) =
+        unsafe { (fault::fault_address(info), fault::stack_pointer(context)) };
+    if let Some(header) = address.and_then(|address| overflowed(address, stack_pointer)) {
+        // SAFETY: `find` gives stacks that have been opened.
+        report(unsafe { header.as_ref() });
+    }
+    // SAFETY: the arguments are the kernel's.
+    unsafe { fault::pass_on(signal, info, context) }
+}
+
+/// The stack into whose guard `address` is, if whoever touched it runs there. A
+/// stray pointer into somebody's guard is not an overflow.
+fn overflowed(address: usize, stack_pointer: Option<usize>) -> Option<NonNull<Header>> {
+    let (header, in_guard) = pool::find(address)?;
+    // SAFETY: `find` gives stacks that have been opened.
+    let limit = unsafe { header.as_ref() }.limit() as usize;
+    let runs_there = stack_pointer.is_none_or(|stack_pointer| {
+        stack_pointer < header.as_ptr() as usize && stack_pointer + LARGEST_LEAP > limit
+    });
+    (in_guard && runs_there).then_some(header)
+}
+
+fn report(stack: &Header) -> ! {
+    let Occupant { number, name, body } = stack.occupant();
+    let (mut digits, mut size, mut double) = ([0; 20], [0; 20], [0; 20]);
+    let size = decimal(stack.usable_bytes() as u64, &mut size);
+    let double = decimal(stack.usable_bytes() as u64 * 2, &mut double);
+    // SAFETY: a name stays until its green thread is over, and it runs.
+    let name = name.map(|name| unsafe { name.as_ref() }.as_bytes());
+    let (what, who): (&[u8], [&[u8]; 3]) = match (number, name) {
+        (0, _) => (b"coroutine ", [b"`", body.as_bytes(), b"`"]),
+        (_, Some(name)) => (b"green thread ", [b"'", name, b"'"]),
+        (_, None) => (b"green thread ", [b"#", decimal(number, &mut digits), b""]),
+    };
+    let advice: [&[u8]; 3] = if number == 0 {
+        [b"with Coroutine::with_stack(Stack::new(", double, b")?, ..)"]
+    } else {
+        [b"with thread::Builder::new().stack_size(", double, b")"]
+    };
+    sys::abort(&[
+        b"\nleno: ",
+        what,
+        who[0],
+        who[1],
+        who[2],
+        b" has overflowed its stack of ",
+        size,
+        b" bytes\n",
+        if number == 0 { b"" } else { b"  it runs `" },
+        if number == 0 { b"" } else { body.as_bytes() },
+        if number == 0 { b"" } else { b"`\n" },
+        b"  if it does not recurse for ever, give it a larger one ",
+        advice[0],
+        advice[1],
+        advice[2],
+        b"\n",
+    ])
+}
+
+/// `number` in decimal, written to the end of `digits`.
+fn decimal(mut number: u64, digits: &mut [u8; 20]) -> &[u8] {
+    let mut first = digits.len();
+    loop {
+        first -= 1;
+        digits[first] = b'0' + (number % 10) as u8;
+        number /= 10;
+        if number == 0 {
+            return &digits[first..];
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decimal_prints_every_length() {
+        for number in [0, 7, 10, 65_536, u64::MAX] {
+            assert_eq!(decimal(number, &mut [0; 20]), number.to_string().as_bytes());
+        }
+    }
+}

@@ -1,0 +1,369 @@
+//! The pool: each OS thread keeps the stacks it has mapped, sorted by size.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::io;
+use std::ptr::{self, NonNull};
+
+use super::header::Header;
+use super::slab::{Slab, overhead_bytes};
+use super::{DEFAULT_STACK_BYTES, MIN_STACK_BYTES, overflow};
+use crate::arch;
+use crate::sys::memory;
+
+/// The first slab of a size has so many stacks; each further one twice as many
+/// as the one before.
+const FIRST_SLAB_STACKS: usize = 16;
+
+/// Stacks of one size.
+pub(crate) struct Class {
+    /// A list of free stacks, last in first out: the warmest is taken first.
+    free: Cell<*mut Header>,
+    stack_bytes: usize,
+    page_bytes: usize,
+    /// The last has room, or all are full.
+    slabs: RefCell<Vec<Slab>>,
+}
+
+impl Class {
+    fn new(stack_bytes: usize) -> Class {
+        Class {
+            free: Cell::new(ptr::null_mut()),
+            stack_bytes,
+            page_bytes: memory::page_bytes(),
+            slabs: RefCell::new(Vec::new()),
+        }
+    }
+
+    /// Bytes from the limit of a stack to the page boundary above its header.
+    #[inline(always)]
+    pub(super) fn stack_bytes(&self) -> usize {
+        self.stack_bytes
+    }
+
+    #[inline(always)]
+    pub(super) fn page_bytes(&self) -> usize {
+        self.page_bytes
+    }
+
+    #[inline(always)]
+    fn take_free(&self) -> Option<NonNull<Header>> {
+        let header = NonNull::new(self.free.get())?;
+        // SAFETY: a header in the list is that of an open stack.
+        self.free.set(unsafe { header.as_ref() }.next.get());
+        Some(header)
+    }
+
+    #[inline(always)]
+    fn put_free(&self, header: NonNull<Header>) {
+        // SAFETY: as above.
+        unsafe { header.as_ref() }.next.set(self.free.get());
+        self.free.set(header.as_ptr());
+    }
+
+    #[cold]
+    fn open_new(&self) -> io::Result<NonNull<Header>> {
+        let mut slabs = self.slabs.borrow_mut();
+        if slabs.last().is_none_or(Slab::is_full) {
+            let count = slabs.last().map_or(FIRST_SLAB_STACKS, |last| last.count() * 2);
+            slabs.push(
+                Slab::reserve(count, self.stack_bytes)
+                    .map_err(|error| memory::explain(error, self.stack_bytes))?,
+            );
+        }
+        let slab = slabs.last_mut().expect("one was pushed if there was none");
+        slab.open_next(self).map_err(|error| memory::explain(error, self.stack_bytes))
+    }
+
+    fn free_stacks(&self) -> impl Iterator<Item = NonNull<Header>> {
+        // SAFETY: a header in the list is that of an open stack.
+        std::iter::successors(NonNull::new(self.free.get()), |header| {
+            NonNull::new(unsafe { header.as_ref() }.next.get())
+        })
+    }
+}
+
+/// What an OS thread has mapped. It stays when the thread ends with stacks still
+/// in use, so that those remain valid.
+struct ThreadPool {
+    default: Class,
+    others: RefCell<HashMap<usize, Box<Class>>>,
+}
+
+thread_local! {
+    // Two variables, so that the one on the hot path needs no destructor.
+    static POOL: Cell<*const ThreadPool> = const { Cell::new(ptr::null()) };
+    static CLEANUP: Cleanup = const { Cleanup };
+}
+
+struct Cleanup;
+
+impl Drop for Cleanup {
+    fn drop(&mut self) {
+        let pool = POOL.replace(ptr::null()).cast_mut();
+        if !pool.is_null() {
+            // SAFETY: made by Box::leak in `thread_pool`; nobody else has it now.
+            unsafe { clear(pool) };
+        }
+    }
+}
+
+/// Unmaps every slab of which no stack is in use. The others stay for ever, as
+/// does what their headers point to: a coroutine was forgotten there, and
+/// somebody may have been promised that its frames never go away.
+///
+/// # Safety
+///
+/// `pool` must be a leaked box that is given up.
+unsafe fn clear(pool: *mut ThreadPool) {
+    // SAFETY: the caller gives it up.
+    let shared = unsafe { &*pool };
+    let mut all_free = true;
+    {
+        let others = shared.others.borrow();
+        for class in others.values().map(Box::as_ref).chain([&shared.default]) {
+            let free: Vec<NonNull<Header>> = class.free_stacks().collect();
+            class.free.set(ptr::null_mut());
+            for slab in class.slabs.take() {
+                let free_here = free
+                    .iter()
+                    .filter(|header| slab.find(header.as_ptr() as usize).is_some())
+                    .count();
+                if free_here == slab.opened() {
+                    // SAFETY: all of its stacks were in the list of free ones.
+                    unsafe { slab.release() };
+                } else {
+                    all_free = false;
+                }
+            }
+        }
+    }
+    if all_free {
+        // SAFETY: it was a box; no header points into it any more.
+        drop(unsafe { Box::from_raw(pool) });
+    }
+}
+
+/// The pool of this OS thread, made if need be.
+#[cold]
+fn thread_pool() -> io::Result<&'static ThreadPool> {
+    let existing = POOL.get();
+    if !existing.is_null() {
+        // SAFETY: it is taken out of POOL before it is freed.
+        return Ok(unsafe { &*existing });
+    }
+    refuse_shadow_stack(arch::shadow_stack_enabled())?;
+    overflow::watch()?;
+    let pool = Box::leak(Box::new(ThreadPool {
+        default: Class::new(class_bytes(DEFAULT_STACK_BYTES)?),
+        others: RefCell::default(),
+    }));
+    POOL.set(pool);
+    // In a thread that is already running its destructors there is no clean-up
+    // any more; what it still maps stays mapped.
+    let _ = CLEANUP.try_with(|_| ());
+    Ok(pool)
+}
+
+fn refuse_shadow_stack(enabled: bool) -> io::Result<()> {
+    if !enabled {
+        return Ok(());
+    }
+    Err(io::Error::new(
+        io::ErrorKind::Unsupported,
+        format!(
+            "leno cannot switch stacks on {} while the processor keeps a shadow stack: the next \
+             return would fault; run without it (with glibc on x86_64: \
+             GLIBC_TUNABLES=glibc.cpu.x86_shstk=off)",
+            arch::NAME
+        ),
+    ))
+}
+
+/// The bytes that a stack with `bytes` usable ones takes, without its guard.
+fn class_bytes(bytes: usize) -> io::Result<usize> {
+    // Beyond this no address space goes, and sums could overflow below it.
+    const MAX_STACK_BYTES: usize = 1 << 46;
+    if bytes > MAX_STACK_BYTES {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            format!("a stack of {bytes} bytes is beyond any address space; sizes are in bytes"),
+        ));
+    }
+    Ok(bytes.max(MIN_STACK_BYTES).next_multiple_of(memory::page_bytes()) + overhead_bytes())
+}
+
+/// Takes a stack of the default size.
+#[inline(always)]
+pub(super) fn acquire_default() -> io::Result<NonNull<Header>> {
+    let pool = POOL.get();
+    if !pool.is_null() {
+        // SAFETY: it is taken out of POOL before it is freed.
+        if let Some(header) = unsafe { &*pool }.default.take_free() {
+            return Ok(header);
+        }
+    }
+    acquire_default_slow()
+}
+
+#[cold]
+#[inline(never)]
+fn acquire_default_slow() -> io::Result<NonNull<Header>> {
+    thread_pool()?.default.open_new()
+}
+
+/// Takes a stack of at least `bytes` usable bytes.
+pub(super) fn acquire(bytes: usize) -> io::Result<NonNull<Header>> {
+    let stack_bytes = class_bytes(bytes)?;
+    with_class(stack_bytes, |class| class.take_free().map_or_else(|| class.open_new(), Ok))
+}
+
+fn with_class<T>(stack_bytes: usize, f: impl FnOnce(&Class) -> io::Result<T>) -> io::Result<T> {
+    let pool = thread_pool()?;
+    if stack_bytes == pool.default.stack_bytes {
+        return f(&pool.default);
+    }
+    let class: *const Class = &**pool
+        .others
+        .borrow_mut()
+        .entry(stack_bytes)
+        .or_insert_with(|| Box::new(Class::new(stack_bytes)));
+    // SAFETY: classes are boxed and never removed while the pool lives.
+    f(unsafe { &*class })
+}
+
+/// Puts a stack back.
+///
+/// # Safety
+///
+/// The stack must be the caller's own, and nobody may use it after this, with
+/// one exception: the caller may still run on it, above the tripwire, until it
+/// leaves for another context.
+#[inline(always)]
+pub(super) unsafe fn release(header: NonNull<Header>) {
+    // SAFETY: the caller owns it, so it has a header.
+    let stack = unsafe { header.as_ref() };
+    stack.end_use();
+    stack.class().put_free(header);
+}
+
+/// Calls `f` with each class of this OS thread's pool, if it has one.
+fn for_each_class(mut f: impl FnMut(&Class)) {
+    let pool = POOL.get();
+    if pool.is_null() {
+        return;
+    }
+    // SAFETY: it is taken out of POOL before it is freed.
+    let pool = unsafe { &*pool };
+    f(&pool.default);
+    for class in pool.others.borrow().values() {
+        f(class);
+    }
+}
+
+/// The control blocks of the green threads on this OS thread, in no order.
+pub(crate) fn green_threads() -> Vec<*const ()> {
+    let mut found = Vec::new();
+    for_each_class(|class| {
+        for slab in class.slabs.borrow().iter() {
+            for header in slab.headers() {
+                // SAFETY: the headers of opened stacks are valid.
+                let header = unsafe { header.as_ref() };
+                if header.number() != 0 {
+                    found.push(header.control());
+                }
+            }
+        }
+    });
+    found
+}
+
+/// The stack of this OS thread's pool that `address` is in.
+pub(crate) fn stack_at(address: usize) -> Option<NonNull<Header>> {
+    find(address).and_then(|(header, in_guard)| (!in_guard).then_some(header))
+}
+
+/// Which stack of this OS thread's pool `address` is in, and whether in its
+/// guard. For the fault handler: it allocates nothing and waits for nothing.
+pub(super) fn find(address: usize) -> Option<(NonNull<Header>, bool)> {
+    let pool = POOL.get();
+    if pool.is_null() {
+        return None;
+    }
+    // SAFETY: it is taken out of POOL before it is freed.
+    let pool = unsafe { &*pool };
+    let find_in =
+        |class: &Class| class.slabs.try_borrow().ok()?.iter().find_map(|slab| slab.find(address));
+    find_in(&pool.default)
+        .or_else(|| pool.others.try_borrow().ok()?.values().find_map(|class| find_in(class)))
+}
+
+/// The pool of stacks of the current OS thread.
+///
+/// Every [`Stack`](super::Stack) comes from it and goes back to it by itself.
+/// These functions are for programs that want to choose the moment at which
+/// memory is mapped or given back.
+///
+/// # Examples
+///
+/// ```
+/// use leno::stack::Pool;
+///
+/// // A hundred stacks of 64 KiB, mapped and guarded ahead of their use.
+/// Pool::reserve(100, 64 * 1024)?;
+/// assert!(Pool::free() >= 100);
+/// Pool::trim();
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Pool(());
+
+impl Pool {
+    /// Sees to it that at least `count` free stacks of `bytes` usable bytes are
+    /// in the pool, so that taking them needs no system call.
+    ///
+    /// # Errors
+    ///
+    /// As [`Stack::new`](super::Stack::new). Stacks mapped before the error stay
+    /// in the pool.
+    pub fn reserve(count: usize, bytes: usize) -> io::Result<()> {
+        with_class(class_bytes(bytes)?, |class| {
+            for _ in class.free_stacks().take(count).count()..count {
+                class.put_free(class.open_new()?);
+            }
+            Ok(())
+        })
+    }
+
+    /// Gives all pages of all free stacks back to the system, except for the
+    /// uppermost page of each. The address space stays reserved.
+    pub fn trim() {
+        for_each_class(|class| {
+            for header in class.free_stacks() {
+                // SAFETY: a free stack has a header, and nobody uses it.
+                unsafe { header.as_ref() }.give_back(class.page_bytes);
+            }
+        });
+    }
+
+    /// How many free stacks, of any size, the pool has.
+    #[must_use]
+    pub fn free() -> usize {
+        let mut count = 0;
+        for_each_class(|class| count += class.free_stacks().count());
+        count
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shadow_stacks_are_refused_with_a_way_out() {
+        assert!(refuse_shadow_stack(false).is_ok());
+        let error = refuse_shadow_stack(true).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::Unsupported);
+        assert!(error.to_string().contains("GLIBC_TUNABLES"), "{error}");
+    }
+}

@@ -1,0 +1,234 @@
+//! Memory for stacks: reservations, guard regions, giving pages back, and a
+//! clear word when the system has no more.
+
+use std::env;
+use std::fs;
+use std::io;
+use std::ptr::{self, NonNull};
+use std::sync::OnceLock;
+
+/// Guards are at least this large. C code may probe its stack only every
+/// 64 KiB (GCC on aarch64, `-fstack-clash-protection`), and would step over a
+/// smaller one.
+pub(crate) const MIN_GUARD_BYTES: usize = 64 * 1024;
+
+/// From linux/mman.h, Linux 6.13; the libc crate does not have it.
+const MADV_GUARD_INSTALL: libc::c_int = 102;
+/// An advice that no kernel knows. One that accepts it accepts everything.
+const MADV_NONSENSE: libc::c_int = 255;
+
+/// How stacks are guarded in this process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum GuardKind {
+    /// Marks in the page table. They cost no map entry.
+    Light,
+    /// A protected mapping each, and so two map entries for each stack.
+    Mprotect,
+}
+
+/// The size of a page in bytes.
+pub(crate) fn page_bytes() -> usize {
+    static PAGE_BYTES: OnceLock<usize> = OnceLock::new();
+    // SAFETY: sysconf has no preconditions.
+    *PAGE_BYTES.get_or_init(|| unsafe { libc::sysconf(libc::_SC_PAGESIZE) } as usize)
+}
+
+/// What this kernel can do, found out by trying it once.
+pub(crate) fn guard_kind() -> GuardKind {
+    static KIND: OnceLock<GuardKind> = OnceLock::new();
+    *KIND.get_or_init(|| {
+        let forced = env::var_os("LENO_GUARD").is_some_and(|value| value == "mprotect");
+        if !forced && probe_light_guards() { GuardKind::Light } else { GuardKind::Mprotect }
+    })
+}
+
+/// Installs a light guard and looks whether it is one. Neither the kernel's
+/// version nor the answer of madvise(2) is proof: qemu-user answers "done" to
+/// any advice, and installs nothing.
+#[cfg(target_os = "linux")]
+fn probe_light_guards() -> bool {
+    let bytes = page_bytes();
+    let Ok(page) = reserve(bytes, GuardKind::Light) else { return false };
+    let address = page.as_ptr().cast();
+    // SAFETY: the page is ours, and nothing is on it.
+    let installed = unsafe {
+        libc::madvise(address, bytes, MADV_NONSENSE) == -1
+            && libc::madvise(address, bytes, MADV_GUARD_INSTALL) == 0
+            // The kernel itself cannot touch a guard: EFAULT.
+            && libc::madvise(address, bytes, libc::MADV_POPULATE_READ) == -1
+            && io::Error::last_os_error().raw_os_error() == Some(libc::EFAULT)
+    };
+    // SAFETY: reserved above, and nothing refers to it.
+    unsafe { release(page, bytes) };
+    installed
+}
+
+#[cfg(not(target_os = "linux"))]
+fn probe_light_guards() -> bool {
+    false
+}
+
+/// Reserves address space. With light guards all of it can be used; with
+/// mprotect guards none of it, until [`open`] says so.
+pub(crate) fn reserve(bytes: usize, kind: GuardKind) -> io::Result<NonNull<u8>> {
+    let protection = match kind {
+        GuardKind::Light => libc::PROT_READ | libc::PROT_WRITE,
+        GuardKind::Mprotect => libc::PROT_NONE,
+    };
+    // MAP_STACK keeps huge pages away: one would make a whole stack resident.
+    #[cfg(target_os = "linux")]
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_STACK;
+    #[cfg(not(target_os = "linux"))]
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANON | libc::MAP_NORESERVE;
+    // SAFETY: a fresh anonymous mapping touches nothing that exists.
+    let address = unsafe { libc::mmap(ptr::null_mut(), bytes, protection, flags, -1, 0) };
+    if address == libc::MAP_FAILED {
+        return Err(io::Error::last_os_error());
+    }
+    // Before Linux 6.7 MAP_STACK was a hint without effect. A kernel without
+    // huge pages refuses the advice, and then there is nothing to fear.
+    #[cfg(target_os = "linux")]
+    // SAFETY: the mapping was made above.
+    unsafe {
+        libc::madvise(address, bytes, libc::MADV_NOHUGEPAGE);
+    }
+    Ok(NonNull::new(address.cast()).expect("mmap does not map page zero"))
+}
+
+/// Gives a reservation back.
+///
+/// # Safety
+///
+/// `[address, address + bytes)` must come from [`reserve`], and nothing may
+/// refer to it any more.
+pub(crate) unsafe fn release(address: NonNull<u8>, bytes: usize) {
+    // SAFETY: the caller gives the mapping up.
+    let result = unsafe { libc::munmap(address.as_ptr().cast(), bytes) };
+    // Splitting a mapping can run out of map entries; the range then stays.
+    debug_assert!(result == 0, "munmap: {}", io::Error::last_os_error());
+}
+
+/// Makes a stack of the part of a reservation that begins at `guard`: the first
+/// `guard_bytes` fault when touched, the `stack_bytes` above them can be used.
+///
+/// # Safety
+///
+/// The range must be part of a reservation made for `kind`, and unused.
+pub(crate) unsafe fn open(
+    guard: *mut u8,
+    guard_bytes: usize,
+    stack_bytes: usize,
+    kind: GuardKind,
+) -> io::Result<()> {
+    // SAFETY: the caller owns the range, and both parts of it are whole pages.
+    let result = unsafe {
+        match kind {
+            GuardKind::Light => {
+                match libc::madvise(guard.cast(), guard_bytes, MADV_GUARD_INSTALL) {
+                    0 => 0,
+                    // Locked memory (mlockall) refuses light guards.
+                    _ => libc::mprotect(guard.cast(), guard_bytes, libc::PROT_NONE),
+                }
+            }
+            GuardKind::Mprotect => libc::mprotect(
+                guard.add(guard_bytes).cast(),
+                stack_bytes,
+                libc::PROT_READ | libc::PROT_WRITE,
+            ),
+        }
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Gives the pages of a range back; it reads as zeros afterwards.
+///
+/// # Safety
+///
+/// The range must be whole pages of an open stack, and hold nothing of use.
+pub(crate) unsafe fn discard(address: *mut u8, bytes: usize) {
+    // SAFETY: the caller gives the contents up. Failure (locked memory) leaves
+    // the pages where they are, which is only a waste.
+    unsafe { libc::madvise(address.cast(), bytes, libc::MADV_DONTNEED) };
+}
+
+/// The offset of the lowest page of `[address, address + bytes)` that is in
+/// memory, or `bytes` if none is.
+pub(crate) fn lowest_resident(address: *mut u8, bytes: usize) -> usize {
+    const PAGES_AT_ONCE: usize = 512;
+    let page = page_bytes();
+    let mut offset = 0;
+    while offset < bytes {
+        let chunk = (bytes - offset).min(PAGES_AT_ONCE * page);
+        let mut resident = [0u8; PAGES_AT_ONCE];
+        // SAFETY: mincore looks at the page table only, and writes a byte for
+        // each of at most PAGES_AT_ONCE pages.
+        let result = unsafe {
+            libc::mincore(address.add(offset).cast(), chunk, resident.as_mut_ptr().cast())
+        };
+        if result != 0 {
+            // Nothing known: assume that all of it is.
+            return offset;
+        }
+        if let Some(index) = resident[..chunk / page].iter().position(|page| page & 1 == 1) {
+            return offset + index * page;
+        }
+        offset += chunk;
+    }
+    bytes
+}
+
+/// Says which limit of the system `error` ran into, if it is a lack of memory.
+pub(crate) fn explain(error: io::Error, bytes: usize) -> io::Error {
+    if error.raw_os_error() != Some(libc::ENOMEM) {
+        return io::Error::new(error.kind(), format!("cannot map a stack of {bytes} bytes: {error}"));
+    }
+    let reason = map_count_reason()
+        .or_else(address_space_reason)
+        .or_else(overcommit_reason)
+        .unwrap_or_else(|| "the address space of the process is used up".to_owned());
+    io::Error::new(
+        io::ErrorKind::OutOfMemory,
+        format!("cannot map a stack of {bytes} bytes: {reason}"),
+    )
+}
+
+fn map_count_reason() -> Option<String> {
+    // A stack needs up to three new entries, and others may come and go.
+    const CLOSE: usize = 16;
+    let limit = number_in("/proc/sys/vm/max_map_count")?;
+    let used = fs::read("/proc/self/maps").ok()?.iter().filter(|&&byte| byte == b'\n').count();
+    (used + CLOSE >= limit).then(|| {
+        format!(
+            "the process has {used} memory mappings, and the limit is vm.max_map_count = {limit}; \
+             raise it with `sysctl -w vm.max_map_count={}`, or run on Linux 6.13 or later, where \
+             a guarded stack needs no mapping of its own",
+            limit.saturating_mul(4)
+        )
+    })
+}
+
+fn address_space_reason() -> Option<String> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: getrlimit fills the struct it is given.
+    let result = unsafe { libc::getrlimit(libc::RLIMIT_AS, &mut limit) };
+    (result == 0 && limit.rlim_cur != libc::RLIM_INFINITY).then(|| {
+        format!(
+            "the address space of the process is limited to {} bytes (RLIMIT_AS); raise it with \
+             `ulimit -v unlimited`, or use smaller stacks",
+            limit.rlim_cur
+        )
+    })
+}
+
+fn overcommit_reason() -> Option<String> {
+    (number_in("/proc/sys/vm/overcommit_memory")? == 2).then(|| {
+        "the system does not overcommit memory (vm.overcommit_memory = 2), so each stack counts \
+         in full; raise vm.overcommit_ratio, set `sysctl -w vm.overcommit_memory=0`, or use \
+         smaller stacks"
+            .to_owned()
+    })
+}
+
+fn number_in(path: &str) -> Option<usize> {
+    fs::read_to_string(path).ok()?.trim().parse().ok()
+}

@@ -1,0 +1,26 @@
+//! The operating system: memory and signals. No other module calls it.
+
+pub(crate) mod fault;
+pub(crate) mod memory;
+
+/// Writes to standard error and nothing else: no lock, no buffer, no
+/// allocation, so that a signal handler may call it.
+pub(crate) fn write_stderr(mut text: &[u8]) {
+    while !text.is_empty() {
+        // SAFETY: `text` is a valid buffer; write(2) is async-signal-safe.
+        let written = unsafe { libc::write(libc::STDERR_FILENO, text.as_ptr().cast(), text.len()) };
+        match usize::try_from(written) {
+            Ok(0) | Err(_) => return,
+            Ok(count) => text = &text[count..],
+        }
+    }
+}
+
+/// Prints `text` and ends the process by SIGABRT. Async-signal-safe.
+pub(crate) fn abort(text: &[&[u8]]) -> ! {
+    for piece in text {
+        write_stderr(piece);
+    }
+    // SAFETY: abort(3) is async-signal-safe and has no preconditions.
+    unsafe { libc::abort() }
+}

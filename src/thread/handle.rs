@@ -1,0 +1,65 @@
+//! Handles to green threads, and their ids.
+
+use std::fmt;
+use std::rc::Rc;
+
+use crate::runtime::ThreadState;
+
+/// A handle to a green thread: it has a name, an id, and can be unparked.
+///
+/// A handle may outlive its green thread.
+#[derive(Clone)]
+pub struct Thread {
+    state: Rc<ThreadState>,
+}
+
+impl Thread {
+    pub(super) fn new(state: &Rc<ThreadState>) -> Thread {
+        Thread { state: state.clone() }
+    }
+
+    /// The id, which no other green thread of this process has or had.
+    #[must_use]
+    pub fn id(&self) -> ThreadId {
+        ThreadId { runtime: self.state.runtime, number: self.state.number }
+    }
+
+    /// The name that [`Builder::name`](super::Builder::name) gave it; "main" for
+    /// the closure of [`leno::run`](crate::run).
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.state.name.as_deref()
+    }
+
+    /// Lets the green thread's current [`park`](super::park), or its next one,
+    /// return. Does nothing if it has ended.
+    pub fn unpark(&self) {
+        self.state.unpark();
+    }
+}
+
+impl fmt::Debug for Thread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Thread").field("id", &self.id()).field("name", &self.name()).finish()
+    }
+}
+
+/// Tells a green thread from all others of the process. Its number says in which
+/// order the green threads of its runtime were spawned; the main one is 1.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ThreadId {
+    runtime: u64,
+    number: u64,
+}
+
+impl fmt::Debug for ThreadId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ThreadId({})", self.number)
+    }
+}
+
+impl fmt::Display for ThreadId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#{}", self.number)
+    }
+}

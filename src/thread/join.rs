@@ -1,0 +1,164 @@
+//! Join handles.
+
+use std::cell::OnceCell;
+use std::fmt;
+use std::marker::PhantomData;
+
+use super::{Builder, Scope, Thread};
+use crate::runtime::{Payload, Spawned};
+
+/// What [`JoinHandle::join`] gives: what the closure returned, or the payload of
+/// the panic that ended it.
+pub type Result<T> = std::result::Result<T, Payload>;
+
+/// Waits for a green thread and takes its result; see [`spawn`](super::spawn).
+/// Dropping it lets the green thread go on by itself.
+pub struct JoinHandle<T> {
+    spawned: Spawned<T>,
+    thread: OnceCell<Thread>,
+}
+
+/// The join handle of a green thread of a [`Scope`].
+pub struct ScopedJoinHandle<'scope, T> {
+    handle: JoinHandle<T>,
+    scope: PhantomData<&'scope ()>,
+}
+
+impl<T> JoinHandle<T> {
+    #[inline(always)]
+    pub(super) fn new(spawned: Spawned<T>) -> Self {
+        JoinHandle { spawned, thread: OnceCell::new() }
+    }
+
+    /// Waits until the green thread has ended, and gives what its closure
+    /// returned.
+    ///
+    /// # Errors
+    ///
+    /// The payload of the panic, if the closure panicked.
+    ///
+    /// # Panics
+    ///
+    /// Outside the runtime, unless it has ended already.
+    #[inline]
+    #[track_caller]
+    pub fn join(self) -> Result<T> {
+        self.spawned.join()
+    }
+
+    /// Has the closure ended? Then `join` will not wait.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.spawned.is_finished()
+    }
+
+    /// The green thread's handle.
+    #[must_use]
+    pub fn thread(&self) -> &Thread {
+        self.thread.get_or_init(|| Thread::new(self.spawned.thread_state()))
+    }
+}
+
+impl<'scope, T> ScopedJoinHandle<'scope, T> {
+    #[inline(always)]
+    fn new(spawned: Spawned<T>) -> Self {
+        ScopedJoinHandle { handle: JoinHandle::new(spawned), scope: PhantomData }
+    }
+
+    /// Waits for the end; see [`JoinHandle::join`].
+    ///
+    /// # Errors
+    ///
+    /// The payload of the panic, if the closure panicked.
+    ///
+    /// # Panics
+    ///
+    /// As [`JoinHandle::join`].
+    #[inline]
+    #[track_caller]
+    pub fn join(self) -> Result<T> {
+        self.handle.join()
+    }
+
+    /// Has the closure ended? Then `join` will not wait.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.handle.is_finished()
+    }
+
+    /// The green thread's handle.
+    #[must_use]
+    pub fn thread(&self) -> &Thread {
+        self.handle.thread()
+    }
+}
+
+impl<'scope> Scope<'scope, '_> {
+    /// Spawns a green thread that may borrow what lives longer than the scope.
+    ///
+    /// # Panics
+    ///
+    /// As [`spawn`](super::spawn).
+    #[track_caller]
+    pub fn spawn<F, T>(&'scope self, f: F) -> ScopedJoinHandle<'scope, T>
+    where
+        F: FnOnce() -> T + 'scope,
+        T: 'scope,
+    {
+        Builder::new()
+            .spawn_in(self, "leno::thread::Scope::spawn", f)
+            .unwrap_or_else(|error| panic!("{error}"))
+    }
+}
+
+impl Builder {
+    /// Spawns a green thread of a scope; see [`Scope::spawn`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Stack::new`](crate::stack::Stack::new).
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime.
+    #[track_caller]
+    pub fn spawn_scoped<'scope, F, T>(
+        self,
+        scope: &'scope Scope<'scope, '_>,
+        f: F,
+    ) -> std::io::Result<ScopedJoinHandle<'scope, T>>
+    where
+        F: FnOnce() -> T + 'scope,
+        T: 'scope,
+    {
+        self.spawn_in(scope, "leno::thread::Builder::spawn_scoped", f)
+    }
+
+    #[track_caller]
+    fn spawn_in<'scope, F, T>(
+        self,
+        scope: &'scope Scope<'scope, '_>,
+        function: &'static str,
+        f: F,
+    ) -> std::io::Result<ScopedJoinHandle<'scope, T>>
+    where
+        F: FnOnce() -> T + 'scope,
+        T: 'scope,
+    {
+        let Builder { name, stack_bytes } = self;
+        let stack = || super::builder::stack(stack_bytes);
+        scope.spawn_on(function, stack, name, f).map(ScopedJoinHandle::new)
+    }
+}
+
+impl<T> fmt::Debug for JoinHandle<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JoinHandle").finish_non_exhaustive()
+    }
+}
+
+impl<T> fmt::Debug for ScopedJoinHandle<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ScopedJoinHandle").finish_non_exhaustive()
+    }
+}
