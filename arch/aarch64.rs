@@ -32,6 +32,11 @@ impl Saved {
     pub(crate) fn first(control: *mut (), root: unsafe extern "C" fn(), entry: Entry) -> Saved {
         Saved { x29: control, pc: root, x19: entry, fpcr: 0 }
     }
+
+    /// Has the context never been entered?
+    pub(crate) fn is_first(&self, root: unsafe extern "C" fn()) -> bool {
+        self.pc as usize == root as usize
+    }
 }
 
 #[cfg(feature = "fp-env")]

@@ -79,9 +79,8 @@ use core::mem::MaybeUninit;
 include!(concat!(env!("OUT_DIR"), "/isa.rs"));
 
 pub(crate) use isa::{
-    NAME, STACK_ALIGN, Saved, annotate, coroutine_root, leave, shadow_stack_enabled,
-    stack_pointer, switch,
-    thread_root,
+    NAME, STACK_ALIGN, Saved, annotate, coroutine_root, leave, shadow_stack_enabled, stack_pointer,
+    switch, thread_root,
 };
 
 /// What a context's stack pointer points to while it is suspended. Null stands

@@ -43,6 +43,11 @@ impl Saved {
             padding: 0,
         }
     }
+
+    /// Has the context never been entered?
+    pub(crate) fn is_first(&self, root: unsafe extern "C" fn()) -> bool {
+        self.rip as usize == root as usize
+    }
 }
 
 // The pieces that differ with `fp-env`.

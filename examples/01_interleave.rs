@@ -1,22 +1,220 @@
-fn main() {
-    use std::rc::Rc; use std::cell::RefCell;
-    leno::run(|| {
-        let a = leno::spawn(|| { print!("1"); print!("2"); leno::yield_now(); print!("3"); leno::yield_now(); });
-        let b = leno::spawn(|| { print!("x"); print!("y"); leno::yield_now(); print!("z"); leno::yield_now(); });
-        a.join().unwrap(); b.join().unwrap(); println!();
-        let _ = Rc::new(RefCell::new(0));
-    });
-    let g = leno::coroutine::Generator::new(|y| { for i in 0..5 { y.suspend(i); } });
-    println!("{:?}", g.collect::<Vec<_>>());
-    let c = leno::coroutine::Coroutine::<(), u8, ()>::new(|y, ()| { let _d = D; y.suspend(1); });
-    struct D; impl Drop for D { fn drop(&mut self) { println!("dropped"); } }
-    println!("{:?}", c.resume(())); drop(c);
-    let r = std::panic::catch_unwind(|| leno::run(|| { let h = leno::thread::Builder::new().name("w").spawn(|| { let _d = D; leno::thread::park() }).unwrap(); h.join().unwrap(); }));
-    println!("{:?}", r.is_err());
-    fn bt(n: u32) { if n == 0 { println!("{}", std::backtrace::Backtrace::force_capture()) } else { bt(n - 1); std::hint::black_box(()); } }
-    let c = leno::coroutine::Coroutine::<(), u8, ()>::new(|y, ()| { bt(2); y.suspend(1); bt(2); });
-    c.resume(()); c.resume(());
-    leno::run(|| leno::spawn(|| bt(1)).join().unwrap());
-    fn rec(n: u64) -> u64 { let a = [n; 64]; std::hint::black_box(&a); rec(n + 1) + a[3] }
-    leno::run(|| leno::spawn(|| println!("{}", rec(0))).join().unwrap());
+//! 1. Two routines on one thread, woven by a schedule.
+//!
+//! Routine A prints `1 2 3`, routine B prints `x y z`. Neither calls the other,
+//! and neither knows that the other exists: each is a coroutine, a loop on a
+//! stack of its own, which it leaves in the middle with `suspend` and finds
+//! again, unchanged, when it is resumed. The schedule says who takes the next
+//! step:
+//!
+//! ```text
+//! cargo run --example 01_interleave
+//! cargo run --example 01_interleave -- ABABAB
+//! cargo run --example 01_interleave -- A=123 B=xyz C=!? ABCABCBA
+//! ```
+//!
+//! The first line that it prints is what the routines print. The picture below
+//! it shows how that came about.
+
+use std::process::ExitCode;
+use std::{env, fmt};
+
+use leno::coroutine::Coroutine;
+
+/// A routine: takes its steps, and after each lets somebody else go on.
+fn routine(steps: &[char]) -> Coroutine<(), (), ()> {
+    let steps = steps.to_vec();
+    Coroutine::new(move |yielder, ()| {
+        for step in steps {
+            print!("{step}");
+            yielder.suspend(());
+        }
+    })
 }
+
+fn main() -> ExitCode {
+    let plan = match Plan::from_arguments() {
+        Ok(plan) => plan,
+        Err(mistake) => {
+            eprintln!("error: {mistake}");
+            return ExitCode::from(2);
+        }
+    };
+    let routines: Vec<_> = plan.routines.iter().map(|(_, steps)| routine(steps)).collect();
+    for &turn in &plan.schedule {
+        routines[turn].resume(());
+    }
+    println!("\n\n{}", picture(&plan));
+    ExitCode::SUCCESS
+}
+
+// That was all. What follows draws the picture and reads the arguments.
+
+/// A column for each routine, time downwards.
+fn picture(plan: &Plan) -> String {
+    let mut left: Vec<_> = plan.routines.iter().map(|(_, steps)| steps.iter()).collect();
+    let names: Vec<String> = plan.routines.iter().map(|(name, _)| name.to_string()).collect();
+    let mut picture = format!("  step   {}\n", names.join("   "));
+    let mut previous = plan.schedule[0];
+    for (index, &turn) in plan.schedule.iter().enumerate() {
+        let waits: Vec<bool> = left.iter().map(|steps| steps.len() > 0).collect();
+        if turn != previous {
+            picture += &format!("{:9}{}\n", "", crossing(previous, turn, &waits));
+        }
+        let step = left[turn].next().expect("the schedule fits");
+        let mark = |column| match (column == turn, waits[column]) {
+            (true, _) => step.to_string(),
+            (false, true) => "┊".to_owned(),
+            (false, false) => " ".to_owned(),
+        };
+        let columns: Vec<String> = (0..names.len()).map(mark).collect();
+        picture += &format!("{:>6}   {}\n", index + 1, columns.join("   ").trim_end());
+        previous = turn;
+    }
+    picture + "\n  ┊ has steps left, and waits on a stack of its own"
+}
+
+/// Control passes from one column to another, across those between.
+fn crossing(from: usize, to: usize, waits: &[bool]) -> String {
+    let (first, last) = (from.min(to), from.max(to));
+    let mut line = String::new();
+    for (column, &waits) in waits.iter().enumerate() {
+        let rightwards = from < to;
+        line += match column {
+            _ if column == first => if rightwards { "╰" } else { "╭" },
+            _ if column == last => if rightwards { "╮" } else { "╯" },
+            _ if !waits && first < column && column < last => "─",
+            _ if first < column && column < last => "┼",
+            _ if waits => "┊",
+            _ => " ",
+        };
+        line += if first <= column && column < last { "───" } else { "   " };
+    }
+    line.trim_end().to_owned()
+}
+
+/// What to weave: the routines, and who takes each step.
+#[derive(Default)]
+struct Plan {
+    routines: Vec<(char, Vec<char>)>,
+    schedule: Vec<usize>,
+}
+
+/// What is wrong with the arguments, and what to do about it.
+struct Mistake {
+    what: String,
+    next: String,
+}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}\n next: {}", self.what, self.next)
+    }
+}
+
+fn mistake<T>(what: impl Into<String>, next: impl Into<String>) -> Result<T, Mistake> {
+    Err(Mistake { what: what.into(), next: next.into() })
+}
+
+impl Plan {
+    fn from_arguments() -> Result<Plan, Mistake> {
+        let mut plan = Plan::default();
+        let mut schedule: Option<String> = None;
+        for argument in env::args_os().skip(1) {
+            let Some(argument) = argument.to_str() else {
+                return mistake(format!("{argument:?} is not UTF-8"), USAGE);
+            };
+            if let Some((name, steps)) = argument.split_once('=') {
+                plan.add(name, steps)?;
+            } else if let Some(first) = schedule.replace(argument.to_owned()) {
+                let what = format!("two schedules, {first:?} and {argument:?}");
+                return mistake(what, "give one; a routine is written NAME=STEPS, as in A=123");
+            }
+        }
+        let own_routines = !plan.routines.is_empty();
+        if !own_routines {
+            plan.add("A", "123")?;
+            plan.add("B", "xyz")?;
+        }
+        let schedule = schedule.unwrap_or_else(|| "AABBAB".to_owned());
+        plan.set_schedule(&schedule).map_err(|what| {
+            let mut arguments = String::new();
+            for (name, steps) in plan.routines.iter().filter(|_| own_routines) {
+                arguments += &format!("'{name}={}' ", steps.iter().collect::<String>());
+            }
+            arguments += &plan.fit(&schedule);
+            let next = format!("try cargo run --example 01_interleave -- {arguments}");
+            Mistake { what, next }
+        })?;
+        Ok(plan)
+    }
+
+    /// Adds a routine.
+    fn add(&mut self, name: &str, steps: &str) -> Result<(), Mistake> {
+        let mut letters = name.chars();
+        let (Some(letter), None) = (letters.next().filter(|c| c.is_alphabetic()), letters.next())
+        else {
+            return mistake(format!("{name:?} is no name for a routine"), "use one letter: A=123");
+        };
+        if self.find(letter).is_some() {
+            return mistake(format!("there are two routines {letter}"), "give them two names");
+        }
+        if steps.is_empty() {
+            let next = format!("write them after the sign, each one character: {letter}=123");
+            return mistake(format!("routine {letter} has no steps"), next);
+        }
+        if let Some(odd) = steps.chars().find(|c| c.is_whitespace() || c.is_control()) {
+            let what = format!("routine {letter} has the step {odd:?}, which cannot be seen");
+            return mistake(what, "use visible characters, each of them one step");
+        }
+        self.routines.push((letter, steps.chars().collect()));
+        Ok(())
+    }
+
+    fn find(&self, letter: char) -> Option<usize> {
+        self.routines.iter().position(|&(name, _)| name == letter)
+    }
+
+    /// Takes the schedule if it fits: every letter names a routine that has a
+    /// step left, and at the end nobody has.
+    fn set_schedule(&mut self, text: &str) -> Result<(), String> {
+        if text.is_empty() {
+            return Err("the schedule is empty".to_owned());
+        }
+        let mut left: Vec<usize> = self.routines.iter().map(|(_, steps)| steps.len()).collect();
+        for (place, letter) in text.chars().enumerate() {
+            let here = |what| format!("{what}\n       {text}\n       {:place$}^", "");
+            let Some(turn) = self.find(letter) else {
+                return Err(here(format!("there is no routine {}", letter.escape_debug())));
+            };
+            if left[turn] == 0 {
+                return Err(here(format!("routine {letter} is already over")));
+            }
+            left[turn] -= 1;
+            self.schedule.push(turn);
+        }
+        match left.iter().position(|&steps| steps > 0) {
+            None => Ok(()),
+            Some(turn) => {
+                let (name, steps) = &self.routines[turn];
+                let rest: String = steps[steps.len() - left[turn]..].iter().collect();
+                Err(format!("the schedule {text:?} is too short: routine {name} still has {rest}"))
+            }
+        }
+    }
+
+    /// The schedule that fits and is closest to `text`: without the letters that
+    /// are too many, and with those that are missing.
+    fn fit(&self, text: &str) -> String {
+        let mut fitting = String::new();
+        let missing = self.routines.iter().flat_map(|(name, steps)| vec![*name; steps.len()]);
+        for letter in text.chars().chain(missing) {
+            let taken = fitting.chars().filter(|&other| other == letter).count();
+            if self.find(letter).is_some_and(|turn| taken < self.routines[turn].1.len()) {
+                fitting.push(letter);
+            }
+        }
+        fitting
+    }
+}
+
+const USAGE: &str = "cargo run --example 01_interleave -- [NAME=STEPS ...] [SCHEDULE]";

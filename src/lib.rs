@@ -1,5 +1,84 @@
-//! leno
-#![deny(missing_docs, unsafe_op_in_unsafe_fn)]
+//! A green-thread runtime whose core is a context switch written by hand.
+//!
+//! Every function that a coroutine or a green thread calls may suspend it,
+//! however deeply nested: there is no keyword for it and no second kind of
+//! function. All of it runs on one OS thread, so shared state is plain data, and
+//! nothing changes under your hands between two switches.
+//!
+//! - [`coroutine`]: a closure on a stack of its own, resumed by a caller and
+//!   suspending back to it with a value each way; generators; scopes.
+//! - [`thread`]: green threads with the interface of [`std::thread`], woven
+//!   together by a scheduler. [`run`] starts one.
+//! - [`stack`]: the guarded stacks beneath, and the pool that keeps them.
+//!
+//! # Examples
+//!
+//! Two green threads, neither of which calls the other:
+//!
+//! ```
+//! use std::cell::RefCell;
+//!
+//! let out = RefCell::new(String::new());
+//! leno::run(|| {
+//!     leno::scope(|scope| {
+//!         for steps in [["1", "2", "3"], ["x", "y", "z"]] {
+//!             let out = &out;
+//!             scope.spawn(move || {
+//!                 for step in steps {
+//!                     out.borrow_mut().push_str(step);
+//!                     leno::yield_now();
+//!                 }
+//!             });
+//!         }
+//!     });
+//! });
+//! assert_eq!(out.into_inner(), "1x2y3z");
+//! ```
+//!
+//! # Stacks
+//!
+//! A stack has 256 KiB unless you say otherwise ([`coroutine::Coroutine::with_stack`],
+//! [`thread::Builder::stack_size`]). Only the pages that are touched count. Below
+//! each is a guard of at least 64 KiB: running into it prints which coroutine or
+//! green thread it was, how large its stack is and how to raise that, and aborts.
+//!
+//! On Linux 6.13 and later a guard costs no map entry, and a million stacks fit
+//! into the default limits. Elsewhere guards are made with mprotect(2), two map
+//! entries for each stack, and the default `vm.max_map_count` ends it at about
+//! 32,000. The environment variable `LENO_GUARD=mprotect` asks for that kind
+//! everywhere.
+//!
+//! # Floating point
+//!
+//! The rounding mode and the exception masks (MXCSR and the x87 control word on
+//! x86_64, FPCR on aarch64) belong to the OS thread, and a switch leaves them as
+//! they are: code that changes them must restore them before it switches, or all
+//! others run with the change. Rust itself assumes that nobody changes them.
+//!
+//! With the cargo feature `fp-env`, they belong to each coroutine and green
+//! thread: a switch saves and restores them, and a new context begins with the
+//! default, as a process does. For embedders whose C code changes them.
+//!
+//! # Signals, fork, exit
+//!
+//! The first stack installs a handler for SIGSEGV and SIGBUS, which hands on
+//! whatever is not an overflow to the handler that was there before, and gives
+//! each OS thread that uses leno an alternate signal stack, unless it has one
+//! that is large enough. Other signals run on the stack of whoever runs.
+//!
+//! After fork(2), the child has a copy of the runtime it was called in.
+//!
+//! # Platforms
+//!
+//! x86_64 and aarch64; Linux, and other Unix systems as far as they build. A
+//! process whose return addresses are checked against a shadow stack (x86 CET,
+//! Arm GCS) gets an error when it makes its first stack.
+//!
+//! # Cargo features
+//!
+//! - `fp-env`: see above.
+//! - `sanitizer`: tells AddressSanitizer about each switch. Only for builds with
+//!   `-Zsanitizer=address`.
 
 #[path = "../arch/mod.rs"]
 mod arch;

@@ -19,7 +19,7 @@ use std::ptr::{self, NonNull};
 use super::transfer::{decode, encode};
 use super::unwind::{self, Payload};
 use super::{Resumed, Yielder};
-use crate::arch::{self, Link, Saved, StackPointer, Word};
+use crate::arch::{self, Link, StackPointer, Word};
 use crate::stack::sanitizer::{self, Bounds};
 use crate::stack::{self, Header, Stack};
 
@@ -134,8 +134,10 @@ impl Control {
     pub(super) fn state(&self) -> State {
         let context = self.link.context.get();
         if context.is_null() {
-            State::Done
-        } else if context.addr() + size_of::<Saved>() == ptr::from_ref(self).addr() {
+            return State::Done;
+        }
+        // SAFETY: the link leads to a context that is saved.
+        if unsafe { (*context).is_first(arch::coroutine_root) } {
             State::New
         } else if self.is_own(context.addr()) || self.suspended_elsewhere.get() {
             State::Suspended
@@ -361,9 +363,7 @@ where
     // this frame is still there; nothing here needs dropping.
     unsafe {
         match result {
-            Ok(value) => {
-                arch::leave(resumer, encode(&mut ManuallyDrop::new(value)), out::RETURNED)
-            }
+            Ok(value) => arch::leave(resumer, encode(&mut ManuallyDrop::new(value)), out::RETURNED),
             Err(payload) => {
                 arch::leave(resumer, encode(&mut ManuallyDrop::new(payload)), out::PANICKED)
             }

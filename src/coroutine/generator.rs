@@ -1,5 +1,7 @@
 //! Coroutines as iterators.
 
+#![forbid(unsafe_code)]
+
 use std::fmt;
 use std::iter::FusedIterator;
 

@@ -34,11 +34,9 @@ fn identity(control: &Control) -> usize {
 #[inline(never)]
 pub(super) fn throw(control: &Control) -> ! {
     if cfg!(panic = "abort") {
-        sys::abort(&[
-            b"leno: a suspended coroutine was dropped, and this program is built with \
+        sys::abort(&[b"leno: a suspended coroutine was dropped, and this program is built with \
               panic=\"abort\", so its stack cannot be unwound\n\
-              leno: run it to its end, forget it, or build with panic=\"unwind\"\n",
-        ]);
+              leno: run it to its end, forget it, or build with panic=\"unwind\"\n"]);
     }
     panic::resume_unwind(Box::new(Unwinding { coroutine: identity(control) }))
 }

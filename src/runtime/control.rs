@@ -51,8 +51,8 @@ pub(crate) struct Wait {
 #[derive(Clone, Copy)]
 pub(crate) enum WaitFor {
     Unpark,
-    /// The end of another green thread.
-    Join(*const Control),
+    /// The end of the green thread that `Control::awaited` says.
+    Join,
     /// The end of all green threads of a scope.
     Scope,
     /// The end of all green threads of the runtime.
@@ -73,13 +73,16 @@ pub(crate) struct Control {
     detached: Cell<bool>,
     pub(super) wait: Cell<Option<Wait>>,
     number: u64,
+    /// The runtime's serial number: the scheduler may be gone when it is wanted.
+    runtime: u64,
     /// None for the main green thread.
     stack: Option<NonNull<Header>>,
     /// Where the closure's result goes, and what drops it.
     result: *mut (),
     drop_result: unsafe fn(*mut ()),
-    /// Who is in `join`.
+    /// Who is in `join` for this one, and whom this one is in `join` for.
     pub(super) joiner: Cell<*const Control>,
+    pub(super) awaited: Cell<*const Control>,
     scope: *const ScopeState,
     /// Made when it has a name, or when somebody asks for it.
     thread: OnceCell<Rc<ThreadState>>,
@@ -99,12 +102,12 @@ pub(crate) struct ThreadState {
 impl ThreadState {
     /// Gives the green thread its token, and wakes it if it waits for that.
     pub(crate) fn unpark(&self) {
-        // SAFETY: cleared before the control block goes away; a scheduler
-        // outlives the control blocks of its green threads.
+        // SAFETY: cleared before the control block goes away; the scheduler is
+        // there as long as any of its green threads waits.
         unsafe {
             let Some(control) = self.control.get().as_ref() else { return };
             control.token.set(true);
-            if (*control.scheduler).is_parked(control) {
+            if control.is_parked() {
                 (*control.scheduler).wake(control);
             }
         }
@@ -193,12 +196,12 @@ impl Control {
     }
 
     /// The main green thread, number 1.
-    pub(super) fn main(scheduler: *const Scheduler) -> Control {
+    pub(super) fn main(scheduler: &Scheduler) -> Control {
         Control { number: 1, ..Control::blank(scheduler) }
     }
 
     #[inline(always)]
-    fn blank(scheduler: *const Scheduler) -> Control {
+    fn blank(scheduler: &Scheduler) -> Control {
         Control {
             link: Link { context: Cell::new(ptr::null_mut()), return_address: 0 },
             context: Cell::new(ptr::null_mut()),
@@ -208,10 +211,12 @@ impl Control {
             detached: Cell::new(false),
             wait: Cell::new(None),
             number: 0,
+            runtime: scheduler.serial(),
             stack: None,
             result: ptr::null_mut(),
             drop_result: drop_result::<()>,
             joiner: Cell::new(ptr::null()),
+            awaited: Cell::new(ptr::null()),
             scope: ptr::null(),
             thread: OnceCell::new(),
             unwind: Unwind::default(),
@@ -230,10 +235,8 @@ impl Control {
     }
 
     fn new_thread_state(&self, name: Option<Box<str>>) -> Rc<ThreadState> {
-        // SAFETY: the scheduler outlives its green threads.
-        let runtime = unsafe { &*self.scheduler }.serial();
         let control = Cell::new(ptr::from_ref(self));
-        Rc::new(ThreadState { runtime, number: self.number, name, control })
+        Rc::new(ThreadState { runtime: self.runtime, number: self.number, name, control })
     }
 
     pub(crate) fn thread_state(&self) -> &Rc<ThreadState> {
@@ -255,6 +258,19 @@ impl Control {
     pub(super) fn body(&self) -> &'static str {
         // SAFETY: the header is that of our stack.
         self.stack.map_or("", |stack| unsafe { stack.as_ref() }.occupant().body)
+    }
+
+    /// Whom this one waits for in `join`.
+    pub(super) fn awaited(&self) -> Option<&Control> {
+        // SAFETY: set while `Scheduler::wait_for` runs, whose caller holds the
+        // join handle of the other.
+        unsafe { self.awaited.get().as_ref() }
+    }
+
+    /// Does it wait in `park`?
+    fn is_parked(&self) -> bool {
+        self.state.get() == State::Waiting
+            && matches!(self.wait.get(), Some(Wait { what: WaitFor::Unpark, .. }))
     }
 
     #[inline(always)]

@@ -9,7 +9,7 @@ use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::control::{Control, ScopeState, State, Wait, WaitFor};
-use super::queue::{Runnable, RunQueue};
+use super::queue::{RunQueue, Runnable};
 use super::report;
 use crate::arch::{self, StackPointer, Word};
 use crate::stack::sanitizer::{self, Bounds};
@@ -115,6 +115,7 @@ impl Scheduler {
     }
 
     /// Tells this runtime from every other of the process.
+    #[inline(always)]
     pub(super) fn serial(&self) -> u64 {
         self.serial
     }
@@ -219,9 +220,18 @@ impl Scheduler {
 
     /// Waits until `target` has ended.
     pub(crate) fn wait_for(&self, target: &Control, at: &'static Location<'static>) {
+        struct NoLonger<'a>(&'a Control);
+        impl Drop for NoLonger<'_> {
+            fn drop(&mut self) {
+                self.0.awaited.set(ptr::null());
+            }
+        }
+        let joiner = self.current();
+        joiner.awaited.set(target);
+        let _no_longer = NoLonger(joiner);
         while !target.is_finished() {
-            target.joiner.set(self.current());
-            self.wait(Wait { what: WaitFor::Join(target), at });
+            target.joiner.set(joiner);
+            self.wait(Wait { what: WaitFor::Join, at });
         }
     }
 
@@ -232,12 +242,6 @@ impl Scheduler {
             control.state.set(State::Runnable);
             self.queue.push(Runnable { context: control.context.get(), control });
         }
-    }
-
-    /// Is this green thread waiting in `park`?
-    pub(crate) fn is_parked(&self, control: &Control) -> bool {
-        control.state.get() == State::Waiting
-            && matches!(control.wait.get(), Some(Wait { what: WaitFor::Unpark, .. }))
     }
 
     /// The next to run. The caller is not in the queue.
@@ -421,4 +425,3 @@ impl Scheduler {
         self.deadlock.take()
     }
 }
-

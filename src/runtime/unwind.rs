@@ -5,6 +5,8 @@
 //! payload is alive: then whoever waits is a destructor that the unwinding runs,
 //! and a second panic there would end the process.
 
+#![forbid(unsafe_code)]
+
 use std::any::Any;
 use std::cell::{Cell, OnceCell};
 use std::panic;

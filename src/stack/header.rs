@@ -84,7 +84,8 @@ impl Header {
                 uses_to_check: Cell::new(USES_BETWEEN_CHECKS),
                 valgrind_id,
             });
-            (*at).set_tripwire(at.map_addr(|address| address & !((*class).page_bytes() - 1)).cast());
+            (*at)
+                .set_tripwire(at.map_addr(|address| address & !((*class).page_bytes() - 1)).cast());
         }
     }
 

@@ -76,8 +76,8 @@ impl Class {
     }
 
     fn free_stacks(&self) -> impl Iterator<Item = NonNull<Header>> {
-        // SAFETY: a header in the list is that of an open stack.
         std::iter::successors(NonNull::new(self.free.get()), |header| {
+            // SAFETY: a header in the list is that of an open stack.
             NonNull::new(unsafe { header.as_ref() }.next.get())
         })
     }
@@ -236,9 +236,8 @@ fn with_class<T>(stack_bytes: usize, f: impl FnOnce(&Class) -> io::Result<T>) ->
 ///
 /// # Safety
 ///
-/// The stack must be the caller's own, and nobody may use it after this, with
-/// one exception: the caller may still run on it, above the tripwire, until it
-/// leaves for another context.
+/// The stack must be the caller's own, nobody may run on it, and nobody may use
+/// it after this.
 #[inline(always)]
 pub(super) unsafe fn release(header: NonNull<Header>) {
     // SAFETY: the caller owns it, so it has a header.

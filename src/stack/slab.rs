@@ -110,8 +110,7 @@ impl Slab {
     pub(super) fn find(&self, address: usize) -> Option<(NonNull<Header>, bool)> {
         let offset = address.checked_sub(self.base.as_ptr() as usize)?;
         let index = offset / self.stride();
-        (index < self.opened)
-            .then(|| (self.header(index), offset % self.stride() < guard_bytes()))
+        (index < self.opened).then(|| (self.header(index), offset % self.stride() < guard_bytes()))
     }
 
     /// Gives the address space back.

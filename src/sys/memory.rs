@@ -15,6 +15,7 @@ pub(crate) const MIN_GUARD_BYTES: usize = 64 * 1024;
 /// From linux/mman.h, Linux 6.13; the libc crate does not have it.
 const MADV_GUARD_INSTALL: libc::c_int = 102;
 /// An advice that no kernel knows. One that accepts it accepts everything.
+#[cfg(target_os = "linux")]
 const MADV_NONSENSE: libc::c_int = 255;
 
 /// How stacks are guarded in this process.
@@ -180,7 +181,10 @@ pub(crate) fn lowest_resident(address: *mut u8, bytes: usize) -> usize {
 /// Says which limit of the system `error` ran into, if it is a lack of memory.
 pub(crate) fn explain(error: io::Error, bytes: usize) -> io::Error {
     if error.raw_os_error() != Some(libc::ENOMEM) {
-        return io::Error::new(error.kind(), format!("cannot map a stack of {bytes} bytes: {error}"));
+        return io::Error::new(
+            error.kind(),
+            format!("cannot map a stack of {bytes} bytes: {error}"),
+        );
     }
     let reason = map_count_reason()
         .or_else(address_space_reason)

@@ -27,6 +27,8 @@
 //! });
 //! ```
 
+#![forbid(unsafe_code)]
+
 mod builder;
 mod handle;
 mod join;
@@ -36,9 +38,9 @@ use std::panic::Location;
 
 use crate::runtime::{Wait, WaitFor, scheduler};
 
+pub use crate::runtime::{Scope, scope};
 pub use builder::Builder;
 pub use handle::{Thread, ThreadId};
-pub use crate::runtime::{Scope, scope};
 pub use join::{JoinHandle, Result, ScopedJoinHandle};
 
 /// Spawns a green thread; it runs when its turn comes, not before the caller

@@ -1,0 +1,77 @@
+//! 3. Turning a recursive walk inside out.
+//!
+//! `walk` reads nested lists, such as `(a (b c))`, and calls a closure for each
+//! word. It is written the simple way: it recurses where the text nests, and it
+//! is in charge until the text ends. A `for` loop wants it the other way round,
+//! to be in charge and to ask for one word at a time. A generator turns the one
+//! into the other without touching `walk`: the closure yields, out of however
+//! many calls are open at that moment, and they all wait on the generator's
+//! stack until the next word is wanted.
+//!
+//! With two of them one can do what no callback can: read two texts in lockstep,
+//! and stop at the first difference (the "same fringe" problem).
+//!
+//! ```text
+//! cargo run --example 03_inside_out
+//! ```
+
+use leno::coroutine;
+
+/// Calls `visit(word, depth)` for each word of a list. Gives back the text after
+/// the list. It knows nothing of coroutines.
+fn walk<'t>(mut text: &'t str, depth: usize, visit: &mut dyn FnMut(&'t str, usize)) -> &'t str {
+    loop {
+        text = text.trim_start();
+        match text.chars().next() {
+            None => return text,
+            Some(')') => return &text[1..],
+            Some('(') => text = walk(&text[1..], depth + 1, visit),
+            Some(_) => {
+                let end = text.find([' ', '(', ')']).unwrap_or(text.len());
+                visit(&text[..end], depth);
+                text = &text[end..];
+            }
+        }
+    }
+}
+
+fn main() {
+    let cloth = "((warp weft) (heddle (shed)) reed)";
+    compare(cloth, "(warp (weft heddle) ((shed reed)))");
+    compare(cloth, "(warp ((weft) treadle) (and much more (that is never read)))");
+}
+
+/// Prints the words of two texts side by side, up to the first difference.
+fn compare(left: &str, right: &str) {
+    println!("left   {left}\nright  {right}\n");
+    coroutine::scope(|scope| {
+        // The generators borrow the texts, hence the scope.
+        let words = |text| {
+            scope.generator(move |yielder| {
+                walk(text, 0, &mut |word, depth| yielder.suspend((word, depth)));
+            })
+        };
+        let (mut left_words, mut right_words) = (words(left), words(right));
+        println!("   depth  word             word      depth");
+        let same = loop {
+            match (left_words.next(), right_words.next()) {
+                (None, None) => break true,
+                (ours, theirs) => {
+                    let same = ours.map(|(word, _)| word) == theirs.map(|(word, _)| word);
+                    let (ours, our_depth) = ours.unwrap_or(("(end)", 0));
+                    let (theirs, their_depth) = theirs.unwrap_or(("(end)", 0));
+                    let sign = if same { "=" } else { "≠" };
+                    println!(
+                        "  {:>6}  {ours:<10}  {sign}   {theirs:<10}{}",
+                        "(".repeat(our_depth),
+                        ")".repeat(their_depth)
+                    );
+                    if !same {
+                        break false;
+                    }
+                }
+            }
+        };
+        println!("\n{}\n", if same { "the same words" } else { "different; the rest is not read" });
+    });
+}

@@ -1,0 +1,16 @@
+//! Stories about the public API, all in one test binary so that it links once.
+
+mod backtrace;
+mod callbacks;
+mod coroutine;
+mod deadlock;
+mod drop_points;
+mod fp_env;
+mod oracle_coroutine;
+mod oracle_thread;
+mod scoped;
+mod signals;
+mod stack;
+mod support;
+mod thread;
+mod unwinding;
