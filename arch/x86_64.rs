@@ -14,7 +14,7 @@ pub(crate) const NAME: &str = "x86_64";
 pub(crate) const STACK_ALIGN: usize = 16;
 
 /// What lies at the stack pointer of a suspended context, lowest address first.
-#[repr(C, align(16))]
+#[repr(C)]
 pub(crate) struct Saved {
     rbp: *mut (),
     rip: unsafe extern "C" fn(),
@@ -59,11 +59,9 @@ macro_rules! fp_env {
          fnstcw [rsp + 4]"
     };
     (restore) => {
-        "ldmxcsr [rcx + 24]
-         fldcw [rcx + 28]"
-    };
-    (drop saved) => {
-        "lea rsp, [rcx + 32]"
+        "ldmxcsr [rsp]
+         fldcw [rsp + 4]
+         add rsp, 8"
     };
     (align) => {
         ""
@@ -85,9 +83,6 @@ macro_rules! fp_env {
     (restore) => {
         ""
     };
-    (drop saved) => {
-        "lea rsp, [rcx + 24]"
-    };
     // The root drops the padding, so that it is aligned.
     (align) => {
         "add rsp, 8"
@@ -108,6 +103,9 @@ macro_rules! enter {
              pop rbp
              pop rax
              pop rbx
+             ",
+            fp_env!(restore),
+            "
              jmp rax"
         )
     };

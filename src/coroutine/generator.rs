@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+use std::any::type_name;
 use std::fmt;
 use std::iter::FusedIterator;
 
@@ -50,7 +51,9 @@ impl<T> Generator<T> {
         F: FnOnce(&Yielder<(), T>) + 'static,
         T: 'static,
     {
-        Generator { coroutine: Coroutine::new(|yielder, ()| body(yielder)) }
+        let coroutine = Coroutine::new(|yielder, ()| body(yielder));
+        coroutine.stack().set_body(type_name::<F>);
+        Generator { coroutine }
     }
 }
 

@@ -4,6 +4,7 @@
 //! what the coroutine borrows. The scope keeps a list of all its coroutines, and
 //! closes those that are left before it returns or unwinds.
 
+use std::any::type_name;
 use std::cell::Cell;
 use std::fmt;
 use std::iter::FusedIterator;
@@ -72,6 +73,9 @@ struct Node {
     next: Cell<Option<NonNull<Node>>>,
     control: NonNull<Control>,
     close: unsafe fn(&Control) -> Result<(), Payload>,
+    /// The scope has taken it out of the list, closes it and frees it; whoever
+    /// drops the handle leaves it alone.
+    taken: Cell<bool>,
 }
 
 impl<'scope> Scope<'scope, '_> {
@@ -117,6 +121,7 @@ impl<'scope> Scope<'scope, '_> {
             next: Cell::new(self.first.get()),
             control: coroutine.control,
             close: Control::close::<Yield, Return>,
+            taken: Cell::new(false),
         })));
         if let Some(next) = self.first.replace(Some(node)) {
             // SAFETY: a node in the list is alive.
@@ -135,27 +140,36 @@ impl<'scope> Scope<'scope, '_> {
         F: FnOnce(&Yielder<(), T>) + 'scope,
         T: 'scope,
     {
-        ScopedGenerator { coroutine: self.coroutine(|yielder, ()| body(yielder)) }
+        let coroutine = self.coroutine(|yielder, ()| body(yielder));
+        coroutine.stack().set_body(type_name::<F>);
+        ScopedGenerator { coroutine }
     }
 
     /// Closes what is left. Gives the payload of the first panic.
+    ///
+    /// Nothing is freed before all are done: until then a destructor may come
+    /// across the handle of one that is closed already, or just now.
     fn close_all(&self) -> Result<(), Payload> {
         let mut first_panic = Ok(());
+        let mut closed = None;
         while let Some(node) = self.next_to_close() {
             // SAFETY: a node in the list is alive, and so is its coroutine.
-            let closed = unsafe {
-                let Node { control, close, .. } = node.as_ref();
-                let closed = close(control.as_ref());
-                // A destructor that ran just now may have dropped the handle,
-                // and the node with it.
-                if self.contains(node) {
-                    unlink(&self.first, node);
-                    Control::free(node.as_ref().control);
-                    drop(Box::from_raw(node.as_ptr()));
-                }
-                closed
+            let ended = unsafe {
+                unlink(&self.first, node);
+                let Node { next, control, close, taken, .. } = node.as_ref();
+                taken.set(true);
+                next.set(closed.replace(node));
+                close(control.as_ref())
             };
-            first_panic = first_panic.and(closed);
+            first_panic = first_panic.and(ended);
+        }
+        while let Some(node) = closed {
+            // SAFETY: done, and ours alone: handles that are left were forgotten.
+            unsafe {
+                closed = node.as_ref().next.get();
+                Control::free(node.as_ref().control);
+                drop(Box::from_raw(node.as_ptr()));
+            }
         }
         first_panic
     }
@@ -177,10 +191,6 @@ impl<'scope> Scope<'scope, '_> {
     fn nodes(&self) -> impl Iterator<Item = NonNull<Node>> {
         // SAFETY: nodes in the list are alive.
         std::iter::successors(self.first.get(), |node| unsafe { node.as_ref() }.next.get())
-    }
-
-    fn contains(&self, node: NonNull<Node>) -> bool {
-        self.nodes().any(|other| other == node)
     }
 }
 
@@ -229,10 +239,10 @@ impl<Input, Yield, Return> Deref for ScopedCoroutine<'_, Input, Yield, Return> {
 
 impl<Input, Yield, Return> Drop for ScopedCoroutine<'_, Input, Yield, Return> {
     fn drop(&mut self) {
-        if self.is_running() {
-            // The scope is just closing it, and this handle is in its own body's
-            // hands; or it waits inside another suspended coroutine. The scope
-            // frees it.
+        // SAFETY: the scope frees the node when nobody can drop a handle any more.
+        if unsafe { self.node.as_ref() }.taken.get() || self.is_running() {
+            // The scope has closed it or is just closing it; or it waits inside
+            // another suspended coroutine. The scope frees it.
             return;
         }
         // Unlinked last: if the coroutine's drop unwinds, the handle is gone.

@@ -25,6 +25,7 @@ mod overflow;
 mod pool;
 pub(crate) mod sanitizer;
 mod slab;
+mod valgrind;
 
 use std::fmt;
 use std::io;

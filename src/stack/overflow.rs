@@ -11,10 +11,6 @@ use super::pool;
 use crate::sys;
 use crate::sys::fault;
 
-/// How far below its stack a frame may have moved the stack pointer when it
-/// touches the guard: one that allocates more in one go without probing.
-const LARGEST_LEAP: usize = 1 << 20;
-
 /// Watches for overflows on this OS thread from now on.
 pub(super) fn watch() -> io::Result<()> {
     fault::ensure_alternate_stack()?;
@@ -38,16 +34,14 @@ unsafe extern "C" fn on_fault(
     unsafe { fault::pass_on(signal, info, context) }
 }
 
-/// The stack into whose guard `address` is, if whoever touched it runs there. A
-/// stray pointer into somebody's guard is not an overflow.
+/// The stack into whose guard `address` is, if whoever touched it runs there: its
+/// stack pointer is on the same stack, or in the guard already. A stray pointer
+/// into somebody else's guard is not an overflow.
 fn overflowed(address: usize, stack_pointer: Option<usize>) -> Option<NonNull<Header>> {
     let (header, in_guard) = pool::find(address)?;
-    // SAFETY: `find` gives stacks that have been opened.
-    let limit = unsafe { header.as_ref() }.limit() as usize;
-    let runs_there = stack_pointer.is_none_or(|stack_pointer| {
-        stack_pointer < header.as_ptr() as usize && stack_pointer + LARGEST_LEAP > limit
-    });
-    (in_guard && runs_there).then_some(header)
+    let runs_there =
+        |stack_pointer| pool::find(stack_pointer).is_some_and(|(other, _)| other == header);
+    (in_guard && stack_pointer.is_none_or(runs_there)).then_some(header)
 }
 
 fn report(stack: &Header) -> ! {

@@ -1,8 +1,8 @@
 //! The pool: each OS thread keeps the stacks it has mapped, sorted by size.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
 use std::io;
+use std::mem;
 use std::ptr::{self, NonNull};
 
 use super::header::Header;
@@ -41,6 +41,11 @@ impl Class {
         self.stack_bytes
     }
 
+    /// The size that the stacks were asked for with, rounded up.
+    pub(super) fn usable_bytes(&self) -> usize {
+        self.stack_bytes - overhead_bytes()
+    }
+
     #[inline(always)]
     pub(super) fn page_bytes(&self) -> usize {
         self.page_bytes
@@ -63,16 +68,17 @@ impl Class {
 
     #[cold]
     fn open_new(&self) -> io::Result<NonNull<Header>> {
-        let mut slabs = self.slabs.borrow_mut();
-        if slabs.last().is_none_or(Slab::is_full) {
-            let count = slabs.last().map_or(FIRST_SLAB_STACKS, |last| last.count() * 2);
-            slabs.push(
-                Slab::reserve(count, self.stack_bytes)
-                    .map_err(|error| memory::explain(error, self.stack_bytes))?,
-            );
+        let explain = |error| memory::explain(error, self.usable_bytes());
+        let has_room = self.slabs.borrow().last().is_some_and(|last| !last.is_full());
+        if !has_room {
+            let twice = self.slabs.borrow().last().map(|last| last.count() * 2);
+            let slab = Slab::reserve(twice.unwrap_or(FIRST_SLAB_STACKS), self.stack_bytes);
+            let index = self.slabs.borrow().len();
+            insert(&self.slabs, index, slab.map_err(explain)?);
         }
-        let slab = slabs.last_mut().expect("one was pushed if there was none");
-        slab.open_next(self).map_err(|error| memory::explain(error, self.stack_bytes))
+        let slabs = self.slabs.borrow();
+        let slab = slabs.last().expect("one was pushed if there was none");
+        slab.open_next(self).map_err(explain)
     }
 
     fn free_stacks(&self) -> impl Iterator<Item = NonNull<Header>> {
@@ -83,11 +89,26 @@ impl Class {
     }
 }
 
+/// Inserts `value` into a list in which the fault handler looks for stacks.
+///
+/// It cannot look while the list changes. The caller's own stack may overflow
+/// just then, so what needs some stack, the allocator, is called before.
+fn insert<T>(list: &RefCell<Vec<T>>, index: usize, value: T) {
+    let mut grown = Vec::with_capacity(list.borrow().len() + 1);
+    let mut current = list.borrow_mut();
+    grown.append(&mut current);
+    grown.insert(index, value);
+    let old = mem::replace(&mut *current, grown);
+    drop(current);
+    drop(old);
+}
+
 /// What an OS thread has mapped. It stays when the thread ends with stacks still
 /// in use, so that those remain valid.
 struct ThreadPool {
     default: Class,
-    others: RefCell<HashMap<usize, Box<Class>>>,
+    /// Sorted by size.
+    others: RefCell<Vec<Box<Class>>>,
 }
 
 thread_local! {
@@ -121,7 +142,7 @@ unsafe fn clear(pool: *mut ThreadPool) {
     let mut all_free = true;
     {
         let others = shared.others.borrow();
-        for class in others.values().map(Box::as_ref).chain([&shared.default]) {
+        for class in others.iter().map(Box::as_ref).chain([&shared.default]) {
             let free: Vec<NonNull<Header>> = class.free_stacks().collect();
             class.free.set(ptr::null_mut());
             for slab in class.slabs.take() {
@@ -223,11 +244,12 @@ fn with_class<T>(stack_bytes: usize, f: impl FnOnce(&Class) -> io::Result<T>) ->
     if stack_bytes == pool.default.stack_bytes {
         return f(&pool.default);
     }
-    let class: *const Class = &**pool
-        .others
-        .borrow_mut()
-        .entry(stack_bytes)
-        .or_insert_with(|| Box::new(Class::new(stack_bytes)));
+    let found = pool.others.borrow().binary_search_by_key(&stack_bytes, |class| class.stack_bytes);
+    let index = found.unwrap_or_else(|index| {
+        insert(&pool.others, index, Box::new(Class::new(stack_bytes)));
+        index
+    });
+    let class: *const Class = &*pool.others.borrow()[index];
     // SAFETY: classes are boxed and never removed while the pool lives.
     f(unsafe { &*class })
 }
@@ -255,7 +277,7 @@ fn for_each_class(mut f: impl FnMut(&Class)) {
     // SAFETY: it is taken out of POOL before it is freed.
     let pool = unsafe { &*pool };
     f(&pool.default);
-    for class in pool.others.borrow().values() {
+    for class in pool.others.borrow().iter() {
         f(class);
     }
 }
@@ -294,7 +316,7 @@ pub(super) fn find(address: usize) -> Option<(NonNull<Header>, bool)> {
     let find_in =
         |class: &Class| class.slabs.try_borrow().ok()?.iter().find_map(|slab| slab.find(address));
     find_in(&pool.default)
-        .or_else(|| pool.others.try_borrow().ok()?.values().find_map(|class| find_in(class)))
+        .or_else(|| pool.others.try_borrow().ok()?.iter().find_map(|class| find_in(class)))
 }
 
 /// The pool of stacks of the current OS thread.

@@ -8,12 +8,13 @@
 //! With light guards a slab is one map entry, however many stacks it has, and
 //! neighbouring slabs become one.
 
+use std::cell::Cell;
 use std::io;
 use std::ptr::NonNull;
 
 use super::header::Header;
 use super::pool::Class;
-use crate::arch;
+use super::valgrind;
 use crate::sys::memory::{self, GuardKind, MIN_GUARD_BYTES};
 
 /// A slab never reserves more address space than this.
@@ -37,7 +38,7 @@ pub(super) struct Slab {
     base: NonNull<u8>,
     count: usize,
     /// Stacks from 0 up to here have been handed out at least once.
-    opened: usize,
+    opened: Cell<usize>,
     stack_bytes: usize,
     kind: GuardKind,
 }
@@ -51,7 +52,9 @@ impl Slab {
         count = count.clamp(1, (MAX_SLAB_BYTES / stride).max(1));
         loop {
             match memory::reserve(count * stride, kind) {
-                Ok(base) => return Ok(Slab { base, count, opened: 0, stack_bytes, kind }),
+                Ok(base) => {
+                    return Ok(Slab { base, count, opened: Cell::new(0), stack_bytes, kind });
+                }
                 Err(error) if count == 1 => return Err(error),
                 Err(_) => count /= 2,
             }
@@ -67,29 +70,29 @@ impl Slab {
     }
 
     pub(super) fn opened(&self) -> usize {
-        self.opened
+        self.opened.get()
     }
 
     pub(super) fn is_full(&self) -> bool {
-        self.opened == self.count
+        self.opened.get() == self.count
     }
 
     /// Opens the next stack that was never used, as one of `class`.
-    pub(super) fn open_next(&mut self, class: *const Class) -> io::Result<NonNull<Header>> {
+    pub(super) fn open_next(&self, class: *const Class) -> io::Result<NonNull<Header>> {
         debug_assert!(!self.is_full());
-        let index = self.opened;
+        let index = self.opened.get();
         // SAFETY: `index` is below `count`, so the slot is inside the slab; it
         // was never handed out.
         let header = unsafe {
             let guard = self.base.add(index * self.stride());
             memory::open(guard.as_ptr(), guard_bytes(), self.stack_bytes, self.kind)?;
             let limit = guard.add(guard_bytes()).as_ptr();
-            let valgrind_id = annotate_stack(limit.addr(), limit.addr() + self.stack_bytes);
+            let valgrind_id = valgrind::register(limit, self.stack_bytes);
             let header = self.header(index);
             Header::create(header.as_ptr(), limit, class, valgrind_id);
             header
         };
-        self.opened += 1;
+        self.opened.set(index + 1);
         Ok(header)
     }
 
@@ -103,14 +106,15 @@ impl Slab {
 
     /// The stacks that have been handed out at least once.
     pub(super) fn headers(&self) -> impl Iterator<Item = NonNull<Header>> {
-        (0..self.opened).map(|index| self.header(index))
+        (0..self.opened.get()).map(|index| self.header(index))
     }
 
     /// Which stack's slot `address` is in, and whether in its guard.
     pub(super) fn find(&self, address: usize) -> Option<(NonNull<Header>, bool)> {
         let offset = address.checked_sub(self.base.as_ptr() as usize)?;
         let index = offset / self.stride();
-        (index < self.opened).then(|| (self.header(index), offset % self.stride() < guard_bytes()))
+        (index < self.opened.get())
+            .then(|| (self.header(index), offset % self.stride() < guard_bytes()))
     }
 
     /// Gives the address space back.
@@ -121,22 +125,11 @@ impl Slab {
     pub(super) unsafe fn release(self) {
         for header in self.headers() {
             // SAFETY: opened, so it has a header.
-            deregister_stack(unsafe { header.as_ref() }.valgrind_id());
+            valgrind::deregister(unsafe { header.as_ref() }.valgrind_id());
         }
         // SAFETY: the caller says that nobody uses it.
-        unsafe { memory::release(self.base, self.count * self.stride()) };
+        unsafe {
+            memory::release(self.base, self.count * self.stride(), self.opened.get(), self.kind)
+        };
     }
-}
-
-// Requests from valgrind.h.
-const VALGRIND_STACK_REGISTER: usize = 0x1501;
-const VALGRIND_STACK_DEREGISTER: usize = 0x1502;
-
-/// Tells Valgrind that a stack is one, or it takes a switch for a huge frame.
-fn annotate_stack(lowest: usize, end: usize) -> u32 {
-    arch::annotate(&[VALGRIND_STACK_REGISTER, lowest, end, 0, 0, 0], 0) as u32
-}
-
-fn deregister_stack(id: u32) {
-    arch::annotate(&[VALGRIND_STACK_DEREGISTER, id as usize, 0, 0, 0, 0], 0);
 }

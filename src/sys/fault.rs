@@ -3,9 +3,9 @@
 
 use std::cell::Cell;
 use std::io;
-use std::mem::MaybeUninit;
+use std::mem::{self, MaybeUninit};
 use std::ptr;
-use std::sync::OnceLock;
+use std::sync::{Once, OnceLock};
 
 use super::memory::page_bytes;
 
@@ -25,18 +25,33 @@ static PREVIOUS: OnceLock<[libc::sigaction; 2]> = OnceLock::new();
 
 /// Makes `handler` the process's handler for memory faults, once.
 pub(crate) fn install(handler: Handler) {
-    PREVIOUS.get_or_init(|| SIGNALS.map(|signal| replace(signal, handler)));
+    static INSTALLED: Once = Once::new();
+    INSTALLED.call_once(|| {
+        // Known before ours is there: another OS thread may fault right then, and
+        // mean it for whoever handles it now.
+        PREVIOUS.get_or_init(|| SIGNALS.map(|signal| exchange(signal, None)));
+        for signal in SIGNALS {
+            // SAFETY: all zeros is a valid sigaction, and the mask is a live set.
+            let action = unsafe {
+                let mut action: libc::sigaction = MaybeUninit::zeroed().assume_init();
+                action.sa_sigaction = handler as *const () as usize;
+                action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
+                libc::sigemptyset(&mut action.sa_mask);
+                action
+            };
+            exchange(signal, Some(&action));
+        }
+    });
 }
 
-fn replace(signal: libc::c_int, handler: Handler) -> libc::sigaction {
-    // SAFETY: all zeros is a valid sigaction; both pointers are to live values.
+/// What is done about `signal`, which is replaced if `action` is given.
+fn exchange(signal: libc::c_int, action: Option<&libc::sigaction>) -> libc::sigaction {
+    // SAFETY: all zeros is a valid sigaction; the pointers are null or to live
+    // values.
     unsafe {
-        let mut action: libc::sigaction = MaybeUninit::zeroed().assume_init();
         let mut previous: libc::sigaction = MaybeUninit::zeroed().assume_init();
-        action.sa_sigaction = handler as *const () as usize;
-        action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
-        libc::sigemptyset(&mut action.sa_mask);
-        if libc::sigaction(signal, &action, &mut previous) != 0 {
+        let action = action.map_or(ptr::null(), ptr::from_ref);
+        if libc::sigaction(signal, action, &mut previous) != 0 {
             panic!("sigaction({signal}): {}", io::Error::last_os_error());
         }
         previous
@@ -80,9 +95,9 @@ pub(crate) unsafe fn stack_pointer(context: *const libc::c_void) -> Option<usize
     stack_pointer
 }
 
-/// Hands a fault to whoever handled the signal before us. If that was the
-/// default, it is put back and the access faults again, for good.
-/// Async-signal-safe.
+/// Hands a fault to whoever handled the signal before us, as the kernel would
+/// have. If that was the default, it is put back and the access faults again, for
+/// good. Async-signal-safe.
 ///
 /// # Safety
 ///
@@ -94,36 +109,72 @@ pub(crate) unsafe fn pass_on(
     context: *mut libc::c_void,
 ) {
     let index = SIGNALS.iter().position(|&ours| ours == signal);
-    // `get` does not block: a fault inside `install` itself finds nothing.
-    let previous = PREVIOUS.get().zip(index).map(|(all, index)| all[index]);
-    // SAFETY: the previous handler was installed for this signal by somebody
-    // who expects these arguments; the default action has no preconditions.
+    // `get` does not block.
+    let previous = PREVIOUS.get().zip(index).map(|(all, index)| &all[index]);
+    // SAFETY: the arguments are the kernel's.
+    let was_sent = unsafe { fault_address(info) }.is_none();
+    match previous {
+        Some(action) if action.sa_sigaction == libc::SIG_IGN && was_sent => {}
+        Some(action) if !is_default(action) => {
+            prepare_for(signal, action);
+            // SAFETY: the handler was installed for this signal by somebody who
+            // expects these arguments.
+            unsafe { call(action, signal, info, context) }
+        }
+        // SAFETY: the default action has no preconditions.
+        _ => unsafe {
+            libc::signal(signal, libc::SIG_DFL);
+            // A fault repeats by itself; a signal that was sent does not.
+            if was_sent {
+                libc::raise(signal);
+            }
+        },
+    }
+}
+
+/// Nobody can ignore a fault: it would repeat for ever.
+fn is_default(action: &libc::sigaction) -> bool {
+    action.sa_sigaction == libc::SIG_DFL || action.sa_sigaction == libc::SIG_IGN
+}
+
+/// Does what the kernel does before it calls the handler of `action`. What it
+/// does after that, to restore the signal mask, it does for ours.
+fn prepare_for(signal: libc::c_int, action: &libc::sigaction) {
+    // SAFETY: both calls are async-signal-safe, and the sets are live values.
     unsafe {
-        match previous {
-            Some(action) if !is_default(&action) => {
-                if action.sa_flags & libc::SA_SIGINFO != 0 {
-                    let handler: Handler = std::mem::transmute(action.sa_sigaction);
-                    handler(signal, info, context);
-                } else {
-                    let handler: unsafe extern "C" fn(libc::c_int) =
-                        std::mem::transmute(action.sa_sigaction);
-                    handler(signal);
-                }
-            }
-            _ => {
-                libc::signal(signal, libc::SIG_DFL);
-                // A fault repeats by itself; a signal that was sent does not.
-                if fault_address(info).is_none() {
-                    libc::raise(signal);
-                }
-            }
+        if action.sa_flags & libc::SA_RESETHAND != 0 {
+            libc::signal(signal, libc::SIG_DFL);
+        }
+        libc::pthread_sigmask(libc::SIG_BLOCK, &action.sa_mask, ptr::null_mut());
+        if action.sa_flags & libc::SA_NODEFER != 0
+            && libc::sigismember(&action.sa_mask, signal) == 0
+        {
+            let mut only_this: libc::sigset_t = MaybeUninit::zeroed().assume_init();
+            libc::sigaddset(&mut only_this, signal);
+            libc::pthread_sigmask(libc::SIG_UNBLOCK, &only_this, ptr::null_mut());
         }
     }
 }
 
-/// An ignored fault is as deadly as an unhandled one.
-fn is_default(action: &libc::sigaction) -> bool {
-    action.sa_sigaction == libc::SIG_DFL || action.sa_sigaction == libc::SIG_IGN
+/// # Safety
+///
+/// `action` must have a handler, and the rest be what the kernel gave to ours.
+unsafe fn call(
+    action: &libc::sigaction,
+    signal: libc::c_int,
+    info: *mut libc::siginfo_t,
+    context: *mut libc::c_void,
+) {
+    // SAFETY: the flag says which of the two kinds of function it is.
+    unsafe {
+        if action.sa_flags & libc::SA_SIGINFO != 0 {
+            let handler: Handler = mem::transmute(action.sa_sigaction);
+            handler(signal, info, context);
+        } else {
+            let handler: unsafe extern "C" fn(libc::c_int) = mem::transmute(action.sa_sigaction);
+            handler(signal);
+        }
+    }
 }
 
 /// What the kernel may write to a signal stack before the handler runs.

@@ -3,9 +3,10 @@
 
 use std::env;
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::ptr::{self, NonNull};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Guards are at least this large. C code may probe its stack only every
 /// 64 KiB (GCC on aarch64, `-fstack-clash-protection`), and would step over a
@@ -17,6 +18,16 @@ const MADV_GUARD_INSTALL: libc::c_int = 102;
 /// An advice that no kernel knows. One that accepts it accepts everything.
 #[cfg(target_os = "linux")]
 const MADV_NONSENSE: libc::c_int = 255;
+
+/// So many of the process's map entries are left to others. A program that has
+/// none left cannot even grow its heap, and so not report what has happened.
+const SPARED_MAP_ENTRIES: usize = 1024;
+
+/// A stack with an mprotect guard is two map entries.
+const ENTRIES_OF_A_STACK: usize = 2;
+
+/// The map entries that mprotect guards have cost this process.
+static MAP_ENTRIES: AtomicUsize = AtomicUsize::new(0);
 
 /// How stacks are guarded in this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,7 +71,7 @@ fn probe_light_guards() -> bool {
             && io::Error::last_os_error().raw_os_error() == Some(libc::EFAULT)
     };
     // SAFETY: reserved above, and nothing refers to it.
-    unsafe { release(page, bytes) };
+    unsafe { release(page, bytes, 0, GuardKind::Light) };
     installed
 }
 
@@ -96,13 +107,16 @@ pub(crate) fn reserve(bytes: usize, kind: GuardKind) -> io::Result<NonNull<u8>> 
     Ok(NonNull::new(address.cast()).expect("mmap does not map page zero"))
 }
 
-/// Gives a reservation back.
+/// Gives a reservation back in which `stacks` were opened.
 ///
 /// # Safety
 ///
 /// `[address, address + bytes)` must come from [`reserve`], and nothing may
 /// refer to it any more.
-pub(crate) unsafe fn release(address: NonNull<u8>, bytes: usize) {
+pub(crate) unsafe fn release(address: NonNull<u8>, bytes: usize, stacks: usize, kind: GuardKind) {
+    if kind == GuardKind::Mprotect {
+        MAP_ENTRIES.fetch_sub(stacks * ENTRIES_OF_A_STACK, Ordering::Relaxed);
+    }
     // SAFETY: the caller gives the mapping up.
     let result = unsafe { libc::munmap(address.as_ptr().cast(), bytes) };
     // Splitting a mapping can run out of map entries; the range then stays.
@@ -121,24 +135,39 @@ pub(crate) unsafe fn open(
     stack_bytes: usize,
     kind: GuardKind,
 ) -> io::Result<()> {
-    // SAFETY: the caller owns the range, and both parts of it are whole pages.
-    let result = unsafe {
-        match kind {
-            GuardKind::Light => {
-                match libc::madvise(guard.cast(), guard_bytes, MADV_GUARD_INSTALL) {
-                    0 => 0,
-                    // Locked memory (mlockall) refuses light guards.
-                    _ => libc::mprotect(guard.cast(), guard_bytes, libc::PROT_NONE),
-                }
+    if kind == GuardKind::Light {
+        // SAFETY: the caller owns the range, which is whole pages.
+        let result = unsafe { libc::madvise(guard.cast(), guard_bytes, MADV_GUARD_INSTALL) };
+        if result == 0 {
+            return Ok(());
+        }
+        // Locked memory (mlockall) refuses light guards.
+    }
+    let entries = MAP_ENTRIES.fetch_add(ENTRIES_OF_A_STACK, Ordering::Relaxed);
+    let result = if entries + SPARED_MAP_ENTRIES > max_map_entries() {
+        Err(io::Error::from_raw_os_error(libc::ENOMEM))
+    } else {
+        let (address, bytes, protection) = match kind {
+            GuardKind::Light => (guard, guard_bytes, libc::PROT_NONE),
+            GuardKind::Mprotect => {
+                (guard.wrapping_add(guard_bytes), stack_bytes, libc::PROT_READ | libc::PROT_WRITE)
             }
-            GuardKind::Mprotect => libc::mprotect(
-                guard.add(guard_bytes).cast(),
-                stack_bytes,
-                libc::PROT_READ | libc::PROT_WRITE,
-            ),
+        };
+        // SAFETY: as above.
+        match unsafe { libc::mprotect(address.cast(), bytes, protection) } {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
         }
     };
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    if result.is_err() {
+        MAP_ENTRIES.fetch_sub(ENTRIES_OF_A_STACK, Ordering::Relaxed);
+    }
+    result
+}
+
+fn max_map_entries() -> usize {
+    static LIMIT: OnceLock<usize> = OnceLock::new();
+    *LIMIT.get_or_init(|| number_in(MAX_MAP_COUNT).unwrap_or(usize::MAX))
 }
 
 /// Gives the pages of a range back; it reads as zeros afterwards.
@@ -196,19 +225,33 @@ pub(crate) fn explain(error: io::Error, bytes: usize) -> io::Error {
     )
 }
 
+const MAX_MAP_COUNT: &str = "/proc/sys/vm/max_map_count";
+
 fn map_count_reason() -> Option<String> {
-    // A stack needs up to three new entries, and others may come and go.
-    const CLOSE: usize = 16;
-    let limit = number_in("/proc/sys/vm/max_map_count")?;
-    let used = fs::read("/proc/self/maps").ok()?.iter().filter(|&&byte| byte == b'\n').count();
-    (used + CLOSE >= limit).then(|| {
+    let limit = number_in(MAX_MAP_COUNT)?;
+    let used = count_lines("/proc/self/maps").ok()?;
+    (used + SPARED_MAP_ENTRIES >= limit).then(|| {
         format!(
-            "the process has {used} memory mappings, and the limit is vm.max_map_count = {limit}; \
-             raise it with `sysctl -w vm.max_map_count={}`, or run on Linux 6.13 or later, where \
+            "the process has {used} memory mappings, and the limit is vm.max_map_count = {limit}, \
+             of which {SPARED_MAP_ENTRIES} are left to the rest of the program; raise it with `sysctl -w vm.max_map_count={}`, or run on Linux 6.13 or later, where \
              a guarded stack needs no mapping of its own",
             limit.saturating_mul(4)
         )
     })
+}
+
+/// Reads in small pieces: where map entries are used up, a buffer for all of a
+/// long file could not be allocated.
+fn count_lines(path: &str) -> io::Result<usize> {
+    let mut file = fs::File::open(path)?;
+    let mut piece = [0; 4096];
+    let mut lines = 0;
+    loop {
+        match file.read(&mut piece)? {
+            0 => return Ok(lines),
+            length => lines += piece[..length].iter().filter(|&&byte| byte == b'\n').count(),
+        }
+    }
 }
 
 fn address_space_reason() -> Option<String> {
