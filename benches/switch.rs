@@ -1,1 +1,129 @@
-fn main() {}
+//! leno beside corosensei, in one process, and the table of ratios.
+//!
+//!     cargo bench --bench switch                    all rows, about two minutes
+//!     cargo bench --bench switch -- --quick         a rough look
+//!     cargo bench --bench switch -- yield           the rows with that word
+//!
+//! Two environment variables:
+//!
+//! - `LENO_BENCH_PARKED=10000`: how many green threads to park for the memory
+//!   row; a million if it is not set, and 0 for none.
+//! - `LENO_BENCH_COUNT=all`: instead of measuring time, count the instructions
+//!   of each row. Any other word than `all`: of the rows with that word.
+//!
+//! docs/BENCHMARKS.md says what the rows mean.
+
+mod count;
+mod parked;
+mod table;
+mod work;
+
+use std::env;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use criterion::Criterion;
+
+use table::Row;
+
+/// What the rows for green threads are compared with.
+const PEER_RESUME: (&str, work::Work) = ("corosensei resumes", work::peer_resume);
+
+const ROWS: &[Row] = &[
+    Row {
+        name: "resume + suspend",
+        ours: ("leno", work::leno_resume),
+        theirs: ("corosensei", work::peer_resume),
+        limits: Some((0.8, 0.7)),
+    },
+    Row {
+        name: "resume + suspend, 8 in a turn",
+        ours: ("leno", work::leno_resume_by_eight),
+        theirs: ("corosensei", work::peer_resume_by_eight),
+        limits: Some((0.8, 0.7)),
+    },
+    Row {
+        name: "resume + suspend in a called function",
+        ours: ("leno", work::leno_resume_inside),
+        theirs: ("corosensei", work::peer_resume_inside),
+        limits: Some((0.8, 0.7)),
+    },
+    Row {
+        name: "sum of what a loop yields",
+        ours: ("leno", work::leno_generate),
+        theirs: ("corosensei", work::peer_generate),
+        limits: Some((0.8, 0.7)),
+    },
+    Row {
+        name: "create + call + drop",
+        ours: ("leno", work::leno_create),
+        theirs: ("corosensei", work::peer_create),
+        limits: Some((2.0, 1.0)),
+    },
+    Row {
+        name: "yield_now among 2",
+        ours: ("leno", work::leno_yield::<2>),
+        theirs: PEER_RESUME,
+        limits: Some((0.8, 0.6)),
+    },
+    Row {
+        name: "yield_now among 100",
+        ours: ("leno", work::leno_yield::<100>),
+        theirs: ("leno, 2", work::leno_yield::<2>),
+        limits: Some((1.5, 1.2)),
+    },
+    Row {
+        name: "yield_now among 1,000",
+        ours: ("leno", work::leno_yield::<1_000>),
+        theirs: ("leno, 2", work::leno_yield::<2>),
+        limits: Some((2.5, 2.0)),
+    },
+    Row {
+        name: "spawn + join",
+        ours: ("leno", work::leno_spawn),
+        theirs: PEER_RESUME,
+        limits: Some((12.0, 5.0)),
+    },
+    Row {
+        name: "spawn + join, by the hundred",
+        ours: ("leno", work::leno_spawn_by_hundred),
+        theirs: PEER_RESUME,
+        limits: Some((12.0, 5.0)),
+    },
+];
+
+fn main() {
+    // A child of ours does one thing and is done.
+    if parked::is_child() {
+        return parked::child();
+    }
+    if count::is_child() {
+        return count::child();
+    }
+    if env::var_os("LENO_BENCH_COUNT").is_some() {
+        return count::print(ROWS);
+    }
+    let home = criterion_home();
+    let mut criterion = Criterion::default()
+        .output_directory(&home)
+        .warm_up_time(Duration::from_millis(300))
+        .measurement_time(Duration::from_secs(4))
+        .nresamples(10_000)
+        .without_plots()
+        .configure_from_args();
+    let mut outcomes: Vec<_> =
+        ROWS.iter().filter_map(|row| table::measure(&mut criterion, &home, row)).collect();
+    if outcomes.len() == ROWS.len() {
+        outcomes.extend(parked::measure());
+    }
+    table::print(&outcomes);
+    criterion.final_summary();
+}
+
+/// Where criterion writes to: where it would by itself, but known to us.
+fn criterion_home() -> PathBuf {
+    match env::var_os("CRITERION_HOME") {
+        Some(home) => home.into(),
+        None => PathBuf::from(env!("CARGO_TARGET_TMPDIR")).with_file_name("criterion"),
+    }
+}

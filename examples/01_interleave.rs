@@ -9,7 +9,7 @@
 //! ```text
 //! cargo run --example 01_interleave
 //! cargo run --example 01_interleave -- ABABAB
-//! cargo run --example 01_interleave -- A=123 B=xyz C=!? ABCABCBA
+//! cargo run --example 01_interleave -- A=123 B=xyz C=?! ABCABCBA
 //! ```
 //!
 //! The first line that it prints is what the routines print. The picture below
@@ -42,6 +42,11 @@ fn main() -> ExitCode {
     let routines: Vec<_> = plan.routines.iter().map(|(_, steps)| routine(steps)).collect();
     for &turn in &plan.schedule {
         routines[turn].resume(());
+    }
+    // Each waits behind its last step. Let them come to their ends.
+    for routine in &routines {
+        routine.resume(());
+        assert!(routine.is_done());
     }
     println!("\n\n{}", picture(&plan));
     ExitCode::SUCCESS
@@ -76,16 +81,16 @@ fn picture(plan: &Plan) -> String {
 /// Control passes from one column to another, across those between.
 fn crossing(from: usize, to: usize, waits: &[bool]) -> String {
     let (first, last) = (from.min(to), from.max(to));
+    let corners = if from < to { ["╰", "╮"] } else { ["╭", "╯"] };
     let mut line = String::new();
-    for (column, &waits) in waits.iter().enumerate() {
-        let rightwards = from < to;
-        line += match column {
-            _ if column == first => if rightwards { "╰" } else { "╭" },
-            _ if column == last => if rightwards { "╮" } else { "╯" },
-            _ if !waits && first < column && column < last => "─",
-            _ if first < column && column < last => "┼",
-            _ if waits => "┊",
-            _ => " ",
+    for (column, waits) in waits.iter().enumerate() {
+        line += match (first < column && column < last, waits) {
+            _ if column == first => corners[0],
+            _ if column == last => corners[1],
+            (true, true) => "┼",
+            (true, false) => "─",
+            (false, true) => "┊",
+            (false, false) => " ",
         };
         line += if first <= column && column < last { "───" } else { "   " };
     }
@@ -139,7 +144,8 @@ impl Plan {
         plan.set_schedule(&schedule).map_err(|what| {
             let mut arguments = String::new();
             for (name, steps) in plan.routines.iter().filter(|_| own_routines) {
-                arguments += &format!("'{name}={}' ", steps.iter().collect::<String>());
+                let steps = steps.iter().collect::<String>().replace('\'', r"'\''");
+                arguments += &format!("'{name}={steps}' ");
             }
             arguments += &plan.fit(&schedule);
             let next = format!("try cargo run --example 01_interleave -- {arguments}");

@@ -37,6 +37,7 @@ fn walk<'t>(mut text: &'t str, depth: usize, visit: &mut dyn FnMut(&'t str, usiz
 
 fn main() {
     let cloth = "((warp weft) (heddle (shed)) reed)";
+    println!("Each parenthesis beside a word is a call of `walk` that is open there.\n");
     compare(cloth, "(warp (weft heddle) ((shed reed)))");
     compare(cloth, "(warp ((weft) treadle) (and much more (that is never read)))");
 }
@@ -52,7 +53,6 @@ fn compare(left: &str, right: &str) {
             })
         };
         let (mut left_words, mut right_words) = (words(left), words(right));
-        println!("   depth  word             word      depth");
         let same = loop {
             match (left_words.next(), right_words.next()) {
                 (None, None) => break true,
@@ -62,7 +62,7 @@ fn compare(left: &str, right: &str) {
                     let (theirs, their_depth) = theirs.unwrap_or(("(end)", 0));
                     let sign = if same { "=" } else { "≠" };
                     println!(
-                        "  {:>6}  {ours:<10}  {sign}   {theirs:<10}{}",
+                        "{:>12} {ours:>8}  {sign}  {theirs:<8} {}",
                         "(".repeat(our_depth),
                         ")".repeat(their_depth)
                     );
@@ -72,6 +72,9 @@ fn compare(left: &str, right: &str) {
                 }
             }
         };
-        println!("\n{}\n", if same { "the same words" } else { "different; the rest is not read" });
+        println!(
+            "\n{}\n",
+            if same { "the same words" } else { "not the same; the rest is never read" }
+        );
     });
 }

@@ -90,3 +90,8 @@ pub mod thread;
 
 pub use runtime::run;
 pub use thread::{scope, spawn, yield_now};
+
+/// README's snippets are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -324,9 +324,12 @@ impl<Input, Yield, Return> Coroutine<Input, Yield, Return> {
         if self.is_running() {
             sys::abort(&[b"leno: a coroutine was dropped while it runs\n"]);
         }
+        // Asked first: close may come back on a stack where nobody panics, while
+        // a panic elsewhere on this OS thread is what made it come back.
+        let panicking = thread::panicking();
         // SAFETY: the types are its own.
         let Err(payload) = (unsafe { control.close::<Yield, Return>() }) else { return };
-        if thread::panicking() {
+        if panicking {
             sys::abort(&[
                 b"leno: a coroutine that was dropped during a panic has panicked itself\n",
             ]);

@@ -339,7 +339,7 @@ impl Control {
         // SAFETY: as the caller says.
         unsafe {
             let result = self.result.cast::<Result<T, Payload>>().read();
-            if result.is_err() {
+            if result.as_ref().is_err_and(|payload| !unwind::is_unwinding(payload)) {
                 self.panic_seen();
             }
             self.free();

@@ -366,9 +366,14 @@ impl Scheduler {
     #[cold]
     #[inline(never)]
     fn resolve_deadlock(&self) -> Runnable {
-        self.free_dead();
+        // Whoever has just ended may still be on its stack: the next one frees it.
         let waiting = self.waiting();
         let report = report::deadlock(&waiting);
+        if std::thread::panicking() {
+            // Somebody waits in a destructor during a panic. To unwind it from
+            // there ends the process, and then nobody would see the report.
+            eprintln!("leno: {report}");
+        }
         if cfg!(panic = "abort") {
             panic!("{report}");
         }

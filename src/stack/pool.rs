@@ -107,7 +107,8 @@ fn insert<T>(list: &RefCell<Vec<T>>, index: usize, value: T) {
 /// in use, so that those remain valid.
 struct ThreadPool {
     default: Class,
-    /// Sorted by size.
+    /// Sorted by size. Boxed, since headers point to them and the list grows.
+    #[expect(clippy::vec_box)]
     others: RefCell<Vec<Box<Class>>>,
 }
 

@@ -1,1 +1,273 @@
-//! Placeholder.
+//! Backtraces and debuggers: from deep inside a coroutine they go on into
+//! whoever resumed it, and in a green thread they end at its entry.
+
+use std::backtrace::Backtrace;
+use std::hint::black_box;
+use std::process::Command;
+
+use leno::coroutine::{self, Coroutine, Resumed, Yielder};
+
+use crate::support::{gdb_on, in_child};
+
+type Traces = Coroutine<(), String, ()>;
+
+#[inline(never)]
+fn deep_inside(levels: u32, trace: &mut dyn FnMut()) {
+    if levels == 0 {
+        trace()
+    } else {
+        deep_inside(levels - 1, black_box(trace))
+    }
+    black_box(levels);
+}
+
+#[inline(never)]
+fn body_of_the_coroutine(yielder: &Yielder<(), String>) {
+    for levels in [3, 0, 20] {
+        deep_inside(levels, &mut || yielder.suspend(Backtrace::force_capture().to_string()));
+    }
+}
+
+fn traces() -> Traces {
+    Coroutine::new(|yielder, ()| body_of_the_coroutine(yielder))
+}
+
+#[inline(never)]
+fn one_resumer(coroutine: &Traces) -> String {
+    black_box(coroutine.resume(()).as_yield().expect("a backtrace"))
+}
+
+#[inline(never)]
+fn another_resumer(coroutine: &Traces) -> String {
+    let trace = coroutine.resume(());
+    black_box(trace.as_yield().expect("a backtrace"))
+}
+
+/// The names stand in the trace in this order, and so often.
+#[track_caller]
+fn assert_order(trace: &str, names: &[&str]) {
+    let mut rest = trace;
+    for name in names {
+        let Some(at) = rest.find(name) else {
+            panic!("`{name}` is not where it should be\n{trace}")
+        };
+        rest = &rest[at + name.len()..];
+    }
+}
+
+const OWN_END: [&str; 2] = ["it::backtrace::", "test::"];
+
+#[test]
+fn a_backtrace_goes_on_into_the_resumer() {
+    let coroutine = traces();
+    let trace = one_resumer(&coroutine);
+    let names = ["deep_inside", "body_of_the_coroutine", "coroutine_root", "one_resumer"];
+    assert_order(&trace, &[&names[..], &OWN_END].concat());
+    assert_eq!(trace.matches("deep_inside").count(), 4, "{trace}");
+    assert_eq!(trace.matches("coroutine_root").count(), 1, "{trace}");
+    assert!(!trace.contains("another_resumer"));
+}
+
+#[test]
+fn a_backtrace_shows_who_resumed_it_last() {
+    let coroutine = traces();
+    one_resumer(&coroutine);
+    let trace = another_resumer(&coroutine);
+    let names = ["body_of_the_coroutine", "coroutine_root", "another_resumer"];
+    assert_order(&trace, &[&names[..], &OWN_END].concat());
+    assert!(!trace.contains("one_resumer"), "{trace}");
+    let trace = one_resumer(&coroutine);
+    assert_order(&trace, &["coroutine_root", "one_resumer", "it::backtrace::"]);
+    assert!(!trace.contains("another_resumer"), "{trace}");
+}
+
+#[test]
+fn a_backtrace_goes_through_nested_coroutines() {
+    let outer = Traces::new(|yielder, ()| {
+        let middle = Traces::new(|yielder, ()| {
+            let inner = traces();
+            yielder.suspend(one_resumer(&inner));
+            yielder.suspend(another_resumer(&inner));
+        });
+        yielder.suspend(another_resumer(&middle));
+        yielder.suspend(one_resumer(&middle));
+    });
+    let root = "coroutine_root";
+    let first = ["deep_inside", root, "one_resumer", root, "another_resumer", root, "one_resumer"];
+    assert_order(&one_resumer(&outer), &[&first[..], &OWN_END].concat());
+    let second = ["deep_inside", root, "another_resumer", root, "one_resumer", root, "one_resumer"];
+    assert_order(&one_resumer(&outer), &[&second[..], &OWN_END].concat());
+}
+
+#[test]
+fn a_backtrace_is_right_after_a_suspend_over_two_coroutines() {
+    let outer = Traces::new(|outer, ()| {
+        coroutine::scope(|scope| {
+            let inner = scope.coroutine(|_: &Yielder<(), String>, ()| body_of_the_coroutine(outer));
+            inner.resume(());
+        });
+    });
+    one_resumer(&outer);
+    let trace = another_resumer(&outer);
+    let names = ["deep_inside", "body_of_the_coroutine", "coroutine_root", "coroutine::scope"];
+    let names = [&names[..], &["coroutine_root", "another_resumer"], &OWN_END].concat();
+    assert_order(&trace, &names);
+    assert!(!trace.contains("one_resumer"), "{trace}");
+}
+
+#[inline(never)]
+fn body_of_the_green_thread() -> String {
+    black_box(Backtrace::force_capture().to_string())
+}
+
+#[inline(never)]
+fn spawns_and_joins() -> [String; 3] {
+    let early = leno::spawn(body_of_the_green_thread);
+    let late = leno::spawn(|| {
+        leno::yield_now();
+        body_of_the_green_thread()
+    });
+    let coroutine = leno::spawn(|| one_resumer(&traces()));
+    [early, late, coroutine].map(|thread| thread.join().expect("no panic"))
+}
+
+#[test]
+fn a_backtrace_in_a_green_thread_ends_at_its_entry() {
+    let [early, late, coroutine] = leno::run(spawns_and_joins);
+    for trace in [&early, &late, &coroutine] {
+        let has_spawner = trace.lines().any(|line| line.ends_with("::spawns_and_joins"));
+        assert!(!has_spawner && !trace.contains("test::run_test"), "{trace}");
+        let mut frames = trace.lines().filter(|line| !line.trim_start().starts_with("at "));
+        let last = frames.next_back().expect("a frame");
+        assert!(last.ends_with("thread_root"), "{last} is the last of\n{trace}");
+    }
+    assert_order(&early, &["body_of_the_green_thread", "thread_root"]);
+    assert_order(&late, &["body_of_the_green_thread", "thread_root"]);
+    assert_order(&coroutine, &["body_of_the_coroutine", "coroutine_root", "one_resumer"]);
+}
+
+/// Where the frame pointer of the caller's caller points to, if it keeps one.
+#[inline(always)]
+fn frame_pointer() -> *const [usize; 2] {
+    let pointer: usize;
+    // SAFETY: a register is read.
+    unsafe {
+        #[cfg(target_arch = "x86_64")]
+        std::arch::asm!("mov {}, rbp", out(reg) pointer, options(nomem, nostack));
+        #[cfg(target_arch = "aarch64")]
+        std::arch::asm!("mov {}, x29", out(reg) pointer, options(nomem, nostack));
+    }
+    std::ptr::with_exposed_provenance(pointer)
+}
+
+/// Does all that runs between the frames of a test keep frame pointers? On
+/// aarch64 they are the default.
+const FRAME_POINTERS: bool =
+    cfg!(target_arch = "aarch64") || option_env!("LENO_TEST_FRAME_POINTERS").is_some();
+
+#[test]
+fn the_chain_of_frame_pointers_goes_on_into_the_resumer() {
+    if !FRAME_POINTERS {
+        return println!(
+            "not run: build with LENO_TEST_FRAME_POINTERS=1 RUSTFLAGS=-Cforce-frame-pointers=yes"
+        );
+    }
+    let outside = 0u8;
+    let resumers_frame = frame_pointer().addr();
+    let coroutine = Coroutine::<(), Vec<usize>, ()>::new(|yielder, ()| {
+        for _ in 0..2 {
+            let mut chain = vec![];
+            deep_inside(5, &mut || {
+                let mut record = frame_pointer();
+                while !record.is_null() && chain.len() < 30 {
+                    chain.push(record.addr());
+                    // SAFETY: a frame record, or the test fails.
+                    record = std::ptr::with_exposed_provenance(unsafe { (*record)[0] });
+                }
+            });
+            yielder.suspend(chain);
+        }
+    });
+    for _ in 0..2 {
+        let chain = coroutine.resume(()).as_yield().expect("a chain");
+        let near = |record: &usize| record.abs_diff(std::ptr::from_ref(&outside).addr()) < 1 << 16;
+        let inside = chain.iter().take_while(|record| !near(record)).count();
+        assert!(inside > 7, "{inside} of {chain:x?}");
+        assert!(chain[..inside].is_sorted(), "{chain:x?}");
+        assert!(chain[inside..].is_sorted() && chain[inside] < resumers_frame, "{chain:x?}");
+        assert!(chain[inside..].contains(&resumers_frame), "{resumers_frame:x} in {chain:x?}");
+    }
+}
+
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn leno_test_stops_here() {
+    black_box(());
+}
+
+/// How gdb shows the root frame of a coroutine, which is a signal frame.
+const GDB_ROOT: &str = "<signal handler called>";
+
+/// What gdb says to `bt` at [`leno_test_stops_here`], the `count`th time.
+fn gdb_backtrace(test: &str, count: u32) -> Option<String> {
+    if cfg!(target_arch = "aarch64") || Command::new("gdb").arg("--version").output().is_err() {
+        println!("not run: there is no gdb for this target");
+        return None;
+    }
+    let skip = format!("ignore 1 {}", count - 1);
+    let output = gdb_on(test, &["break leno_test_stops_here", &skip, "run", "bt"]);
+    let start = output.find("#0 ").unwrap_or_else(|| panic!("no backtrace:\n{output}"));
+    Some(output[start..].to_owned())
+}
+
+#[test]
+fn gdb_follows_a_coroutine_into_its_resumer() {
+    const NAME: &str = "backtrace::gdb_follows_a_coroutine_into_its_resumer";
+    let story = || {
+        let outer = Coroutine::<(), String, ()>::new(|yielder, ()| {
+            let inner = Coroutine::<(), String, ()>::new(|yielder, ()| {
+                for _ in 0..2 {
+                    deep_inside(4, &mut || {
+                        leno_test_stops_here();
+                        yielder.suspend(String::new());
+                    });
+                }
+            });
+            yielder.suspend(one_resumer(&inner));
+            yielder.suspend(another_resumer(&inner));
+        });
+        one_resumer(&outer);
+        another_resumer(&outer);
+    };
+    in_child(NAME, &[], story).assert_survived();
+    let inner = ["leno_test_stops_here", "deep_inside", GDB_ROOT];
+    for (count, resumers) in [(1, ["one_resumer"; 2]), (2, ["another_resumer"; 2])] {
+        let Some(trace) = gdb_backtrace(NAME, count) else { return };
+        let outer = [resumers[0], GDB_ROOT, resumers[1], "gdb_follows", "test::run_test"];
+        assert_order(&trace, &[&inner[..], &outer].concat());
+        // It ends where the process or the OS thread begins.
+        let last = trace.lines().rfind(|line| line.starts_with('#')).expect("a frame");
+        assert!(["clone", "main", "_start"].iter().any(|name| last.contains(name)), "{trace}");
+        assert!(!trace.contains("corrupt") && !trace.contains("Backtrace stopped"), "{trace}");
+    }
+}
+
+#[test]
+fn gdb_ends_at_the_entry_of_a_green_thread() {
+    const NAME: &str = "backtrace::gdb_ends_at_the_entry_of_a_green_thread";
+    let story = || {
+        leno::run(|| {
+            let thread = leno::spawn(|| {
+                let coroutine = Coroutine::<(), (), ()>::new(|_, ()| leno_test_stops_here());
+                assert_eq!(coroutine.resume(()), Resumed::Return(()));
+            });
+            thread.join().expect("no panic");
+        });
+    };
+    in_child(NAME, &[], story).assert_survived();
+    let Some(trace) = gdb_backtrace(NAME, 1) else { return };
+    assert_order(&trace, &["leno_test_stops_here", GDB_ROOT, "thread_root"]);
+    let last = trace.lines().rfind(|line| line.starts_with('#')).expect("a frame");
+    assert!(last.contains("thread_root"), "{trace}");
+    assert!(!trace.contains("corrupt") && !trace.contains("Backtrace stopped"), "{trace}");
+}

@@ -6,6 +6,8 @@ mod coroutine;
 mod deadlock;
 mod drop_points;
 mod fp_env;
+mod limits;
+mod nesting;
 mod oracle_coroutine;
 mod oracle_thread;
 mod scoped;

@@ -4,6 +4,8 @@
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::env;
+use std::ffi::{c_int, c_void};
+use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::panic::{self, AssertUnwindSafe};
 use std::process::{self, Command, Output};
@@ -40,6 +42,13 @@ impl Ledger {
     pub fn check(&self) {
         let drops = self.0.borrow();
         assert!(drops.iter().all(|&drops| drops == 1), "drops of each value: {drops:?}");
+    }
+}
+
+impl Tracked {
+    /// How many values the ledger had made before this one.
+    pub fn index(&self) -> usize {
+        self.index
     }
 }
 
@@ -105,6 +114,37 @@ pub fn text_of(payload: Box<dyn Any + Send>) -> String {
     }
 }
 
+unsafe extern "C" {
+    fn mincore(address: *mut c_void, bytes: usize, resident: *mut u8) -> c_int;
+    fn setrlimit(resource: c_int, limit: *const [u64; 2]) -> c_int;
+    fn getrlimit(resource: c_int, limit: *mut [u64; 2]) -> c_int;
+}
+
+/// How many of the pages from `address` on are in memory.
+pub fn resident_pages(address: usize, bytes: usize) -> usize {
+    let mut resident = vec![0u8; bytes.div_ceil(4096)];
+    // SAFETY: mincore(2) looks at the page table only, and writes a byte for
+    // each page.
+    let result = unsafe { mincore(address as *mut c_void, bytes, resident.as_mut_ptr()) };
+    assert_eq!(result, 0, "mincore: {}", io::Error::last_os_error());
+    resident.into_iter().filter(|page| page & 1 == 1).count()
+}
+
+/// Limits the address space of this process. Says whether the system did: an
+/// emulator does not.
+pub fn limit_address_space(bytes: usize) -> bool {
+    const RLIMIT_AS: c_int = 9;
+    let mut limit = [0; 2];
+    // SAFETY: both are given a struct rlimit, which is two words.
+    unsafe {
+        getrlimit(RLIMIT_AS, &mut limit);
+        limit[0] = bytes as u64;
+        setrlimit(RLIMIT_AS, &limit);
+        getrlimit(RLIMIT_AS, &mut limit);
+    }
+    limit[0] == bytes as u64
+}
+
 const CHILD: &str = "LENO_TEST_CHILD";
 const SURVIVED: &str = "the child has come to its end";
 
@@ -123,26 +163,41 @@ fn this_binary() -> Command {
     }
 }
 
+/// Runs the child of `test` under gdb with these commands, and gives all output.
+pub fn gdb_on(test: &str, commands: &[&str]) -> String {
+    let mut gdb = Command::new("gdb");
+    gdb.args(["-nx", "-batch", "-iex", "set debuginfod enabled off"]);
+    gdb.args(commands.iter().flat_map(|command| ["-ex", command]));
+    let binary = env::current_exe().expect("the binary has a path");
+    gdb.arg("--args").arg(binary).args(child_arguments(test)).env(CHILD, test);
+    let output = gdb.output().expect("gdb runs");
+    [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat()
+}
+
+fn child_arguments(test: &str) -> [&str; 4] {
+    ["--exact", test, "--nocapture", "--test-threads=1"]
+}
+
 /// The end of a child process.
 pub struct Ended {
     output: Output,
 }
 
-/// Runs `body` in a child process, which runs this test only; `None` in the
-/// child. `test` is the name of the test that calls this, with its module.
-pub fn in_child(test: &str, variables: &[(&str, &str)], body: impl FnOnce()) -> Option<Ended> {
+/// Runs `body` in a child process, which runs this test only. `test` is the name
+/// of the test that calls this, with its module.
+pub fn in_child(test: &str, variables: &[(&str, &str)], body: impl FnOnce()) -> Ended {
     if env::var_os(CHILD).is_some_and(|name| name == test) {
         body();
         eprintln!("{SURVIVED}");
         process::exit(0);
     }
     let output = this_binary()
-        .args(["--exact", test, "--nocapture", "--test-threads=1"])
+        .args(child_arguments(test))
         .env(CHILD, test)
         .envs(variables.iter().copied())
         .output()
         .expect("the test binary can be run again");
-    Some(Ended { output })
+    Ended { output }
 }
 
 impl Ended {

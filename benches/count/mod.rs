@@ -1,0 +1,134 @@
+//! Instruction counts: exact, the same on a busy machine, and the same for
+//! everybody with the same compiler.
+//!
+//! A child process does the operations one instruction at a time, and this one
+//! counts the steps. Each side of a row is counted with two different numbers of
+//! operations; the difference has only the operations in it.
+//!
+//! Valgrind's callgrind counts as well, but leno does more under Valgrind: it
+//! checks a stack each time that it comes back.
+
+use std::env;
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use crate::table::Row;
+use crate::work::Work;
+
+const VARIABLE: &str = "LENO_BENCH_COUNT_CHILD";
+// Multiples of every number of green threads that a row has.
+const FEW: u64 = 1_000;
+const MANY: u64 = 2_000;
+
+pub fn is_child() -> bool {
+    env::var_os(VARIABLE).is_some()
+}
+
+/// Does what the variable says: row, side, number of operations. Stops before
+/// and after.
+pub fn child() {
+    let order = env::var(VARIABLE).unwrap_or_default();
+    let numbers: Vec<u64> = order.split(',').filter_map(|number| number.parse().ok()).collect();
+    let &[row, side, operations] = &numbers[..] else {
+        panic!("{VARIABLE} must be three numbers, not {order:?}");
+    };
+    let row = &crate::ROWS[usize::try_from(row).expect("it fits")];
+    let work = if side == 0 { row.ours.1 } else { row.theirs.1 };
+    // What is done once, is done now.
+    work(1);
+    stop();
+    work(operations);
+    stop();
+}
+
+fn stop() {
+    // SAFETY: the parent lets us go on.
+    unsafe { libc::raise(libc::SIGSTOP) };
+}
+
+/// Counts every side of every row, and prints the table.
+pub fn print(rows: &[Row]) {
+    println!("| instructions of one | leno | other |");
+    println!("| --- | ---: | ---: |");
+    let word = env::var("LENO_BENCH_COUNT").unwrap_or_default();
+    let wanted = |row: &Row| word == "all" || row.name.contains(&word);
+    for (index, row) in rows.iter().enumerate().filter(|(_, row)| wanted(row)) {
+        let each = |side: usize| {
+            let steps = |operations| {
+                steps(&format!("{index},{side},{operations}")).expect("a child can be traced")
+            };
+            (steps(MANY) - steps(FEW)) as f64 / (MANY - FEW) as f64
+        };
+        let other = match row.theirs {
+            (name, _) if name.starts_with("corosensei") && !is_repeated(row) => {
+                format!("{:.1} {name}", each(1))
+            }
+            _ => String::new(),
+        };
+        println!("| {} | {:.1} | {other} |", row.name, each(0));
+    }
+}
+
+/// Does another row count its other side?
+fn is_repeated(row: &Row) -> bool {
+    let same = |work: Work| std::ptr::fn_addr_eq(work, row.theirs.1);
+    row.theirs.0 == crate::PEER_RESUME.0 && same(crate::PEER_RESUME.1)
+}
+
+/// How many instructions a child takes between its two stops.
+fn steps(order: &str) -> io::Result<u64> {
+    let mut command = Command::new(env::current_exe()?);
+    command.env(VARIABLE, order);
+    // SAFETY: ptrace(2) is a system call and no more; it may run after a fork.
+    unsafe {
+        command.pre_exec(|| match libc::ptrace(libc::PTRACE_TRACEME, 0, 0, 0) {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        });
+    }
+    let mut child = command.spawn()?;
+    let id = libc::pid_t::try_from(child.id()).expect("process ids fit");
+    // It stops at its exec, and then by itself.
+    while wait_for_stop(id)? != libc::SIGSTOP {
+        go_on(libc::PTRACE_CONT, id)?;
+    }
+    let mut steps = 0;
+    loop {
+        go_on(libc::PTRACE_SINGLESTEP, id)?;
+        steps += 1;
+        if wait_for_stop(id)? == libc::SIGSTOP {
+            break;
+        }
+    }
+    go_on(libc::PTRACE_CONT, id)?;
+    child.wait()?;
+    Ok(steps)
+}
+
+/// The signal that the child has stopped with.
+fn wait_for_stop(id: libc::pid_t) -> io::Result<libc::c_int> {
+    let mut status = 0;
+    // SAFETY: `status` is ours to be written to.
+    if unsafe { libc::waitpid(id, &mut status, 0) } != id {
+        return Err(io::Error::last_os_error());
+    }
+    if libc::WIFSTOPPED(status) {
+        Ok(libc::WSTOPSIG(status))
+    } else {
+        Err(io::Error::other(format!("the child ended with status {status:#x}")))
+    }
+}
+
+#[cfg(target_env = "musl")]
+type Request = libc::c_int;
+#[cfg(not(target_env = "musl"))]
+type Request = libc::c_uint;
+
+fn go_on(request: Request, id: libc::pid_t) -> io::Result<()> {
+    // SAFETY: no memory is touched; the child is ours and has stopped.
+    match unsafe { libc::ptrace(request, id, 0, 0) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}

@@ -1,0 +1,180 @@
+//! Pairs of measurements, and the table of their ratios.
+//!
+//! The speed of a machine drifts, by more than what there is to tell apart. So
+//! the two sides of a row take turns: each sample of one has a sample of the
+//! other right beside it, and the ratio is the median of the ratios of the pairs.
+
+use std::cell::{Cell, RefCell};
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use criterion::{Criterion, SamplingMode};
+
+use crate::work::Work;
+
+/// A row of the table: what is measured, what it is compared with, and how large
+/// the ratio may be.
+pub struct Row {
+    /// Also the name of criterion's group.
+    pub name: &'static str,
+    pub ours: (&'static str, Work),
+    pub theirs: (&'static str, Work),
+    /// No more than this, and better no more than that. `None` for a row that
+    /// only shows something.
+    pub limits: Option<(f64, f64)>,
+}
+
+/// One sample of each side, of the same number of operations.
+struct Pair {
+    operations: u64,
+    ours: Duration,
+    theirs: Duration,
+}
+
+/// What one row came to.
+pub struct Outcome {
+    name: &'static str,
+    ours: String,
+    theirs: String,
+    ratio: f64,
+    quartiles: (f64, f64),
+    limits: Option<(f64, f64)>,
+}
+
+/// Measures a row with criterion, as two benchmarks. Each of them runs both
+/// sides and gives criterion the time of one.
+///
+/// `None` if criterion did not measure it: it was filtered out, or only tested.
+pub fn measure(criterion: &mut Criterion, criterion_home: &Path, row: &Row) -> Option<Outcome> {
+    let pairs = RefCell::new(Vec::new());
+    let sides = Cell::new(0);
+    let mut group = criterion.benchmark_group(row.name);
+    // Every sample has the same number of operations, so every ratio counts alike.
+    group.sampling_mode(SamplingMode::Flat);
+    group.bench_function(row.ours.0, |bencher| {
+        sides.set(sides.get() | 1);
+        bencher.iter_custom(|operations| {
+            let ours = (row.ours.1)(operations);
+            let theirs = (row.theirs.1)(operations);
+            pairs.borrow_mut().push(Pair { operations, ours, theirs });
+            ours
+        });
+    });
+    group.bench_function(row.theirs.0, |bencher| {
+        sides.set(sides.get() | 2);
+        bencher.iter_custom(|operations| {
+            let theirs = (row.theirs.1)(operations);
+            let ours = (row.ours.1)(operations);
+            pairs.borrow_mut().push(Pair { operations, ours, theirs });
+            theirs
+        });
+    });
+    group.finish();
+
+    if sides.get() != 3 {
+        return None;
+    }
+    let ratios = ratios(&pairs.into_inner());
+    Some(Outcome {
+        name: row.name,
+        ours: nanoseconds(criterion_home, row.name, row.ours.0),
+        theirs: nanoseconds(criterion_home, row.name, row.theirs.0),
+        ratio: quantile(&ratios, 0.5)?,
+        quartiles: (quantile(&ratios, 0.25)?, quantile(&ratios, 0.75)?),
+        limits: row.limits,
+    })
+}
+
+/// The ratios of the pairs, sorted. The short runs with which criterion warms up
+/// are left out, and so is a test run, which has nothing else.
+fn ratios(pairs: &[Pair]) -> Vec<f64> {
+    let most = pairs.iter().map(|pair| pair.operations).max().unwrap_or(0);
+    let mut ratios: Vec<f64> = pairs
+        .iter()
+        .filter(|pair| pair.operations > 1 && pair.operations >= most / 4)
+        .map(|pair| pair.ours.as_secs_f64() / pair.theirs.as_secs_f64())
+        .filter(|ratio| ratio.is_finite())
+        .collect();
+    ratios.sort_by(f64::total_cmp);
+    ratios
+}
+
+fn quantile(sorted: &[f64], part: f64) -> Option<f64> {
+    let last = sorted.len().checked_sub(1)?;
+    sorted.get((last as f64 * part).round() as usize).copied()
+}
+
+/// The median that criterion has written for a benchmark.
+fn nanoseconds(criterion_home: &Path, group: &str, function: &str) -> String {
+    let median = || {
+        let folder = criterion_home.join(folder_name(group)).join(folder_name(function));
+        let text = fs::read_to_string(folder.join("new/estimates.json")).ok()?;
+        let estimates: serde_json::Value = serde_json::from_str(&text).ok()?;
+        estimates["median"]["point_estimate"].as_f64()
+    };
+    median().map_or_else(|| "?".to_owned(), |median| format!("{median:.2} ns"))
+}
+
+/// As criterion names its folders.
+fn folder_name(name: &str) -> String {
+    name.replace(['?', '"', '/', '\\', '*', '<', '>', ':', '|', '^'], "_")
+}
+
+impl Outcome {
+    /// A row that was not measured by criterion: `ours` in words.
+    pub fn of_value(
+        name: &'static str,
+        ours: String,
+        value: f64,
+        limits: Option<(f64, f64)>,
+    ) -> Outcome {
+        let quartiles = (value, value);
+        Outcome { name, ours, theirs: String::new(), ratio: value, quartiles, limits }
+    }
+
+    fn verdict(&self) -> &'static str {
+        match self.limits {
+            None => "",
+            Some((_, goal)) if self.ratio <= goal => "goal",
+            Some((reach, _)) if self.ratio <= reach => "reach",
+            Some(_) => "MISSED",
+        }
+    }
+}
+
+/// Prints the table in Markdown.
+pub fn print(outcomes: &[Outcome]) {
+    if outcomes.is_empty() {
+        return;
+    }
+    let heading =
+        ["what", "leno", "compared with", "ratio", "middle half", "reach", "goal", "verdict"];
+    let mut lines = vec![heading.map(str::to_owned)];
+    lines.extend(outcomes.iter().map(|outcome| {
+        let limit = |limit: Option<f64>| limit.map_or_else(String::new, |limit| limit.to_string());
+        let (low, high) = outcome.quartiles;
+        [
+            outcome.name.to_owned(),
+            outcome.ours.clone(),
+            outcome.theirs.clone(),
+            format!("{:.2}", outcome.ratio),
+            if low == high { String::new() } else { format!("{low:.2} - {high:.2}") },
+            limit(outcome.limits.map(|(reach, _)| reach)),
+            limit(outcome.limits.map(|(_, goal)| goal)),
+            outcome.verdict().to_owned(),
+        ]
+    }));
+    let width = |column: usize| lines.iter().map(|line| line[column].len()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..heading.len()).map(width).collect();
+    println!();
+    for (index, line) in lines.iter().enumerate() {
+        let cells = line.iter().zip(&widths).map(|(cell, width)| format!(" {cell:width$} "));
+        println!("|{}|", cells.collect::<Vec<_>>().join("|"));
+        if index == 0 {
+            let rules = widths.iter().map(|width| "-".repeat(width + 2));
+            println!("|{}|", rules.collect::<Vec<_>>().join("|"));
+        }
+    }
+    println!();
+}

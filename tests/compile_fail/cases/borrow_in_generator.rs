@@ -1,0 +1,11 @@
+//! The same for a generator.
+// error: E0373
+
+use leno::coroutine::Generator;
+
+fn main() {
+    let words = vec![String::from("warp")];
+    let generator =
+        Generator::new(|yielder| words.iter().for_each(|word| yielder.suspend(word.len())));
+    generator.for_each(drop);
+}

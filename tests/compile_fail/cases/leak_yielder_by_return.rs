@@ -1,0 +1,10 @@
+//! A body may not return its yielder: nothing it could suspend would be left.
+// error: lifetime
+
+use leno::coroutine::{Coroutine, Yielder};
+
+fn main() {
+    let coroutine =
+        Coroutine::<(), (), &'static Yielder<(), ()>>::new(|yielder: &Yielder<(), ()>, ()| yielder);
+    coroutine.resume(()).as_return().unwrap().suspend(());
+}

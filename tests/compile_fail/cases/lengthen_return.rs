@@ -1,0 +1,14 @@
+//! Nor may a returned one.
+// error: lifetime
+
+use leno::coroutine::ScopedCoroutine;
+
+fn lengthen<'s, 'a>(
+    coroutine: ScopedCoroutine<'s, (), (), &'a str>,
+) -> ScopedCoroutine<'s, (), (), &'static str> {
+    coroutine
+}
+
+fn main() {
+    let _ = lengthen;
+}

@@ -1,0 +1,14 @@
+//! A scoped coroutine may not become one of a longer scope.
+// error: lifetime
+
+use leno::coroutine::ScopedCoroutine;
+
+fn lengthen<'s>(
+    coroutine: ScopedCoroutine<'s, (), (), ()>,
+) -> ScopedCoroutine<'static, (), (), ()> {
+    coroutine
+}
+
+fn main() {
+    let _ = lengthen;
+}

@@ -1,0 +1,10 @@
+//! The same in a program: a suspended coroutine is resumed by another OS thread.
+// error: E0277
+
+use leno::coroutine::Coroutine;
+
+fn main() {
+    let coroutine = Coroutine::<(), (), ()>::new(|yielder, ()| yielder.suspend(()));
+    coroutine.resume(());
+    std::thread::spawn(move || coroutine.resume(()));
+}

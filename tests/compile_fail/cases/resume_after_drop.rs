@@ -1,0 +1,10 @@
+//! A coroutine that is dropped is gone.
+// error: E0382
+
+use leno::coroutine::Coroutine;
+
+fn main() {
+    let coroutine = Coroutine::<(), (), ()>::new(|_, ()| ());
+    drop(coroutine);
+    coroutine.resume(());
+}

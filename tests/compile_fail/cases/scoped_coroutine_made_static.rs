@@ -1,0 +1,11 @@
+//! No conversion makes a scoped coroutine one that owns itself.
+// error: E0277
+
+use leno::coroutine::{Coroutine, Yielder, scope};
+
+fn main() {
+    scope(|scope| {
+        let scoped = scope.coroutine(|_: &Yielder<(), ()>, ()| ());
+        let _free: Coroutine<(), (), ()> = scoped.into();
+    });
+}

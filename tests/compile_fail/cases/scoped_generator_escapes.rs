@@ -1,0 +1,10 @@
+//! The same for a generator.
+// error: lifetime
+
+use leno::coroutine::scope;
+
+fn main() {
+    let numbers = vec![1, 2, 3];
+    let mut escaped = scope(|scope| scope.generator(|yielder| yielder.suspend(numbers.len())));
+    escaped.next();
+}

@@ -1,0 +1,8 @@
+//! A generator is a coroutine.
+// error: E0277
+
+fn send<T: Send>() {}
+
+fn main() {
+    send::<leno::coroutine::Generator<u8>>();
+}

@@ -1,0 +1,8 @@
+//! A scoped generator stays on its OS thread as any other.
+// error: E0277
+
+fn send<T: Send>() {}
+
+fn main() {
+    send::<leno::coroutine::ScopedGenerator<'static, u8>>();
+}

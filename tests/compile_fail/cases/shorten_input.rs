@@ -1,0 +1,12 @@
+//! An input may not become one that lives shorter: the body may keep it.
+// error: lifetime
+
+use leno::coroutine::Coroutine;
+
+fn shorten<'a>(coroutine: Coroutine<&'static str, (), ()>) -> Coroutine<&'a str, (), ()> {
+    coroutine
+}
+
+fn main() {
+    let _ = shorten;
+}

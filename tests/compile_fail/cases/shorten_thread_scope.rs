@@ -1,0 +1,12 @@
+//! Nor can those of a scope of green threads.
+// error: lifetime
+
+use leno::thread::Scope;
+
+fn shorten<'a, 's: 'a, 'e: 's>(scope: &'a Scope<'s, 'e>) -> &'a Scope<'a, 'e> {
+    scope
+}
+
+fn main() {
+    let _ = shorten;
+}

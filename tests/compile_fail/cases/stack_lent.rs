@@ -1,0 +1,12 @@
+//! Nor can it be lent, and used again while a forgotten coroutine is on it: corosensei 43.
+// error: E0308
+
+use leno::coroutine::Coroutine;
+use leno::stack::Stack;
+
+fn main() {
+    let mut stack = Stack::new(1 << 16).unwrap();
+    let one = Coroutine::<(), (), ()>::with_stack(&mut stack, |yielder, ()| yielder.suspend(()));
+    std::mem::forget(one);
+    Coroutine::<(), (), ()>::with_stack(&mut stack, |_, ()| ()).resume(());
+}

@@ -1,0 +1,13 @@
+//! Nor can it be moved out.
+// error: E0507
+
+use leno::coroutine::{Coroutine, Yielder, scope};
+
+fn main() {
+    let mut free: Option<Coroutine<(), (), ()>> = None;
+    scope(|scope| {
+        let scoped = scope.coroutine(|_: &Yielder<(), ()>, ()| ());
+        free = Some(*scoped);
+    });
+    free.unwrap().resume(());
+}

@@ -1,0 +1,16 @@
+//! A body may not yield a reference to what is on its own stack.
+// error: E0597
+
+use leno::coroutine::{Yielder, scope};
+
+fn main() {
+    scope(|scope| {
+        let coroutine = scope.coroutine(|yielder: &Yielder<(), &str>, ()| {
+            let local = String::from("gone");
+            yielder.suspend(local.as_str());
+        });
+        let gone = coroutine.resume(()).as_yield();
+        coroutine.close();
+        println!("{gone:?}");
+    });
+}

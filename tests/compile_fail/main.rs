@@ -1,0 +1,152 @@
+//! What must not compile: sending, leaking, outliving, swapping, and every trick
+//! that was ever found to make a peer unsound.
+//!
+//! Each file in `cases/` begins with what it is about and, in a line `// error:`,
+//! with the errors that the compiler may give, all of them. The files named `ok_*`
+//! must compile: they are what the others would be without the mistake.
+//!
+//! One temporary package with a program for each case is checked in one go.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+struct Case {
+    name: String,
+    source: String,
+    /// Empty for one that must compile.
+    allowed: Vec<String>,
+}
+
+fn case(name: &str, source: String) -> Case {
+    assert!(source.starts_with("//! "), "{name} does not begin with what it is about");
+    let allowed: Vec<String> = source
+        .lines()
+        .find_map(|line| line.strip_prefix("// error: "))
+        .map(|codes| codes.split_whitespace().map(str::to_owned).collect())
+        .unwrap_or_default();
+    assert_eq!(allowed.is_empty(), name.starts_with("ok_"), "{name}: has it an `// error:` line?");
+    Case { name: name.to_owned(), source, allowed }
+}
+
+fn cases() -> Vec<Case> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/compile_fail/cases");
+    let mut all: Vec<Case> = fs::read_dir(folder)
+        .expect("there are cases")
+        .map(|entry| entry.expect("the folder can be read").path())
+        .map(|path| {
+            let name = path.file_stem().expect("it has a name").to_string_lossy().into_owned();
+            case(&name, fs::read_to_string(&path).expect("the case can be read"))
+        })
+        .collect();
+    all.sort_by(|one, other| one.name.cmp(&other.name));
+    all
+}
+
+/// Writes the package, and gives its folder.
+fn write_package(cases: &[Case]) -> PathBuf {
+    let leno = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let package = Path::new(env!("CARGO_TARGET_TMPDIR")).join("compile_fail");
+    if package.exists() {
+        fs::remove_dir_all(package.join("src")).expect("the last package can be removed");
+    }
+    fs::create_dir_all(package.join("src")).expect("the target folder can be written");
+    let mut manifest = format!(
+        "[package]\nname = \"compile-fail\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\
+         autobins = false\n[workspace]\n[dependencies]\nleno = {{ path = {leno:?} }}\n"
+    );
+    for Case { name, source, .. } in cases {
+        manifest += &format!("[[bin]]\nname = \"{name}\"\npath = \"src/{name}.rs\"\n");
+        fs::write(package.join(format!("src/{name}.rs")), source).expect("a case can be written");
+    }
+    fs::write(package.join("Cargo.toml"), manifest).expect("the manifest can be written");
+    // The versions that are known to be there.
+    fs::copy(leno.join("Cargo.lock"), package.join("Cargo.lock")).expect("there is a lock file");
+    package
+}
+
+/// The error codes for each file, as `cargo check` gives them.
+fn check(package: &Path) -> BTreeMap<String, Vec<String>> {
+    let output = Command::new(env!("CARGO"))
+        .args(["check", "--bins", "--keep-going", "--message-format=short", "--offline"])
+        .arg("--target-dir")
+        .arg(package.join("target"))
+        .current_dir(package)
+        .env_remove("RUSTFLAGS")
+        .env_remove("CARGO_BUILD_TARGET")
+        .output()
+        .expect("cargo runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    let mut errors: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (file, code) in said.lines().filter_map(error_line) {
+        errors.entry(file.to_owned()).or_default().push(code.to_owned());
+    }
+    let unknown: Vec<&str> =
+        said.lines().filter(|line| line.contains("error") && error_line(line).is_none()).collect();
+    let harmless = |line: &str| line.contains("could not compile `compile-fail`");
+    assert!(unknown.iter().all(|line| harmless(line)), "cargo check failed:\n{said}");
+    assert_eq!(errors.is_empty(), output.status.success(), "{said}");
+    errors
+}
+
+/// `src/name.rs:1:2: error[E0277]: ..` is about `name`, with that code; an error
+/// without a code, as of the borrow checker's for lifetimes, is `lifetime`.
+fn error_line(line: &str) -> Option<(&str, &str)> {
+    let (path, message) = line.split_once(": error")?;
+    let file = path.strip_prefix("src/")?.split_once(".rs:")?.0;
+    let code = message.strip_prefix('[').and_then(|code| code.split_once(']'));
+    Some((file, code.map_or("lifetime", |(code, _)| code)))
+}
+
+/// What is wrong with a case, if anything is.
+fn verdict(case: &Case, codes: &[String]) -> Option<String> {
+    let Case { name, allowed, .. } = case;
+    let unexpected: Vec<&String> = codes.iter().filter(|code| !allowed.contains(code)).collect();
+    if !unexpected.is_empty() {
+        return Some(format!("{name}: gives {unexpected:?}, and may give {allowed:?}"));
+    }
+    let missing = codes.is_empty() && !allowed.is_empty();
+    missing.then(|| format!("{name}: compiles, and must not: it should give one of {allowed:?}"))
+}
+
+#[test]
+fn what_must_not_compile_does_not_and_what_must_does() {
+    if env::consts::ARCH != "x86_64"
+        && env::var_os("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER").is_some()
+    {
+        println!(
+            "SKIPPED under emulation: what compiles does not depend on the instruction set, and \
+             the same test on the host covers it"
+        );
+        return;
+    }
+    let cases = cases();
+    let errors = check(&write_package(&cases));
+    let none = Vec::new();
+    let wrong: Vec<String> = (cases.iter())
+        .filter_map(|case| verdict(case, errors.get(&case.name).unwrap_or(&none)))
+        .collect();
+    let controls = cases.iter().filter(|case| case.allowed.is_empty()).count();
+    println!("{} cases must not compile, {controls} must", cases.len() - controls);
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_case_that_goes_the_wrong_way_is_noticed() {
+    let codes = |codes: &[&str]| codes.iter().map(|&code| code.to_owned()).collect::<Vec<_>>();
+    let wrong = case("x", "//! X\n// error: E0277 E0373\n".to_owned());
+    assert_eq!(verdict(&wrong, &codes(&["E0277", "E0277"])), None);
+    assert!(verdict(&wrong, &codes(&[])).is_some_and(|text| text.contains("compiles")));
+    assert!(verdict(&wrong, &codes(&["E0277", "E0425"])).is_some());
+    let right = case("ok_x", "//! X\n".to_owned());
+    assert_eq!(verdict(&right, &codes(&[])), None);
+    assert!(verdict(&right, &codes(&["E0277"])).is_some());
+
+    let line = "src/x.rs:3:9: error[E0277]: `*mut ()` cannot be sent";
+    assert_eq!(error_line(line), Some(("x", "E0277")));
+    assert_eq!(error_line("src/x.rs:3:9: error: lifetime"), Some(("x", "lifetime")));
+    assert_eq!(error_line("src/x.rs:3:9: warning: unused"), None);
+    assert_eq!(error_line("error: could not compile `compile-fail` (bin \"x\")"), None);
+}

@@ -1,0 +1,354 @@
+//! leno's fault handler among others: those that were there before it, those
+//! that come after it, and signals that somebody sends.
+
+use std::ptr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use leno::coroutine::Coroutine;
+use leno::stack::DEFAULT_STACK_BYTES;
+
+use crate::harness::{BODY, Who, child, null_dereference, report, say};
+use crate::recursion::overflow;
+
+type Plain = Coroutine<(), (), ()>;
+
+type Handler = unsafe extern "C" fn(i32, *mut libc::siginfo_t, *mut libc::c_void);
+
+/// Installs a handler with three arguments; gives what was there.
+fn install(signal: i32, handler: Handler, flags: i32, blocked: &[i32]) -> libc::sigaction {
+    // SAFETY: the structs are live, and the handlers here are async-signal-safe.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        let mut previous: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = handler as *const () as usize;
+        action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | flags;
+        for &signal in blocked {
+            libc::sigaddset(&mut action.sa_mask, signal);
+        }
+        assert_eq!(libc::sigaction(signal, &action, &mut previous), 0);
+        previous
+    }
+}
+
+fn set_plain(signal: i32, handler: libc::sighandler_t) {
+    // SAFETY: no preconditions.
+    assert_ne!(unsafe { libc::signal(signal, handler) }, libc::SIG_ERR);
+}
+
+fn use_leno() {
+    Plain::new(|_, ()| ()).resume(());
+    leno::run(|| leno::spawn(|| ()).join().expect("it returns"));
+}
+
+fn exit_now(code: i32) -> ! {
+    // SAFETY: it runs no destructor and no exit handler.
+    unsafe { libc::_exit(code) }
+}
+
+/// Says which fault it has got, and ends the process.
+extern "C" fn three_arguments(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    // SAFETY: the kernel's own, handed on.
+    let (address, code) = unsafe { ((*info).si_addr() as usize, (*info).si_code) };
+    let right = signal == libc::SIGSEGV && address == 0 && code > 0 && !context.is_null();
+    say(if right { "theirs\n" } else { "wrong arguments\n" });
+    exit_now(3)
+}
+
+extern "C" fn one_argument(signal: i32) {
+    say(if signal == libc::SIGSEGV { "plain\n" } else { "wrong arguments\n" });
+    exit_now(4)
+}
+
+#[test]
+fn a_handler_from_before_gets_faults_that_are_not_ours() {
+    let outcome = child(|| {
+        install(libc::SIGSEGV, three_arguments, 0, &[]);
+        use_leno();
+        null_dereference();
+    });
+    outcome.exited(3, "theirs\n");
+}
+
+#[test]
+fn a_handler_from_before_gets_faults_in_coroutines() {
+    let outcome = child(|| {
+        install(libc::SIGSEGV, three_arguments, 0, &[]);
+        Plain::new(|_, ()| null_dereference()).resume(());
+    });
+    outcome.exited(3, "theirs\n");
+}
+
+#[test]
+fn a_plain_handler_from_before_gets_them_too() {
+    let outcome = child(|| {
+        set_plain(libc::SIGSEGV, one_argument as *const () as usize);
+        use_leno();
+        null_dereference();
+    });
+    outcome.exited(4, "plain\n");
+}
+
+#[test]
+fn a_handler_from_before_does_not_get_overflows() {
+    let here = std::any::type_name_of_val(&scenario_with_handler_from_before);
+    let outcome = child(|| scenario_with_handler_from_before());
+    let who = Who::Coroutine { body: BODY };
+    outcome.died(libc::SIGABRT, &report(&who, here, DEFAULT_STACK_BYTES));
+}
+
+fn scenario_with_handler_from_before() {
+    install(libc::SIGSEGV, three_arguments, 0, &[]);
+    Plain::new(|_, ()| overflow()).resume(());
+}
+
+static CALLS: AtomicUsize = AtomicUsize::new(0);
+static PAGE: AtomicUsize = AtomicUsize::new(0);
+
+/// Makes the page accessible, as a garbage collector's write barrier does.
+extern "C" fn repair(_: i32, info: *mut libc::siginfo_t, _: *mut libc::c_void) {
+    CALLS.fetch_add(1, Ordering::Relaxed);
+    // SAFETY: the page was mapped by the test.
+    unsafe {
+        if (*info).si_addr() as usize == PAGE.load(Ordering::Relaxed) {
+            let page = libc::sysconf(libc::_SC_PAGESIZE) as usize;
+            libc::mprotect((*info).si_addr(), page, libc::PROT_READ | libc::PROT_WRITE);
+        }
+    }
+}
+
+#[test]
+fn a_handler_from_before_can_repair_a_fault() {
+    let outcome = child(|| {
+        install(libc::SIGSEGV, repair, 0, &[]);
+        let coroutine = Plain::new(|yielder, ()| {
+            for _ in 0..3 {
+                // SAFETY: a fresh mapping, which the handler makes writable.
+                unsafe {
+                    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+                    let page = libc::mmap(ptr::null_mut(), 4096, libc::PROT_NONE, flags, -1, 0);
+                    PAGE.store(page as usize, Ordering::Relaxed);
+                    page.cast::<u8>().write_volatile(1);
+                }
+                yielder.suspend(());
+            }
+        });
+        for _ in 0..4 {
+            coroutine.resume(());
+        }
+        assert!(coroutine.is_done());
+        assert_eq!(CALLS.load(Ordering::Relaxed), 3);
+    });
+    outcome.exited(0, "");
+}
+
+/// Which of some signals are blocked while a handler runs.
+extern "C" fn show_mask(_: i32, _: *mut libc::siginfo_t, _: *mut libc::c_void) {
+    // SAFETY: the set is live.
+    let blocked = unsafe {
+        let mut mask: libc::sigset_t = std::mem::zeroed();
+        libc::pthread_sigmask(libc::SIG_BLOCK, ptr::null(), &mut mask);
+        [libc::SIGSEGV, libc::SIGUSR1, libc::SIGUSR2].map(|s| libc::sigismember(&mask, s) == 1)
+    };
+    for (name, blocked) in ["SEGV", "USR1", "USR2"].iter().zip(blocked) {
+        if blocked {
+            say(name);
+        }
+    }
+    say("\n");
+    exit_now(5)
+}
+
+#[test]
+fn a_handler_from_before_runs_with_the_mask_that_it_wants() {
+    let outcome = child(|| {
+        install(libc::SIGSEGV, show_mask, 0, &[libc::SIGUSR1]);
+        use_leno();
+        null_dereference();
+    });
+    outcome.exited(5, "SEGVUSR1\n");
+}
+
+#[test]
+fn a_handler_from_before_that_wants_to_be_interrupted_is() {
+    let outcome = child(|| {
+        install(libc::SIGSEGV, show_mask, libc::SA_NODEFER, &[libc::SIGUSR2]);
+        use_leno();
+        null_dereference();
+    });
+    outcome.exited(5, "USR2\n");
+}
+
+extern "C" fn once(_: i32, _: *mut libc::siginfo_t, _: *mut libc::c_void) {
+    say("once\n");
+}
+
+#[test]
+fn a_handler_from_before_that_wants_to_be_called_once_is() {
+    let outcome = child(|| {
+        install(libc::SIGSEGV, once, libc::SA_RESETHAND, &[]);
+        use_leno();
+        null_dereference();
+    });
+    outcome.died(libc::SIGSEGV, "once\n");
+}
+
+#[test]
+fn an_ignored_fault_is_deadly() {
+    let outcome = child(|| {
+        set_plain(libc::SIGSEGV, libc::SIG_IGN);
+        use_leno();
+        null_dereference();
+    });
+    outcome.died(libc::SIGSEGV, "");
+}
+
+#[test]
+fn an_ignored_signal_that_is_sent_stays_ignored() {
+    let outcome = child(|| {
+        set_plain(libc::SIGSEGV, libc::SIG_IGN);
+        use_leno();
+        send(libc::SIGSEGV);
+        say("goes on\n");
+    });
+    outcome.exited(0, "goes on\n");
+}
+
+fn send(signal: i32) {
+    // SAFETY: no preconditions.
+    unsafe { libc::kill(libc::getpid(), signal) };
+    // It may be delivered to another OS thread of the process, a little later.
+    while !arrived(signal) {
+        std::thread::yield_now();
+    }
+}
+
+/// Is the signal not pending any more?
+fn arrived(signal: i32) -> bool {
+    // SAFETY: the set is live.
+    unsafe {
+        let mut pending: libc::sigset_t = std::mem::zeroed();
+        libc::sigpending(&mut pending);
+        libc::sigismember(&pending, signal) == 0
+    }
+}
+
+#[test]
+fn a_sent_signal_without_a_handler_is_deadly() {
+    let outcome = child(|| {
+        set_plain(libc::SIGSEGV, libc::SIG_DFL);
+        use_leno();
+        send(libc::SIGSEGV);
+        loop {
+            std::thread::park();
+        }
+    });
+    outcome.died(libc::SIGSEGV, "");
+}
+
+#[test]
+fn a_raised_signal_in_a_coroutine_is_deadly() {
+    let outcome = child(|| {
+        set_plain(libc::SIGSEGV, libc::SIG_DFL);
+        let coroutine = Plain::new(|_, ()| {
+            // SAFETY: no preconditions.
+            unsafe { libc::raise(libc::SIGSEGV) };
+        });
+        coroutine.resume(());
+    });
+    outcome.died(libc::SIGSEGV, "");
+}
+
+#[test]
+fn a_raised_bus_error_is_deadly() {
+    let outcome = child(|| {
+        set_plain(libc::SIGBUS, libc::SIG_DFL);
+        use_leno();
+        // SAFETY: no preconditions.
+        unsafe { libc::raise(libc::SIGBUS) };
+    });
+    outcome.died(libc::SIGBUS, "");
+}
+
+#[test]
+fn a_raised_signal_does_what_it_does_without_leno() {
+    // std takes it for a fault, which repeats, puts the default back and
+    // returns: it goes under. A second one ends the process.
+    let outcome = child(|| {
+        use_leno();
+        for _ in 0..2 {
+            // SAFETY: no preconditions.
+            unsafe { libc::raise(libc::SIGSEGV) };
+            say("first\n");
+        }
+    });
+    outcome.died(libc::SIGSEGV, "first\n");
+}
+
+#[test]
+fn a_mapped_file_that_has_shrunk_is_a_bus_error() {
+    let outcome = child(|| {
+        let path = std::env::temp_dir().join(format!("leno-crash-{}", std::process::id()));
+        let file = std::fs::File::create_new(&path).expect("it is new");
+        std::fs::remove_file(&path).expect("it is there");
+        let coroutine = Plain::new(move |_, ()| {
+            // SAFETY: the mapping is fresh; the fault is what the test is about.
+            unsafe {
+                let descriptor = std::os::fd::AsRawFd::as_raw_fd(&file);
+                let (access, flags) = (libc::PROT_WRITE, libc::MAP_PRIVATE);
+                let page = libc::mmap(ptr::null_mut(), 4096, access, flags, descriptor, 0);
+                assert_ne!(page, libc::MAP_FAILED);
+                page.cast::<u8>().write_volatile(1);
+            }
+        });
+        coroutine.resume(());
+    });
+    outcome.died(libc::SIGBUS, "");
+}
+
+static BEFORE: AtomicUsize = AtomicUsize::new(0);
+
+/// Says that it was here, and calls the handler that was there before it.
+extern "C" fn chain(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    say("later\n");
+    // SAFETY: leno's handler takes three arguments.
+    let before: Handler = unsafe { std::mem::transmute(BEFORE.load(Ordering::Relaxed)) };
+    // SAFETY: the kernel's own arguments.
+    unsafe { before(signal, info, context) }
+}
+
+#[test]
+fn a_later_handler_gets_everything() {
+    let outcome = child(|| {
+        use_leno();
+        install(libc::SIGSEGV, three_arguments, 0, &[]);
+        Plain::new(|_, ()| null_dereference()).resume(());
+    });
+    outcome.exited(3, "theirs\n");
+}
+
+fn scenario_with_a_later_handler() {
+    use_leno();
+    let previous = install(libc::SIGSEGV, chain, 0, &[]);
+    assert_ne!(previous.sa_flags & libc::SA_SIGINFO, 0);
+    BEFORE.store(previous.sa_sigaction, Ordering::Relaxed);
+    Plain::new(|_, ()| overflow()).resume(());
+}
+
+#[test]
+fn a_later_handler_can_hand_an_overflow_to_leno() {
+    let here = std::any::type_name_of_val(&scenario_with_a_later_handler);
+    let outcome = child(|| scenario_with_a_later_handler());
+    let expected = report(&Who::Coroutine { body: BODY }, here, DEFAULT_STACK_BYTES);
+    outcome.died(libc::SIGABRT, &format!("later\n{expected}"));
+}
+
+#[test]
+fn a_later_handler_can_hand_a_null_pointer_to_leno() {
+    let outcome = child(|| {
+        use_leno();
+        let previous = install(libc::SIGSEGV, chain, libc::SA_RESETHAND, &[]);
+        BEFORE.store(previous.sa_sigaction, Ordering::Relaxed);
+        null_dereference();
+    });
+    outcome.died(libc::SIGSEGV, "later\n");
+}

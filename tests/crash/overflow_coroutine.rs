@@ -1,0 +1,403 @@
+//! A coroutine overflows its stack.
+
+use std::cell::Cell;
+use std::hint::black_box;
+use std::panic::{self, AssertUnwindSafe};
+use std::rc::Rc;
+
+use leno::coroutine::{self, Coroutine, Generator, Resumed, Yielder};
+use leno::stack::{MIN_STACK_BYTES, Pool, Stack};
+
+use crate::harness::{BODY, DEFAULT, INNER, Who, overflows};
+use crate::recursion::{DeepDrop, deep, deep_and_large, large_frame, leap, overflow, quiet_panics};
+
+const COROUTINE: Who = Who::Coroutine { body: BODY };
+const INNER_COROUTINE: Who = Who::Coroutine { body: INNER };
+
+type Plain = Coroutine<(), (), ()>;
+
+fn small_stack() -> Stack {
+    Stack::new(MIN_STACK_BYTES).expect("there is room")
+}
+
+#[test]
+fn the_first_frame_is_larger_than_the_stack() {
+    overflows(COROUTINE, DEFAULT, || {
+        Plain::new(|_, ()| large_frame::<{ 1 << 20 }>()).resume(());
+    });
+}
+
+#[test]
+fn a_deep_recursion() {
+    overflows(COROUTINE, DEFAULT, || {
+        Plain::new(|_, ()| overflow()).resume(());
+    });
+}
+
+#[test]
+fn a_deep_recursion_after_a_suspension() {
+    overflows(COROUTINE, DEFAULT, || {
+        let coroutine = Plain::new(|yielder, ()| {
+            yielder.suspend(());
+            overflow();
+        });
+        coroutine.resume(());
+        coroutine.resume(());
+    });
+}
+
+#[test]
+fn frames_larger_than_a_page() {
+    overflows(COROUTINE, DEFAULT, || {
+        Plain::new(|_, ()| deep_and_large::<10_000>(0)).resume(());
+    });
+}
+
+#[test]
+fn frames_larger_than_the_guard() {
+    overflows(COROUTINE, DEFAULT, || {
+        Plain::new(|_, ()| deep_and_large::<100_000>(0)).resume(());
+    });
+}
+
+extern "C" fn touch() {
+    large_frame::<64>();
+}
+
+#[test]
+fn an_unprobed_frame_that_ends_deep_in_the_guard() {
+    overflows(COROUTINE, MIN_STACK_BYTES, || {
+        // SAFETY: what it runs into is the guard, at most 60 KiB down.
+        Plain::with_stack(small_stack(), |_, ()| unsafe { leap(64 << 10, touch) }).resume(());
+    });
+}
+
+#[test]
+fn inside_a_destructor() {
+    overflows(COROUTINE, DEFAULT, || {
+        Plain::new(|_, ()| drop(DeepDrop)).resume(());
+    });
+}
+
+#[test]
+fn inside_a_destructor_while_unwinding() {
+    overflows(COROUTINE, DEFAULT, || {
+        quiet_panics();
+        let coroutine = Plain::new(|_, ()| {
+            let _deep = DeepDrop;
+            panic!("unwinds through the destructor");
+        });
+        coroutine.resume(());
+    });
+}
+
+#[test]
+fn inside_a_destructor_of_a_panic_that_is_caught() {
+    overflows(COROUTINE, DEFAULT, || {
+        Plain::new(|_, ()| {
+            let _ = panic::catch_unwind(|| panic::resume_unwind(Box::new(0)));
+            overflow();
+        })
+        .resume(());
+    });
+}
+
+#[test]
+fn while_it_is_closed() {
+    overflows(COROUTINE, DEFAULT, || {
+        let coroutine = Plain::new(|yielder, ()| {
+            let _deep = DeepDrop;
+            yielder.suspend(());
+        });
+        coroutine.resume(());
+        coroutine.close();
+    });
+}
+
+#[test]
+fn while_it_is_dropped_during_a_panic() {
+    overflows(COROUTINE, DEFAULT, || {
+        quiet_panics();
+        let coroutine = Plain::new(|yielder, ()| {
+            let _deep = DeepDrop;
+            yielder.suspend(());
+        });
+        coroutine.resume(());
+        panic!("drops the coroutine");
+    });
+}
+
+#[test]
+fn in_a_nested_coroutine_the_inner_one_is_named() {
+    overflows(INNER_COROUTINE, DEFAULT, || {
+        Plain::new(|_, ()| {
+            Plain::new(|_, ()| overflow()).resume(());
+        })
+        .resume(());
+    });
+}
+
+#[test]
+fn after_a_nested_coroutine_the_outer_one_is_named() {
+    overflows(COROUTINE, DEFAULT, || {
+        Plain::new(|_, ()| {
+            let inner = Plain::new(|yielder, ()| yielder.suspend(()));
+            inner.resume(());
+            overflow();
+        })
+        .resume(());
+    });
+}
+
+#[test]
+fn ten_deep_the_innermost_is_named() {
+    fn nest(levels: u32) {
+        if levels == 0 {
+            Plain::new(|_, ()| overflow()).resume(());
+        } else {
+            Plain::new(move |_, ()| nest(levels - 1)).resume(());
+        }
+    }
+    let innermost = Who::Coroutine {
+        body: "crash::overflow_coroutine::ten_deep_the_innermost_is_named::nest::{{closure}}",
+    };
+    overflows(innermost, DEFAULT, || nest(10));
+}
+
+#[test]
+fn in_a_coroutine_that_a_nested_one_has_suspended() {
+    let who = Who::Coroutine { body: "{here}::{{closure}}::{{closure}}::{{closure}}" };
+    overflows(who, DEFAULT, || {
+        // The inner one suspends the outer one, and overflows when it goes on.
+        let outer = Plain::new(|outer: &Yielder<(), ()>, ()| {
+            coroutine::scope(|scope| {
+                let inner = scope.coroutine(|_: &Yielder<(), ()>, ()| {
+                    outer.suspend(());
+                    overflow();
+                });
+                inner.resume(());
+            });
+        });
+        outer.resume(());
+        outer.resume(());
+    });
+}
+
+#[test]
+fn on_a_reused_stack_its_new_user_is_named() {
+    overflows(COROUTINE, DEFAULT, || {
+        fn first(_: &Yielder<(), ()>, (): ()) {}
+        let before = Plain::new(first);
+        before.resume(());
+        drop(before);
+        let free = Pool::free();
+        let coroutine = Plain::new(|_, ()| overflow());
+        assert_eq!(Pool::free() + 1, free, "the stack is not a new one");
+        coroutine.resume(());
+    });
+}
+
+#[test]
+fn on_a_stack_that_a_named_green_thread_had() {
+    overflows(COROUTINE, DEFAULT, || {
+        leno::run(|| {
+            let named = leno::thread::Builder::new().name("gone");
+            named.spawn(|| ()).expect("there is room").join().expect("it returns");
+        });
+        let free = Pool::free();
+        let coroutine = Plain::new(|_, ()| overflow());
+        assert_eq!(Pool::free() + 1, free, "the stack is not a new one");
+        coroutine.resume(());
+    });
+}
+
+#[test]
+fn after_a_thousand_others_were_created_and_dropped() {
+    overflows(COROUTINE, DEFAULT, || {
+        let others: Vec<Plain> = (0..1_000).map(|_| Plain::new(|_, ()| ())).collect();
+        others
+            .iter()
+            .step_by(2)
+            .for_each(|other| assert_eq!(other.resume(()), Resumed::Return(())));
+        drop(others);
+        Plain::new(|_, ()| overflow()).resume(());
+    });
+}
+
+#[test]
+fn in_a_scoped_coroutine() {
+    overflows(INNER_COROUTINE, DEFAULT, || {
+        let total = Cell::new(0);
+        coroutine::scope(|scope| {
+            let coroutine = scope.coroutine(|_: &Yielder<(), ()>, ()| total.set(deep(0)));
+            coroutine.resume(());
+        });
+    });
+}
+
+#[test]
+fn while_its_scope_closes_it() {
+    overflows(INNER_COROUTINE, DEFAULT, || {
+        coroutine::scope(|scope| {
+            let coroutine = scope.coroutine(|yielder: &Yielder<(), ()>, ()| {
+                let _deep = DeepDrop;
+                yielder.suspend(());
+            });
+            coroutine.resume(());
+            std::mem::forget(coroutine);
+        });
+    });
+}
+
+#[test]
+fn in_a_generator_its_own_closure_is_named() {
+    overflows(COROUTINE, DEFAULT, || {
+        Generator::new(|yielder| yielder.suspend(deep(0))).for_each(drop);
+    });
+}
+
+#[test]
+fn in_a_scoped_generator_its_own_closure_is_named() {
+    overflows(INNER_COROUTINE, DEFAULT, || {
+        coroutine::scope(|scope| {
+            scope.generator(|yielder| yielder.suspend(deep(0))).for_each(drop)
+        });
+    });
+}
+
+#[test]
+fn in_a_function_that_is_no_closure() {
+    fn body(_: &Yielder<(), ()>, (): ()) {
+        overflow();
+    }
+    let named = Who::Coroutine {
+        body: "crash::overflow_coroutine::in_a_function_that_is_no_closure::body",
+    };
+    overflows(named, DEFAULT, || {
+        Plain::new(body).resume(());
+    });
+}
+
+#[test]
+fn in_a_callback_that_sort_calls() {
+    overflows(COROUTINE, DEFAULT, || {
+        Plain::new(|_, ()| [3, 1, 2].sort_by(|a: &u64, b| deep(*a).cmp(b))).resume(());
+    });
+}
+
+#[test]
+fn on_the_smallest_stack() {
+    overflows(COROUTINE, 1, || {
+        let stack = Stack::new(1).expect("there is room");
+        Plain::with_stack(stack, |_, ()| overflow()).resume(());
+    });
+}
+
+#[test]
+fn on_a_stack_of_an_odd_size() {
+    overflows(COROUTINE, 100_001, || {
+        let stack = Stack::new(100_001).expect("there is room");
+        Plain::with_stack(stack, |_, ()| overflow()).resume(());
+    });
+}
+
+#[test]
+fn on_a_large_stack() {
+    overflows(COROUTINE, 32 << 20, || {
+        let stack = Stack::new(32 << 20).expect("there is room");
+        Plain::with_stack(stack, |_, ()| overflow()).resume(());
+    });
+}
+
+#[test]
+fn on_a_huge_stack_that_is_never_touched() {
+    const HUGE: usize = 64 << 30;
+    extern "C" fn go_on() {
+        overflow();
+    }
+    overflows(COROUTINE, HUGE, || {
+        let stack = Stack::new(HUGE).expect("there is address space");
+        // SAFETY: it stays on the stack.
+        Plain::with_stack(stack, |_, ()| unsafe { leap(HUGE - (64 << 10), go_on) }).resume(());
+    });
+}
+
+#[test]
+fn with_a_large_closure() {
+    overflows(COROUTINE, DEFAULT, || {
+        let ballast = [1u8; 100_000];
+        let coroutine = Plain::new(move |_, ()| {
+            deep(u64::from(ballast[7]));
+        });
+        coroutine.resume(());
+    });
+}
+
+#[test]
+fn with_large_values_in_and_out() {
+    overflows(COROUTINE, DEFAULT, || {
+        let coroutine = Coroutine::<[u64; 100], [u64; 200], [u64; 300]>::new(|yielder, input| {
+            yielder.suspend([input[99]; 200]);
+            [deep(0); 300]
+        });
+        assert_eq!(coroutine.resume([7; 100]), Resumed::Yield([7; 200]));
+        coroutine.resume([8; 100]);
+    });
+}
+
+#[test]
+fn while_it_maps_further_stacks() {
+    fn deeper(levels: u64) {
+        // The deepest point of each level is inside the pool.
+        let coroutine = Plain::new(|_, ()| ());
+        if levels < u64::MAX {
+            deeper(levels + 1);
+        }
+        drop(coroutine);
+    }
+    overflows(COROUTINE, DEFAULT, || {
+        Plain::new(|_, ()| deeper(0)).resume(());
+    });
+}
+
+#[test]
+fn while_it_takes_stacks_from_the_pool() {
+    fn deeper(levels: u64) {
+        drop(small_stack());
+        if levels < u64::MAX {
+            deeper(levels + 1);
+        }
+        black_box(levels);
+    }
+    // On a stack of the kind that it takes.
+    overflows(COROUTINE, MIN_STACK_BYTES, || {
+        Plain::with_stack(small_stack(), |_, ()| deeper(0)).resume(());
+    });
+}
+
+#[test]
+fn while_it_takes_stacks_of_ever_new_sizes() {
+    fn deeper(bytes: usize) {
+        let stack = Stack::new(bytes).expect("there is room");
+        if bytes < 1 << 40 {
+            deeper(bytes + 4096);
+        }
+        drop(stack);
+    }
+    overflows(COROUTINE, MIN_STACK_BYTES, || {
+        Plain::with_stack(small_stack(), |_, ()| deeper(MIN_STACK_BYTES + 4096)).resume(());
+    });
+}
+
+#[test]
+fn with_an_owner_in_a_reference_count() {
+    overflows(COROUTINE, DEFAULT, || {
+        let coroutine = Rc::new(Plain::new(|yielder, ()| {
+            yielder.suspend(());
+            overflow();
+        }));
+        let shared = coroutine.clone();
+        coroutine.resume(());
+        let _ = panic::catch_unwind(AssertUnwindSafe(|| shared.resume(())));
+    });
+}

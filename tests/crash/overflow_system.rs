@@ -1,0 +1,211 @@
+//! Overflows on other OS threads, under other kinds of guards and other limits
+//! of the system.
+
+use std::ptr;
+use std::sync::Barrier;
+
+use leno::coroutine::Coroutine;
+use leno::thread::{self, Builder};
+
+use crate::harness::{
+    BODY, DEFAULT, INNER, Setting, Who, in_c_thread, overflows, overflows_with, skip,
+};
+use crate::recursion::{DeepDrop, deep, deep_and_large, overflow};
+
+type Plain = Coroutine<(), (), ()>;
+
+const COROUTINE: Who = Who::Coroutine { body: BODY };
+const INNER_COROUTINE: Who = Who::Coroutine { body: INNER };
+const SECOND: Who = Who::Thread { title: "#2", body: INNER };
+
+const MPROTECT: Setting = Setting { environment: &[("LENO_GUARD", "mprotect")], stack_limit: None };
+
+#[test]
+fn a_coroutine_in_a_second_os_thread() {
+    overflows(INNER_COROUTINE, DEFAULT, || {
+        Plain::new(|_, ()| ()).resume(());
+        let other = std::thread::spawn(|| {
+            Plain::new(|_, ()| overflow()).resume(());
+        });
+        drop(other.join());
+    });
+}
+
+#[test]
+fn a_green_thread_in_a_second_os_thread() {
+    let who =
+        Who::Thread { title: "'second'", body: "{here}::{{closure}}::{{closure}}::{{closure}}" };
+    overflows(who, DEFAULT, || {
+        let other = std::thread::spawn(|| {
+            leno::run(|| drop(Builder::new().name("second").spawn(|| deep(0))));
+        });
+        drop(other.join());
+    });
+}
+
+#[test]
+fn only_the_os_thread_that_overflows_is_blamed() {
+    static ALL_ARE_THERE: Barrier = Barrier::new(8);
+    fn one_of_many(overflows: bool) {
+        leno::run(|| {
+            drop(Builder::new().name(if overflows { "guilty" } else { "innocent" }).spawn(
+                move || {
+                    ALL_ARE_THERE.wait();
+                    if overflows {
+                        overflow();
+                    }
+                    std::thread::park();
+                },
+            ));
+        });
+    }
+    let who = Who::Thread {
+        title: "'guilty'",
+        body: "crash::overflow_system::only_the_os_thread_that_overflows_is_blamed::one_of_many\
+               ::{{closure}}::{{closure}}",
+    };
+    overflows(who, DEFAULT, || {
+        std::thread::scope(|scope| {
+            for number in 0..8 {
+                scope.spawn(move || one_of_many(number == 5));
+            }
+        });
+    });
+}
+
+extern "C" fn in_c(_: *mut libc::c_void) -> *mut libc::c_void {
+    leno::run(|| drop(Builder::new().name("in C").spawn(|| deep(0))));
+    ptr::null_mut()
+}
+
+#[test]
+fn a_green_thread_in_an_os_thread_that_c_has_made() {
+    let who = Who::Thread {
+        title: "'in C'",
+        body: "crash::overflow_system::in_c::{{closure}}::{{closure}}",
+    };
+    overflows(who, DEFAULT, || {
+        in_c_thread(in_c, ptr::null_mut());
+    });
+}
+
+#[test]
+fn a_coroutine_with_an_mprotect_guard() {
+    overflows_with(MPROTECT, COROUTINE, DEFAULT, || {
+        Plain::new(|_, ()| overflow()).resume(());
+    });
+}
+
+#[test]
+fn a_large_frame_with_an_mprotect_guard() {
+    overflows_with(MPROTECT, COROUTINE, DEFAULT, || {
+        Plain::new(|_, ()| deep_and_large::<100_000>(0)).resume(());
+    });
+}
+
+#[test]
+fn a_green_thread_with_an_mprotect_guard() {
+    overflows_with(MPROTECT, SECOND, DEFAULT, || {
+        leno::run(|| drop(leno::spawn(|| deep(0))));
+    });
+}
+
+#[test]
+fn while_unwinding_with_an_mprotect_guard() {
+    overflows_with(MPROTECT, COROUTINE, DEFAULT, || {
+        let coroutine = Plain::new(|yielder, ()| {
+            let _deep = DeepDrop;
+            yielder.suspend(());
+        });
+        coroutine.resume(());
+        drop(coroutine);
+    });
+}
+
+/// Whatever is mapped from now on stays in memory, which light guards refuse.
+fn lock_future_mappings() {
+    // SAFETY: no preconditions.
+    if unsafe { libc::mlockall(libc::MCL_FUTURE) } != 0 {
+        skip(&format!("mlockall is not permitted here: {}", std::io::Error::last_os_error()));
+    }
+}
+
+#[test]
+fn in_a_process_that_has_locked_its_memory() {
+    overflows(COROUTINE, DEFAULT, || {
+        lock_future_mappings();
+        Plain::new(|_, ()| overflow()).resume(());
+    });
+}
+
+#[test]
+fn in_a_process_that_locks_its_memory_later() {
+    overflows(COROUTINE, 512 << 10, || {
+        // The probe has found light guards, if the kernel has them.
+        Plain::new(|_, ()| ()).resume(());
+        lock_future_mappings();
+        let stack = leno::stack::Stack::new(512 << 10).expect("there is room");
+        Plain::with_stack(stack, |_, ()| overflow()).resume(());
+    });
+}
+
+#[test]
+fn under_a_small_limit_of_the_main_stack() {
+    let setting = Setting { stack_limit: Some(256 << 10), ..Setting::default() };
+    overflows_with(setting, COROUTINE, DEFAULT, || {
+        Plain::new(|_, ()| overflow()).resume(());
+    });
+}
+
+#[test]
+fn without_a_limit_of_the_main_stack() {
+    let setting = Setting { stack_limit: Some(libc::RLIM_INFINITY), ..Setting::default() };
+    overflows_with(setting, COROUTINE, DEFAULT, || {
+        Plain::new(|_, ()| overflow()).resume(());
+    });
+}
+
+#[test]
+fn in_a_child_after_a_fork() {
+    overflows(INNER_COROUTINE, DEFAULT, || {
+        let coroutine = Plain::new(|_, ()| {
+            // SAFETY: the child goes on alone with the one OS thread it has.
+            unsafe {
+                let child = libc::fork();
+                if child == 0 {
+                    Plain::new(|_, ()| overflow()).resume(());
+                }
+                let mut status = 0;
+                libc::waitpid(child, &mut status, 0);
+                libc::signal(libc::SIGABRT, libc::SIG_DFL);
+                if libc::WIFSIGNALED(status) {
+                    libc::raise(libc::WTERMSIG(status));
+                }
+            }
+        });
+        coroutine.resume(());
+    });
+}
+
+#[test]
+fn while_a_timer_interrupts_the_report() {
+    extern "C" fn nothing(_: libc::c_int) {}
+    overflows(SECOND, DEFAULT, || {
+        // SAFETY: the handler does nothing; the structs are live.
+        unsafe {
+            let mut action: libc::sigaction = std::mem::zeroed();
+            action.sa_sigaction = nothing as *const () as usize;
+            action.sa_flags = libc::SA_ONSTACK;
+            libc::sigaction(libc::SIGALRM, &action, ptr::null_mut());
+            let often = libc::timeval { tv_sec: 0, tv_usec: 100 };
+            let timer = libc::itimerval { it_interval: often, it_value: often };
+            libc::setitimer(libc::ITIMER_REAL, &timer, ptr::null_mut());
+        }
+        leno::run(|| {
+            drop(leno::spawn(|| {
+                thread::yield_now();
+                deep(0)
+            }));
+        });
+    });
+}

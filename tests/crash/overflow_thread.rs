@@ -1,0 +1,275 @@
+//! A green thread overflows its stack, or a coroutine inside one does.
+
+use std::cell::Cell;
+
+use leno::coroutine::Coroutine;
+use leno::stack::Pool;
+use leno::thread::{self, Builder};
+
+use crate::harness::{BODY, DEFAULT, INNER, Who, child, overflows};
+use crate::recursion::{DeepDrop, deep, deep_and_large, large_frame, overflow, quiet_panics};
+
+type Plain = Coroutine<(), (), ()>;
+
+/// The first green thread that is spawned; the main one is number 1.
+const SECOND: Who = Who::Thread { title: "#2", body: INNER };
+
+fn named(title: &'static str) -> Who {
+    Who::Thread { title, body: INNER }
+}
+
+#[test]
+fn an_unnamed_green_thread_has_its_number() {
+    overflows(SECOND, DEFAULT, || leno::run(|| drop(leno::spawn(|| deep(0)))));
+}
+
+#[test]
+fn a_named_green_thread_has_its_name() {
+    overflows(named("'parser'"), DEFAULT, || {
+        leno::run(|| drop(Builder::new().name("parser").spawn(|| deep(0))));
+    });
+}
+
+#[test]
+fn a_name_is_printed_whatever_it_contains() {
+    overflows(named("'naïve `线程`\t🧵 {}%s'"), DEFAULT, || {
+        leno::run(|| drop(Builder::new().name("naïve `线程`\t🧵 {}%s").spawn(|| deep(0))));
+    });
+}
+
+#[test]
+fn an_empty_name_is_a_name() {
+    overflows(named("''"), DEFAULT, || {
+        leno::run(|| drop(Builder::new().name("").spawn(|| deep(0))));
+    });
+}
+
+#[test]
+fn a_very_long_name_is_printed_in_full() {
+    const LETTERS: usize = 200_000;
+    let title = format!("'{}'", "long ".repeat(LETTERS / 5)).leak();
+    overflows(named(title), DEFAULT, || {
+        let name = "long ".repeat(LETTERS / 5);
+        leno::run(|| drop(Builder::new().name(name).spawn(|| deep(0))));
+    });
+}
+
+#[test]
+fn asking_for_its_handle_does_not_name_it() {
+    overflows(SECOND, DEFAULT, || {
+        leno::run(|| {
+            let handle = leno::spawn(|| {
+                drop(thread::current());
+                deep(0)
+            });
+            drop(handle.thread().clone());
+        });
+    });
+}
+
+#[test]
+fn the_first_frame_of_a_green_thread() {
+    overflows(SECOND, DEFAULT, || {
+        leno::run(|| drop(leno::spawn(|| large_frame::<{ 1 << 20 }>())));
+    });
+}
+
+#[test]
+fn frames_larger_than_the_guard_in_a_green_thread() {
+    overflows(SECOND, DEFAULT, || {
+        leno::run(|| drop(leno::spawn(|| deep_and_large::<100_000>(0))));
+    });
+}
+
+#[test]
+fn a_stack_of_another_size() {
+    overflows(named("'small'"), 64 << 10, || {
+        leno::run(|| {
+            let small = Builder::new().name("small").stack_size(64 << 10);
+            drop(small.spawn(|| deep(0)));
+        });
+    });
+}
+
+#[test]
+fn a_scoped_green_thread() {
+    let who = Who::Thread { title: "#2", body: "{here}::{{closure}}::{{closure}}::{{closure}}" };
+    overflows(who, DEFAULT, || {
+        leno::run(|| {
+            let total = Cell::new(0);
+            leno::scope(|scope| drop(scope.spawn(|| total.set(deep(0)))));
+        });
+    });
+}
+
+#[test]
+fn a_named_scoped_green_thread() {
+    let who =
+        Who::Thread { title: "'scoped'", body: "{here}::{{closure}}::{{closure}}::{{closure}}" };
+    overflows(who, DEFAULT, || {
+        leno::run(|| {
+            let total = Cell::new(0);
+            leno::scope(|scope| {
+                drop(Builder::new().name("scoped").spawn_scoped(scope, || total.set(deep(0))));
+            });
+        });
+    });
+}
+
+#[test]
+fn the_one_that_runs_is_named_among_many() {
+    overflows(Who::Thread { title: "#501", body: INNER }, DEFAULT, || {
+        leno::run(|| {
+            for number in 2..=1_000 {
+                drop(leno::spawn(move || {
+                    thread::yield_now();
+                    thread::yield_now();
+                    if number == 501 {
+                        overflow();
+                    }
+                }));
+            }
+        });
+    });
+}
+
+#[test]
+fn after_it_was_parked() {
+    overflows(SECOND, DEFAULT, || {
+        leno::run(|| {
+            let parked = leno::spawn(|| {
+                thread::park();
+                deep(0)
+            });
+            thread::yield_now();
+            parked.thread().unpark();
+        });
+    });
+}
+
+#[test]
+fn in_a_destructor_of_a_green_thread_that_panics() {
+    overflows(SECOND, DEFAULT, || {
+        quiet_panics();
+        leno::run(|| {
+            drop(leno::spawn(|| {
+                let _deep = DeepDrop;
+                panic!("unwinds through the destructor");
+            }));
+        });
+    });
+}
+
+#[test]
+fn in_a_destructor_that_a_deadlock_runs() {
+    overflows(SECOND, DEFAULT, || {
+        leno::run(|| {
+            drop(leno::spawn(|| {
+                let _deep = DeepDrop;
+                thread::park();
+            }));
+        });
+    });
+}
+
+#[test]
+fn in_the_destructor_of_a_result_that_nobody_takes() {
+    overflows(SECOND, DEFAULT, || leno::run(|| drop(leno::spawn(|| DeepDrop))));
+}
+
+#[test]
+fn an_unnamed_one_on_a_stack_that_a_named_one_had() {
+    overflows(Who::Thread { title: "#3", body: INNER }, DEFAULT, || {
+        leno::run(|| {
+            let before = Builder::new().name("gone").spawn(|| ()).expect("there is room");
+            before.join().expect("it returns");
+            let free = Pool::free();
+            drop(leno::spawn(|| deep(0)));
+            assert_eq!(Pool::free() + 1, free, "the stack is not a new one");
+        });
+    });
+}
+
+#[test]
+fn a_coroutine_in_a_green_thread() {
+    let who = Who::Coroutine { body: "{here}::{{closure}}::{{closure}}::{{closure}}" };
+    overflows(who, DEFAULT, || {
+        leno::run(|| {
+            let named = Builder::new().name("outside");
+            drop(named.spawn(|| Plain::new(|_, ()| overflow()).resume(())));
+        });
+    });
+}
+
+#[test]
+fn a_green_thread_after_a_coroutine_in_it() {
+    overflows(SECOND, DEFAULT, || {
+        leno::run(|| {
+            drop(leno::spawn(|| {
+                let inside = Plain::new(|yielder, ()| yielder.suspend(()));
+                inside.resume(());
+                deep(0)
+            }));
+        });
+    });
+}
+
+#[test]
+fn a_coroutine_in_a_green_thread_that_has_switched_inside_it() {
+    let who = Who::Coroutine { body: "{here}::{{closure}}::{{closure}}::{{closure}}" };
+    overflows(who, DEFAULT, || {
+        leno::run(|| {
+            drop(leno::spawn(|| {
+                let inside = Plain::new(|_, ()| {
+                    thread::yield_now();
+                    overflow();
+                });
+                inside.resume(());
+            }));
+            drop(leno::spawn(thread::yield_now));
+        });
+    });
+}
+
+#[test]
+fn a_coroutine_that_another_green_thread_has_begun() {
+    let who = Who::Coroutine { body: INNER };
+    overflows(who, DEFAULT, || {
+        leno::run(|| {
+            let travels = Plain::new(|yielder, ()| {
+                yielder.suspend(());
+                overflow();
+            });
+            travels.resume(());
+            drop(leno::spawn(move || travels.resume(())));
+        });
+    });
+}
+
+#[test]
+fn a_runtime_in_a_coroutine() {
+    let who = Who::Thread { title: "#2", body: "{here}::{{closure}}::{{closure}}::{{closure}}" };
+    overflows(who, DEFAULT, || {
+        let outside = Plain::new(|_, ()| leno::run(|| drop(leno::spawn(|| deep(0)))));
+        outside.resume(());
+    });
+}
+
+#[test]
+fn the_main_green_thread_of_a_runtime_in_a_coroutine() {
+    // It runs on the coroutine's stack.
+    overflows(Who::Coroutine { body: BODY }, DEFAULT, || {
+        Plain::new(|_, ()| leno::run(overflow)).resume(());
+    });
+}
+
+#[test]
+fn the_main_green_thread_is_reported_by_std() {
+    let outcome = child(|| {
+        leno::run(|| {
+            leno::spawn(thread::yield_now).join().expect("it returns");
+            overflow();
+        });
+    });
+    outcome.is_std_overflow("overflow_thread::the_main_green_thread_is_reported_by_std");
+}

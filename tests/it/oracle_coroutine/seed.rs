@@ -1,0 +1,31 @@
+//! Random programs that can be had again: the seed.
+
+use std::hash::{BuildHasher, RandomState};
+
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+
+const DEFAULT_SEED: u64 = 0x1e40;
+
+/// A runner whose programs follow from a seed, which it prints.
+pub(crate) fn seeded_runner(name: &str, cases: u32) -> (TestRunner, String) {
+    let seed = match std::env::var("LENO_TEST_SEED") {
+        Ok(text) if text == "random" => RandomState::new().hash_one(name),
+        Ok(text) => text.parse().expect("LENO_TEST_SEED is a number or `random`"),
+        Err(_) => DEFAULT_SEED,
+    };
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&seed.to_le_bytes());
+    bytes[8..].iter_mut().zip(name.bytes()).for_each(|(byte, letter)| *byte = letter);
+    let config = Config { cases, failure_persistence: None, ..Config::default() };
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
+    let repeat = format!("{name}: {cases} programs; repeat them with LENO_TEST_SEED={seed}");
+    println!("{repeat}");
+    (TestRunner::new_with_rng(config, rng), repeat)
+}
+
+/// Fewer programs where each instruction is emulated.
+pub(crate) fn scaled(cases: u32) -> u32 {
+    let emulated = cfg!(target_arch = "aarch64")
+        && std::env::var_os("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER").is_some();
+    if emulated { cases / 20 } else { cases }
+}

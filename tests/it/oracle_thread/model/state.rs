@@ -1,0 +1,102 @@
+//! What the model knows of each green thread and scope.
+
+use std::collections::VecDeque;
+
+use super::super::{Keep, Op};
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Wait {
+    Unpark,
+    Join(usize),
+    Scope,
+    AllEnded,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum State {
+    Ready,
+    Waiting(Wait),
+    Finished,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Payload {
+    Panic(u32),
+    ScopePanicked,
+    Unwound,
+}
+
+/// What a green thread does first when it is its turn again.
+#[derive(Clone, Copy, Default)]
+pub(super) enum Pending {
+    #[default]
+    Nothing,
+    Start(usize),
+    Yielded,
+    Parked,
+    Joining(usize),
+    /// The main one has nothing left to do.
+    Over,
+}
+
+pub(super) enum Kind {
+    Body,
+    Catch,
+    Scope,
+}
+
+pub(super) struct Block<'p> {
+    pub(super) kind: Kind,
+    pub(super) operations: &'p [Op],
+    pub(super) next: usize,
+    pub(super) kept: VecDeque<(Keep, u32)>,
+    /// The innermost scope around.
+    pub(super) scope: Option<usize>,
+}
+
+#[derive(Default)]
+pub(super) struct Scope {
+    pub(super) running: usize,
+    pub(super) waiter: Option<usize>,
+    pub(super) unseen_panics: usize,
+    pub(super) handles: Vec<usize>,
+}
+
+pub(super) struct Green<'p> {
+    pub(super) state: State,
+    pub(super) pending: Pending,
+    pub(super) blocks: Vec<Block<'p>>,
+    pub(super) unwinding: Option<Payload>,
+    pub(super) result: Option<Result<u32, Payload>>,
+    pub(super) token: bool,
+    pub(super) detached: bool,
+    pub(super) joiner: Option<usize>,
+    pub(super) scope: Option<usize>,
+    /// It is to be unwound wherever it waits, unless that is going on.
+    pub(super) wanted: bool,
+    pub(super) in_flight: bool,
+}
+
+impl<'p> Green<'p> {
+    pub(super) fn new(operations: &'p [Op], pending: Pending, scope: Option<usize>) -> Green<'p> {
+        Green {
+            state: State::Ready,
+            pending,
+            blocks: vec![Block::new(Kind::Body, operations, None)],
+            unwinding: None,
+            result: None,
+            token: false,
+            detached: false,
+            joiner: None,
+            scope,
+            wanted: false,
+            in_flight: false,
+        }
+    }
+}
+
+impl<'p> Block<'p> {
+    pub(super) fn new(kind: Kind, operations: &'p [Op], scope: Option<usize>) -> Block<'p> {
+        Block { kind, operations, next: 0, kept: VecDeque::new(), scope }
+    }
+}

@@ -1,0 +1,275 @@
+//! The mutants: each a small change to a file of `arch/` that must not go
+//! unnoticed.
+
+use std::ops::Range;
+
+use super::assembly::{self, Instruction, Item, Region};
+
+/// One change to a file.
+#[derive(Clone, Debug)]
+pub struct Mutant {
+    /// The function or macro that it is in.
+    pub place: String,
+    pub before: String,
+    /// What is done to it, in words.
+    pub what: String,
+    range: Range<usize>,
+    replacement: String,
+    /// Does it show only with the feature `fp-env`, or only without?
+    pub fp_env: Option<bool>,
+    /// The compiler must have something in registers for it to show.
+    pub optimised: bool,
+}
+
+impl Mutant {
+    pub fn apply(&self, source: &str) -> String {
+        let (before, after) = (&source[..self.range.start], &source[self.range.end..]);
+        format!("{before}{}{after}", self.replacement)
+    }
+}
+
+/// What differs between the instruction sets.
+pub struct Dialect {
+    pub name: &'static str,
+    /// A register, and one to take for it by mistake.
+    mistaken: &'static [(&'static str, &'static str)],
+    /// Text, and what to put in its place.
+    by_hand: &'static [(&'static str, &'static str, Option<bool>)],
+    /// What is declared clobbered.
+    clobbers: &'static [&'static str],
+}
+
+pub const X86_64: Dialect = Dialect {
+    name: "x86_64",
+    mistaken: &[("rbp", "rbx"), ("rbx", "rbp"), ("rax", "rdx"), ("rcx", "rdi"), ("rdx", "rcx")],
+    by_hand: &[
+        (
+            "    rbp: *mut (),\n    rip: unsafe extern \"C\" fn(),\n",
+            "    rip: unsafe extern \"C\" fn(),\n    rbp: *mut (),\n",
+            None,
+        ),
+        (
+            "    rip: unsafe extern \"C\" fn(),\n    rbx: Entry,\n",
+            "    rbx: Entry,\n    rip: unsafe extern \"C\" fn(),\n",
+            None,
+        ),
+        ("0x0000_037f_0000_1f80", "0x0000_037f_0000_3f80", Some(true)),
+        ("0x0000_037f_0000_1f80", "0x0000_077f_0000_1f80", Some(true)),
+    ],
+    clobbers: &["\"r12\"", "\"r13\"", "\"r14\"", "\"r15\""],
+};
+
+pub const AARCH64: Dialect = Dialect {
+    name: "aarch64",
+    mistaken: &[
+        ("x29", "x19"),
+        ("x19", "x29"),
+        ("x9", "x10"),
+        ("x10", "x9"),
+        ("x16", "x17"),
+        ("x2", "x3"),
+        ("x3", "x2"),
+        ("lr", "x10"),
+    ],
+    by_hand: &[
+        (
+            "    x29: *mut (),\n    pc: unsafe extern \"C\" fn(),\n",
+            "    pc: unsafe extern \"C\" fn(),\n    x29: *mut (),\n",
+            None,
+        ),
+        (
+            "    pc: unsafe extern \"C\" fn(),\n    x19: Entry,\n",
+            "    x19: Entry,\n    pc: unsafe extern \"C\" fn(),\n",
+            None,
+        ),
+        ("fpcr: 0 }", "fpcr: 1 << 22 }", Some(true)),
+    ],
+    clobbers: &[
+        "\"x20\"", "\"x21\"", "\"x22\"", "\"x23\"", "\"x24\"", "\"x25\"", "\"x26\"", "\"x27\"",
+        "\"x28\"",
+    ],
+};
+
+/// All mutants of a file.
+///
+/// # Panics
+///
+/// If the file has changed so that a mutant made by hand does not fit any more.
+pub fn mutants(dialect: &Dialect, source: &str) -> Vec<Mutant> {
+    let mut all = Vec::new();
+    for region in assembly::regions(source) {
+        let switches = |name: &str| assembly::SWITCHING.contains(&name) || name.contains('(');
+        if switches(&region.name) {
+            of_region(dialect, source, &region, &mut all);
+        }
+    }
+    for &(before, after, fp_env) in dialect.by_hand {
+        let what = format!("becomes `{}`", one_line(after));
+        all.push(by_hand(source, "Saved", before, after, what, fp_env));
+    }
+    for register in dialect.clobbers {
+        let before = format!("lateout({register}) _,");
+        let what = "not declared".to_owned();
+        let clobber = by_hand(source, "switch", &before, "", what, None);
+        all.push(Mutant { optimised: true, ..clobber });
+    }
+    let abi = source.find("clobber_abi(").expect("the switch names the ABI's clobbers");
+    let end = abi + source[abi..].find('\n').expect("a line ends");
+    all.push(Mutant {
+        place: "switch".to_owned(),
+        before: source[abi..end].to_owned(),
+        what: "not declared".to_owned(),
+        range: abi..end,
+        replacement: String::new(),
+        fp_env: None,
+        optimised: true,
+    });
+    all
+}
+
+fn by_hand(
+    source: &str,
+    place: &str,
+    before: &str,
+    after: &str,
+    what: String,
+    fp_env: Option<bool>,
+) -> Mutant {
+    let at = source.find(before).unwrap_or_else(|| panic!("arch/ has no `{before}` any more"));
+    Mutant {
+        place: place.to_owned(),
+        before: one_line(before),
+        what,
+        range: at..at + before.len(),
+        replacement: after.to_owned(),
+        fp_env,
+        optimised: false,
+    }
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Says what kind of line it is: labels, and what frames unwind tables, are left
+/// alone, since without them nothing builds.
+fn is_mutable(text: &str) -> bool {
+    let frames = [".cfi_startproc", ".cfi_endproc"];
+    !text.ends_with(':') && !text.starts_with("//") && !frames.contains(&text)
+}
+
+fn of_region(dialect: &Dialect, source: &str, region: &Region, all: &mut Vec<Mutant>) {
+    let instructions: Vec<&Instruction> = (region.items.iter())
+        .filter_map(|item| match item {
+            Item::Instruction(instruction) if is_mutable(&instruction.text) => Some(instruction),
+            _ => None,
+        })
+        .collect();
+    let mutant = |range: Range<usize>, replacement: String, what: String| Mutant {
+        place: region.name.clone(),
+        before: one_line(&source[range.clone()]),
+        what,
+        range,
+        replacement,
+        fp_env: region.fp_env,
+        optimised: false,
+    };
+    for instruction in &instructions {
+        let changed = |replacement: String| {
+            let what = format!("becomes `{}`", replacement.replace('\n', "; "));
+            mutant(instruction.range.clone(), replacement, what)
+        };
+        all.push(mutant(
+            instruction.range.clone(),
+            deletion(&instruction.text),
+            "deleted".to_owned(),
+        ));
+        all.extend(wrong_numbers(&instruction.text).into_iter().map(changed));
+        all.extend(wrong_registers(dialect, &instruction.text).into_iter().map(changed));
+        all.extend(late_adjustment(&instruction.text).map(changed));
+    }
+    let stack: Vec<&&Instruction> =
+        instructions.iter().filter(|instruction| order_matters(&instruction.text)).collect();
+    for pair in stack.windows(2) {
+        let (first, second) = (pair[0], pair[1]);
+        let between = &source[first.range.end..second.range.start];
+        let replacement = format!("{}{between}{}", second.text, first.text);
+        let what = format!("swapped with `{}`", second.text);
+        let both = mutant(first.range.start..second.range.end, replacement, what);
+        all.push(Mutant { before: first.text.clone(), ..both });
+    }
+}
+
+/// What is left of a deleted instruction: an operand has to be named somewhere.
+fn deletion(text: &str) -> String {
+    let operand = text.find('{').zip(text.find('}'));
+    operand.map_or_else(String::new, |(open, close)| format!("// {}", &text[open..=close]))
+}
+
+/// Does what it does depend on what is around it? Pushes and pops, adjustments,
+/// and the two that hand the stack pointer on.
+fn order_matters(text: &str) -> bool {
+    let starts =
+        ["push", "pop", "sub rsp", "add rsp", "mov rsp", "mov [", "stp", "mov x9", "str x9"];
+    starts.iter().any(|start| text.starts_with(start)) || text.starts_with("add sp")
+}
+
+/// Every number 8 more, away from zero, and 16 more where the stack pointer moves.
+fn wrong_numbers(text: &str) -> Vec<String> {
+    let fixed = ["hint", "brk", "adr", "lea"];
+    if fixed.iter().any(|mnemonic| text.starts_with(mnemonic)) {
+        return Vec::new();
+    }
+    let moves = text.starts_with("add ") || text.starts_with("sub ") || text.ends_with("]!");
+    let mut found = Vec::new();
+    for range in numbers(text) {
+        // Of an escape, only the last number is an offset.
+        if text.starts_with(".cfi_escape") && range.end != text.len() {
+            continue;
+        }
+        let number: u32 = text[range.clone()].parse().expect("digits");
+        for more in if moves { &[8, 16][..] } else { &[8] } {
+            let (before, after) = (&text[..range.start], &text[range.end..]);
+            found.push(format!("{before}{}{after}", number + more));
+        }
+    }
+    found
+}
+
+/// Where there are decimal numbers that are not part of a name.
+fn numbers(text: &str) -> Vec<Range<usize>> {
+    words(text).filter(|range| text[range.clone()].bytes().all(|b| b.is_ascii_digit())).collect()
+}
+
+fn words(text: &str) -> impl Iterator<Item = Range<usize>> {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let part = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        let start = at + text[at..].find(part)?;
+        let end = text[start..].find(|c| !part(c)).map_or(text.len(), |length| start + length);
+        at = end;
+        Some(start..end)
+    })
+}
+
+fn wrong_registers(dialect: &Dialect, text: &str) -> Vec<String> {
+    words(text)
+        .filter_map(|range| {
+            let (_, mistaken) =
+                dialect.mistaken.iter().find(|(name, _)| *name == &text[range.clone()])?;
+            Some(format!("{}{mistaken}{}", &text[..range.start], &text[range.end..]))
+        })
+        .collect()
+}
+
+/// The same, but for an instant something of use is below the stack pointer.
+fn late_adjustment(text: &str) -> Option<String> {
+    if let Some(register) = text.strip_prefix("push ") {
+        return Some(format!("mov [rsp - 8], {register}\nsub rsp, 8"));
+    }
+    if let Some(register) = text.strip_prefix("pop ") {
+        return Some(format!("add rsp, 8\nmov {register}, [rsp - 8]"));
+    }
+    let (stored, bytes) = text.strip_suffix("]!")?.split_once("[sp, #-")?;
+    Some(format!("{stored}[sp, #-{bytes}]\nsub sp, sp, #{bytes}"))
+}

@@ -1,0 +1,218 @@
+//! Does the suite notice every mistake in the assembly? Each instruction of
+//! `arch/` that saves, restores or adjusts is deleted or corrupted in turn, and
+//! the register tests are built and run with the result. A mutant that they do not
+//! notice, nor the checks of the text that `tests/tidy` makes, is a hole in the
+//! suite, and fails this test.
+//!
+//! It takes minutes, so it is done only if it is asked for:
+//!
+//! ```text
+//! LENO_MUTANTS=1 cargo test --test mutants -- --nocapture
+//! ```
+//!
+//! `LENO_MUTANTS=aarch64` does that instruction set alone. The one that is not the
+//! machine's own needs a linker and a runner, in the variables that cargo reads.
+
+#[path = "../tidy/assembly.rs"]
+mod assembly;
+mod catalogue;
+mod workshop;
+
+use std::env;
+use std::fs;
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use catalogue::{Dialect, Mutant};
+use workshop::{Build, Outcome, Target, Workshop};
+
+/// How many are tried at once.
+const WORKERS: usize = 2;
+/// For a run with nothing changed.
+const FIRST_TIMEOUT: Duration = Duration::from_secs(120);
+const DIALECTS: [Dialect; 2] = [catalogue::X86_64, catalogue::AARCH64];
+
+#[test]
+fn every_mutant_of_the_assembly_is_noticed() {
+    let Some(asked) = env::var_os("LENO_MUTANTS") else {
+        println!("not asked for: set LENO_MUTANTS=1 to try the mutants of the assembly");
+        return;
+    };
+    forbid_core_dumps();
+    let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join("mutants");
+    let workshops: Vec<Workshop> = (0..WORKERS)
+        .map(|worker| Workshop::new(root.join(worker.to_string())).expect("a copy of the package"))
+        .collect();
+    let mut survivors = 0;
+    let mut summary = Vec::new();
+    for dialect in DIALECTS.iter().filter(|dialect| asked == "1" || asked == dialect.name) {
+        let (killed, all) = try_all(dialect, &workshops);
+        survivors += all - killed;
+        summary.push(format!("{}: killed {killed} / {all}", dialect.name));
+    }
+    assert!(!summary.is_empty(), "LENO_MUTANTS is 1 or the name of an instruction set");
+    println!("{}", summary.join("\n"));
+    assert_eq!(survivors, 0, "the suite does not notice every mistake");
+}
+
+/// Tries all mutants of one instruction set. Gives how many were killed, of how
+/// many.
+fn try_all(dialect: &Dialect, workshops: &[Workshop]) -> (usize, usize) {
+    let file = format!("arch/{}.rs", dialect.name);
+    let source = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(&file)).unwrap();
+    let mutants = catalogue::mutants(dialect, &source);
+    let mut target = target(dialect.name);
+    let longest = check_that_all_is_well(&workshops[0], &target);
+    // Some mutants never end, and to wait for them is most of the time it takes.
+    target.timeout = 8 * longest + Duration::from_secs(3);
+    let next = AtomicUsize::new(0);
+    let verdicts = Mutex::new(vec![None; mutants.len()]);
+    thread::scope(|scope| {
+        for workshop in workshops {
+            scope.spawn(|| {
+                while let Some((index, mutant)) = take(&next, &mutants) {
+                    let mutated = mutant.apply(&source);
+                    workshop.write(&file, &mutated).expect("the copy can be written");
+                    let verdict = judge(workshop, &target, mutant, &mutated);
+                    verdicts.lock().unwrap()[index] = Some(verdict);
+                    if (index + 1) % 20 == 0 {
+                        eprintln!("{}: {} of {}", dialect.name, index + 1, mutants.len());
+                    }
+                }
+                workshop.write(&file, &source).expect("the copy can be written");
+            });
+        }
+    });
+    let verdicts: Vec<Verdict> = verdicts.into_inner().unwrap().into_iter().flatten().collect();
+    report(dialect, &mutants, &verdicts)
+}
+
+fn take<'a>(next: &AtomicUsize, mutants: &'a [Mutant]) -> Option<(usize, &'a Mutant)> {
+    let index = next.fetch_add(1, Ordering::Relaxed);
+    mutants.get(index).map(|mutant| (index, mutant))
+}
+
+/// What is not changed must pass, or nothing that follows means anything. Gives
+/// how long the longest run took.
+fn check_that_all_is_well(workshop: &Workshop, target: &Target) -> Duration {
+    let mut longest = Duration::ZERO;
+    for (fp_env, optimised) in [(false, false), (true, false), (false, true), (true, true)] {
+        let build = Build { fp_env, optimised };
+        let (outcome, took) = workshop.try_out(target, build).expect("cargo runs");
+        assert_eq!(outcome, Outcome::Passed, "{} as it is, {build:?}", target.triple);
+        longest = longest.max(took);
+    }
+    longest
+}
+
+#[derive(Clone, Debug)]
+enum Verdict {
+    KilledBy(String),
+    /// It does not build, so it proves nothing, and is not counted.
+    Stillborn(String),
+    Survived,
+}
+
+fn judge(workshop: &Workshop, target: &Target, mutant: &Mutant, mutated: &str) -> Verdict {
+    for build in builds(mutant) {
+        match workshop.try_out(target, build).expect("cargo runs").0 {
+            Outcome::Passed => {}
+            Outcome::Failed(by) => return Verdict::KilledBy(by),
+            Outcome::DoesNotBuild(why) => return Verdict::Stillborn(why),
+        }
+    }
+    match assembly::complaints(mutated).first() {
+        Some(complaint) => Verdict::KilledBy(format!("tidy: {complaint}")),
+        None => Verdict::Survived,
+    }
+}
+
+/// The builds that may show a mutant, the likeliest first.
+fn builds(mutant: &Mutant) -> Vec<Build> {
+    let mut all = Vec::new();
+    for optimised in [mutant.optimised, !mutant.optimised] {
+        for fp_env in [false, true] {
+            if mutant.fp_env.is_none_or(|only| only == fp_env) {
+                all.push(Build { fp_env, optimised });
+            }
+        }
+    }
+    all
+}
+
+fn report(dialect: &Dialect, mutants: &[Mutant], verdicts: &[Verdict]) -> (usize, usize) {
+    let mut lines: Vec<[String; 4]> = Vec::new();
+    let (mut killed, mut stillborn) = (0, 0);
+    for (mutant, verdict) in mutants.iter().zip(verdicts) {
+        let verdict = match verdict {
+            Verdict::KilledBy(by) => {
+                killed += 1;
+                by.clone()
+            }
+            Verdict::Stillborn(why) => {
+                stillborn += 1;
+                format!("(does not build, not counted: {why})")
+            }
+            Verdict::Survived => "SURVIVED".to_owned(),
+        };
+        lines.push([mutant.place.clone(), mutant.before.clone(), mutant.what.clone(), verdict]);
+    }
+    println!("\n{}: mutants, and what noticed each", dialect.name);
+    let width = |column: usize| lines.iter().map(|line| line[column].len()).max().unwrap_or(0);
+    let (place, before, what) = (width(0), width(1), width(2));
+    for [in_place, instruction, change, verdict] in &lines {
+        println!("{in_place:place$}  {instruction:before$}  {change:what$}  {verdict}");
+    }
+    (killed, mutants.len() - stillborn)
+}
+
+/// How programs for an instruction set are built and run here.
+fn target(isa: &str) -> Target {
+    let triple = format!("{isa}-unknown-linux-gnu");
+    if isa == env::consts::ARCH {
+        return Target { triple, runner: Vec::new(), timeout: FIRST_TIMEOUT };
+    }
+    let prefix = format!("CARGO_TARGET_{}_", triple.to_uppercase().replace('-', "_"));
+    let variable = |name: &str| {
+        let name = format!("{prefix}{name}");
+        env::var(&name).unwrap_or_else(|_| {
+            panic!("the mutants of {isa} need {name}; see CONTRIBUTING.md, or how CI sets it")
+        })
+    };
+    let _used_by_cargo = variable("LINKER");
+    let runner = variable("RUNNER").split_whitespace().map(str::to_owned).collect();
+    Target { triple, runner, timeout: FIRST_TIMEOUT }
+}
+
+/// Most mutants crash, and what they leave behind is of no use.
+fn forbid_core_dumps() {
+    let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the struct is there. Children inherit the limit.
+    unsafe { libc::setrlimit(libc::RLIMIT_CORE, &none) };
+}
+
+#[test]
+fn the_catalogue_has_every_instruction_of_a_switch() {
+    for dialect in &DIALECTS {
+        let file = format!("{}/arch/{}.rs", env!("CARGO_MANIFEST_DIR"), dialect.name);
+        let source = fs::read_to_string(file).unwrap();
+        let mutants = catalogue::mutants(dialect, &source);
+        let regions = assembly::regions(&source);
+        for name in assembly::SWITCHING {
+            for instruction in assembly::flatten(&regions, name, true) {
+                let covered = mutants
+                    .iter()
+                    .any(|mutant| mutant.what == "deleted" && mutant.before == instruction.text);
+                let frame = instruction.text.ends_with(':')
+                    || [".cfi_startproc", ".cfi_endproc"].contains(&&*instruction.text);
+                assert!(covered || frame, "{}: `{}`", dialect.name, instruction.text);
+            }
+        }
+        for mutant in &mutants {
+            assert_ne!(mutant.apply(&source), source, "{mutant:?} changes nothing");
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! A copy of the package in which mutants are built and run.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How the register tests are built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Build {
+    pub fp_env: bool,
+    pub optimised: bool,
+}
+
+/// For which instruction set, and how its programs are run.
+#[derive(Clone, Debug)]
+pub struct Target {
+    pub triple: String,
+    /// The words before the name of a program.
+    pub runner: Vec<String>,
+    pub timeout: Duration,
+}
+
+/// What became of a mutant in one build.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Passed,
+    /// What noticed it.
+    Failed(String),
+    /// It is not even a program.
+    DoesNotBuild(String),
+}
+
+pub struct Workshop {
+    root: PathBuf,
+}
+
+impl Workshop {
+    /// Copies what the register tests need, without the development
+    /// dependencies.
+    pub fn new(root: PathBuf) -> io::Result<Workshop> {
+        let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let workshop = Workshop { root };
+        let copy = workshop.package();
+        if copy.exists() {
+            fs::remove_dir_all(&copy)?;
+        }
+        for folder in ["arch", "src", "tests/registers"] {
+            copy_folder(&package.join(folder), &copy.join(folder))?;
+        }
+        for file in ["build.rs", "Cargo.lock"] {
+            fs::copy(package.join(file), copy.join(file))?;
+        }
+        let manifest = fs::read_to_string(package.join("Cargo.toml"))?;
+        fs::write(copy.join("Cargo.toml"), without_development(&manifest))?;
+        Ok(workshop)
+    }
+
+    fn package(&self) -> PathBuf {
+        self.root.join("package")
+    }
+
+    pub fn write(&self, file: &str, text: &str) -> io::Result<()> {
+        fs::write(self.package().join(file), text)
+    }
+
+    /// Builds the register tests and runs them. Says how long the run took.
+    pub fn try_out(&self, target: &Target, build: Build) -> io::Result<(Outcome, Duration)> {
+        match self.build(target, build)? {
+            Ok(program) => {
+                let start = Instant::now();
+                Ok((self.run(target, &program)?, start.elapsed()))
+            }
+            Err(complaint) => Ok((Outcome::DoesNotBuild(complaint), Duration::ZERO)),
+        }
+    }
+
+    fn build(&self, target: &Target, build: Build) -> io::Result<Result<PathBuf, String>> {
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo
+            .args(["test", "--offline", "--no-run", "--test", "registers", "--quiet"])
+            .args(["--message-format=json", "--target", &target.triple, "--target-dir"])
+            .arg(self.root.join("target"))
+            .current_dir(self.package())
+            .env("RUSTFLAGS", "-Awarnings");
+        cargo.args(build.optimised.then_some("--release"));
+        cargo.args(build.fp_env.then_some("--features=fp-env"));
+        let output = cargo.output()?;
+        let messages = String::from_utf8_lossy(&output.stdout);
+        if !output.status.success() {
+            let rendered = messages.split("\\nerror: ").nth(1).or(messages.split("error: ").nth(1));
+            let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+            let text = rendered.unwrap_or(&errors);
+            return Ok(Err(text.chars().take_while(|&c| c != '\\' && c != '"').take(70).collect()));
+        }
+        let executable = messages
+            .lines()
+            .filter_map(|line| line.split_once("\"executable\":\"")?.1.split_once('"'))
+            .map(|(path, _)| PathBuf::from(path))
+            .next_back();
+        executable.map(Ok).ok_or_else(|| io::Error::other("cargo names no executable"))
+    }
+
+    fn run(&self, target: &Target, program: &Path) -> io::Result<Outcome> {
+        let said = self.root.join("output");
+        let output = File::create(&said)?;
+        let words: Vec<&str> = (target.runner.iter().map(String::as_str))
+            .chain([program.to_str().expect("the path is text")])
+            .collect();
+        let mut child = Command::new(words[0])
+            .args(&words[1..])
+            .arg("--test-threads=1")
+            .current_dir(&self.root)
+            // Where unwind tables are wrong, a backtrace may have no end.
+            .env("RUST_BACKTRACE", "0")
+            .stdin(Stdio::null())
+            .stdout(output.try_clone()?)
+            .stderr(output)
+            .spawn()?;
+        let deadline = Instant::now() + target.timeout;
+        let status = loop {
+            match child.try_wait()? {
+                Some(status) => break Some(status),
+                None if Instant::now() > deadline => {
+                    child.kill()?;
+                    child.wait()?;
+                    break None;
+                }
+                None => thread::sleep(Duration::from_millis(5)),
+            }
+        };
+        let said = String::from_utf8_lossy(&fs::read(said)?).into_owned();
+        Ok(judge(status, &said))
+    }
+}
+
+/// What a run of the tests says of the mutant; `None` means that it did not end.
+fn judge(status: Option<ExitStatus>, said: &str) -> Outcome {
+    let crashed = || last_test(said).unwrap_or("the start").to_owned();
+    match status {
+        None => Outcome::Failed(format!("no end, in {}", crashed())),
+        Some(status) if status.success() => Outcome::Passed,
+        Some(status) => Outcome::Failed(match (status.signal(), failed_tests(said)) {
+            (Some(signal), _) => format!("{}, in {}", signal_name(signal), crashed()),
+            (None, failed) if failed.is_empty() => format!("{status}, in {}", crashed()),
+            (None, failed) => match failed.len() {
+                1 => failed[0].to_owned(),
+                count => format!("{} and {} more", failed[0], count - 1),
+            },
+        }),
+    }
+}
+
+fn signal_name(signal: i32) -> String {
+    let known = [
+        (libc::SIGABRT, "SIGABRT"),
+        (libc::SIGBUS, "SIGBUS"),
+        (libc::SIGFPE, "SIGFPE"),
+        (libc::SIGILL, "SIGILL"),
+        (libc::SIGSEGV, "SIGSEGV"),
+        (libc::SIGTRAP, "SIGTRAP"),
+    ];
+    let found = known.iter().find(|(number, _)| *number == signal);
+    found.map_or_else(|| format!("signal {signal}"), |(_, name)| (*name).to_owned())
+}
+
+fn failed_tests(said: &str) -> Vec<&str> {
+    said.lines()
+        .filter_map(|line| line.strip_prefix("test ")?.strip_suffix(" ... FAILED"))
+        .collect()
+}
+
+/// The test that was running when the output ended.
+fn last_test(said: &str) -> Option<&str> {
+    let line = said.lines().rfind(|line| line.starts_with("test ") && line.contains(" ..."))?;
+    line.strip_prefix("test ")?.split(" ...").next()
+}
+
+fn copy_folder(from: &Path, to: &Path) -> io::Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let copy = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy_folder(&entry.path(), &copy)?;
+        } else {
+            fs::copy(entry.path(), copy)?;
+        }
+    }
+    Ok(())
+}
+
+/// The manifest without development dependencies and benchmarks, and with builds
+/// that are quick to make.
+fn without_development(manifest: &str) -> String {
+    let mut kept = String::new();
+    let mut keep = true;
+    for line in manifest.lines() {
+        if line.starts_with('[') {
+            let dropped =
+                ["[dev-dependencies", "[[bench", "[[test", "[[example", "[profile", "[workspace"];
+            keep = !dropped.iter().any(|start| line.starts_with(start));
+        }
+        if keep {
+            kept.push_str(line);
+            kept.push('\n');
+        }
+    }
+    kept + "[workspace]\n[profile.dev]\ndebug = false\n[profile.release]\ndebug = false\n"
+}
+
+#[test]
+fn a_run_is_judged_by_what_it_says() {
+    let ended = |code: i32| Some(ExitStatus::from_raw(code));
+    let failed = |text: &str| Outcome::Failed(text.to_owned());
+    assert_eq!(judge(ended(0), "test a ... ok\n"), Outcome::Passed);
+    assert_eq!(judge(ended(101 << 8), "test a ... ok\ntest b ... FAILED\n"), failed("b"));
+    assert_eq!(judge(ended(11), "test a ... ok\ntest b ... "), failed("SIGSEGV, in b"));
+    assert_eq!(judge(None, "test a ... "), failed("no end, in a"));
+    assert_eq!(judge(ended(9), ""), failed("signal 9, in the start"));
+}

@@ -1,0 +1,210 @@
+//! What a single switch does, seen from both sides.
+
+use std::cell::{Cell, RefCell};
+use std::hint::black_box;
+use std::rc::Rc;
+
+use super::canaries::{assert_aligned, canaries, hold};
+use super::raw::{self, Context, Kind};
+use super::{isa, trace};
+
+const KINDS: [Kind; 2] = [Kind::Coroutine, Kind::Thread];
+
+#[test]
+fn a_new_context_begins_as_its_first_function_may_expect() {
+    for kind in KINDS {
+        let context = Context::new(kind, |_, word, tag| (word + 1, tag + 1));
+        context.save_elsewhere();
+        let below_control = std::ptr::from_ref(context.control()).addr();
+        assert_eq!(hold(1, || context.enter(10, 20)), (11, 21), "{kind:?}");
+
+        let seen = context.at_entry();
+        let pushed = (16 - isa::ENTRY_ALIGNMENT) % 16;
+        assert_eq!(seen.stack_pointer, below_control - pushed, "{kind:?}: stack pointer");
+        assert_eq!(seen.stack_pointer % 16, isa::ENTRY_ALIGNMENT, "{kind:?}: alignment");
+        assert_eq!(seen.frame_pointer, below_control, "{kind:?}: frame pointer");
+
+        // It must not return; a debugger looks the return address up itself, and
+        // the unwinder the byte before it, so both must be inside the root.
+        let root = kind.root() as *const () as usize;
+        let inside = seen.return_address.wrapping_sub(root);
+        assert!((1..64).contains(&inside), "{kind:?}: returns to {inside:#x} after the root");
+        assert!(
+            raw::code_at(seen.return_address).to_le_bytes().starts_with(&isa::TRAP),
+            "{kind:?}: no trap at the return address"
+        );
+    }
+}
+
+#[test]
+fn canaries_hold_on_both_sides_from_the_first_entry_to_the_last_leave() {
+    for kind in KINDS {
+        let context = Context::new(kind, |control, mut word, mut tag| {
+            assert_aligned();
+            for round in 0..100 {
+                let next = hold(1_000 + round, || control.suspend(word * 2, tag + 1));
+                assert_aligned();
+                (word, tag) = next;
+            }
+            (word * 2, tag + 1)
+        });
+        for round in 0..=100 {
+            let (word, tag) = (round as usize, round as usize * 7);
+            let answer = hold(round, || context.enter(word, tag));
+            assert_eq!(answer, (word * 2, tag + 1), "{kind:?}, round {round}");
+        }
+    }
+}
+
+#[test]
+fn where_an_indirect_jump_leads_there_is_a_landing_pad() {
+    let context = Context::new(Kind::Coroutine, |control, _, _| {
+        let resumer = raw::read_saved(control.resumer_context());
+        control.suspend(resumer[1], 0)
+    });
+    let [_, first_target, _] = context.saved();
+    assert_eq!(first_target, Kind::Coroutine.root() as *const () as usize);
+    let (resumer_target, _) = context.enter(0, 0);
+    let [_, suspended_target, _] = context.saved();
+    context.enter(0, 0);
+
+    let thread_root = Kind::Thread.root() as *const () as usize;
+    for target in [first_target, thread_root, resumer_target, suspended_target] {
+        assert!(isa::LANDING_PADS.contains(&raw::code_at(target)), "{:#x}", raw::code_at(target));
+    }
+}
+
+/// Does the chain of frame pointers that begins in a suspended context lead to
+/// the canary of whoever holds it?
+fn chain_leads_to(mut frame_pointer: usize, canary: usize) -> bool {
+    for _ in 0..8 {
+        if frame_pointer == canary {
+            return true;
+        }
+        // SAFETY: a frame record, or else the chain is broken and the test ends
+        // in a fault.
+        frame_pointer = unsafe { *std::ptr::with_exposed_provenance::<usize>(frame_pointer) };
+    }
+    false
+}
+
+#[test]
+fn the_chain_of_frame_pointers_leads_through_the_switch() {
+    let context = Context::new(Kind::Coroutine, |control, _, _| {
+        hold(2, || control.suspend(0, 0));
+        (0, 0)
+    });
+    hold(1, || {
+        context.enter(0, 0);
+        let own = context.saved()[0];
+        assert!(chain_leads_to(own, canaries(2)[isa::FRAME_POINTER] as usize), "suspended");
+    });
+    // From the first frame of a coroutine into its resumer: its frame pointer is
+    // that of a record whose first word is where the resumer was saved.
+    let entered = Context::new(Kind::Coroutine, |control, _, _| {
+        let first = control as *const raw::Control as usize;
+        assert!(chain_leads_to(first, canaries(3)[isa::FRAME_POINTER] as usize), "resumer");
+        (0, 0)
+    });
+    hold(3, || entered.enter(0, 0));
+    assert_eq!(entered.at_entry().frame_pointer, entered.control() as *const _ as usize);
+    hold(1, || context.enter(0, 0));
+}
+
+/// Switches with more live values than there are registers, so that one that the
+/// switch does not own up to is in use. Gives how many were lost.
+fn lost_across(switch: impl FnOnce()) -> usize {
+    let whole: [u64; 16] = black_box(canaries(7)[0..6].repeat(3)[..16].try_into().unwrap());
+    let real: [f64; 32] = black_box(std::array::from_fn(|index| index as f64 + 0.5));
+    // SAFETY: the arrays are there. Volatile, so that they are not read again.
+    let read = |index: usize| unsafe { (whole.as_ptr().add(index)).read_volatile() };
+    // SAFETY: as above.
+    let read_real = |index: usize| unsafe { (real.as_ptr().add(index)).read_volatile() };
+    let live: [u64; 16] = std::array::from_fn(read);
+    let live_real: [f64; 32] = std::array::from_fn(read_real);
+    switch();
+    (0..16).filter(|&index| live[index] != whole[index]).count()
+        + (0..32).filter(|&index| live_real[index].to_bits() != real[index].to_bits()).count()
+}
+
+#[test]
+fn what_the_switch_changes_is_declared() {
+    let lost = Rc::new(Cell::new(0));
+    let lost_inside = lost.clone();
+    let context = Context::new(Kind::Coroutine, move |control, _, _| {
+        for _ in 0..3 {
+            lost_inside.set(lost_inside.get() + lost_across(|| control.suspend_inlined()));
+        }
+        for _ in 0..3 {
+            isa::scribble();
+            control.suspend_inlined();
+        }
+        (0, 0)
+    });
+    for _ in 0..4 {
+        isa::scribble();
+        context.enter_inlined();
+    }
+    for _ in 0..3 {
+        lost.set(lost.get() + lost_across(|| context.enter_inlined()));
+    }
+    assert_eq!(lost.get(), 0, "values in registers were lost");
+}
+
+/// The frame of the canaries' holder, and what is above it.
+fn from_holder(frames: &[trace::Frame]) -> &[trace::Frame] {
+    let holder = isa::hold as *const () as usize;
+    let index = frames.iter().position(|frame| frame.function == holder);
+    &frames[index.expect("the backtrace has the holder's frame")..]
+}
+
+#[test]
+fn a_backtrace_goes_on_into_the_resumer_with_its_registers() {
+    let seen = Rc::new(RefCell::new(Vec::new()));
+    let inside = seen.clone();
+    let context = Context::new(Kind::Coroutine, move |control, _, _| {
+        for _ in 0..2 {
+            *inside.borrow_mut() = hold(4, trace::trace);
+            control.suspend(0, 0);
+        }
+        (0, 0)
+    });
+    for _ in 0..2 {
+        let expected = hold(5, trace::trace);
+        hold(5, || context.enter(0, 0));
+        check_trace(&seen.take(), from_holder(&expected));
+    }
+    hold(6, || context.enter(0, 0));
+}
+
+/// `outside` is what the backtrace has to go on with, from the frame of the
+/// resumer's holder.
+fn check_trace(frames: &[trace::Frame], outside: &[trace::Frame]) {
+    let inner = from_holder(frames);
+    assert_eq!(&inner[0].registers[..], &canaries(4)[..inner[0].registers.len()], "inner");
+    let root = Kind::Coroutine.root() as *const () as usize;
+    let at_root = inner.iter().position(|frame| frame.function == root).expect("the root");
+    for (index, frame) in inner.iter().enumerate() {
+        assert_eq!(frame.exact, index == at_root + 1, "only the root is a signal frame");
+    }
+    let resumer = &inner[at_root + 1];
+    assert_eq!(resumer.function, raw::switch as *const () as usize, "the root's caller");
+    let outer = from_holder(&inner[at_root + 1..]);
+    assert_eq!(&outer[0].registers[..], &canaries(5)[..outer[0].registers.len()], "outer");
+    // The shim, an instance of `hold`, and then the same to the end.
+    let functions = |frames: &[trace::Frame]| -> Vec<usize> {
+        frames[2..].iter().map(|frame| frame.function).collect()
+    };
+    assert_eq!(functions(outer), functions(outside), "what is above the resumer");
+}
+
+#[test]
+fn a_backtrace_in_a_green_thread_ends_at_its_root() {
+    let context = Context::new(Kind::Thread, |control, _, _| {
+        let frames = trace::trace();
+        control.suspend(frames.last().expect("one at least").function, frames.len())
+    });
+    let (last, count) = hold(1, || context.enter(0, 0));
+    assert_eq!(last, Kind::Thread.root() as *const () as usize, "{count} frames");
+    context.enter(0, 0);
+}

@@ -1,0 +1,72 @@
+//! Backtraces with what the unwinder knows of each frame's registers.
+
+use std::ffi::{c_int, c_void};
+
+use super::isa;
+
+// From the unwinder that std links; see the Itanium C++ ABI, "Exception Handling".
+unsafe extern "C" {
+    fn _Unwind_Backtrace(
+        visit: extern "C" fn(*mut c_void, *mut c_void) -> c_int,
+        argument: *mut c_void,
+    ) -> c_int;
+    fn _Unwind_GetIPInfo(context: *mut c_void, exact: *mut c_int) -> usize;
+    fn _Unwind_GetGR(context: *mut c_void, register: c_int) -> usize;
+    fn _Unwind_FindEnclosingFunction(address: *mut c_void) -> *mut c_void;
+}
+
+const NO_REASON: c_int = 0;
+const END_OF_STACK: c_int = 5;
+const MOST_FRAMES: usize = 200;
+
+#[derive(Clone, Debug)]
+pub struct Frame {
+    /// Where its function begins.
+    pub function: usize,
+    /// It was left between two instructions, not in a call: what called it, or
+    /// claims to have, is a signal frame.
+    pub exact: bool,
+    /// The callee-saved registers that [`isa::DWARF_NUMBERS`] lists.
+    pub registers: Vec<u64>,
+}
+
+/// The frames from the caller up, as the unwind tables have them.
+#[inline(never)]
+pub fn trace() -> Vec<Frame> {
+    let mut frames: Vec<Frame> = Vec::with_capacity(MOST_FRAMES);
+    // SAFETY: `visit` gets the vector it expects.
+    unsafe { _Unwind_Backtrace(visit, (&raw mut frames).cast()) };
+    assert!(frames.len() < MOST_FRAMES, "the backtrace does not end");
+    frames
+}
+
+extern "C" fn visit(context: *mut c_void, frames: *mut c_void) -> c_int {
+    // SAFETY: the context is the unwinder's, and `trace` gave us the vector,
+    // which never grows beyond its capacity.
+    unsafe {
+        let frames = &mut *frames.cast::<Vec<Frame>>();
+        let mut exact = 0;
+        let address = _Unwind_GetIPInfo(context, &mut exact);
+        // The unwinder visits the end of the stack, too.
+        if address != 0 {
+            let registers = isa::DWARF_NUMBERS.map(|number| _Unwind_GetGR(context, number) as u64);
+            frames.push(Frame {
+                function: _Unwind_FindEnclosingFunction(address as *mut c_void) as usize,
+                exact: exact != 0,
+                registers: registers.to_vec(),
+            });
+        }
+        if frames.len() < MOST_FRAMES { NO_REASON } else { END_OF_STACK }
+    }
+}
+
+/// The end of the function that begins at `start`.
+#[cfg(target_arch = "x86_64")]
+pub fn end_of_function(start: usize) -> usize {
+    // SAFETY: the unwinder looks the address up in its tables. It looks at the
+    // byte before it, hence the one.
+    let inside = |address: usize| unsafe {
+        _Unwind_FindEnclosingFunction((address + 1) as *mut c_void) as usize == start
+    };
+    (start..).find(|&address| !inside(address)).expect("functions end")
+}

@@ -1,0 +1,237 @@
+//! The rules, on text that breaks them and on text that only looks as if it did.
+
+use super::assembly;
+use super::rules;
+
+/// The lines that a rule complains about.
+fn lines(complaints: &[rules::Complaint]) -> Vec<usize> {
+    complaints.iter().map(|(line, _)| *line).collect()
+}
+
+#[test]
+fn layers_complain_of_what_is_not_below() {
+    let wrong = [
+        ("src/stack/pool.rs", "use crate::coroutine::Coroutine;"),
+        ("src/stack/pool.rs", "fn f() { crate::runtime::run(|| ()) }"),
+        ("src/coroutine/mod.rs", "use crate::{stack::Stack, runtime::run};"),
+        ("src/coroutine/mod.rs", "use crate::{stack::{Stack, Pool}, thread};"),
+        ("src/sys/memory.rs", "use crate::arch;"),
+        ("src/thread/mod.rs", "use crate::sync::Mutex;"),
+        ("src/thread/mod.rs", "use crate::spawn;"),
+        ("src/thread/join.rs", "use super::super::runtime::run;"),
+        ("src/thread/mod.rs", "use super::runtime::run;"),
+        ("arch/x86_64.rs", "use crate::sys;"),
+        ("arch/x86_64.rs", "use std::cell::Cell;"),
+        ("src/elsewhere.rs", ""),
+    ];
+    for (path, text) in wrong {
+        assert_eq!(rules::layers(path, text).len(), 1, "{path}: {text}");
+    }
+    let right = [
+        ("src/stack/pool.rs", "use crate::sys::memory;\nuse super::Header;"),
+        ("src/stack/pool.rs", "// crate::runtime\nconst A: &str = \"crate::runtime\";"),
+        ("src/coroutine/mod.rs", "use crate::{arch, stack::{Pool, Stack}};"),
+        ("src/coroutine/control.rs", "use crate::coroutine::scope; use super::unwind;"),
+        ("src/lib.rs", "pub use crate::thread::spawn; pub(crate) use runtime::run;"),
+        ("arch/x86_64.rs", "use super::Entry; use core::arch::asm;"),
+    ];
+    for (path, text) in right {
+        assert_eq!(rules::layers(path, text), [], "{path}: {text}");
+    }
+}
+
+#[test]
+fn unsafe_code_is_found_wherever_it_is() {
+    let text = "//! unsafe\nfn f() {\n    unsafe { g() }\n}\n";
+    for path in ["src/thread/mod.rs", "src/lib.rs", "src/runtime/mod.rs", "src/runtime/report.rs"] {
+        assert_eq!(lines(&rules::unsafe_place(path, text)), [3], "{path}");
+    }
+    for path in ["src/sys/fault.rs", "arch/aarch64.rs", "src/runtime/queue.rs"] {
+        assert_eq!(rules::unsafe_place(path, text), [], "{path}");
+    }
+    assert_eq!(rules::unsafe_place("src/lib.rs", "#![deny(unsafe_op_in_unsafe_fn)]"), []);
+}
+
+#[test]
+fn a_safety_comment_that_is_missing_is_missed() {
+    let wrong = [
+        "fn f() {\n    unsafe { g() }\n}",
+        "// SAFETY: too far away.\nlet a = 1;\nunsafe { g() }",
+        "// SAFETY: of something else.\n\nunsafe { g() }",
+        "// Safety: in the wrong words.\nunsafe { g() }",
+        "let text = \"SAFETY: in a string\";\nunsafe { g() }",
+        "unsafe impl Send for X {}",
+        "/// Does it.\npub unsafe fn f() {}",
+        "// SAFETY: not for a public one.\npub(crate) unsafe extern \"C\" fn f() {}",
+        "unsafe fn f() {}",
+        "/// A trait.\npub unsafe trait T {}",
+    ];
+    for text in wrong {
+        assert_eq!(rules::safety_comments(text).len(), 1, "{text}");
+    }
+    let right = [
+        "// SAFETY: g is safe.\nunsafe { g() }",
+        "// SAFETY: g is safe,\n// really.\nlet a =\n    h(|| unsafe { g() });",
+        "list\n    .iter()\n    // SAFETY: it is.\n    .map(|a| unsafe { *a })",
+        "#[inline]\n// SAFETY: it is.\n#[cfg(unix)]\nlet a = unsafe { g() };",
+        "let a = unsafe { g() }; // SAFETY: it is.",
+        "// SAFETY: it is.\nunsafe impl Send for X {}",
+        "/// # Safety\n///\n/// Be careful.\n#[inline]\npub unsafe fn f() {}",
+        "// SAFETY: the kernel calls it.\nunsafe extern \"C\" fn f() {}",
+        "type F = unsafe extern \"C\" fn(i32);\nfn g(h: unsafe fn()) {}",
+        "#[unsafe(naked)]\nextern \"C\" fn f() {}",
+        "unsafe extern \"C\" {\n    fn f();\n}",
+        "// An unsafe comment.",
+    ];
+    for text in right {
+        assert_eq!(rules::safety_comments(text), [], "{text}");
+    }
+}
+
+#[test]
+fn long_files_and_functions_are_measured() {
+    let body = |lines: usize| format!("fn f() {{\n{}}}\n", "    g();\n".repeat(lines - 2));
+    assert_eq!(rules::sizes(&body(rules::MOST_FUNCTION_LINES)), []);
+    assert_eq!(lines(&rules::sizes(&body(rules::MOST_FUNCTION_LINES + 1))), [1]);
+    let in_impl = format!("impl A {{\n    const B: fn() = c;\n    {}}}\n", body(71));
+    assert_eq!(lines(&rules::sizes(&in_impl)), [3]);
+    let field = format!(
+        "struct A {{\n    b: fn(u8),\n}}\nmod c {{\n{}}}\n",
+        "const D: u8 = 0;\n".repeat(80)
+    );
+    assert_eq!(rules::sizes(&field), []);
+    let braces = format!("fn f() {{\n// }}\n{}let a = '}}';\n}}\n", "    g();\n".repeat(80));
+    assert_eq!(lines(&rules::sizes(&braces)), [1]);
+    assert_eq!(rules::sizes(&"\n".repeat(rules::MOST_LINES)), []);
+    assert_eq!(lines(&rules::sizes(&"\n".repeat(rules::MOST_LINES + 1))), [501]);
+}
+
+#[test]
+fn leftovers_are_found_in_code_only() {
+    assert_eq!(lines(&rules::leftovers("a();\ntodo!()")), [2]);
+    assert_eq!(lines(&rules::leftovers("let a = dbg!(b);\nunimplemented!(\"c\")")), [1, 2]);
+    assert_eq!(rules::leftovers("// todo!()\nlet a = \"dbg!(1)\"; todo(); my_todo!();"), []);
+}
+
+#[test]
+fn a_file_that_does_not_say_what_it_is_for_is_found() {
+    assert_eq!(lines(&rules::opening("use std::io;\n")), [1]);
+    assert_eq!(lines(&rules::opening("// Not a doc comment.\n")), [1]);
+    assert_eq!(rules::opening("//! Adds numbers.\n"), []);
+}
+
+#[test]
+fn items_of_the_form_are_read() {
+    let file = "pub(crate) const NAME: &str = \"const x\";\nconst PRIVATE: u8 = 0;\n\
+                #[repr(C)]\npub(crate) struct Saved {\n    pub(crate) a: u8,\n}\n\
+                pub(crate) unsafe extern \"C\" fn root() {}\npub(crate) fn annotate(a: u8) {}\n";
+    assert_eq!(rules::defined_items(file), ["NAME", "Saved", "annotate", "root"]);
+    let form = "//! | item | what |\n//! | --- | --- |\n//! | `NAME` | a |\n//! | `Saved` | b |\n";
+    assert_eq!(rules::listed_items(form), ["NAME", "Saved"]);
+}
+
+#[test]
+fn a_gap_in_the_numbers_is_found() {
+    let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
+    assert_eq!(rules::numbering(&names(&["02_b.rs", "01_a.rs", "03_c"])), [""; 0]);
+    for wrong in [&["01_a.rs", "03_c.rs"][..], &["01_a.rs", "01_b.rs"], &["a.rs"], &["02_a.rs"]] {
+        assert_eq!(rules::numbering(&names(wrong)).len(), 1, "{wrong:?}");
+    }
+}
+
+/// A file of `arch/` that breaks no rule.
+const ASSEMBLY: &str = r#"
+#[cfg(feature = "fp-env")]
+macro_rules! fp_env {
+    (save) => {
+        "mrs x10, fpcr
+         str x10, [sp, #24]"
+    };
+}
+#[cfg(not(feature = "fp-env"))]
+macro_rules! fp_env {
+    (save) => {
+        ""
+    };
+}
+pub(crate) unsafe fn switch(a: u8) {
+    asm!(
+        // A comment.
+        "stp x29, x9, [sp, #-32]!",
+        fp_env!(save),
+        "ldr x19, [x3, #16]",
+        "add sp, x3, #32",
+        "br x16",
+        "2:",
+        "hint #36",
+        in("x0") word,
+    );
+}
+pub(crate) unsafe fn leave(a: u8) {
+    asm!(
+        "br x16",
+        options(noreturn),
+    );
+}
+pub(crate) unsafe extern "C" fn coroutine_root() {
+    naked_asm!(
+        ".cfi_startproc",
+        "hint #38",
+        "br x16",
+        "2:",
+        "brk #1",
+    )
+}
+pub(crate) unsafe extern "C" fn thread_root() {
+    naked_asm!(
+        "endbr64",
+        "jmp rbx",
+    )
+}
+"#;
+
+#[test]
+fn the_assembly_is_read_with_its_macros() {
+    let regions = assembly::regions(ASSEMBLY);
+    let texts = |fp_env| -> Vec<String> {
+        let all = assembly::flatten(&regions, "switch", fp_env);
+        all.into_iter().map(|instruction| instruction.text).collect()
+    };
+    assert_eq!(texts(false).len(), 6);
+    assert_eq!(
+        texts(true)[..3],
+        ["stp x29, x9, [sp, #-32]!", "mrs x10, fpcr", "str x10, [sp, #24]"]
+    );
+    for instruction in assembly::flatten(&regions, "switch", true) {
+        assert_eq!(ASSEMBLY[instruction.range.clone()], instruction.text);
+    }
+}
+
+#[test]
+fn assembly_that_breaks_a_rule_is_found() {
+    assert_eq!(assembly::complaints(ASSEMBLY), [""; 0]);
+    let broken = [
+        // Landing pads and traps.
+        ("        \"hint #36\",\n", ""),
+        ("        \"hint #38\",\n", ""),
+        ("        \"endbr64\",\n", ""),
+        ("        \"brk #1\",\n", ""),
+        ("\"hint #36\"", "\"hint #25\""),
+        // What is below the stack pointer.
+        ("[sp, #-32]!", "[sp, #-32]"),
+        ("\"add sp, x3, #32\"", "\"mov [rsp - 8], rax\""),
+        ("\"add sp, x3, #32\"", "\"add sp, x3, #32\",\n        \"ldr x19, [x3, #16]\""),
+        // Returns.
+        ("\"jmp rbx\"", "\"call rbx\""),
+        (
+            "\"br x16\",\n        \"2:\",\n        \"hint",
+            "\"ret\",\n        \"2:\",\n        \"hint",
+        ),
+        ("fn leave", "fn depart"),
+    ];
+    for (before, after) in broken {
+        assert!(ASSEMBLY.contains(before), "{before}");
+        let text = ASSEMBLY.replacen(before, after, 1);
+        assert_eq!(assembly::complaints(&text).len(), 1, "`{before}` became `{after}`");
+    }
+}

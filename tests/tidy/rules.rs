@@ -1,0 +1,262 @@
+//! The rules, each a function from a file's text to what is wrong with it.
+
+use super::lexer::{closing_brace, code_only, line_of, words};
+
+pub const MOST_LINES: usize = 500;
+pub const MOST_FUNCTION_LINES: usize = 70;
+
+/// From left to right: each layer may use only what is to its left.
+const LAYERS: [&[&str]; 7] = [
+    &["arch", "sys"],
+    &["stack"],
+    &["coroutine"],
+    &["runtime"],
+    &["thread", "sync", "channel", "time", "net", "os", "fs"],
+    &["weave"],
+    &["lib"],
+];
+
+/// Where unsafe code may be: whole folders, and single files.
+const MAY_BE_UNSAFE: [&str; 8] = [
+    "arch/",
+    "src/sys/",
+    "src/stack/",
+    "src/coroutine/",
+    "src/runtime/queue.rs",
+    "src/runtime/control.rs",
+    "src/runtime/scheduler.rs",
+    "src/runtime/spawned.rs",
+];
+
+/// A complaint, with the line that it is about.
+pub type Complaint = (usize, String);
+
+fn layer(module: &str) -> Option<usize> {
+    LAYERS.iter().position(|layer| layer.contains(&module))
+}
+
+/// The module at the top of the tree that `path` belongs to: `stack` for
+/// `src/stack/pool.rs`.
+fn top_module(path: &str) -> &str {
+    if path.starts_with("arch/") {
+        return "arch";
+    }
+    let inside = path.strip_prefix("src/").unwrap_or(path);
+    let name = inside.split('/').next().unwrap_or(inside);
+    name.strip_suffix(".rs").unwrap_or(name)
+}
+
+/// Layers: no module uses one to its right, or beside it.
+pub fn layers(path: &str, source: &str) -> Vec<Complaint> {
+    let code = code_only(source);
+    let own = top_module(path);
+    let Some(own_layer) = layer(own) else {
+        return vec![(1, format!("the module `{own}` has no place in the list of layers"))];
+    };
+    let mut found = Vec::new();
+    for (at, name) in uses_of_crate(&code) {
+        let line = line_of(&code, at);
+        match layer(name) {
+            _ if name == own || own == "lib" => {}
+            Some(used) if used < own_layer && own != "arch" => {}
+            Some(_) => found.push((line, format!("`{own}` uses `{name}`, which is not below it"))),
+            // An item of the crate's root.
+            None => found.push((line, format!("`{own}` uses `crate::{name}`: not a layer"))),
+        }
+    }
+    let depth = path.split('/').count() - if path.ends_with("/mod.rs") { 2 } else { 1 };
+    let climb = "super::".repeat(depth.max(1));
+    if own != "lib" && own != "arch" {
+        found.extend(code.match_indices(&climb).map(|(at, _)| {
+            (line_of(&code, at), "reaches the crate's root by `super`: write `crate`".to_owned())
+        }));
+    }
+    if own == "arch" {
+        let foreign = words(&code).filter(|(_, word)| ["std", "alloc", "libc"].contains(word));
+        found
+            .extend(foreign.map(|(at, word)| {
+                (line_of(&code, at), format!("`arch` uses `{word}`: only core"))
+            }));
+    }
+    found
+}
+
+/// Every `crate::name`, and each name of `crate::{..}`.
+fn uses_of_crate(code: &str) -> Vec<(usize, &str)> {
+    let mut found = Vec::new();
+    for (at, _) in code.match_indices("crate::") {
+        let after = at + "crate::".len();
+        if !code[after..].starts_with('{') {
+            found.extend(words(&code[after..]).next().map(|(_, name)| (at, name)));
+            continue;
+        }
+        let end = closing_brace(code, after).unwrap_or(code.len());
+        let mut depth = 0;
+        let mut start = after + 1;
+        for (index, c) in code[after + 1..end].char_indices().chain([(end - after - 1, ',')]) {
+            match c {
+                '{' => depth += 1,
+                '}' => depth -= 1,
+                ',' if depth == 0 => {
+                    let part = &code[start..after + 1 + index];
+                    found.extend(words(part).next().map(|(_, name)| (start, name)));
+                    start = after + 2 + index;
+                }
+                _ => {}
+            }
+        }
+    }
+    found
+}
+
+/// Unsafe code is where it may be.
+pub fn unsafe_place(path: &str, source: &str) -> Vec<Complaint> {
+    if MAY_BE_UNSAFE.iter().any(|allowed| path.starts_with(allowed)) {
+        return Vec::new();
+    }
+    let code = code_only(source);
+    words(&code)
+        .filter(|(_, word)| *word == "unsafe")
+        .map(|(at, _)| (line_of(&code, at), "no unsafe code here: see tests/tidy".to_owned()))
+        .collect()
+}
+
+/// Every unsafe block and impl says why it is sound, every unsafe function what
+/// its caller must see to.
+pub fn safety_comments(source: &str) -> Vec<Complaint> {
+    let code = code_only(source);
+    let source_lines: Vec<&str> = source.lines().collect();
+    let code_lines: Vec<&str> = code.lines().collect();
+    let mut found = Vec::new();
+    for (at, _) in words(&code).filter(|(_, word)| *word == "unsafe") {
+        let line = line_of(&code, at);
+        let rest = code[at + "unsafe".len()..].trim_start();
+        let above = || comments_above(&source_lines, &code_lines, line);
+        if rest.starts_with('{') || rest.starts_with("impl") {
+            if !above().contains("SAFETY:") {
+                found.push((line, "no SAFETY comment above it".to_owned()));
+            }
+        } else if is_definition(rest) {
+            let public = code_lines[line - 1].trim_start().starts_with("pub");
+            let comments = above();
+            if !comments.contains("# Safety") && (public || !comments.contains("SAFETY:")) {
+                found.push((line, "its documentation has no section `# Safety`".to_owned()));
+            }
+        }
+    }
+    found
+}
+
+/// Does `unsafe` with this after it define a function or a trait? Not if it is the
+/// type of a function, an attribute or a block of declarations.
+fn is_definition(rest: &str) -> bool {
+    if rest.starts_with("trait ") {
+        return true;
+    }
+    let signature = rest.strip_prefix("extern").unwrap_or(rest).trim_start();
+    let name = signature.strip_prefix("fn").map(str::trim_start);
+    name.is_some_and(|name| name.starts_with(|c: char| c.is_alphabetic() || c == '_'))
+}
+
+/// The comments on the line, and above it up to where the statement begins.
+fn comments_above(source: &[&str], code: &[&str], line: usize) -> String {
+    let mut comments = String::new();
+    for index in (0..line).rev() {
+        let text = code[index].trim();
+        let is_own = index + 1 == line;
+        // The end of something else: what is above belongs to that.
+        let is_attribute = text.starts_with("#[") || text.is_empty() && !source[index].is_empty();
+        if !is_own && !is_attribute && (text.is_empty() || text.ends_with([';', '{', '}'])) {
+            break;
+        }
+        if let Some(comment) = source[index].find("//") {
+            comments.insert_str(0, &source[index][comment..]);
+        }
+    }
+    comments
+}
+
+/// Files and functions that one can take in.
+pub fn sizes(source: &str) -> Vec<Complaint> {
+    let mut found = Vec::new();
+    let lines = source.lines().count();
+    if lines > MOST_LINES {
+        found.push((lines, format!("{lines} lines, more than {MOST_LINES}")));
+    }
+    let code = code_only(source);
+    for (at, _) in words(&code).filter(|(_, word)| *word == "fn") {
+        let signature = &code[at..];
+        // Not the type of a function, which has no name.
+        if !signature.starts_with("fn ") {
+            continue;
+        }
+        let end = signature.find(['{', ';']).map(|offset| at + offset);
+        let Some(open) = end.filter(|&end| code[end..].starts_with('{')) else { continue };
+        let Some(close) = closing_brace(&code, open) else { continue };
+        let length = line_of(&code, close) - line_of(&code, at) + 1;
+        if length > MOST_FUNCTION_LINES {
+            let what = format!("a function of {length} lines, more than {MOST_FUNCTION_LINES}");
+            found.push((line_of(&code, at), what));
+        }
+    }
+    found
+}
+
+/// Nothing is left unfinished.
+pub fn leftovers(source: &str) -> Vec<Complaint> {
+    let code = code_only(source);
+    words(&code)
+        .filter(|(at, word)| {
+            ["todo", "dbg", "unimplemented"].contains(word)
+                && code[at + word.len()..].starts_with('!')
+        })
+        .map(|(at, word)| (line_of(&code, at), format!("`{word}!` is left over")))
+        .collect()
+}
+
+/// A file says what it is for.
+pub fn opening(source: &str) -> Vec<Complaint> {
+    if source.starts_with("//! ") {
+        return Vec::new();
+    }
+    vec![(1, "does not open with `//!` and what it is for".to_owned())]
+}
+
+/// The items that a file of `arch/` defines for the layers above.
+pub fn defined_items(source: &str) -> Vec<String> {
+    let code = code_only(source);
+    let mut found: Vec<String> = code
+        .lines()
+        .filter_map(|line| line.strip_prefix("pub(crate) "))
+        .filter_map(|line| {
+            let mut names = line.split(|c: char| !c.is_alphanumeric() && c != '_');
+            names.find(|word| ["const", "struct", "fn", "type", "static"].contains(word))?;
+            names.find(|word| !word.is_empty()).map(str::to_owned)
+        })
+        .collect();
+    found.sort();
+    found
+}
+
+/// The items that the table in `arch/mod.rs` lists.
+pub fn listed_items(source: &str) -> Vec<String> {
+    let mut found: Vec<String> = source
+        .lines()
+        .filter_map(|line| line.strip_prefix("//! | `")?.split_once('`'))
+        .map(|(name, _)| name.to_owned())
+        .collect();
+    found.sort();
+    found
+}
+
+/// The numbers at the beginning of the names are 1, 2, 3 and so on.
+pub fn numbering(names: &[String]) -> Vec<String> {
+    let mut numbers: Vec<Option<usize>> =
+        names.iter().map(|name| name.split_once('_')?.0.parse().ok()).collect();
+    numbers.sort();
+    let expected = (1..=names.len()).map(Some);
+    if numbers.iter().copied().eq(expected) {
+        return Vec::new();
+    }
+    vec![format!("examples are numbered from 1 without a gap, and there are {names:?}")]
+}

@@ -1,0 +1,129 @@
+//! Valgrind knows leno's stacks as stacks: a program full of switches runs clean
+//! under it.
+//!
+//! Without that it takes a switch for a huge frame, says so ("client switching
+//! stacks?"), and reports errors that are none.
+
+use std::env;
+use std::hint::black_box;
+use std::panic::{self, AssertUnwindSafe};
+use std::process::{Command, Stdio};
+
+use leno::coroutine::{Coroutine, Generator};
+use leno::stack::{MIN_STACK_BYTES, Stack};
+
+const CHILD: &str = "LENO_UNDER_VALGRIND";
+
+/// Why Valgrind cannot be used here, if so.
+fn obstacle() -> Option<&'static str> {
+    if env::var_os("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER").is_some()
+        && cfg!(target_arch = "aarch64")
+    {
+        return Some("it does not run under an emulator");
+    }
+    let version = Command::new("valgrind").arg("--version").stdout(Stdio::null()).status();
+    (!version.is_ok_and(|status| status.success())).then_some("it is not on this machine")
+}
+
+#[test]
+fn a_run_under_valgrind_is_clean() {
+    if env::var_os(CHILD).is_some() {
+        return scenario();
+    }
+    if let Some(obstacle) = obstacle() {
+        eprintln!("Valgrind was not run: {obstacle}.");
+        return;
+    }
+    let itself = env::current_exe().expect("it has a path");
+    let output = Command::new("valgrind")
+        .args(["--error-exitcode=9", "-q"])
+        .arg(itself)
+        .args(["--exact", "a_run_under_valgrind_is_clean", "--test-threads=1", "--nocapture"])
+        .env(CHILD, "1")
+        .output()
+        .expect("valgrind starts");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{}:\n{stderr}", output.status);
+    assert_eq!(stderr, "", "Valgrind has something to say");
+}
+
+/// Frames with something in them, and `bottom` at the end.
+#[inline(never)]
+fn frames(depth: u32, bottom: &dyn Fn()) -> u64 {
+    let mut array = [u64::from(depth); 30];
+    black_box(&mut array);
+    if depth == 0 {
+        bottom();
+    } else {
+        array[7] = frames(depth - 1, bottom);
+    }
+    black_box(&array).iter().sum()
+}
+
+fn scenario() {
+    coroutines_at_every_depth();
+    a_tree_of_generators();
+    an_unwound_coroutine();
+    green_threads();
+    std::thread::spawn(green_threads).join().expect("it returns");
+    coroutines_at_every_depth();
+}
+
+fn coroutines_at_every_depth() {
+    for bytes in [MIN_STACK_BYTES, 1 << 20] {
+        let stack = Stack::new(bytes).expect("there is room");
+        let coroutine = Coroutine::<u64, u64, u64>::with_stack(stack, |yielder, first| {
+            let mut sum = first;
+            for depth in 0..20 {
+                let total = std::cell::Cell::new(sum);
+                sum = frames(depth, &|| total.set(yielder.suspend(total.get())));
+                sum += total.get();
+            }
+            sum
+        });
+        while !coroutine.is_done() {
+            assert!(coroutine.high_water() > 0);
+            black_box(frames(3, &|| {
+                black_box(coroutine.resume(1));
+            }));
+        }
+    }
+}
+
+fn a_tree_of_generators() {
+    fn tree(depth: u32) -> Generator<u32> {
+        Generator::new(move |yielder| {
+            yielder.suspend(1);
+            if depth > 0 {
+                (0..2).for_each(|_| tree(depth - 1).for_each(|n| yielder.suspend(n)));
+            }
+        })
+    }
+    assert_eq!(tree(5).sum::<u32>(), 63);
+}
+
+fn an_unwound_coroutine() {
+    let coroutine = Coroutine::<(), (), ()>::new(|yielder, ()| {
+        let _kept = vec![1, 2, 3];
+        frames(10, &|| yielder.suspend(()));
+    });
+    coroutine.resume(());
+    drop(coroutine);
+    let panics = Coroutine::<(), (), ()>::new(|_, ()| panic::resume_unwind(Box::new(1)));
+    assert!(panic::catch_unwind(AssertUnwindSafe(|| panics.resume(()))).is_err());
+}
+
+fn green_threads() {
+    leno::run(|| {
+        let handles: Vec<_> = (0..50)
+            .map(|number| {
+                leno::spawn(move || {
+                    frames(number % 20, &leno::yield_now);
+                    Box::new(number)
+                })
+            })
+            .collect();
+        let sum: u32 = handles.into_iter().map(|handle| *handle.join().expect("it returns")).sum();
+        assert_eq!(sum, 49 * 50 / 2);
+    });
+}
