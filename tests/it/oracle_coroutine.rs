@@ -436,7 +436,9 @@ impl Tally {
             [self.outer_suspends, self.caught_unwindings, self.closed_new, self.closed_suspended];
         assert!(rare.iter().all(|&count| count > programs / 50), "{self:?}");
         let rarest = [self.closed_while_unwinding, self.answered_with_panic];
-        assert!(rarest.iter().all(|&count| count > programs / 500), "{self:?}");
+        // An emulator's few programs need not have come to these.
+        let few = programs < 5_000;
+        assert!(few || rarest.iter().all(|&count| count > programs / 500), "{self:?}");
         assert!(self.drops > programs as usize * 5, "{self:?}");
     }
 }

@@ -7,7 +7,7 @@
 //! It takes minutes, so it is done only if it is asked for:
 //!
 //! ```text
-//! LENO_MUTANTS=1 cargo test --test mutants -- --nocapture
+//! LENO_MUTANTS=1 cargo test --test mutants
 //! ```
 //!
 //! `LENO_MUTANTS=aarch64` does that instruction set alone. The one that is not the
@@ -20,6 +20,7 @@ mod workshop;
 
 use std::env;
 use std::fs;
+use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -38,7 +39,7 @@ const DIALECTS: [Dialect; 2] = [catalogue::X86_64, catalogue::AARCH64];
 #[test]
 fn every_mutant_of_the_assembly_is_noticed() {
     let Some(asked) = env::var_os("LENO_MUTANTS") else {
-        println!("not asked for: set LENO_MUTANTS=1 to try the mutants of the assembly");
+        say("not asked for: set LENO_MUTANTS=1 to try the mutants of the assembly");
         return;
     };
     forbid_core_dumps();
@@ -54,8 +55,13 @@ fn every_mutant_of_the_assembly_is_noticed() {
         summary.push(format!("{}: killed {killed} / {all}", dialect.name));
     }
     assert!(!summary.is_empty(), "LENO_MUTANTS is 1 or the name of an instruction set");
-    println!("{}", summary.join("\n"));
+    say(&summary.join("\n"));
     assert_eq!(survivors, 0, "the suite does not notice every mistake");
+}
+
+/// Prints, also when the test passes and its output is kept back.
+fn say(text: &str) {
+    let _ = writeln!(io::stdout(), "{text}");
 }
 
 /// Tries all mutants of one instruction set. Gives how many were killed, of how
@@ -79,7 +85,7 @@ fn try_all(dialect: &Dialect, workshops: &[Workshop]) -> (usize, usize) {
                     let verdict = judge(workshop, &target, mutant, &mutated);
                     verdicts.lock().unwrap()[index] = Some(verdict);
                     if (index + 1) % 20 == 0 {
-                        eprintln!("{}: {} of {}", dialect.name, index + 1, mutants.len());
+                        say(&format!("{}: {} of {}", dialect.name, index + 1, mutants.len()));
                     }
                 }
                 workshop.write(&file, &source).expect("the copy can be written");
@@ -160,12 +166,13 @@ fn report(dialect: &Dialect, mutants: &[Mutant], verdicts: &[Verdict]) -> (usize
         };
         lines.push([mutant.place.clone(), mutant.before.clone(), mutant.what.clone(), verdict]);
     }
-    println!("\n{}: mutants, and what noticed each", dialect.name);
+    let mut table = format!("\n{}: mutants, and what noticed each\n", dialect.name);
     let width = |column: usize| lines.iter().map(|line| line[column].len()).max().unwrap_or(0);
     let (place, before, what) = (width(0), width(1), width(2));
     for [in_place, instruction, change, verdict] in &lines {
-        println!("{in_place:place$}  {instruction:before$}  {change:what$}  {verdict}");
+        table += &format!("{in_place:place$}  {instruction:before$}  {change:what$}  {verdict}\n");
     }
+    say(&table);
     (killed, mutants.len() - stillborn)
 }
 

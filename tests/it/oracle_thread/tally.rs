@@ -57,8 +57,10 @@ impl Tally {
             self.yields_in_destructors,
             self.spawns_in_destructors,
         ];
-        assert!(rare.iter().all(|&count| count > programs / 500), "{self:?}");
+        // An emulator's few programs need not have come to these.
+        let few = programs < 10_000;
+        assert!(few || rare.iter().all(|&count| count > programs / 500), "{self:?}");
         let rarest = [self.joined_unwound, self.deadlocks_behind_a_panic];
-        assert!(programs < 10_000 || rarest.iter().all(|&count| count > 0), "{self:?}");
+        assert!(few || rarest.iter().all(|&count| count > 0), "{self:?}");
     }
 }
