@@ -104,8 +104,43 @@ fn planted_mistakes_are_found() {
     }
 }
 
-/// The tests that cannot run under ASan, and why.
-const EXCLUDED: [(&str, &str); 0] = [];
+/// The tests that cannot run under ASan, all that have this in their name.
+const EXCLUDED: [&str; 15] = [
+    // ASan has a handler of its own for faults, and reports them.
+    "foreign::",
+    "a_later_handler_can_hand_a_null_pointer_to_leno",
+    "a_mapped_file_that_has_shrunk_is_a_bus_error",
+    "a_raised_signal_does_what_it_does_without_leno",
+    "the_main_green_thread_is_reported_by_std",
+    // ASan does not probe frames that it has made larger than a page.
+    "the_first_frame_",
+    "with_a_large_closure",
+    "an_over_aligned_capture_is_aligned_on_a_stack_of_any_colour",
+    // When an OS thread ends, ASan unmaps whatever signal stack it has then.
+    "a_small_one_of_the_program_is_put_back_at_the_end",
+    "it_has_room_for_the_kernel_and_for_handlers_on_each_kind_of_thread",
+    "one_that_the_program_sets_later_is_left_alone",
+    // Frames of the tests' own, written by hand, that are unwound and traced.
+    "contract::a_backtrace_",
+    "coroutines::a_backtrace_",
+    "threads::a_backtrace_",
+    "canaries_hold_for_whoever_closes_a_suspended_coroutine",
+];
+
+/// Those that cannot run with fake stacks.
+const EXCLUDED_WITH_FAKE_STACKS: [&str; 6] = [
+    // They ask how deep a stack is used, or where a local variable is.
+    "stack::a_deep_stack_gives_its_pages_back_when_it_returns_to_the_pool",
+    "stack::all_of_a_stack_can_be_used",
+    "stack::high_water_follows_the_use",
+    "stack::the_pool_hands_out_the_warmest_stack_of_the_size",
+    "stack::the_tops_of_neighbouring_stacks_are_staggered_over_the_cache",
+    // There is no address space for them.
+    "limits::an_address_space_that_is_used_up_is_an_error_that_names_the_limit",
+];
+
+/// corosensei, which some tests compare with, has annotations of its own.
+const FEATURES: &str = "sanitizer,corosensei/sanitizer";
 
 #[test]
 fn the_suite_is_clean() {
@@ -115,15 +150,21 @@ fn the_suite_is_clean() {
     let target_dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("sanitizer");
     for options in FAKE_STACKS {
         let mut cargo = nightly();
-        cargo.args(["test", "--offline", "--target", TARGET, "--features", "sanitizer"]);
-        cargo.args(["--test", "it", "--test", "registers", "--test", "crash", "--target-dir"]);
-        cargo.arg(&target_dir).arg("--");
-        for (test, _reason) in EXCLUDED {
+        cargo.args(["test", "--offline", "--no-fail-fast", "--target", TARGET]);
+        cargo.args(["--features", FEATURES, "--test", "it", "--test", "registers"]);
+        cargo.args(["--test", "crash", "--target-dir"]).arg(&target_dir).arg("--");
+        let more = if options == FAKE_STACKS[1] { &EXCLUDED_WITH_FAKE_STACKS[..] } else { &[] };
+        for test in EXCLUDED.iter().chain(more) {
             cargo.args(["--skip", test]);
         }
         // What a forgotten coroutine owns is lost, by intention.
         cargo.env("ASAN_OPTIONS", format!("{options}:detect_leaks=0"));
-        let status = cargo.current_dir(env!("CARGO_MANIFEST_DIR")).status().expect("rustup runs");
-        assert!(status.success(), "the suite under {options}");
+        let output = cargo.current_dir(env!("CARGO_MANIFEST_DIR")).output().expect("rustup runs");
+        assert!(
+            output.status.success(),
+            "the suite under {options}:\n{}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
     }
 }

@@ -104,7 +104,7 @@ fn a_tree_of_generators() {
 
 fn an_unwound_coroutine() {
     let coroutine = Coroutine::<(), (), ()>::new(|yielder, ()| {
-        let _kept = vec![1, 2, 3];
+        let _kept = Box::new([1, 2, 3]);
         frames(10, &|| yielder.suspend(()));
     });
     coroutine.resume(());

@@ -3,9 +3,14 @@
 //! The speed of a machine drifts, by more than what there is to tell apart. So
 //! the two sides of a row take turns: each sample of one has a sample of the
 //! other right beside it, and the ratio is the median of the ratios of the pairs.
+//!
+//! A switch writes to the stack, and takes a cycle more or less with where on a
+//! cache line that is: the luck of a whole process. So every pair is measured at
+//! another depth of the stack.
 
 use std::cell::{Cell, RefCell};
 use std::fs;
+use std::hint::black_box;
 use std::path::Path;
 use std::time::Duration;
 
@@ -55,8 +60,9 @@ pub fn measure(criterion: &mut Criterion, criterion_home: &Path, row: &Row) -> O
     group.bench_function(row.ours.0, |bencher| {
         sides.set(sides.get() | 1);
         bencher.iter_custom(|operations| {
-            let ours = (row.ours.1)(operations);
-            let theirs = (row.theirs.1)(operations);
+            let depth = pairs.borrow().len() % DEPTHS;
+            let ours = at_depth(depth, row.ours.1, operations);
+            let theirs = at_depth(depth, row.theirs.1, operations);
             pairs.borrow_mut().push(Pair { operations, ours, theirs });
             ours
         });
@@ -64,8 +70,9 @@ pub fn measure(criterion: &mut Criterion, criterion_home: &Path, row: &Row) -> O
     group.bench_function(row.theirs.0, |bencher| {
         sides.set(sides.get() | 2);
         bencher.iter_custom(|operations| {
-            let theirs = (row.theirs.1)(operations);
-            let ours = (row.ours.1)(operations);
+            let depth = pairs.borrow().len() % DEPTHS;
+            let theirs = at_depth(depth, row.theirs.1, operations);
+            let ours = at_depth(depth, row.ours.1, operations);
             pairs.borrow_mut().push(Pair { operations, ours, theirs });
             theirs
         });
@@ -84,6 +91,22 @@ pub fn measure(criterion: &mut Criterion, criterion_home: &Path, row: &Row) -> O
         quartiles: (quantile(&ratios, 0.25)?, quantile(&ratios, 0.75)?),
         limits: row.limits,
     })
+}
+
+/// Stacks are aligned to 16 bytes, a cache line has 64, and lines come in pairs.
+const DEPTHS: usize = 8;
+
+/// Does the work so many frames deeper. A frame is an odd number of 16 bytes, so
+/// that the depths meet every alignment.
+#[inline(never)]
+fn at_depth(depth: usize, work: Work, operations: u64) -> Duration {
+    if depth == 0 {
+        return work(operations);
+    }
+    let padding = black_box([0u8; 16]);
+    let elapsed = at_depth(depth - 1, work, operations);
+    black_box(&padding);
+    elapsed
 }
 
 /// The ratios of the pairs, sorted. The short runs with which criterion warms up

@@ -11,9 +11,9 @@ use super::{DEFAULT_STACK_BYTES, MIN_STACK_BYTES, overflow};
 use crate::arch;
 use crate::sys::memory;
 
-/// The first slab of a size has so many stacks; each further one twice as many
-/// as the one before.
-const FIRST_SLAB_STACKS: usize = 16;
+/// The first slab of a size has so many stacks, one of each colour; each further
+/// slab has twice as many as the one before.
+const FIRST_SLAB_STACKS: usize = 32;
 
 /// Stacks of one size.
 pub(crate) struct Class {

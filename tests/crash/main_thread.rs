@@ -65,8 +65,8 @@ impl Drop for Said {
 /// Runs one of the program's scenarios. Gives its signal and standard error.
 fn run(scenario: &str) -> (Option<i32>, String) {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    let binary =
-        BINARY.get_or_init(|| Package::write("main_thread", &[], "", PROGRAM).build(cargo(), "dev"));
+    let binary = BINARY
+        .get_or_init(|| Package::write("main_thread", &[], "", PROGRAM).build(cargo(), "dev"));
     let output = command(binary).arg(scenario).output().expect("it starts");
     (output.status.signal(), own_words(&output.stderr))
 }

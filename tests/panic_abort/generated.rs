@@ -69,6 +69,7 @@ fn target() -> String {
 }
 
 /// The Cargo that runs this test.
+#[allow(dead_code, reason = "who includes this file may need another toolchain")]
 pub fn cargo() -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     // Flags for this build may not be fit for that one.
@@ -95,6 +96,7 @@ pub fn command(binary: &Path) -> Command {
 }
 
 /// Standard error, without what qemu adds to it.
+#[allow(dead_code, reason = "who includes this file may want all of it")]
 pub fn own_words(stderr: &[u8]) -> String {
     let text = String::from_utf8_lossy(stderr);
     let is_own = |line: &&str| !line.starts_with("qemu: uncaught target signal");

@@ -24,8 +24,9 @@ struct Outcome {
 
 fn run(scenario: &str) -> Outcome {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    let binary =
-        BINARY.get_or_init(|| Package::write("panic_abort", &[], PROFILES, PROGRAM).build(cargo(), "dev"));
+    let binary = BINARY.get_or_init(|| {
+        Package::write("panic_abort", &[], PROFILES, PROGRAM).build(cargo(), "dev")
+    });
     let mut program = command(binary);
     let output = program.arg(scenario).env("RUST_BACKTRACE", "0").output().expect("it starts");
     Outcome {
