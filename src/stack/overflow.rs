@@ -18,6 +18,9 @@ pub(super) fn watch() -> io::Result<()> {
     Ok(())
 }
 
+/// # Safety
+///
+/// Only the kernel may call it, as the handler of a memory fault.
 unsafe extern "C" fn on_fault(
     signal: libc::c_int,
     info: *mut libc::siginfo_t,

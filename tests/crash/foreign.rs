@@ -218,6 +218,23 @@ fn a_wild_write_from_a_green_thread_into_another_ones_guard() {
 }
 
 #[test]
+fn a_page_of_the_stack_itself_that_the_program_has_protected() {
+    let outcome = child(|| {
+        let coroutine = Plain::new(|_, ()| {
+            let here = 0u8;
+            let page = ((&raw const here as usize) & !0xffff) - (64 << 10);
+            // SAFETY: nothing is there yet; the fault is what the test is about.
+            unsafe {
+                assert_eq!(libc::mprotect(page as *mut _, 64 << 10, libc::PROT_NONE), 0);
+            }
+            write_to(page);
+        });
+        coroutine.resume(());
+    });
+    outcome.died(libc::SIGSEGV, "");
+}
+
+#[test]
 fn a_write_through_a_guard_by_the_kernel_is_an_error_and_no_fault() {
     let outcome = child(|| {
         let row = Row::new(1);

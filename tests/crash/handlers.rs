@@ -180,6 +180,9 @@ fn a_handler_from_before_that_wants_to_be_interrupted_is() {
 
 extern "C" fn once(_: i32, _: *mut libc::siginfo_t, _: *mut libc::c_void) {
     say("once\n");
+    if CALLS.fetch_add(1, Ordering::Relaxed) == 1 {
+        exit_now(6);
+    }
 }
 
 #[test]
