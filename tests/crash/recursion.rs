@@ -52,7 +52,11 @@ pub fn quiet_panics() {
 }
 
 /// Calls `function` with the stack pointer `bytes` lower, as C code does that
-/// allocates a large frame without probing it. `bytes` must be a multiple of 16.
+/// allocates a large frame without probing it.
+///
+/// # Safety
+///
+/// `bytes` must be a multiple of 16, and whoever calls this be ready to fault.
 #[cfg(target_arch = "x86_64")]
 #[unsafe(naked)]
 pub unsafe extern "C" fn leap(bytes: usize, function: extern "C" fn()) {
@@ -67,6 +71,10 @@ pub unsafe extern "C" fn leap(bytes: usize, function: extern "C" fn()) {
     )
 }
 
+/// As above.
+///
+/// # Safety
+///
 /// As above.
 #[cfg(target_arch = "aarch64")]
 #[unsafe(naked)]

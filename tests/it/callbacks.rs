@@ -139,6 +139,9 @@ extern "C-unwind" fn call_back(
     (1..=3).map(|n| unsafe { function(data, n) }).sum()
 }
 
+/// # Safety
+///
+/// `data` must be the yielder of the coroutine that this runs in.
 unsafe extern "C-unwind" fn suspends(data: *mut c_void, n: c_int) -> c_int {
     // SAFETY: `data` is the yielder that `call_back` got.
     let yielder = unsafe { &*data.cast::<Yielder<c_int, c_int>>() };
@@ -184,6 +187,9 @@ thread_local! {
     static COMPARE: RefCell<Vec<*const Yielder<c_int, (u32, u32)>>> = const { RefCell::new(Vec::new()) };
 }
 
+/// # Safety
+///
+/// Only qsort(3) may call it, in a coroutine whose yielder is in `COMPARE`.
 unsafe extern "C-unwind" fn compare(a: *const c_void, b: *const c_void) -> c_int {
     let yielder = COMPARE.with_borrow(|yielders| *yielders.last().expect("a sort is under way"));
     // SAFETY: qsort gives pointers to elements; the yielder is that of the

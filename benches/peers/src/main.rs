@@ -2,7 +2,7 @@
 //!
 //!     cargo run --release                 everything, about two minutes
 //!     cargo run --release -- yield        the rows with that word
-//!     cargo run --release -- rounds=3     a rough look; 15 is what it does otherwise
+//!     cargo run --release -- rounds=9     a rough look; otherwise it is 101
 //!
 //! Peers: corosensei and generator (coroutines), context (the switch of
 //! boost.context), may (green threads on one worker), and OS threads on one
@@ -102,7 +102,7 @@ fn main() {
     os_rows::use_one_processor();
     may_rows::use_one_worker();
 
-    let mut rounds = 15;
+    let mut rounds = 101;
     let mut wanted = String::new();
     for argument in &arguments {
         match argument.strip_prefix("rounds=") {
