@@ -267,7 +267,7 @@ fn an_overflow_of_an_os_thread_that_does_not_is_reported_by_std() {
     let outcome = child(|| {
         Plain::new(|_, ()| ()).resume(());
         let other = std::thread::Builder::new().name("plain".into());
-        drop(other.spawn(large_frame::<{ 64 << 20 }>).expect("it starts").join());
+        drop(other.spawn(|| large_frame::<{ 64 << 20 }>()).expect("it starts").join());
     });
     outcome.is_std_overflow("plain");
 }

@@ -91,7 +91,7 @@ fn a_plain_handler_from_before_gets_them_too() {
 #[test]
 fn a_handler_from_before_does_not_get_overflows() {
     let here = std::any::type_name_of_val(&scenario_with_handler_from_before);
-    let outcome = child(scenario_with_handler_from_before);
+    let outcome = child(|| scenario_with_handler_from_before());
     let who = Who::Coroutine { body: BODY };
     outcome.died(libc::SIGABRT, &report(&who, here, DEFAULT_STACK_BYTES));
 }
@@ -340,7 +340,7 @@ fn scenario_with_a_later_handler() {
 #[test]
 fn a_later_handler_can_hand_an_overflow_to_leno() {
     let here = std::any::type_name_of_val(&scenario_with_a_later_handler);
-    let outcome = child(scenario_with_a_later_handler);
+    let outcome = child(|| scenario_with_a_later_handler());
     let expected = report(&Who::Coroutine { body: BODY }, here, DEFAULT_STACK_BYTES);
     outcome.died(libc::SIGABRT, &format!("later\n{expected}"));
 }

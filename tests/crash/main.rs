@@ -4,6 +4,9 @@
 //! the test's own name as the filter, and looks at how the child ended: by which
 //! signal, and with exactly which text on standard error.
 
+// A scenario and what the reports say of it are named after the test's closure.
+#![allow(clippy::redundant_closure)]
+
 mod foreign;
 mod handlers;
 mod harness;

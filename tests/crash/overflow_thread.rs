@@ -70,7 +70,7 @@ fn asking_for_its_handle_does_not_name_it() {
 #[test]
 fn the_first_frame_of_a_green_thread() {
     overflows(SECOND, DEFAULT, || {
-        leno::run(|| drop(leno::spawn(large_frame::<{ 1 << 20 }>)));
+        leno::run(|| drop(leno::spawn(|| large_frame::<{ 1 << 20 }>())));
     });
 }
 

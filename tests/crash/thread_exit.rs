@@ -60,12 +60,12 @@ fn leave_nothing_behind() {
 
 #[test]
 fn a_thousand_of_them_leave_no_mapping_behind() {
-    child(leave_nothing_behind).exited(0, "");
+    child(|| leave_nothing_behind()).exited(0, "");
 }
 
 #[test]
 fn a_thousand_with_mprotect_guards_leave_no_mapping_behind() {
-    child_with(MPROTECT, leave_nothing_behind).exited(0, "");
+    child_with(MPROTECT, || leave_nothing_behind()).exited(0, "");
 }
 
 #[test]
