@@ -28,8 +28,10 @@ fn is_wanted() -> bool {
     let wanted = env::var_os("LENO_SANITIZER").is_some_and(|value| value == "1");
     if !wanted {
         eprintln!("AddressSanitizer was not asked for; LENO_SANITIZER=1 runs it.");
+    } else if !cfg!(target_arch = "x86_64") {
+        eprintln!("AddressSanitizer was not run: it is set up for {TARGET} only.");
     }
-    wanted
+    wanted && cfg!(target_arch = "x86_64")
 }
 
 fn nightly() -> Command {

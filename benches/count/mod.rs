@@ -18,15 +18,15 @@ use crate::work::Work;
 
 const VARIABLE: &str = "LENO_BENCH_COUNT_CHILD";
 // Multiples of every number of green threads that a row has.
-const FEW: u64 = 1_000;
-const MANY: u64 = 2_000;
+const FEW: u64 = 2_000;
+const MANY: u64 = 4_000;
 
 pub fn is_child() -> bool {
     env::var_os(VARIABLE).is_some()
 }
 
 /// Does what the variable says: row, side, number of operations. Stops before
-/// and after.
+/// and after, if it says `stop`, too.
 pub fn child() {
     let order = env::var(VARIABLE).unwrap_or_default();
     let numbers: Vec<u64> = order.split(',').filter_map(|number| number.parse().ok()).collect();
@@ -35,16 +35,17 @@ pub fn child() {
     };
     let row = &crate::ROWS[usize::try_from(row).expect("it fits")];
     let work = if side == 0 { row.ours.1 } else { row.theirs.1 };
+    let stop = || {
+        if order.ends_with("stop") {
+            // SAFETY: the parent lets us go on.
+            unsafe { libc::raise(libc::SIGSTOP) };
+        }
+    };
     // What is done once, is done now.
     work(1);
     stop();
     work(operations);
     stop();
-}
-
-fn stop() {
-    // SAFETY: the parent lets us go on.
-    unsafe { libc::raise(libc::SIGSTOP) };
 }
 
 /// Counts every side of every row, and prints the table.
@@ -56,7 +57,7 @@ pub fn print(rows: &[Row]) {
     for (index, row) in rows.iter().enumerate().filter(|(_, row)| wanted(row)) {
         let each = |side: usize| {
             let steps = |operations| {
-                steps(&format!("{index},{side},{operations}")).expect("a child can be traced")
+                steps(&format!("{index},{side},{operations},stop")).expect("a child can be traced")
             };
             (steps(MANY) - steps(FEW)) as f64 / (MANY - FEW) as f64
         };

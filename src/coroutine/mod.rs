@@ -35,6 +35,7 @@
 //! | a destructor suspends while it is unwound | as for any panic in a destructor during unwinding, the process aborts |
 //! | the body ends that unwinding with a panic of its own | the panic goes on out of `close` or `drop` |
 //! | dropped while the dropping thread panics | it is unwound all the same |
+//! | dropped while it waits inside another that is suspended | not possible in safe code; the process aborts with a message |
 //! | forgotten | nothing runs; its stack stays as it is for ever |
 //! | dropped while suspended, `panic = "abort"` | the process aborts with a message |
 //!

@@ -210,29 +210,16 @@ fn an_ignored_signal_that_is_sent_stays_ignored() {
     let outcome = child(|| {
         set_plain(libc::SIGSEGV, libc::SIG_IGN);
         use_leno();
-        send(libc::SIGSEGV);
+        raise(libc::SIGSEGV);
         say("goes on\n");
     });
     outcome.exited(0, "goes on\n");
 }
 
-fn send(signal: i32) {
+/// Sends a signal to this OS thread, which has handled it when this returns.
+fn raise(signal: i32) {
     // SAFETY: no preconditions.
-    unsafe { libc::kill(libc::getpid(), signal) };
-    // It may be delivered to another OS thread of the process, a little later.
-    while !arrived(signal) {
-        std::thread::yield_now();
-    }
-}
-
-/// Is the signal not pending any more?
-fn arrived(signal: i32) -> bool {
-    // SAFETY: the set is live.
-    unsafe {
-        let mut pending: libc::sigset_t = std::mem::zeroed();
-        libc::sigpending(&mut pending);
-        libc::sigismember(&pending, signal) == 0
-    }
+    assert_eq!(unsafe { libc::raise(signal) }, 0);
 }
 
 #[test]
@@ -240,7 +227,9 @@ fn a_sent_signal_without_a_handler_is_deadly() {
     let outcome = child(|| {
         set_plain(libc::SIGSEGV, libc::SIG_DFL);
         use_leno();
-        send(libc::SIGSEGV);
+        // To the process: any of its OS threads may get it, at any time.
+        // SAFETY: no preconditions.
+        unsafe { libc::kill(libc::getpid(), libc::SIGSEGV) };
         loop {
             std::thread::park();
         }
@@ -252,11 +241,7 @@ fn a_sent_signal_without_a_handler_is_deadly() {
 fn a_raised_signal_in_a_coroutine_is_deadly() {
     let outcome = child(|| {
         set_plain(libc::SIGSEGV, libc::SIG_DFL);
-        let coroutine = Plain::new(|_, ()| {
-            // SAFETY: no preconditions.
-            unsafe { libc::raise(libc::SIGSEGV) };
-        });
-        coroutine.resume(());
+        Plain::new(|_, ()| raise(libc::SIGSEGV)).resume(());
     });
     outcome.died(libc::SIGSEGV, "");
 }
@@ -266,8 +251,7 @@ fn a_raised_bus_error_is_deadly() {
     let outcome = child(|| {
         set_plain(libc::SIGBUS, libc::SIG_DFL);
         use_leno();
-        // SAFETY: no preconditions.
-        unsafe { libc::raise(libc::SIGBUS) };
+        raise(libc::SIGBUS);
     });
     outcome.died(libc::SIGBUS, "");
 }
@@ -279,8 +263,7 @@ fn a_raised_signal_does_what_it_does_without_leno() {
     let outcome = child(|| {
         use_leno();
         for _ in 0..2 {
-            // SAFETY: no preconditions.
-            unsafe { libc::raise(libc::SIGSEGV) };
+            raise(libc::SIGSEGV);
             say("first\n");
         }
     });

@@ -45,7 +45,7 @@ pub fn child_with<F: Fn()>(setting: Setting, scenario: F) -> Outcome {
         no_core_dump();
         // One that hangs is ended, long after any machine has had time enough.
         // SAFETY: no preconditions.
-        unsafe { libc::alarm(600) };
+        unsafe { libc::alarm(300) };
         scenario();
         // Past the harness, which would say that the test has passed.
         process::exit(0);
