@@ -267,6 +267,12 @@ impl Control {
         unsafe { self.awaited.get().as_ref() }
     }
 
+    /// Is it the main green thread, whose closure has ended, and which waits for
+    /// the others?
+    pub(super) fn waits_for_all(&self) -> bool {
+        matches!(self.wait.get(), Some(Wait { what: WaitFor::AllEnded, .. }))
+    }
+
     /// Does it wait in `park`?
     fn is_parked(&self) -> bool {
         self.state.get() == State::Waiting

@@ -330,7 +330,7 @@ impl Scheduler {
     fn wake_main_at_its_end(&self) {
         // SAFETY: the main green thread outlives all others.
         let main = unsafe { &*self.main.get() };
-        if matches!(main.wait.get(), Some(Wait { what: WaitFor::AllEnded, .. })) {
+        if main.waits_for_all() {
             self.wake(main);
         }
     }
@@ -379,7 +379,7 @@ impl Scheduler {
         }
         let mut first = None;
         for control in waiting {
-            if control.unwind.is_wanted() || self.waits_for_all(control) {
+            if control.unwind.is_wanted() || control.waits_for_all() {
                 continue;
             }
             control.unwind.want();
@@ -399,12 +399,6 @@ impl Scheduler {
         self.chores.set(self.chores.get() | chore::UNWIND);
         self.deadlock.borrow_mut().get_or_insert(report);
         first
-    }
-
-    /// The main green thread, when its closure has ended. There is nothing left
-    /// to unwind.
-    fn waits_for_all(&self, control: &Control) -> bool {
-        matches!(control.wait.get(), Some(Wait { what: WaitFor::AllEnded, .. }))
     }
 
     /// All green threads that wait, in the order in which they were spawned.
