@@ -82,14 +82,17 @@
 
 #[path = "../arch/mod.rs"]
 mod arch;
+pub mod channel;
 pub mod coroutine;
 mod runtime;
 pub mod stack;
 mod sys;
 pub mod thread;
+pub mod time;
 
-pub use runtime::run;
+pub use runtime::{Builder, Ended, Handle, Policy, Runtime, run};
 pub use thread::{scope, spawn, yield_now};
+pub use time::sleep;
 
 /// README's snippets are tests.
 #[cfg(doctest)]

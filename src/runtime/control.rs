@@ -23,7 +23,10 @@ use std::ptr::{self, NonNull};
 use std::rc::Rc;
 
 use super::scheduler::Scheduler;
+use super::scope_state::ScopeState;
+use super::thread_state::{Extra, ThreadId, ThreadState};
 use super::unwind::{self, Unwind};
+use super::wait::{Outcome, Wait, WaitFor};
 use crate::arch::{self, Link, StackPointer, Word};
 use crate::stack::sanitizer::{self, Bounds};
 use crate::stack::{Header, Stack};
@@ -41,24 +44,6 @@ pub(super) enum State {
     Finished,
 }
 
-/// What a green thread waits for, and since which line.
-#[derive(Clone, Copy)]
-pub(crate) struct Wait {
-    pub(crate) what: WaitFor,
-    pub(crate) at: &'static Location<'static>,
-}
-
-#[derive(Clone, Copy)]
-pub(crate) enum WaitFor {
-    Unpark,
-    /// The end of the green thread that `Control::awaited` says.
-    Join,
-    /// The end of all green threads of a scope.
-    Scope,
-    /// The end of all green threads of the runtime.
-    AllEnded,
-}
-
 #[repr(C)]
 pub(crate) struct Control {
     link: Link,
@@ -67,11 +52,17 @@ pub(crate) struct Control {
     pub(super) context: Cell<StackPointer>,
     pub(super) scheduler: *const Scheduler,
     pub(super) state: Cell<State>,
+    /// How its last wait ended.
+    pub(super) outcome: Cell<Outcome>,
+    /// It waits for others that use its frame, so only they end the wait.
+    pub(super) lent: Cell<bool>,
     /// `unpark` has been called, and no `park` since.
     pub(crate) token: Cell<bool>,
     /// The join handle is gone.
     detached: Cell<bool>,
-    pub(super) wait: Cell<Option<Wait>>,
+    pub(super) unwind: Unwind,
+    /// What it waits for, on its own frame. Null while it does not.
+    pub(super) wait: Cell<*const Wait<'static>>,
     number: u64,
     /// The runtime's serial number: the scheduler may be gone when it is wanted.
     runtime: u64,
@@ -80,47 +71,12 @@ pub(crate) struct Control {
     /// Where the closure's result goes, and what drops it.
     result: *mut (),
     drop_result: unsafe fn(*mut ()),
-    /// Who is in `join` for this one, and whom this one is in `join` for.
+    /// Who is in `join` for this one.
     pub(super) joiner: Cell<*const Control>,
-    pub(super) awaited: Cell<*const Control>,
     scope: *const ScopeState,
-    /// Made when it has a name, or when somebody asks for it.
-    thread: OnceCell<Rc<ThreadState>>,
-    pub(super) unwind: Unwind,
+    pub(super) spawned_at: &'static Location<'static>,
+    pub(super) extra: OnceCell<Box<Extra>>,
     pub(super) bounds: Cell<Bounds>,
-}
-
-/// What a `Thread` handle refers to. It outlives the green thread.
-pub(crate) struct ThreadState {
-    pub(crate) runtime: u64,
-    pub(crate) number: u64,
-    pub(crate) name: Option<Box<str>>,
-    /// Null once the green thread has ended.
-    pub(crate) control: Cell<*const Control>,
-}
-
-impl ThreadState {
-    /// Gives the green thread its token, and wakes it if it waits for that.
-    pub(crate) fn unpark(&self) {
-        // SAFETY: cleared before the control block goes away; the scheduler is
-        // there as long as any of its green threads waits.
-        unsafe {
-            let Some(control) = self.control.get().as_ref() else { return };
-            control.token.set(true);
-            if control.is_parked() {
-                (*control.scheduler).wake(control);
-            }
-        }
-    }
-}
-
-/// What the green threads of a scope share, in the frame that waits for them.
-#[derive(Default)]
-pub(crate) struct ScopeState {
-    pub(super) running: Cell<usize>,
-    pub(super) waiter: Cell<Option<NonNull<Control>>>,
-    /// How many have panicked without anybody learning of it from `join`.
-    unseen_panics: Cell<usize>,
 }
 
 /// What lies at the top of a green thread's stack.
@@ -149,6 +105,7 @@ impl Control {
         stack: Stack,
         name: Option<String>,
         scope: *const ScopeState,
+        spawned_at: &'static Location<'static>,
         closure: F,
     ) -> (NonNull<Control>, StackPointer)
     where
@@ -184,6 +141,7 @@ impl Control {
                 result: body.cast(),
                 drop_result: drop_result::<T>,
                 scope,
+                spawned_at,
                 bounds: Cell::new(Bounds::of(header.as_ref())),
                 ..Control::blank(scheduler)
             });
@@ -196,8 +154,9 @@ impl Control {
     }
 
     /// The main green thread, number 1.
+    #[track_caller]
     pub(super) fn main(scheduler: &Scheduler) -> Control {
-        Control { number: 1, ..Control::blank(scheduler) }
+        Control { number: 1, spawned_at: Location::caller(), ..Control::blank(scheduler) }
     }
 
     #[inline(always)]
@@ -207,19 +166,21 @@ impl Control {
             context: Cell::new(ptr::null_mut()),
             scheduler,
             state: Cell::new(State::Runnable),
+            outcome: Cell::new(Outcome::Woken),
+            lent: Cell::new(false),
             token: Cell::new(false),
             detached: Cell::new(false),
-            wait: Cell::new(None),
+            unwind: Unwind::default(),
+            wait: Cell::new(ptr::null()),
             number: 0,
             runtime: scheduler.serial(),
             stack: None,
             result: ptr::null_mut(),
             drop_result: drop_result::<()>,
             joiner: Cell::new(ptr::null()),
-            awaited: Cell::new(ptr::null()),
             scope: ptr::null(),
-            thread: OnceCell::new(),
-            unwind: Unwind::default(),
+            spawned_at: Location::caller(),
+            extra: OnceCell::new(),
             bounds: Cell::new(Bounds::UNKNOWN),
         }
     }
@@ -231,19 +192,39 @@ impl Control {
             // SAFETY: the header is that of our stack.
             unsafe { stack.as_ref() }.set_name(NonNull::from(&**name));
         }
-        let _ = self.thread.set(state);
+        let _ = self.extra().thread.set(state);
     }
 
     fn new_thread_state(&self, name: Option<Box<str>>) -> Rc<ThreadState> {
-        let control = Cell::new(ptr::from_ref(self));
-        Rc::new(ThreadState { runtime: self.runtime, number: self.number, name, control })
+        let state =
+            Rc::new(ThreadState { id: self.id(), name, control: Cell::new(ptr::from_ref(self)) });
+        if !self.is_finished() {
+            self.scheduler().register(&state);
+        }
+        state
     }
 
     pub(crate) fn thread_state(&self) -> &Rc<ThreadState> {
-        self.thread.get_or_init(|| {
+        self.extra().thread.get_or_init(|| {
             let name = (self.number == 1).then(|| "main".into());
             self.new_thread_state(name)
         })
+    }
+
+    pub(super) fn extra(&self) -> &Extra {
+        self.extra.get_or_init(Box::default)
+    }
+
+    /// The scheduler. Not to be asked of one that has ended, since that may
+    /// outlive its runtime.
+    pub(super) fn scheduler(&self) -> &Scheduler {
+        debug_assert!(!self.is_finished());
+        // SAFETY: the scheduler outlives the green threads that have not ended.
+        unsafe { &*self.scheduler }
+    }
+
+    pub(crate) fn id(&self) -> ThreadId {
+        ThreadId { runtime: self.runtime, number: self.number }
     }
 
     pub(super) fn number(&self) -> u64 {
@@ -251,7 +232,7 @@ impl Control {
     }
 
     pub(super) fn name(&self) -> Option<&str> {
-        self.thread.get()?.name.as_deref()
+        self.extra.get()?.thread.get()?.name.as_deref()
     }
 
     /// The name of the type of its closure.
@@ -260,23 +241,27 @@ impl Control {
         self.stack.map_or("", |stack| unsafe { stack.as_ref() }.occupant().body)
     }
 
-    /// Whom this one waits for in `join`.
-    pub(super) fn awaited(&self) -> Option<&Control> {
-        // SAFETY: set while `Scheduler::wait_for` runs, whose caller holds the
-        // join handle of the other.
-        unsafe { self.awaited.get().as_ref() }
+    /// What it waits for.
+    pub(super) fn waits_for(&self) -> Option<&Wait<'_>> {
+        // SAFETY: the wait is on the frame of a green thread that waits, and the
+        // pointer is cleared when that goes on.
+        unsafe { self.wait.get().cast::<Wait<'_>>().as_ref() }
     }
 
     /// Is it the main green thread, whose closure has ended, and which waits for
     /// the others?
     pub(super) fn waits_for_all(&self) -> bool {
-        matches!(self.wait.get(), Some(Wait { what: WaitFor::AllEnded, .. }))
+        matches!(self.waits_for(), Some(Wait { what: WaitFor::AllEnded, .. }))
+    }
+
+    /// Is it the host, which waits until no green thread can run?
+    pub(super) fn waits_for_stall(&self) -> bool {
+        matches!(self.waits_for(), Some(Wait { what: WaitFor::Stalled, .. }))
     }
 
     /// Does it wait in `park`?
-    fn is_parked(&self) -> bool {
-        self.state.get() == State::Waiting
-            && matches!(self.wait.get(), Some(Wait { what: WaitFor::Unpark, .. }))
+    pub(super) fn is_parked(&self) -> bool {
+        matches!(self.waits_for(), Some(Wait { what: WaitFor::Unpark, .. }))
     }
 
     #[inline(always)]
@@ -294,14 +279,21 @@ impl Control {
             // and dropping it may block.
             self.drop_result(scheduler);
         }
+        self.forget_unwinding(scheduler);
+        if let Some(extra) = self.extra.get() {
+            scheduler.forget(self.number);
+            if let Some(waker) = extra.waker.take() {
+                waker.wake();
+            }
+        }
         self.state.set(State::Finished);
         // SAFETY: a joiner waits, so its control block is there.
         if let Some(joiner) = unsafe { self.joiner.get().as_ref() } {
-            scheduler.wake(joiner);
+            scheduler.wake(joiner, Outcome::Woken);
         }
         // SAFETY: the scope waits until its green threads have ended.
         if let Some(scope) = unsafe { self.scope.as_ref() } {
-            scope.one_ended(scheduler, panicked);
+            scope.one_ended(panicked);
         }
         abandoned
     }
@@ -312,6 +304,21 @@ impl Control {
         let drop_it = || unsafe { (self.drop_result)(self.result) };
         if panic::catch_unwind(AssertUnwindSafe(drop_it)).is_err() {
             scheduler.abort(b"the result of a green thread panicked when it was dropped\n");
+        }
+    }
+
+    /// Drops its green-thread-local values, the last made first. A destructor may
+    /// make more of them.
+    #[cold]
+    pub(super) fn drop_locals(&self, scheduler: &Scheduler) {
+        let Some(extra) = self.extra.get() else { return };
+        let pop = || extra.locals.borrow_mut().pop();
+        self.shield();
+        while let Some(local) = pop() {
+            let dropped = panic::catch_unwind(AssertUnwindSafe(|| drop(local)));
+            if dropped.is_err_and(|payload| !unwind::is_unwinding(&payload)) {
+                scheduler.abort(b"the destructor of a green-thread-local value panicked\n");
+            }
         }
     }
 
@@ -357,13 +364,13 @@ impl Control {
     fn panic_seen(&self) {
         // SAFETY: the handle of a scoped green thread does not outlive the scope.
         if let Some(scope) = unsafe { self.scope.as_ref() } {
-            scope.unseen_panics.set(scope.unseen_panics.get() - 1);
+            scope.panic_seen();
         }
     }
 
     /// Handles to the main green thread lead nowhere from now on.
     pub(super) fn retire(&self) {
-        if let Some(thread) = self.thread.get() {
+        if let Some(thread) = self.extra.get().and_then(|extra| extra.thread.get()) {
             thread.control.set(ptr::null());
         }
     }
@@ -375,20 +382,13 @@ impl Control {
     /// It must be finished and have left its stack, and nobody may refer to it.
     #[inline(always)]
     pub(super) unsafe fn free(&self) {
-        let named = match self.thread.get() {
-            Some(thread) => {
-                thread.control.set(ptr::null());
-                thread.name.is_some()
-            }
-            None => false,
-        };
         let Some(header) = self.stack else { return };
-        // SAFETY: the caller gives it up; the fields that own something are
-        // dropped by hand, since nobody drops the control block.
+        // SAFETY: the caller gives it up; what owns something is dropped by hand,
+        // since nobody drops the control block.
         unsafe {
-            header.as_ref().clear_thread(named);
-            if self.thread.get().is_some() || self.unwind.is_wanted() {
-                self.drop_owned();
+            header.as_ref().clear_thread();
+            if self.extra.get().is_some() {
+                self.free_extra(header.as_ref());
             }
             drop(Stack::from_header(header));
         }
@@ -398,13 +398,11 @@ impl Control {
     ///
     /// As [`Control::free`].
     #[cold]
-    unsafe fn drop_owned(&self) {
-        let control = ptr::from_ref(self).cast_mut();
+    unsafe fn free_extra(&self, header: &Header) {
+        header.clear_name();
+        self.retire();
         // SAFETY: as the caller says.
-        unsafe {
-            ptr::drop_in_place(&raw mut (*control).thread);
-            ptr::drop_in_place(&raw mut (*control).unwind);
-        }
+        unsafe { ptr::drop_in_place((&raw const self.extra).cast_mut()) };
     }
 }
 
@@ -414,29 +412,6 @@ impl Drop for FreeOnDrop<'_> {
     fn drop(&mut self) {
         // SAFETY: made in `detach`, of a finished green thread without a handle.
         unsafe { self.0.free() }
-    }
-}
-
-impl ScopeState {
-    pub(crate) fn one_started(&self) {
-        self.running.set(self.running.get() + 1);
-    }
-
-    fn one_ended(&self, scheduler: &Scheduler, panicked: bool) {
-        if panicked {
-            self.unseen_panics.set(self.unseen_panics.get() + 1);
-        }
-        self.running.set(self.running.get() - 1);
-        if self.running.get() == 0
-            && let Some(waiter) = self.waiter.take()
-        {
-            // SAFETY: the waiter waits, so its control block is there.
-            scheduler.wake(unsafe { waiter.as_ref() });
-        }
-    }
-
-    pub(super) fn has_unseen_panics(&self) -> bool {
-        self.unseen_panics.get() > 0
     }
 }
 
@@ -475,12 +450,17 @@ where
         (control, &*control.scheduler, (*block).body.get())
     };
     let result = panic::catch_unwind(AssertUnwindSafe(|| {
-        scheduler.arrived(arrived);
-        // SAFETY: `create` put the closure there, and nobody else takes it.
+        // SAFETY: `create` put the closure there, and nobody else takes it. One
+        // that is cancelled before it runs is dropped here.
         let closure = unsafe { ManuallyDrop::take(&mut (*body).closure) };
+        scheduler.arrived(arrived);
         closure()
     }));
+    if control.extra.get().is_some() {
+        control.drop_locals(scheduler);
+    }
     let panicked = result.as_ref().is_err_and(|payload| !unwind::is_unwinding(payload));
+    let result = result.map_err(unwind::for_join);
     // SAFETY: the closure has been moved out.
     unsafe { (*body).result = ManuallyDrop::new(result) };
     let unwanted = control.finish(scheduler, panicked);

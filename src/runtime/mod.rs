@@ -1,20 +1,48 @@
 //! The runtime: one OS thread's scheduler and its green threads.
 
+mod clock;
 mod control;
+mod deadline;
+mod embed;
+mod idle;
+mod inbox;
+mod instant;
+mod locals;
+mod mailbox;
+mod policy;
 mod queue;
 mod report;
 mod scheduler;
+mod scope_state;
+mod shared;
 mod spawned;
+mod stacks;
+mod thread_state;
+mod timers;
+mod trace;
 mod unwind;
+mod wait;
+mod wait_list;
 
-use std::panic::{self, AssertUnwindSafe, Location};
-
-use control::Control;
-pub(crate) use control::{Payload, ThreadState, Wait, WaitFor};
-pub(crate) use scheduler::scheduler;
-use scheduler::{Installed, Scheduler};
+pub(crate) use clock::now;
+pub(crate) use control::Payload;
+pub(crate) use deadline::{shield, timeout};
+pub use embed::{Builder, Runtime};
+pub(crate) use inbox::WakerState;
+pub use inbox::{Ended, Handle};
+pub use instant::Instant;
+pub(crate) use locals::{LocalError, with_local};
+pub use policy::Policy;
+pub(crate) use scheduler::{
+    Scheduler, checkpoint, interrupted, is_panicking, scheduler, try_scheduler,
+};
 pub(crate) use spawned::Spawned;
 pub use spawned::{Scope, scope};
+pub use thread_state::ThreadId;
+pub(crate) use thread_state::ThreadState;
+pub use unwind::Cancelled;
+pub(crate) use wait::{Holder, Listed, Need, Outcome, Resource, Wait, WaitFor};
+pub(crate) use wait_list::{WaitList, Waiter};
 
 /// Runs `f` as the main green thread of a new runtime on this OS thread.
 /// Returns what `f` returned, when `f` and all green threads that were spawned
@@ -22,7 +50,8 @@ pub use spawned::{Scope, scope};
 ///
 /// The main green thread runs on the caller's stack. Green threads take turns:
 /// another runs when the current one waits, yields or ends, and at no other
-/// moment, in the order in which they became ready.
+/// moment, in the order in which they became ready. [`Builder`] has other
+/// policies.
 ///
 /// # Panics
 ///
@@ -48,22 +77,5 @@ pub fn run<F, T>(f: F) -> T
 where
     F: FnOnce() -> T,
 {
-    let at = Location::caller();
-    let scheduler = Scheduler::new();
-    let main = Control::main(&scheduler);
-    let installed = Installed::new(&scheduler, &main);
-    let result = panic::catch_unwind(AssertUnwindSafe(f));
-    scheduler.wait_for_all(at);
-    main.retire();
-    drop(installed);
-    match (result, scheduler.take_deadlock()) {
-        (Ok(value), None) => value,
-        (Err(payload), None) => panic::resume_unwind(payload),
-        (Err(payload), Some(report)) if !unwind::is_unwinding(&payload) => {
-            // The first thing that went wrong goes on; the other is not hushed up.
-            eprintln!("leno: {report}");
-            panic::resume_unwind(payload)
-        }
-        (_, Some(report)) => panic!("{report}"),
-    }
+    Runtime::new().run(f)
 }

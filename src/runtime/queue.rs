@@ -6,7 +6,6 @@
 
 use std::alloc::{self, Layout};
 use std::cell::Cell;
-#[cfg(test)]
 use std::ptr;
 
 use super::control::Control;
@@ -51,6 +50,40 @@ impl RunQueue {
     #[cfg(test)]
     pub(super) fn is_empty(&self) -> bool {
         self.head.get() == self.tail.get()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.tail.get() - self.head.get()
+    }
+
+    /// All that are in it, the next first.
+    pub(super) fn controls(&self) -> impl Iterator<Item = *const Control> {
+        // SAFETY: an entry between head and tail has been written.
+        (self.head.get()..self.tail.get()).map(|count| unsafe { (*self.entry(count)).control })
+    }
+
+    /// The place for the context of `control`, which is in the queue.
+    pub(super) fn place_of(&self, control: *const Control) -> *mut StackPointer {
+        let index = self.controls().position(|other| ptr::eq(other, control));
+        let index = index.expect("it is in the queue");
+        // SAFETY: an entry between head and tail.
+        unsafe { &raw mut (*self.entry(self.head.get() + index)).context }
+    }
+
+    /// Takes out the entry that is `index` behind the next. The others keep their
+    /// order.
+    pub(super) fn take(&self, index: usize) -> Runnable {
+        let head = self.head.get();
+        assert!(index < self.len());
+        // SAFETY: all these are between head and tail.
+        unsafe {
+            let taken = self.entry(head + index).read();
+            for place in (head..head + index).rev() {
+                self.entry(place + 1).write(self.entry(place).read());
+            }
+            self.head.set(head + 1);
+            taken
+        }
     }
 
     /// Makes sure that `count` green threads can be in the queue at once.

@@ -4,7 +4,8 @@
 
 use std::fmt::Write;
 
-use super::control::{Control, WaitFor};
+use super::control::Control;
+use super::wait::WaitFor;
 
 /// One line for each green thread that waits.
 pub(super) fn deadlock(waiting: &[&Control]) -> String {
@@ -16,7 +17,7 @@ pub(super) fn deadlock(waiting: &[&Control]) -> String {
     let mut report =
         String::from("deadlock: every green thread waits, and nothing is left that could wake one");
     for ((control, name), what) in waiting.iter().zip(&names).zip(&what) {
-        let at = control.wait.get().map_or_else(String::new, |wait| wait.at.to_string());
+        let at = control.waits_for().map_or_else(String::new, |wait| wait.at.to_string());
         let _ = write!(report, "\n  {name:name_width$}  waits for {what:what_width$}  at {at}");
     }
     report
@@ -33,15 +34,19 @@ fn title(control: &Control) -> String {
 }
 
 fn waits_for(control: &Control) -> String {
-    match control.wait.get().map(|wait| wait.what) {
+    match control.waits_for().map(|wait| wait.what) {
         Some(WaitFor::Unpark) => "unpark".to_owned(),
-        Some(WaitFor::Join) => match control.awaited().map(|awaited| (awaited.name(), awaited)) {
-            Some((Some(name), awaited)) => format!("the end of '{name}' (#{})", awaited.number()),
-            Some((None, awaited)) => format!("the end of #{}", awaited.number()),
-            None => "the end of a green thread".to_owned(),
+        Some(WaitFor::Sleep) => "the end of a sleep without end".to_owned(),
+        Some(WaitFor::Future) => "a future".to_owned(),
+        Some(WaitFor::Join(target)) => match target.name() {
+            Some(name) => format!("the end of '{name}' (#{})", target.number()),
+            None => format!("the end of #{}", target.number()),
         },
         Some(WaitFor::Scope) => "the end of its scope's green threads".to_owned(),
         Some(WaitFor::AllEnded) => "the end of all green threads".to_owned(),
+        Some(WaitFor::Stalled) => "its turn".to_owned(),
+        Some(WaitFor::Resource(need)) => need.resource.kind().to_owned(),
+        Some(WaitFor::Any(_)) => "any of several".to_owned(),
         None => "nothing".to_owned(),
     }
 }

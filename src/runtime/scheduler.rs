@@ -1,44 +1,102 @@
-//! The scheduler: who runs next, and the switches between green threads.
+//! The scheduler: the switches between green threads, waiting and waking.
 //!
 //! Switches are symmetric: whoever waits or yields goes straight to the next in
-//! the run queue. There is no context for the scheduler itself.
+//! the run queue. There is no context for the scheduler itself. What is to be
+//! done when nobody can run, and now and then besides, is in `idle.rs`.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::HashMap;
 use std::panic::Location;
 use std::ptr;
+use std::rc::Rc;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::control::{Control, ScopeState, State, Wait, WaitFor};
+use super::clock::Clock;
+use super::control::{Control, Payload, State};
+use super::idle::Target;
+use super::inbox::Inbox;
+use super::policy::{Policy, Random};
 use super::queue::{RunQueue, Runnable};
-use super::report;
+use super::scope_state::ScopeState;
+use super::stacks::Visit;
+use super::thread_state::{ThreadId, ThreadState};
+use super::timers::Timers;
+use super::trace::Trace;
+use super::wait::{Outcome, Wait, WaitFor};
 use crate::arch::{self, StackPointer, Word};
+use crate::stack::Stack;
 use crate::stack::sanitizer::{self, Bounds};
-use crate::stack::{self, Stack};
 use crate::sys;
 
 /// What whoever arrives after a switch has to see to, as bits.
-mod chore {
+pub(super) mod chore {
     /// A green thread has left its stack for good, and nobody joins it.
     pub(crate) const FREE_DEAD: u8 = 1;
     /// Some green thread is to be unwound.
     pub(crate) const UNWIND: u8 = 2;
+    /// Whoever arrives is to show its stack, and to switch back.
+    pub(crate) const SHOW_STACK: u8 = 4;
 }
 
+/// What makes a switch or a wake take the long way round, as bits.
+pub(super) mod hook {
+    /// Somebody else than first-come-first-served says who is next.
+    pub(crate) const POLICY: u8 = 1;
+    /// What happens is recorded.
+    pub(crate) const TRACE: u8 = 2;
+    /// The runtime does not run: its host must learn that there is work.
+    pub(crate) const OUTSIDE: u8 = 4;
+}
+
+/// After so many switches somebody looks at the timers and the inbox, even if
+/// there always is a green thread that can run.
+const SWITCHES_BETWEEN_POLLS: u32 = 61;
+
 pub(crate) struct Scheduler {
-    queue: RunQueue,
-    current: Cell<*const Control>,
+    pub(super) queue: RunQueue,
+    pub(super) current: Cell<*const Control>,
+    /// Counts down to the next look at everything else.
+    ticks: Cell<u32>,
+    /// Bits of [`chore`]. If there are any, `ticks` is 1, and what it was is kept
+    /// beside.
+    pub(super) chores: Cell<u8>,
+    ticks_kept: Cell<u32>,
+    /// Bits of [`hook`].
+    pub(super) hooks: Cell<u8>,
     /// Who switched here last, for the sanitizer.
     previous: Cell<*const Control>,
-    /// One word to look at after a switch, for all that can have come up.
-    chores: Cell<u8>,
     dead: Cell<*const Control>,
     /// Green threads that have not ended, the main one not counted.
-    running: Cell<usize>,
+    pub(super) running: Cell<usize>,
     last_number: Cell<u64>,
+    last_scope: Cell<u64>,
     serial: u64,
-    main: Cell<*const Control>,
+    pub(super) main: Cell<*const Control>,
+    /// How many green threads are to be unwound.
+    interrupted: Cell<usize>,
+    /// How many wait while they are panicking.
+    suspended_panics: Cell<usize>,
+    /// The clock as of the last look at it.
+    pub(super) coarse: Cell<u64>,
+    pub(super) clock: Clock,
+    pub(super) timers: RefCell<Timers<Target>>,
+    pub(super) policy: RefCell<Policy>,
+    pub(super) trace: RefCell<Trace>,
+    pub(super) random: RefCell<Random>,
+    pub(super) inbox: OnceCell<Arc<Inbox>>,
+    /// Closures that run on other OS threads for one that waits here.
+    pub(crate) unblocked: Cell<usize>,
+    /// Those who have been asked for their handle, and have not ended.
+    pub(super) threads: RefCell<HashMap<u64, Rc<ThreadState>>>,
+    pub(crate) stack_bytes: Option<usize>,
     /// Set once nothing can run: why.
-    deadlock: RefCell<Option<String>>,
+    pub(super) deadlock: RefCell<Option<String>>,
+    /// The panic of a policy.
+    pub(super) failure: RefCell<Option<Payload>>,
+    /// Where whoever looks at the stack of another goes on, and what it does
+    /// there.
+    pub(super) visit: Cell<Option<Visit>>,
 }
 
 thread_local! {
@@ -53,14 +111,19 @@ thread_local! {
 #[inline(always)]
 #[track_caller]
 pub(crate) fn scheduler(function: &'static str) -> &'static Scheduler {
-    let scheduler = SCHEDULER.get();
-    if scheduler.is_null() {
-        outside(function);
+    match try_scheduler() {
+        Some(scheduler) => scheduler,
+        None => outside(function),
     }
+}
+
+/// The scheduler of the runtime that the caller runs in, if it runs in one.
+#[inline(always)]
+pub(crate) fn try_scheduler() -> Option<&'static Scheduler> {
     // SAFETY: `Installed` clears the pointer before the scheduler goes away. The
     // lifetime is a white lie: it ends with the runtime that the caller is in,
     // and callers keep it no longer than that.
-    unsafe { &*scheduler }
+    unsafe { SCHEDULER.get().as_ref() }
 }
 
 #[cold]
@@ -68,6 +131,30 @@ pub(crate) fn scheduler(function: &'static str) -> &'static Scheduler {
 #[track_caller]
 fn outside(function: &'static str) -> ! {
     panic!("{function} needs a runtime: call it from inside leno::run")
+}
+
+/// To be called by whatever may wait, before it does anything: unwinds if the
+/// green thread is to be unwound. Outside a runtime nothing is.
+#[inline(always)]
+pub(crate) fn checkpoint() {
+    if let Some(scheduler) = try_scheduler() {
+        scheduler.checkpoint();
+    }
+}
+
+/// Unwinds the current green thread, after [`Outcome::Interrupted`].
+#[cold]
+#[inline(never)]
+pub(crate) fn interrupted() -> ! {
+    scheduler("waiting").current().throw()
+}
+
+/// Is the current green thread unwinding? Not if only another one is, which
+/// waits in a destructor: [`std::thread::panicking`] cannot tell the two apart.
+#[inline(always)]
+pub(crate) fn is_panicking() -> bool {
+    std::thread::panicking()
+        && try_scheduler().is_none_or(|scheduler| scheduler.suspended_panics.get() == 0)
 }
 
 /// The scheduler is this OS thread's for as long as this lives.
@@ -86,6 +173,7 @@ impl Installed {
         );
         scheduler.main.set(main);
         scheduler.current.set(main);
+        scheduler.hooks.set(scheduler.hooks.get() & !hook::OUTSIDE);
         SCHEDULER.set(scheduler);
         Installed(())
     }
@@ -93,30 +181,51 @@ impl Installed {
 
 impl Drop for Installed {
     fn drop(&mut self) {
-        SCHEDULER.set(ptr::null());
+        // SAFETY: it is there, and set, while this lives.
+        let scheduler = unsafe { &*SCHEDULER.replace(ptr::null()) };
+        scheduler.hooks.set(scheduler.hooks.get() | hook::OUTSIDE);
     }
 }
 
 impl Scheduler {
-    pub(super) fn new() -> Scheduler {
+    pub(super) fn new(clock: Clock, policy: Policy, stack_bytes: Option<usize>) -> Scheduler {
         static SERIAL: AtomicU64 = AtomicU64::new(1);
+        let hooks = if policy.is_fifo() { 0 } else { hook::POLICY };
         Scheduler {
             queue: RunQueue::new(),
             current: Cell::new(ptr::null()),
-            previous: Cell::new(ptr::null()),
+            ticks: Cell::new(SWITCHES_BETWEEN_POLLS),
             chores: Cell::new(0),
+            ticks_kept: Cell::new(SWITCHES_BETWEEN_POLLS),
+            hooks: Cell::new(hooks | hook::OUTSIDE),
+            previous: Cell::new(ptr::null()),
             dead: Cell::new(ptr::null()),
             running: Cell::new(0),
             last_number: Cell::new(1),
+            last_scope: Cell::new(0),
             serial: SERIAL.fetch_add(1, Ordering::Relaxed),
             main: Cell::new(ptr::null()),
+            interrupted: Cell::new(0),
+            suspended_panics: Cell::new(0),
+            coarse: Cell::new(clock.coarse_now()),
+            clock,
+            timers: RefCell::new(Timers::new()),
+            policy: RefCell::new(policy),
+            trace: RefCell::default(),
+            random: RefCell::new(Random::new(0)),
+            inbox: OnceCell::new(),
+            unblocked: Cell::new(0),
+            threads: RefCell::default(),
+            stack_bytes,
             deadlock: RefCell::new(None),
+            failure: RefCell::new(None),
+            visit: Cell::new(None),
         }
     }
 
     /// Tells this runtime from every other of the process.
     #[inline(always)]
-    pub(super) fn serial(&self) -> u64 {
+    pub(crate) fn serial(&self) -> u64 {
         self.serial
     }
 
@@ -133,6 +242,32 @@ impl Scheduler {
         unsafe { &*self.current.get() }
     }
 
+    /// Tells a deadline scope from all others of the runtime.
+    pub(super) fn next_scope_id(&self) -> u64 {
+        let id = self.last_scope.get() + 1;
+        self.last_scope.set(id);
+        id
+    }
+
+    /// A random number below `bound`, the same in every run.
+    pub(crate) fn random_below(&self, bound: usize) -> usize {
+        self.random.borrow_mut().below(bound)
+    }
+
+    pub(super) fn register(&self, state: &Rc<ThreadState>) {
+        self.threads.borrow_mut().insert(state.id.number, state.clone());
+    }
+
+    pub(super) fn forget(&self, number: u64) {
+        // Dropped after the borrow has ended.
+        let _state = self.threads.borrow_mut().remove(&number);
+    }
+
+    /// The green thread with this id, if it has not ended.
+    pub(crate) fn find(&self, id: ThreadId) -> Option<Rc<ThreadState>> {
+        (id.runtime == self.serial).then(|| self.threads.borrow().get(&id.number).cloned())?
+    }
+
     /// Starts a green thread, which runs when its turn comes.
     ///
     /// # Safety
@@ -145,6 +280,7 @@ impl Scheduler {
         stack: Stack,
         name: Option<String>,
         scope: Option<&ScopeState>,
+        at: &'static Location<'static>,
         closure: F,
     ) -> ptr::NonNull<Control>
     where
@@ -156,100 +292,229 @@ impl Scheduler {
         let scope_state = scope.map_or(ptr::null(), ptr::from_ref);
         // SAFETY: as the caller says.
         let (control, context) =
-            unsafe { Control::create(self, stack, name, scope_state, closure) };
+            unsafe { Control::create(self, stack, name, scope_state, at, closure) };
         self.running.set(running);
         if let Some(scope) = scope {
             scope.one_started();
         }
-        self.queue.push(Runnable { context, control: control.as_ptr() });
+        // SAFETY: created above.
+        self.make_runnable(context, unsafe { control.as_ref() });
         control
+    }
+
+    #[inline(always)]
+    fn make_runnable(&self, context: StackPointer, control: &Control) {
+        self.queue.push(Runnable { context, control });
+        if self.hooks.get() != 0 {
+            self.note_runnable(control);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn note_runnable(&self, control: &Control) {
+        if self.hooks.get() & hook::TRACE != 0 {
+            self.trace_ready(control);
+        }
+        if self.hooks.get() & hook::OUTSIDE != 0
+            && let Some(inbox) = self.inbox.get()
+        {
+            inbox.notify();
+        }
     }
 
     /// Lets every other green thread that can run have a turn.
     #[inline(always)]
     pub(crate) fn yield_now(&self) {
-        if let Some((next, context)) = self.queue.rotate(self.current.get()) {
+        if self.hooks.get() != 0 || std::thread::panicking() {
+            self.yield_slow();
+        } else if let Some((next, context)) = self.queue.rotate(self.current.get()) {
             // SAFETY: the context goes where the run queue wants it.
             unsafe { self.switch(context, next) };
         }
-        self.do_chores();
+        self.tick(true);
     }
 
-    /// Waits until somebody calls [`Scheduler::wake`]. Unwinds instead if the
-    /// green thread is to be unwound.
-    pub(crate) fn wait(&self, wait: Wait) {
-        self.do_chores();
-        self.wait_to_the_end(wait);
-        self.do_chores();
-    }
-
-    /// Waits until somebody calls [`Scheduler::wake`], come what may: the caller
-    /// has lent out its frame.
-    fn wait_to_the_end(&self, wait: Wait) {
+    #[cold]
+    #[inline(never)]
+    fn yield_slow(&self) {
         let control = self.current();
-        control.wait.set(Some(wait));
+        let panicking = self.suspend_panic(control);
+        self.queue.push(Runnable { context: ptr::null_mut(), control });
+        let next = self.next();
+        if !ptr::eq(next.control, control) {
+            // SAFETY: the context goes where the run queue wants it.
+            unsafe { self.switch(self.queue.place_of(control), next) };
+        }
+        self.resume_panic(panicking);
+    }
+
+    /// Unwinds if the current green thread is to be unwound.
+    #[inline(always)]
+    pub(crate) fn checkpoint(&self) {
+        if self.chores.get() & chore::UNWIND != 0 {
+            self.unwind_if_due();
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn unwind_if_due(&self) {
+        let control = self.current();
+        control.unwind.set_panicking(is_panicking());
+        if control.is_unwind_due() {
+            control.throw();
+        }
+    }
+
+    /// Waits until somebody calls [`Scheduler::wake`], or until `deadline`, which
+    /// is a moment of the runtime's clock, or 0 for one that has passed: then
+    /// others have a turn, but the green thread does not wait.
+    ///
+    /// It never unwinds by itself: whoever waits takes back what it lent out
+    /// first.
+    #[inline(always)]
+    pub(crate) fn block(&self, wait: &Wait<'_>, deadline: Option<u64>) -> Outcome {
+        let control = self.current();
+        wait.since.set(self.coarse.get());
+        control.wait.set(ptr::from_ref(wait).cast());
+        let outcome = if deadline.is_none() && !std::thread::panicking() {
+            self.block_once(control)
+        } else {
+            self.block_slow(control, deadline)
+        };
+        control.wait.set(ptr::null());
+        outcome
+    }
+
+    #[inline(always)]
+    fn block_once(&self, control: &Control) -> Outcome {
         control.state.set(State::Waiting);
         let next = self.next();
-        if ptr::eq(next.control, control) {
-            // Nothing could run, and now this is to be unwound.
-            control.wait.set(None);
-            return;
+        if !ptr::eq(next.control, control) {
+            let context = if control.state.get() == State::Waiting {
+                control.context.as_ptr()
+            } else {
+                // Woken while somebody was looked for who can run.
+                self.queue.place_of(control)
+            };
+            // SAFETY: a waiting green thread keeps its context in its control
+            // block, and one in the run queue keeps it there.
+            unsafe { self.switch(context, next) };
         }
-        // SAFETY: a waiting green thread keeps its context in its control block.
-        unsafe { self.switch(control.context.as_ptr(), next) };
-        control.wait.set(None);
-        self.free_dead();
+        self.tick(false);
+        control.outcome.get()
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn block_slow(&self, control: &Control, deadline: Option<u64>) -> Outcome {
+        if deadline == Some(0) {
+            self.yield_slow();
+            self.tick(false);
+            return Outcome::Elapsed;
+        }
+        let timer = deadline
+            .map(|deadline| self.timers.borrow_mut().insert(deadline, Target::wait(control)));
+        let panicking = self.suspend_panic(control);
+        let outcome = self.block_once(control);
+        self.resume_panic(panicking);
+        if let Some(timer) = timer
+            && outcome != Outcome::Elapsed
+        {
+            self.timers.borrow_mut().remove(timer);
+        }
+        outcome
+    }
+
+    /// Waits until `done`, come what may: the caller has lent out its frame.
+    fn block_until(&self, wait: &Wait<'_>, done: impl Fn() -> bool) {
+        let control = self.current();
+        let before = control.lent.replace(true);
+        while !done() {
+            let _ = self.block(wait, None);
+        }
+        control.lent.set(before);
+    }
+
+    /// The current green thread is about to be left. Gives whether it is
+    /// unwinding.
+    fn suspend_panic(&self, control: &Control) -> bool {
+        let panicking = is_panicking();
+        control.unwind.set_panicking(panicking);
+        self.suspended_panics.set(self.suspended_panics.get() + usize::from(panicking));
+        panicking
+    }
+
+    fn resume_panic(&self, panicking: bool) {
+        self.suspended_panics.set(self.suspended_panics.get() - usize::from(panicking));
     }
 
     /// Waits until all green threads of `scope` have ended.
     pub(crate) fn wait_for_scope(&self, scope: &ScopeState, at: &'static Location<'static>) {
-        while scope.running.get() > 0 {
-            scope.waiter.set(Some(ptr::NonNull::from(self.current())));
-            self.wait_to_the_end(Wait { what: WaitFor::Scope, at });
-            scope.waiter.set(None);
+        if scope.is_running() {
+            let waiter = super::wait_list::Waiter::new(self);
+            let wait = Wait::at(WaitFor::Scope, at);
+            scope.waiter.enrolled(&waiter, 0, None, || {
+                self.block_until(&wait, || !scope.is_running());
+            });
         }
     }
 
     /// Waits until all green threads have ended.
     pub(super) fn wait_for_all(&self, at: &'static Location<'static>) {
-        while self.running.get() > 0 {
-            self.wait_to_the_end(Wait { what: WaitFor::AllEnded, at });
-        }
+        self.block_until(&Wait::at(WaitFor::AllEnded, at), || self.running.get() == 0);
         self.free_dead();
     }
 
-    /// Waits until `target` has ended.
-    pub(crate) fn wait_for(&self, target: &Control, at: &'static Location<'static>) {
-        struct NoLonger<'a>(&'a Control);
-        impl Drop for NoLonger<'_> {
-            fn drop(&mut self) {
-                self.0.awaited.set(ptr::null());
-            }
+    /// Waits until `target` has ended, or until `deadline`.
+    pub(crate) fn wait_for(
+        &self,
+        target: &Control,
+        deadline: Option<u64>,
+        at: &'static Location<'static>,
+    ) -> Outcome {
+        self.checkpoint();
+        let wait = Wait::at(WaitFor::Join(target), at);
+        target.joiner.set(self.current());
+        let outcome = self.block(&wait, deadline);
+        if outcome != Outcome::Woken && !target.is_finished() {
+            target.joiner.set(ptr::null());
         }
-        let joiner = self.current();
-        joiner.awaited.set(target);
-        let _no_longer = NoLonger(joiner);
-        while !target.is_finished() {
-            target.joiner.set(joiner);
-            self.wait(Wait { what: WaitFor::Join, at });
-        }
+        outcome
     }
 
-    /// Lets a green thread go on that waits; one that does not wait is left alone.
+    /// Ends the wait of a green thread. False if it does not wait: it is left
+    /// alone then.
     #[inline(always)]
-    pub(crate) fn wake(&self, control: &Control) {
-        if control.state.get() == State::Waiting {
+    pub(crate) fn wake(&self, control: &Control, outcome: Outcome) -> bool {
+        let waits = control.state.get() == State::Waiting;
+        if waits {
             control.state.set(State::Runnable);
-            self.queue.push(Runnable { context: control.context.get(), control });
+            control.outcome.set(outcome);
+            self.make_runnable(control.context.get(), control);
         }
+        waits
     }
 
-    /// The next to run. The caller is not in the queue.
+    /// The next to run. The caller is not in the queue, or at its end.
     #[inline(always)]
     fn next(&self) -> Runnable {
+        if self.hooks.get() != 0 {
+            return self.next_slow();
+        }
         match self.queue.pop() {
             Some(next) => next,
-            None => self.resolve_deadlock(),
+            None => self.idle(),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn next_slow(&self) -> Runnable {
+        match self.take_next() {
+            Some(next) => next,
+            None => self.idle(),
         }
     }
 
@@ -258,7 +523,7 @@ impl Scheduler {
     /// `context` must be where the current green thread's context is looked for
     /// when it is its turn again.
     #[inline(always)]
-    unsafe fn switch(&self, context: *mut StackPointer, next: Runnable) {
+    pub(super) unsafe fn switch(&self, context: *mut StackPointer, next: Runnable) {
         let away = self.depart(next);
         // SAFETY: what is in the queue is a context that nobody has entered since
         // it was saved.
@@ -296,7 +561,7 @@ impl Scheduler {
     #[inline(always)]
     pub(super) fn arrived(&self, left: Bounds) {
         self.note_arrival(left);
-        self.do_chores();
+        self.tick(true);
     }
 
     /// The current green thread has ended, and leaves its stack for the next. If
@@ -314,7 +579,7 @@ impl Scheduler {
         }
         if unwanted {
             self.dead.set(control);
-            self.chores.set(self.chores.get() | chore::FREE_DEAD);
+            self.add_chore(chore::FREE_DEAD);
         }
         let next = self.next();
         if cfg!(feature = "sanitizer") {
@@ -331,24 +596,63 @@ impl Scheduler {
         // SAFETY: the main green thread outlives all others.
         let main = unsafe { &*self.main.get() };
         if main.waits_for_all() {
-            self.wake(main);
+            self.wake(main, Outcome::Woken);
         }
     }
 
-    /// Sees to what has come up. Unwinds if it is the caller's turn to.
+    pub(super) fn one_more_interrupted(&self) {
+        self.interrupted.set(self.interrupted.get() + 1);
+        self.add_chore(chore::UNWIND);
+    }
+
+    pub(super) fn one_less_interrupted(&self) {
+        self.interrupted.set(self.interrupted.get() - 1);
+        if self.interrupted.get() == 0 {
+            self.chores.set(self.chores.get() & !chore::UNWIND);
+        }
+    }
+
+    /// Has whoever arrives next see to something.
     #[inline(always)]
-    pub(crate) fn do_chores(&self) {
-        if self.chores.get() != 0 {
-            self.do_chores_slow();
+    pub(super) fn add_chore(&self, chore: u8) {
+        if self.chores.get() == 0 {
+            self.ticks_kept.set(self.ticks.get());
+            self.ticks.set(1);
+        }
+        self.chores.set(self.chores.get() | chore);
+    }
+
+    /// To be called after each switch: sees to what has come up, and unwinds if
+    /// it is the caller's turn to and if it may.
+    #[inline(always)]
+    fn tick(&self, may_unwind: bool) {
+        let ticks = self.ticks.get() - 1;
+        self.ticks.set(ticks);
+        if ticks == 0 {
+            self.tick_slow(may_unwind);
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn do_chores_slow(&self) {
-        self.free_dead();
-        if self.chores.get() & chore::UNWIND != 0 && self.current().unwind.is_due() {
-            self.current().unwind.throw();
+    fn tick_slow(&self, may_unwind: bool) {
+        let mut kept = 0;
+        if self.chores.get() != 0 {
+            self.free_dead();
+            if self.chores.get() & chore::SHOW_STACK != 0 {
+                self.chores.set(self.chores.get() & !chore::SHOW_STACK);
+                self.show_stack();
+            }
+            kept = self.ticks_kept.get().saturating_sub(1);
+        }
+        if kept == 0 {
+            kept = SWITCHES_BETWEEN_POLLS;
+            self.poll();
+        }
+        self.ticks_kept.set(kept);
+        self.ticks.set(if self.chores.get() == 0 { kept } else { 1 });
+        if may_unwind {
+            self.checkpoint();
         }
     }
 
@@ -361,66 +665,8 @@ impl Scheduler {
         }
     }
 
-    /// Nothing can run, and nothing ever will: keeps the report, and has every
-    /// green thread unwound.
-    #[cold]
-    #[inline(never)]
-    fn resolve_deadlock(&self) -> Runnable {
-        // Whoever has just ended may still be on its stack: the next one frees it.
-        let waiting = self.waiting();
-        let report = report::deadlock(&waiting);
-        if std::thread::panicking() {
-            // Somebody waits in a destructor during a panic. To unwind it from
-            // there ends the process, and then nobody would see the report.
-            eprintln!("leno: {report}");
-        }
-        if cfg!(panic = "abort") {
-            panic!("{report}");
-        }
-        let mut first = None;
-        for control in waiting {
-            if control.unwind.is_wanted() || control.waits_for_all() {
-                continue;
-            }
-            control.unwind.want();
-            if ptr::eq(control, self.current.get()) {
-                // It has not left its stack yet, so it has no saved context: it
-                // comes first, and `wait_to_the_end` just goes on.
-                control.state.set(State::Runnable);
-                first = Some(Runnable { context: ptr::null_mut(), control });
-            } else {
-                self.wake(control);
-            }
-        }
-        let Some(first) = first.or_else(|| self.queue.pop()) else {
-            // They have all been told, and wait in destructors for each other.
-            self.abort(format!("{report}\nleno: this is while they are unwound\n").as_bytes());
-        };
-        self.chores.set(self.chores.get() | chore::UNWIND);
-        self.deadlock.borrow_mut().get_or_insert(report);
-        first
-    }
-
-    /// All green threads that wait, in the order in which they were spawned.
-    fn waiting(&self) -> Vec<&Control> {
-        let mut all: Vec<&Control> = stack::green_threads()
-            .into_iter()
-            .chain([self.main.get().cast()])
-            // SAFETY: a stack with a number belongs to a green thread that has
-            // not been freed, and the main one outlives all.
-            .map(|control| unsafe { &*control.cast::<Control>() })
-            .filter(|control| control.state.get() == State::Waiting)
-            .collect();
-        all.sort_by_key(|control| control.number());
-        all
-    }
-
     /// Prints and ends the process.
     pub(super) fn abort(&self, text: &[u8]) -> ! {
         sys::abort(&[b"leno: ", text])
-    }
-
-    pub(super) fn take_deadlock(&self) -> Option<String> {
-        self.deadlock.take()
     }
 }

@@ -8,9 +8,13 @@ use std::mem;
 use std::panic::{self, AssertUnwindSafe, Location};
 use std::ptr::NonNull;
 use std::rc::Rc;
+use std::task::Waker;
 
-use super::control::{Control, Payload, ScopeState, ThreadState};
-use super::scheduler::{Scheduler, scheduler};
+use super::control::{Control, Payload};
+use super::scheduler::{Scheduler, checkpoint, interrupted, scheduler};
+use super::scope_state::ScopeState;
+use super::thread_state::ThreadState;
+use super::wait::Outcome;
 use crate::stack::Stack;
 
 /// The join handle's part in owning a green thread that gives a `T`.
@@ -34,17 +38,47 @@ impl<T> Spawned<T> {
         self.control().thread_state()
     }
 
+    pub(crate) fn cancel(&self) {
+        self.control().cancel();
+    }
+
+    /// Waits for the end, or until `deadline`. Says whether it has ended.
+    pub(crate) fn wait(&self, deadline: Option<u64>, at: &'static Location<'static>) -> bool {
+        if self.is_finished() {
+            return true;
+        }
+        match scheduler("JoinHandle::join").wait_for(self.control(), deadline, at) {
+            Outcome::Woken => true,
+            Outcome::Elapsed => self.is_finished(),
+            Outcome::Interrupted => interrupted(),
+        }
+    }
+
+    /// Has `waker` woken at the end. False if it has ended.
+    pub(crate) fn wake_at_end(&self, waker: &Waker) -> bool {
+        !self.is_finished() && {
+            self.control().extra().waker.set(Some(waker.clone()));
+            true
+        }
+    }
+
+    /// The result, of one that has ended. The handle is of no more use.
+    pub(crate) fn take(self) -> Result<T, Payload> {
+        assert!(self.is_finished());
+        let control = self.control;
+        mem::forget(self);
+        // SAFETY: it has ended, T is its type, and the handle is given up.
+        unsafe { control.as_ref().take_result() }
+    }
+
     /// Waits for the end, and takes the result.
     #[inline(always)]
     #[track_caller]
     pub(crate) fn join(self) -> Result<T, Payload> {
         if !self.is_finished() {
-            scheduler("JoinHandle::join").wait_for(self.control(), Location::caller());
+            self.wait(None, Location::caller());
         }
-        let control = self.control;
-        mem::forget(self);
-        // SAFETY: it has ended, T is its type, and the handle is given up.
-        unsafe { control.as_ref().take_result() }
+        self.take()
     }
 }
 
@@ -58,13 +92,14 @@ impl<T> Drop for Spawned<T> {
 impl Scheduler {
     /// Spawns a green thread that borrows nothing.
     #[inline(always)]
+    #[track_caller]
     pub(crate) fn spawn<F, T>(&self, stack: Stack, name: Option<String>, f: F) -> Spawned<T>
     where
         F: FnOnce() -> T + 'static,
         T: 'static,
     {
         // SAFETY: nothing is borrowed; `Spawned` takes the handle's part.
-        let control = unsafe { self.start(stack, name, None, f) };
+        let control = unsafe { self.start(stack, name, None, Location::caller(), f) };
         Spawned { control, result: PhantomData }
     }
 }
@@ -104,14 +139,17 @@ where
     F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> T,
 {
     let at = Location::caller();
-    let scheduler = scheduler("leno::scope");
-    let scope = Scope { state: ScopeState::default(), scope: PhantomData, env: PhantomData };
+    scheduler("leno::scope");
+    let scope = Scope { state: ScopeState::new(), scope: PhantomData, env: PhantomData };
     let result = panic::catch_unwind(AssertUnwindSafe(|| f(&scope)));
-    scheduler.wait_for_scope(&scope.state, at);
+    // A coroutine may have carried us elsewhere in the meantime.
+    if scope.state.is_running() {
+        scheduler("leno::scope").wait_for_scope(&scope.state, at);
+    }
     match result {
         Err(payload) => panic::resume_unwind(payload),
         Ok(value) => {
-            scheduler.do_chores();
+            checkpoint();
             assert!(!scope.state.has_unseen_panics(), "a scoped green thread panicked");
             value
         }
@@ -124,7 +162,7 @@ impl<'scope> Scope<'scope, '_> {
     pub(crate) fn spawn_on<F, T>(
         &'scope self,
         function: &'static str,
-        stack: impl FnOnce() -> io::Result<Stack>,
+        stack_bytes: Option<usize>,
         name: Option<String>,
         f: F,
     ) -> io::Result<Spawned<T>>
@@ -133,10 +171,11 @@ impl<'scope> Scope<'scope, '_> {
         T: 'scope,
     {
         let scheduler = scheduler(function);
-        let stack = stack()?;
+        let stack = scheduler.stack(stack_bytes)?;
         // SAFETY: `scope` does not return before the green thread has ended;
         // `Spawned` takes the handle's part.
-        let control = unsafe { scheduler.start(stack, name, Some(&self.state), f) };
+        let control =
+            unsafe { scheduler.start(stack, name, Some(&self.state), Location::caller(), f) };
         Ok(Spawned { control, result: PhantomData })
     }
 }

@@ -121,18 +121,20 @@ impl Header {
     }
 
     /// Names the green thread that runs here. The text must stay until
-    /// [`Header::clear_thread`].
+    /// [`Header::clear_name`].
     pub(crate) fn set_name(&self, name: NonNull<str>) {
         self.name.set(Some(name));
     }
 
     /// The green thread that ran here is over.
     #[inline(always)]
-    pub(crate) fn clear_thread(&self, named: bool) {
+    pub(crate) fn clear_thread(&self) {
         self.number.set(0);
-        if named {
-            self.name.set(None);
-        }
+    }
+
+    /// The green thread that ran here had a name, perhaps.
+    pub(crate) fn clear_name(&self) {
+        self.name.set(None);
     }
 
     pub(crate) fn number(&self) -> u64 {

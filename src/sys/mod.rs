@@ -1,7 +1,10 @@
-//! The operating system: memory and signals. No other module calls it.
+//! The operating system: memory, signals, the clock, sleeping. No other module
+//! calls it.
 
+pub(crate) mod clock;
 pub(crate) mod fault;
 pub(crate) mod memory;
+pub(crate) mod wakeup;
 
 /// Writes to standard error and nothing else: no lock, no buffer, no
 /// allocation, so that a signal handler may call it.

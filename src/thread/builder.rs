@@ -3,7 +3,8 @@
 use std::io;
 
 use super::JoinHandle;
-use crate::runtime::scheduler;
+use crate::runtime::{Runtime, scheduler};
+#[cfg(doc)]
 use crate::stack::Stack;
 
 /// Settings for a new green thread, as [`std::thread::Builder`].
@@ -65,16 +66,23 @@ impl Builder {
         T: 'static,
     {
         let scheduler = scheduler("leno::thread::Builder::spawn");
-        let stack = stack(self.stack_bytes)?;
+        let stack = scheduler.stack(self.stack_bytes)?;
         Ok(JoinHandle::new(scheduler.spawn(stack, self.name, f)))
     }
-}
 
-/// A stack of so many bytes, or of the default size.
-#[inline(always)]
-pub(super) fn stack(bytes: Option<usize>) -> io::Result<Stack> {
-    match bytes {
-        None => Stack::with_default_size(),
-        Some(bytes) => Stack::new(bytes),
+    /// Spawns the green thread on a runtime that its host drives. It begins with
+    /// the host's next call of
+    /// [`run_until_stalled`](crate::Runtime::run_until_stalled).
+    ///
+    /// # Errors
+    ///
+    /// As [`Stack::new`].
+    #[track_caller]
+    pub fn spawn_on<F, T>(self, runtime: &Runtime, f: F) -> io::Result<JoinHandle<T>>
+    where
+        F: FnOnce() -> T + 'static,
+        T: 'static,
+    {
+        runtime.spawn_on(self.stack_bytes, self.name, f).map(JoinHandle::new)
     }
 }

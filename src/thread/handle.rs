@@ -3,7 +3,7 @@
 use std::fmt;
 use std::rc::Rc;
 
-use crate::runtime::ThreadState;
+use crate::runtime::{ThreadId, ThreadState};
 
 /// A handle to a green thread: it has a name, an id, and can be unparked.
 ///
@@ -21,7 +21,7 @@ impl Thread {
     /// The id, which no other green thread of this process has or had.
     #[must_use]
     pub fn id(&self) -> ThreadId {
-        ThreadId { runtime: self.state.runtime, number: self.state.number }
+        self.state.id
     }
 
     /// The name that [`Builder::name`](super::Builder::name) gave it; "main" for
@@ -41,25 +41,5 @@ impl Thread {
 impl fmt::Debug for Thread {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Thread").field("id", &self.id()).field("name", &self.name()).finish()
-    }
-}
-
-/// Tells a green thread from all others of the process. Its number says in which
-/// order the green threads of its runtime were spawned; the main one is 1.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ThreadId {
-    runtime: u64,
-    number: u64,
-}
-
-impl fmt::Debug for ThreadId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ThreadId({})", self.number)
-    }
-}
-
-impl fmt::Display for ThreadId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "#{}", self.number)
     }
 }

@@ -4,6 +4,8 @@ use std::cell::OnceCell;
 use std::fmt;
 use std::marker::PhantomData;
 
+#[cfg(doc)]
+use super::Cancelled;
 use super::{Builder, Scope, Thread};
 use crate::runtime::{Payload, Spawned};
 
@@ -35,7 +37,8 @@ impl<T> JoinHandle<T> {
     ///
     /// # Errors
     ///
-    /// The payload of the panic, if the closure panicked.
+    /// The payload of the panic, if the closure panicked. [`Cancelled`], if it was
+    /// cancelled.
     ///
     /// # Panics
     ///
@@ -50,6 +53,20 @@ impl<T> JoinHandle<T> {
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.spawned.is_finished()
+    }
+
+    /// Has the green thread unwound where it waits now, or where it waits or
+    /// yields next: its destructors run, and `join` gives [`Cancelled`]. One that
+    /// has not begun drops its closure.
+    ///
+    /// A wait that has been ended already, by a value or by the deadline, is not
+    /// undone: what it brought is not lost, and the unwinding begins at the next
+    /// one. In [`shield`](super::shield) nothing is unwound. A closure that never
+    /// waits again returns as usual, and `join` gives its value.
+    ///
+    /// Does nothing if the green thread has ended, or has been cancelled before.
+    pub fn cancel(&self) {
+        self.spawned.cancel();
     }
 
     /// The green thread's handle.
@@ -84,6 +101,11 @@ impl<'scope, T> ScopedJoinHandle<'scope, T> {
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.handle.is_finished()
+    }
+
+    /// Has it unwound; see [`JoinHandle::cancel`].
+    pub fn cancel(&self) {
+        self.handle.cancel();
     }
 
     /// The green thread's handle.
@@ -146,8 +168,7 @@ impl Builder {
         T: 'scope,
     {
         let Builder { name, stack_bytes } = self;
-        let stack = || super::builder::stack(stack_bytes);
-        scope.spawn_on(function, stack, name, f).map(ScopedJoinHandle::new)
+        scope.spawn_on(function, stack_bytes, name, f).map(ScopedJoinHandle::new)
     }
 }
 

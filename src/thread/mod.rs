@@ -34,13 +34,13 @@ mod handle;
 mod join;
 
 use std::io;
-use std::panic::Location;
+use std::time::Duration;
 
-use crate::runtime::{Wait, WaitFor, scheduler};
+use crate::runtime::{Outcome, Scheduler, Wait, WaitFor, interrupted, scheduler};
 
-pub use crate::runtime::{Scope, scope};
+pub use crate::runtime::{Cancelled, Scope, ThreadId, scope};
 pub use builder::Builder;
-pub use handle::{Thread, ThreadId};
+pub use handle::Thread;
 pub use join::{JoinHandle, Result, ScopedJoinHandle};
 
 /// Spawns a green thread; it runs when its turn comes, not before the caller
@@ -70,7 +70,7 @@ where
     T: 'static,
 {
     let scheduler = scheduler("leno::spawn");
-    match builder::stack(None) {
+    match scheduler.stack(None) {
         Ok(stack) => JoinHandle::new(scheduler.spawn(stack, None, f)),
         Err(error) => no_stack(&error),
     }
@@ -122,11 +122,72 @@ pub fn yield_now() {
 /// ```
 #[track_caller]
 pub fn park() {
-    let scheduler = scheduler("leno::thread::park");
-    let at = Location::caller();
-    while !scheduler.current().token.replace(false) {
-        scheduler.wait(Wait { what: WaitFor::Unpark, at });
+    park_until("leno::thread::park", |_| None);
+}
+
+/// As [`park`], for at most `duration`.
+///
+/// # Panics
+///
+/// Outside a runtime.
+#[track_caller]
+pub fn park_timeout(duration: Duration) {
+    park_until("leno::thread::park_timeout", |scheduler| scheduler.deadline_after(duration));
+}
+
+#[track_caller]
+fn park_until(function: &'static str, deadline: impl FnOnce(&Scheduler) -> Option<u64>) {
+    let scheduler = scheduler(function);
+    let wait = Wait::new(WaitFor::Unpark);
+    scheduler.checkpoint();
+    let token = &scheduler.current().token;
+    if token.replace(false) {
+        return;
     }
+    match scheduler.block(&wait, deadline(scheduler)) {
+        Outcome::Woken => token.set(false),
+        Outcome::Elapsed => token.set(false),
+        Outcome::Interrupted => interrupted(),
+    }
+}
+
+/// Runs `f` to its end even if the green thread is cancelled, or if a deadline
+/// around this comes ([`time::timeout`](crate::time::timeout)): it is unwound
+/// where it waits next after `f`. Deadlines inside `f` hold.
+///
+/// For what must not be left half done, as handing back something that others
+/// wait for. If `f` waits for something that never comes, the deadlock is
+/// resolved all the same.
+///
+/// # Panics
+///
+/// If `f` panics. Outside a runtime.
+///
+/// # Examples
+///
+/// ```
+/// use leno::thread;
+///
+/// leno::run(|| {
+///     let saver = thread::spawn(|| {
+///         thread::shield(|| {
+///             thread::yield_now();
+///             println!("saved");
+///         });
+///         thread::yield_now();
+///         unreachable!("it has been cancelled");
+///     });
+///     thread::yield_now();
+///     saver.cancel();
+///     assert!(saver.join().is_err());
+/// });
+/// ```
+#[track_caller]
+pub fn shield<F, T>(f: F) -> T
+where
+    F: FnOnce() -> T,
+{
+    crate::runtime::shield("leno::thread::shield", f)
 }
 
 /// The handle of the green thread that calls this.

@@ -1,0 +1,189 @@
+//! What the two ends of a channel share.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+
+use super::error::{RecvTimeoutError, SendTimeoutError, TryRecvError, TrySendError};
+use crate::runtime::{
+    Need, Outcome, Resource, Wait, WaitFor, WaitList, checkpoint, interrupted, scheduler,
+};
+
+pub(super) struct Channel<T> {
+    /// What has been sent, and nobody has waited for.
+    buffer: RefCell<VecDeque<T>>,
+    /// How much the buffer may hold: 0 for a rendezvous.
+    pub(super) capacity: Option<usize>,
+    /// Those who wait to send have what they send in their nodes.
+    pub(super) sending: WaitList<T>,
+    pub(super) receiving: WaitList<T>,
+    pub(super) senders: Cell<usize>,
+    pub(super) receivers: Cell<usize>,
+    pub(super) resource: Resource,
+}
+
+/// How a wait is begun and for how long: `None` for one without a deadline.
+pub(super) type Deadline = Option<u64>;
+
+impl<T> Channel<T> {
+    #[track_caller]
+    pub(super) fn new(capacity: Option<usize>) -> Channel<T> {
+        Channel {
+            buffer: RefCell::new(VecDeque::new()),
+            capacity,
+            sending: WaitList::new(),
+            receiving: WaitList::new(),
+            senders: Cell::new(1),
+            receivers: Cell::new(1),
+            resource: Resource::new("channel"),
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.buffer.borrow().len()
+    }
+
+    #[inline(always)]
+    fn has_room(&self, length: usize) -> bool {
+        self.capacity.is_none_or(|capacity| length < capacity)
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        !self.has_room(self.len())
+    }
+
+    /// Sends without waiting.
+    #[inline(always)]
+    pub(super) fn try_send(&self, value: T) -> Result<(), TrySendError<T>> {
+        if self.receivers.get() == 0 {
+            return Err(TrySendError::Disconnected(value));
+        }
+        let Err(value) = self.receiving.give(value) else { return Ok(()) };
+        let mut buffer = self.buffer.borrow_mut();
+        if !self.has_room(buffer.len()) {
+            return Err(TrySendError::Full(value));
+        }
+        buffer.push_back(value);
+        Ok(())
+    }
+
+    /// Receives without waiting.
+    #[inline(always)]
+    pub(super) fn try_recv(&self) -> Result<T, TryRecvError> {
+        let mut buffer = self.buffer.borrow_mut();
+        let received = match buffer.pop_front() {
+            Some(value) => {
+                // The first who waits to send has room now.
+                if let Some(next) = self.sending.take() {
+                    buffer.push_back(next);
+                }
+                Some(value)
+            }
+            None => self.sending.take(),
+        };
+        received.ok_or(if self.senders.get() == 0 {
+            TryRecvError::Disconnected
+        } else {
+            TryRecvError::Empty
+        })
+    }
+
+    #[inline(always)]
+    #[track_caller]
+    pub(super) fn send(
+        &self,
+        function: &'static str,
+        value: T,
+        deadline: impl FnOnce() -> Deadline,
+    ) -> Result<(), SendTimeoutError<T>> {
+        checkpoint();
+        match self.try_send(value) {
+            Ok(()) => Ok(()),
+            Err(TrySendError::Disconnected(value)) => Err(SendTimeoutError::Disconnected(value)),
+            Err(TrySendError::Full(value)) => self.wait_to_send(function, value, deadline()),
+        }
+    }
+
+    #[inline(always)]
+    #[track_caller]
+    fn wait_to_send(
+        &self,
+        function: &'static str,
+        value: T,
+        deadline: Deadline,
+    ) -> Result<(), SendTimeoutError<T>> {
+        let scheduler = scheduler(function);
+        let wait = Wait::new(WaitFor::Resource(self.room()));
+        let (outcome, left) = self.sending.wait(scheduler, Some(value), &wait, deadline);
+        match (outcome, left) {
+            (Outcome::Woken, None) => Ok(()),
+            (Outcome::Woken, Some(value)) => Err(SendTimeoutError::Disconnected(value)),
+            (Outcome::Elapsed, Some(value)) => Err(SendTimeoutError::Timeout(value)),
+            (Outcome::Interrupted, value) => {
+                drop(value);
+                interrupted()
+            }
+            (Outcome::Elapsed, None) => unreachable!("who takes the value ends the wait"),
+        }
+    }
+
+    #[inline(always)]
+    #[track_caller]
+    pub(super) fn recv(
+        &self,
+        function: &'static str,
+        deadline: impl FnOnce() -> Deadline,
+    ) -> Result<T, RecvTimeoutError> {
+        checkpoint();
+        match self.try_recv() {
+            Ok(value) => Ok(value),
+            Err(TryRecvError::Disconnected) => Err(RecvTimeoutError::Disconnected),
+            Err(TryRecvError::Empty) => self.wait_to_receive(function, deadline()),
+        }
+    }
+
+    #[inline(always)]
+    #[track_caller]
+    fn wait_to_receive(
+        &self,
+        function: &'static str,
+        deadline: Deadline,
+    ) -> Result<T, RecvTimeoutError> {
+        let scheduler = scheduler(function);
+        let wait = Wait::new(WaitFor::Resource(self.message()));
+        match self.receiving.wait(scheduler, None, &wait, deadline) {
+            (_, Some(value)) => Ok(value),
+            (Outcome::Woken, None) => Err(RecvTimeoutError::Disconnected),
+            (Outcome::Elapsed, None) => Err(RecvTimeoutError::Timeout),
+            (Outcome::Interrupted, None) => interrupted(),
+        }
+    }
+
+    /// What one waits for who wants to send.
+    pub(super) fn room(&self) -> Need<'_> {
+        let what = if self.capacity == Some(0) { "a receiver of" } else { "room in" };
+        Need { what, resource: &self.resource }
+    }
+
+    /// What one waits for who wants to receive.
+    pub(super) fn message(&self) -> Need<'_> {
+        Need { what: "a message from", resource: &self.resource }
+    }
+
+    /// A sender has gone.
+    pub(super) fn drop_sender(&self) {
+        self.senders.set(self.senders.get() - 1);
+        if self.senders.get() == 0 {
+            self.receiving.wake_all();
+        }
+    }
+
+    /// A receiver has gone. With the last one goes what was sent and not received.
+    pub(super) fn drop_receiver(&self) {
+        self.receivers.set(self.receivers.get() - 1);
+        if self.receivers.get() == 0 {
+            self.sending.wake_all();
+            let unread = self.buffer.take();
+            drop(unread);
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! Channels, with the interface of crossbeam-channel.
+//!
+//! A value goes from the one who sends to the one who waits for it without a
+//! detour: into its frame. Only if nobody waits does it go into the buffer. Both
+//! ends are served in the order in which they came.
+//!
+//! Both ends can be cloned. A channel is disconnected when all senders or all
+//! receivers are gone; what is in its buffer can still be received.
+//!
+//! # Examples
+//!
+//! ```
+//! use leno::channel;
+//!
+//! leno::run(|| {
+//!     let (sender, receiver) = channel::bounded(2);
+//!     leno::spawn(move || (1..=3).for_each(|n| sender.send(n).unwrap()));
+//!     assert_eq!(receiver.iter().collect::<Vec<_>>(), [1, 2, 3]);
+//! });
+//! ```
+
+#![forbid(unsafe_code)]
+
+mod core;
+mod ends;
+mod error;
+mod iter;
+mod select;
+mod timer;
+
+pub use crate::select;
+pub use ends::{Receiver, Sender, bounded, unbounded};
+pub use error::{
+    RecvError, RecvTimeoutError, SendError, SendTimeoutError, TryRecvError, TrySendError,
+};
+pub use iter::{IntoIter, Iter, TryIter};
+pub use timer::{after, at, never, tick};
+
+/// What the expansion of [`select!`](crate::select!) uses.
+#[doc(hidden)]
+pub mod __select {
+    pub use super::select::{Case, Deadline, IntoDeadline, RecvCase, SendCase, select};
+}

@@ -1,0 +1,403 @@
+//! Waiting for any of several channels.
+//!
+//! Each arm is a case on the frame of the [`select!`](crate::select!). The cases
+//! enroll one inside the other, so that the node of each is on a frame above the
+//! wait; the first that can go on ends the wait for all.
+
+use std::cell::Cell;
+use std::panic::Location;
+use std::time::Duration;
+
+use super::core::Deadline as Moment;
+use super::ends::{Flavor, Receiver, Sender};
+use super::error::{RecvError, SendError, TryRecvError, TrySendError};
+use crate::runtime::{
+    Instant, Listed, Need, Outcome, Scheduler, Wait, WaitFor, Waiter, checkpoint, interrupted,
+    scheduler, try_scheduler,
+};
+
+/// How long a select waits.
+#[derive(Clone, Copy)]
+pub enum Deadline {
+    /// Not at all: there is a `default`.
+    Now,
+    /// Until a case can go on.
+    Never,
+    /// For so long.
+    After(Duration),
+    /// Until then.
+    At(Instant),
+}
+
+/// What may stand in `default(..)`.
+pub trait IntoDeadline {
+    /// As a deadline.
+    fn into_deadline(self) -> Deadline;
+}
+
+impl IntoDeadline for Duration {
+    fn into_deadline(self) -> Deadline {
+        Deadline::After(self)
+    }
+}
+
+impl IntoDeadline for Instant {
+    fn into_deadline(self) -> Deadline {
+        Deadline::At(self)
+    }
+}
+
+/// One arm.
+pub trait Case {
+    /// Goes on if that is possible without waiting.
+    fn try_now(&self) -> bool;
+
+    /// Enrolls, then has the others enroll and wait.
+    fn enroll(&self, round: &Round<'_>, index: usize, listed: Option<&Listed<'_>>) -> Outcome;
+
+    /// It was chosen: keeps the result, if that is not there yet.
+    fn chosen(&self);
+}
+
+/// All arms of one select, while it waits.
+pub struct Round<'a> {
+    scheduler: &'a Scheduler,
+    waiter: Waiter,
+    cases: &'a [&'a dyn Case],
+    /// The first deadline, and the case whose it is.
+    deadline: Cell<Moment>,
+    timer: Cell<Option<usize>>,
+    at: &'static Location<'static>,
+}
+
+impl Round<'_> {
+    fn go_on(&self, index: usize, listed: Option<&Listed<'_>>) -> Outcome {
+        match self.cases.get(index) {
+            Some(case) => case.enroll(self, index, listed),
+            None => {
+                let nothing = Listed { need: None, others: None };
+                let wait = Wait::at(WaitFor::Any(listed.unwrap_or(&nothing)), self.at);
+                self.waiter.block(self.scheduler, &wait, self.deadline.get())
+            }
+        }
+    }
+
+    /// A case whose message comes at `moment`.
+    fn add_timer(&self, index: usize, moment: Moment) {
+        if let Some(moment) = moment
+            && self.deadline.get().is_none_or(|deadline| moment < deadline)
+        {
+            self.deadline.set(Some(moment));
+            self.timer.set(Some(index));
+        }
+    }
+}
+
+/// Lets one of the cases that can go on do so, any of them with the same
+/// probability (with `biased`, the first), and gives its index; `None` at the
+/// deadline. Waits until there is one.
+#[track_caller]
+pub fn select(cases: &[&dyn Case], deadline: Deadline, biased: bool) -> Option<usize> {
+    checkpoint();
+    let start = if biased || cases.len() < 2 {
+        0
+    } else {
+        try_scheduler().map_or(0, |scheduler| scheduler.random_below(cases.len()))
+    };
+    let order = (start..cases.len()).chain(0..start);
+    if let Some(ready) = order.into_iter().find(|&index| cases[index].try_now()) {
+        return Some(ready);
+    }
+    if matches!(deadline, Deadline::Now) {
+        return None;
+    }
+    let scheduler = scheduler("select!");
+    let round = Round {
+        scheduler,
+        waiter: Waiter::new(scheduler),
+        cases,
+        deadline: Cell::new(match deadline {
+            Deadline::After(duration) => scheduler.deadline_after(duration),
+            Deadline::At(moment) => scheduler.deadline_at(moment.nanos()),
+            Deadline::Never | Deadline::Now => None,
+        }),
+        timer: Cell::new(None),
+        at: Location::caller(),
+    };
+    match round.go_on(0, None) {
+        Outcome::Woken => {
+            let chosen = round.waiter.chosen();
+            cases[chosen].chosen();
+            Some(chosen)
+        }
+        Outcome::Elapsed => {
+            let chosen = round.timer.get()?;
+            cases[chosen].chosen();
+            Some(chosen)
+        }
+        Outcome::Interrupted => interrupted(),
+    }
+}
+
+/// `recv(receiver) -> result`
+pub struct RecvCase<'a, T> {
+    receiver: &'a Receiver<T>,
+    result: Cell<Option<Result<T, RecvError>>>,
+}
+
+impl<'a, T> RecvCase<'a, T> {
+    /// A case that receives.
+    pub fn new(receiver: &'a Receiver<T>) -> Self {
+        RecvCase { receiver, result: Cell::new(None) }
+    }
+
+    /// What was received, if it was this case.
+    pub fn take(&self) -> Option<Result<T, RecvError>> {
+        self.result.take()
+    }
+}
+
+impl<T> Case for RecvCase<'_, T> {
+    fn try_now(&self) -> bool {
+        let result = match self.receiver.try_recv() {
+            Ok(value) => Ok(value),
+            Err(TryRecvError::Disconnected) => Err(RecvError),
+            Err(TryRecvError::Empty) => return false,
+        };
+        self.result.set(Some(result));
+        true
+    }
+
+    fn enroll(&self, round: &Round<'_>, index: usize, others: Option<&Listed<'_>>) -> Outcome {
+        match &self.receiver.flavor {
+            Flavor::Channel(channel) => {
+                let listed = Listed { need: Some(channel.message()), others };
+                let (outcome, value) =
+                    channel.receiving.enrolled(&round.waiter, index, None, || {
+                        round.go_on(index + 1, Some(&listed))
+                    });
+                self.result.set(value.map(Ok));
+                outcome
+            }
+            Flavor::Timer(timer) => {
+                round.add_timer(index, timer.deadline());
+                let need = Need { what: "", resource: &timer.resource };
+                round.go_on(index + 1, Some(&Listed { need: Some(need), others }))
+            }
+        }
+    }
+
+    fn chosen(&self) {
+        if let Flavor::Timer(_) = self.receiver.flavor {
+            self.try_now();
+        }
+        let result = self.result.take();
+        self.result.set(Some(result.unwrap_or(Err(RecvError))));
+    }
+}
+
+/// `send(sender, message) -> result`
+pub struct SendCase<'a, T> {
+    sender: &'a Sender<T>,
+    message: Cell<Option<T>>,
+    result: Cell<Option<Result<(), SendError<T>>>>,
+}
+
+impl<'a, T> SendCase<'a, T> {
+    /// A case that sends.
+    pub fn new(sender: &'a Sender<T>, message: T) -> Self {
+        SendCase { sender, message: Cell::new(Some(message)), result: Cell::new(None) }
+    }
+
+    /// How the sending went, if it was this case.
+    pub fn take(&self) -> Option<Result<(), SendError<T>>> {
+        self.result.take()
+    }
+}
+
+impl<T> Case for SendCase<'_, T> {
+    fn try_now(&self) -> bool {
+        let Some(message) = self.message.take() else { return false };
+        let result = match self.sender.try_send(message) {
+            Ok(()) => Ok(()),
+            Err(TrySendError::Disconnected(message)) => Err(SendError(message)),
+            Err(TrySendError::Full(message)) => {
+                self.message.set(Some(message));
+                return false;
+            }
+        };
+        self.result.set(Some(result));
+        true
+    }
+
+    fn enroll(&self, round: &Round<'_>, index: usize, others: Option<&Listed<'_>>) -> Outcome {
+        let channel = &self.sender.channel;
+        let listed = Listed { need: Some(channel.room()), others };
+        let (outcome, message) =
+            channel.sending.enrolled(&round.waiter, index, self.message.take(), || {
+                round.go_on(index + 1, Some(&listed))
+            });
+        self.message.set(message);
+        outcome
+    }
+
+    fn chosen(&self) {
+        self.result
+            .set(Some(self.message.take().map_or(Ok(()), |message| Err(SendError(message)))));
+    }
+}
+
+/// Waits until one of several channel operations can go on, and runs its arm.
+///
+/// ```text
+/// select! {
+///     recv(receiver) -> result => body,          result: Result<T, RecvError>
+///     send(sender, message) -> result => body,   result: Result<(), SendError<T>>
+///     default => body,                           if none can go on at once
+///     default(timeout) => body,                  a Duration or an Instant
+/// }
+/// ```
+///
+/// Any number of `recv` and `send`, at most one `default`, which comes last. If
+/// several can go on, any of them does, each with the same probability; a channel
+/// that is disconnected can go on, with an error. The message of a `send` is
+/// computed whether it is sent or not, and dropped if it is not.
+///
+/// It is a cancellation point as a whole: if the green thread is cancelled while
+/// it waits, no message is received or sent.
+///
+/// # Panics
+///
+/// If it has to wait outside a runtime.
+///
+/// # Examples
+///
+/// ```
+/// use leno::channel::bounded;
+/// use leno::time::Duration;
+///
+/// leno::run(|| {
+///     let (numbers, receive_number) = bounded(1);
+///     let (_words, receive_word) = bounded::<&str>(1);
+///     leno::spawn(move || numbers.send(7));
+///     let got = leno::select! {
+///         recv(receive_number) -> number => number.unwrap().to_string(),
+///         recv(receive_word) -> word => word.unwrap().to_owned(),
+///         default(Duration::from_secs(1)) => "nothing".to_owned(),
+///     };
+///     assert_eq!(got, "7");
+/// });
+/// ```
+#[macro_export]
+macro_rules! select {
+    ($($arms:tt)+) => {
+        $crate::__select_arms!(false; [] $($arms)+)
+    };
+}
+
+/// As [`select!`](crate::select!), but if several operations can go on, the first
+/// of them does.
+#[macro_export]
+macro_rules! select_biased {
+    ($($arms:tt)+) => {
+        $crate::__select_arms!(true; [] $($arms)+)
+    };
+}
+
+/// Takes one arm after the other: makes its case, and keeps it with what is to be
+/// done if it is chosen.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __select_arms {
+    // recv
+    ($biased:expr; [$($done:tt)*] recv($receiver:expr) -> $result:pat => $body:block, $($rest:tt)*) => {
+        match $crate::channel::__select::RecvCase::new(&$receiver) {
+            case => $crate::__select_arms!($biased; [$($done)* (case, $result, $body)] $($rest)*),
+        }
+    };
+    ($biased:expr; [$($done:tt)*] recv($receiver:expr) -> $result:pat => $body:block $($rest:tt)*) => {
+        $crate::__select_arms!($biased; [$($done)*] recv($receiver) -> $result => $body, $($rest)*)
+    };
+    ($biased:expr; [$($done:tt)*] recv($receiver:expr) -> $result:pat => $body:expr, $($rest:tt)*) => {
+        $crate::__select_arms!($biased; [$($done)*] recv($receiver) -> $result => { $body }, $($rest)*)
+    };
+    ($biased:expr; [$($done:tt)*] recv($receiver:expr) -> $result:pat => $body:expr) => {
+        $crate::__select_arms!($biased; [$($done)*] recv($receiver) -> $result => { $body },)
+    };
+    // send
+    ($biased:expr; [$($done:tt)*] send($sender:expr, $message:expr) -> $result:pat => $body:block, $($rest:tt)*) => {
+        match $crate::channel::__select::SendCase::new(&$sender, $message) {
+            case => $crate::__select_arms!($biased; [$($done)* (case, $result, $body)] $($rest)*),
+        }
+    };
+    ($biased:expr; [$($done:tt)*] send($sender:expr, $message:expr) -> $result:pat => $body:block $($rest:tt)*) => {
+        $crate::__select_arms!($biased; [$($done)*] send($sender, $message) -> $result => $body, $($rest)*)
+    };
+    ($biased:expr; [$($done:tt)*] send($sender:expr, $message:expr) -> $result:pat => $body:expr, $($rest:tt)*) => {
+        $crate::__select_arms!($biased; [$($done)*] send($sender, $message) -> $result => { $body }, $($rest)*)
+    };
+    ($biased:expr; [$($done:tt)*] send($sender:expr, $message:expr) -> $result:pat => $body:expr) => {
+        $crate::__select_arms!($biased; [$($done)*] send($sender, $message) -> $result => { $body },)
+    };
+    // default
+    ($biased:expr; [$($done:tt)*] default => $body:expr $(,)?) => {
+        $crate::__select_run!($biased, $crate::channel::__select::Deadline::Now, { $body }; $($done)*)
+    };
+    ($biased:expr; [$($done:tt)*] default($timeout:expr) => $body:expr $(,)?) => {
+        $crate::__select_run!(
+            $biased,
+            $crate::channel::__select::IntoDeadline::into_deadline($timeout),
+            { $body };
+            $($done)*
+        )
+    };
+    ($biased:expr; [$($done:tt)*] default $($rest:tt)*) => {
+        ::core::compile_error!("`default` must be the last arm: `default => body` or `default(timeout) => body`")
+    };
+    // the end
+    ($biased:expr; [$($done:tt)+]) => {
+        $crate::__select_run!(
+            $biased,
+            $crate::channel::__select::Deadline::Never,
+            { ::core::unreachable!("a select without a deadline ends with one of its cases") };
+            $($done)*
+        )
+    };
+    ($biased:expr; [$($done:tt)*] $($rest:tt)*) => {
+        ::core::compile_error!(::core::concat!(
+            "expected `recv(receiver) -> result => body`, `send(sender, message) -> result => body`, ",
+            "`default => body` or `default(timeout) => body`, found: ",
+            ::core::stringify!($($rest)*)
+        ))
+    };
+}
+
+/// Waits, and runs the body of the case that was chosen.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __select_run {
+    ($biased:expr, $deadline:expr, $default:block; $(($case:ident, $result:pat, $body:block))*) => {{
+        let _chosen = $crate::channel::__select::select(
+            &[$(&$case as &dyn $crate::channel::__select::Case),*],
+            $deadline,
+            $biased,
+        );
+        $crate::__select_bodies!($default; $(($case, $result, $body))*)
+    }};
+}
+
+/// The body of the case that was chosen.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __select_bodies {
+    ($default:block;) => { $default };
+    ($default:block; ($case:ident, $result:pat, $body:block) $($rest:tt)*) => {
+        match $case.take() {
+            ::core::option::Option::Some(result) => {
+                let $result = result;
+                $body
+            }
+            ::core::option::Option::None => $crate::__select_bodies!($default; $($rest)*),
+        }
+    };
+}

@@ -1,0 +1,67 @@
+//! The runtime's clock: the system's, or one that moves by itself when everybody
+//! waits.
+
+#![forbid(unsafe_code)]
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use super::scheduler::Scheduler;
+use crate::sys;
+
+/// In nanoseconds.
+pub(super) enum Clock {
+    Real,
+    Virtual(Cell<u64>),
+}
+
+/// Where virtual time begins: one hour, so that a program may look back a little.
+const VIRTUAL_START: u64 = 3_600 * 1_000_000_000;
+
+impl Clock {
+    pub(super) fn simulated() -> Clock {
+        Clock::Virtual(Cell::new(VIRTUAL_START))
+    }
+
+    pub(super) fn now(&self) -> u64 {
+        match self {
+            Clock::Real => sys::clock::now(),
+            Clock::Virtual(now) => now.get(),
+        }
+    }
+
+    /// Perhaps a few milliseconds behind, and cheaper.
+    pub(super) fn coarse_now(&self) -> u64 {
+        match self {
+            Clock::Real => sys::clock::coarse_now(),
+            Clock::Virtual(now) => now.get(),
+        }
+    }
+}
+
+impl Scheduler {
+    /// The time, in nanoseconds of the runtime's clock.
+    pub(crate) fn now(&self) -> u64 {
+        self.clock.now()
+    }
+
+    /// The moment after `duration`, as [`Scheduler::block`] wants it: 0 for no
+    /// time at all, and `None` for one that the clock never reaches.
+    pub(crate) fn deadline_after(&self, duration: Duration) -> Option<u64> {
+        if duration.is_zero() {
+            return Some(0);
+        }
+        let nanos = u64::try_from(duration.as_nanos()).ok()?;
+        self.now().checked_add(nanos)
+    }
+
+    /// A moment of the clock, as [`Scheduler::block`] wants it.
+    pub(crate) fn deadline_at(&self, moment: u64) -> Option<u64> {
+        Some(if moment <= self.now() { 0 } else { moment })
+    }
+}
+
+/// The time of the runtime that the caller runs in, or else the system's.
+pub(crate) fn now() -> u64 {
+    super::scheduler::try_scheduler().map_or_else(sys::clock::now, Scheduler::now)
+}

@@ -1,0 +1,277 @@
+//! Runtimes as values: settings, and driving one from somebody else's loop.
+
+use std::fmt;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::panic::{self, AssertUnwindSafe, Location};
+use std::time::Duration;
+
+use super::clock::Clock;
+use super::control::Control;
+use super::inbox::{Handle, Job};
+use super::policy::Policy;
+use super::scheduler::{Installed, Scheduler};
+use super::spawned::Spawned;
+use super::unwind;
+use super::wait::{Wait, WaitFor};
+use crate::stack::Stack;
+
+/// Settings for a runtime.
+///
+/// # Examples
+///
+/// A program that sleeps for a day, in no time:
+///
+/// ```
+/// use leno::time::{Duration, Instant};
+///
+/// leno::Builder::new().virtual_time().run(|| {
+///     let start = Instant::now();
+///     leno::sleep(Duration::from_secs(86_400));
+///     assert_eq!(start.elapsed(), Duration::from_secs(86_400));
+/// });
+/// ```
+#[derive(Debug, Default)]
+#[must_use = "a builder makes nothing until `build` or `run` is called"]
+pub struct Builder {
+    stack_bytes: Option<usize>,
+    policy: Option<Policy>,
+    virtual_time: bool,
+}
+
+impl Builder {
+    /// First come, first served; the system's clock; stacks of
+    /// [`DEFAULT_STACK_BYTES`](crate::stack::DEFAULT_STACK_BYTES).
+    pub fn new() -> Builder {
+        Builder::default()
+    }
+
+    /// The usable size in bytes of the stacks of green threads that do not ask
+    /// for another; see [`Stack::new`].
+    pub fn stack_size(mut self, bytes: usize) -> Builder {
+        self.stack_bytes = Some(bytes);
+        self
+    }
+
+    /// Who runs next when several green threads can.
+    pub fn policy(mut self, policy: Policy) -> Builder {
+        self.policy = Some(policy);
+        self
+    }
+
+    /// Time that stands still while a green thread runs, and that jumps to the
+    /// next deadline when all of them wait. It begins at the same moment in every
+    /// run. While closures run in [`unblock`](crate::unblock), it waits for them.
+    pub fn virtual_time(mut self) -> Builder {
+        self.virtual_time = true;
+        self
+    }
+
+    /// Makes the runtime.
+    #[track_caller]
+    pub fn build(self) -> Runtime {
+        let clock = if self.virtual_time { Clock::simulated() } else { Clock::Real };
+        let policy = self.policy.unwrap_or_else(Policy::fifo);
+        let scheduler = Box::new(Scheduler::new(clock, policy, self.stack_bytes));
+        let main = Box::new(Control::main(&scheduler));
+        scheduler.main.set(&raw const *main);
+        Runtime { main, scheduler }
+    }
+
+    /// Makes a runtime and runs `f` on it; see [`run`](crate::run).
+    ///
+    /// # Panics
+    ///
+    /// As [`run`](crate::run).
+    #[track_caller]
+    pub fn run<F, T>(self, f: F) -> T
+    where
+        F: FnOnce() -> T,
+    {
+        self.build().run(f)
+    }
+}
+
+/// A runtime, for programs that have a loop of their own: a window system's, or
+/// one around poll(2). Others want [`run`](crate::run).
+///
+/// It belongs to the OS thread that made it. The host calls
+/// [`run_until_stalled`](Runtime::run_until_stalled) whenever its descriptor
+/// ([`AsFd`]) is readable, and when [`next_deadline`](Runtime::next_deadline) has
+/// come.
+///
+/// Dropping it cancels the green threads that are left, shielded ones as well,
+/// and runs their destructors.
+///
+/// # Examples
+///
+/// ```
+/// let runtime = leno::Runtime::new();
+/// let answer = leno::thread::Builder::new().spawn_on(&runtime, || 42)?;
+/// runtime.run_until_stalled();
+/// assert_eq!(answer.join().unwrap(), 42);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub struct Runtime {
+    // Boxed: green threads point to both.
+    main: Box<Control>,
+    scheduler: Box<Scheduler>,
+}
+
+impl Runtime {
+    /// A runtime with the settings of [`Builder::new`].
+    #[track_caller]
+    #[must_use]
+    pub fn new() -> Runtime {
+        Builder::new().build()
+    }
+
+    /// Runs `f` as the main green thread, as [`run`](crate::run) does.
+    ///
+    /// # Panics
+    ///
+    /// As [`run`](crate::run).
+    #[track_caller]
+    pub fn run<F, T>(&self, f: F) -> T
+    where
+        F: FnOnce() -> T,
+    {
+        let at = Location::caller();
+        let installed = Installed::new(&self.scheduler, &self.main);
+        let result = panic::catch_unwind(AssertUnwindSafe(f));
+        self.scheduler.wait_for_all(at);
+        self.main.drop_locals(&self.scheduler);
+        self.main.forget_unwinding(&self.scheduler);
+        drop(installed);
+        if let Some(payload) = self.scheduler.failure.take() {
+            panic::resume_unwind(payload);
+        }
+        match (result, self.scheduler.deadlock.take()) {
+            (Ok(value), None) => value,
+            (Err(payload), None) => panic::resume_unwind(payload),
+            (Err(payload), Some(report)) if !unwind::is_unwinding(&payload) => {
+                // The first thing that went wrong goes on; the other is not
+                // hushed up.
+                eprintln!("leno: {report}");
+                panic::resume_unwind(payload)
+            }
+            (_, Some(report)) => panic!("{report}"),
+        }
+    }
+
+    /// Runs green threads until none can go on: all of them wait, for a deadline,
+    /// for word from outside, or for the host. Says whether there are any left.
+    ///
+    /// # Panics
+    ///
+    /// Inside a runtime.
+    #[track_caller]
+    pub fn run_until_stalled(&self) -> bool {
+        let installed = Installed::new(&self.scheduler, &self.main);
+        let wait = Wait::new(WaitFor::Stalled);
+        self.main.lent.set(true);
+        let _ = self.scheduler.block(&wait, None);
+        self.main.lent.set(false);
+        drop(installed);
+        if let Some(payload) = self.scheduler.failure.take() {
+            panic::resume_unwind(payload);
+        }
+        self.scheduler.running.get() > 0
+    }
+
+    /// How long until the next deadline of a green thread comes: the timeout with
+    /// which the host may sleep. `None` if nobody waits for one. With virtual
+    /// time it is always zero, since that passes in `run_until_stalled`.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Duration> {
+        let deadline = self.scheduler.timers.borrow().next_deadline()?;
+        Some(Duration::from_nanos(deadline.saturating_sub(self.scheduler.now())))
+    }
+
+    /// A handle for other OS threads.
+    ///
+    /// # Panics
+    ///
+    /// If the system has no more descriptors.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        Handle::of(&self.scheduler)
+    }
+
+    pub(crate) fn spawn_on<F, T>(
+        &self,
+        stack: Option<usize>,
+        name: Option<String>,
+        f: F,
+    ) -> io::Result<Spawned<T>>
+    where
+        F: FnOnce() -> T + 'static,
+        T: 'static,
+    {
+        Ok(self.scheduler.spawn(self.scheduler.stack(stack)?, name, f))
+    }
+}
+
+/// The descriptor that becomes readable when there is work: word from another OS
+/// thread, or a green thread that the host itself has woken.
+impl AsFd for Runtime {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.scheduler.inbox().descriptor()
+    }
+}
+
+impl Default for Runtime {
+    fn default() -> Runtime {
+        Runtime::new()
+    }
+}
+
+impl Drop for Runtime {
+    fn drop(&mut self) {
+        if self.scheduler.running.get() > 0 {
+            let at = self.main.spawned_at;
+            let installed = Installed::new(&self.scheduler, &self.main);
+            self.scheduler.unwind_all();
+            self.scheduler.wait_for_all(at);
+            drop(installed);
+            // A deadlock of destructors has been resolved, or has ended the
+            // process.
+            self.scheduler.deadlock.take();
+        }
+        self.main.retire();
+        if let Some(inbox) = self.scheduler.inbox.get() {
+            inbox.close();
+        }
+    }
+}
+
+impl fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Runtime")
+            .field("green_threads", &self.scheduler.running.get())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Scheduler {
+    /// A stack of so many bytes, or of the runtime's default.
+    #[inline(always)]
+    pub(crate) fn stack(&self, bytes: Option<usize>) -> io::Result<Stack> {
+        match bytes.or(self.stack_bytes) {
+            None => Stack::with_default_size(),
+            Some(bytes) => Stack::new(bytes),
+        }
+    }
+
+    /// Spawns what another OS thread has sent.
+    pub(super) fn spawn_job(&self, job: Job) {
+        match self.stack(None) {
+            Ok(stack) => drop(self.spawn(stack, None, job)),
+            Err(error) => {
+                eprintln!(
+                    "leno: a green thread that another OS thread wanted was not spawned: {error}"
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! What is done when no green thread can run, and now and then besides: timers,
+//! word from other OS threads, sleeping in the kernel, deadlock.
+//!
+//! All of it runs on the stack of whoever has just come to wait, or has ended.
+
+use std::panic::{self, AssertUnwindSafe};
+use std::ptr;
+
+use super::clock::Clock;
+use super::control::{Control, Payload, State};
+use super::queue::Runnable;
+use super::report;
+use super::scheduler::{Scheduler, chore, hook};
+use super::thread_state::ThreadId;
+use super::wait::Outcome;
+use crate::stack;
+use crate::sys;
+
+/// What a timer is for.
+#[derive(Clone, Copy)]
+pub(super) enum Target {
+    /// The deadline of a wait.
+    Wait(*const Control),
+    /// The deadline of a scope that the green thread is in, with the scope's id.
+    Scope(*const Control, u64),
+}
+
+impl Target {
+    pub(super) fn wait(control: &Control) -> Target {
+        Target::Wait(control)
+    }
+
+    pub(super) fn scope(control: &Control, id: u64) -> Target {
+        Target::Scope(control, id)
+    }
+}
+
+impl Scheduler {
+    /// The next to run, when the run queue is empty: fills it, or waits in the
+    /// kernel until it is filled.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn idle(&self) -> Runnable {
+        loop {
+            self.poll();
+            if let Some(next) = self.take_next() {
+                return next;
+            }
+            // SAFETY: the main green thread outlives all others.
+            let main = unsafe { &*self.main.get() };
+            if main.waits_for_stall() {
+                self.wake(main, Outcome::Woken);
+            } else if !self.sleep() {
+                self.resolve_deadlock();
+            }
+        }
+    }
+
+    /// Looks at everything that may make a green thread runnable.
+    pub(super) fn poll(&self) {
+        self.coarse.set(self.clock.coarse_now());
+        if !self.timers.borrow().is_empty() {
+            let now = self.now();
+            self.coarse.set(now);
+            self.fire_timers(now);
+        }
+        if let Some(inbox) = self.inbox.get()
+            && inbox.has_mail()
+        {
+            self.read_inbox(inbox);
+        }
+        self.poll_requests();
+    }
+
+    fn fire_timers(&self, now: u64) {
+        let expired = || self.timers.borrow_mut().pop_expired(now);
+        while let Some(target) = expired() {
+            // SAFETY: the timer of a wait is removed before the green thread goes
+            // on, that of a scope when the scope ends: their green threads are
+            // there.
+            unsafe {
+                match target {
+                    Target::Wait(control) => {
+                        self.wake(&*control, Outcome::Elapsed);
+                    }
+                    Target::Scope(control, id) => (*control).scope_elapsed(id),
+                }
+            }
+        }
+    }
+
+    /// Waits in the kernel, or lets virtual time pass, until something may have
+    /// come up. False if nothing ever can.
+    fn sleep(&self) -> bool {
+        let deadline = self.timers.borrow().next_deadline();
+        if let Clock::Virtual(now) = &self.clock
+            && let Some(deadline) = deadline
+            && self.unblocked.get() == 0
+        {
+            now.set(deadline.max(now.get()));
+            return true;
+        }
+        let can_be_reached = self.can_be_reached();
+        if deadline.is_none() && !can_be_reached {
+            return false;
+        }
+        let nanos = match &self.clock {
+            Clock::Real => deadline.map(|deadline| deadline.saturating_sub(self.now())),
+            // Only word from outside ends this.
+            Clock::Virtual(_) => None,
+        };
+        match (self.inbox.get(), nanos) {
+            (Some(inbox), nanos) => inbox.wait(nanos),
+            (None, Some(nanos)) => sys::wakeup::sleep(nanos),
+            (None, None) => unreachable!("without an inbox nobody can reach the runtime"),
+        }
+        true
+    }
+
+    /// Takes the next to run out of the queue, by the policy.
+    pub(super) fn take_next(&self) -> Option<Runnable> {
+        let count = self.queue.len();
+        let next = if count > 1 && self.hooks.get() & hook::POLICY != 0 {
+            self.queue.take(self.pick())
+        } else {
+            self.queue.pop()?
+        };
+        if self.hooks.get() & hook::TRACE != 0 {
+            // SAFETY: whoever is in the queue has a control block.
+            self.trace_run(unsafe { &*next.control });
+        }
+        Some(next)
+    }
+
+    /// Asks the policy. If it panics, the run is over: everybody is unwound, and
+    /// the panic goes on from `run`.
+    fn pick(&self) -> usize {
+        let ready: Vec<ThreadId> =
+            // SAFETY: whoever is in the queue has a control block.
+            self.queue.controls().map(|control| unsafe { (*control).id() }).collect();
+        let picked =
+            panic::catch_unwind(AssertUnwindSafe(|| self.policy.borrow_mut().pick(&ready)));
+        picked.unwrap_or_else(|payload| {
+            self.fail(payload);
+            0
+        })
+    }
+
+    /// Ends the run: `payload` goes on from there.
+    fn fail(&self, payload: Payload) {
+        self.hooks.set(self.hooks.get() & !hook::POLICY);
+        self.failure.borrow_mut().get_or_insert(payload);
+        self.unwind_all();
+    }
+
+    /// Has every green thread unwound, but the main one if it only waits for the
+    /// others. Says whether there was one that had not been told before.
+    pub(super) fn unwind_all(&self) -> bool {
+        let mut any = false;
+        let mut all = self.all();
+        // Whoever waited last goes first: its stack is still warm.
+        all.sort_by_key(|&control| !ptr::eq(control, self.current.get()));
+        for control in all {
+            if !control.unwind.is_forced() && !control.waits_for_all() {
+                any = true;
+                control.force();
+            }
+        }
+        any
+    }
+
+    /// Nothing can run, and nothing ever will: keeps the report, and has every
+    /// green thread unwound.
+    fn resolve_deadlock(&self) {
+        let waiting = self.all();
+        let report = report::deadlock(&waiting);
+        if std::thread::panicking() {
+            // Somebody waits in a destructor during a panic. To unwind it from
+            // there ends the process, and then nobody would see the report.
+            eprintln!("leno: {report}");
+        }
+        if cfg!(panic = "abort") {
+            panic!("{report}");
+        }
+        if !self.unwind_all() {
+            // They have all been told, and wait in destructors for each other.
+            self.abort(format!("{report}\nleno: this is while they are unwound\n").as_bytes());
+        }
+        self.deadlock.borrow_mut().get_or_insert(report);
+    }
+
+    /// All green threads that have not ended, in the order in which they were
+    /// spawned.
+    pub(super) fn all(&self) -> Vec<&Control> {
+        let mut all: Vec<&Control> = stack::green_threads()
+            .into_iter()
+            .chain([self.main.get().cast()])
+            // SAFETY: a stack with a number belongs to a green thread that has
+            // not been freed, and the main one outlives all.
+            .filter_map(|control| unsafe { control.cast::<Control>().as_ref() })
+            // There may be other runtimes on this OS thread.
+            .filter(|control| ptr::eq(control.scheduler, self))
+            .filter(|control| control.state.get() != State::Finished)
+            .collect();
+        all.sort_by_key(|control| control.number());
+        all
+    }
+
+    /// Is somebody to be shown something, or unwound?
+    pub(super) fn has_chores(&self) -> bool {
+        self.chores.get() & !chore::FREE_DEAD != 0
+    }
+}

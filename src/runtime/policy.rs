@@ -1,0 +1,142 @@
+//! Who runs next, when several can.
+
+#![forbid(unsafe_code)]
+
+use std::fmt;
+
+use super::thread_state::ThreadId;
+
+/// Which green thread runs next when several can; see
+/// [`Builder::policy`](crate::Builder::policy).
+///
+/// A choice is made at every switch at which at least two green threads can run.
+/// They are counted in the order in which they became ready; one that yields is
+/// the last of them, so it can be chosen to go on.
+pub struct Policy(pub(super) Kind);
+
+pub(super) enum Kind {
+    Fifo,
+    Random(Random),
+    Chosen(Box<Chooser>),
+}
+
+type Chooser = dyn FnMut(&[ThreadId]) -> usize;
+
+impl Policy {
+    /// First come, first served: the default, and the fastest.
+    #[must_use]
+    pub fn fifo() -> Policy {
+        Policy(Kind::Fifo)
+    }
+
+    /// Any of them, each with the same probability. The same seed gives the same
+    /// run, on every machine.
+    #[must_use]
+    pub fn random(seed: u64) -> Policy {
+        Policy(Kind::Random(Random::new(seed)))
+    }
+
+    /// Follows a script: the n-th choice takes the green thread with that index,
+    /// 0 being the one that first-come-first-served would take. When the script
+    /// is at its end, so is the choosing: 0 from then on.
+    ///
+    /// # Panics
+    ///
+    /// The run panics at a choice whose index is too large, and says which.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use leno::{Builder, Policy};
+    /// use std::{cell::RefCell, rc::Rc};
+    ///
+    /// let out = Rc::new(RefCell::new(String::new()));
+    /// let log = out.clone();
+    /// Builder::new().policy(Policy::script([1, 0, 0])).run(move || {
+    ///     for name in ["a", "b", "c"] {
+    ///         let log = log.clone();
+    ///         leno::spawn(move || log.borrow_mut().push_str(name));
+    ///     }
+    /// });
+    /// assert_eq!(*out.borrow(), "bac");
+    /// ```
+    pub fn script(choices: impl IntoIterator<Item = usize>) -> Policy {
+        let script: Vec<usize> = choices.into_iter().collect();
+        let mut made = 0;
+        Policy::choose(move |ready| {
+            let Some(&choice) = script.get(made) else { return 0 };
+            assert!(
+                choice < ready.len(),
+                "choice {made} of the script is {choice}, but only {} green threads can run \
+                 then: the script belongs to another program, or to another state of this one",
+                ready.len()
+            );
+            made += 1;
+            choice
+        })
+    }
+
+    /// Asks `choose` each time, which is given those who can run and returns an
+    /// index. It must not use the runtime.
+    pub fn choose(choose: impl FnMut(&[ThreadId]) -> usize + 'static) -> Policy {
+        Policy(Kind::Chosen(Box::new(choose)))
+    }
+
+    pub(super) fn is_fifo(&self) -> bool {
+        matches!(self.0, Kind::Fifo)
+    }
+
+    /// Chooses among `ready`, which is not empty.
+    ///
+    /// # Panics
+    ///
+    /// As the user's function does, or if it gives no index into `ready`.
+    pub(super) fn pick(&mut self, ready: &[ThreadId]) -> usize {
+        match &mut self.0 {
+            Kind::Fifo => 0,
+            Kind::Random(random) => random.below(ready.len()),
+            Kind::Chosen(choose) => {
+                let choice = choose(ready);
+                assert!(
+                    choice < ready.len(),
+                    "the policy chose number {choice} of {} green threads; it must be less",
+                    ready.len()
+                );
+                choice
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            Kind::Fifo => "Policy::fifo()",
+            Kind::Random(_) => "Policy::random(..)",
+            Kind::Chosen(_) => "Policy::choose(..)",
+        })
+    }
+}
+
+/// A small generator of random numbers: SplitMix64 (Steele, Lea, Flood, "Fast
+/// splittable pseudorandom number generators", OOPSLA 2014).
+pub(super) struct Random(u64);
+
+impl Random {
+    pub(super) fn new(seed: u64) -> Random {
+        Random(seed)
+    }
+
+    pub(super) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// A number below `bound`. Its bias is below 2^-32 for any bound that can be a
+    /// number of green threads.
+    pub(super) fn below(&mut self, bound: usize) -> usize {
+        ((u128::from(self.next()) * bound as u128) >> 64) as usize
+    }
+}

@@ -1,0 +1,47 @@
+//! What the green threads of a scope share, in the frame that waits for them.
+
+#![forbid(unsafe_code)]
+
+use std::cell::Cell;
+
+use super::wait_list::WaitList;
+
+pub(crate) struct ScopeState {
+    running: Cell<usize>,
+    pub(super) waiter: WaitList<()>,
+    /// How many have panicked without anybody learning of it from `join`.
+    unseen_panics: Cell<usize>,
+}
+
+impl ScopeState {
+    pub(super) const fn new() -> ScopeState {
+        ScopeState { running: Cell::new(0), waiter: WaitList::new(), unseen_panics: Cell::new(0) }
+    }
+
+    pub(super) fn is_running(&self) -> bool {
+        self.running.get() > 0
+    }
+
+    pub(super) fn one_started(&self) {
+        self.running.set(self.running.get() + 1);
+    }
+
+    pub(super) fn one_ended(&self, panicked: bool) {
+        if panicked {
+            self.unseen_panics.set(self.unseen_panics.get() + 1);
+        }
+        self.running.set(self.running.get() - 1);
+        if self.running.get() == 0 {
+            self.waiter.wake_one();
+        }
+    }
+
+    /// Somebody has learnt of a panic from `join`.
+    pub(super) fn panic_seen(&self) {
+        self.unseen_panics.set(self.unseen_panics.get() - 1);
+    }
+
+    pub(super) fn has_unseen_panics(&self) -> bool {
+        self.unseen_panics.get() > 0
+    }
+}

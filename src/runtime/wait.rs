@@ -1,0 +1,133 @@
+//! What a green thread waits for, in the words of a report.
+//!
+//! A [`Wait`] lies on the frame that waits. Nothing in it is needed for waking:
+//! it is there for those who ask why a program hangs.
+
+#![forbid(unsafe_code)]
+
+use std::cell::{Cell, OnceCell};
+use std::panic::Location;
+
+use super::control::Control;
+
+/// What a green thread waits for, and since which line.
+pub(crate) struct Wait<'a> {
+    pub(super) what: WaitFor<'a>,
+    pub(super) at: &'static Location<'static>,
+    /// When it began, in nanoseconds of the runtime's coarse clock.
+    pub(super) since: Cell<u64>,
+}
+
+/// How a wait ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Outcome {
+    /// Somebody has woken it.
+    Woken,
+    /// The deadline has come first.
+    Elapsed,
+    /// The green thread is to be unwound. Whoever waited takes back what it lent
+    /// out, and then calls [`interrupted`](super::interrupted).
+    Interrupted,
+}
+
+#[derive(Clone, Copy)]
+pub(crate) enum WaitFor<'a> {
+    Unpark,
+    Sleep,
+    /// A future's waker.
+    Future,
+    /// The end of a green thread.
+    Join(&'a Control),
+    /// The end of all green threads of a scope.
+    Scope,
+    /// The end of all green threads of the runtime.
+    AllEnded,
+    /// The host of the runtime waits until no green thread can run.
+    Stalled,
+    Resource(Need<'a>),
+    /// Any of several.
+    Any(&'a Listed<'a>),
+}
+
+/// What is wanted of a resource: `"room in"` a channel. Empty if it is the thing
+/// itself, as a mutex.
+#[derive(Clone, Copy)]
+pub(crate) struct Need<'a> {
+    pub(crate) what: &'static str,
+    pub(crate) resource: &'a Resource,
+}
+
+/// A list of needs, each on the frame that enrolled for it.
+pub(crate) struct Listed<'a> {
+    pub(crate) need: Option<Need<'a>>,
+    pub(crate) others: Option<&'a Listed<'a>>,
+}
+
+/// What reports say of a lock, a channel or anything else that is waited for.
+pub(crate) struct Resource {
+    kind: &'static str,
+    made_at: &'static Location<'static>,
+    name: OnceCell<Box<str>>,
+    holder: Cell<Option<Holder>>,
+}
+
+/// Who holds a lock: the number of the green thread, and since where.
+#[derive(Clone, Copy)]
+pub(crate) struct Holder {
+    pub(crate) number: u64,
+    pub(crate) at: &'static Location<'static>,
+}
+
+impl<'a> Wait<'a> {
+    #[track_caller]
+    #[inline(always)]
+    pub(crate) fn new(what: WaitFor<'a>) -> Wait<'a> {
+        Wait::at(what, Location::caller())
+    }
+
+    #[inline(always)]
+    pub(crate) fn at(what: WaitFor<'a>, at: &'static Location<'static>) -> Wait<'a> {
+        Wait { what, at, since: Cell::new(0) }
+    }
+}
+
+impl Resource {
+    /// Something of a kind (`"mutex"`), made by the caller.
+    #[track_caller]
+    pub(crate) const fn new(kind: &'static str) -> Resource {
+        Resource {
+            kind,
+            made_at: Location::caller(),
+            name: OnceCell::new(),
+            holder: Cell::new(None),
+        }
+    }
+
+    /// Names it. The first name stays.
+    pub(crate) fn set_name(&self, name: String) {
+        let _ = self.name.set(name.into_boxed_str());
+    }
+
+    pub(crate) fn name(&self) -> Option<&str> {
+        self.name.get().map(|name| &**name)
+    }
+
+    pub(super) fn kind(&self) -> &'static str {
+        self.kind
+    }
+
+    pub(super) fn made_at(&self) -> &'static Location<'static> {
+        self.made_at
+    }
+
+    /// Says who holds it.
+    #[inline(always)]
+    pub(crate) fn set_holder(&self, holder: Option<Holder>) {
+        self.holder.set(holder);
+    }
+
+    pub(crate) fn holder(&self) -> Option<Holder> {
+        self.holder.get()
+    }
+}

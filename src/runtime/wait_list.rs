@@ -1,0 +1,253 @@
+//! Lists of those who wait for the same thing, first come, first served.
+//!
+//! ```text
+//!   WaitList, in a lock or a channel          the frame that waits
+//!   +-------+------+                         +----------------------+
+//!   | first | last | ---------------------> | Node                 |
+//!   +-------+------+                         |  previous, next      |
+//!                                            |  slot: what it gives |
+//!                                            |        or is given   |
+//!                                            |  case                |
+//!                                            |  waiter -----------+ |
+//!                                            +--------------------|-+
+//!                                            | Waiter  <----------+ |
+//!                                            |  control, chosen     |
+//!                                            +----------------------+
+//! ```
+//!
+//! A node lies on the frame that waits, so waiting allocates nothing, and leaves
+//! the list when that frame does, by return or by unwinding. One who waits for
+//! several things at once has several nodes and one waiter.
+//!
+//! **A wait ends once.** Whoever ends it, by an event, the deadline or a
+//! cancellation, finds the green thread waiting and leaves it runnable; everybody
+//! later finds it no longer waiting, and passes over its nodes. So a value is put
+//! into the slot of a node only if its owner will find it there, and taken from
+//! one only if its owner will find it gone.
+
+use std::cell::Cell;
+use std::ptr;
+
+use super::control::{Control, State};
+use super::scheduler::Scheduler;
+use super::wait::{Outcome, Wait};
+
+/// Those who wait, each with a value of type `T` to give or to be given.
+pub(crate) struct WaitList<T> {
+    first: Cell<*const Node<T>>,
+    last: Cell<*const Node<T>>,
+}
+
+struct Node<T> {
+    previous: Cell<*const Node<T>>,
+    next: Cell<*const Node<T>>,
+    /// Null when it is in no list.
+    list: Cell<*const WaitList<T>>,
+    waiter: *const Waiter,
+    case: usize,
+    slot: Cell<Option<T>>,
+}
+
+/// One wait of the current green thread.
+pub(crate) struct Waiter {
+    control: *const Control,
+    /// The case of the node by which it was woken.
+    chosen: Cell<usize>,
+}
+
+impl Waiter {
+    /// For the current green thread.
+    #[inline(always)]
+    pub(crate) fn new(scheduler: &Scheduler) -> Waiter {
+        Waiter { control: scheduler.current(), chosen: Cell::new(usize::MAX) }
+    }
+
+    /// Waits until one of the nodes is chosen, or until `deadline`.
+    #[inline(always)]
+    pub(crate) fn block(
+        &self,
+        scheduler: &Scheduler,
+        wait: &Wait<'_>,
+        deadline: Option<u64>,
+    ) -> Outcome {
+        scheduler.block(wait, deadline)
+    }
+
+    /// The case of the node that was chosen.
+    pub(crate) fn chosen(&self) -> usize {
+        self.chosen.get()
+    }
+
+    /// Ends the wait. False if something else has ended it before.
+    #[inline(always)]
+    fn choose(&self, case: usize) -> bool {
+        // SAFETY: a linked node's waiter and its green thread are there.
+        let control = unsafe { &*self.control };
+        if control.state.get() != State::Waiting {
+            return false;
+        }
+        self.chosen.set(case);
+        // SAFETY: the scheduler is there as long as any of its green threads
+        // waits.
+        unsafe { (*control.scheduler).wake(control, Outcome::Woken) };
+        true
+    }
+}
+
+impl<T> WaitList<T> {
+    pub(crate) const fn new() -> WaitList<T> {
+        WaitList { first: Cell::new(ptr::null()), last: Cell::new(ptr::null()) }
+    }
+
+    /// Runs `wait` with a node of `waiter` at the end of the list. Gives what is
+    /// in the node's slot afterwards as well.
+    #[inline(always)]
+    pub(crate) fn enrolled<R>(
+        &self,
+        waiter: &Waiter,
+        case: usize,
+        slot: Option<T>,
+        wait: impl FnOnce() -> R,
+    ) -> (R, Option<T>) {
+        let node = Node {
+            previous: Cell::new(self.last.get()),
+            next: Cell::new(ptr::null()),
+            list: Cell::new(self),
+            waiter,
+            case,
+            slot: Cell::new(slot),
+        };
+        // SAFETY: the last node is linked, so its frame is there.
+        match unsafe { self.last.get().as_ref() } {
+            Some(last) => last.next.set(&node),
+            None => self.first.set(&node),
+        }
+        self.last.set(&node);
+        let result = wait();
+        let slot = node.slot.take();
+        (result, slot)
+        // The node leaves the list when it is dropped.
+    }
+
+    /// Waits in this list until somebody chooses the node, or until `deadline`.
+    #[inline(always)]
+    pub(crate) fn wait(
+        &self,
+        scheduler: &Scheduler,
+        slot: Option<T>,
+        wait: &Wait<'_>,
+        deadline: Option<u64>,
+    ) -> (Outcome, Option<T>) {
+        let waiter = Waiter::new(scheduler);
+        self.enrolled(&waiter, 0, slot, || waiter.block(scheduler, wait, deadline))
+    }
+
+    /// The first node whose owner still waits. Those before it leave the list:
+    /// their waits are over.
+    #[inline(always)]
+    fn front(&self) -> Option<&Node<T>> {
+        loop {
+            // SAFETY: linked nodes are on frames that are there, and so are their
+            // waiters and green threads. Nobody switches while the reference is
+            // in use, as this module sees to.
+            let node = unsafe { self.first.get().as_ref() }?;
+            // SAFETY: as above.
+            let waits = unsafe { (*(*node.waiter).control).state.get() == State::Waiting };
+            if waits {
+                return Some(node);
+            }
+            node.unlink();
+        }
+    }
+
+    /// Does nobody wait?
+    #[inline(always)]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.first.get().is_null() || self.front().is_none()
+    }
+
+    /// Wakes the first. False if nobody waits.
+    #[inline(always)]
+    pub(crate) fn wake_one(&self) -> bool {
+        let Some(node) = self.front() else { return false };
+        node.unlink();
+        node.choose()
+    }
+
+    /// Wakes all, and says how many.
+    pub(crate) fn wake_all(&self) -> usize {
+        let mut count = 0;
+        while self.wake_one() {
+            count += 1;
+        }
+        count
+    }
+
+    /// Puts `value` into the slot of the first, and wakes it.
+    ///
+    /// # Errors
+    ///
+    /// Gives the value back if nobody waits.
+    #[inline(always)]
+    pub(crate) fn give(&self, value: T) -> Result<(), T> {
+        let Some(node) = self.front() else { return Err(value) };
+        node.unlink();
+        // The slot of one who is given something is empty: nothing is dropped.
+        let previous = node.slot.replace(Some(value));
+        node.choose();
+        drop(previous);
+        Ok(())
+    }
+
+    /// Takes the value out of the slot of the first, and wakes it.
+    #[inline(always)]
+    pub(crate) fn take(&self) -> Option<T> {
+        let node = self.front()?;
+        node.unlink();
+        let value = node.slot.take();
+        node.choose();
+        value
+    }
+
+    /// What the first holds in its slot.
+    #[inline(always)]
+    pub(crate) fn peek(&self) -> Option<T>
+    where
+        T: Copy,
+    {
+        self.front()?.slot.get()
+    }
+}
+
+impl<T> Node<T> {
+    #[inline(always)]
+    fn choose(&self) -> bool {
+        // SAFETY: the waiter is on the same frame as the node, or above it.
+        unsafe { (*self.waiter).choose(self.case) }
+    }
+
+    #[inline(always)]
+    fn unlink(&self) {
+        // SAFETY: a node in a list borrows the list, and its neighbours are on
+        // frames that are there: each leaves the list before its frame goes.
+        unsafe {
+            let Some(list) = self.list.replace(ptr::null()).as_ref() else { return };
+            let (previous, next) = (self.previous.get(), self.next.get());
+            match previous.as_ref() {
+                Some(previous) => previous.next.set(next),
+                None => list.first.set(next),
+            }
+            match next.as_ref() {
+                Some(next) => next.previous.set(previous),
+                None => list.last.set(previous),
+            }
+        }
+    }
+}
+
+impl<T> Drop for Node<T> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        self.unlink();
+    }
+}
