@@ -397,6 +397,26 @@ fn arguments_that_make_no_comparison_are_refused() {
 }
 
 #[test]
+fn an_evening_of_chat_takes_no_time_and_is_the_same_every_time() {
+    let expected = [
+        "  0 s  ann | * eve comes in",
+        "  5 s  ann | * bob comes in",
+        "  6 s  ann | eve: buy my thread!",
+        " 12 s  ann | eve: buy my thread!",
+        "      (eve missed a line)",
+        " 12 s  ann | bob: leno: it weaves 12xy3z",
+        " 18 s  ann | eve: buy my thread!",
+        " 20 s  ann | * eve has left",
+        " 25 s  ann | * the bell: 2 in the room",
+        " 32 s  ann | bob: so quiet here",
+        " 32 s  ann | * bob has left",
+        " 50 s  ann | * the bell: 1 in the room",
+        " 57 s  the room closes after 7 lines",
+    ];
+    assert_eq!(succeed("06_chat", &[]).lines().collect::<Vec<_>>(), expected);
+}
+
+#[test]
 fn readme_shows_what_the_first_example_prints() {
     let readme = include_str!("../README.md");
     let block = readme.split("```text\n").nth(1).and_then(|rest| rest.split("```").next());
