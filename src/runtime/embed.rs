@@ -138,7 +138,7 @@ impl Runtime {
     {
         let at = Location::caller();
         let installed = Installed::new(&self.scheduler, &self.main);
-        let result = panic::catch_unwind(AssertUnwindSafe(f));
+        let result = panic::catch_unwind(AssertUnwindSafe(f)).map_err(unwind::for_join);
         self.scheduler.wait_for_all(at);
         self.main.drop_locals(&self.scheduler);
         self.main.forget_unwinding(&self.scheduler);
@@ -168,10 +168,7 @@ impl Runtime {
     #[track_caller]
     pub fn run_until_stalled(&self) -> bool {
         let installed = Installed::new(&self.scheduler, &self.main);
-        let wait = Wait::new(WaitFor::Stalled);
-        self.main.lent.set(true);
-        let _ = self.scheduler.block(&wait, None);
-        self.main.lent.set(false);
+        self.scheduler.block_lent(&Wait::new(WaitFor::Stalled));
         drop(installed);
         if let Some(payload) = self.scheduler.failure.take() {
             panic::resume_unwind(payload);

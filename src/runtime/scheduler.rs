@@ -24,6 +24,7 @@ use super::thread_state::{ThreadId, ThreadState};
 use super::timers::Timers;
 use super::trace::Trace;
 use super::wait::{Outcome, Wait, WaitFor};
+use super::wait_list::Waiter;
 use crate::arch::{self, StackPointer, Word};
 use crate::stack::Stack;
 use crate::stack::sanitizer::{self, Bounds};
@@ -346,7 +347,7 @@ impl Scheduler {
             // SAFETY: the context goes where the run queue wants it.
             unsafe { self.switch(self.queue.place_of(control), next) };
         }
-        self.resume_panic(panicking);
+        self.resume_panic(control, panicking);
     }
 
     /// Unwinds if the current green thread is to be unwound.
@@ -361,8 +362,7 @@ impl Scheduler {
     #[inline(never)]
     fn unwind_if_due(&self) {
         let control = self.current();
-        control.unwind.set_panicking(is_panicking());
-        if control.is_unwind_due() {
+        if control.is_unwind_due(is_panicking()) {
             control.throw();
         }
     }
@@ -418,7 +418,7 @@ impl Scheduler {
             .map(|deadline| self.timers.borrow_mut().insert(deadline, Target::wait(control)));
         let panicking = self.suspend_panic(control);
         let outcome = self.block_once(control);
-        self.resume_panic(panicking);
+        self.resume_panic(control, panicking);
         if let Some(timer) = timer
             && outcome != Outcome::Elapsed
         {
@@ -427,13 +427,11 @@ impl Scheduler {
         outcome
     }
 
-    /// Waits until `done`, come what may: the caller has lent out its frame.
-    fn block_until(&self, wait: &Wait<'_>, done: impl Fn() -> bool) {
+    /// Waits, come what may: the caller has lent out its frame.
+    pub(super) fn block_lent(&self, wait: &Wait<'_>) {
         let control = self.current();
         let before = control.lent.replace(true);
-        while !done() {
-            let _ = self.block(wait, None);
-        }
+        let _ = self.block(wait, None);
         control.lent.set(before);
     }
 
@@ -446,24 +444,26 @@ impl Scheduler {
         panicking
     }
 
-    fn resume_panic(&self, panicking: bool) {
+    fn resume_panic(&self, control: &Control, panicking: bool) {
+        control.unwind.set_panicking(false);
         self.suspended_panics.set(self.suspended_panics.get() - usize::from(panicking));
     }
 
     /// Waits until all green threads of `scope` have ended.
     pub(crate) fn wait_for_scope(&self, scope: &ScopeState, at: &'static Location<'static>) {
-        if scope.is_running() {
-            let waiter = super::wait_list::Waiter::new(self);
-            let wait = Wait::at(WaitFor::Scope, at);
-            scope.waiter.enrolled(&waiter, 0, None, || {
-                self.block_until(&wait, || !scope.is_running());
-            });
+        let wait = Wait::at(WaitFor::Scope, at);
+        while scope.is_running() {
+            let waiter = Waiter::new(self);
+            scope.waiter.enrolled(&waiter, 0, None, || self.block_lent(&wait));
         }
     }
 
     /// Waits until all green threads have ended.
     pub(super) fn wait_for_all(&self, at: &'static Location<'static>) {
-        self.block_until(&Wait::at(WaitFor::AllEnded, at), || self.running.get() == 0);
+        let wait = Wait::at(WaitFor::AllEnded, at);
+        while self.running.get() > 0 {
+            self.block_lent(&wait);
+        }
         self.free_dead();
     }
 
@@ -641,6 +641,8 @@ impl Scheduler {
             self.free_dead();
             if self.chores.get() & chore::SHOW_STACK != 0 {
                 self.chores.set(self.chores.get() & !chore::SHOW_STACK);
+                // The visitor goes on in the middle of this.
+                self.ticks.set(1);
                 self.show_stack();
             }
             kept = self.ticks_kept.get().saturating_sub(1);

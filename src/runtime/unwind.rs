@@ -38,7 +38,7 @@ mod why {
 pub(super) struct Unwind {
     /// Bits of [`why`].
     pending: Cell<u8>,
-    /// It had been unwinding when it last came to wait.
+    /// It is suspended in the middle of a panic.
     panicking: Cell<bool>,
     shields: Cell<u32>,
 }
@@ -123,16 +123,16 @@ impl Control {
             scheduler.one_more_interrupted();
         }
         self.unwind.pending.set(pending | why);
-        let can_leave = why == why::FORCED || !self.lent.get();
-        if self.state.get() == State::Waiting && can_leave && self.is_unwind_due() {
+        let panicking = self.unwind.panicking.get();
+        if self.state.get() == State::Waiting && !self.lent.get() && self.is_unwind_due(panicking) {
             scheduler.wake(self, Outcome::Interrupted);
         }
     }
 
-    /// Must it be unwound where it waits?
-    pub(super) fn is_unwind_due(&self) -> bool {
+    /// Must it be unwound where it waits, given whether it is panicking there?
+    pub(super) fn is_unwind_due(&self, panicking: bool) -> bool {
         self.unwind.pending.get() != 0
-            && !self.unwind.panicking.get()
+            && !panicking
             && !self.is_in_flight()
             && self.reason().is_some()
     }
