@@ -302,7 +302,10 @@ impl Control {
     fn drop_result(&self, scheduler: &Scheduler) {
         // SAFETY: the result has been written, and nobody takes it.
         let drop_it = || unsafe { (self.drop_result)(self.result) };
-        if panic::catch_unwind(AssertUnwindSafe(drop_it)).is_err() {
+        // Nothing is left that could be cancelled.
+        self.shield();
+        let dropped = panic::catch_unwind(AssertUnwindSafe(drop_it));
+        if dropped.is_err_and(|payload| !unwind::is_unwinding(&payload)) {
             scheduler.abort(b"the result of a green thread panicked when it was dropped\n");
         }
     }
