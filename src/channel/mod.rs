@@ -28,7 +28,7 @@ mod iter;
 mod select;
 mod timer;
 
-pub use crate::select;
+pub use crate::{select, select_biased};
 pub use ends::{Receiver, Sender, bounded, unbounded};
 pub use error::{
     RecvError, RecvTimeoutError, SendError, SendTimeoutError, TryRecvError, TrySendError,
@@ -39,5 +39,5 @@ pub use timer::{after, at, never, tick};
 /// What the expansion of [`select!`](crate::select!) uses.
 #[doc(hidden)]
 pub mod __select {
-    pub use super::select::{Case, Deadline, IntoDeadline, RecvCase, SendCase, select};
+    pub use crate::channel::select::{Case, Deadline, IntoDeadline, RecvCase, SendCase, select};
 }

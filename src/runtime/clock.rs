@@ -63,5 +63,5 @@ impl Scheduler {
 
 /// The time of the runtime that the caller runs in, or else the system's.
 pub(crate) fn now() -> u64 {
-    super::scheduler::try_scheduler().map_or_else(sys::clock::now, Scheduler::now)
+    super::current::try_scheduler().map_or_else(sys::clock::now, Scheduler::now)
 }

@@ -11,8 +11,8 @@ use std::panic::{self, AssertUnwindSafe};
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::current::scheduler;
 use super::idle::Target;
-use super::scheduler::scheduler;
 use super::thread_state::ThreadState;
 use super::unwind;
 

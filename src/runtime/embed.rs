@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use super::clock::Clock;
 use super::control::Control;
+use super::current::Installed;
 use super::inbox::{Handle, Job};
 use super::policy::Policy;
-use super::scheduler::{Installed, Scheduler};
+use super::scheduler::Scheduler;
 use super::spawned::Spawned;
 use super::unwind;
 use super::wait::{Wait, WaitFor};

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::Wake;
 
+use super::current::try_scheduler;
 use super::mailbox::{Bell, Mailbox};
-use super::scheduler::{Scheduler, try_scheduler};
+use super::scheduler::Scheduler;
 use super::thread_state::{ThreadId, ThreadState};
 use crate::sys::wakeup::Wakeup;
 

@@ -4,7 +4,7 @@
 
 use std::rc::Rc;
 
-use super::scheduler::try_scheduler;
+use super::current::try_scheduler;
 
 /// Why there is no value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

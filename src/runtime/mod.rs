@@ -2,6 +2,7 @@
 
 mod clock;
 mod control;
+mod current;
 mod deadline;
 mod embed;
 mod idle;
@@ -23,9 +24,11 @@ mod trace;
 mod unwind;
 mod wait;
 mod wait_list;
+mod waiting;
 
 pub(crate) use clock::now;
 pub(crate) use control::Payload;
+pub(crate) use current::{checkpoint, interrupted, is_panicking, scheduler, try_scheduler};
 pub(crate) use deadline::{shield, timeout};
 pub use embed::{Builder, Runtime};
 pub(crate) use inbox::WakerState;
@@ -33,9 +36,7 @@ pub use inbox::{Ended, Handle};
 pub use instant::Instant;
 pub(crate) use locals::{LocalError, with_local};
 pub use policy::Policy;
-pub(crate) use scheduler::{
-    Scheduler, checkpoint, interrupted, is_panicking, scheduler, try_scheduler,
-};
+pub(crate) use scheduler::Scheduler;
 pub(crate) use spawned::Spawned;
 pub use spawned::{Scope, scope};
 pub use thread_state::ThreadId;

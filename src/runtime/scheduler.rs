@@ -1,8 +1,9 @@
-//! The scheduler: the switches between green threads, waiting and waking.
+//! The scheduler: the switches between green threads, and waking.
 //!
 //! Switches are symmetric: whoever waits or yields goes straight to the next in
 //! the run queue. There is no context for the scheduler itself. What is to be
-//! done when nobody can run, and now and then besides, is in `idle.rs`.
+//! done when nobody can run, and now and then besides, is in `idle.rs`; waiting is in
+//! `waiting.rs`.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
@@ -14,6 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::clock::Clock;
 use super::control::{Control, Payload, State};
+use super::current::is_panicking;
 use super::idle::Target;
 use super::inbox::Inbox;
 use super::policy::{Policy, Random};
@@ -23,8 +25,7 @@ use super::stacks::Visit;
 use super::thread_state::{ThreadId, ThreadState};
 use super::timers::Timers;
 use super::trace::Trace;
-use super::wait::{Outcome, Wait, WaitFor};
-use super::wait_list::Waiter;
+use super::wait::Outcome;
 use crate::arch::{self, StackPointer, Word};
 use crate::stack::Stack;
 use crate::stack::sanitizer::{self, Bounds};
@@ -77,7 +78,7 @@ pub(crate) struct Scheduler {
     /// How many green threads are to be unwound.
     interrupted: Cell<usize>,
     /// How many wait while they are panicking.
-    suspended_panics: Cell<usize>,
+    pub(super) suspended_panics: Cell<usize>,
     /// The clock as of the last look at it.
     pub(super) coarse: Cell<u64>,
     pub(super) clock: Clock,
@@ -98,94 +99,6 @@ pub(crate) struct Scheduler {
     /// Where whoever looks at the stack of another goes on, and what it does
     /// there.
     pub(super) visit: Cell<Option<Visit>>,
-}
-
-thread_local! {
-    static SCHEDULER: Cell<*const Scheduler> = const { Cell::new(ptr::null()) };
-}
-
-/// The scheduler of the runtime that the caller runs in.
-///
-/// # Panics
-///
-/// If there is none. `function` is the name of the public function that needs it.
-#[inline(always)]
-#[track_caller]
-pub(crate) fn scheduler(function: &'static str) -> &'static Scheduler {
-    match try_scheduler() {
-        Some(scheduler) => scheduler,
-        None => outside(function),
-    }
-}
-
-/// The scheduler of the runtime that the caller runs in, if it runs in one.
-#[inline(always)]
-pub(crate) fn try_scheduler() -> Option<&'static Scheduler> {
-    // SAFETY: `Installed` clears the pointer before the scheduler goes away. The
-    // lifetime is a white lie: it ends with the runtime that the caller is in,
-    // and callers keep it no longer than that.
-    unsafe { SCHEDULER.get().as_ref() }
-}
-
-#[cold]
-#[inline(never)]
-#[track_caller]
-fn outside(function: &'static str) -> ! {
-    panic!("{function} needs a runtime: call it from inside leno::run")
-}
-
-/// To be called by whatever may wait, before it does anything: unwinds if the
-/// green thread is to be unwound. Outside a runtime nothing is.
-#[inline(always)]
-pub(crate) fn checkpoint() {
-    if let Some(scheduler) = try_scheduler() {
-        scheduler.checkpoint();
-    }
-}
-
-/// Unwinds the current green thread, after [`Outcome::Interrupted`].
-#[cold]
-#[inline(never)]
-pub(crate) fn interrupted() -> ! {
-    scheduler("waiting").current().throw()
-}
-
-/// Is the current green thread unwinding? Not if only another one is, which
-/// waits in a destructor: [`std::thread::panicking`] cannot tell the two apart.
-#[inline(always)]
-pub(crate) fn is_panicking() -> bool {
-    std::thread::panicking()
-        && try_scheduler().is_none_or(|scheduler| scheduler.suspended_panics.get() == 0)
-}
-
-/// The scheduler is this OS thread's for as long as this lives.
-pub(super) struct Installed(());
-
-impl Installed {
-    /// # Panics
-    ///
-    /// If the OS thread has one already.
-    #[track_caller]
-    pub(super) fn new(scheduler: &Scheduler, main: &Control) -> Installed {
-        assert!(
-            SCHEDULER.get().is_null(),
-            "leno::run was called inside leno::run: this OS thread has a runtime already; use \
-             leno::spawn or leno::scope to run more green threads in it"
-        );
-        scheduler.main.set(main);
-        scheduler.current.set(main);
-        scheduler.hooks.set(scheduler.hooks.get() & !hook::OUTSIDE);
-        SCHEDULER.set(scheduler);
-        Installed(())
-    }
-}
-
-impl Drop for Installed {
-    fn drop(&mut self) {
-        // SAFETY: it is there, and set, while this lives.
-        let scheduler = unsafe { &*SCHEDULER.replace(ptr::null()) };
-        scheduler.hooks.set(scheduler.hooks.get() | hook::OUTSIDE);
-    }
 }
 
 impl Scheduler {
@@ -338,7 +251,7 @@ impl Scheduler {
 
     #[cold]
     #[inline(never)]
-    fn yield_slow(&self) {
+    pub(super) fn yield_slow(&self) {
         let control = self.current();
         let panicking = self.suspend_panic(control);
         self.queue.push(Runnable { context: ptr::null_mut(), control });
@@ -367,28 +280,8 @@ impl Scheduler {
         }
     }
 
-    /// Waits until somebody calls [`Scheduler::wake`], or until `deadline`, which
-    /// is a moment of the runtime's clock, or 0 for one that has passed: then
-    /// others have a turn, but the green thread does not wait.
-    ///
-    /// It never unwinds by itself: whoever waits takes back what it lent out
-    /// first.
     #[inline(always)]
-    pub(crate) fn block(&self, wait: &Wait<'_>, deadline: Option<u64>) -> Outcome {
-        let control = self.current();
-        wait.since.set(self.coarse.get());
-        control.wait.set(ptr::from_ref(wait).cast());
-        let outcome = if deadline.is_none() && !std::thread::panicking() {
-            self.block_once(control)
-        } else {
-            self.block_slow(control, deadline)
-        };
-        control.wait.set(ptr::null());
-        outcome
-    }
-
-    #[inline(always)]
-    fn block_once(&self, control: &Control) -> Outcome {
+    pub(super) fn block_once(&self, control: &Control) -> Outcome {
         control.state.set(State::Waiting);
         let next = self.next();
         if !ptr::eq(next.control, control) {
@@ -404,84 +297,6 @@ impl Scheduler {
         }
         self.tick(false);
         control.outcome.get()
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn block_slow(&self, control: &Control, deadline: Option<u64>) -> Outcome {
-        if deadline == Some(0) {
-            self.yield_slow();
-            self.tick(false);
-            return Outcome::Elapsed;
-        }
-        let timer = deadline
-            .map(|deadline| self.timers.borrow_mut().insert(deadline, Target::wait(control)));
-        let panicking = self.suspend_panic(control);
-        let outcome = self.block_once(control);
-        self.resume_panic(control, panicking);
-        if let Some(timer) = timer
-            && outcome != Outcome::Elapsed
-        {
-            self.timers.borrow_mut().remove(timer);
-        }
-        outcome
-    }
-
-    /// Waits, come what may: the caller has lent out its frame.
-    pub(super) fn block_lent(&self, wait: &Wait<'_>) {
-        let control = self.current();
-        let before = control.lent.replace(true);
-        let _ = self.block(wait, None);
-        control.lent.set(before);
-    }
-
-    /// The current green thread is about to be left. Gives whether it is
-    /// unwinding.
-    fn suspend_panic(&self, control: &Control) -> bool {
-        let panicking = is_panicking();
-        control.unwind.set_panicking(panicking);
-        self.suspended_panics.set(self.suspended_panics.get() + usize::from(panicking));
-        panicking
-    }
-
-    fn resume_panic(&self, control: &Control, panicking: bool) {
-        control.unwind.set_panicking(false);
-        self.suspended_panics.set(self.suspended_panics.get() - usize::from(panicking));
-    }
-
-    /// Waits until all green threads of `scope` have ended.
-    pub(crate) fn wait_for_scope(&self, scope: &ScopeState, at: &'static Location<'static>) {
-        let wait = Wait::at(WaitFor::Scope, at);
-        while scope.is_running() {
-            let waiter = Waiter::new(self);
-            scope.waiter.enrolled(&waiter, 0, None, || self.block_lent(&wait));
-        }
-    }
-
-    /// Waits until all green threads have ended.
-    pub(super) fn wait_for_all(&self, at: &'static Location<'static>) {
-        let wait = Wait::at(WaitFor::AllEnded, at);
-        while self.running.get() > 0 {
-            self.block_lent(&wait);
-        }
-        self.free_dead();
-    }
-
-    /// Waits until `target` has ended, or until `deadline`.
-    pub(crate) fn wait_for(
-        &self,
-        target: &Control,
-        deadline: Option<u64>,
-        at: &'static Location<'static>,
-    ) -> Outcome {
-        self.checkpoint();
-        let wait = Wait::at(WaitFor::Join(target), at);
-        target.joiner.set(self.current());
-        let outcome = self.block(&wait, deadline);
-        if outcome != Outcome::Woken && !target.is_finished() {
-            target.joiner.set(ptr::null());
-        }
-        outcome
     }
 
     /// Ends the wait of a green thread. False if it does not wait: it is left
@@ -625,7 +440,7 @@ impl Scheduler {
     /// To be called after each switch: sees to what has come up, and unwinds if
     /// it is the caller's turn to and if it may.
     #[inline(always)]
-    fn tick(&self, may_unwind: bool) {
+    pub(super) fn tick(&self, may_unwind: bool) {
         let ticks = self.ticks.get() - 1;
         self.ticks.set(ticks);
         if ticks == 0 {
@@ -658,7 +473,7 @@ impl Scheduler {
         }
     }
 
-    fn free_dead(&self) {
+    pub(super) fn free_dead(&self) {
         // SAFETY: it has left its stack for good, and nobody refers to it.
         if let Some(dead) = unsafe { self.dead.replace(ptr::null()).as_ref() } {
             self.chores.set(self.chores.get() & !chore::FREE_DEAD);

@@ -11,7 +11,8 @@ use std::rc::Rc;
 use std::task::Waker;
 
 use super::control::{Control, Payload};
-use super::scheduler::{Scheduler, checkpoint, interrupted, scheduler};
+use super::current::{checkpoint, interrupted, scheduler};
+use super::scheduler::Scheduler;
 use super::scope_state::ScopeState;
 use super::thread_state::ThreadState;
 use super::wait::Outcome;

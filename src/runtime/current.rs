@@ -1,0 +1,95 @@
+//! The runtime that an OS thread is in now.
+
+use std::cell::Cell;
+use std::ptr;
+
+use super::control::Control;
+use super::scheduler::{Scheduler, hook};
+
+thread_local! {
+    static SCHEDULER: Cell<*const Scheduler> = const { Cell::new(ptr::null()) };
+}
+
+/// The scheduler of the runtime that the caller runs in.
+///
+/// # Panics
+///
+/// If there is none. `function` is the name of the public function that needs it.
+#[inline(always)]
+#[track_caller]
+pub(crate) fn scheduler(function: &'static str) -> &'static Scheduler {
+    match try_scheduler() {
+        Some(scheduler) => scheduler,
+        None => outside(function),
+    }
+}
+
+/// The scheduler of the runtime that the caller runs in, if it runs in one.
+#[inline(always)]
+pub(crate) fn try_scheduler() -> Option<&'static Scheduler> {
+    // SAFETY: `Installed` clears the pointer before the scheduler goes away. The
+    // lifetime is a white lie: it ends with the runtime that the caller is in,
+    // and callers keep it no longer than that.
+    unsafe { SCHEDULER.get().as_ref() }
+}
+
+#[cold]
+#[inline(never)]
+#[track_caller]
+fn outside(function: &'static str) -> ! {
+    panic!("{function} needs a runtime: call it from inside leno::run")
+}
+
+/// To be called by whatever may wait, before it does anything: unwinds if the
+/// green thread is to be unwound. Outside a runtime nothing is.
+#[inline(always)]
+pub(crate) fn checkpoint() {
+    if let Some(scheduler) = try_scheduler() {
+        scheduler.checkpoint();
+    }
+}
+
+/// Unwinds the current green thread, after [`Outcome::Interrupted`].
+#[cold]
+#[inline(never)]
+pub(crate) fn interrupted() -> ! {
+    scheduler("waiting").current().throw()
+}
+
+/// Is the current green thread unwinding? Not if only another one is, which
+/// waits in a destructor: [`std::thread::panicking`] cannot tell the two apart.
+#[inline(always)]
+pub(crate) fn is_panicking() -> bool {
+    std::thread::panicking()
+        && try_scheduler().is_none_or(|scheduler| scheduler.suspended_panics.get() == 0)
+}
+
+/// The scheduler is this OS thread's for as long as this lives.
+pub(super) struct Installed(());
+
+impl Installed {
+    /// # Panics
+    ///
+    /// If the OS thread has one already.
+    #[track_caller]
+    pub(super) fn new(scheduler: &Scheduler, main: &Control) -> Installed {
+        assert!(
+            SCHEDULER.get().is_null(),
+            "leno::run was called inside leno::run: this OS thread has a runtime already; use \
+             leno::spawn or leno::scope to run more green threads in it"
+        );
+        scheduler.main.set(main);
+        scheduler.current.set(main);
+        scheduler.hooks.set(scheduler.hooks.get() & !hook::OUTSIDE);
+        SCHEDULER.set(scheduler);
+        Installed(())
+    }
+}
+
+impl Drop for Installed {
+    fn drop(&mut self) {
+        // SAFETY: it is there, and set, while this lives.
+        let scheduler = unsafe { &*SCHEDULER.replace(ptr::null()) };
+        scheduler.hooks.set(scheduler.hooks.get() | hook::OUTSIDE);
+    }
+}

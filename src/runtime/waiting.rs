@@ -1,0 +1,115 @@
+//! Waiting: the one primitive beneath everything that waits, and what of it needs
+//! no wait list.
+
+#![forbid(unsafe_code)]
+
+use std::panic::Location;
+use std::ptr;
+
+use super::control::Control;
+use super::current::is_panicking;
+use super::idle::Target;
+use super::scheduler::Scheduler;
+use super::scope_state::ScopeState;
+use super::wait::{Outcome, Wait, WaitFor};
+use super::wait_list::Waiter;
+
+impl Scheduler {
+    /// Waits until somebody calls [`Scheduler::wake`], or until `deadline`, which
+    /// is a moment of the runtime's clock, or 0 for one that has passed: then
+    /// others have a turn, but the green thread does not wait.
+    ///
+    /// It never unwinds by itself: whoever waits takes back what it lent out
+    /// first.
+    #[inline(always)]
+    pub(crate) fn block(&self, wait: &Wait<'_>, deadline: Option<u64>) -> Outcome {
+        let control = self.current();
+        wait.since.set(self.coarse.get());
+        control.wait.set(ptr::from_ref(wait).cast());
+        let outcome = if deadline.is_none() && !std::thread::panicking() {
+            self.block_once(control)
+        } else {
+            self.block_slow(control, deadline)
+        };
+        control.wait.set(ptr::null());
+        outcome
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn block_slow(&self, control: &Control, deadline: Option<u64>) -> Outcome {
+        if deadline == Some(0) {
+            self.yield_slow();
+            self.tick(false);
+            return Outcome::Elapsed;
+        }
+        let timer = deadline
+            .map(|deadline| self.timers.borrow_mut().insert(deadline, Target::wait(control)));
+        let panicking = self.suspend_panic(control);
+        let outcome = self.block_once(control);
+        self.resume_panic(control, panicking);
+        if let Some(timer) = timer
+            && outcome != Outcome::Elapsed
+        {
+            self.timers.borrow_mut().remove(timer);
+        }
+        outcome
+    }
+
+    /// Waits, come what may: the caller has lent out its frame.
+    pub(super) fn block_lent(&self, wait: &Wait<'_>) {
+        let control = self.current();
+        let before = control.lent.replace(true);
+        let _ = self.block(wait, None);
+        control.lent.set(before);
+    }
+
+    /// The current green thread is about to be left. Gives whether it is
+    /// unwinding.
+    pub(super) fn suspend_panic(&self, control: &Control) -> bool {
+        let panicking = is_panicking();
+        control.unwind.set_panicking(panicking);
+        self.suspended_panics.set(self.suspended_panics.get() + usize::from(panicking));
+        panicking
+    }
+
+    pub(super) fn resume_panic(&self, control: &Control, panicking: bool) {
+        control.unwind.set_panicking(false);
+        self.suspended_panics.set(self.suspended_panics.get() - usize::from(panicking));
+    }
+
+    /// Waits until all green threads of `scope` have ended.
+    pub(crate) fn wait_for_scope(&self, scope: &ScopeState, at: &'static Location<'static>) {
+        let wait = Wait::at(WaitFor::Scope, at);
+        while scope.is_running() {
+            let waiter = Waiter::new(self);
+            scope.waiter.enrolled(&waiter, 0, None, || self.block_lent(&wait));
+        }
+    }
+
+    /// Waits until all green threads have ended.
+    pub(super) fn wait_for_all(&self, at: &'static Location<'static>) {
+        let wait = Wait::at(WaitFor::AllEnded, at);
+        while self.running.get() > 0 {
+            self.block_lent(&wait);
+        }
+        self.free_dead();
+    }
+
+    /// Waits until `target` has ended, or until `deadline`.
+    pub(crate) fn wait_for(
+        &self,
+        target: &Control,
+        deadline: Option<u64>,
+        at: &'static Location<'static>,
+    ) -> Outcome {
+        self.checkpoint();
+        let wait = Wait::at(WaitFor::Join(target), at);
+        target.joiner.set(self.current());
+        let outcome = self.block(&wait, deadline);
+        if outcome != Outcome::Woken && !target.is_finished() {
+            target.joiner.set(ptr::null());
+        }
+        outcome
+    }
+}
