@@ -80,7 +80,7 @@ impl Installed {
         );
         scheduler.main.set(main);
         scheduler.current.set(main);
-        scheduler.hooks.set(scheduler.hooks.get() & !hook::OUTSIDE);
+        scheduler.set_hooks(hook::OUTSIDE, false);
         SCHEDULER.set(scheduler);
         Installed(())
     }
@@ -90,6 +90,6 @@ impl Drop for Installed {
     fn drop(&mut self) {
         // SAFETY: it is there, and set, while this lives.
         let scheduler = unsafe { &*SCHEDULER.replace(ptr::null()) };
-        scheduler.hooks.set(scheduler.hooks.get() | hook::OUTSIDE);
+        scheduler.set_hooks(hook::OUTSIDE, true);
     }
 }

@@ -10,7 +10,7 @@ use super::clock::Clock;
 use super::control::{Control, Payload, State};
 use super::queue::Runnable;
 use super::report;
-use super::scheduler::{Scheduler, chore, hook};
+use super::scheduler::{SWITCHES_BETWEEN_POLLS, Scheduler, chore, hook};
 use super::thread_state::ThreadId;
 use super::wait::Outcome;
 use crate::stack;
@@ -36,11 +36,14 @@ impl Target {
 }
 
 impl Scheduler {
-    /// The next to run, when the run queue is empty: fills it, or waits in the
-    /// kernel until it is filled.
+    /// The next to run, where a hook wants to see that, or when the run queue is
+    /// empty: fills it, or waits in the kernel until it is filled.
     #[cold]
     #[inline(never)]
     pub(super) fn idle(&self) -> Runnable {
+        if let Some(next) = self.take_next() {
+            return next;
+        }
         loop {
             self.poll();
             if let Some(next) = self.take_next() {
@@ -119,11 +122,16 @@ impl Scheduler {
 
     /// Takes the next to run out of the queue, by the policy.
     pub(super) fn take_next(&self) -> Option<Runnable> {
-        let count = self.queue.len();
-        let next = if count > 1 && self.hooks.get() & hook::POLICY != 0 {
-            self.queue.take(self.pick())
+        let queue = self.ready();
+        if self.is_watched() && queue.pops() % SWITCHES_BETWEEN_POLLS == 0 {
+            self.poll();
+        }
+        let next = if queue.len() > 1 && self.hooks.get() & hook::POLICY != 0 {
+            let picked = self.pick();
+            // A policy that panics is no hook any more.
+            self.ready().take(picked)
         } else {
-            self.queue.pop()?
+            queue.pop()?
         };
         if self.hooks.get() & hook::TRACE != 0 {
             // SAFETY: whoever is in the queue has a control block.
@@ -137,7 +145,7 @@ impl Scheduler {
     fn pick(&self) -> usize {
         let ready: Vec<ThreadId> =
             // SAFETY: whoever is in the queue has a control block.
-            self.queue.controls().map(|control| unsafe { (*control).id() }).collect();
+            self.ready().controls().map(|control| unsafe { (*control).id() }).collect();
         let picked =
             panic::catch_unwind(AssertUnwindSafe(|| self.policy.borrow_mut().pick(&ready)));
         picked.unwrap_or_else(|payload| {
@@ -148,7 +156,7 @@ impl Scheduler {
 
     /// Ends the run: `payload` goes on from there.
     fn fail(&self, payload: Payload) {
-        self.hooks.set(self.hooks.get() & !hook::POLICY);
+        self.set_hooks(hook::POLICY, false);
         self.failure.borrow_mut().get_or_insert(payload);
         self.unwind_all();
     }

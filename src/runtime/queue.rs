@@ -52,6 +52,12 @@ impl RunQueue {
         self.head.get() == self.tail.get()
     }
 
+    /// How many have been taken out so far: changes with every switch.
+    #[inline(always)]
+    pub(super) fn pops(&self) -> usize {
+        self.head.get()
+    }
+
     pub(super) fn len(&self) -> usize {
         self.tail.get() - self.head.get()
     }

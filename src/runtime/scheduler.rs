@@ -43,6 +43,8 @@ pub(super) mod chore {
 
 /// What makes a switch or a wake take the long way round, as bits.
 pub(super) mod hook {
+    /// Those that want to see every switch.
+    pub(crate) const WATCH: u8 = POLICY | TRACE;
     /// Somebody else than first-come-first-served says who is next.
     pub(crate) const POLICY: u8 = 1;
     /// What happens is recorded.
@@ -52,18 +54,19 @@ pub(super) mod hook {
 }
 
 /// After so many switches somebody looks at the timers and the inbox, even if
-/// there always is a green thread that can run.
-const SWITCHES_BETWEEN_POLLS: u32 = 61;
+/// there always is a green thread that can run. A power of two.
+pub(super) const SWITCHES_BETWEEN_POLLS: usize = 64;
 
 pub(crate) struct Scheduler {
-    pub(super) queue: RunQueue,
+    /// Empty while there is a hook that wants to see every switch: so a switch
+    /// need not ask whether there is one, it finds nobody here and takes the long
+    /// way round.
+    queue: RunQueue,
+    /// In place of `queue` while there is such a hook.
+    watched: RunQueue,
     pub(super) current: Cell<*const Control>,
-    /// Counts down to the next look at everything else.
-    ticks: Cell<u32>,
-    /// Bits of [`chore`]. If there are any, `ticks` is 1, and what it was is kept
-    /// beside.
+    /// Bits of [`chore`].
     pub(super) chores: Cell<u8>,
-    ticks_kept: Cell<u32>,
     /// Bits of [`hook`].
     pub(super) hooks: Cell<u8>,
     /// Who switched here last, for the sanitizer.
@@ -107,10 +110,9 @@ impl Scheduler {
         let hooks = if policy.is_fifo() { 0 } else { hook::POLICY };
         Scheduler {
             queue: RunQueue::new(),
+            watched: RunQueue::new(),
             current: Cell::new(ptr::null()),
-            ticks: Cell::new(SWITCHES_BETWEEN_POLLS),
             chores: Cell::new(0),
-            ticks_kept: Cell::new(SWITCHES_BETWEEN_POLLS),
             hooks: Cell::new(hooks | hook::OUTSIDE),
             previous: Cell::new(ptr::null()),
             dead: Cell::new(ptr::null()),
@@ -203,6 +205,9 @@ impl Scheduler {
         let running = self.running.get() + 1;
         // The main green thread needs a place, too.
         self.queue.make_room(running + 1);
+        if self.hooks.get() != 0 {
+            self.watched.make_room(running + 1);
+        }
         let scope_state = scope.map_or(ptr::null(), ptr::from_ref);
         // SAFETY: as the caller says.
         let (control, context) =
@@ -218,15 +223,17 @@ impl Scheduler {
 
     #[inline(always)]
     fn make_runnable(&self, context: StackPointer, control: &Control) {
-        self.queue.push(Runnable { context, control });
-        if self.hooks.get() != 0 {
-            self.note_runnable(control);
+        if self.hooks.get() == 0 {
+            self.queue.push(Runnable { context, control });
+        } else {
+            self.make_runnable_slow(context, control);
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn note_runnable(&self, control: &Control) {
+    fn make_runnable_slow(&self, context: StackPointer, control: &Control) {
+        self.ready().push(Runnable { context, control });
         if self.hooks.get() & hook::TRACE != 0 {
             self.trace_ready(control);
         }
@@ -237,30 +244,61 @@ impl Scheduler {
         }
     }
 
+    /// The run queue that is in use.
+    pub(super) fn ready(&self) -> &RunQueue {
+        if self.is_watched() { &self.watched } else { &self.queue }
+    }
+
+    pub(super) fn is_watched(&self) -> bool {
+        self.hooks.get() & hook::WATCH != 0
+    }
+
+    /// Sets or clears bits of [`hook`].
+    pub(super) fn set_hooks(&self, hooks: u8, on: bool) {
+        let from = self.ready();
+        let old = self.hooks.get();
+        self.hooks.set(if on { old | hooks } else { old & !hooks });
+        let to = self.ready();
+        if !ptr::eq(from, to) {
+            to.make_room(self.running.get() + 1);
+            while let Some(runnable) = from.pop() {
+                to.push(runnable);
+            }
+        }
+    }
+
     /// Lets every other green thread that can run have a turn.
     #[inline(always)]
     pub(crate) fn yield_now(&self) {
-        if self.hooks.get() != 0 || std::thread::panicking() {
-            self.yield_slow();
-        } else if let Some((next, context)) = self.queue.rotate(self.current.get()) {
+        self.poll_sometimes();
+        if let Some((next, context)) = self.queue.rotate(self.current.get()) {
             // SAFETY: the context goes where the run queue wants it.
             unsafe { self.switch(context, next) };
+        } else {
+            self.yield_slow();
         }
-        self.tick(true);
+        self.do_chores(true);
     }
 
+    /// Yields where nobody else can run, or where a hook wants to see it.
     #[cold]
     #[inline(never)]
     pub(super) fn yield_slow(&self) {
         let control = self.current();
-        let panicking = self.suspend_panic(control);
-        self.queue.push(Runnable { context: ptr::null_mut(), control });
+        self.ready().push(Runnable { context: ptr::null_mut(), control });
         let next = self.next();
         if !ptr::eq(next.control, control) {
             // SAFETY: the context goes where the run queue wants it.
-            unsafe { self.switch(self.queue.place_of(control), next) };
+            unsafe { self.switch(self.ready().place_of(control), next) };
         }
-        self.resume_panic(control, panicking);
+    }
+
+    /// Looks at the timers and the inbox, once in many switches.
+    #[inline(always)]
+    fn poll_sometimes(&self) {
+        if self.queue.pops() % SWITCHES_BETWEEN_POLLS == 0 {
+            self.poll();
+        }
     }
 
     /// Unwinds if the current green thread is to be unwound.
@@ -283,19 +321,20 @@ impl Scheduler {
     #[inline(always)]
     pub(super) fn block_once(&self, control: &Control) -> Outcome {
         control.state.set(State::Waiting);
+        self.poll_sometimes();
         let next = self.next();
         if !ptr::eq(next.control, control) {
             let context = if control.state.get() == State::Waiting {
                 control.context.as_ptr()
             } else {
                 // Woken while somebody was looked for who can run.
-                self.queue.place_of(control)
+                self.ready().place_of(control)
             };
             // SAFETY: a waiting green thread keeps its context in its control
             // block, and one in the run queue keeps it there.
             unsafe { self.switch(context, next) };
         }
-        self.tick(false);
+        self.do_chores(false);
         control.outcome.get()
     }
 
@@ -315,19 +354,7 @@ impl Scheduler {
     /// The next to run. The caller is not in the queue, or at its end.
     #[inline(always)]
     fn next(&self) -> Runnable {
-        if self.hooks.get() != 0 {
-            return self.next_slow();
-        }
         match self.queue.pop() {
-            Some(next) => next,
-            None => self.idle(),
-        }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn next_slow(&self) -> Runnable {
-        match self.take_next() {
             Some(next) => next,
             None => self.idle(),
         }
@@ -376,7 +403,7 @@ impl Scheduler {
     #[inline(always)]
     pub(super) fn arrived(&self, left: Bounds) {
         self.note_arrival(left);
-        self.tick(true);
+        self.do_chores(true);
     }
 
     /// The current green thread has ended, and leaves its stack for the next. If
@@ -430,44 +457,26 @@ impl Scheduler {
     /// Has whoever arrives next see to something.
     #[inline(always)]
     pub(super) fn add_chore(&self, chore: u8) {
-        if self.chores.get() == 0 {
-            self.ticks_kept.set(self.ticks.get());
-            self.ticks.set(1);
-        }
         self.chores.set(self.chores.get() | chore);
     }
 
     /// To be called after each switch: sees to what has come up, and unwinds if
     /// it is the caller's turn to and if it may.
     #[inline(always)]
-    pub(super) fn tick(&self, may_unwind: bool) {
-        let ticks = self.ticks.get() - 1;
-        self.ticks.set(ticks);
-        if ticks == 0 {
-            self.tick_slow(may_unwind);
+    pub(super) fn do_chores(&self, may_unwind: bool) {
+        if self.chores.get() != 0 {
+            self.do_chores_slow(may_unwind);
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn tick_slow(&self, may_unwind: bool) {
-        let mut kept = 0;
-        if self.chores.get() != 0 {
-            self.free_dead();
-            if self.chores.get() & chore::SHOW_STACK != 0 {
-                self.chores.set(self.chores.get() & !chore::SHOW_STACK);
-                // The visitor goes on in the middle of this.
-                self.ticks.set(1);
-                self.show_stack();
-            }
-            kept = self.ticks_kept.get().saturating_sub(1);
+    fn do_chores_slow(&self, may_unwind: bool) {
+        self.free_dead();
+        if self.chores.get() & chore::SHOW_STACK != 0 {
+            self.chores.set(self.chores.get() & !chore::SHOW_STACK);
+            self.show_stack();
         }
-        if kept == 0 {
-            kept = SWITCHES_BETWEEN_POLLS;
-            self.poll();
-        }
-        self.ticks_kept.set(kept);
-        self.ticks.set(if self.chores.get() == 0 { kept } else { 1 });
         if may_unwind {
             self.checkpoint();
         }

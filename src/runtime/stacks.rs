@@ -25,7 +25,7 @@ impl Scheduler {
             _ if ptr::eq(control, self.current.get()) => return false,
             State::Finished => return false,
             State::Waiting => control.context.as_ptr(),
-            State::Runnable => self.queue.place_of(control),
+            State::Runnable => self.ready().place_of(control),
         };
         // SAFETY: the place holds a saved context.
         let context = unsafe { *place };
@@ -58,7 +58,7 @@ impl Scheduler {
         unsafe { (*action)() };
         let place: *mut StackPointer = match control.state.get() {
             State::Waiting => control.context.as_ptr(),
-            _ => self.queue.place_of(control),
+            _ => self.ready().place_of(control),
         };
         // SAFETY: the visitor has left its context where `visitor.context` says,
         // and ours goes to where it was.

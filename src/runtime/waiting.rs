@@ -39,8 +39,10 @@ impl Scheduler {
     #[inline(never)]
     fn block_slow(&self, control: &Control, deadline: Option<u64>) -> Outcome {
         if deadline == Some(0) {
+            let panicking = self.suspend_panic(control);
             self.yield_slow();
-            self.tick(false);
+            self.resume_panic(control, panicking);
+            self.do_chores(false);
             return Outcome::Elapsed;
         }
         let timer = deadline
