@@ -13,8 +13,10 @@ use std::time::Duration;
 
 use super::current::scheduler;
 use super::idle::Target;
+use super::scheduler::Scheduler;
 use super::thread_state::ThreadState;
 use super::unwind;
+use super::wait::{Outcome, Wait};
 
 /// Runs `f`. Where it waits when `duration` is over, or comes to wait later, it is
 /// unwound; `None` says so.
@@ -62,4 +64,16 @@ pub(crate) fn shield<T>(function: &'static str, f: impl FnOnce() -> T) -> T {
     control.shield();
     let _shielded = Shielded(control.thread_state().clone());
     f()
+}
+
+impl Scheduler {
+    /// As [`Scheduler::block`] in a shield: a cancellation is put off until the
+    /// next wait. Only if nothing can wake it any more is it interrupted.
+    pub(crate) fn block_shielded(&self, wait: &Wait<'_>) -> Outcome {
+        let control = self.current();
+        control.shield();
+        let outcome = self.block(wait, None);
+        control.unshield();
+        outcome
+    }
 }
