@@ -166,6 +166,22 @@ impl<T> WaitList<T> {
         self.first.get().is_null() || self.front().is_none()
     }
 
+    /// How many wait. It goes through all of them.
+    pub(crate) fn len(&self) -> usize {
+        let mut count = 0;
+        // SAFETY: linked nodes are on frames that are there, and so are their
+        // waiters and green threads.
+        unsafe {
+            let mut next = self.first.get().as_ref();
+            while let Some(node) = next {
+                let waits = (*(*node.waiter).control).state.get() == State::Waiting;
+                count += usize::from(waits);
+                next = node.next.get().as_ref();
+            }
+        }
+        count
+    }
+
     /// Wakes the first. False if nobody waits.
     #[inline(always)]
     pub(crate) fn wake_one(&self) -> bool {
