@@ -86,6 +86,7 @@ pub mod channel;
 pub mod coroutine;
 mod runtime;
 pub mod stack;
+pub mod sync;
 mod sys;
 pub mod thread;
 pub mod time;

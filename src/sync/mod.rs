@@ -1,0 +1,77 @@
+//! Locks and what else green threads wait for, with the interface of
+//! [`std::sync`].
+//!
+//! Green threads switch only where they wait, so shared data needs a lock only if
+//! it must stay as it is across a wait. An operation that can go on at once does
+//! not switch, and allocates nothing; neither does one that waits.
+//!
+//! **First come, first served.** What is released belongs to the first who waits
+//! for it, before that one runs: nobody can overtake. If one who waits is
+//! cancelled or runs out of time, those behind it go on as if it had not come.
+//!
+//! **Cancellation.** Whatever may wait unwinds if the green thread has been
+//! cancelled, and takes nothing with it. What has been handed over to a green
+//! thread before it was cancelled is received, held, and released when the guard
+//! is dropped.
+//!
+//! **Poisoning** is as in std. A lock is also poisoned by a green thread that is
+//! cancelled while it holds it: the data may be half changed. What another green
+//! thread does in a destructor in the middle of its own panic poisons nothing of
+//! anybody else.
+//!
+//! **Outside a runtime** everything works that does not have to wait.
+//!
+//! These types are neither `Send` nor `Sync`: they are for the green threads of
+//! one OS thread, which share them by reference, `Rc` or [`Arc`]. A `static` must
+//! be `Sync`, so it cannot hold one; `thread_local!` can.
+//!
+//! # Examples
+//!
+//! ```
+//! use leno::sync::{Arc, Condvar, Mutex};
+//! use leno::thread;
+//!
+//! leno::run(|| {
+//!     let pair = Arc::new((Mutex::new(false), Condvar::new()));
+//!     let other = pair.clone();
+//!     thread::spawn(move || {
+//!         let (ready, changed) = &*other;
+//!         *ready.lock().unwrap() = true;
+//!         changed.notify_one();
+//!     });
+//!     let (ready, changed) = &*pair;
+//!     let guard = changed.wait_while(ready.lock().unwrap(), |ready| !*ready).unwrap();
+//!     assert!(*guard);
+//! });
+//! ```
+
+#![forbid(unsafe_code)]
+
+mod condvar;
+mod mutex;
+mod poison;
+mod rwlock;
+mod semaphore;
+
+use std::panic::Location;
+
+use crate::runtime::{Holder, try_scheduler};
+
+pub use condvar::{Condvar, WaitTimeoutResult};
+pub use mutex::{Mutex, MutexGuard};
+pub use rwlock::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+pub use semaphore::{
+    AcquireError, AcquireTimeoutError, Semaphore, SemaphorePermit, TryAcquireError,
+};
+pub use std::sync::{Arc, LockResult, PoisonError, TryLockError, TryLockResult, Weak, atomic};
+
+/// The number of whoever holds a lock outside a runtime.
+const NOBODY: u64 = 0;
+
+/// The current green thread, since the caller's line.
+#[inline(always)]
+#[track_caller]
+fn holder() -> Holder {
+    let number = try_scheduler().map_or(NOBODY, |scheduler| scheduler.current().id().number());
+    Holder { number, at: Location::caller() }
+}
