@@ -47,23 +47,34 @@
 
 #![forbid(unsafe_code)]
 
+mod barrier;
 mod condvar;
+mod event;
+pub mod mpsc;
 mod mutex;
+mod once;
+mod once_lock;
 mod poison;
 mod rwlock;
 mod semaphore;
+mod wait_group;
 
 use std::panic::Location;
 
 use crate::runtime::{Holder, try_scheduler};
 
+pub use barrier::{Barrier, BarrierWaitResult};
 pub use condvar::{Condvar, WaitTimeoutResult};
+pub use event::Event;
 pub use mutex::{Mutex, MutexGuard};
+pub use once::{Once, OnceState};
+pub use once_lock::{LazyLock, OnceLock, OnceLock as OnceCell};
 pub use rwlock::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 pub use semaphore::{
     AcquireError, AcquireTimeoutError, Semaphore, SemaphorePermit, TryAcquireError,
 };
 pub use std::sync::{Arc, LockResult, PoisonError, TryLockError, TryLockResult, Weak, atomic};
+pub use wait_group::WaitGroup;
 
 /// The number of whoever holds a lock outside a runtime.
 const NOBODY: u64 = 0;

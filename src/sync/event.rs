@@ -1,0 +1,124 @@
+//! Something that has happened, or not yet.
+
+use std::cell::Cell;
+use std::fmt;
+use std::time::Duration;
+
+use crate::runtime::{
+    Need, Outcome, Resource, Scheduler, Wait, WaitFor, WaitList, checkpoint, interrupted, scheduler,
+};
+use crate::time::Elapsed;
+
+/// A flag that green threads wait for.
+///
+/// Once it is set, nobody waits any more, until it is reset. Whoever waited when
+/// it was set goes on, even if it has been reset before it comes to run.
+///
+/// # Examples
+///
+/// ```
+/// use leno::sync::Event;
+///
+/// leno::run(|| {
+///     let started = Event::new();
+///     leno::scope(|scope| {
+///         scope.spawn(|| started.set());
+///         started.wait();
+///         assert!(started.is_set());
+///     });
+/// });
+/// ```
+pub struct Event {
+    waiting: WaitList<()>,
+    set: Cell<bool>,
+    resource: Resource,
+}
+
+impl Event {
+    /// An event that is not set.
+    #[track_caller]
+    #[must_use]
+    pub const fn new() -> Event {
+        Event { waiting: WaitList::new(), set: Cell::new(false), resource: Resource::new("event") }
+    }
+
+    /// Sets it, and wakes all who wait, in the order in which they came.
+    pub fn set(&self) {
+        self.set.set(true);
+        self.waiting.wake_all();
+    }
+
+    /// Whoever comes from now on waits again.
+    pub fn reset(&self) {
+        self.set.set(false);
+    }
+
+    /// Is it set?
+    #[must_use]
+    pub fn is_set(&self) -> bool {
+        self.set.get()
+    }
+
+    /// Waits until it is set.
+    ///
+    /// # Panics
+    ///
+    /// If it has to wait outside a runtime.
+    #[track_caller]
+    pub fn wait(&self) {
+        // Without a deadline there is no error.
+        let _ = self.wait_until("Event::wait", |_| None);
+    }
+
+    /// As [`wait`](Event::wait), but waits at most so long.
+    ///
+    /// # Errors
+    ///
+    /// If the time is over.
+    ///
+    /// # Panics
+    ///
+    /// As [`wait`](Event::wait).
+    #[track_caller]
+    pub fn wait_timeout(&self, timeout: Duration) -> Result<(), Elapsed> {
+        self.wait_until("Event::wait_timeout", |scheduler| scheduler.deadline_after(timeout))
+    }
+
+    #[track_caller]
+    fn wait_until(
+        &self,
+        function: &'static str,
+        deadline: impl FnOnce(&Scheduler) -> Option<u64>,
+    ) -> Result<(), Elapsed> {
+        checkpoint();
+        if self.is_set() {
+            return Ok(());
+        }
+        let scheduler = scheduler(function);
+        let wait = Wait::new(WaitFor::Resource(Need { what: "", resource: &self.resource }));
+        let (outcome, _) = self.waiting.wait(scheduler, None, &wait, deadline(scheduler));
+        match outcome {
+            Outcome::Woken => Ok(()),
+            Outcome::Elapsed => Err(Elapsed),
+            Outcome::Interrupted => interrupted(),
+        }
+    }
+
+    /// Names the event, for reports. The first name stays.
+    pub fn set_name(&self, name: impl Into<String>) {
+        self.resource.set_name(name.into());
+    }
+}
+
+impl Default for Event {
+    #[track_caller]
+    fn default() -> Self {
+        Event::new()
+    }
+}
+
+impl fmt::Debug for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Event").field("set", &self.is_set()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,143 @@
+//! Waiting for a number of others.
+
+use std::cell::Cell;
+use std::fmt;
+use std::rc::Rc;
+use std::time::Duration;
+
+use crate::runtime::{
+    Need, Outcome, Resource, Scheduler, Wait, WaitFor, WaitList, checkpoint, interrupted, scheduler,
+};
+
+/// A group whose members are its clones: each is done when its clone is dropped.
+/// As crossbeam's.
+///
+/// There is no count to be raised and lowered by hand: a member that panics or is
+/// cancelled is done as well, since its clone is dropped.
+///
+/// # Examples
+///
+/// ```
+/// use leno::sync::WaitGroup;
+///
+/// leno::run(|| {
+///     let group = WaitGroup::new();
+///     for _ in 0..3 {
+///         let member = group.clone();
+///         leno::spawn(move || {
+///             leno::yield_now();
+///             drop(member);
+///         });
+///     }
+///     group.wait();
+/// });
+/// ```
+pub struct WaitGroup {
+    members: Rc<Members>,
+}
+
+struct Members {
+    waiting: WaitList<()>,
+    count: Cell<usize>,
+    resource: Resource,
+}
+
+impl WaitGroup {
+    /// A group with one member, this.
+    #[track_caller]
+    #[must_use]
+    pub fn new() -> WaitGroup {
+        let resource = Resource::new("wait group");
+        let members = Members { waiting: WaitList::new(), count: Cell::new(1), resource };
+        WaitGroup { members: Rc::new(members) }
+    }
+
+    /// Leaves the group, and waits until all others are done.
+    ///
+    /// # Panics
+    ///
+    /// If it has to wait outside a runtime.
+    #[track_caller]
+    pub fn wait(self) {
+        // Without a deadline there is no error.
+        let _ = self.wait_until("WaitGroup::wait", |_| None);
+    }
+
+    /// As [`wait`](WaitGroup::wait), but waits at most so long.
+    ///
+    /// # Errors
+    ///
+    /// If the time is over; the error is a new member of the group, to wait again.
+    ///
+    /// # Panics
+    ///
+    /// As [`wait`](WaitGroup::wait).
+    #[track_caller]
+    pub fn wait_timeout(self, timeout: Duration) -> Result<(), WaitGroup> {
+        self.wait_until("WaitGroup::wait_timeout", |scheduler| scheduler.deadline_after(timeout))
+    }
+
+    #[track_caller]
+    fn wait_until(
+        self,
+        function: &'static str,
+        deadline: impl FnOnce(&Scheduler) -> Option<u64>,
+    ) -> Result<(), WaitGroup> {
+        checkpoint();
+        let members = self.members.clone();
+        drop(self);
+        if members.count.get() == 0 {
+            return Ok(());
+        }
+        let scheduler = scheduler(function);
+        let need = Need { what: "the end of", resource: &members.resource };
+        let wait = Wait::new(WaitFor::Resource(need));
+        let (outcome, _) = members.waiting.wait(scheduler, None, &wait, deadline(scheduler));
+        match outcome {
+            Outcome::Woken => Ok(()),
+            Outcome::Elapsed => Err(WaitGroup::join(members)),
+            Outcome::Interrupted => interrupted(),
+        }
+    }
+
+    fn join(members: Rc<Members>) -> WaitGroup {
+        members.count.set(members.count.get() + 1);
+        WaitGroup { members }
+    }
+
+    /// Names the group, for reports. The first name stays.
+    pub fn set_name(&self, name: impl Into<String>) {
+        self.members.resource.set_name(name.into());
+    }
+}
+
+impl Clone for WaitGroup {
+    /// One more member.
+    fn clone(&self) -> Self {
+        WaitGroup::join(self.members.clone())
+    }
+}
+
+impl Drop for WaitGroup {
+    fn drop(&mut self) {
+        self.members.count.set(self.members.count.get() - 1);
+        if self.members.count.get() == 0 {
+            self.members.waiting.wake_all();
+        }
+    }
+}
+
+impl Default for WaitGroup {
+    #[track_caller]
+    fn default() -> Self {
+        WaitGroup::new()
+    }
+}
+
+impl fmt::Debug for WaitGroup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WaitGroup")
+            .field("count", &self.members.count.get())
+            .finish_non_exhaustive()
+    }
+}
