@@ -58,10 +58,13 @@ pub(crate) fn interrupted() -> ! {
 
 /// Is the current green thread unwinding? Not if only another one is, which
 /// waits in a destructor: [`std::thread::panicking`] cannot tell the two apart.
+/// While there is such a one, only an unwinding that is our own is known for sure.
 #[inline(always)]
 pub(crate) fn is_panicking() -> bool {
     std::thread::panicking()
-        && try_scheduler().is_none_or(|scheduler| scheduler.suspended_panics.get() == 0)
+        && try_scheduler().is_none_or(|scheduler| {
+            scheduler.suspended_panics.get() == 0 || scheduler.current().is_in_flight()
+        })
 }
 
 /// The scheduler is this OS thread's for as long as this lives.

@@ -137,7 +137,8 @@ impl Control {
             && self.reason().is_some()
     }
 
-    fn is_in_flight(&self) -> bool {
+    /// Is the payload of its unwinding alive?
+    pub(super) fn is_in_flight(&self) -> bool {
         let in_flight = self.extra.get().and_then(|extra| extra.in_flight.get());
         in_flight.is_some_and(|in_flight| in_flight.load(Ordering::Relaxed))
     }
