@@ -152,6 +152,10 @@ impl<'p> Model<'p> {
             if wait == Wait::AllEnded || mem::replace(&mut self.greens[number].wanted, true) {
                 continue;
             }
+            if wait == Wait::Scope {
+                // Others borrow from its frame: it is unwound when they have ended.
+                continue;
+            }
             if number == self.current {
                 self.greens[number].state = State::Ready;
                 first = Some(number);
@@ -171,10 +175,10 @@ impl<'p> Model<'p> {
 
     fn park(&mut self) {
         let number = self.current;
-        if mem::take(&mut self.green().token) {
-            self.log(Event::Unparked { number });
-        } else if self.due() {
+        if self.due() {
             self.unwind();
+        } else if mem::take(&mut self.green().token) {
+            self.log(Event::Unparked { number });
         } else {
             self.wait(Wait::Unpark, Pending::Parked);
         }
