@@ -123,7 +123,7 @@ impl Scheduler {
     /// Takes the next to run out of the queue, by the policy.
     pub(super) fn take_next(&self) -> Option<Runnable> {
         let queue = self.ready();
-        if self.is_watched() && queue.pops() % SWITCHES_BETWEEN_POLLS == 0 {
+        if self.is_watched() && queue.has_popped_a_multiple_of::<SWITCHES_BETWEEN_POLLS>() {
             self.poll();
         }
         let next = if queue.len() > 1 && self.hooks.get() & hook::POLICY != 0 {

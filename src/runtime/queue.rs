@@ -22,29 +22,34 @@ pub(super) struct Runnable {
 /// [`RunQueue::make_room`], so a push does not look.
 pub(super) struct RunQueue {
     entries: Cell<*mut Runnable>,
-    /// A power of two, less one.
+    /// The size of the ring in bytes, a power of two, less one.
     mask: Cell<usize>,
-    /// Counts of all pops and of all pushes.
+    /// All pops and all pushes, each counted as so many bytes: then a position
+    /// needs no shift to become an address.
     head: Cell<usize>,
     tail: Cell<usize>,
 }
 
 const FIRST_CAPACITY: usize = 64;
 
+/// What an entry counts.
+const STEP: usize = size_of::<Runnable>();
+const _: () = assert!(STEP.is_power_of_two());
+
 impl RunQueue {
     pub(super) fn new() -> RunQueue {
         RunQueue {
             entries: Cell::new(allocate(FIRST_CAPACITY)),
-            mask: Cell::new(FIRST_CAPACITY - 1),
+            mask: Cell::new(FIRST_CAPACITY * STEP - 1),
             head: Cell::new(0),
             tail: Cell::new(0),
         }
     }
 
     #[inline(always)]
-    fn entry(&self, count: usize) -> *mut Runnable {
+    fn entry(&self, position: usize) -> *mut Runnable {
         // SAFETY: the mask keeps it inside the allocation.
-        unsafe { self.entries.get().add(count & self.mask.get()) }
+        unsafe { self.entries.get().byte_add(position & self.mask.get()) }
     }
 
     #[cfg(test)]
@@ -52,20 +57,26 @@ impl RunQueue {
         self.head.get() == self.tail.get()
     }
 
-    /// How many have been taken out so far: changes with every switch.
+    /// True after each so many pops.
     #[inline(always)]
-    pub(super) fn pops(&self) -> usize {
-        self.head.get()
+    pub(super) fn has_popped_a_multiple_of<const COUNT: usize>(&self) -> bool {
+        self.head.get().is_multiple_of(COUNT * STEP)
     }
 
     pub(super) fn len(&self) -> usize {
-        self.tail.get() - self.head.get()
+        (self.tail.get() - self.head.get()) / STEP
+    }
+
+    /// The positions of all that are in it, the next first.
+    fn positions(&self) -> impl DoubleEndedIterator<Item = usize> {
+        let head = self.head.get();
+        (0..self.len()).map(move |index| head + index * STEP)
     }
 
     /// All that are in it, the next first.
     pub(super) fn controls(&self) -> impl Iterator<Item = *const Control> {
         // SAFETY: an entry between head and tail has been written.
-        (self.head.get()..self.tail.get()).map(|count| unsafe { (*self.entry(count)).control })
+        self.positions().map(|position| unsafe { (*self.entry(position)).control })
     }
 
     /// The place for the context of `control`, which is in the queue.
@@ -73,21 +84,20 @@ impl RunQueue {
         let index = self.controls().position(|other| ptr::eq(other, control));
         let index = index.expect("it is in the queue");
         // SAFETY: an entry between head and tail.
-        unsafe { &raw mut (*self.entry(self.head.get() + index)).context }
+        unsafe { &raw mut (*self.entry(self.head.get() + index * STEP)).context }
     }
 
     /// Takes out the entry that is `index` behind the next. The others keep their
     /// order.
     pub(super) fn take(&self, index: usize) -> Runnable {
-        let head = self.head.get();
         assert!(index < self.len());
         // SAFETY: all these are between head and tail.
         unsafe {
-            let taken = self.entry(head + index).read();
-            for place in (head..head + index).rev() {
-                self.entry(place + 1).write(self.entry(place).read());
+            let taken = self.entry(self.head.get() + index * STEP).read();
+            for position in self.positions().take(index).rev() {
+                self.entry(position + STEP).write(self.entry(position).read());
             }
-            self.head.set(head + 1);
+            self.head.set(self.head.get() + STEP);
             taken
         }
     }
@@ -95,25 +105,28 @@ impl RunQueue {
     /// Makes sure that `count` green threads can be in the queue at once.
     #[inline(always)]
     pub(super) fn make_room(&self, count: usize) {
-        if count >= self.mask.get() {
+        if count * STEP >= self.mask.get() {
             self.grow();
         }
+    }
+
+    fn capacity(&self) -> usize {
+        (self.mask.get() + 1) / STEP
     }
 
     #[cold]
     #[inline(never)]
     fn grow(&self) {
-        let (old, old_capacity) = (self.entries.get(), self.mask.get() + 1);
+        let (old, old_capacity) = (self.entries.get(), self.capacity());
         let new = allocate(old_capacity * 2);
-        let length = self.tail.get() - self.head.get();
-        for index in 0..length {
-            // SAFETY: `length` entries are in use, fewer than either has room for.
-            unsafe { *new.add(index) = *self.entry(self.head.get() + index) };
+        for (index, position) in self.positions().enumerate() {
+            // SAFETY: these entries are in use, fewer than either has room for.
+            unsafe { *new.add(index) = *self.entry(position) };
         }
-        self.entries.set(new);
-        self.mask.set(old_capacity * 2 - 1);
+        self.tail.set(self.len() * STEP);
         self.head.set(0);
-        self.tail.set(length);
+        self.entries.set(new);
+        self.mask.set(old_capacity * 2 * STEP - 1);
         // SAFETY: replaced above.
         unsafe { alloc::dealloc(old.cast(), layout(old_capacity)) };
     }
@@ -124,7 +137,7 @@ impl RunQueue {
         debug_assert!(tail - self.head.get() <= self.mask.get());
         // SAFETY: the entry is free, as `make_room` saw to.
         unsafe { self.entry(tail).write(runnable) };
-        self.tail.set(tail + 1);
+        self.tail.set(tail + STEP);
     }
 
     #[inline(always)]
@@ -133,7 +146,7 @@ impl RunQueue {
         if head == self.tail.get() {
             return None;
         }
-        self.head.set(head + 1);
+        self.head.set(head + STEP);
         // SAFETY: an entry between head and tail has been written.
         Some(unsafe { self.entry(head).read() })
     }
@@ -146,7 +159,7 @@ impl RunQueue {
         let next = self.pop()?;
         let tail = self.tail.get();
         let entry = self.entry(tail);
-        self.tail.set(tail + 1);
+        self.tail.set(tail + STEP);
         // SAFETY: a pop has just made room. The context is written by the switch
         // that leaves it, before anybody can pop the entry.
         unsafe {
@@ -159,7 +172,7 @@ impl RunQueue {
 impl Drop for RunQueue {
     fn drop(&mut self) {
         // SAFETY: allocated by us with this layout.
-        unsafe { alloc::dealloc(self.entries.get().cast(), layout(self.mask.get() + 1)) };
+        unsafe { alloc::dealloc(self.entries.get().cast(), layout(self.capacity())) };
     }
 }
 
@@ -187,8 +200,6 @@ impl Runnable {
         }
     }
 }
-
-const _: () = assert!(size_of::<Runnable>() == 2 * size_of::<*const ()>());
 
 #[cfg(test)]
 mod tests {

@@ -271,13 +271,25 @@ impl Scheduler {
     #[inline(always)]
     pub(crate) fn yield_now(&self) {
         self.poll_sometimes();
-        if let Some((next, context)) = self.queue.rotate(self.current.get()) {
+        if std::thread::panicking() {
+            self.yield_while_panicking();
+        } else if let Some((next, context)) = self.queue.rotate(self.current.get()) {
             // SAFETY: the context goes where the run queue wants it.
             unsafe { self.switch(context, next) };
         } else {
             self.yield_slow();
         }
         self.do_chores(true);
+    }
+
+    /// A destructor yields, or somebody else is suspended in one.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn yield_while_panicking(&self) {
+        let control = self.current();
+        let panicking = self.suspend_panic(control);
+        self.yield_slow();
+        self.resume_panic(control, panicking);
     }
 
     /// Yields where nobody else can run, or where a hook wants to see it.
@@ -296,7 +308,7 @@ impl Scheduler {
     /// Looks at the timers and the inbox, once in many switches.
     #[inline(always)]
     fn poll_sometimes(&self) {
-        if self.queue.pops() % SWITCHES_BETWEEN_POLLS == 0 {
+        if self.queue.has_popped_a_multiple_of::<SWITCHES_BETWEEN_POLLS>() {
             self.poll();
         }
     }

@@ -39,9 +39,7 @@ impl Scheduler {
     #[inline(never)]
     fn block_slow(&self, control: &Control, deadline: Option<u64>) -> Outcome {
         if deadline == Some(0) {
-            let panicking = self.suspend_panic(control);
-            self.yield_slow();
-            self.resume_panic(control, panicking);
+            self.yield_while_panicking();
             self.do_chores(false);
             return Outcome::Elapsed;
         }
