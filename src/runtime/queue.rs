@@ -68,7 +68,7 @@ impl RunQueue {
     }
 
     /// The positions of all that are in it, the next first.
-    fn positions(&self) -> impl DoubleEndedIterator<Item = usize> {
+    fn positions(&self) -> impl DoubleEndedIterator<Item = usize> + ExactSizeIterator {
         let head = self.head.get();
         (0..self.len()).map(move |index| head + index * STEP)
     }
