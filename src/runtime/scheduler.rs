@@ -303,6 +303,8 @@ impl Scheduler {
             // SAFETY: the context goes where the run queue wants it.
             unsafe { self.switch(self.ready().place_of(control), next) };
         }
+        // Before it counts as going on: it may only be shown to a visitor.
+        self.do_chores(false);
     }
 
     /// Looks at the timers and the inbox, once in many switches.
@@ -484,11 +486,9 @@ impl Scheduler {
     #[cold]
     #[inline(never)]
     fn do_chores_slow(&self, may_unwind: bool) {
+        // First: a visitor may be just leaving its own stack for good.
+        self.show_stack();
         self.free_dead();
-        if self.chores.get() & chore::SHOW_STACK != 0 {
-            self.chores.set(self.chores.get() & !chore::SHOW_STACK);
-            self.show_stack();
-        }
         if may_unwind {
             self.checkpoint();
         }

@@ -12,35 +12,48 @@ use crate::arch::{self, StackPointer};
 /// A visit to another's stack.
 #[derive(Clone, Copy)]
 pub(super) struct Visit {
-    visitor: Runnable,
+    visitor: *const Control,
+    /// Where the visitor's context is, once it has switched away.
+    context: *const StackPointer,
     action: *mut dyn FnMut(),
 }
 
 impl Scheduler {
-    /// Runs `action` on the stack of `control`, which is suspended, above its
-    /// frames. False if it is not, or has not begun. `action` must neither switch
-    /// nor panic.
-    pub(super) fn on_stack_of(&self, control: &Control, mut action: impl FnMut()) -> bool {
-        let place = match control.state.get() {
-            _ if ptr::eq(control, self.current.get()) => return false,
-            State::Finished => return false,
-            State::Waiting => control.context.as_ptr(),
-            State::Runnable => self.ready().place_of(control),
-        };
-        // SAFETY: the place holds a saved context.
-        let context = unsafe { *place };
-        // SAFETY: as above.
-        if unsafe { (*context).is_first(arch::thread_root) } {
-            return false;
+    /// Where `control` goes on, if it is suspended and has begun.
+    pub(super) fn suspended_at(&self, control: &Control) -> Option<StackPointer> {
+        let is_current = ptr::eq(control, self.current.get());
+        if is_current || control.is_finished() {
+            return None;
         }
+        // SAFETY: whoever is suspended has left a context there.
+        let context = unsafe { *self.place_of_context(control) };
+        // SAFETY: as above.
+        let has_begun = unsafe { !(*context).is_first(arch::thread_root) };
+        has_begun.then_some(context)
+    }
+
+    /// The place for the context of one who is suspended.
+    fn place_of_context(&self, control: &Control) -> *mut StackPointer {
+        match control.state.get() {
+            State::Runnable => self.ready().place_of(control),
+            State::Waiting | State::Finished => control.context.as_ptr(),
+        }
+    }
+
+    /// Runs `action` on the stack of `control`, below its frames. False if it is
+    /// not suspended, or has not begun. `action` must neither switch to another
+    /// green thread nor panic, and takes little stack: it is not known how much is
+    /// left.
+    pub(super) fn on_stack_of(&self, control: &Control, mut action: impl FnMut()) -> bool {
+        let Some(context) = self.suspended_at(control) else { return false };
+        let own = Cell::new(ptr::null_mut());
         let action: &mut dyn FnMut() = &mut action;
-        let own = Cell::new(ptr::null_mut::<arch::Saved>());
-        let visitor = Runnable { context: own.as_ptr().cast(), control: self.current.get() };
         // SAFETY: only the lifetime is left out: the visit is over before this
         // function returns.
         let action: *mut (dyn FnMut() + 'static) =
             unsafe { std::mem::transmute::<*mut dyn FnMut(), _>(ptr::from_mut(action)) };
-        self.visit.set(Some(Visit { visitor, action }));
+        let visit = Visit { visitor: self.current.get(), context: own.as_ptr(), action };
+        self.visit.set(Some(visit));
         self.add_chore(chore::SHOW_STACK);
         // SAFETY: the context is entered once and saved again where it was, by
         // `show_stack`; our own is entered from there.
@@ -48,23 +61,19 @@ impl Scheduler {
         true
     }
 
-    /// We have a visitor: lets it act, and go back to its own stack.
-    #[cold]
+    /// If there is a visitor, lets it act and go back to its own stack. Comes back
+    /// when the current green thread is to go on, which may be after more visits.
     #[inline(never)]
     pub(super) fn show_stack(&self) {
-        let Some(Visit { visitor, action }) = self.visit.take() else { return };
-        let control = self.current();
-        // SAFETY: the visitor waits for us, with the action on its frame.
-        unsafe { (*action)() };
-        let place: *mut StackPointer = match control.state.get() {
-            State::Waiting => control.context.as_ptr(),
-            _ => self.ready().place_of(control),
-        };
-        // SAFETY: the visitor has left its context where `visitor.context` says,
-        // and ours goes to where it was.
-        unsafe {
-            let context = *visitor.context.cast::<StackPointer>();
-            self.switch(place, Runnable { context, control: visitor.control });
+        while let Some(Visit { visitor, context, action }) = self.visit.take() {
+            self.chores.set(self.chores.get() & !chore::SHOW_STACK);
+            let control = self.current();
+            // SAFETY: the visitor waits for us, with the action on its frame.
+            unsafe { (*action)() };
+            let place = self.place_of_context(control);
+            // SAFETY: the visitor has left its context there, and ours goes to
+            // where it was.
+            unsafe { self.switch(place, Runnable { context: *context, control: visitor }) };
         }
     }
 }

@@ -40,7 +40,6 @@ impl Scheduler {
     fn block_slow(&self, control: &Control, deadline: Option<u64>) -> Outcome {
         if deadline == Some(0) {
             self.yield_while_panicking();
-            self.do_chores(false);
             return Outcome::Elapsed;
         }
         let timer = deadline
@@ -80,7 +79,7 @@ impl Scheduler {
 
     /// Waits until all green threads of `scope` have ended.
     pub(crate) fn wait_for_scope(&self, scope: &ScopeState, at: &'static Location<'static>) {
-        let wait = Wait::at(WaitFor::Scope, at);
+        let wait = Wait::at(WaitFor::Scope(scope), at);
         while scope.is_running() {
             let waiter = Waiter::new(self);
             scope.waiter.enrolled(&waiter, 0, None, || self.block_lent(&wait));
