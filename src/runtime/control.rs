@@ -237,8 +237,18 @@ impl Control {
 
     /// The name of the type of its closure.
     pub(super) fn body(&self) -> &'static str {
+        self.stack().map_or("", |stack| stack.occupant().body)
+    }
+
+    /// The scope that waits for its end. Null if there is none.
+    pub(super) fn scope(&self) -> *const ScopeState {
+        self.scope
+    }
+
+    /// Its stack. None for the main green thread.
+    pub(super) fn stack(&self) -> Option<&Header> {
         // SAFETY: the header is that of our stack.
-        self.stack.map_or("", |stack| unsafe { stack.as_ref() }.occupant().body)
+        self.stack.map(|stack| unsafe { stack.as_ref() })
     }
 
     /// What it waits for.

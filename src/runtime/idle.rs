@@ -181,7 +181,7 @@ impl Scheduler {
     /// green thread unwound.
     fn resolve_deadlock(&self) {
         let waiting = self.all();
-        let report = report::deadlock(&waiting);
+        let report = report::deadlock(&waiting, self.now());
         if std::thread::panicking() {
             // Somebody waits in a destructor during a panic. To unwind it from
             // there ends the process, and then nobody would see the report.

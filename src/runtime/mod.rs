@@ -3,6 +3,7 @@
 mod clock;
 mod control;
 mod current;
+mod cycles;
 mod deadline;
 mod embed;
 mod idle;

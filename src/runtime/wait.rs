@@ -9,6 +9,7 @@ use std::cell::{Cell, OnceCell};
 use std::panic::Location;
 
 use super::control::Control;
+use super::scope_state::ScopeState;
 
 /// What a green thread waits for, and since which line.
 pub(crate) struct Wait<'a> {
@@ -40,7 +41,7 @@ pub(crate) enum WaitFor<'a> {
     /// The end of a green thread.
     Join(&'a Control),
     /// The end of all green threads of a scope.
-    Scope,
+    Scope(&'a ScopeState),
     /// The end of all green threads of the runtime.
     AllEnded,
     /// The host of the runtime waits until no green thread can run.
@@ -77,6 +78,13 @@ pub(crate) struct Resource {
 pub(crate) struct Holder {
     pub(crate) number: u64,
     pub(crate) at: &'static Location<'static>,
+}
+
+impl WaitFor<'_> {
+    /// It waits for nobody: it sleeps, or is a host with nothing to do.
+    pub(super) fn is_idle(&self) -> bool {
+        matches!(self, WaitFor::Sleep | WaitFor::Stalled)
+    }
 }
 
 impl<'a> Wait<'a> {
