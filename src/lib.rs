@@ -84,6 +84,7 @@
 mod arch;
 pub mod channel;
 pub mod coroutine;
+pub mod debug;
 mod runtime;
 pub mod stack;
 pub mod sync;

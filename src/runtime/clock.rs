@@ -23,6 +23,10 @@ impl Clock {
         Clock::Virtual(Cell::new(VIRTUAL_START))
     }
 
+    pub(super) fn is_virtual(&self) -> bool {
+        matches!(self, Clock::Virtual(_))
+    }
+
     pub(super) fn now(&self) -> u64 {
         match self {
             Clock::Real => sys::clock::now(),

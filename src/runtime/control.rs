@@ -473,7 +473,10 @@ where
         control.drop_locals(scheduler);
     }
     let panicked = result.as_ref().is_err_and(|payload| !unwind::is_unwinding(payload));
-    let result = result.map_err(unwind::for_join);
+    let result = result.map_err(|payload| {
+        scheduler.trace_failure(control, panicked);
+        unwind::for_join(payload)
+    });
     // SAFETY: the closure has been moved out.
     unsafe { (*body).result = ManuallyDrop::new(result) };
     let unwanted = control.finish(scheduler, panicked);

@@ -85,6 +85,7 @@ impl Installed {
         scheduler.current.set(main);
         scheduler.set_hooks(hook::OUTSIDE, false);
         SCHEDULER.set(scheduler);
+        scheduler.trace_enter();
         Installed(())
     }
 }
@@ -93,6 +94,7 @@ impl Drop for Installed {
     fn drop(&mut self) {
         // SAFETY: it is there, and set, while this lives.
         let scheduler = unsafe { &*SCHEDULER.replace(ptr::null()) };
+        scheduler.trace_return();
         scheduler.set_hooks(hook::OUTSIDE, true);
     }
 }

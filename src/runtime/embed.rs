@@ -13,6 +13,7 @@ use super::inbox::{Handle, Job};
 use super::policy::Policy;
 use super::scheduler::Scheduler;
 use super::spawned::Spawned;
+use super::trace::Recorder;
 use super::unwind;
 use super::wait::{Wait, WaitFor};
 use crate::stack::Stack;
@@ -38,6 +39,7 @@ pub struct Builder {
     stack_bytes: Option<usize>,
     policy: Option<Policy>,
     virtual_time: bool,
+    pub(super) recorder: Option<Recorder>,
 }
 
 impl Builder {
@@ -76,6 +78,9 @@ impl Builder {
         let scheduler = Box::new(Scheduler::new(clock, policy, self.stack_bytes));
         let main = Box::new(Control::main(&scheduler));
         scheduler.main.set(&raw const *main);
+        if let Some(recorder) = &self.recorder {
+            scheduler.start_recording(recorder);
+        }
         Runtime { main, scheduler }
     }
 

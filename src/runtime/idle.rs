@@ -12,6 +12,7 @@ use super::queue::Runnable;
 use super::report;
 use super::scheduler::{SWITCHES_BETWEEN_POLLS, Scheduler, chore, hook};
 use super::thread_state::ThreadId;
+use super::trace::Cause;
 use super::wait::Outcome;
 use crate::stack;
 use crate::sys;
@@ -41,6 +42,9 @@ impl Scheduler {
     #[cold]
     #[inline(never)]
     pub(super) fn idle(&self) -> Runnable {
+        if self.hooks.get() & hook::TRACE != 0 {
+            self.trace_leave(self.current());
+        }
         if let Some(next) = self.take_next() {
             return next;
         }
@@ -52,7 +56,7 @@ impl Scheduler {
             // SAFETY: the main green thread outlives all others.
             let main = unsafe { &*self.main.get() };
             if main.waits_for_stall() {
-                self.wake(main, Outcome::Woken);
+                self.caused_by(Cause::Runtime, || self.wake(main, Outcome::Woken));
             } else if !self.sleep() {
                 self.resolve_deadlock();
             }
@@ -65,12 +69,12 @@ impl Scheduler {
         if !self.timers.borrow().is_empty() {
             let now = self.now();
             self.coarse.set(now);
-            self.fire_timers(now);
+            self.caused_by(Cause::Clock, || self.fire_timers(now));
         }
         if let Some(inbox) = self.inbox.get()
             && inbox.has_mail()
         {
-            self.read_inbox(inbox);
+            self.caused_by(Cause::Outside, || self.read_inbox(inbox));
         }
         self.poll_requests();
     }
@@ -171,7 +175,7 @@ impl Scheduler {
         for control in all {
             if !control.unwind.is_forced() && !control.waits_for_all() {
                 any = true;
-                control.force();
+                self.caused_by(Cause::Runtime, || control.force());
             }
         }
         any

@@ -42,6 +42,8 @@ pub(crate) use spawned::Spawned;
 pub use spawned::{Scope, scope};
 pub use thread_state::ThreadId;
 pub(crate) use thread_state::ThreadState;
+pub use trace::Recorder;
+pub(crate) use trace::{Awaited, Cause, Described, Event, Happened, Recording};
 pub use unwind::Cancelled;
 pub(crate) use wait::{Holder, Listed, Need, Outcome, Resource, Wait, WaitFor};
 pub(crate) use wait_list::{WaitList, Waiter};

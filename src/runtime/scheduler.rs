@@ -87,7 +87,7 @@ pub(crate) struct Scheduler {
     pub(super) clock: Clock,
     pub(super) timers: RefCell<Timers<Target>>,
     pub(super) policy: RefCell<Policy>,
-    pub(super) trace: RefCell<Trace>,
+    pub(super) trace: Trace,
     pub(super) random: RefCell<Random>,
     pub(super) inbox: OnceCell<Arc<Inbox>>,
     /// Closures that run on other OS threads for one that waits here.
@@ -127,7 +127,7 @@ impl Scheduler {
             clock,
             timers: RefCell::new(Timers::new()),
             policy: RefCell::new(policy),
-            trace: RefCell::default(),
+            trace: Trace::default(),
             random: RefCell::new(Random::new(0)),
             inbox: OnceCell::new(),
             unblocked: Cell::new(0),

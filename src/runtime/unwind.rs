@@ -31,6 +31,15 @@ mod why {
     pub(super) const ELAPSED: u8 = 2;
     /// Nothing can wake it, or its runtime goes away. No shield holds this off.
     pub(super) const FORCED: u8 = 4;
+
+    /// One of them, in the words of a timeline.
+    pub(super) fn text(why: u8) -> &'static str {
+        match why {
+            CANCELLED => "cancelled",
+            ELAPSED => "out of time",
+            _ => "forced to end",
+        }
+    }
 }
 
 /// What one green thread knows of its unwinding.
@@ -123,6 +132,9 @@ impl Control {
             scheduler.one_more_interrupted();
         }
         self.unwind.pending.set(pending | why);
+        if pending & why == 0 {
+            scheduler.trace_interrupt(self, why::text(why));
+        }
         let panicking = self.unwind.panicking.get();
         if self.state.get() == State::Waiting && !self.lent.get() && self.is_unwind_due(panicking) {
             scheduler.wake(self, Outcome::Interrupted);
