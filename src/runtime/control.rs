@@ -283,18 +283,22 @@ impl Control {
     /// who wants the result.
     #[inline(always)]
     fn finish(&self, scheduler: &Scheduler, panicked: bool) -> bool {
+        if self.extra.get().is_some() {
+            self.wake_waker();
+        }
         let abandoned = self.detached.get();
         if abandoned {
             // It still counts as running: the result may borrow from the scope,
             // and dropping it may block.
             self.drop_result(scheduler);
+            if self.extra.get().is_some() {
+                // The result's destructor may have made some.
+                self.drop_locals(scheduler);
+            }
         }
         self.forget_unwinding(scheduler);
-        if let Some(extra) = self.extra.get() {
+        if self.extra.get().is_some() {
             scheduler.forget(self.number);
-            if let Some(waker) = extra.waker.take() {
-                waker.wake();
-            }
         }
         self.state.set(State::Finished);
         // SAFETY: a joiner waits, so its control block is there.
@@ -306,6 +310,15 @@ impl Control {
             scope.one_ended(panicked);
         }
         abandoned
+    }
+
+    /// Wakes whoever awaits the end. That is somebody else's code: it may switch,
+    /// and even drop the join handle.
+    #[cold]
+    fn wake_waker(&self) {
+        while let Some(waker) = self.extra().waker.take() {
+            waker.wake();
+        }
     }
 
     /// Drops the result. A panic in its destructor has nowhere to go.
@@ -325,13 +338,19 @@ impl Control {
     #[cold]
     pub(super) fn drop_locals(&self, scheduler: &Scheduler) {
         let Some(extra) = self.extra.get() else { return };
-        let pop = || extra.locals.borrow_mut().pop();
         self.shield();
-        while let Some(local) = pop() {
+        while let Some(local) = extra.locals.take_last() {
             let dropped = panic::catch_unwind(AssertUnwindSafe(|| drop(local)));
             if dropped.is_err_and(|payload| !unwind::is_unwinding(&payload)) {
                 scheduler.abort(b"the destructor of a green-thread-local value panicked\n");
             }
+        }
+    }
+
+    /// The next run begins without any.
+    pub(super) fn forget_locals(&self) {
+        if let Some(extra) = self.extra.get() {
+            extra.locals.forget();
         }
     }
 

@@ -11,10 +11,12 @@ use std::panic::{self, AssertUnwindSafe};
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::control::Control;
 use super::current::scheduler;
 use super::idle::Target;
 use super::scheduler::Scheduler;
 use super::thread_state::ThreadState;
+use super::timers::TimerId;
 use super::unwind;
 use super::wait::{Outcome, Wait};
 
@@ -33,20 +35,67 @@ pub(crate) fn timeout<T>(
     let scheduler = scheduler(function);
     let id = scheduler.next_scope_id();
     let control = scheduler.current();
-    let thread = control.thread_state().clone();
     let deadline = scheduler.deadline_after(duration);
     let start =
         |deadline| scheduler.timers.borrow_mut().insert(deadline, Target::scope(control, id));
-    control.enter_scope(id, deadline.filter(|&deadline| deadline != 0).map(start));
-    if deadline == Some(0) {
-        control.scope_elapsed(id);
+    let timer = deadline.filter(|&deadline| deadline != 0).map(start);
+    let breaker = Breaker { thread: control.thread_state().clone(), id };
+    breaker.enclose(control, timer, || {
+        if deadline == Some(0) {
+            breaker.trip();
+        }
+        f()
+    })
+}
+
+/// Ends a part of a green thread's life, as the deadline of [`timeout`] does.
+pub(crate) struct Breaker {
+    thread: Rc<ThreadState>,
+    id: u64,
+}
+
+impl Breaker {
+    /// For a part of the caller's life.
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime.
+    #[track_caller]
+    pub(crate) fn new(function: &'static str) -> Breaker {
+        let scheduler = scheduler(function);
+        let thread = scheduler.current().thread_state().clone();
+        Breaker { thread, id: scheduler.next_scope_id() }
     }
-    let result = panic::catch_unwind(AssertUnwindSafe(f));
-    thread.leave_scope(id);
-    match result {
-        Ok(value) => Some(value),
-        Err(payload) if unwind::is_of_scope(&payload, id) => None,
-        Err(payload) => panic::resume_unwind(payload),
+
+    /// Has the part unwound where the green thread waits, or comes to wait. Does
+    /// nothing when it is over.
+    pub(crate) fn trip(&self) {
+        self.thread.scope_elapsed(self.id);
+    }
+
+    /// Runs the part; `None` if it was unwound because of the breaker.
+    ///
+    /// # Panics
+    ///
+    /// If `f` panics. Outside a runtime.
+    pub(crate) fn run<T>(&self, f: impl FnOnce() -> T) -> Option<T> {
+        self.enclose(scheduler("Breaker::run").current(), None, f)
+    }
+
+    fn enclose<T>(
+        &self,
+        control: &Control,
+        timer: Option<TimerId>,
+        f: impl FnOnce() -> T,
+    ) -> Option<T> {
+        control.enter_scope(self.id, timer);
+        let result = panic::catch_unwind(AssertUnwindSafe(f));
+        self.thread.leave_scope(self.id);
+        match result {
+            Ok(value) => Some(value),
+            Err(payload) if unwind::is_of_scope(&payload, self.id) => None,
+            Err(payload) => panic::resume_unwind(payload),
+        }
     }
 }
 

@@ -145,9 +145,10 @@ impl Runtime {
         let at = Location::caller();
         let installed = Installed::new(&self.scheduler, &self.main);
         let result = panic::catch_unwind(AssertUnwindSafe(f)).map_err(unwind::for_join);
-        self.scheduler.wait_for_all(at);
         self.main.drop_locals(&self.scheduler);
+        self.scheduler.wait_for_all(at);
         self.main.forget_unwinding(&self.scheduler);
+        self.main.forget_locals();
         drop(installed);
         if let Some(payload) = self.scheduler.failure.take() {
             panic::resume_unwind(payload);

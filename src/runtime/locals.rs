@@ -2,6 +2,8 @@
 
 #![forbid(unsafe_code)]
 
+use std::any::Any;
+use std::cell::RefCell;
 use std::rc::Rc;
 
 use super::current::try_scheduler;
@@ -11,10 +13,79 @@ use super::current::try_scheduler;
 pub(crate) enum LocalError {
     /// The caller is in no runtime.
     Outside,
+    /// The green thread ends, and the value has been dropped, or is just being.
+    Dropped,
+}
+
+/// The values of one green thread, with the addresses of their keys.
+#[derive(Default)]
+pub(super) struct Locals(RefCell<Vec<(usize, Local)>>);
+
+#[derive(Clone)]
+enum Local {
+    /// The initial value is just being computed.
+    Unfinished,
+    Value(Rc<dyn Any>),
+    Dropped,
+}
+
+impl Locals {
+    fn find(&self, key: usize) -> Option<Local> {
+        let locals = self.0.borrow();
+        locals.iter().find(|(other, _)| *other == key).map(|(_, local)| local.clone())
+    }
+
+    /// Makes a value with `init`, which may make those of other keys.
+    #[track_caller]
+    fn make<T: 'static>(&self, key: usize, init: impl FnOnce() -> T) -> Rc<dyn Any> {
+        let mark = Mark { locals: self, key };
+        self.0.borrow_mut().push((key, Local::Unfinished));
+        let value: Rc<dyn Any> = Rc::new(init());
+        drop(mark);
+        self.0.borrow_mut().push((key, Local::Value(value.clone())));
+        value
+    }
+
+    /// Takes out the value that was made last, and keeps in mind that it is gone:
+    /// its destructor must not make it again.
+    pub(super) fn take_last(&self) -> Option<Rc<dyn Any>> {
+        let mut locals = self.0.borrow_mut();
+        let last = locals.iter_mut().rev().find_map(|(_, local)| match local {
+            Local::Value(_) => Some(local),
+            Local::Unfinished | Local::Dropped => None,
+        })?;
+        match std::mem::replace(last, Local::Dropped) {
+            Local::Value(value) => Some(value),
+            Local::Unfinished | Local::Dropped => None,
+        }
+    }
+
+    /// Nobody has asked for anything yet: for the main green thread, which may
+    /// live again.
+    pub(super) fn forget(&self) {
+        let _none_has_a_value = self.0.take();
+    }
+}
+
+/// A value is being made, until this is dropped.
+struct Mark<'a> {
+    locals: &'a Locals,
+    key: usize,
+}
+
+impl Drop for Mark<'_> {
+    fn drop(&mut self) {
+        self.locals.0.borrow_mut().retain(|(other, _)| *other != self.key);
+    }
 }
 
 /// Gives `f` the current green thread's value of the key at the address `key`,
 /// made by `init` if there is none yet.
+///
+/// # Panics
+///
+/// If `init` asks for the value that it is to make.
+#[track_caller]
 pub(crate) fn with_local<T: 'static, R>(
     key: usize,
     init: impl FnOnce() -> T,
@@ -22,17 +93,14 @@ pub(crate) fn with_local<T: 'static, R>(
 ) -> Result<R, LocalError> {
     let control = try_scheduler().ok_or(LocalError::Outside)?.current();
     let locals = &control.extra().locals;
-    let find = || {
-        let locals = locals.borrow();
-        locals.iter().find(|(other, _)| *other == key).map(|(_, value)| value.clone())
+    let value = match locals.find(key) {
+        Some(Local::Value(value)) => value,
+        Some(Local::Dropped) => return Err(LocalError::Dropped),
+        Some(Local::Unfinished) => panic!(
+            "the initial value of a green-thread-local key was asked for while it was computed: \
+             it needs itself"
+        ),
+        None => locals.make(key, init),
     };
-    let value = find().unwrap_or_else(|| {
-        let value = Rc::new(init());
-        // `init` may have made it, and may have switched.
-        find().unwrap_or_else(|| {
-            locals.borrow_mut().push((key, value.clone()));
-            value
-        })
-    });
     Ok(f(value.downcast_ref().expect("a key has one type")))
 }

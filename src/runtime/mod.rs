@@ -30,7 +30,7 @@ mod waiting;
 pub(crate) use clock::now;
 pub(crate) use control::Payload;
 pub(crate) use current::{checkpoint, interrupted, is_panicking, scheduler, try_scheduler};
-pub(crate) use deadline::{shield, timeout};
+pub(crate) use deadline::{Breaker, shield, timeout};
 pub use embed::{Builder, Runtime};
 pub(crate) use inbox::WakerState;
 pub use inbox::{Ended, Handle};
@@ -45,6 +45,7 @@ pub(crate) use thread_state::ThreadState;
 pub use trace::Recorder;
 pub(crate) use trace::{Awaited, Cause, Described, Event, Happened, Recording};
 pub use unwind::Cancelled;
+pub(crate) use unwind::is_unwinding;
 pub(crate) use wait::{Holder, Listed, Need, Outcome, Resource, Wait, WaitFor};
 pub(crate) use wait_list::{WaitList, Waiter};
 

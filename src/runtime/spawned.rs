@@ -9,14 +9,16 @@ use std::panic::{self, AssertUnwindSafe, Location};
 use std::ptr::NonNull;
 use std::rc::Rc;
 use std::task::Waker;
+use std::time::Duration;
 
 use super::control::{Control, Payload};
-use super::current::{checkpoint, interrupted, scheduler};
+use super::current::{checkpoint, interrupted, scheduler, try_scheduler};
 use super::scheduler::Scheduler;
 use super::scope_state::ScopeState;
 use super::thread_state::ThreadState;
 use super::wait::Outcome;
 use crate::stack::Stack;
+use crate::sys;
 
 /// The join handle's part in owning a green thread that gives a `T`.
 pub(crate) struct Spawned<T> {
@@ -43,7 +45,16 @@ impl<T> Spawned<T> {
         self.control().cancel();
     }
 
+    /// Waits for the end, for at most `timeout`. Says whether it has ended.
+    #[track_caller]
+    pub(crate) fn wait_for(&self, timeout: Duration, at: &'static Location<'static>) -> bool {
+        // Without a runtime nobody waits, and `wait` says so.
+        let deadline = try_scheduler().and_then(|scheduler| scheduler.deadline_after(timeout));
+        self.wait(deadline, at)
+    }
+
     /// Waits for the end, or until `deadline`. Says whether it has ended.
+    #[track_caller]
     pub(crate) fn wait(&self, deadline: Option<u64>, at: &'static Location<'static>) -> bool {
         if self.is_finished() {
             return true;
@@ -108,6 +119,8 @@ impl Scheduler {
 /// A scope for green threads that borrow; see [`scope`].
 pub struct Scope<'scope, 'env: 'scope> {
     state: ScopeState,
+    /// Somebody will wait for what is spawned.
+    is_open: Cell<bool>,
     // Invariant, so that neither lifetime can shrink or grow.
     scope: PhantomData<Cell<&'scope ()>>,
     env: PhantomData<Cell<&'env ()>>,
@@ -140,13 +153,8 @@ where
     F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> T,
 {
     let at = Location::caller();
-    scheduler("leno::scope");
-    let scope = Scope { state: ScopeState::new(), scope: PhantomData, env: PhantomData };
-    let result = panic::catch_unwind(AssertUnwindSafe(|| f(&scope)));
-    // A coroutine may have carried us elsewhere in the meantime.
-    if scope.state.is_running() {
-        scheduler("leno::scope").wait_for_scope(&scope.state, at);
-    }
+    let scope = Scope::new("leno::scope");
+    let result = scope.enclose(at, || f(&scope));
     match result {
         Err(payload) => panic::resume_unwind(payload),
         Ok(value) => {
@@ -155,6 +163,62 @@ where
             value
         }
     }
+}
+
+impl<'scope, 'env> Scope<'scope, 'env> {
+    /// A scope in which nothing can be spawned before [`Scope::enclose`].
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime. `function` is what needs it.
+    #[track_caller]
+    pub(crate) fn new(function: &'static str) -> Scope<'scope, 'env> {
+        scheduler(function);
+        Scope {
+            state: ScopeState::new(),
+            is_open: Cell::new(false),
+            scope: PhantomData,
+            env: PhantomData,
+        }
+    }
+
+    /// Runs `f`, in which green threads can be spawned in this scope, and returns
+    /// when all of them have ended. Gives what `f` returned, or its panic.
+    pub(crate) fn enclose<T>(
+        &'scope self,
+        at: &'static Location<'static>,
+        f: impl FnOnce() -> T,
+    ) -> Result<T, Payload> {
+        self.is_open.set(true);
+        let result = panic::catch_unwind(AssertUnwindSafe(f));
+        if self.state.is_running() {
+            // A coroutine may have carried us elsewhere in the meantime.
+            match try_scheduler() {
+                Some(scheduler) => scheduler.wait_for_scope(&self.state, at),
+                None => carried_outside(),
+            }
+        }
+        self.is_open.set(false);
+        result
+    }
+
+    /// Waits until all its green threads have ended, or until the caller is
+    /// unwound. To be called inside [`Scope::enclose`], by the one who is.
+    pub(crate) fn join_all(&self, at: &'static Location<'static>) {
+        checkpoint();
+        if self.state.is_running() {
+            scheduler("leno::scope").join_scope(&self.state, at);
+        }
+    }
+}
+
+#[cold]
+fn carried_outside() -> ! {
+    sys::abort(&[
+        b"leno: a coroutine has carried a scope out of its runtime, and there it ends before the \
+          green threads that borrow from it\n\
+          leno: resume or drop the coroutine inside the runtime\n",
+    ])
 }
 
 impl<'scope> Scope<'scope, '_> {
@@ -173,8 +237,10 @@ impl<'scope> Scope<'scope, '_> {
     {
         let scheduler = scheduler(function);
         let stack = scheduler.stack(stack_bytes)?;
-        // SAFETY: `scope` does not return before the green thread has ended;
-        // `Spawned` takes the handle's part.
+        assert!(self.is_open.get(), "the scope has ended");
+        // SAFETY: the scope is open, so its `enclose` has not returned, and does
+        // not before the green thread has ended. `'scope` is at least that long,
+        // as the borrow that `enclose` has. `Spawned` takes the handle's part.
         let control =
             unsafe { scheduler.start(stack, name, Some(&self.state), Location::caller(), f) };
         Ok(Spawned { control, result: PhantomData })

@@ -1,6 +1,5 @@
 //! What outlives a green thread, and what few green threads have.
 
-use std::any::Any;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::fmt;
 use std::rc::Rc;
@@ -9,6 +8,7 @@ use std::sync::atomic::AtomicBool;
 use std::task::Waker;
 
 use super::control::Control;
+use super::locals::Locals;
 use super::timers::TimerId;
 use super::wait::{Outcome, Wait, WaitFor};
 
@@ -85,9 +85,7 @@ impl ThreadState {
 #[derive(Default)]
 pub(super) struct Extra {
     pub(super) thread: OnceCell<Rc<ThreadState>>,
-    /// Values of green-thread-local keys, by the address of the key, in the order
-    /// in which they were made.
-    pub(super) locals: RefCell<Vec<(usize, Rc<dyn Any>)>>,
+    pub(super) locals: Locals,
     /// Who awaits its end.
     pub(super) waker: Cell<Option<Waker>>,
     /// Is the payload of its unwinding alive? It may be carried to another OS

@@ -228,10 +228,9 @@ impl Control {
 
     /// The deadline of a scope has come.
     pub(super) fn scope_elapsed(&self, id: u64) {
-        if let Some(scope) =
-            self.extra().scopes.borrow_mut().iter_mut().find(|scope| scope.id == id)
-        {
-            scope.elapsed = true;
+        match self.extra().scopes.borrow_mut().iter_mut().find(|scope| scope.id == id) {
+            Some(scope) => scope.elapsed = true,
+            None => return,
         }
         self.interrupt(why::ELAPSED);
     }
@@ -258,6 +257,13 @@ impl Control {
 }
 
 impl ThreadState {
+    /// See [`Control::scope_elapsed`].
+    pub(super) fn scope_elapsed(&self, id: u64) {
+        if let Some(control) = self.control() {
+            control.scope_elapsed(id);
+        }
+    }
+
     /// See [`Control::leave_scope`]. Nothing is left of one that has ended.
     pub(super) fn leave_scope(&self, id: u64) {
         if let Some(control) = self.control() {
@@ -273,7 +279,7 @@ impl ThreadState {
 }
 
 /// Was this thrown to unwind a green thread as a whole?
-pub(super) fn is_unwinding(payload: &Payload) -> bool {
+pub(crate) fn is_unwinding(payload: &Payload) -> bool {
     let payload: &dyn Any = &**payload;
     payload.is::<Unwinding>() || payload.is::<Cancelled>()
 }

@@ -7,7 +7,7 @@ use std::panic::Location;
 use std::ptr;
 
 use super::control::Control;
-use super::current::is_panicking;
+use super::current::{interrupted, is_panicking};
 use super::idle::Target;
 use super::scheduler::Scheduler;
 use super::scope_state::ScopeState;
@@ -83,6 +83,17 @@ impl Scheduler {
         while scope.is_running() {
             let waiter = Waiter::new(self);
             scope.waiter.enrolled(&waiter, 0, None, || self.block_lent(&wait));
+        }
+    }
+
+    /// Waits until all green threads of `scope` have ended, or until the caller is
+    /// unwound: then it has to come back to wait for them.
+    pub(crate) fn join_scope(&self, scope: &ScopeState, at: &'static Location<'static>) {
+        let wait = Wait::at(WaitFor::Scope, at);
+        while scope.is_running() {
+            if scope.waiter.wait(self, None, &wait, None).0 == Outcome::Interrupted {
+                interrupted();
+            }
         }
     }
 
