@@ -4,6 +4,7 @@
 //! enroll one inside the other, so that the node of each is on a frame above the
 //! wait; the first that can go on ends the wait for all.
 
+use std::array;
 use std::cell::Cell;
 use std::panic::Location;
 use std::time::Duration;
@@ -64,9 +65,9 @@ pub struct Round<'a> {
     scheduler: &'a Scheduler,
     waiter: Waiter,
     cases: &'a [&'a dyn Case],
-    /// The first deadline, and the case whose it is.
+    /// The first deadline, and whether it is that of a case.
     deadline: Cell<Moment>,
-    timer: Cell<Option<usize>>,
+    timer: Cell<bool>,
     at: &'static Location<'static>,
 }
 
@@ -83,58 +84,96 @@ impl Round<'_> {
     }
 
     /// A case whose message comes at `moment`.
-    fn add_timer(&self, index: usize, moment: Moment) {
+    fn add_timer(&self, moment: Moment) {
         if let Some(moment) = moment
             && self.deadline.get().is_none_or(|deadline| moment < deadline)
         {
             self.deadline.set(Some(moment));
-            self.timer.set(Some(index));
+            self.timer.set(true);
         }
     }
 }
 
 /// Lets one of the cases that can go on do so, any of them with the same
-/// probability (with `biased`, the first), and gives its index; `None` at the
-/// deadline. Waits until there is one.
+/// probability (with `biased`, the first). Waits until there is one; false at the
+/// deadline.
+#[inline]
 #[track_caller]
-pub fn select(cases: &[&dyn Case], deadline: Deadline, biased: bool) -> Option<usize> {
+pub fn select<const CASES: usize>(
+    cases: &[&dyn Case; CASES],
+    deadline: Deadline,
+    biased: bool,
+) -> bool {
+    let mut order = array::from_fn::<usize, CASES, _>(|index| index);
     checkpoint();
-    let start = if biased || cases.len() < 2 {
-        0
-    } else {
-        try_scheduler().map_or(0, |scheduler| scheduler.random_below(cases.len()))
-    };
-    let order = (start..cases.len()).chain(0..start);
-    if let Some(ready) = order.into_iter().find(|&index| cases[index].try_now()) {
-        return Some(ready);
+    if try_all(cases, &mut order, biased) {
+        return true;
     }
     if matches!(deadline, Deadline::Now) {
-        return None;
+        return false;
     }
     let scheduler = scheduler("select!");
+    let deadline = match deadline {
+        Deadline::After(duration) => scheduler.deadline_after(duration),
+        Deadline::At(moment) => scheduler.deadline_at(moment.nanos()),
+        Deadline::Never | Deadline::Now => None,
+    };
+    loop {
+        match wait(scheduler, cases, deadline) {
+            Ended::Chosen => return true,
+            Ended::Deadline => return false,
+            // Perhaps somebody else has taken its message; perhaps others can go
+            // on by now.
+            Ended::Timer => checkpoint(),
+        }
+        if try_all(cases, &mut order, biased) {
+            return true;
+        }
+    }
+}
+
+/// Tries the cases in an order of which each is as likely as any other.
+fn try_all(cases: &[&dyn Case], order: &mut [usize], biased: bool) -> bool {
+    let scheduler = if biased { None } else { try_scheduler() };
+    for place in 0..order.len() {
+        let left = order.len() - place;
+        if let Some(scheduler) = scheduler
+            && left > 1
+        {
+            order.swap(place, place + scheduler.random_below(left));
+        }
+        if cases[order[place]].try_now() {
+            return true;
+        }
+    }
+    false
+}
+
+/// How a wait of a select has ended.
+enum Ended {
+    Chosen,
+    Deadline,
+    /// The moment of a timer among the cases has come.
+    Timer,
+}
+
+#[track_caller]
+fn wait(scheduler: &Scheduler, cases: &[&dyn Case], deadline: Moment) -> Ended {
     let round = Round {
         scheduler,
         waiter: Waiter::new(scheduler),
         cases,
-        deadline: Cell::new(match deadline {
-            Deadline::After(duration) => scheduler.deadline_after(duration),
-            Deadline::At(moment) => scheduler.deadline_at(moment.nanos()),
-            Deadline::Never | Deadline::Now => None,
-        }),
-        timer: Cell::new(None),
+        deadline: Cell::new(deadline),
+        timer: Cell::new(false),
         at: Location::caller(),
     };
     match round.go_on(0, None) {
         Outcome::Woken => {
-            let chosen = round.waiter.chosen();
-            cases[chosen].chosen();
-            Some(chosen)
+            cases[round.waiter.chosen()].chosen();
+            Ended::Chosen
         }
-        Outcome::Elapsed => {
-            let chosen = round.timer.get()?;
-            cases[chosen].chosen();
-            Some(chosen)
-        }
+        Outcome::Elapsed if round.timer.get() => Ended::Timer,
+        Outcome::Elapsed => Ended::Deadline,
         Outcome::Interrupted => interrupted(),
     }
 }
@@ -180,7 +219,7 @@ impl<T> Case for RecvCase<'_, T> {
                 outcome
             }
             Flavor::Timer(timer) => {
-                round.add_timer(index, timer.deadline());
+                round.add_timer(timer.deadline());
                 let need = Need { what: "", resource: &timer.resource };
                 round.go_on(index + 1, Some(&Listed { need: Some(need), others }))
             }
@@ -188,9 +227,6 @@ impl<T> Case for RecvCase<'_, T> {
     }
 
     fn chosen(&self) {
-        if let Flavor::Timer(_) = self.receiver.flavor {
-            self.try_now();
-        }
         let result = self.result.take();
         self.result.set(Some(result.unwrap_or(Err(RecvError))));
     }
@@ -377,7 +413,7 @@ macro_rules! __select_arms {
 #[macro_export]
 macro_rules! __select_run {
     ($biased:expr, $deadline:expr, $default:block; $(($case:ident, $result:pat, $body:block))*) => {{
-        let _chosen = $crate::channel::__select::select(
+        $crate::channel::__select::select(
             &[$(&$case as &dyn $crate::channel::__select::Case),*],
             $deadline,
             $biased,
