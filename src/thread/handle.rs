@@ -5,7 +5,8 @@ use std::rc::Rc;
 
 use crate::runtime::{ThreadId, ThreadState};
 
-/// A handle to a green thread: it has a name, an id, and can be unparked.
+/// A handle to a green thread: it has a name, an id, and can be unparked and
+/// cancelled.
 ///
 /// A handle may outlive its green thread.
 #[derive(Clone)]
@@ -35,6 +36,13 @@ impl Thread {
     /// return. Does nothing if it has ended.
     pub fn unpark(&self) {
         self.state.unpark();
+    }
+
+    /// Has the green thread unwound at its next suspension; see
+    /// [`JoinHandle::cancel`](super::JoinHandle::cancel). Does nothing if it has
+    /// ended.
+    pub fn cancel(&self) {
+        self.state.cancel();
     }
 }
 

@@ -3,6 +3,8 @@
 use std::cell::OnceCell;
 use std::fmt;
 use std::marker::PhantomData;
+use std::panic::Location;
+use std::time::Duration;
 
 #[cfg(doc)]
 use super::Cancelled;
@@ -49,6 +51,35 @@ impl<T> JoinHandle<T> {
         self.spawned.join()
     }
 
+    /// As [`join`](JoinHandle::join), for at most `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// Gives the handle back if the green thread has not ended by then.
+    ///
+    /// # Panics
+    ///
+    /// As [`join`](JoinHandle::join).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use leno::time::Duration;
+    ///
+    /// leno::run(|| {
+    ///     let handle = leno::spawn(leno::thread::park);
+    ///     let handle = handle.join_timeout(Duration::from_millis(1)).unwrap_err();
+    ///     handle.thread().unpark();
+    ///     assert!(handle.join_timeout(Duration::from_secs(60)).unwrap().is_ok());
+    /// });
+    /// ```
+    #[track_caller]
+    pub fn join_timeout(self, timeout: Duration) -> std::result::Result<Result<T>, Self> {
+        let at = Location::caller();
+        let ended = self.spawned.wait_for(timeout, at);
+        if ended { Ok(self.spawned.take()) } else { Err(self) }
+    }
+
     /// Has the closure ended? Then `join` will not wait.
     #[must_use]
     pub fn is_finished(&self) -> bool {
@@ -78,7 +109,7 @@ impl<T> JoinHandle<T> {
 
 impl<'scope, T> ScopedJoinHandle<'scope, T> {
     #[inline(always)]
-    fn new(spawned: Spawned<T>) -> Self {
+    pub(super) fn new(spawned: Spawned<T>) -> Self {
         ScopedJoinHandle { handle: JoinHandle::new(spawned), scope: PhantomData }
     }
 
@@ -95,6 +126,22 @@ impl<'scope, T> ScopedJoinHandle<'scope, T> {
     #[track_caller]
     pub fn join(self) -> Result<T> {
         self.handle.join()
+    }
+
+    /// Waits for the end, for at most `timeout`; see [`JoinHandle::join_timeout`].
+    ///
+    /// # Errors
+    ///
+    /// Gives the handle back if the green thread has not ended by then.
+    ///
+    /// # Panics
+    ///
+    /// As [`JoinHandle::join`].
+    #[track_caller]
+    pub fn join_timeout(self, timeout: Duration) -> std::result::Result<Result<T>, Self> {
+        self.handle
+            .join_timeout(timeout)
+            .map_err(|handle| ScopedJoinHandle { handle, scope: PhantomData })
     }
 
     /// Has the closure ended? Then `join` will not wait.

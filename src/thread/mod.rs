@@ -32,6 +32,8 @@
 mod builder;
 mod handle;
 mod join;
+mod local;
+mod task_group;
 
 use std::io;
 use std::time::Duration;
@@ -39,9 +41,12 @@ use std::time::Duration;
 use crate::runtime::{Outcome, Scheduler, Wait, WaitFor, interrupted, scheduler};
 
 pub use crate::runtime::{Cancelled, Scope, ThreadId, scope};
+pub use crate::time::{sleep, sleep_until};
 pub use builder::Builder;
 pub use handle::Thread;
 pub use join::{JoinHandle, Result, ScopedJoinHandle};
+pub use local::{AccessError, LocalKey};
+pub use task_group::{TaskGroup, task_group};
 
 /// Spawns a green thread; it runs when its turn comes, not before the caller
 /// waits or yields.
@@ -188,6 +193,16 @@ where
     F: FnOnce() -> T,
 {
     crate::runtime::shield("leno::thread::shield", f)
+}
+
+/// Is the green thread that calls this unwinding?
+///
+/// Unlike [`std::thread::panicking`], which is true on the whole OS thread while
+/// one of its green threads waits in a destructor in the middle of a panic.
+/// Outside a runtime it is the same.
+#[must_use]
+pub fn panicking() -> bool {
+    crate::runtime::is_panicking()
 }
 
 /// The handle of the green thread that calls this.
