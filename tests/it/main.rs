@@ -7,6 +7,7 @@ mod deadlock;
 mod drop_points;
 mod fp_env;
 mod limits;
+mod local;
 mod nesting;
 mod oracle_coroutine;
 mod oracle_thread;
