@@ -11,7 +11,10 @@ use super::{Builder, Cancelled, Scope, ScopedJoinHandle};
 use crate::runtime::{Breaker, Payload, ThreadState, is_unwinding};
 
 /// Green threads that succeed or fail together; see [`task_group`].
-pub struct TaskGroup<'scope, 'env: 'scope, E> {
+//
+// Without `E: 'env`, the compiler takes whatever `E` borrows for one more end of
+// `'scope`, and asks of everything that a task borrows to live that long too.
+pub struct TaskGroup<'scope, 'env: 'scope, E: 'env> {
     scope: Scope<'scope, 'env>,
     /// Ends the body.
     breaker: Breaker,
@@ -81,7 +84,7 @@ enum Failure<E> {
 /// });
 /// ```
 #[track_caller]
-pub fn task_group<'env, F, T, E>(f: F) -> Result<T, E>
+pub fn task_group<'env, F, T, E: 'env>(f: F) -> Result<T, E>
 where
     F: for<'scope> FnOnce(&'scope TaskGroup<'scope, 'env, E>) -> Result<T, E>,
 {
@@ -239,7 +242,7 @@ impl<'scope, E> TaskGroup<'scope, '_, E> {
 }
 
 /// A task is in its group, until this is dropped.
-struct Membership<'scope, 'env, E> {
+struct Membership<'scope, 'env, E: 'env> {
     group: &'scope TaskGroup<'scope, 'env, E>,
     key: u64,
 }

@@ -15,5 +15,6 @@ mod scoped;
 mod signals;
 mod stack;
 mod support;
+mod task_group;
 mod thread;
 mod unwinding;

@@ -1,0 +1,642 @@
+//! Task groups: all succeed, or the first failure ends the rest.
+
+use std::cell::{Cell, RefCell};
+use std::mem;
+use std::panic;
+use std::rc::Rc;
+
+use leno::channel::bounded;
+use leno::thread::{self, Builder, Cancelled, task_group};
+use leno::time::{Duration, Elapsed, Instant, sleep, timeout};
+
+use crate::support::{Ledger, Tracked, caught, hook_runs, panic_text, text_of};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// In virtual time: nothing here takes any.
+fn story<T>(f: impl FnOnce() -> T) -> T {
+    leno::Builder::new().virtual_time().run(f)
+}
+
+#[test]
+fn all_succeed_and_the_group_has_the_value_of_its_body() {
+    story(|| {
+        let mut numbers = [1, 2, 3];
+        let result: Result<i32, ()> = task_group(|group| {
+            let tasks: Vec<_> = numbers
+                .iter_mut()
+                .map(|number| {
+                    group.spawn(move || {
+                        sleep(SECOND);
+                        *number *= 10;
+                        Ok(*number)
+                    })
+                })
+                .collect();
+            assert_eq!((group.len(), group.is_empty()), (3, false));
+            Ok(tasks.into_iter().map(|task| task.join().unwrap()).sum())
+        });
+        assert_eq!((result, numbers), (Ok(60), [10, 20, 30]));
+    });
+}
+
+#[test]
+fn a_group_waits_for_tasks_that_nobody_joins() {
+    story(|| {
+        let done = Cell::new(0);
+        let start = Instant::now();
+        let result: Result<&str, ()> = task_group(|group| {
+            for seconds in 1..=3 {
+                let done = &done;
+                mem::forget(group.spawn(move || {
+                    sleep(seconds * SECOND);
+                    done.set(done.get() + 1);
+                    Ok(())
+                }));
+            }
+            Ok("body")
+        });
+        assert_eq!((result, done.get(), start.elapsed()), (Ok("body"), 3, 3 * SECOND));
+    });
+}
+
+#[test]
+fn the_first_error_cancels_the_others_and_the_body_and_is_returned() {
+    story(|| {
+        let (ledger, start) = (Ledger::default(), Instant::now());
+        let result: Result<(), &str> = task_group(|group| {
+            for _ in 0..3 {
+                let value = ledger.value();
+                group.spawn(move || {
+                    let _value = value;
+                    thread::park();
+                    Ok(())
+                });
+            }
+            group.spawn(|| -> Result<(), _> {
+                sleep(SECOND);
+                Err("first")
+            });
+            group.spawn(|| -> Result<(), _> {
+                sleep(2 * SECOND);
+                Err("second")
+            });
+            let _held = ledger.value();
+            thread::park();
+            unreachable!("the body is unwound where it waits")
+        });
+        assert_eq!((result, start.elapsed()), (Err("first"), SECOND));
+        ledger.check();
+    });
+}
+
+#[test]
+fn a_failure_ends_a_body_that_has_returned_its_value() {
+    story(|| {
+        let ledger = Ledger::default();
+        let result: Result<Tracked, &str> = task_group(|group| {
+            group.spawn(|| -> Result<(), _> {
+                sleep(SECOND);
+                Err("later")
+            });
+            Ok(ledger.value())
+        });
+        assert_eq!(result.map(|_| ()), Err("later"));
+        ledger.check();
+    });
+}
+
+#[test]
+fn an_error_of_the_body_cancels_the_tasks() {
+    story(|| {
+        let ledger = Ledger::default();
+        let result: Result<(), String> = task_group(|group| {
+            let value = ledger.value();
+            group.spawn(move || {
+                let _value = value;
+                thread::park();
+                Ok(())
+            });
+            leno::yield_now();
+            // A group is left by `?`, as every function.
+            Err("body")?;
+            Ok(())
+        });
+        assert_eq!(result, Err("body".to_owned()));
+        ledger.check();
+    });
+}
+
+#[test]
+fn a_task_that_has_not_begun_when_the_group_fails_is_dropped() {
+    story(|| {
+        let ledger = Ledger::default();
+        let result: Result<(), u8> = task_group(|group| {
+            group.spawn(|| -> Result<(), _> { Err(1) });
+            let value = ledger.value();
+            group.spawn(move || -> Result<(), _> {
+                drop(value);
+                unreachable!("it never begins")
+            });
+            Ok(())
+        });
+        assert_eq!(result, Err(1));
+        ledger.check();
+    });
+}
+
+#[test]
+fn a_panic_of_a_task_is_a_failure_and_goes_on_as_a_panic() {
+    story(|| {
+        let (ledger, runs) = (Ledger::default(), Cell::new(0));
+        let text = panic_text(|| {
+            let _: Result<(), ()> = task_group(|group| {
+                let value = ledger.value();
+                group.spawn(move || {
+                    let _value = value;
+                    thread::park();
+                    Ok(())
+                });
+                group.spawn(|| -> Result<(), ()> {
+                    runs.set(runs.get() + 1);
+                    panic!("in a task");
+                });
+                thread::park();
+                Ok(())
+            });
+        });
+        assert_eq!((text.as_str(), runs.get()), ("in a task", 1));
+        ledger.check();
+    });
+}
+
+#[test]
+fn a_panic_of_the_body_cancels_the_tasks_and_wins() {
+    story(|| {
+        let ledger = Ledger::default();
+        let text = panic_text(|| {
+            let _: Result<(), &str> = task_group(|group| {
+                let value = ledger.value();
+                group.spawn(move || -> Result<(), _> {
+                    let _value = value;
+                    thread::park();
+                    Err("a later failure")
+                });
+                leno::yield_now();
+                panic!("in the body");
+            });
+        });
+        assert_eq!(text, "in the body");
+        ledger.check();
+    });
+}
+
+#[test]
+fn nothing_but_a_panic_runs_the_hook() {
+    let runs = hook_runs(|| {
+        story(|| {
+            let _: Result<(), ()> = task_group(|group| {
+                for _ in 0..10 {
+                    group.spawn(|| {
+                        thread::park();
+                        Ok(())
+                    });
+                }
+                group.spawn(|| -> Result<(), ()> { Err(()) });
+                thread::park();
+                Ok(())
+            });
+        });
+    });
+    assert_eq!(runs, 0);
+}
+
+#[test]
+fn later_failures_are_dropped() {
+    story(|| {
+        let ledger = Ledger::default();
+        let result: Result<(), Tracked> = task_group(|group| {
+            for _ in 0..5 {
+                let (error, held) = (ledger.value(), ledger.value());
+                group.spawn(move || -> Result<(), _> {
+                    let _held = held;
+                    // Not unwound, so each of them fails.
+                    thread::shield(|| sleep(SECOND));
+                    Err(error)
+                });
+            }
+            Ok(())
+        });
+        assert_eq!(ledger.alive(), 1);
+        assert_eq!(result.unwrap_err().index(), 0);
+        ledger.check();
+    });
+}
+
+#[test]
+fn a_task_that_has_failed_or_was_cancelled_has_no_value() {
+    story(|| {
+        let result: Result<(), &str> = task_group(|group| {
+            let cancelled = group.spawn(|| {
+                thread::park();
+                Ok(1)
+            });
+            cancelled.cancel();
+            assert!(cancelled.join().unwrap_err().is::<Cancelled>());
+            // That was no failure.
+            assert_eq!(group.spawn(|| Ok(2)).join().unwrap(), 2);
+            let fails = group.spawn(|| -> Result<(), _> { Err("failed") });
+            // Held off by the shield, the body sees it.
+            thread::shield(|| assert!(fails.join().unwrap_err().is::<Cancelled>()));
+            leno::yield_now();
+            unreachable!("the shield is over")
+        });
+        assert_eq!(result, Err("failed"));
+    });
+}
+
+#[test]
+fn a_group_can_cancel_what_it_does_not_need_any_more() {
+    story(|| {
+        let start = Instant::now();
+        let fastest: Result<u64, ()> = task_group(|group| {
+            let (sender, receiver) = bounded(0);
+            for seconds in [5, 2, 9] {
+                let sender = sender.clone();
+                group.spawn(move || {
+                    sleep(Duration::from_secs(seconds));
+                    let _ = sender.send(seconds);
+                    Ok(())
+                });
+            }
+            let first = receiver.recv().unwrap();
+            group.cancel();
+            let after = group.spawn(|| Ok(10));
+            Ok(first + after.join().unwrap())
+        });
+        assert_eq!((fastest, start.elapsed()), (Ok(12), 2 * SECOND));
+    });
+}
+
+#[test]
+fn what_is_spawned_after_the_failure_is_cancelled_before_it_begins() {
+    story(|| {
+        let ledger = Ledger::default();
+        let result: Result<(), &str> = task_group(|group| {
+            group.spawn(|| -> Result<(), _> { Err("early") });
+            thread::shield(|| {
+                sleep(SECOND);
+                let value = ledger.value();
+                let late = group.spawn(move || -> Result<(), _> {
+                    drop(value);
+                    unreachable!("it never begins")
+                });
+                assert!(late.join().unwrap_err().is::<Cancelled>());
+            });
+            Ok(())
+        });
+        assert_eq!(result, Err("early"));
+        ledger.check();
+    });
+}
+
+#[test]
+fn a_task_may_spawn_tasks_of_its_group() {
+    story(|| {
+        let log = RefCell::new(Vec::new());
+        let result: Result<(), u32> = task_group(|group| {
+            group.spawn(|| {
+                log.borrow_mut().push(1);
+                group.spawn(|| {
+                    log.borrow_mut().push(2);
+                    group.spawn(|| -> Result<(), _> { Err(3) });
+                    thread::park();
+                    Ok(())
+                });
+                Ok(())
+            });
+            Ok(())
+        });
+        assert_eq!((result, log.into_inner()), (Err(3), vec![1, 2]));
+    });
+}
+
+#[test]
+fn groups_nest_and_a_failure_goes_as_far_as_its_error_does() {
+    story(|| {
+        let log = RefCell::new(Vec::new());
+        let result: Result<&str, &str> = task_group(|outer| {
+            outer.spawn(|| {
+                let inner: Result<(), &str> = task_group(|inner| {
+                    inner.spawn(|| -> Result<(), _> { Err("inner") });
+                    thread::park();
+                    Ok(())
+                });
+                log.borrow_mut().push(inner.unwrap_err());
+                Ok(())
+            });
+            sleep(SECOND);
+            // A failure of the outer ends the inner ones.
+            outer.spawn(|| {
+                task_group(|inner| {
+                    inner.spawn(|| {
+                        thread::park();
+                        Ok(())
+                    });
+                    thread::park();
+                    Ok(())
+                })
+            });
+            outer.spawn(|| -> Result<(), _> { Err("outer") });
+            Ok("body")
+        });
+        assert_eq!((result, log.into_inner()), (Err("outer"), vec!["inner"]));
+    });
+}
+
+#[test]
+fn cancelling_the_green_thread_of_a_group_cancels_its_tasks() {
+    // In the body, and where the group waits for its tasks.
+    for body_waits in [true, false] {
+        story(|| {
+            let ledger = Ledger::default();
+            let values = ledger.clone();
+            let handle = leno::spawn(move || {
+                let value = values.value();
+                let _: Result<(), ()> = task_group(|group| {
+                    for _ in 0..3 {
+                        let value = values.value();
+                        group.spawn(move || {
+                            let _value = value;
+                            // Their destructors are waited for.
+                            let _slow = scopeguard(|| sleep(SECOND));
+                            thread::park();
+                            Ok(())
+                        });
+                    }
+                    if body_waits {
+                        thread::park();
+                    }
+                    Ok(())
+                });
+                drop(value);
+                unreachable!("the unwinding goes on")
+            });
+            sleep(SECOND);
+            let start = Instant::now();
+            handle.cancel();
+            let result: thread::Result<()> = handle.join();
+            assert!(result.unwrap_err().is::<Cancelled>());
+            assert_eq!((start.elapsed(), ledger.made()), (SECOND, 4));
+            ledger.check();
+        });
+    }
+}
+
+fn scopeguard(f: impl FnMut()) -> impl Drop {
+    struct Guard<F: FnMut()>(F);
+    impl<F: FnMut()> Drop for Guard<F> {
+        fn drop(&mut self) {
+            (self.0)();
+        }
+    }
+    Guard(f)
+}
+
+#[test]
+fn a_deadline_around_a_group_ends_it() {
+    for body_waits in [true, false] {
+        story(|| {
+            let (ledger, start) = (Ledger::default(), Instant::now());
+            let result = timeout(SECOND, || {
+                task_group(|group| -> Result<(), ()> {
+                    let value = ledger.value();
+                    group.spawn(move || {
+                        let _value = value;
+                        thread::park();
+                        Ok(())
+                    });
+                    if body_waits {
+                        thread::park();
+                    }
+                    Ok(())
+                })
+            });
+            assert_eq!((result, start.elapsed()), (Err(Elapsed), SECOND));
+            ledger.check();
+            // It left no trace: nothing is unwound any more.
+            sleep(SECOND);
+        });
+    }
+}
+
+#[test]
+fn deadlines_inside_a_group_and_its_failure_are_not_mixed_up() {
+    story(|| {
+        // The group fails while a deadline scope inside it runs.
+        let result: Result<Result<(), Elapsed>, &str> = task_group(|group| {
+            group.spawn(|| -> Result<(), _> {
+                sleep(SECOND);
+                Err("failed")
+            });
+            Ok(timeout(5 * SECOND, thread::park))
+        });
+        assert_eq!(result, Err("failed"));
+        // The deadline comes first, and the group goes on.
+        let result: Result<Result<(), Elapsed>, &str> =
+            task_group(|_| Ok(timeout(SECOND, thread::park)));
+        assert_eq!(result, Ok(Err(Elapsed)));
+        // At one moment: whoever is outside ends.
+        let result = timeout(SECOND, || {
+            task_group(|group| -> Result<(), &str> {
+                group.spawn(|| -> Result<(), _> {
+                    sleep(SECOND);
+                    Err("failed")
+                });
+                thread::shield(|| sleep(2 * SECOND));
+                thread::park();
+                Ok(())
+            })
+        });
+        assert_eq!(result, Err(Elapsed));
+    });
+}
+
+#[test]
+fn a_group_inside_a_shield_can_fail_and_one_around_a_shield_waits_for_it() {
+    story(|| {
+        let inside: Result<(), u8> = thread::shield(|| {
+            task_group(|group| {
+                group.spawn(|| -> Result<(), _> { Err(1) });
+                thread::park();
+                Ok(())
+            })
+        });
+        assert_eq!(inside, Err(1));
+        let (saved, start) = (Cell::new(false), Instant::now());
+        let around: Result<(), u8> = task_group(|group| {
+            group.spawn(|| {
+                thread::shield(|| {
+                    sleep(3 * SECOND);
+                    saved.set(true);
+                });
+                thread::park();
+                Ok(())
+            });
+            leno::yield_now();
+            Err(2)
+        });
+        assert_eq!((around, saved.get(), start.elapsed()), (Err(2), true, 3 * SECOND));
+    });
+}
+
+#[test]
+fn a_task_that_fails_while_it_is_cancelled_does_not_replace_the_reason() {
+    story(|| {
+        let handle = leno::spawn(|| {
+            let _: Result<(), &str> = task_group(|group| {
+                group.spawn(|| -> Result<(), _> {
+                    thread::shield(|| sleep(2 * SECOND));
+                    Err("while the group ends")
+                });
+                thread::park();
+                Ok(())
+            });
+            unreachable!("it was cancelled")
+        });
+        sleep(SECOND);
+        handle.cancel();
+        let result: thread::Result<()> = handle.join();
+        assert!(result.unwrap_err().is::<Cancelled>());
+    });
+}
+
+#[test]
+fn a_panic_is_never_hushed_up() {
+    story(|| {
+        let handle = leno::spawn(|| {
+            let _: Result<(), ()> = task_group(|group| {
+                group.spawn(|| -> Result<(), ()> {
+                    thread::shield(|| sleep(2 * SECOND));
+                    panic::resume_unwind(Box::new("while the group ends"))
+                });
+                group.spawn(|| Ok(()));
+                thread::park();
+                Ok(())
+            });
+        });
+        sleep(SECOND);
+        handle.cancel();
+        assert_eq!(text_of(handle.join().unwrap_err()), "while the group ends");
+    });
+}
+
+#[test]
+fn a_group_in_a_destructor_works_while_its_green_thread_panics() {
+    story(|| {
+        let seen = Rc::new(RefCell::new(Vec::new()));
+        let inner = seen.clone();
+        let handle = leno::spawn(move || {
+            let _guard = scopeguard(|| {
+                let result: Result<(), &str> = task_group(|group| {
+                    group.spawn(|| -> Result<(), _> { Err("task") });
+                    // Not unwound: there is a panic in flight already.
+                    sleep(SECOND);
+                    Ok(())
+                });
+                inner.borrow_mut().push(result);
+            });
+            panic::resume_unwind(Box::new("on purpose"));
+        });
+        assert_eq!(text_of(handle.join().unwrap_err()), "on purpose");
+        assert_eq!(*seen.borrow(), [Err("task")]);
+    });
+}
+
+#[test]
+fn a_deadlock_inside_a_group_is_reported_and_resolved() {
+    let ledger = Ledger::default();
+    let text = panic_text(|| {
+        leno::run(|| {
+            let _: Result<(), ()> = task_group(|group| {
+                let value = ledger.value();
+                let task = Builder::new().name("stuck");
+                task.spawn_task(group, move || {
+                    let _value = value;
+                    thread::park();
+                    Ok(())
+                })
+                .unwrap();
+                Ok(())
+            });
+        });
+    });
+    assert!(text.contains("'stuck' (#2)"), "{text}");
+    assert!(text.contains("the end of its scope's green threads"), "{text}");
+    ledger.check();
+}
+
+#[test]
+fn outside_a_runtime_and_without_a_stack_it_says_so() {
+    let text = panic_text(|| task_group(|_| -> Result<(), ()> { Ok(()) }));
+    assert!(text.starts_with("leno::thread::task_group needs a runtime"), "{text}");
+    leno::run(|| {
+        let result: Result<(), std::io::Error> = task_group(|group| {
+            let builder = Builder::new().stack_size(usize::MAX);
+            assert!(builder.spawn_task(group, || Ok(())).is_err());
+            assert!(group.is_empty());
+            let closure_dropped = Ledger::default();
+            let value = closure_dropped.value();
+            let builder = Builder::new().stack_size(usize::MAX);
+            builder
+                .spawn_task(group, move || {
+                    drop(value);
+                    Ok(())
+                })
+                .map_err(|error| {
+                    closure_dropped.check();
+                    error
+                })?;
+            Ok(())
+        });
+        assert!(result.is_err());
+    });
+}
+
+#[test]
+fn a_group_that_lives_long_keeps_nothing_of_tasks_that_have_ended() {
+    story(|| {
+        let result: Result<(), ()> = task_group(|group| {
+            for _ in 0..1_000 {
+                group.spawn(|| Ok(()));
+                leno::yield_now();
+                assert!(group.len() <= 1);
+            }
+            Ok(())
+        });
+        assert_eq!(result, Ok(()));
+        assert!(caught(|| task_group(|_| -> Result<(), ()> { Ok(()) })).is_ok());
+    });
+}
+
+#[test]
+fn a_thousand_tasks_of_which_each_may_be_the_one_that_fails() {
+    for failing in [0, 1, 499, 998, 999] {
+        story(|| {
+            let ledger = Ledger::default();
+            let result: Result<(), usize> = task_group(|group| {
+                for number in 0..1_000 {
+                    let value = ledger.value();
+                    group.spawn(move || {
+                        let _value = value;
+                        sleep(SECOND);
+                        if number == failing { Err(number) } else { Ok(()) }
+                    });
+                }
+                Ok(())
+            });
+            assert_eq!(result, Err(failing));
+            ledger.check();
+        });
+    }
+}
