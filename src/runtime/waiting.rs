@@ -89,7 +89,7 @@ impl Scheduler {
     /// Waits until all green threads of `scope` have ended, or until the caller is
     /// unwound: then it has to come back to wait for them.
     pub(crate) fn join_scope(&self, scope: &ScopeState, at: &'static Location<'static>) {
-        let wait = Wait::at(WaitFor::Scope, at);
+        let wait = Wait::at(WaitFor::Scope(scope), at);
         while scope.is_running() {
             if scope.waiter.wait(self, None, &wait, None).0 == Outcome::Interrupted {
                 interrupted();
