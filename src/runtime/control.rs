@@ -333,27 +333,6 @@ impl Control {
         }
     }
 
-    /// Drops its green-thread-local values, the last made first. A destructor may
-    /// make more of them.
-    #[cold]
-    pub(super) fn drop_locals(&self, scheduler: &Scheduler) {
-        let Some(extra) = self.extra.get() else { return };
-        self.shield();
-        while let Some(local) = extra.locals.take_last() {
-            let dropped = panic::catch_unwind(AssertUnwindSafe(|| drop(local)));
-            if dropped.is_err_and(|payload| !unwind::is_unwinding(&payload)) {
-                scheduler.abort(b"the destructor of a green-thread-local value panicked\n");
-            }
-        }
-    }
-
-    /// The next run begins without any.
-    pub(super) fn forget_locals(&self) {
-        if let Some(extra) = self.extra.get() {
-            extra.locals.forget();
-        }
-    }
-
     /// The join handle goes away.
     ///
     /// # Safety

@@ -4,7 +4,8 @@ use std::cell::Cell;
 use std::ptr;
 
 use super::control::Control;
-use super::scheduler::{Scheduler, hook};
+use super::hooks::hook;
+use super::scheduler::Scheduler;
 
 thread_local! {
     static SCHEDULER: Cell<*const Scheduler> = const { Cell::new(ptr::null()) };

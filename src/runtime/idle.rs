@@ -8,9 +8,10 @@ use std::ptr;
 
 use super::clock::Clock;
 use super::control::{Control, Payload, State};
+use super::hooks::hook;
 use super::queue::Runnable;
 use super::report;
-use super::scheduler::{SWITCHES_BETWEEN_POLLS, Scheduler, chore, hook};
+use super::scheduler::{SWITCHES_BETWEEN_POLLS, Scheduler, chore};
 use super::thread_state::ThreadId;
 use super::trace::Cause;
 use super::wait::Outcome;
@@ -216,10 +217,5 @@ impl Scheduler {
             .collect();
         all.sort_by_key(|control| control.number());
         all
-    }
-
-    /// Is somebody to be shown something, or unwound?
-    pub(super) fn has_chores(&self) -> bool {
-        self.chores.get() & !chore::FREE_DEAD != 0
     }
 }

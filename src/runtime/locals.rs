@@ -4,9 +4,13 @@
 
 use std::any::Any;
 use std::cell::RefCell;
+use std::panic::{self, AssertUnwindSafe};
 use std::rc::Rc;
 
+use super::control::Control;
 use super::current::try_scheduler;
+use super::scheduler::Scheduler;
+use super::unwind;
 
 /// Why there is no value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,4 +107,27 @@ pub(crate) fn with_local<T: 'static, R>(
         None => locals.make(key, init),
     };
     Ok(f(value.downcast_ref().expect("a key has one type")))
+}
+
+impl Control {
+    /// Drops its green-thread-local values, the last made first. A destructor may
+    /// make more of them.
+    #[cold]
+    pub(super) fn drop_locals(&self, scheduler: &Scheduler) {
+        let Some(extra) = self.extra.get() else { return };
+        self.shield();
+        while let Some(local) = extra.locals.take_last() {
+            let dropped = panic::catch_unwind(AssertUnwindSafe(|| drop(local)));
+            if dropped.is_err_and(|payload| !unwind::is_unwinding(&payload)) {
+                scheduler.abort(b"the destructor of a green-thread-local value panicked\n");
+            }
+        }
+    }
+
+    /// The next run begins without any.
+    pub(super) fn forget_locals(&self) {
+        if let Some(extra) = self.extra.get() {
+            extra.locals.forget();
+        }
+    }
 }

@@ -6,6 +6,7 @@ mod current;
 mod cycles;
 mod deadline;
 mod embed;
+mod hooks;
 mod idle;
 mod inbox;
 mod instant;

@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::clock::Clock;
 use super::control::{Control, Payload, State};
 use super::current::is_panicking;
+use super::hooks::hook;
 use super::idle::Target;
 use super::inbox::Inbox;
 use super::policy::{Policy, Random};
@@ -41,18 +42,6 @@ pub(super) mod chore {
     pub(crate) const SHOW_STACK: u8 = 4;
 }
 
-/// What makes a switch or a wake take the long way round, as bits.
-pub(super) mod hook {
-    /// Those that want to see every switch.
-    pub(crate) const WATCH: u8 = POLICY | TRACE;
-    /// Somebody else than first-come-first-served says who is next.
-    pub(crate) const POLICY: u8 = 1;
-    /// What happens is recorded.
-    pub(crate) const TRACE: u8 = 2;
-    /// The runtime does not run: its host must learn that there is work.
-    pub(crate) const OUTSIDE: u8 = 4;
-}
-
 /// After so many switches somebody looks at the timers and the inbox, even if
 /// there always is a green thread that can run. A power of two.
 pub(super) const SWITCHES_BETWEEN_POLLS: usize = 64;
@@ -61,9 +50,9 @@ pub(crate) struct Scheduler {
     /// Empty while there is a hook that wants to see every switch: so a switch
     /// need not ask whether there is one, it finds nobody here and takes the long
     /// way round.
-    queue: RunQueue,
+    pub(super) queue: RunQueue,
     /// In place of `queue` while there is such a hook.
-    watched: RunQueue,
+    pub(super) watched: RunQueue,
     pub(super) current: Cell<*const Control>,
     /// Bits of [`chore`].
     pub(super) chores: Cell<u8>,
@@ -227,43 +216,6 @@ impl Scheduler {
             self.queue.push(Runnable { context, control });
         } else {
             self.make_runnable_slow(context, control);
-        }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn make_runnable_slow(&self, context: StackPointer, control: &Control) {
-        self.ready().push(Runnable { context, control });
-        if self.hooks.get() & hook::TRACE != 0 {
-            self.trace_ready(control);
-        }
-        if self.hooks.get() & hook::OUTSIDE != 0
-            && let Some(inbox) = self.inbox.get()
-        {
-            inbox.notify();
-        }
-    }
-
-    /// The run queue that is in use.
-    pub(super) fn ready(&self) -> &RunQueue {
-        if self.is_watched() { &self.watched } else { &self.queue }
-    }
-
-    pub(super) fn is_watched(&self) -> bool {
-        self.hooks.get() & hook::WATCH != 0
-    }
-
-    /// Sets or clears bits of [`hook`].
-    pub(super) fn set_hooks(&self, hooks: u8, on: bool) {
-        let from = self.ready();
-        let old = self.hooks.get();
-        self.hooks.set(if on { old | hooks } else { old & !hooks });
-        let to = self.ready();
-        if !ptr::eq(from, to) {
-            to.make_room(self.running.get() + 1);
-            while let Some(runnable) = from.pop() {
-                to.push(runnable);
-            }
         }
     }
 

@@ -15,7 +15,8 @@ use std::rc::Rc;
 use super::control::{Control, State};
 use super::current::{scheduler, try_scheduler};
 use super::embed::Builder;
-use super::scheduler::{Scheduler, hook};
+use super::hooks::hook;
+use super::scheduler::Scheduler;
 use super::wait::{Listed, Need, Outcome, WaitFor};
 
 /// As many events as a [`Recorder`] keeps if nothing else is said.

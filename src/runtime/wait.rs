@@ -3,6 +3,10 @@
 //! A [`Wait`] lies on the frame that waits. Nothing in it is needed for waking:
 //! it is there for those who ask why a program hangs.
 
+//!
+//! Some of these types are public, since the hidden trait behind `select!` names
+//! them. Nobody outside can reach them.
+
 #![forbid(unsafe_code)]
 
 use std::cell::{Cell, OnceCell};
@@ -22,7 +26,7 @@ pub(crate) struct Wait<'a> {
 /// How a wait ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
-pub(crate) enum Outcome {
+pub enum Outcome {
     /// Somebody has woken it.
     Woken,
     /// The deadline has come first.
@@ -54,19 +58,19 @@ pub(crate) enum WaitFor<'a> {
 /// What is wanted of a resource: `"room in"` a channel. Empty if it is the thing
 /// itself, as a mutex.
 #[derive(Clone, Copy)]
-pub(crate) struct Need<'a> {
+pub struct Need<'a> {
     pub(crate) what: &'static str,
     pub(crate) resource: &'a Resource,
 }
 
 /// A list of needs, each on the frame that enrolled for it.
-pub(crate) struct Listed<'a> {
+pub struct Listed<'a> {
     pub(crate) need: Option<Need<'a>>,
     pub(crate) others: Option<&'a Listed<'a>>,
 }
 
 /// What reports say of a lock, a channel or anything else that is waited for.
-pub(crate) struct Resource {
+pub struct Resource {
     kind: &'static str,
     made_at: &'static Location<'static>,
     name: OnceCell<Box<str>>,

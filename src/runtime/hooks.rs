@@ -1,0 +1,62 @@
+//! What makes a switch or a wake take the long way round: a policy, a timeline, a
+//! host outside.
+
+#![forbid(unsafe_code)]
+
+use std::ptr;
+
+use super::control::Control;
+use super::queue::{RunQueue, Runnable};
+use super::scheduler::Scheduler;
+use crate::arch::StackPointer;
+
+/// What makes a switch or a wake take the long way round, as bits.
+pub(super) mod hook {
+    /// Those that want to see every switch.
+    pub(crate) const WATCH: u8 = POLICY | TRACE;
+    /// Somebody else than first-come-first-served says who is next.
+    pub(crate) const POLICY: u8 = 1;
+    /// What happens is recorded.
+    pub(crate) const TRACE: u8 = 2;
+    /// The runtime does not run: its host must learn that there is work.
+    pub(crate) const OUTSIDE: u8 = 4;
+}
+
+impl Scheduler {
+    #[cold]
+    #[inline(never)]
+    pub(super) fn make_runnable_slow(&self, context: StackPointer, control: &Control) {
+        self.ready().push(Runnable { context, control });
+        if self.hooks.get() & hook::TRACE != 0 {
+            self.trace_ready(control);
+        }
+        if self.hooks.get() & hook::OUTSIDE != 0
+            && let Some(inbox) = self.inbox.get()
+        {
+            inbox.notify();
+        }
+    }
+
+    /// The run queue that is in use.
+    pub(super) fn ready(&self) -> &RunQueue {
+        if self.is_watched() { &self.watched } else { &self.queue }
+    }
+
+    pub(super) fn is_watched(&self) -> bool {
+        self.hooks.get() & hook::WATCH != 0
+    }
+
+    /// Sets or clears bits of [`hook`].
+    pub(super) fn set_hooks(&self, hooks: u8, on: bool) {
+        let from = self.ready();
+        let old = self.hooks.get();
+        self.hooks.set(if on { old | hooks } else { old & !hooks });
+        let to = self.ready();
+        if !ptr::eq(from, to) {
+            to.make_room(self.running.get() + 1);
+            while let Some(runnable) = from.pop() {
+                to.push(runnable);
+            }
+        }
+    }
+}
