@@ -11,7 +11,7 @@ use super::control::{Control, Payload, State};
 use super::hooks::hook;
 use super::queue::Runnable;
 use super::report;
-use super::scheduler::{SWITCHES_BETWEEN_POLLS, Scheduler, chore};
+use super::scheduler::{SWITCHES_BETWEEN_POLLS, Scheduler};
 use super::thread_state::ThreadId;
 use super::trace::Cause;
 use super::wait::Outcome;

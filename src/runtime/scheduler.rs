@@ -248,6 +248,9 @@ impl Scheduler {
     #[cold]
     #[inline(never)]
     pub(super) fn yield_slow(&self) {
+        if self.ready().is_empty() && !self.is_watched() {
+            return self.queue.skip();
+        }
         let control = self.current();
         self.ready().push(Runnable { context: ptr::null_mut(), control });
         let next = self.next();

@@ -54,6 +54,7 @@ impl<T> Spawned<T> {
     }
 
     /// Waits for the end, or until `deadline`. Says whether it has ended.
+    #[inline(always)]
     #[track_caller]
     pub(crate) fn wait(&self, deadline: Option<u64>, at: &'static Location<'static>) -> bool {
         if self.is_finished() {

@@ -11,6 +11,7 @@ use super::current::{interrupted, is_panicking};
 use super::idle::Target;
 use super::scheduler::Scheduler;
 use super::scope_state::ScopeState;
+use super::timers::TimerId;
 use super::wait::{Outcome, Wait, WaitFor};
 use super::wait_list::Waiter;
 
@@ -26,33 +27,43 @@ impl Scheduler {
         let control = self.current();
         wait.since.set(self.coarse.get());
         control.wait.set(ptr::from_ref(wait).cast());
+        // The switch itself is inlined in every case: a function that is left by a
+        // switch returns to where the processor does not expect it.
         let outcome = if deadline.is_none() && !std::thread::panicking() {
             self.block_once(control)
+        } else if deadline == Some(0) {
+            self.yield_while_panicking();
+            Outcome::Elapsed
         } else {
-            self.block_slow(control, deadline)
+            let (timer, panicking) = self.begin_timed(control, deadline);
+            let outcome = self.block_once(control);
+            self.end_timed(control, timer, panicking, outcome);
+            outcome
         };
         control.wait.set(ptr::null());
         outcome
     }
 
-    #[cold]
     #[inline(never)]
-    fn block_slow(&self, control: &Control, deadline: Option<u64>) -> Outcome {
-        if deadline == Some(0) {
-            self.yield_while_panicking();
-            return Outcome::Elapsed;
-        }
-        let timer = deadline
-            .map(|deadline| self.timers.borrow_mut().insert(deadline, Target::wait(control)));
-        let panicking = self.suspend_panic(control);
-        let outcome = self.block_once(control);
+    fn begin_timed(&self, control: &Control, deadline: Option<u64>) -> (Option<TimerId>, bool) {
+        let start = |deadline| self.timers.borrow_mut().insert(deadline, Target::wait(control));
+        (deadline.map(start), self.suspend_panic(control))
+    }
+
+    #[inline(never)]
+    fn end_timed(
+        &self,
+        control: &Control,
+        timer: Option<TimerId>,
+        panicking: bool,
+        outcome: Outcome,
+    ) {
         self.resume_panic(control, panicking);
         if let Some(timer) = timer
             && outcome != Outcome::Elapsed
         {
             self.timers.borrow_mut().remove(timer);
         }
-        outcome
     }
 
     /// Waits, come what may: the caller has lent out its frame.
@@ -107,6 +118,7 @@ impl Scheduler {
     }
 
     /// Waits until `target` has ended, or until `deadline`.
+    #[inline(always)]
     pub(crate) fn wait_for(
         &self,
         target: &Control,

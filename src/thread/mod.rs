@@ -125,6 +125,7 @@ pub fn yield_now() {
 ///     assert_eq!(waiter.join().unwrap(), "woken");
 /// });
 /// ```
+#[inline]
 #[track_caller]
 pub fn park() {
     park_until("leno::thread::park", |_| None);
@@ -140,6 +141,7 @@ pub fn park_timeout(duration: Duration) {
     park_until("leno::thread::park_timeout", |scheduler| scheduler.deadline_after(duration));
 }
 
+#[inline(always)]
 #[track_caller]
 fn park_until(function: &'static str, deadline: impl FnOnce(&Scheduler) -> Option<u64>) {
     let scheduler = scheduler(function);

@@ -1,21 +1,25 @@
 //! leno beside its peers, in one run: prints a table in Markdown.
 //!
-//!     cargo run --release                 everything, about two minutes
+//!     cargo run --release                 everything, about four minutes
 //!     cargo run --release -- yield        the rows with that word
 //!     cargo run --release -- rounds=9     a rough look; otherwise it is 101
 //!
 //! Peers: corosensei and generator (coroutines), context (the switch of
-//! boost.context), may (green threads on one worker), and OS threads on one
-//! processor.
+//! boost.context), may (green threads on one worker), tokio (tasks on one thread),
+//! OS threads on one processor, and crossbeam-channel between those.
 
 mod context_rows;
 mod corosensei_rows;
+mod crossbeam_rows;
 mod generator_rows;
 mod leno_rows;
+mod leno_runtime_rows;
 mod may_rows;
+mod may_runtime_rows;
 mod memory;
 mod os_rows;
 mod table;
+mod tokio_rows;
 
 use std::time::{Duration, Instant};
 
@@ -61,6 +65,7 @@ const ROWS: &[Row] = &[
         entries: &[
             ("leno", leno_rows::yields::<2>),
             ("may", may_rows::yields::<2>),
+            ("tokio", tokio_rows::yields::<2>),
             ("OS threads", os_rows::yields::<2>),
         ],
     },
@@ -69,6 +74,7 @@ const ROWS: &[Row] = &[
         entries: &[
             ("leno", leno_rows::yields::<100>),
             ("may", may_rows::yields::<100>),
+            ("tokio", tokio_rows::yields::<100>),
             ("OS threads", os_rows::yields::<100>),
         ],
     },
@@ -77,6 +83,7 @@ const ROWS: &[Row] = &[
         entries: &[
             ("leno", leno_rows::yields::<1_000>),
             ("may", may_rows::yields::<1_000>),
+            ("tokio", tokio_rows::yields::<1_000>),
             ("OS threads", os_rows::yields::<1_000>),
         ],
     },
@@ -85,10 +92,98 @@ const ROWS: &[Row] = &[
         entries: &[
             ("leno", leno_rows::spawn),
             ("may", may_rows::spawn),
+            ("tokio", tokio_rows::spawn),
             ("OS threads", os_rows::spawn),
         ],
     },
+    Row {
+        name: "channel, bounded(128)",
+        entries: &[
+            ("leno", leno_runtime_rows::bounded_channel),
+            ("tokio", tokio_rows::bounded_channel),
+            ("crossbeam, OS threads", crossbeam_rows::bounded_channel),
+        ],
+    },
+    Row {
+        name: "channel, unbounded",
+        entries: &[
+            ("leno", leno_runtime_rows::unbounded_channel),
+            ("may", may_runtime_rows::unbounded_channel),
+            ("tokio", tokio_rows::unbounded_channel),
+            ("crossbeam, OS threads", crossbeam_rows::unbounded_channel),
+        ],
+    },
+    Row {
+        name: "channel, rendezvous",
+        entries: &[
+            ("leno", leno_runtime_rows::rendezvous_channel),
+            ("tokio, a buffer of 1", tokio_rows::channel_of_one),
+            ("crossbeam, OS threads", crossbeam_rows::rendezvous_channel),
+        ],
+    },
+    Row {
+        name: "select of two",
+        entries: &[
+            ("leno", leno_runtime_rows::select),
+            ("tokio", tokio_rows::select),
+            ("crossbeam, OS threads", crossbeam_rows::select),
+        ],
+    },
+    Row {
+        name: "mutex, uncontended",
+        entries: &[
+            ("leno", leno_runtime_rows::mutex),
+            ("may", may_runtime_rows::mutex),
+            ("tokio", tokio_rows::mutex),
+            ("std", os_rows::mutex),
+        ],
+    },
+    Row {
+        name: "mutex, handed over",
+        entries: &[
+            ("leno", leno_runtime_rows::mutex_handed_over),
+            ("may", may_runtime_rows::mutex_handed_over),
+            ("tokio", tokio_rows::mutex_handed_over),
+        ],
+    },
+    Row {
+        name: "semaphores, there and back",
+        entries: &[
+            ("leno", leno_runtime_rows::semaphores),
+            ("may", may_runtime_rows::semaphores),
+            ("tokio", tokio_rows::semaphores),
+        ],
+    },
+    Row {
+        name: "question answered before a deadline",
+        entries: &[("leno", leno_runtime_rows::answered), ("tokio", tokio_rows::answered)],
+    },
+    Row {
+        name: "100,000 sleepers, each",
+        entries: &[("leno", leno_runtime_rows::sleepers), ("tokio", tokio_rows::sleepers)],
+    },
+    Row {
+        name: "block_on of a ready future",
+        entries: &[
+            ("leno", leno_runtime_rows::block_on_ready),
+            ("tokio", tokio_rows::block_on_ready),
+        ],
+    },
 ];
+
+/// Enough of them that a heap or a wheel shows what it costs.
+const SLEEPERS: u64 = 100_000;
+
+/// How long a sleeper sleeps: a millisecond and a little more, for each another
+/// while.
+fn moment(sleeper: u64) -> Duration {
+    Duration::from_nanos(1_000_000 + sleeper * 7919 % 1_000_003)
+}
+
+/// The time since `start`, in which `done` operations were done, for `count`.
+fn scaled(start: Instant, done: u64, count: u64) -> Duration {
+    start.elapsed().mul_f64(count as f64 / done.max(1) as f64)
+}
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

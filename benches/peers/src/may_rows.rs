@@ -12,7 +12,7 @@ pub fn use_one_worker() {
 }
 
 /// Runs `f` as a green thread.
-fn run<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> T {
+pub fn run<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> T {
     // SAFETY: nothing here uses thread-locals or deep stacks.
     unsafe { coroutine::spawn(f) }.join().expect("it does not panic")
 }

@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Barrier};
+use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -91,4 +91,10 @@ pub fn spawn(count: u64) -> Duration {
     time(count, |_| {
         black_box(thread::spawn(|| ()).join().is_ok());
     })
+}
+
+/// std's lock, which nobody else wants.
+pub fn mutex(count: u64) -> Duration {
+    let mutex = Mutex::new(0u64);
+    crate::time(count, |_| *black_box(&mutex).lock().expect("nobody panics") += 1)
 }

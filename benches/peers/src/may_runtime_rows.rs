@@ -1,0 +1,86 @@
+//! may's channel, lock and semaphore, on one worker thread. It has no bounded and
+//! no rendezvous channel, and more than about 32,000 of its green threads do not
+//! fit into the default limits.
+
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use may::coroutine;
+use may::sync::{Mutex, Semphore, mpsc};
+
+use crate::may_rows::run;
+use crate::{scaled, time};
+
+pub fn unbounded_channel(count: u64) -> Duration {
+    run(move || {
+        let (sender, receiver) = mpsc::channel();
+        // SAFETY: nothing here uses thread-locals or deep stacks.
+        let other = unsafe {
+            coroutine::spawn(move || {
+                for message in 0..count {
+                    sender.send(message).expect("somebody receives");
+                    if message % 100 == 99 {
+                        coroutine::yield_now();
+                    }
+                }
+            })
+        };
+        let elapsed = time(count, |_| {
+            black_box(receiver.recv().expect("somebody sends"));
+        });
+        other.join().expect("it does not panic");
+        elapsed
+    })
+}
+
+pub fn mutex(count: u64) -> Duration {
+    run(move || {
+        let mutex = Mutex::new(0u64);
+        time(count, |_| *black_box(&mutex).lock().expect("nobody panics") += 1)
+    })
+}
+
+pub fn mutex_handed_over(count: u64) -> Duration {
+    run(move || {
+        let mutex = Arc::new(Mutex::new(0u64));
+        let turns = count.div_ceil(2);
+        let work = move |mutex: Arc<Mutex<u64>>| {
+            for _ in 0..turns {
+                let mut guard = mutex.lock().expect("nobody panics");
+                *guard += 1;
+                coroutine::yield_now();
+            }
+        };
+        let start = Instant::now();
+        let other = mutex.clone();
+        // SAFETY: as above.
+        let other = unsafe { coroutine::spawn(move || work(other)) };
+        work(mutex);
+        other.join().expect("nobody panics");
+        scaled(start, turns * 2, count)
+    })
+}
+
+pub fn semaphores(count: u64) -> Duration {
+    run(move || {
+        let there = Arc::new(Semphore::new(0));
+        let back = Arc::new(Semphore::new(0));
+        let (there_too, back_too) = (there.clone(), back.clone());
+        // SAFETY: as above.
+        let other = unsafe {
+            coroutine::spawn(move || {
+                for _ in 0..count {
+                    there_too.wait();
+                    back_too.post();
+                }
+            })
+        };
+        let elapsed = time(count, |_| {
+            there.post();
+            back.wait();
+        });
+        other.join().expect("it does not panic");
+        elapsed
+    })
+}
