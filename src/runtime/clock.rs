@@ -49,6 +49,13 @@ impl Scheduler {
         self.clock.now()
     }
 
+    /// The time, which waits that begin now begin at as well.
+    pub(super) fn look_at_clock(&self) -> u64 {
+        let now = self.now();
+        self.coarse.set(now);
+        now
+    }
+
     /// The moment after `duration`, as [`Scheduler::block`] wants it: 0 for no
     /// time at all, and `None` for one that the clock never reaches.
     pub(crate) fn deadline_after(&self, duration: Duration) -> Option<u64> {

@@ -60,10 +60,6 @@ impl Inbox {
         self.mailbox.bell.as_fd()
     }
 
-    pub(super) fn raw(&self) -> i32 {
-        self.mailbox.bell.raw()
-    }
-
     /// Nothing is read any more.
     pub(super) fn close(&self) {
         drop(self.mailbox.close());

@@ -55,7 +55,7 @@ impl Scheduler {
     /// Those who have waited for longer than `limit`, and what for; nothing if
     /// there are none. Sleepers wait for nobody.
     pub(crate) fn stalled(&self, limit: Duration) -> Option<String> {
-        let (all, now) = (self.all(), self.now());
+        let (all, now) = (self.all(), self.look_at_clock());
         let mut table = Table::new();
         let mut stalled = Vec::new();
         for &control in &all {

@@ -21,6 +21,7 @@ use super::idle::Target;
 use super::inbox::Inbox;
 use super::policy::{Policy, Random};
 use super::queue::{RunQueue, Runnable};
+use super::requests::Listening;
 use super::scope_state::ScopeState;
 use super::stacks::Visit;
 use super::thread_state::{ThreadId, ThreadState};
@@ -91,6 +92,8 @@ pub(crate) struct Scheduler {
     /// Where whoever looks at the stack of another goes on, and what it does
     /// there.
     pub(super) visit: Cell<Option<Visit>>,
+    /// Set if a signal may ask for something.
+    pub(super) listening: OnceCell<Listening>,
 }
 
 impl Scheduler {
@@ -125,6 +128,7 @@ impl Scheduler {
             deadlock: RefCell::new(None),
             failure: RefCell::new(None),
             visit: Cell::new(None),
+            listening: OnceCell::new(),
         }
     }
 

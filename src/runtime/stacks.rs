@@ -7,7 +7,8 @@ use std::ptr;
 use super::control::{Control, State};
 use super::queue::Runnable;
 use super::scheduler::{Scheduler, chore};
-use crate::arch::{self, StackPointer};
+use crate::arch::{self, Link, StackPointer};
+use crate::stack::{self, Header};
 
 /// A visit to another's stack.
 #[derive(Clone, Copy)]
@@ -19,10 +20,34 @@ pub(super) struct Visit {
 }
 
 impl Scheduler {
+    /// Does `control` run right now?
+    pub(super) fn is_current(&self, control: &Control) -> bool {
+        ptr::eq(control, self.current.get())
+    }
+
+    /// How much of its own stack a green thread uses that has not ended, which may
+    /// run a coroutine on another one.
+    pub(super) fn bytes_in_use(&self, control: &Control, own: &Header) -> usize {
+        let mut address = match self.suspended_at(control) {
+            Some(context) => context.addr(),
+            None if self.is_current(control) => arch::stack_pointer(),
+            // It has not begun.
+            None => return ptr::from_ref(own).addr() - ptr::from_ref(control).addr(),
+        };
+        while let Some(header) = stack::stack_at(address)
+            && !ptr::eq(header.as_ptr(), own)
+        {
+            // SAFETY: `stack_at` gives stacks that have been opened, and this one
+            // belongs to a coroutine that runs: its control block begins with
+            // the link to its resumer.
+            address = unsafe { (*header.as_ref().control().cast::<Link>()).context.get() }.addr();
+        }
+        ptr::from_ref(own).addr().saturating_sub(address)
+    }
+
     /// Where `control` goes on, if it is suspended and has begun.
     pub(super) fn suspended_at(&self, control: &Control) -> Option<StackPointer> {
-        let is_current = ptr::eq(control, self.current.get());
-        if is_current || control.is_finished() {
+        if self.is_current(control) || control.is_finished() {
             return None;
         }
         // SAFETY: whoever is suspended has left a context there.

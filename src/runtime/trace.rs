@@ -416,9 +416,6 @@ impl Scheduler {
             self.trace(self.current(), |_, _| Happened::Returns);
         }
     }
-
-    /// Looks at what signal handlers and other OS threads ask to be shown.
-    pub(super) fn poll_requests(&self) {}
 }
 
 impl Recorder {

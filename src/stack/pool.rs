@@ -305,6 +305,20 @@ pub(crate) fn stack_at(address: usize) -> Option<NonNull<Header>> {
     find(address).and_then(|(header, in_guard)| (!in_guard).then_some(header))
 }
 
+/// How many bytes of its stack are left below `address`, if that is in one of
+/// this OS thread's pool.
+pub(crate) fn room_below(address: usize) -> Option<usize> {
+    let header = stack_at(address)?;
+    // SAFETY: `find` gives stacks that have been opened.
+    Some(address - unsafe { header.as_ref() }.limit().addr())
+}
+
+/// How many bytes are left of the stack that the caller runs on, if that is one of
+/// this OS thread's pool.
+pub(crate) fn room_left() -> Option<usize> {
+    room_below(arch::stack_pointer())
+}
+
 /// Which stack of this OS thread's pool `address` is in, and whether in its
 /// guard. For the fault handler: it allocates nothing and waits for nothing.
 pub(super) fn find(address: usize) -> Option<(NonNull<Header>, bool)> {

@@ -4,6 +4,7 @@
 pub(crate) mod clock;
 pub(crate) mod fault;
 pub(crate) mod memory;
+pub(crate) mod signal;
 pub(crate) mod wakeup;
 
 /// Writes to standard error and nothing else: no lock, no buffer, no

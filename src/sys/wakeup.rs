@@ -52,14 +52,13 @@ impl Wakeup {
         &self.writable
     }
 
-    /// Makes it readable. Async-signal-safe; leaves errno as it was.
+    /// Makes it readable. Async-signal-safe.
     pub(crate) fn notify(&self) {
-        notify_raw(self.writable().as_raw_fd());
-    }
-
-    /// The number for [`notify_raw`].
-    pub(crate) fn raw(&self) -> i32 {
-        self.writable().as_raw_fd()
+        let one = 1u64.to_ne_bytes();
+        let descriptor = self.writable().as_raw_fd();
+        // SAFETY: write(2) is async-signal-safe, and the buffer is valid. A full
+        // pipe or counter is readable already.
+        unsafe { libc::write(descriptor, one.as_ptr().cast(), one.len()) };
     }
 
     /// Makes it unreadable.
@@ -89,15 +88,6 @@ impl AsFd for Wakeup {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.readable.as_fd()
     }
-}
-
-/// As [`Wakeup::notify`], for a signal handler that has only the number. A full
-/// pipe or counter is readable already.
-pub(crate) fn notify_raw(descriptor: i32) {
-    let one = 1u64.to_ne_bytes();
-    // SAFETY: write(2) is async-signal-safe, and the buffer is valid. A number
-    // that is no descriptor gives an error, which is ignored.
-    unsafe { libc::write(descriptor, one.as_ptr().cast(), one.len()) };
 }
 
 /// Sleeps for `nanos`, or until a signal has come.

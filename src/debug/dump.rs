@@ -1,0 +1,170 @@
+//! The dump: what was seen of each green thread, as text.
+
+use std::fmt;
+use std::io::{self, Write};
+
+use super::symbols::Symbols;
+use crate::runtime::{
+    Age, Doing, Frames, Seen, StackUse, Table, listen_for_signal, scheduler, with_room,
+};
+use crate::sys::signal::Signal;
+
+/// What every green thread of a runtime was doing; see [`dump`](dump()).
+///
+/// [`Display`](fmt::Display) prints it for people to read. The frames of leno and
+/// of the program's start are left out; `{:#}` prints all of them, with their
+/// addresses. Functions and lines are looked up in the debug information of the
+/// program each time it is printed, which takes a moment. Where there is none,
+/// addresses are all that is printed.
+pub struct Dump(Vec<Seen>);
+
+/// Looks at every green thread of the runtime: what it does, where it was spawned,
+/// how much of its stack it uses, and a backtrace of that.
+///
+/// It takes some microseconds for each green thread, and their symbols are looked
+/// up when the [`Dump`] is printed. Nobody else runs meanwhile.
+///
+/// # Panics
+///
+/// Outside a runtime.
+///
+/// # Examples
+///
+/// ```
+/// leno::Builder::new().virtual_time().run(|| {
+///     let parked = leno::thread::Builder::new().name("parked").spawn(leno::thread::park)?;
+///     leno::yield_now();
+///     let dump = leno::debug::dump().to_string();
+///     assert!(dump.contains("'parked' (#2)  has waited 0 s for unpark"), "{dump}");
+///     parked.thread().unpark();
+///     Ok::<(), std::io::Error>(())
+/// })
+/// # .unwrap();
+/// ```
+#[must_use]
+#[track_caller]
+pub fn dump() -> Dump {
+    Dump::new(scheduler("leno::debug::dump").survey())
+}
+
+/// From now on until the runtime ends, it prints a [`dump`] to standard error when
+/// the process gets SIGUSR1: at once if everybody waits, otherwise after at most
+/// 64 switches. A green thread that never waits holds it up.
+///
+/// Each runtime that calls this prints its own, whichever OS thread it is on.
+///
+/// The handler is the process's, and takes the place of any other: what was done
+/// about the signal before is not done any more. It stays when the last runtime
+/// has ended, and does nothing then. A handler that is installed later takes its
+/// place in turn.
+///
+/// # Errors
+///
+/// If the system refuses the handler.
+///
+/// # Panics
+///
+/// Outside a runtime. If the system has no more descriptors.
+///
+/// # Examples
+///
+/// ```no_run
+/// leno::run(|| {
+///     leno::debug::dump_on_sigusr1()?;
+///     // kill -USR1 prints what everybody waits for.
+///     leno::thread::park();
+///     Ok::<(), std::io::Error>(())
+/// })
+/// # .unwrap();
+/// ```
+#[track_caller]
+pub fn dump_on_sigusr1() -> io::Result<()> {
+    let scheduler = scheduler("leno::debug::dump_on_sigusr1");
+    listen_for_signal(scheduler, Signal::User1, |seen| {
+        let text = format!("leno: {}\n", Dump::new(seen));
+        // Whoever has closed standard error does not want it.
+        let _ = io::stderr().write_all(text.as_bytes());
+    })
+}
+
+impl Dump {
+    fn new(seen: Vec<Seen>) -> Dump {
+        Dump(seen)
+    }
+
+    /// How many green threads there were, the main one included.
+    #[must_use]
+    pub fn threads(&self) -> usize {
+        self.0.len()
+    }
+}
+
+impl fmt::Display for Dump {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = self.0.len();
+        write!(f, "dump of {count} green thread{}", if count == 1 { "" } else { "s" })?;
+        with_room(|| {
+            let mut symbols = Symbols::new(f.alternate());
+            self.0.iter().try_for_each(|seen| print(f, seen, &mut symbols))
+        })
+    }
+}
+
+impl fmt::Debug for Dump {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Dump").field("threads", &self.threads()).finish_non_exhaustive()
+    }
+}
+
+fn print(f: &mut fmt::Formatter<'_>, seen: &Seen, symbols: &mut Symbols) -> fmt::Result {
+    let mut table = Table::new();
+    let (what, place) = match &seen.doing {
+        Doing::Running => ("is running".to_owned(), None),
+        Doing::Ready => ("is ready".to_owned(), None),
+        Doing::New => ("is ready, and has not begun".to_owned(), None),
+        Doing::Waiting(waiting) => {
+            let what = format!("has waited {} for {}", Age(waiting.age), waiting.what);
+            (what, Some(("at", waiting.at)))
+        }
+    };
+    table.push(seen.label.clone(), what, place);
+    if let Doing::Waiting(waiting) = &seen.doing {
+        table.add_notes(Some(waiting));
+    }
+    if let Some((text, place)) = &seen.spawned {
+        table.push(String::new(), text.clone(), Some(("at", place)));
+    }
+    if let Some(stack) = seen.stack {
+        table.push(String::new(), stack.to_string(), None);
+    }
+    write!(f, "\n{table}")?;
+    match &seen.frames {
+        Frames::None => Ok(()),
+        Frames::Found(addresses, more) => symbols.print(f, addresses, *more),
+        Frames::NoRoom(bytes) => {
+            write!(f, "\n      no backtrace: {bytes} bytes of its stack are left, too few")
+        }
+        Frames::Failed(error) => write!(f, "\n      no backtrace: {error}"),
+    }
+}
+
+impl fmt::Display for StackUse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [in_use, most, bytes] = [self.in_use, self.high_water, self.bytes].map(Kibibytes);
+        write!(f, "stack: {in_use} KiB in use, {most} KiB at most, of {bytes} KiB")
+    }
+}
+
+/// With one digit behind the point, up to 100.
+struct Kibibytes(usize);
+
+impl fmt::Display for Kibibytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.checked_div(1024) {
+            Some(0..100) if !self.0.is_multiple_of(1024) => {
+                write!(f, "{:.1}", self.0 as f64 / 1024.0)
+            }
+            whole => write!(f, "{}", whole.unwrap_or(0)),
+        }
+    }
+}
