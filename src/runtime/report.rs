@@ -277,6 +277,7 @@ fn holder(need: Need<'_>, indent: &str, all: &[&Control]) -> Option<Note> {
     let holder = need.resource.holder()?;
     let who = match cycles::index_of(all, holder.number) {
         Some(index) => label(all[index]),
+        None if holder.number == 0 => "somebody outside the runtime".to_owned(),
         None => format!("#{}, which has ended,", holder.number),
     };
     Some(Note { text: format!("{indent}held by {who}"), place: Some(("since", holder.at)) })
