@@ -2,6 +2,7 @@
 
 mod backtrace;
 mod callbacks;
+mod channel;
 mod coroutine;
 mod deadlock;
 mod drop_points;

@@ -1,0 +1,167 @@
+//! The two ends: clones, numbers, iterators, errors in words.
+
+use std::error::Error;
+
+use leno::channel::{
+    Receiver, RecvError, RecvTimeoutError, SendError, SendTimeoutError, Sender, TryRecvError,
+    TrySendError, after, bounded, never, tick, unbounded,
+};
+use leno::time::Duration;
+
+use crate::support::panic_text;
+
+#[test]
+fn len_and_capacity_say_the_same_at_both_ends() {
+    let (sender, receiver) = bounded(2);
+    let all = |sender: &Sender<u32>, receiver: &Receiver<u32>| {
+        let numbers = (sender.len(), sender.is_empty(), sender.is_full(), sender.capacity());
+        let same = (receiver.len(), receiver.is_empty(), receiver.is_full(), receiver.capacity());
+        assert_eq!(numbers, same);
+        numbers
+    };
+    assert_eq!(all(&sender, &receiver), (0, true, false, Some(2)));
+    sender.try_send(1).unwrap();
+    assert_eq!(all(&sender, &receiver), (1, false, false, Some(2)));
+    sender.try_send(2).unwrap();
+    assert_eq!(all(&sender, &receiver), (2, false, true, Some(2)));
+    let (sender, receiver) = unbounded();
+    assert_eq!(all(&sender, &receiver), (0, true, false, None));
+    (0..1_000).for_each(|number| sender.try_send(number).unwrap());
+    assert_eq!(all(&sender, &receiver), (1_000, false, false, None));
+}
+
+#[test]
+fn a_huge_capacity_costs_nothing_until_it_is_used() {
+    let (sender, receiver) = bounded(usize::MAX);
+    sender.try_send(1).unwrap();
+    assert_eq!((sender.capacity(), sender.is_full()), (Some(usize::MAX), false));
+    assert_eq!(receiver.try_recv(), Ok(1));
+}
+
+#[test]
+fn clones_are_ends_of_the_same_channel() {
+    let (sender, receiver) = unbounded::<u32>();
+    let (other_sender, other_receiver) = unbounded::<u32>();
+    assert!(sender.same_channel(&sender.clone()) && receiver.same_channel(&receiver.clone()));
+    assert!(!sender.same_channel(&other_sender) && !receiver.same_channel(&other_receiver));
+    let timers: [Receiver<()>; 2] = [never(), never()];
+    assert!(timers[0].same_channel(&timers[0].clone()) && !timers[0].same_channel(&timers[1]));
+    let (_, receiver) = bounded::<()>(0);
+    assert!(!receiver.same_channel(&timers[0]));
+}
+
+#[test]
+fn a_channel_lives_as_long_as_any_clone() {
+    leno::run(|| {
+        let (sender, receiver) = unbounded();
+        let senders: Vec<_> = (0..10).map(|_| sender.clone()).collect();
+        drop(sender);
+        for (number, sender) in senders.into_iter().enumerate() {
+            sender.send(number).unwrap();
+        }
+        let last = receiver.clone();
+        drop(receiver);
+        assert!(last.into_iter().eq(0..10));
+    });
+}
+
+#[test]
+fn try_iter_gives_what_is_there_and_iter_waits_for_more() {
+    leno::run(|| {
+        let (sender, receiver) = unbounded();
+        (0..3).for_each(|number| sender.send(number).unwrap());
+        assert!(receiver.try_iter().eq(0..3));
+        assert_eq!(receiver.try_iter().next(), None);
+        let sends = leno::spawn(move || {
+            for number in 3..6 {
+                leno::yield_now();
+                sender.send(number).unwrap();
+            }
+        });
+        let mut more = receiver.iter();
+        assert_eq!(more.next(), Some(3));
+        for number in &receiver {
+            assert_eq!(number, 4);
+            break;
+        }
+        assert_eq!(more.next(), Some(5));
+        assert_eq!((more.next(), more.next()), (None, None));
+        assert_eq!(receiver.into_iter().next(), None);
+        sends.join().unwrap();
+    });
+}
+
+#[test]
+fn errors_say_what_happened_and_give_the_value_back() {
+    // The value need not be printable.
+    struct Mute;
+    let texts: [(&dyn Error, &str, &str); 8] = [
+        (&SendError(()), "SendError(..)", "sending on a channel without receivers"),
+        (&TrySendError::Full(()), "Full(..)", "sending on a full channel"),
+        (
+            &TrySendError::Disconnected(()),
+            "Disconnected(..)",
+            "sending on a channel without receivers",
+        ),
+        (
+            &SendTimeoutError::Disconnected(()),
+            "Disconnected(..)",
+            "sending on a channel without receivers",
+        ),
+        (&RecvError, "RecvError", "receiving on an empty channel without senders"),
+        (&TryRecvError::Empty, "Empty", "receiving on an empty channel"),
+        (
+            &TryRecvError::Disconnected,
+            "Disconnected",
+            "receiving on an empty channel without senders",
+        ),
+        (
+            &RecvTimeoutError::Disconnected,
+            "Disconnected",
+            "receiving on an empty channel without senders",
+        ),
+    ];
+    for (error, debug, display) in texts {
+        assert_eq!((format!("{error:?}").as_str(), error.to_string().as_str()), (debug, display));
+    }
+    assert!(!SendTimeoutError::Timeout(()).to_string().is_empty());
+    assert!(!RecvTimeoutError::Timeout.to_string().is_empty());
+    let (full, gone) = (TrySendError::Full(1), TrySendError::Disconnected(2));
+    assert!(full.is_full() && !full.is_disconnected() && gone.is_disconnected() && !gone.is_full());
+    assert_eq!((full.into_inner(), gone.into_inner()), (1, 2));
+    let (late, gone) = (SendTimeoutError::Timeout(1), SendTimeoutError::Disconnected(2));
+    assert!(late.is_timeout() && !late.is_disconnected() && gone.is_disconnected());
+    assert_eq!((late.into_inner(), gone.into_inner()), (1, 2));
+    assert!(TryRecvError::Empty.is_empty() && TryRecvError::Disconnected.is_disconnected());
+    assert!(RecvTimeoutError::Timeout.is_timeout() && !RecvTimeoutError::Timeout.is_disconnected());
+    let (sender, _) = bounded(0);
+    let Mute = sender.try_send(Mute).unwrap_err().into_inner();
+    assert_eq!(panic_text(|| sender.try_send(Mute).unwrap()), {
+        "called `Result::unwrap()` on an `Err` value: Disconnected(..)"
+    });
+}
+
+#[test]
+fn errors_turn_into_each_other_as_in_crossbeam() {
+    assert_eq!(TrySendError::from(SendError(1)), TrySendError::Disconnected(1));
+    assert_eq!(SendTimeoutError::from(SendError(1)), SendTimeoutError::Disconnected(1));
+    assert_eq!(TryRecvError::from(RecvError), TryRecvError::Disconnected);
+    assert_eq!(RecvTimeoutError::from(RecvError), RecvTimeoutError::Disconnected);
+}
+
+#[test]
+fn ends_are_printable_whatever_they_carry() {
+    struct Mute;
+    let (sender, receiver) = bounded::<Mute>(1);
+    assert_eq!(format!("{sender:?} {receiver:?}"), "Sender { .. } Receiver { .. }");
+    assert!(format!("{:?}", receiver.iter()).starts_with("Iter"));
+    assert!(format!("{:?}", receiver.try_iter()).starts_with("TryIter"));
+    assert!(format!("{:?}", receiver.into_iter()).starts_with("IntoIter"));
+}
+
+#[test]
+fn a_timer_without_a_period_is_refused() {
+    let text = panic_text(|| tick(Duration::ZERO));
+    assert!(text.contains("for ever at one moment"), "{text}");
+    assert_eq!(after(Duration::MAX).try_recv(), Err(TryRecvError::Empty));
+}
