@@ -347,7 +347,7 @@ macro_rules! select_biased {
 macro_rules! __select_arms {
     // recv
     ($biased:expr; [$($done:tt)*] recv($receiver:expr) -> $result:pat => $body:block, $($rest:tt)*) => {
-        match $crate::channel::__select::RecvCase::new(&$receiver) {
+        match (match &$receiver { end => $crate::channel::__select::RecvCase::new(end) }) {
             case => $crate::__select_arms!($biased; [$($done)* (case, $result, $body)] $($rest)*),
         }
     };
@@ -362,7 +362,7 @@ macro_rules! __select_arms {
     };
     // send
     ($biased:expr; [$($done:tt)*] send($sender:expr, $message:expr) -> $result:pat => $body:block, $($rest:tt)*) => {
-        match $crate::channel::__select::SendCase::new(&$sender, $message) {
+        match (match &$sender { end => $crate::channel::__select::SendCase::new(end, $message) }) {
             case => $crate::__select_arms!($biased; [$($done)* (case, $result, $body)] $($rest)*),
         }
     };
@@ -376,16 +376,22 @@ macro_rules! __select_arms {
         $crate::__select_arms!($biased; [$($done)*] send($sender, $message) -> $result => { $body },)
     };
     // default
-    ($biased:expr; [$($done:tt)*] default => $body:expr $(,)?) => {
-        $crate::__select_run!($biased, $crate::channel::__select::Deadline::Now, { $body }; $($done)*)
+    ($biased:expr; [$($done:tt)*] default => $body:block $(,)?) => {
+        $crate::__select_run!($biased, $crate::channel::__select::Deadline::Now, $body; $($done)*)
     };
-    ($biased:expr; [$($done:tt)*] default($timeout:expr) => $body:expr $(,)?) => {
+    ($biased:expr; [$($done:tt)*] default => $body:expr $(,)?) => {
+        $crate::__select_arms!($biased; [$($done)*] default => { $body })
+    };
+    ($biased:expr; [$($done:tt)*] default($timeout:expr) => $body:block $(,)?) => {
         $crate::__select_run!(
             $biased,
             $crate::channel::__select::IntoDeadline::into_deadline($timeout),
-            { $body };
+            $body;
             $($done)*
         )
+    };
+    ($biased:expr; [$($done:tt)*] default($timeout:expr) => $body:expr $(,)?) => {
+        $crate::__select_arms!($biased; [$($done)*] default($timeout) => { $body })
     };
     ($biased:expr; [$($done:tt)*] default $($rest:tt)*) => {
         ::core::compile_error!("`default` must be the last arm: `default => body` or `default(timeout) => body`")
