@@ -13,6 +13,7 @@ mod nesting;
 mod oracle_coroutine;
 mod oracle_thread;
 mod scoped;
+mod select;
 mod signals;
 mod stack;
 mod support;
