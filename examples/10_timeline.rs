@@ -34,6 +34,7 @@ fn spawn<T: 'static>(name: &str, f: impl FnOnce() -> T + 'static) -> JoinHandle<
 
 fn program() {
     let (sender, parcels) = bounded(2);
+    sender.set_name("parcels");
     spawn("producer", move || {
         for parcel in 1..=5 {
             sender.send(parcel).expect("the consumer is there");

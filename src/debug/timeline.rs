@@ -6,6 +6,7 @@ mod columns;
 mod picture;
 mod story;
 
+use std::collections::HashSet;
 use std::fmt;
 use std::io;
 
@@ -39,6 +40,8 @@ const ROWS: usize = 200;
 #[derive(Clone)]
 pub struct Timeline {
     recording: Recording,
+    /// The names that more than one green thread has.
+    shared_names: HashSet<Box<str>>,
 }
 
 /// Records what the runtime does while `f` runs in it.
@@ -69,7 +72,14 @@ impl Recorder {
     /// What has been recorded until now.
     #[must_use]
     pub fn timeline(&self) -> Timeline {
-        Timeline { recording: self.recording() }
+        let recording = self.recording();
+        let mut names = HashSet::new();
+        let threads = recording.threads.values();
+        let shared_names = threads
+            .filter_map(|thread| thread.name.clone())
+            .filter(|name| !names.insert(name.clone()))
+            .collect();
+        Timeline { recording, shared_names }
     }
 }
 
@@ -145,11 +155,8 @@ impl Timeline {
         let threads = &self.recording.threads;
         match threads.get(&number).and_then(|thread| thread.name.as_deref()) {
             None => format!("#{number}"),
-            Some(name) => {
-                let same = |other: &&_| name_of(other) == Some(name);
-                let is_clear = threads.values().filter(same).nth(1).is_none();
-                if is_clear { name.to_owned() } else { format!("{name} #{number}") }
-            }
+            Some(name) if self.shared_names.contains(name) => format!("{name} #{number}"),
+            Some(name) => name.to_owned(),
         }
     }
 
@@ -161,6 +168,20 @@ impl Timeline {
             Cause::Host => "the host".to_owned(),
             Cause::Runtime => "the runtime".to_owned(),
         }
+    }
+
+    /// What one does who waits: `sleeps`, `waits for ...`.
+    fn waiting(&self, awaited: Awaited) -> String {
+        match awaited {
+            Awaited::Sleep => "sleeps".to_owned(),
+            awaited => format!("waits for {}", self.awaited(awaited)),
+        }
+    }
+
+    /// The name of the resource that is waited for, if it has one.
+    fn awaited_name(&self, awaited: Awaited) -> Option<&str> {
+        let Awaited::Resource { name: Some(index), .. } = awaited else { return None };
+        self.recording.names.get(index as usize).map(|name| &**name)
     }
 
     /// What is waited for, so that it can stand after "waits for".
@@ -175,10 +196,9 @@ impl Timeline {
             Awaited::Stalled => "all others to wait".to_owned(),
             Awaited::Any(count) => format!("any of {count}"),
             Awaited::Nothing => "nothing".to_owned(),
-            Awaited::Resource { need, kind, name } => {
-                let name = name.and_then(|index| self.recording.names.get(index as usize));
+            Awaited::Resource { need, kind, .. } => {
                 let space = if need.is_empty() { "" } else { " " };
-                match name {
+                match self.awaited_name(awaited) {
                     Some(name) => format!("{need}{space}{kind} '{name}'"),
                     None => format!("{need}{space}a {kind}"),
                 }
@@ -187,14 +207,11 @@ impl Timeline {
     }
 }
 
-fn name_of(thread: &crate::runtime::Described) -> Option<&str> {
-    thread.name.as_deref()
-}
-
 /// A duration in the unit that suits it, with up to three decimals.
 fn duration(nanos: u64) -> String {
     let (unit, name) = match nanos {
-        0..1_000 => return format!("{nanos} ns"),
+        0 => return "0".to_owned(),
+        1..1_000 => return format!("{nanos} ns"),
         1_000..1_000_000 => (1_000, "µs"),
         1_000_000..1_000_000_000 => (1_000_000, "ms"),
         _ => (1_000_000_000, "s"),
@@ -229,7 +246,8 @@ mod tests {
     #[test]
     fn durations_have_the_unit_that_suits_them() {
         let cases = [
-            (0, "0 ns"),
+            (0, "0"),
+            (1, "1 ns"),
             (999, "999 ns"),
             (1_000, "1 µs"),
             (1_500, "1.5 µs"),

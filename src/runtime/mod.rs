@@ -49,7 +49,7 @@ pub(crate) use survey::{Doing, Frames, Seen, StackUse, with_room};
 pub use thread_state::ThreadId;
 pub(crate) use thread_state::ThreadState;
 pub use trace::Recorder;
-pub(crate) use trace::{Awaited, Cause, Described, Event, Happened, Recording};
+pub(crate) use trace::{Awaited, Cause, Event, Happened, Recording};
 pub use unwind::Cancelled;
 pub(crate) use unwind::is_unwinding;
 pub(crate) use wait::{Holder, Listed, Need, Outcome, Resource, Wait, WaitFor};

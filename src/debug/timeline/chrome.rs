@@ -94,8 +94,7 @@ impl Trace<'_> {
     fn part(&self, part: &Part) -> String {
         let (category, name, place) = match (part.doing, self.events[part.from].what) {
             (Doing::Waiting, Happened::Waits(awaited, at)) => {
-                let what = format!("waits for {}", self.timeline.awaited(awaited));
-                ("waits", what, Some(at.to_string()))
+                ("waits", self.timeline.waiting(awaited), Some(at.to_string()))
             }
             (Doing::Ready, _) => ("ready", "could run".to_owned(), None),
             _ => ("runs", "runs".to_owned(), None),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::panic::Location;
 
 use super::story::{self, Kind};
 use super::{Timeline, duration, file_name};
@@ -197,7 +198,7 @@ impl Page<'_> {
             },
         };
         if let Kind::Interrupt(why) = kind {
-            row.say(&format!("{}: {why}", self.timeline.label(event.thread)));
+            row.say(why);
         } else if self.layout.is_in_rest(event.thread) {
             row.say(&format!("{sign} {}", self.timeline.label(event.thread)));
         }
@@ -229,10 +230,7 @@ impl Page<'_> {
     fn leave(&mut self, event: &Event, what: Happened) {
         let (sign, note) = match what {
             Happened::Yields => (READY, "yields".to_owned()),
-            Happened::Waits(awaited, at) => {
-                let place = format!("{}:{}", file_name(at.file()), at.line());
-                (WAITS, format!("waits for {} ({place})", self.timeline.awaited(awaited)))
-            }
+            Happened::Waits(awaited, at) => (WAITS, self.waits(self.timeline.waiting(awaited), at)),
             Happened::Ends => (' ', "ends".to_owned()),
             Happened::Returns => (' ', "returns".to_owned()),
             Happened::Fails { panicked: true } => (RUNS, "panics".to_owned()),
@@ -247,6 +245,17 @@ impl Page<'_> {
             }
         }
         self.set_doing(event.thread, sign);
+    }
+
+    /// What is waited for, and where, as far as there is room for it.
+    fn waits(&self, what: String, at: &Location<'_>) -> String {
+        let said = self.row.as_ref().filter(|row| !row.note.is_empty());
+        let said = said.map_or(0, |row| row.note.chars().count() + 2);
+        let room = self.layout.note_width.saturating_sub(said);
+        let full = format!("{what} ({}:{})", file_name(at.file()), at.line());
+        let short = format!("{what} (line {})", at.line());
+        let fits = |text: &String| text.chars().count() <= room;
+        [full, short].into_iter().find(fits).unwrap_or(what)
     }
 
     fn set_doing(&mut self, thread: u64, sign: char) {
