@@ -220,7 +220,8 @@ fn parse(report: &str) -> Vec<(usize, String)> {
         };
         (number_of(who), what)
     };
-    report.lines().skip(1).map(line).collect()
+    // The other lines say where they were spawned, and which cycles there are.
+    report.lines().skip(1).filter(|line| line.contains("waits for ")).map(line).collect()
 }
 
 struct Kept<'a> {
