@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use leno::channel::{Receiver, Sender, bounded, unbounded};
 use leno::sync::{Mutex, Semaphore};
 
-use crate::{SLEEPERS, scaled, time};
+use crate::{scaled, time};
 
 /// One sends, the main one receives. The clock runs from the first message.
 fn messages(count: u64, channel: (Sender<u64>, Receiver<u64>)) -> Duration {
@@ -121,7 +121,7 @@ pub fn semaphores(count: u64) -> Duration {
 }
 
 /// Spawns them all, lets each sleep for a moment of its own, and waits for them.
-pub fn sleepers(count: u64) -> Duration {
+pub fn sleepers<const SLEEPERS: u64>(count: u64) -> Duration {
     leno::run(|| {
         let start = Instant::now();
         for sleeper in 0..SLEEPERS {

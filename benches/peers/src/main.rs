@@ -171,9 +171,6 @@ const ROWS: &[Row] = &[
     },
 ];
 
-/// Enough of them that a heap or a wheel shows what it costs.
-const SLEEPERS: u64 = 100_000;
-
 /// How long a sleeper sleeps: a millisecond and a little more, for each another
 /// while.
 fn moment(sleeper: u64) -> Duration {

@@ -10,7 +10,7 @@ use tokio::sync::{Mutex, Semaphore, mpsc, oneshot};
 use tokio::task::yield_now;
 use tokio::time::{sleep, timeout};
 
-use crate::{SLEEPERS, scaled, turns};
+use crate::{scaled, turns};
 
 fn runtime() -> Runtime {
     Builder::new_current_thread()
@@ -157,7 +157,7 @@ pub fn semaphores(count: u64) -> Duration {
     })
 }
 
-pub fn sleepers(count: u64) -> Duration {
+pub fn sleepers<const SLEEPERS: u64>(count: u64) -> Duration {
     run(async {
         let start = Instant::now();
         let all: Vec<_> =

@@ -1,0 +1,122 @@
+//! Channels, locks, timers and futures, each beside a yield, in one process, and
+//! the table of ratios.
+//!
+//!     cargo bench --bench runtime                   all rows, about two minutes
+//!     cargo bench --bench runtime -- --quick        a rough look
+//!     cargo bench --bench runtime -- channel        the rows with that word
+//!
+//! `LENO_BENCH_COUNT=all`: instead of measuring time, count the instructions of
+//! each row. Any other word than `all`: of the rows with that word.
+//!
+//! docs/BENCHMARKS.md says what the rows mean. What the peers take for the same is
+//! in `benches/peers`.
+
+mod count;
+mod table;
+#[path = "runtime_work/mod.rs"]
+mod work;
+
+use std::env;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use criterion::Criterion;
+
+use table::Row;
+
+/// What most rows are compared with.
+const YIELD: (&str, work::Work) = ("yield_now", work::yields);
+
+const ROWS: &[Row] = &[
+    Row {
+        name: "channel, bounded(128)",
+        ours: ("message", work::bounded_channel),
+        theirs: YIELD,
+        limits: Some((2.0, 1.0)),
+    },
+    Row {
+        name: "channel, unbounded",
+        ours: ("message", work::unbounded_channel),
+        theirs: YIELD,
+        limits: None,
+    },
+    Row {
+        name: "channel, rendezvous",
+        ours: ("message", work::rendezvous_channel),
+        theirs: YIELD,
+        limits: Some((4.0, 2.5)),
+    },
+    Row { name: "select of two", ours: ("message", work::select), theirs: YIELD, limits: None },
+    Row {
+        name: "mutex, uncontended",
+        ours: ("lock + unlock", work::mutex),
+        theirs: YIELD,
+        limits: None,
+    },
+    Row {
+        name: "mutex, handed over",
+        ours: ("lock + yield + unlock", work::mutex_handed_over),
+        theirs: YIELD,
+        limits: None,
+    },
+    Row {
+        name: "semaphores, there and back",
+        ours: ("round", work::semaphores),
+        theirs: YIELD,
+        limits: None,
+    },
+    Row {
+        name: "question answered before a deadline",
+        ours: ("round", work::answered),
+        theirs: YIELD,
+        limits: None,
+    },
+    Row {
+        name: "1,000 sleepers, virtual time, each",
+        ours: ("spawn + sleep", work::sleepers::<1_000>),
+        theirs: ("spawn + yield", work::yielders::<1_000>),
+        limits: None,
+    },
+    Row {
+        name: "100,000 sleepers, virtual time, each",
+        ours: ("spawn + sleep", work::sleepers::<100_000>),
+        theirs: ("spawn + yield", work::yielders::<100_000>),
+        limits: None,
+    },
+    Row {
+        name: "block_on of a ready future",
+        ours: ("block_on", work::block_on_ready),
+        theirs: YIELD,
+        limits: None,
+    },
+];
+
+fn main() {
+    // A child of ours does one thing and is done.
+    if count::is_child() {
+        return count::child();
+    }
+    if env::var_os("LENO_BENCH_COUNT").is_some() {
+        return count::print(ROWS);
+    }
+    let home = criterion_home();
+    let mut criterion = Criterion::default()
+        .output_directory(&home)
+        .warm_up_time(Duration::from_millis(300))
+        .measurement_time(Duration::from_secs(3))
+        .nresamples(10_000)
+        .without_plots()
+        .configure_from_args();
+    let outcomes: Vec<_> =
+        ROWS.iter().filter_map(|row| table::measure(&mut criterion, &home, row)).collect();
+    table::print(&outcomes);
+    criterion.final_summary();
+}
+
+/// Where criterion writes to: where it would by itself, but known to us.
+fn criterion_home() -> PathBuf {
+    match env::var_os("CRITERION_HOME") {
+        Some(home) => home.into(),
+        None => PathBuf::from(env!("CARGO_TARGET_TMPDIR")).with_file_name("criterion"),
+    }
+}
