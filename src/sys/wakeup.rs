@@ -1,9 +1,15 @@
 //! Sleeping in the kernel, and being woken from another OS thread or from a
 //! signal handler: a descriptor that becomes readable.
+//!
+//! A forked child has the descriptors of its parent, and would take rings that are
+//! meant for the parent. So the reader asks which process it is in, and makes
+//! itself new ones under the same numbers.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::process;
 use std::ptr;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A descriptor that is readable from a [`Wakeup::notify`] to the next
 /// [`Wakeup::clear`]: an eventfd(2), or a pipe where there is none.
@@ -12,6 +18,8 @@ pub(crate) struct Wakeup {
     readable: OwnedFd,
     #[cfg(not(target_os = "linux"))]
     writable: OwnedFd,
+    /// Whose it is.
+    process: AtomicU32,
 }
 
 impl Wakeup {
@@ -23,7 +31,8 @@ impl Wakeup {
             return Err(io::Error::last_os_error());
         }
         // SAFETY: just made, and nobody else has it.
-        Ok(Wakeup { readable: unsafe { OwnedFd::from_raw_fd(descriptor) } })
+        let readable = unsafe { OwnedFd::from_raw_fd(descriptor) };
+        Ok(Wakeup { readable, process: process::id().into() })
     }
 
     #[cfg(not(target_os = "linux"))]
@@ -42,7 +51,7 @@ impl Wakeup {
                 libc::fcntl(end.as_raw_fd(), libc::F_SETFD, libc::FD_CLOEXEC);
             }
         }
-        Ok(Wakeup { readable, writable })
+        Ok(Wakeup { readable, writable, process: process::id().into() })
     }
 
     fn writable(&self) -> &OwnedFd {
@@ -61,8 +70,30 @@ impl Wakeup {
         unsafe { libc::write(descriptor, one.as_ptr().cast(), one.len()) };
     }
 
+    /// To be called by the reader before it uses the descriptor: in a forked child,
+    /// makes one of its own in the place of the parent's. It is readable, since
+    /// what was rung before is lost.
+    fn belongs_here(&self) {
+        if self.process.load(Ordering::Relaxed) != process::id() {
+            self.renew();
+        }
+    }
+
+    #[cold]
+    fn renew(&self) {
+        let new = Wakeup::new().unwrap_or_else(|error| {
+            panic!("a forked child cannot make a descriptor for its copy of the runtime: {error}")
+        });
+        replace(&self.readable, &new.readable);
+        #[cfg(not(target_os = "linux"))]
+        replace(&self.writable, &new.writable);
+        self.process.store(process::id(), Ordering::Relaxed);
+        self.notify();
+    }
+
     /// Makes it unreadable.
     pub(crate) fn clear(&self) {
+        self.belongs_here();
         let mut count = [0u8; 64];
         loop {
             // SAFETY: read fills at most the buffer it is given.
@@ -79,6 +110,7 @@ impl Wakeup {
     /// Sleeps until it is readable, until `nanos` have passed, or until a signal
     /// has come.
     pub(crate) fn wait(&self, nanos: Option<u64>) {
+        self.belongs_here();
         let descriptor = self.readable.as_raw_fd();
         poll(&mut [libc::pollfd { fd: descriptor, events: libc::POLLIN, revents: 0 }], nanos);
     }
@@ -86,7 +118,17 @@ impl Wakeup {
 
 impl AsFd for Wakeup {
     fn as_fd(&self) -> BorrowedFd<'_> {
+        self.belongs_here();
         self.readable.as_fd()
+    }
+}
+
+/// Has the number of `old` stand for what `new` is.
+fn replace(old: &OwnedFd, new: &OwnedFd) {
+    // SAFETY: dup2 and fcntl on descriptors that are open.
+    unsafe {
+        libc::dup2(new.as_raw_fd(), old.as_raw_fd());
+        libc::fcntl(old.as_raw_fd(), libc::F_SETFD, libc::FD_CLOEXEC);
     }
 }
 
