@@ -82,6 +82,7 @@
 
 #[path = "../arch/mod.rs"]
 mod arch;
+mod bridge;
 pub mod channel;
 pub mod coroutine;
 pub mod debug;
@@ -92,7 +93,8 @@ mod sys;
 pub mod thread;
 pub mod time;
 
-pub use runtime::{Builder, Ended, Handle, Policy, Runtime, run};
+pub use bridge::{block_on, unblock};
+pub use runtime::{Builder, Ended, Handle, Policy, RemoteJoinHandle, Runtime, run};
 pub use thread::{scope, spawn, yield_now};
 pub use time::sleep;
 

@@ -69,33 +69,50 @@ pub(crate) fn is_panicking() -> bool {
 }
 
 /// The scheduler is this OS thread's for as long as this lives.
-pub(super) struct Installed(());
+pub(super) struct Installed {
+    /// The runtime around it.
+    previous: *const Scheduler,
+    /// Somebody who is no green thread of it was panicking.
+    panicking: bool,
+}
 
 impl Installed {
     /// # Panics
     ///
-    /// If the OS thread has one already.
+    /// If the OS thread has one already. `function` is the name of the public
+    /// function that would bring another.
     #[track_caller]
-    pub(super) fn new(scheduler: &Scheduler, main: &Control) -> Installed {
+    pub(super) fn new(function: &'static str, scheduler: &Scheduler, main: &Control) -> Installed {
         assert!(
             SCHEDULER.get().is_null(),
-            "leno::run was called inside leno::run: this OS thread has a runtime already; use \
+            "{function} was called inside leno::run: this OS thread has a runtime already; use \
              leno::spawn or leno::scope to run more green threads in it"
         );
+        Installed::for_now(scheduler, main)
+    }
+
+    /// As `new`; if the OS thread has one already, that one waits for us.
+    pub(super) fn for_now(scheduler: &Scheduler, main: &Control) -> Installed {
+        // None of its own green threads panics, whatever std says.
+        let panicking = std::thread::panicking();
+        let panics = scheduler.suspended_panics.get();
+        scheduler.suspended_panics.set(panics + usize::from(panicking));
         scheduler.main.set(main);
         scheduler.current.set(main);
         scheduler.set_hooks(hook::OUTSIDE, false);
-        SCHEDULER.set(scheduler);
+        let previous = SCHEDULER.replace(scheduler);
         scheduler.trace_enter();
-        Installed(())
+        Installed { previous, panicking }
     }
 }
 
 impl Drop for Installed {
     fn drop(&mut self) {
         // SAFETY: it is there, and set, while this lives.
-        let scheduler = unsafe { &*SCHEDULER.replace(ptr::null()) };
+        let scheduler = unsafe { &*SCHEDULER.replace(self.previous) };
         scheduler.trace_return();
         scheduler.set_hooks(hook::OUTSIDE, true);
+        let panics = scheduler.suspended_panics.get();
+        scheduler.suspended_panics.set(panics - usize::from(self.panicking));
     }
 }

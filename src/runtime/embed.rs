@@ -9,7 +9,8 @@ use std::time::Duration;
 use super::clock::Clock;
 use super::control::Control;
 use super::current::Installed;
-use super::inbox::{Handle, Job};
+use super::handle::Handle;
+use super::inbox::Job;
 use super::policy::Policy;
 use super::scheduler::Scheduler;
 use super::spawned::Spawned;
@@ -143,10 +144,16 @@ impl Runtime {
         F: FnOnce() -> T,
     {
         let at = Location::caller();
-        let installed = Installed::new(&self.scheduler, &self.main);
+        let installed = Installed::new("leno::run", &self.scheduler, &self.main);
         let result = panic::catch_unwind(AssertUnwindSafe(f)).map_err(unwind::for_join);
         self.main.drop_locals(&self.scheduler);
         self.scheduler.wait_for_all(at);
+        // What others have sent until then is not left behind.
+        self.scheduler.read_inbox();
+        while self.scheduler.running.get() > 0 {
+            self.scheduler.wait_for_all(at);
+            self.scheduler.read_inbox();
+        }
         self.main.forget_unwinding(&self.scheduler);
         self.main.forget_locals();
         drop(installed);
@@ -169,12 +176,25 @@ impl Runtime {
     /// Runs green threads until none can go on: all of them wait, for a deadline,
     /// for word from outside, or for the host. Says whether there are any left.
     ///
+    /// With virtual time, a call that finds none that can go on lets time jump to
+    /// the next deadline: each call takes the green threads one moment further.
+    ///
+    /// It makes no deadlock report: the host may have something in mind.
+    ///
     /// # Panics
     ///
-    /// Inside a runtime.
+    /// Inside a runtime, this one or another.
     #[track_caller]
     pub fn run_until_stalled(&self) -> bool {
-        let installed = Installed::new(&self.scheduler, &self.main);
+        const FUNCTION: &str = "leno::Runtime::run_until_stalled";
+        let installed = Installed::new(FUNCTION, &self.scheduler, &self.main);
+        if let Some(inbox) = self.scheduler.outside.inbox.get() {
+            inbox.has_slept();
+        }
+        self.scheduler.poll();
+        if self.scheduler.ready().len() == 0 {
+            self.scheduler.pass_virtual_time();
+        }
         self.scheduler.block_lent(&Wait::new(WaitFor::Stalled));
         drop(installed);
         if let Some(payload) = self.scheduler.failure.take() {
@@ -184,12 +204,15 @@ impl Runtime {
     }
 
     /// How long until the next deadline of a green thread comes: the timeout with
-    /// which the host may sleep. `None` if nobody waits for one. With virtual
-    /// time it is always zero, since that passes in `run_until_stalled`.
+    /// which the host may sleep. Zero if a green thread can run now. `None` if
+    /// nobody waits for a deadline.
+    ///
+    /// With virtual time a deadline is zero away, since time passes in
+    /// [`run_until_stalled`](Runtime::run_until_stalled); while closures run in
+    /// [`unblock`](crate::unblock), there is none.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Duration> {
-        let deadline = self.scheduler.timers.borrow().next_deadline()?;
-        Some(Duration::from_nanos(deadline.saturating_sub(self.scheduler.now())))
+        self.scheduler.patience()
     }
 
     /// A handle for other OS threads.
@@ -217,7 +240,8 @@ impl Runtime {
 }
 
 /// The descriptor that becomes readable when there is work: word from another OS
-/// thread, or a green thread that the host itself has woken.
+/// thread, or a green thread that the host itself has woken. It may be readable
+/// once for nothing. [`Runtime::run_until_stalled`] makes it unreadable.
 impl AsFd for Runtime {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.scheduler.inbox().descriptor()
@@ -234,7 +258,7 @@ impl Drop for Runtime {
     fn drop(&mut self) {
         if self.scheduler.running.get() > 0 {
             let at = self.main.spawned_at;
-            let installed = Installed::new(&self.scheduler, &self.main);
+            let installed = Installed::for_now(&self.scheduler, &self.main);
             self.scheduler.unwind_all();
             self.scheduler.wait_for_all(at);
             drop(installed);
@@ -243,7 +267,7 @@ impl Drop for Runtime {
             self.scheduler.deadlock.take();
         }
         self.main.retire();
-        if let Some(inbox) = self.scheduler.inbox.get() {
+        if let Some(inbox) = self.scheduler.outside.inbox.get() {
             inbox.close();
         }
     }

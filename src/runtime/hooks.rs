@@ -31,7 +31,7 @@ impl Scheduler {
             self.trace_ready(control);
         }
         if self.hooks.get() & hook::OUTSIDE != 0
-            && let Some(inbox) = self.inbox.get()
+            && let Some(inbox) = self.outside.inbox.get()
         {
             inbox.notify();
         }

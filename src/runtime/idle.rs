@@ -5,6 +5,7 @@
 
 use std::panic::{self, AssertUnwindSafe};
 use std::ptr;
+use std::time::Duration;
 
 use super::clock::Clock;
 use super::control::{Control, Payload, State};
@@ -72,11 +73,7 @@ impl Scheduler {
             self.coarse.set(now);
             self.caused_by(Cause::Clock, || self.fire_timers(now));
         }
-        if let Some(inbox) = self.inbox.get()
-            && inbox.has_mail()
-        {
-            self.caused_by(Cause::Outside, || self.read_inbox(inbox));
-        }
+        self.read_inbox();
         self.poll_requests();
     }
 
@@ -100,16 +97,11 @@ impl Scheduler {
     /// Waits in the kernel, or lets virtual time pass, until something may have
     /// come up. False if nothing ever can.
     fn sleep(&self) -> bool {
-        let deadline = self.timers.borrow().next_deadline();
-        if let Clock::Virtual(now) = &self.clock
-            && let Some(deadline) = deadline
-            && self.unblocked.get() == 0
-        {
-            now.set(deadline.max(now.get()));
+        if self.pass_virtual_time() {
             return true;
         }
-        let can_be_reached = self.can_be_reached();
-        if deadline.is_none() && !can_be_reached {
+        let deadline = self.timers.borrow().next_deadline();
+        if deadline.is_none() && !self.can_be_reached() {
             return false;
         }
         let nanos = match &self.clock {
@@ -117,12 +109,37 @@ impl Scheduler {
             // Only word from outside ends this.
             Clock::Virtual(_) => None,
         };
-        match (self.inbox.get(), nanos) {
-            (Some(inbox), nanos) => inbox.wait(nanos),
+        match (self.outside.inbox.get(), nanos) {
+            (Some(inbox), nanos) => inbox.sleep(nanos),
             (None, Some(nanos)) => sys::wakeup::sleep(nanos),
             (None, None) => unreachable!("without an inbox nobody can reach the runtime"),
         }
         true
+    }
+
+    /// Lets virtual time jump to the next deadline. False if there is none, if
+    /// time waits for closures elsewhere, or if it is real.
+    pub(super) fn pass_virtual_time(&self) -> bool {
+        let Clock::Virtual(now) = &self.clock else { return false };
+        let deadline = self.timers.borrow().next_deadline();
+        let Some(deadline) = deadline.filter(|_| self.outside.unblocked.get() == 0) else {
+            return false;
+        };
+        now.set(deadline.max(now.get()));
+        true
+    }
+
+    /// How long the host may wait before it lets green threads run again, if
+    /// nothing comes up.
+    pub(super) fn patience(&self) -> Option<Duration> {
+        if self.ready().len() > 0 {
+            return Some(Duration::ZERO);
+        }
+        let deadline = self.timers.borrow().next_deadline()?;
+        match &self.clock {
+            Clock::Real => Some(Duration::from_nanos(deadline.saturating_sub(self.now()))),
+            Clock::Virtual(_) => (self.outside.unblocked.get() == 0).then_some(Duration::ZERO),
+        }
     }
 
     /// Takes the next to run out of the queue, by the policy.

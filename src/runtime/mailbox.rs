@@ -1,13 +1,20 @@
 //! How other OS threads reach a runtime: a list of messages, and a bell.
 //!
 //! This file uses nothing of leno but the names in `super::shared`, so that a
-//! model checker can run it with its own.
+//! model checker can run it with its own (`tests/loom`).
 //!
 //! **The protocol.** Who posts puts the message into the list, and then, if the
-//! flag was down, raises it and rings. Who reads silences the bell, takes the
-//! flag down, and then takes the messages. So a message that is posted after the
-//! list was taken finds the flag down, and rings again; and one that was posted
-//! between the two is read at once, and the bell rings once for nothing.
+//! flag was down, raises it and rings. Who reads takes the flag down, and then
+//! takes the messages: one that is posted after that finds the flag down, and
+//! rings again.
+//!
+//! A reader that has nothing to do sleeps until the bell rings, silences it, and
+//! only then looks at the flag. So a flag that is raised later comes with a ring
+//! that is heard by the next sleep. The ring of a message that was read before
+//! it came ends one sleep for nothing, and is silenced like any other.
+//!
+//! Who posts for the last time says so after that, and rings. So a reader that
+//! finds first no sender and then the flag down has seen everything.
 
 #![forbid(unsafe_code)]
 
@@ -23,6 +30,7 @@ pub trait Bell {
 
 /// Messages for one reader, from any OS thread.
 pub struct Mailbox<M, B> {
+    /// None once the reader is gone.
     messages: Mutex<Option<Vec<M>>>,
     /// There may be messages, or something else to look at.
     flag: AtomicBool,
@@ -41,15 +49,15 @@ impl<M, B: Bell> Mailbox<M, B> {
         }
     }
 
-    /// Posts a message.
+    /// Posts the message that `message` makes of `content`.
     ///
     /// # Errors
     ///
-    /// Gives it back if the reader is gone.
-    pub fn post(&self, message: M) -> Result<(), M> {
+    /// Gives `content` back if the reader is gone.
+    pub fn post<T>(&self, content: T, message: impl FnOnce(T) -> M) -> Result<(), T> {
         match &mut *self.messages.lock().unwrap() {
-            Some(messages) => messages.push(message),
-            None => return Err(message),
+            Some(messages) => messages.push(message(content)),
+            None => return Err(content),
         }
         self.notify();
         Ok(())
@@ -70,9 +78,22 @@ impl<M, B: Bell> Mailbox<M, B> {
 
     /// Takes all messages.
     pub fn read(&self) -> Vec<M> {
-        self.bell.silence();
         self.flag.swap(false, Ordering::AcqRel);
         self.messages.lock().unwrap().as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// Sleeps by `wait`, which returns when the bell rings, and perhaps earlier.
+    /// Only the reader may call this, and it looks for mail afterwards.
+    pub fn sleep(&self, wait: impl FnOnce(&B)) {
+        wait(&self.bell);
+        self.bell.silence();
+    }
+
+    /// Is there nothing to read, and nobody who may post?
+    pub fn is_deserted(&self) -> bool {
+        // Acquire, and in this order: the flag that the last one raised before it
+        // left is seen.
+        self.senders.load(Ordering::Acquire) == 0 && !self.has_mail()
     }
 
     /// No more messages: gives those that nobody has read.
@@ -92,14 +113,9 @@ impl<M, B: Bell> Mailbox<M, B> {
 
     /// One less. The reader learns when it was the last.
     pub fn remove_sender(&self) {
-        // AcqRel: what the last one posted comes before the reader gives up.
+        // Release: what the last one posted comes before the reader gives up.
         if self.senders.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.notify();
         }
-    }
-
-    /// May anybody still post?
-    pub fn has_senders(&self) -> bool {
-        self.senders.load(Ordering::Acquire) > 0
     }
 }

@@ -5,12 +5,11 @@
 //! done when nobody can run, and now and then besides, is in `idle.rs`; waiting is in
 //! `waiting.rs`.
 
-use std::cell::{Cell, OnceCell, RefCell};
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::panic::Location;
 use std::ptr;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::clock::Clock;
@@ -18,7 +17,7 @@ use super::control::{Control, Payload, State};
 use super::current::is_panicking;
 use super::hooks::hook;
 use super::idle::Target;
-use super::inbox::Inbox;
+use super::inbox::Outside;
 use super::policy::{Policy, Random};
 use super::queue::{RunQueue, Runnable};
 use super::requests::Listening;
@@ -79,9 +78,7 @@ pub(crate) struct Scheduler {
     pub(super) policy: RefCell<Policy>,
     pub(super) trace: Trace,
     pub(super) random: RefCell<Random>,
-    pub(super) inbox: OnceCell<Arc<Inbox>>,
-    /// Closures that run on other OS threads for one that waits here.
-    pub(crate) unblocked: Cell<usize>,
+    pub(super) outside: Outside,
     /// Those who have been asked for their handle, and have not ended.
     pub(super) threads: RefCell<HashMap<u64, Rc<ThreadState>>>,
     pub(crate) stack_bytes: Option<usize>,
@@ -121,8 +118,7 @@ impl Scheduler {
             policy: RefCell::new(policy),
             trace: Trace::default(),
             random: RefCell::new(Random::new(0)),
-            inbox: OnceCell::new(),
-            unblocked: Cell::new(0),
+            outside: Outside::default(),
             threads: RefCell::default(),
             stack_bytes,
             deadlock: RefCell::new(None),

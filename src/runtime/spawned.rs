@@ -70,7 +70,10 @@ impl<T> Spawned<T> {
     /// Has `waker` woken at the end. False if it has ended.
     pub(crate) fn wake_at_end(&self, waker: &Waker) -> bool {
         !self.is_finished() && {
-            self.control().extra().waker.set(Some(waker.clone()));
+            let place = &self.control().extra().waker;
+            let previous = place.take();
+            let same = previous.filter(|previous| previous.will_wake(waker));
+            place.set(Some(same.unwrap_or_else(|| waker.clone())));
             true
         }
     }

@@ -4,6 +4,7 @@ use std::cell::OnceCell;
 use std::fmt;
 use std::marker::PhantomData;
 use std::panic::Location;
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
 #[cfg(doc)]
@@ -18,20 +19,21 @@ pub type Result<T> = std::result::Result<T, Payload>;
 /// Waits for a green thread and takes its result; see [`spawn`](super::spawn).
 /// Dropping it lets the green thread go on by itself.
 pub struct JoinHandle<T> {
-    spawned: Spawned<T>,
+    /// None once the result has been awaited.
+    spawned: Option<Spawned<T>>,
     thread: OnceCell<Thread>,
 }
 
 /// The join handle of a green thread of a [`Scope`].
 pub struct ScopedJoinHandle<'scope, T> {
-    handle: JoinHandle<T>,
+    pub(super) handle: JoinHandle<T>,
     scope: PhantomData<&'scope ()>,
 }
 
 impl<T> JoinHandle<T> {
     #[inline(always)]
     pub(super) fn new(spawned: Spawned<T>) -> Self {
-        JoinHandle { spawned, thread: OnceCell::new() }
+        JoinHandle { spawned: Some(spawned), thread: OnceCell::new() }
     }
 
     /// Waits until the green thread has ended, and gives what its closure
@@ -44,11 +46,15 @@ impl<T> JoinHandle<T> {
     ///
     /// # Panics
     ///
-    /// Outside the runtime, unless it has ended already.
+    /// Outside the runtime, unless it has ended already. If the result has been
+    /// awaited.
     #[inline]
     #[track_caller]
     pub fn join(self) -> Result<T> {
-        self.spawned.join()
+        match self.spawned {
+            Some(spawned) => spawned.join(),
+            None => given(),
+        }
     }
 
     /// As [`join`](JoinHandle::join), for at most `timeout`.
@@ -76,14 +82,18 @@ impl<T> JoinHandle<T> {
     #[track_caller]
     pub fn join_timeout(self, timeout: Duration) -> std::result::Result<Result<T>, Self> {
         let at = Location::caller();
-        let ended = self.spawned.wait_for(timeout, at);
-        if ended { Ok(self.spawned.take()) } else { Err(self) }
+        let Some(spawned) = self.spawned else { given() };
+        if spawned.wait_for(timeout, at) {
+            Ok(spawned.take())
+        } else {
+            Err(JoinHandle { spawned: Some(spawned), ..self })
+        }
     }
 
     /// Has the closure ended? Then `join` will not wait.
     #[must_use]
     pub fn is_finished(&self) -> bool {
-        self.spawned.is_finished()
+        self.spawned.as_ref().is_none_or(Spawned::is_finished)
     }
 
     /// Has the green thread unwound where it waits now, or where it waits or
@@ -97,14 +107,41 @@ impl<T> JoinHandle<T> {
     ///
     /// Does nothing if the green thread has ended, or has been cancelled before.
     pub fn cancel(&self) {
-        self.spawned.cancel();
+        if let Some(spawned) = &self.spawned {
+            spawned.cancel();
+        }
     }
 
     /// The green thread's handle.
     #[must_use]
     pub fn thread(&self) -> &Thread {
-        self.thread.get_or_init(|| Thread::new(self.spawned.thread_state()))
+        self.thread.get_or_init(|| match &self.spawned {
+            Some(spawned) => Thread::new(spawned.thread_state()),
+            None => given(),
+        })
     }
+
+    /// The result, or else `waker` is woken when there is one.
+    #[track_caller]
+    pub(super) fn poll_end(&mut self, waker: &Waker) -> Poll<Result<T>> {
+        if self.spawned.as_ref().is_some_and(|spawned| spawned.wake_at_end(waker)) {
+            return Poll::Pending;
+        }
+        if self.spawned.is_some() {
+            // It may be asked for later.
+            let _ = self.thread();
+        }
+        match self.spawned.take() {
+            Some(spawned) => Poll::Ready(spawned.take()),
+            None => given(),
+        }
+    }
+}
+
+#[cold]
+#[track_caller]
+fn given() -> ! {
+    panic!("the result of this JoinHandle has been awaited already: there is only one")
 }
 
 impl<'scope, T> ScopedJoinHandle<'scope, T> {

@@ -30,6 +30,7 @@
 #![forbid(unsafe_code)]
 
 mod builder;
+mod future;
 mod handle;
 mod join;
 mod local;

@@ -7,6 +7,7 @@ mod coroutine;
 mod deadlock;
 mod drop_points;
 mod fp_env;
+mod handle;
 mod limits;
 mod local;
 mod nesting;
