@@ -192,7 +192,7 @@ impl Runtime {
             inbox.has_slept();
         }
         self.scheduler.poll();
-        if self.scheduler.ready().len() == 0 {
+        if self.scheduler.ready().is_empty() {
             self.scheduler.pass_virtual_time();
         }
         self.scheduler.block_lent(&Wait::new(WaitFor::Stalled));

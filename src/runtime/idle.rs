@@ -132,7 +132,7 @@ impl Scheduler {
     /// How long the host may wait before it lets green threads run again, if
     /// nothing comes up.
     pub(super) fn patience(&self) -> Option<Duration> {
-        if self.ready().len() > 0 {
+        if !self.ready().is_empty() {
             return Some(Duration::ZERO);
         }
         let deadline = self.timers.borrow().next_deadline()?;

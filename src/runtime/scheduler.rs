@@ -5,7 +5,7 @@
 //! done when nobody can run, and now and then besides, is in `idle.rs`; waiting is in
 //! `waiting.rs`.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
 use std::panic::Location;
 use std::ptr;

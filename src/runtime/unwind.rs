@@ -96,11 +96,6 @@ impl Drop for Unwinding {
 }
 
 impl Unwind {
-    #[inline(always)]
-    pub(super) fn is_wanted(&self) -> bool {
-        self.pending.get() != 0
-    }
-
     pub(super) fn is_forced(&self) -> bool {
         self.pending.get() & why::FORCED != 0
     }
