@@ -25,50 +25,50 @@ use criterion::Criterion;
 use table::Row;
 
 /// What most rows are compared with.
-const YIELD: (&str, work::Work) = ("yield_now", work::yields);
+const BASELINE: (&str, work::Work) = ("yield_now", work::yields);
 
 const ROWS: &[Row] = &[
     Row {
         name: "channel, bounded(128)",
         ours: ("message", work::bounded_channel),
-        theirs: YIELD,
+        theirs: BASELINE,
         limits: Some((2.0, 1.0)),
     },
     Row {
         name: "channel, unbounded",
         ours: ("message", work::unbounded_channel),
-        theirs: YIELD,
+        theirs: BASELINE,
         limits: None,
     },
     Row {
         name: "channel, rendezvous",
         ours: ("message", work::rendezvous_channel),
-        theirs: YIELD,
+        theirs: BASELINE,
         limits: Some((4.0, 2.5)),
     },
-    Row { name: "select of two", ours: ("message", work::select), theirs: YIELD, limits: None },
+    Row { name: "select of two", ours: ("message", work::select), theirs: BASELINE, limits: None },
     Row {
         name: "mutex, uncontended",
         ours: ("lock + unlock", work::mutex),
-        theirs: YIELD,
+        theirs: BASELINE,
         limits: None,
     },
     Row {
         name: "mutex, handed over",
         ours: ("lock + yield + unlock", work::mutex_handed_over),
-        theirs: YIELD,
+        theirs: BASELINE,
         limits: None,
     },
     Row {
         name: "semaphores, there and back",
         ours: ("round", work::semaphores),
-        theirs: YIELD,
+        theirs: BASELINE,
         limits: None,
     },
     Row {
         name: "question answered before a deadline",
         ours: ("round", work::answered),
-        theirs: YIELD,
+        theirs: BASELINE,
         limits: None,
     },
     Row {
@@ -86,7 +86,7 @@ const ROWS: &[Row] = &[
     Row {
         name: "block_on of a ready future",
         ours: ("block_on", work::block_on_ready),
-        theirs: YIELD,
+        theirs: BASELINE,
         limits: None,
     },
 ];

@@ -27,7 +27,7 @@ use criterion::Criterion;
 use table::Row;
 
 /// What the rows for green threads are compared with.
-const PEER_RESUME: (&str, work::Work) = ("corosensei resumes", work::peer_resume);
+const BASELINE: (&str, work::Work) = ("corosensei resumes", work::peer_resume);
 
 const ROWS: &[Row] = &[
     Row {
@@ -63,7 +63,7 @@ const ROWS: &[Row] = &[
     Row {
         name: "yield_now among 2",
         ours: ("leno", work::leno_yield::<2>),
-        theirs: PEER_RESUME,
+        theirs: BASELINE,
         limits: Some((0.8, 0.6)),
     },
     Row {
@@ -81,13 +81,13 @@ const ROWS: &[Row] = &[
     Row {
         name: "spawn + join",
         ours: ("leno", work::leno_spawn),
-        theirs: PEER_RESUME,
+        theirs: BASELINE,
         limits: Some((12.0, 5.0)),
     },
     Row {
         name: "spawn + join, by the hundred",
         ours: ("leno", work::leno_spawn_by_hundred),
-        theirs: PEER_RESUME,
+        theirs: BASELINE,
         limits: Some((12.0, 5.0)),
     },
 ];

@@ -74,7 +74,7 @@ pub fn print(rows: &[Row]) {
 /// Does another row count its other side?
 fn is_repeated(row: &Row) -> bool {
     let same = |work: Work| std::ptr::fn_addr_eq(work, row.theirs.1);
-    row.theirs.0 == crate::PEER_RESUME.0 && same(crate::PEER_RESUME.1)
+    row.theirs.0 == crate::BASELINE.0 && same(crate::BASELINE.1)
 }
 
 /// How many instructions a child takes between its two stops.
