@@ -166,6 +166,7 @@ fn folder_name(name: &str) -> String {
 
 impl Outcome {
     /// A row that was not measured by criterion: `ours` in words.
+    #[allow(dead_code, reason = "each bench compiles this module for itself")]
     pub fn of_value(
         name: &'static str,
         ours: String,

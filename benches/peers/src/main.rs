@@ -160,7 +160,17 @@ const ROWS: &[Row] = &[
     },
     Row {
         name: "100,000 sleepers, each",
-        entries: &[("leno", leno_runtime_rows::sleepers), ("tokio", tokio_rows::sleepers)],
+        entries: &[
+            ("leno", leno_runtime_rows::sleepers::<100_000>),
+            ("tokio", tokio_rows::sleepers::<100_000>),
+        ],
+    },
+    Row {
+        name: "1,000 sleepers, each",
+        entries: &[
+            ("leno", leno_runtime_rows::sleepers::<1_000>),
+            ("tokio", tokio_rows::sleepers::<1_000>),
+        ],
     },
     Row {
         name: "block_on of a ready future",
