@@ -15,9 +15,10 @@
 //! is dropped.
 //!
 //! **Poisoning** is as in std. A lock is also poisoned by a green thread that is
-//! cancelled while it holds it: the data may be half changed. What another green
-//! thread does in a destructor in the middle of its own panic poisons nothing of
-//! anybody else.
+//! cancelled while it holds it: the data may be half changed. One that is suspended
+//! in the middle of a panic, in a destructor that waits, poisons nothing of anybody
+//! else; but as long as it is, the panic of another is not told from it, and does
+//! not poison either (a cancellation does).
 //!
 //! **Outside a runtime** everything works that does not have to wait.
 //!

@@ -18,6 +18,7 @@ mod select;
 mod signals;
 mod stack;
 mod support;
+mod sync;
 mod task_group;
 mod thread;
 mod unwinding;

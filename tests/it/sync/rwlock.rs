@@ -1,0 +1,253 @@
+//! Read-write locks.
+
+use std::rc::Rc;
+
+use leno::Policy;
+use leno::sync::{RwLock, RwLockWriteGuard, TryLockError};
+use leno::thread::{self, JoinHandle};
+use leno::time::{Duration, Instant, sleep};
+
+use super::{Log, SECOND, assert_cancelled, run, settle};
+use crate::support::panic_text;
+
+/// One who takes the lock, `r..` to read and `w..` to write, says so, and says so
+/// again when it releases it, five turns later.
+fn user(lock: &Rc<RwLock<i32>>, log: &Log, name: &'static str) -> JoinHandle<()> {
+    let (lock, log) = (lock.clone(), log.clone());
+    thread::spawn(move || {
+        let work = || {
+            log.write(name);
+            (0..5).for_each(|_| leno::yield_now());
+            log.write(format!("/{name}"));
+        };
+        if name.starts_with('r') {
+            let _guard = lock.read().unwrap();
+            work();
+        } else {
+            let _guard = lock.write().unwrap();
+            work();
+        }
+    })
+}
+
+#[test]
+fn readers_share_and_writers_do_not() {
+    run(|| {
+        let (lock, log) = (Rc::new(RwLock::new(0)), Log::default());
+        let all = ["r1", "r2", "w1", "w2"].map(|name| user(&lock, &log, name));
+        all.map(|one| one.join().unwrap());
+        assert_eq!(log.take(), "r1 r2 /r1 /r2 w1 /w1 w2 /w2");
+    });
+}
+
+#[test]
+fn it_goes_to_those_who_wait_in_order_and_readers_together() {
+    run(|| {
+        let (lock, log) = (Rc::new(RwLock::new(0)), Log::default());
+        let guard = lock.write().unwrap();
+        let names = ["r1", "r2", "w1", "r3", "r4", "w2", "w3", "r5"];
+        let all = names.map(|name| user(&lock, &log, name));
+        settle();
+        assert_eq!(log.take(), "");
+        drop(guard);
+        all.map(|one| one.join().unwrap());
+        let expected = "r1 r2 /r1 /r2 w1 /w1 r3 r4 /r3 /r4 w2 /w2 w3 /w3 r5 /r5";
+        assert_eq!(log.take(), expected);
+    });
+}
+
+#[test]
+fn one_who_reads_queues_up_behind_one_who_waits_to_write() {
+    run(|| {
+        let (lock, log) = (Rc::new(RwLock::new(0)), Log::default());
+        let guard = lock.read().unwrap();
+        let writer = user(&lock, &log, "w");
+        settle();
+        assert!(matches!(lock.try_read(), Err(TryLockError::WouldBlock)));
+        let reader = user(&lock, &log, "r");
+        settle();
+        assert_eq!(log.take(), "");
+        drop(guard);
+        // Both have it, one after the other, before anybody else.
+        assert!(lock.try_read().is_err() && lock.try_write().is_err());
+        writer.join().unwrap();
+        reader.join().unwrap();
+        assert_eq!(log.take(), "w /w r /r");
+    });
+}
+
+#[test]
+fn a_writer_who_leaves_lets_the_readers_behind_it_go_on() {
+    for cancel in [true, false] {
+        run(|| {
+            let (lock, log) = (Rc::new(RwLock::new(0)), Log::default());
+            let guard = lock.read().unwrap();
+            let other = lock.clone();
+            let writer = thread::spawn(move || {
+                assert!(other.write_timeout(SECOND).is_err());
+                thread::park();
+            });
+            leno::yield_now();
+            let readers = ["r1", "r2"].map(|name| user(&lock, &log, name));
+            settle();
+            assert_eq!(log.take(), "");
+            if cancel {
+                writer.cancel();
+            }
+            sleep(2 * SECOND);
+            assert_eq!(log.take(), "r1 r2 /r1 /r2");
+            writer.cancel();
+            assert_cancelled(writer);
+            readers.map(|one| one.join().unwrap());
+            drop(guard);
+            assert!(!lock.is_poisoned());
+            drop(lock.try_write().unwrap());
+        });
+    }
+}
+
+#[test]
+fn one_who_is_cancelled_and_has_not_run_since_is_passed_over() {
+    run(|| {
+        let (lock, log) = (Rc::new(RwLock::new(0)), Log::default());
+        let guard = lock.write().unwrap();
+        let [one, two, three] = ["w1", "r1", "w2"].map(|name| user(&lock, &log, name));
+        settle();
+        one.cancel();
+        two.cancel();
+        drop(guard);
+        three.join().unwrap();
+        assert_eq!(log.take(), "w2 /w2");
+        [one, two].map(assert_cancelled);
+        drop(lock.try_write().unwrap());
+    });
+}
+
+#[test]
+fn one_who_is_cancelled_after_the_hand_over_has_it_and_releases_it() {
+    for name in ["w", "r"] {
+        run(|| {
+            let (lock, log) = (Rc::new(RwLock::new(0)), Log::default());
+            let guard = lock.write().unwrap();
+            let one = user(&lock, &log, name);
+            settle();
+            drop(guard);
+            one.cancel();
+            assert!(lock.try_write().is_err());
+            assert_cancelled(one);
+            assert_eq!(log.take(), name);
+            assert_eq!(lock.is_poisoned(), name == "w");
+            lock.clear_poison();
+            drop(lock.try_write().unwrap());
+        });
+    }
+}
+
+#[test]
+fn waits_with_a_deadline_end_then() {
+    run(|| {
+        let lock = Rc::new(RwLock::new(0));
+        let start = Instant::now();
+        let guard = lock.write().unwrap();
+        assert!(matches!(lock.read_timeout(SECOND), Err(TryLockError::WouldBlock)));
+        assert!(matches!(lock.write_timeout(SECOND), Err(TryLockError::WouldBlock)));
+        assert!(matches!(lock.write_timeout(Duration::ZERO), Err(TryLockError::WouldBlock)));
+        assert_eq!(start.elapsed(), 2 * SECOND);
+        let other = lock.clone();
+        let reader = thread::spawn(move || *other.read_timeout(Duration::MAX).unwrap());
+        let other = lock.clone();
+        let writer = thread::spawn(move || *other.write_timeout(5 * SECOND).unwrap() += 1);
+        sleep(SECOND);
+        drop(guard);
+        assert_eq!(reader.join().unwrap(), 0);
+        writer.join().unwrap();
+        assert_eq!(*lock.read().unwrap(), 1);
+    });
+}
+
+#[test]
+fn from_writing_to_reading_without_a_gap() {
+    run(|| {
+        let (lock, log) = (Rc::new(RwLock::new(0)), Log::default());
+        let mut guard = lock.write().unwrap();
+        let all = ["r1", "r2", "w", "r3"].map(|name| user(&lock, &log, name));
+        settle();
+        *guard = 5;
+        let guard = RwLockWriteGuard::downgrade(guard);
+        settle();
+        assert_eq!(log.take(), "r1 r2 /r1 /r2");
+        assert_eq!(*guard, 5);
+        drop(guard);
+        all.map(|one| one.join().unwrap());
+        assert_eq!(log.take(), "w /w r3 /r3");
+        drop(lock.try_write().unwrap());
+    });
+}
+
+#[test]
+fn reading_again_behind_one_who_waits_to_write_is_a_deadlock() {
+    let text = panic_text(|| {
+        leno::run(|| {
+            let (lock, log) = (Rc::new(RwLock::new(0)), Log::default());
+            let _guard = lock.read().unwrap();
+            let _writer = user(&lock, &log, "w");
+            leno::yield_now();
+            let _again = lock.read();
+        })
+    });
+    assert!(text.contains("rwlock"), "{text}");
+}
+
+#[test]
+fn nobody_reads_or_writes_while_another_writes() {
+    for seed in 0..50 {
+        leno::Builder::new().policy(Policy::random(seed)).run(|| {
+            let lock = RwLock::new((0, 0));
+            leno::scope(|scope| {
+                for who in 0..6 {
+                    let lock = &lock;
+                    scope.spawn(move || {
+                        for round in 0..4 {
+                            if (who + round) % 3 == 0 {
+                                let mut pair = lock.write().unwrap();
+                                pair.0 += 1;
+                                leno::yield_now();
+                                pair.1 += 1;
+                            } else {
+                                let pair = lock.read().unwrap();
+                                let before = *pair;
+                                leno::yield_now();
+                                assert_eq!((*pair, pair.0), (before, pair.1));
+                            }
+                        }
+                    });
+                }
+            });
+            let writes = (0..6).flat_map(|who| (0..4).map(move |round| (who + round) % 3));
+            let writes = writes.filter(|&rest| rest == 0).count();
+            assert_eq!(lock.into_inner().unwrap(), (writes, writes));
+        });
+    }
+}
+
+#[test]
+fn outside_a_runtime_everything_works_that_need_not_wait() {
+    let mut lock = RwLock::new(1);
+    lock.set_name("config");
+    *lock.write().unwrap() += 1;
+    *lock.get_mut().unwrap() += 1;
+    let (one, other) = (lock.read().unwrap(), lock.try_read().unwrap());
+    assert_eq!(*one + *other, 6);
+    assert!(matches!(lock.try_write(), Err(TryLockError::WouldBlock)));
+    let text = panic_text(|| drop(lock.write()));
+    assert_eq!(text, "RwLock::write needs a runtime: call it from inside leno::run");
+    drop((one, other));
+    let guard = lock.try_write().unwrap();
+    assert!(matches!(lock.try_read(), Err(TryLockError::WouldBlock)));
+    let std = std::sync::RwLock::new(3);
+    let std_guard = std.write().unwrap();
+    assert_eq!(format!("{lock:?}"), format!("{std:?}"));
+    drop((guard, std_guard));
+    assert_eq!(format!("{lock:?}"), format!("{std:?}"));
+    assert_eq!(lock.into_inner().unwrap(), 3);
+}
