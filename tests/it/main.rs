@@ -5,6 +5,7 @@ mod callbacks;
 mod channel;
 mod coroutine;
 mod deadlock;
+mod debug;
 mod drop_points;
 mod fp_env;
 mod handle;
