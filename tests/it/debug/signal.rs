@@ -34,10 +34,13 @@ fn a_runtime_that_sleeps_in_the_kernel_is_dumped() {
             leno::run(|| {
                 debug::dump_on_sigusr1().unwrap();
                 let (handle, me) = (leno::Handle::current(), thread::current().id());
+                let (ready, wait_until_ready) = mpsc::channel();
                 // The last to run, on whose stack everybody sleeps: it has ended, and
                 // nobody joins it.
-                Builder::new().name("last").stack_size(1).spawn(|| ()).unwrap();
+                let last = move || ready.send(()).unwrap();
+                Builder::new().name("last").stack_size(1).spawn(last).unwrap();
                 let other = std::thread::spawn(move || {
+                    wait_until_ready.recv().unwrap();
                     raise();
                     handle.unpark(me);
                 });
