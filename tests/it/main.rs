@@ -22,4 +22,5 @@ mod support;
 mod sync;
 mod task_group;
 mod thread;
+mod time;
 mod unwinding;
