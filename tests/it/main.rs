@@ -2,6 +2,7 @@
 
 mod backtrace;
 mod callbacks;
+mod cancel;
 mod channel;
 mod coroutine;
 mod deadlock;
@@ -14,6 +15,7 @@ mod local;
 mod nesting;
 mod oracle_coroutine;
 mod oracle_thread;
+mod policy;
 mod scoped;
 mod select;
 mod signals;

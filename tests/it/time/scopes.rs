@@ -40,7 +40,10 @@ fn each_kind_of_wait_is_ended() {
         thread::park,
         || sleep(Duration::MAX),
         || thread::park_timeout(10 * SECOND),
-        || drop(bounded::<()>(0).0.send(())),
+        || {
+            let (sender, _receiver) = bounded(0);
+            let _ = sender.send(());
+        },
         || {
             let (_sender, receiver) = bounded::<()>(0);
             let _ = receiver.recv();
@@ -61,9 +64,7 @@ fn each_kind_of_wait_is_ended() {
         story(|| {
             let start = Instant::now();
             let result = timeout(SECOND, wait);
-            if number != 3 {
-                assert_eq!((result, start.elapsed()), (Err(Elapsed), SECOND), "{number}");
-            }
+            assert_eq!((result, start.elapsed()), (Err(Elapsed), SECOND), "{number}");
         });
     }
 }
@@ -221,8 +222,6 @@ fn a_wait_that_was_ended_by_a_value_is_not_undone() {
         });
         leno::yield_now();
         assert_eq!(timeout(SECOND, || receiver.recv()), Err(Elapsed));
-        assert_eq!(receiver.try_recv(), Err(leno::channel::TryRecvError::Empty));
-        leno::yield_now();
         assert_eq!(receiver.recv(), Ok("value"), "not lost");
     });
 }
