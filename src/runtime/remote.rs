@@ -19,7 +19,6 @@ use super::unwind::{self, Cancelled};
 /// the green thread go on by itself.
 ///
 /// It is a future as well.
-#[must_use = "dropping it lets the green thread go on by itself; `join` waits for it"]
 pub struct RemoteJoinHandle<T> {
     shared: Arc<Mutex<State<T>>>,
 }
