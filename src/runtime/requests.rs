@@ -41,9 +41,9 @@ static FIRST: AtomicPtr<Listener> = AtomicPtr::new(ptr::null_mut());
 fn listeners() -> impl Iterator<Item = &'static Listener> {
     // SAFETY: listeners are leaked boxes, and `next` never changes.
     let first = unsafe { FIRST.load(Ordering::Acquire).as_ref() };
-    std::iter::successors(first, |listener| unsafe {
+    std::iter::successors(first, |listener| {
         // SAFETY: as above.
-        listener.next.as_ref()
+        unsafe { listener.next.as_ref() }
     })
 }
 

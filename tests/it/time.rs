@@ -101,7 +101,7 @@ fn a_sleep_beyond_the_end_of_the_clock_never_ends() {
         });
         // Or nobody does, and that is a deadlock.
         let text = panic_text(|| story(|| sleep(endless)));
-        assert!(text.contains("a sleep without end"), "{text}");
+        assert!(text.contains("the end of its sleep"), "{text}");
     }
     // The longest that the clock has.
     story(|| {

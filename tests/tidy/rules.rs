@@ -12,7 +12,7 @@ const LAYERS: [&[&str]; 8] = [
     &["coroutine"],
     &["runtime"],
     &["channel", "time"],
-    &["thread", "sync", "debug", "net", "os", "fs"],
+    &["thread", "sync", "bridge", "debug", "net", "os", "fs"],
     &["weave"],
     &["lib"],
 ];
