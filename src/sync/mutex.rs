@@ -93,7 +93,7 @@ impl<T: ?Sized> Mutex<T> {
     /// # Panics
     ///
     /// If it has to wait outside a runtime.
-    #[inline]
+    #[inline(always)]
     #[track_caller]
     pub fn lock(&self) -> LockResult<MutexGuard<'_, T>> {
         checkpoint();
@@ -151,6 +151,7 @@ impl<T: ?Sized> Mutex<T> {
 
     /// Waits until it is the holder, which whoever releases the lock makes it.
     /// False at the deadline.
+    #[inline(always)]
     #[track_caller]
     fn wait(
         &self,

@@ -240,6 +240,7 @@ impl<T: ?Sized> RwLock<T> {
 
     /// Waits until whoever releases the lock grants the claim. False at the
     /// deadline.
+    #[inline(always)]
     #[track_caller]
     fn wait(
         &self,

@@ -83,7 +83,7 @@ impl Semaphore {
     /// # Panics
     ///
     /// If it has to wait outside a runtime.
-    #[inline]
+    #[inline(always)]
     #[track_caller]
     pub fn acquire(&self) -> Result<SemaphorePermit<'_>, AcquireError> {
         self.take("Semaphore::acquire", 1, |_| None).map_err(|_| AcquireError)
@@ -185,6 +185,7 @@ impl Semaphore {
         }
     }
 
+    #[inline(always)]
     #[track_caller]
     fn wait(
         &self,
