@@ -12,6 +12,7 @@ mod fp_env;
 mod handle;
 mod limits;
 mod local;
+mod models;
 mod nesting;
 mod oracle_coroutine;
 mod oracle_thread;

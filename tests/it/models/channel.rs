@@ -1,0 +1,435 @@
+//! Channels and select: programs over one or two channels, with cancellation and
+//! deadlines at every point.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::rc::Rc;
+use std::time::Duration;
+
+use leno::channel::{
+    Receiver, RecvTimeoutError, SendTimeoutError, Sender, TryRecvError, TrySendError, bounded,
+    unbounded,
+};
+use leno::thread::JoinHandle;
+use leno::{Builder, Policy, select, time};
+
+use super::super::support::{Tracked, caught, text_of};
+use super::explore::{Bounds, Totals, lists, programs};
+use super::story::{End, Patience, Story};
+
+const UNIT: Duration = Duration::from_secs(1);
+
+/// One operation, on the channel with this number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Op {
+    Send(usize),
+    Receive(usize),
+    TrySend(usize),
+    TryReceive(usize),
+    SendInTime(usize),
+    ReceiveInTime(usize),
+    /// Lets one unit of time pass.
+    Sleep,
+    /// From either channel.
+    SelectReceive,
+    SelectReceiveInTime,
+    SelectReceiveNow,
+    /// To the first, or from the second.
+    SelectBoth,
+    SelectSend,
+}
+
+impl Op {
+    /// Does it send to the channel, or receive from it?
+    fn uses(self, channel: usize) -> (bool, bool) {
+        match self {
+            Op::Send(to) | Op::TrySend(to) | Op::SendInTime(to) => (to == channel, false),
+            Op::Receive(from) | Op::TryReceive(from) | Op::ReceiveInTime(from) => {
+                (false, from == channel)
+            }
+            Op::Sleep => (false, false),
+            Op::SelectReceive | Op::SelectReceiveInTime | Op::SelectReceiveNow => (false, true),
+            Op::SelectBoth => (channel == 0, channel == 1),
+            Op::SelectSend => (true, false),
+        }
+    }
+}
+
+/// What comes between.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Trouble {
+    None,
+    /// This green thread is cancelled, by another that does nothing else.
+    Cancel(usize),
+    /// It has one unit of time.
+    Deadline(usize),
+}
+
+/// A program: the operations of each green thread.
+struct Program {
+    threads: Vec<Vec<Op>>,
+    capacities: Vec<Option<usize>>,
+    trouble: Trouble,
+    /// Somebody else has an end of each kind, so nobody is ever disconnected.
+    kept: bool,
+}
+
+impl fmt::Debug for Program {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}, capacities {:?}", self.threads, self.capacities)?;
+        match self.trouble {
+            Trouble::None => {}
+            Trouble::Cancel(thread) => write!(f, ", number {thread} is cancelled")?,
+            Trouble::Deadline(thread) => write!(f, ", number {thread} has a deadline")?,
+        }
+        f.write_str(if self.kept { ", ends are kept" } else { "" })
+    }
+}
+
+/// Ends of one channel, counted.
+struct Ends {
+    channel: usize,
+    sender: Option<Sender<Tracked>>,
+    receiver: Option<Receiver<Tracked>>,
+    story: Rc<Story>,
+}
+
+impl Ends {
+    fn of(&self, (sends, receives): (bool, bool)) -> Ends {
+        let place = &self.story.places[self.channel];
+        place.senders.set(place.senders.get() + usize::from(sends));
+        place.receivers.set(place.receivers.get() + usize::from(receives));
+        Ends {
+            channel: self.channel,
+            sender: self.sender.clone().filter(|_| sends),
+            receiver: self.receiver.clone().filter(|_| receives),
+            story: self.story.clone(),
+        }
+    }
+
+    fn sender(&self) -> &Sender<Tracked> {
+        self.sender.as_ref().expect("it sends")
+    }
+
+    fn receiver(&self) -> &Receiver<Tracked> {
+        self.receiver.as_ref().expect("it receives")
+    }
+}
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        let place = &self.story.places[self.channel];
+        if self.sender.take().is_some() {
+            place.senders.set(place.senders.get() - 1);
+        }
+        if self.receiver.take().is_some() {
+            place.receivers.set(place.receivers.get() - 1);
+        }
+    }
+}
+
+/// One green thread.
+struct Actor {
+    story: Rc<Story>,
+    number: usize,
+    ends: Vec<Ends>,
+}
+
+impl Actor {
+    fn patience(&self) -> Patience {
+        Patience::Until(self.story.now() + UNIT.as_nanos() as u64)
+    }
+
+    fn perform(&self, op: Op) {
+        match op {
+            Op::Send(to) => {
+                let (attempt, value) = self.story.send(self.number, to, Patience::Endless);
+                match self.ends[to].sender().send(value) {
+                    Ok(()) => self.story.end(attempt, End::Done),
+                    Err(error) => self.story.refused(attempt, &error.0, End::Disconnected),
+                }
+            }
+            Op::TrySend(to) => {
+                let (attempt, value) = self.story.send(self.number, to, Patience::None);
+                match self.ends[to].sender().try_send(value) {
+                    Ok(()) => self.story.end(attempt, End::Done),
+                    Err(TrySendError::Full(value)) => {
+                        self.story.refused(attempt, &value, End::Nothing);
+                    }
+                    Err(TrySendError::Disconnected(value)) => {
+                        self.story.refused(attempt, &value, End::Disconnected);
+                    }
+                }
+            }
+            Op::SendInTime(to) => {
+                let (attempt, value) = self.story.send(self.number, to, self.patience());
+                match self.ends[to].sender().send_timeout(value, UNIT) {
+                    Ok(()) => self.story.end(attempt, End::Done),
+                    Err(SendTimeoutError::Timeout(value)) => {
+                        self.story.refused(attempt, &value, End::Nothing);
+                    }
+                    Err(SendTimeoutError::Disconnected(value)) => {
+                        self.story.refused(attempt, &value, End::Disconnected);
+                    }
+                }
+            }
+            Op::Receive(from) => {
+                let attempt = self.story.receive(self.number, from, Patience::Endless);
+                self.received(attempt, self.ends[from].receiver().recv().ok(), End::Disconnected);
+            }
+            Op::TryReceive(from) => {
+                let attempt = self.story.receive(self.number, from, Patience::None);
+                let result = self.ends[from].receiver().try_recv();
+                let empty = matches!(result, Err(TryRecvError::Empty));
+                let otherwise = if empty { End::Nothing } else { End::Disconnected };
+                self.received(attempt, result.ok(), otherwise);
+            }
+            Op::ReceiveInTime(from) => {
+                let attempt = self.story.receive(self.number, from, self.patience());
+                let result = self.ends[from].receiver().recv_timeout(UNIT);
+                let late = matches!(result, Err(RecvTimeoutError::Timeout));
+                let otherwise = if late { End::Nothing } else { End::Disconnected };
+                self.received(attempt, result.ok(), otherwise);
+            }
+            Op::Sleep => leno::sleep(UNIT),
+            Op::SelectReceive => self.select_receive(Patience::Endless),
+            Op::SelectReceiveInTime => self.select_receive(self.patience()),
+            Op::SelectReceiveNow => self.select_receive(Patience::None),
+            Op::SelectBoth => self.select_both(),
+            Op::SelectSend => self.select_send(),
+        }
+    }
+
+    fn received(&self, attempt: usize, value: Option<Tracked>, otherwise: End) {
+        match value {
+            Some(value) => self.story.received(attempt, &value),
+            None => self.story.end(attempt, otherwise),
+        }
+    }
+
+    fn select_receive(&self, patience: Patience) {
+        let attempts = [0, 1].map(|from| self.story.receive(self.number, from, patience));
+        let [one, other] = [0, 1].map(|from| self.ends[from].receiver());
+        let (chosen, value) = match patience {
+            Patience::Endless => select! {
+                recv(one) -> value => (Some(0), value.ok()),
+                recv(other) -> value => (Some(1), value.ok()),
+            },
+            Patience::Until(_) => select! {
+                recv(one) -> value => (Some(0), value.ok()),
+                recv(other) -> value => (Some(1), value.ok()),
+                default(UNIT) => (None, None),
+            },
+            Patience::None => select! {
+                recv(one) -> value => (Some(0), value.ok()),
+                recv(other) -> value => (Some(1), value.ok()),
+                default => (None, None),
+            },
+        };
+        match chosen {
+            Some(chosen) => {
+                self.received(attempts[chosen], value, End::Disconnected);
+                self.story.end(attempts[1 - chosen], End::Other);
+            }
+            None => attempts.into_iter().for_each(|attempt| self.story.end(attempt, End::Nothing)),
+        }
+    }
+
+    fn select_both(&self) {
+        let (send, value) = self.story.send(self.number, 0, Patience::Endless);
+        let receive = self.story.receive(self.number, 1, Patience::Endless);
+        select! {
+            send(self.ends[0].sender(), value) -> result => {
+                self.sent(send, result.err());
+                self.story.end(receive, End::Other);
+            }
+            recv(self.ends[1].receiver()) -> value => {
+                self.received(receive, value.ok(), End::Disconnected);
+                self.story.end(send, End::Other);
+            }
+        }
+    }
+
+    fn select_send(&self) {
+        let attempts = [0, 1].map(|to| self.story.send(self.number, to, Patience::Endless));
+        let [(one, first), (other, second)] = attempts;
+        select! {
+            send(self.ends[0].sender(), first) -> result => {
+                self.sent(one, result.err());
+                self.story.end(other, End::Other);
+            }
+            send(self.ends[1].sender(), second) -> result => {
+                self.sent(other, result.err());
+                self.story.end(one, End::Other);
+            }
+        }
+    }
+
+    fn sent(&self, attempt: usize, error: Option<leno::channel::SendError<Tracked>>) {
+        match error {
+            None => self.story.end(attempt, End::Done),
+            Some(error) => self.story.refused(attempt, &error.0, End::Disconnected),
+        }
+    }
+
+    fn run(&self, list: &[Op]) {
+        for (index, &op) in list.iter().enumerate() {
+            if index > 0 {
+                leno::yield_now();
+            }
+            self.perform(op);
+        }
+    }
+}
+
+impl Program {
+    /// Runs it once, and checks what has happened.
+    fn run(&self, policy: Policy) {
+        struct Print<'a>(&'a Story);
+        impl Drop for Print<'_> {
+            fn drop(&mut self) {
+                if std::thread::panicking() {
+                    self.0.print();
+                }
+            }
+        }
+        let story = Story::new(&self.capacities);
+        let _print = Print(&story);
+        let ends = self.ends(&story);
+        let uses = |list: &[Op], channel: usize| {
+            let any =
+                |which: fn((bool, bool)) -> bool| list.iter().any(|op| which(op.uses(channel)));
+            (any(|uses| uses.0), any(|uses| uses.1))
+        };
+        let actors: Vec<Actor> = (self.threads.iter().enumerate())
+            .map(|(number, list)| Actor {
+                story: story.clone(),
+                number,
+                ends: ends.iter().map(|end| end.of(uses(list, end.channel))).collect(),
+            })
+            .collect();
+        let kept: Vec<Ends> = if self.kept {
+            ends.iter().map(|end| end.of((true, true))).collect()
+        } else {
+            Vec::new()
+        };
+        // The originals are not counted.
+        for mut end in ends {
+            (end.sender.take(), end.receiver.take());
+        }
+        let builder = Builder::new().virtual_time().policy(policy).stack_size(64 * 1024);
+        let result = caught(|| builder.run(|| self.start(actors)));
+        drop(kept);
+        let deadlocked = result.is_err_and(|payload| {
+            let text = text_of(payload);
+            assert!(text.starts_with("deadlock"), "{text}");
+            true
+        });
+        story.check(deadlocked);
+    }
+
+    fn ends(&self, story: &Rc<Story>) -> Vec<Ends> {
+        let open = |(channel, &capacity): (usize, &Option<usize>)| {
+            let (sender, receiver) = capacity.map_or_else(unbounded, bounded);
+            let (sender, receiver) = (Some(sender), Some(receiver));
+            Ends { channel, sender, receiver, story: story.clone() }
+        };
+        self.capacities.iter().enumerate().map(open).collect()
+    }
+
+    fn start(&self, actors: Vec<Actor>) {
+        let story = actors[0].story.clone();
+        let mut handles: Vec<Option<JoinHandle<()>>> = Vec::new();
+        for actor in actors {
+            let list = self.threads[actor.number].clone();
+            let scoped = self.trouble == Trouble::Deadline(actor.number);
+            handles.push(Some(leno::spawn(move || {
+                if scoped {
+                    let end = actor.story.now() + UNIT.as_nanos() as u64;
+                    actor.story.scope.set(Some((actor.number, end)));
+                    let _ = time::timeout(UNIT, || actor.run(&list));
+                } else {
+                    actor.run(&list);
+                }
+            })));
+        }
+        if let Trouble::Cancel(target) = self.trouble {
+            let handle = handles[target].take().expect("it is there");
+            leno::spawn(move || {
+                if !handle.is_finished() {
+                    story.cancelled(target);
+                    handle.cancel();
+                }
+            });
+        }
+    }
+}
+
+/// Runs all these programs, with each kind of trouble.
+fn explore(family: &str, threads: &[Vec<Vec<Op>>], capacities: &[Vec<Option<usize>>]) {
+    let totals = RefCell::new(Totals::default());
+    for threads in threads {
+        let mut troubles = vec![Trouble::None];
+        for number in 0..threads.len() {
+            // Of two that do the same, one is enough.
+            if number == 0 || threads[number] != threads[number - 1] {
+                troubles.extend([Trouble::Cancel(number), Trouble::Deadline(number)]);
+            }
+        }
+        for (capacities, &trouble, kept) in capacities
+            .iter()
+            .flat_map(|c| troubles.iter().flat_map(move |t| [(c, t, false), (c, t, true)]))
+        {
+            let (threads, capacities) = (threads.clone(), capacities.clone());
+            let program = Program { threads, capacities, trouble, kept };
+            totals.borrow_mut().explore(&program, |policy| program.run(policy));
+        }
+    }
+    totals.borrow().print(family);
+}
+
+fn one_channel() -> [Vec<Option<usize>>; 4] {
+    [Some(0), Some(1), Some(2), None].map(|capacity| vec![capacity])
+}
+
+#[test]
+fn a_channel_with_sends_and_receives() {
+    let bounds = Bounds::wanted();
+    let lists = lists(&[Op::Send(0), Op::Receive(0)], bounds.pick(3, 4));
+    let programs = programs(&lists, 3, bounds.pick(5, 7));
+    explore("channel, blocking", &programs, &one_channel());
+}
+
+#[test]
+fn a_channel_with_every_operation() {
+    use Op::*;
+    let bounds = Bounds::wanted();
+    let alphabet =
+        [Send(0), Receive(0), TrySend(0), TryReceive(0), SendInTime(0), ReceiveInTime(0), Sleep];
+    let lists = lists(&alphabet, bounds.pick(2, 3));
+    let programs = programs(&lists, 3, bounds.pick(3, 5));
+    explore("channel, all operations", &programs, &one_channel());
+}
+
+#[test]
+fn selects_over_two_channels() {
+    use Op::*;
+    let bounds = Bounds::wanted();
+    let alphabet = [
+        Send(0),
+        Receive(0),
+        Send(1),
+        Receive(1),
+        SelectReceive,
+        SelectReceiveInTime,
+        SelectReceiveNow,
+        SelectBoth,
+        SelectSend,
+        Sleep,
+    ];
+    let lists = lists(&alphabet, bounds.pick(2, 3));
+    let mut programs = programs(&lists, 3, bounds.pick(3, 4));
+    programs.retain(|threads| threads.iter().flatten().any(|&op| op >= SelectReceive));
+    let capacities = [vec![Some(0), Some(0)], vec![Some(1), Some(0)], vec![Some(1), Some(1)]];
+    explore("select", &programs, &capacities);
+}
