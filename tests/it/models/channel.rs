@@ -315,7 +315,8 @@ impl Program {
         };
         // The originals are not counted.
         for mut end in ends {
-            (end.sender.take(), end.receiver.take());
+            end.sender.take();
+            end.receiver.take();
         }
         let builder = Builder::new().virtual_time().policy(policy).stack_size(64 * 1024);
         let result = caught(|| builder.run(|| self.start(actors)));
