@@ -1,6 +1,7 @@
 //! Stories about the public API, all in one test binary so that it links once.
 
 mod backtrace;
+mod block_on;
 mod callbacks;
 mod cancel;
 mod channel;
@@ -8,6 +9,7 @@ mod coroutine;
 mod deadlock;
 mod debug;
 mod drop_points;
+mod embed;
 mod fp_env;
 mod handle;
 mod limits;
@@ -26,4 +28,5 @@ mod sync;
 mod task_group;
 mod thread;
 mod time;
+mod unblock;
 mod unwinding;

@@ -1,0 +1,217 @@
+//! Closures that block, on OS threads of their own.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
+use std::thread as os;
+
+use leno::thread::{self, Cancelled};
+use leno::time::{Duration, Instant, timeout};
+use leno::{Builder, Handle, Runtime, unblock};
+
+use crate::support::{panic_text, text_of};
+
+/// Says that it has been dropped, and where.
+struct Tells(mpsc::Sender<os::ThreadId>);
+
+impl Drop for Tells {
+    fn drop(&mut self) {
+        let _ = self.0.send(os::current().id());
+    }
+}
+
+#[test]
+fn it_runs_elsewhere_and_gives_the_value() {
+    leno::run(|| {
+        let elsewhere = unblock(|| (os::current().id(), String::from("value")));
+        assert_ne!(elsewhere.0, os::current().id());
+        assert_eq!(elsewhere.1, "value");
+    });
+}
+
+#[test]
+fn others_run_in_the_meantime() {
+    leno::run(|| {
+        let (sender, receiver) = mpsc::channel();
+        let log = Rc::new(RefCell::new(Vec::new()));
+        let other = {
+            let log = log.clone();
+            leno::spawn(move || {
+                log.borrow_mut().push("other");
+                // Without this the closure never ends.
+                sender.send(()).unwrap();
+            })
+        };
+        unblock(move || receiver.recv().unwrap());
+        log.borrow_mut().push("unblocked");
+        assert_eq!(*log.borrow(), ["other", "unblocked"]);
+        other.join().unwrap();
+    });
+}
+
+#[test]
+fn many_at_once_do_not_wait_for_each_other() {
+    leno::run(|| {
+        // Each waits for all.
+        let barrier = Arc::new(std::sync::Barrier::new(8));
+        let handles: Vec<_> = (0..8)
+            .map(|n| {
+                let barrier = barrier.clone();
+                leno::spawn(move || {
+                    unblock(move || {
+                        barrier.wait();
+                        n
+                    })
+                })
+            })
+            .collect();
+        let sum: i32 = handles.into_iter().map(|handle| handle.join().unwrap()).sum();
+        assert_eq!(sum, 28);
+    });
+}
+
+#[test]
+fn a_panic_goes_on_in_the_caller() {
+    leno::run(|| {
+        assert_eq!(panic_text(|| unblock(|| panic!("over there"))), "over there");
+        let handle = leno::spawn(|| unblock(|| panic!("{}", 7)));
+        let result: thread::Result<()> = handle.join();
+        assert_eq!(text_of(result.unwrap_err()), "7");
+        assert_eq!(unblock(|| 1), 1);
+    });
+}
+
+#[test]
+fn cancelled_it_unwinds_at_once_and_the_closure_goes_on() {
+    leno::run(|| {
+        let here = os::current().id();
+        let (goes_on, go_on) = mpsc::channel::<()>();
+        let (begins, begun) = mpsc::channel();
+        let (tells, told) = mpsc::channel();
+        let waiter = leno::spawn(move || {
+            unblock(move || {
+                begins.send(()).unwrap();
+                go_on.recv().unwrap();
+                Tells(tells)
+            })
+        });
+        leno::yield_now();
+        begun.recv().unwrap();
+        waiter.cancel();
+        assert!(waiter.join().is_err_and(|payload| payload.is::<Cancelled>()));
+        // It is still there.
+        assert!(told.try_recv().is_err());
+        goes_on.send(()).unwrap();
+        // What it returned is dropped over there.
+        assert_ne!(told.recv().unwrap(), here);
+    });
+}
+
+#[test]
+fn one_that_is_cancelled_before_does_not_begin() {
+    leno::run(|| {
+        let (tells, told) = mpsc::channel();
+        let begun = Arc::new(AtomicBool::new(false));
+        let begins = begun.clone();
+        let waiter = leno::spawn(move || {
+            let tells = Tells(tells);
+            thread::shield(leno::yield_now);
+            unblock(move || {
+                begins.store(true, Ordering::SeqCst);
+                drop(tells);
+            })
+        });
+        leno::yield_now();
+        waiter.cancel();
+        assert!(waiter.join().unwrap_err().is::<Cancelled>());
+        told.recv().unwrap();
+        assert!(!begun.load(Ordering::SeqCst));
+    });
+}
+
+#[test]
+fn a_shield_waits_for_the_closure() {
+    leno::run(|| {
+        let (goes_on, go_on) = mpsc::channel::<()>();
+        let waiter = leno::spawn(move || {
+            let value = thread::shield(|| unblock(move || go_on.recv().is_ok()));
+            assert!(value);
+            leno::yield_now();
+        });
+        leno::yield_now();
+        waiter.cancel();
+        leno::yield_now();
+        assert!(!waiter.is_finished());
+        goes_on.send(()).unwrap();
+        assert!(waiter.join().unwrap_err().is::<Cancelled>());
+    });
+}
+
+#[test]
+fn virtual_time_stands_still_while_it_runs() {
+    Builder::new().virtual_time().run(|| {
+        let day = Duration::from_secs(86_400);
+        let (sender, receiver) = mpsc::channel::<()>();
+        let start = Instant::now();
+        let sleeper = leno::spawn(move || {
+            leno::sleep(day);
+            start.elapsed()
+        });
+        let handle = Handle::current();
+        // It ends only when a green thread has run, for which time is not needed.
+        let spawned = unblock(move || {
+            let remote = handle.spawn(move || sender.send(())).unwrap();
+            receiver.recv().unwrap();
+            remote
+        });
+        assert_eq!(start.elapsed(), Duration::ZERO);
+        spawned.join().unwrap().unwrap();
+        assert_eq!(sleeper.join().unwrap(), day);
+    });
+}
+
+#[test]
+fn virtual_time_goes_on_when_nobody_waits_for_the_closure_any_more() {
+    Builder::new().virtual_time().run(|| {
+        let (goes_on, go_on) = mpsc::channel::<()>();
+        let waiter = leno::spawn(move || unblock(move || drop(go_on.recv())));
+        leno::yield_now();
+        waiter.cancel();
+        assert!(waiter.join().is_err());
+        // Would never end.
+        leno::sleep(Duration::from_secs(1));
+        drop(goes_on);
+    });
+}
+
+#[test]
+fn a_deadline_ends_the_wait() {
+    leno::run(|| {
+        let (goes_on, go_on) = mpsc::channel::<()>();
+        let slow = timeout(Duration::from_millis(1), || unblock(move || drop(go_on.recv())));
+        assert!(slow.is_err());
+        drop(goes_on);
+    });
+}
+
+#[test]
+fn a_runtime_that_is_dropped_does_not_wait_for_the_closure() {
+    let (goes_on, go_on) = mpsc::channel::<()>();
+    let (tells, told) = mpsc::channel();
+    let runtime = Runtime::new();
+    let handle = leno::thread::Builder::new()
+        .spawn_on(&runtime, move || {
+            unblock(move || {
+                go_on.recv().unwrap();
+                Tells(tells)
+            })
+        })
+        .unwrap();
+    assert!(runtime.run_until_stalled());
+    drop(runtime);
+    assert!(handle.join().is_err_and(|payload| payload.is::<Cancelled>()));
+    // It may not have begun, and then it never does.
+    let _ = goes_on.send(());
+    let _ = told.recv();
+}
