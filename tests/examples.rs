@@ -416,6 +416,76 @@ fn an_evening_of_chat_takes_no_time_and_is_the_same_every_time() {
     assert_eq!(succeed("06_chat", &[]).lines().collect::<Vec<_>>(), expected);
 }
 
+/// What the lines of a report say, with the source text in the place of each
+/// `file:line:column`.
+fn with_sources(report: &str, path: &str) -> Vec<String> {
+    let source = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path));
+    let source: Vec<String> =
+        source.expect("the example is there").lines().map(|line| line.trim().to_owned()).collect();
+    let with_source = |line: &str| {
+        let (what, place) = line.split_once(&format!(" {path}:"))?;
+        let number: usize = place.split(':').next()?.parse().ok()?;
+        Some(format!("{what}| {}", source[number - 1]))
+    };
+    report.lines().map(|line| with_source(line).unwrap_or_else(|| line.to_owned())).collect()
+}
+
+const DEADLOCK: [&str; 13] = [
+    "deadlock: every green thread waits, and nothing is left that could wake one",
+    "  main         waits for the end of all green threads        at| \
+     leno::Builder::new().virtual_time().run(|| dinner(look));",
+    "  'ann' (#2)   waits for a mutex                             at| \
+     let _other = second.lock();",
+    "               which was made                                at| \
+     let fork = Rc::new(Mutex::new(()));",
+    "               held by 'bob' (#3)                         since| let _one = first.lock();",
+    "               spawned                                       at| \
+     spawn(\"ann\", move || eat(&anns_knife, &anns_fork));",
+    "  'bob' (#3)   waits for mutex 'knife'                       at| \
+     let _other = second.lock();",
+    "               held by 'ann' (#2)                         since| let _one = first.lock();",
+    "               spawned                                       at| \
+     spawn(\"bob\", move || eat(&fork, &knife));",
+    "  'carl' (#4)  waits for a message from channel 'orders'     at| for order in &orders {",
+    "               spawned                                       at| spawn(\"carl\", move || {",
+    "  cycle: 'ann' (#2) -> a mutex held by 'bob' (#3) -> mutex 'knife' held by 'ann' (#2)",
+    "note: run with `RUST_BACKTRACE=1` environment variable to display a backtrace",
+];
+
+/// Runs the example that ends in a deadlock. Gives what it has printed before.
+fn hang(arguments: &[&str]) -> String {
+    let mut command = command("09_deadlock");
+    command.args(arguments).env("RUST_BACKTRACE", "0");
+    let ran = finish(command);
+    let (first, report) = ran.stderr.trim_start().split_once('\n').expect(&ran.stderr);
+    assert!(first.starts_with("thread 'main'") && first.contains(" panicked at "), "{first}");
+    assert_eq!(with_sources(report, "examples/09_deadlock.rs"), DEADLOCK, "{}", ran.stderr);
+    assert_eq!(ran.status, 101);
+    ran.stdout.strip_prefix("carl brings wine\n").expect(&ran.stdout).to_owned()
+}
+
+#[test]
+fn a_program_that_hangs_says_who_waits_for_what() {
+    assert_eq!(hang(&[]), "");
+    let stalled = hang(&["stalled"]);
+    assert!(stalled.starts_with("stalled: 3 of 4 green threads have waited for more than 10 s\n"));
+    assert!(stalled.contains("\n  'ann' (#2)   has waited 19 s for a mutex "), "{stalled}");
+    assert!(stalled.contains(DEADLOCK[11]), "{stalled}");
+    refuse("09_deadlock", &["dump", "it"], "dump it is nothing to look at");
+}
+
+#[test]
+fn a_dump_shows_the_frames_of_everybody() {
+    let dump = hang(&["dump"]);
+    assert!(dump.starts_with("dump of 4 green threads\n\n  main  is running\n"), "{dump}");
+    let blocks: Vec<&str> = dump.split("\n\n").collect();
+    assert_eq!(blocks.len(), 5, "{dump}");
+    for block in &blocks[2..4] {
+        assert!(block.contains(" held by '") && block.contains(": _09_deadlock::eat\n"), "{dump}");
+    }
+    assert!(blocks[4].contains("\n           at examples/09_deadlock.rs:"), "{dump}");
+}
+
 #[test]
 fn readme_shows_what_the_first_example_prints() {
     let readme = include_str!("../README.md");

@@ -1,0 +1,90 @@
+//! A program that hangs, and says why.
+//!
+//! ```sh
+//! cargo run --example 09_deadlock                 the report of a deadlock
+//! cargo run --example 09_deadlock -- stalled      before that, who has waited for long
+//! cargo run --example 09_deadlock -- dump         before that, everybody with a backtrace
+//! ```
+//!
+//! Ann and Bob need knife and fork to eat, and take them in opposite orders. Carl
+//! waits for orders, and would go home when nobody can send one any more; but he
+//! has kept a sender himself. When nothing can ever happen again, `leno::run`
+//! unwinds all of them and panics with a report. Nothing was asked for in advance,
+//! and no debugger is needed.
+//!
+//! Time is virtual here, so the dinner takes no time, and every run prints the
+//! same.
+
+use std::env;
+use std::process;
+use std::rc::Rc;
+
+use leno::channel::bounded;
+use leno::debug;
+use leno::sync::Mutex;
+use leno::thread;
+use leno::time::{Duration, sleep};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Spawns a green thread with a name, which the report mentions with the caller's
+/// line.
+#[track_caller]
+fn spawn(name: &str, f: impl FnOnce() + 'static) {
+    let spawned = thread::Builder::new().name(name).spawn(f);
+    spawned.expect("there is room for one more stack");
+}
+
+/// Takes the one, looks around, and then takes the other.
+fn eat(first: &Mutex<()>, second: &Mutex<()>) {
+    let _one = first.lock();
+    sleep(SECOND);
+    let _other = second.lock();
+    println!("never said: enjoy your meal");
+}
+
+fn dinner(look: fn()) {
+    let knife = Rc::new(Mutex::new(()));
+    let fork = Rc::new(Mutex::new(()));
+    // A lock without a name is reported with the line where it was made.
+    knife.set_name("knife");
+
+    let (anns_knife, anns_fork) = (knife.clone(), fork.clone());
+    spawn("ann", move || eat(&anns_knife, &anns_fork));
+    spawn("bob", move || eat(&fork, &knife));
+
+    let (order, orders) = bounded::<&str>(3);
+    orders.set_name("orders");
+    let carls = order.clone();
+    spawn("carl", move || {
+        for order in &orders {
+            println!("carl brings {order}");
+        }
+        drop(carls);
+    });
+    order.send("wine").expect("carl is there");
+    drop(order);
+
+    sleep(20 * SECOND);
+    look();
+}
+
+fn main() {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let look: fn() = match &*arguments.iter().map(String::as_str).collect::<Vec<_>>() {
+        [] => || (),
+        ["stalled"] => || {
+            // For a program of which only a part hangs.
+            if let Some(report) = debug::stalled(10 * SECOND) {
+                println!("{report}");
+            }
+        },
+        ["dump"] => || println!("{}", debug::dump()),
+        other => {
+            eprintln!("error: {} is nothing to look at", other.join(" "));
+            eprintln!(" next: cargo run --example 09_deadlock -- stalled");
+            process::exit(2);
+        }
+    };
+    leno::Builder::new().virtual_time().run(|| dinner(look));
+}
