@@ -31,6 +31,9 @@ pub enum Deadline {
 }
 
 /// What may stand in `default(..)`.
+#[diagnostic::on_unimplemented(
+    message = "a select waits for a `Duration` or until an `Instant`, not for `{Self}`"
+)]
 pub trait IntoDeadline {
     /// As a deadline.
     fn into_deadline(self) -> Deadline;
@@ -326,6 +329,9 @@ impl<T> Case for SendCase<'_, T> {
 /// ```
 #[macro_export]
 macro_rules! select {
+    () => {
+        ::core::compile_error!("a select needs at least one arm: without one it could never end")
+    };
     ($($arms:tt)+) => {
         $crate::__select_arms!(false; [] $($arms)+)
     };
@@ -335,6 +341,9 @@ macro_rules! select {
 /// of them does.
 #[macro_export]
 macro_rules! select_biased {
+    () => {
+        $crate::select! {}
+    };
     ($($arms:tt)+) => {
         $crate::__select_arms!(true; [] $($arms)+)
     };
