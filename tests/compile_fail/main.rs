@@ -2,8 +2,9 @@
 //! that was ever found to make a peer unsound.
 //!
 //! Each file in `cases/` begins with what it is about and, in a line `// error:`,
-//! with the errors that the compiler may give, all of them. The files named `ok_*`
-//! must compile: they are what the others would be without the mistake.
+//! with the errors that the compiler may give, all of them. Lines `// says:` have
+//! what one of them must say. The files named `ok_*` must compile: they are what
+//! the others would be without the mistake.
 //!
 //! One temporary package with a program for each case is checked in one go.
 
@@ -19,7 +20,11 @@ struct Case {
     source: String,
     /// Empty for one that must compile.
     allowed: Vec<String>,
+    says: Vec<String>,
 }
+
+/// An error of the compiler: its code and its text.
+type Complaint = (String, String);
 
 fn case(name: &str, source: String) -> Case {
     assert!(source.starts_with("//! "), "{name} does not begin with what it is about");
@@ -29,7 +34,9 @@ fn case(name: &str, source: String) -> Case {
         .map(|codes| codes.split_whitespace().map(str::to_owned).collect())
         .unwrap_or_default();
     assert_eq!(allowed.is_empty(), name.starts_with("ok_"), "{name}: has it an `// error:` line?");
-    Case { name: name.to_owned(), source, allowed }
+    let says = source.lines().filter_map(|line| line.strip_prefix("// says: "));
+    let says = says.map(str::to_owned).collect();
+    Case { name: name.to_owned(), source, allowed, says }
 }
 
 fn cases() -> Vec<Case> {
@@ -68,8 +75,8 @@ fn write_package(cases: &[Case]) -> PathBuf {
     package
 }
 
-/// The error codes for each file, as `cargo check` gives them.
-fn check(package: &Path) -> BTreeMap<String, Vec<String>> {
+/// The errors for each file, as `cargo check` gives them.
+fn check(package: &Path) -> BTreeMap<String, Vec<Complaint>> {
     let output = Command::new(env!("CARGO"))
         .args(["check", "--bins", "--keep-going", "--message-format=short", "--offline"])
         .arg("--target-dir")
@@ -80,9 +87,9 @@ fn check(package: &Path) -> BTreeMap<String, Vec<String>> {
         .output()
         .expect("cargo runs");
     let said = String::from_utf8_lossy(&output.stderr);
-    let mut errors: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for (file, code) in said.lines().filter_map(error_line) {
-        errors.entry(file.to_owned()).or_default().push(code.to_owned());
+    let mut errors: BTreeMap<String, Vec<Complaint>> = BTreeMap::new();
+    for (file, code, text) in said.lines().filter_map(error_line) {
+        errors.entry(file.to_owned()).or_default().push((code.to_owned(), text.to_owned()));
     }
     let unknown: Vec<&str> =
         said.lines().filter(|line| line.contains("error") && error_line(line).is_none()).collect();
@@ -94,21 +101,27 @@ fn check(package: &Path) -> BTreeMap<String, Vec<String>> {
 
 /// `src/name.rs:1:2: error[E0277]: ..` is about `name`, with that code; an error
 /// without a code, as of the borrow checker's for lifetimes, is `lifetime`.
-fn error_line(line: &str) -> Option<(&str, &str)> {
+fn error_line(line: &str) -> Option<(&str, &str, &str)> {
     let (path, message) = line.split_once(": error")?;
     let file = path.strip_prefix("src/")?.split_once(".rs:")?.0;
     let code = message.strip_prefix('[').and_then(|code| code.split_once(']'));
-    Some((file, code.map_or("lifetime", |(code, _)| code)))
+    let (code, text) = code.unwrap_or(("lifetime", message));
+    Some((file, code, text))
 }
 
 /// What is wrong with a case, if anything is.
-fn verdict(case: &Case, codes: &[String]) -> Option<String> {
-    let Case { name, allowed, .. } = case;
-    let unexpected: Vec<&String> = codes.iter().filter(|code| !allowed.contains(code)).collect();
+fn verdict(case: &Case, errors: &[Complaint]) -> Option<String> {
+    let Case { name, allowed, says, .. } = case;
+    let unexpected: Vec<&Complaint> =
+        errors.iter().filter(|(code, _)| !allowed.contains(code)).collect();
     if !unexpected.is_empty() {
         return Some(format!("{name}: gives {unexpected:?}, and may give {allowed:?}"));
     }
-    let missing = codes.is_empty() && !allowed.is_empty();
+    let is_said = |wanted: &String| errors.iter().any(|(_, text)| text.contains(wanted));
+    if let Some(unsaid) = says.iter().find(|wanted| !errors.is_empty() && !is_said(wanted)) {
+        return Some(format!("{name}: does not say `{unsaid}`, but {errors:?}"));
+    }
+    let missing = errors.is_empty() && !allowed.is_empty();
     missing.then(|| format!("{name}: compiles, and must not: it should give one of {allowed:?}"))
 }
 
@@ -139,18 +152,24 @@ fn what_must_not_compile_does_not_and_what_must_does() {
 
 #[test]
 fn a_case_that_goes_the_wrong_way_is_noticed() {
-    let codes = |codes: &[&str]| codes.iter().map(|&code| code.to_owned()).collect::<Vec<_>>();
+    let codes = |codes: &[&str]| -> Vec<Complaint> {
+        codes.iter().map(|&code| (code.to_owned(), "it says so".to_owned())).collect()
+    };
     let wrong = case("x", "//! X\n// error: E0277 E0373\n".to_owned());
     assert_eq!(verdict(&wrong, &codes(&["E0277", "E0277"])), None);
     assert!(verdict(&wrong, &codes(&[])).is_some_and(|text| text.contains("compiles")));
     assert!(verdict(&wrong, &codes(&["E0277", "E0425"])).is_some());
+    let told = case("x", "//! X\n// error: E0277\n// says: says so\n".to_owned());
+    assert_eq!(verdict(&told, &codes(&["E0277"])), None);
+    let told = case("x", "//! X\n// error: E0277\n// says: says no\n".to_owned());
+    assert!(verdict(&told, &codes(&["E0277"])).is_some_and(|text| text.contains("says no")));
     let right = case("ok_x", "//! X\n".to_owned());
     assert_eq!(verdict(&right, &codes(&[])), None);
     assert!(verdict(&right, &codes(&["E0277"])).is_some());
 
     let line = "src/x.rs:3:9: error[E0277]: `*mut ()` cannot be sent";
-    assert_eq!(error_line(line), Some(("x", "E0277")));
-    assert_eq!(error_line("src/x.rs:3:9: error: lifetime"), Some(("x", "lifetime")));
+    assert_eq!(error_line(line), Some(("x", "E0277", ": `*mut ()` cannot be sent")));
+    assert_eq!(error_line("src/x.rs:3:9: error: text"), Some(("x", "lifetime", ": text")));
     assert_eq!(error_line("src/x.rs:3:9: warning: unused"), None);
     assert_eq!(error_line("error: could not compile `compile-fail` (bin \"x\")"), None);
 }

@@ -231,6 +231,11 @@ fn join_timeout_gives_the_handle_back() {
         let ended = leno::spawn(|| ());
         leno::yield_now();
         assert!(ended.join_timeout(Duration::ZERO).is_ok());
+        // The end does not wake one who waits for something else by then.
+        let handle = leno::spawn(|| sleep(2 * SECOND)).join_timeout(SECOND).unwrap_err();
+        let before = Instant::now();
+        sleep(5 * SECOND);
+        assert_eq!((before.elapsed(), handle.is_finished()), (5 * SECOND, true));
         // One that was given back can be joined by somebody else.
         let handle = leno::spawn(|| sleep(3 * SECOND)).join_timeout(SECOND).unwrap_err();
         leno::spawn(move || handle.join().unwrap()).join().unwrap();

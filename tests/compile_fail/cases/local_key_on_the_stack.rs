@@ -1,0 +1,9 @@
+//! A key is known by its address, so it stays where it is.
+// error: E0597 E0716
+
+use leno::thread::LocalKey;
+
+fn main() {
+    let key: LocalKey<u32> = LocalKey::__new(|| 1);
+    leno::run(|| key.with(|value| *value));
+}

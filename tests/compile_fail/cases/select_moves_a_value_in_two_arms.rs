@@ -1,0 +1,11 @@
+//! The messages of two sends are both computed, so they cannot be one value.
+// error: E0382
+
+fn main() {
+    let (sender, _receiver) = leno::channel::bounded(1);
+    let (other, _others) = leno::channel::bounded(1);
+    let text = String::new();
+    leno::run(|| {
+        leno::select! { send(sender, text) -> _ => (), send(other, text) -> _ => () }
+    });
+}

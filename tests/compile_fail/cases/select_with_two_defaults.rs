@@ -1,0 +1,7 @@
+//! And has one.
+// error: lifetime
+// says: `default` must be the last arm
+
+fn main() {
+    leno::run(|| leno::select! { default => (), default => () });
+}

@@ -1,0 +1,8 @@
+//! Its tasks belong to one OS thread.
+// error: E0277
+
+fn share<T: Sync>() {}
+
+fn main() {
+    share::<leno::thread::TaskGroup<'static, 'static, ()>>();
+}
