@@ -9,7 +9,7 @@
 //! - [`dump`] shows every green thread. [`dump_on_sigusr1`] does so when the
 //!   process gets a signal, from outside and without a debugger.
 //!
-//! For a debugger there is `gdb/leno.py` beside leno's sources: `leno threads`
+//! For a debugger there is `src/debug/gdb.py` among the sources of leno: `leno threads`
 //! and `leno bt`, in a running process or in a core.
 
 #![forbid(unsafe_code)]

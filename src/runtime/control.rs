@@ -63,7 +63,7 @@ pub(crate) struct Control {
     pub(super) unwind: Unwind,
     /// What it waits for, on its own frame. Null while it does not.
     pub(super) wait: Cell<*const Wait<'static>>,
-    number: u64,
+    pub(super) number: u64,
     /// The runtime's serial number: the scheduler may be gone when it is wanted.
     runtime: u64,
     /// None for the main green thread.

@@ -5,6 +5,7 @@ mod control;
 mod current;
 mod cycles;
 mod deadline;
+mod debugger;
 mod embed;
 mod future;
 mod handle;

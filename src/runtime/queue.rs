@@ -21,13 +21,13 @@ pub(super) struct Runnable {
 /// First in, first out. There is always room for one more than was asked for in
 /// [`RunQueue::make_room`], so a push does not look.
 pub(super) struct RunQueue {
-    entries: Cell<*mut Runnable>,
+    pub(super) entries: Cell<*mut Runnable>,
     /// The size of the ring in bytes, a power of two, less one.
-    mask: Cell<usize>,
+    pub(super) mask: Cell<usize>,
     /// All pops and all pushes, each counted as so many bytes: then a position
     /// needs no shift to become an address.
-    head: Cell<usize>,
-    tail: Cell<usize>,
+    pub(super) head: Cell<usize>,
+    pub(super) tail: Cell<usize>,
 }
 
 const FIRST_CAPACITY: usize = 64;

@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::clock::Clock;
 use super::control::{Control, Payload, State};
 use super::current::is_panicking;
+use super::debugger::LENO_DEBUGGER_TABLE;
 use super::hooks::hook;
 use super::idle::Target;
 use super::inbox::Outside;
@@ -96,6 +97,8 @@ pub(crate) struct Scheduler {
 impl Scheduler {
     pub(super) fn new(clock: Clock, policy: Policy, stack_bytes: Option<usize>) -> Scheduler {
         static SERIAL: AtomicU64 = AtomicU64::new(1);
+        // A table that nothing refers to would not be linked.
+        std::hint::black_box(&LENO_DEBUGGER_TABLE);
         let hooks = if policy.is_fifo() { 0 } else { hook::POLICY };
         Scheduler {
             queue: RunQueue::new(),

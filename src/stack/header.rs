@@ -32,14 +32,14 @@ pub(crate) struct Header {
     /// The lower end of the lowest page that is known to be in memory.
     tripwire: Cell<*mut u64>,
     /// The control block of whoever runs here.
-    control: Cell<*const ()>,
+    pub(super) control: Cell<*const ()>,
     /// Gives the name of the type of the closure that runs here.
     body: Cell<fn() -> &'static str>,
     /// A green thread's number; 0 for a coroutine.
-    number: Cell<u64>,
+    pub(super) number: Cell<u64>,
     uses_to_check: Cell<u16>,
     valgrind_id: u32,
-    name: Cell<Option<NonNull<str>>>,
+    pub(super) name: Cell<Option<NonNull<str>>>,
 }
 
 const _: () = assert!(offset_of!(Header, name) == 64 && size_of::<Header>() == 128);

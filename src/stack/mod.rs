@@ -20,6 +20,7 @@
 //! A shallow context lives in the uppermost page, and costs that one page of
 //! memory. The tripwire tells without asking the system whether it went deeper.
 
+pub(crate) mod debugger;
 mod header;
 mod overflow;
 mod pool;

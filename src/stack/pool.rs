@@ -7,7 +7,7 @@ use std::ptr::{self, NonNull};
 
 use super::header::Header;
 use super::slab::{Slab, overhead_bytes};
-use super::{DEFAULT_STACK_BYTES, MIN_STACK_BYTES, overflow};
+use super::{DEFAULT_STACK_BYTES, MIN_STACK_BYTES, debugger, overflow};
 use crate::arch;
 use crate::sys::memory;
 
@@ -23,6 +23,11 @@ pub(crate) struct Class {
     page_bytes: usize,
     /// The last has room, or all are full.
     slabs: RefCell<Vec<Slab>>,
+    /// For debuggers, which cannot read a `Vec`: where `slabs` are, how many, and
+    /// stacks of another size.
+    pub(super) first_slab: Cell<*const Slab>,
+    pub(super) slab_count: Cell<usize>,
+    pub(super) next: Cell<*const Class>,
 }
 
 impl Class {
@@ -32,6 +37,9 @@ impl Class {
             stack_bytes,
             page_bytes: memory::page_bytes(),
             slabs: RefCell::new(Vec::new()),
+            first_slab: Cell::new(ptr::null()),
+            slab_count: Cell::new(0),
+            next: Cell::new(ptr::null()),
         }
     }
 
@@ -75,6 +83,8 @@ impl Class {
             let slab = Slab::reserve(twice.unwrap_or(FIRST_SLAB_STACKS), self.stack_bytes);
             let index = self.slabs.borrow().len();
             insert(&self.slabs, index, slab.map_err(explain)?);
+            self.first_slab.set(self.slabs.borrow().as_ptr());
+            self.slab_count.set(index + 1);
         }
         let slabs = self.slabs.borrow();
         let slab = slabs.last().expect("one was pushed if there was none");
@@ -124,6 +134,7 @@ impl Drop for Cleanup {
     fn drop(&mut self) {
         let pool = POOL.replace(ptr::null()).cast_mut();
         if !pool.is_null() {
+            debugger::remove_pool();
             // SAFETY: made by Box::leak in `thread_pool`; nobody else has it now.
             unsafe { clear(pool) };
         }
@@ -181,6 +192,7 @@ fn thread_pool() -> io::Result<&'static ThreadPool> {
         others: RefCell::default(),
     }));
     POOL.set(pool);
+    debugger::add_pool(&pool.default);
     // In a thread that is already running its destructors there is no clean-up
     // any more; what it still maps stays mapped.
     let _ = CLEANUP.try_with(|_| ());
@@ -247,7 +259,9 @@ fn with_class<T>(stack_bytes: usize, f: impl FnOnce(&Class) -> io::Result<T>) ->
     }
     let found = pool.others.borrow().binary_search_by_key(&stack_bytes, |class| class.stack_bytes);
     let index = found.unwrap_or_else(|index| {
-        insert(&pool.others, index, Box::new(Class::new(stack_bytes)));
+        let class = Box::new(Class::new(stack_bytes));
+        class.next.set(pool.default.next.replace(&*class));
+        insert(&pool.others, index, class);
         index
     });
     let class: *const Class = &*pool.others.borrow()[index];

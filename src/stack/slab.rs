@@ -21,9 +21,9 @@ use crate::sys::memory::{self, GuardKind, MIN_GUARD_BYTES};
 const MAX_SLAB_BYTES: usize = 1 << 30;
 
 /// Stack tops are staggered by this much, one cache line, ...
-const COLOUR_STEP: usize = 64;
+pub(super) const COLOUR_STEP: usize = 64;
 /// ... over half a page of 4 KiB, so that a shallow context stays on one page.
-const COLOURS: usize = 32;
+pub(super) const COLOURS: usize = 32;
 
 /// What is added to a stack for its colour and its header: whole pages.
 pub(super) fn overhead_bytes() -> usize {
@@ -35,11 +35,11 @@ pub(super) fn guard_bytes() -> usize {
 }
 
 pub(super) struct Slab {
-    base: NonNull<u8>,
+    pub(super) base: NonNull<u8>,
     count: usize,
     /// Stacks from 0 up to here have been handed out at least once.
-    opened: Cell<usize>,
-    stack_bytes: usize,
+    pub(super) opened: Cell<usize>,
+    pub(super) stack_bytes: usize,
     kind: GuardKind,
 }
 

@@ -28,3 +28,13 @@ pub(crate) fn abort(text: &[&[u8]]) -> ! {
     // SAFETY: abort(3) is async-signal-safe and has no preconditions.
     unsafe { libc::abort() }
 }
+
+/// The kernel's number for this OS thread, which is what debuggers call it.
+pub(crate) fn thread_number() -> usize {
+    #[cfg(target_os = "linux")]
+    // SAFETY: gettid has no preconditions.
+    return unsafe { libc::gettid() } as usize;
+    #[cfg(not(target_os = "linux"))]
+    // SAFETY: pthread_self has no preconditions.
+    return unsafe { libc::pthread_self() } as usize;
+}

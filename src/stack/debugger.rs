@@ -1,0 +1,87 @@
+//! How a debugger finds the stacks of a process. It reads memory, runs nothing,
+//! and may know no types: so there is a list of the pools of all OS threads, and
+//! a table of where things are in them.
+//!
+//! `src/debug/gdb.py` is the other side.
+
+use std::cell::Cell;
+use std::mem::{offset_of, size_of};
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+
+use super::header::Header;
+use super::pool::Class;
+use super::slab::{COLOUR_STEP, COLOURS, Slab, guard_bytes};
+use crate::sys;
+
+/// One OS thread's pool. Never freed, used again by other OS threads.
+#[repr(C)]
+pub(crate) struct Entry {
+    next: *const Entry,
+    /// 0 if nobody uses the entry.
+    os_thread: AtomicUsize,
+    classes: AtomicPtr<Class>,
+    guard_bytes: usize,
+}
+
+pub(crate) static FIRST: AtomicPtr<Entry> = AtomicPtr::new(ptr::null_mut());
+
+/// Where things are, in the order in which the script expects them.
+pub(crate) const LAYOUT: [usize; 13] = [
+    offset_of!(Class, next),
+    offset_of!(Class, first_slab),
+    offset_of!(Class, slab_count),
+    size_of::<Slab>(),
+    offset_of!(Slab, base),
+    offset_of!(Slab, opened),
+    offset_of!(Slab, stack_bytes),
+    COLOURS,
+    COLOUR_STEP,
+    size_of::<Header>(),
+    offset_of!(Header, control),
+    offset_of!(Header, number),
+    offset_of!(Header, name),
+];
+
+thread_local! {
+    static OWN: Cell<Option<&'static Entry>> = const { Cell::new(None) };
+}
+
+/// Enters the pool of this OS thread.
+pub(super) fn add_pool(classes: &Class) {
+    let number = sys::thread_number();
+    let take = |entry: &&Entry| {
+        entry.os_thread.compare_exchange(0, number, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    };
+    // SAFETY: entries are leaked boxes, and `next` never changes.
+    let first = unsafe { FIRST.load(Ordering::Acquire).as_ref() };
+    // SAFETY: as above.
+    let entries = std::iter::successors(first, |entry| unsafe { entry.next.as_ref() });
+    let entry = entries.into_iter().find(take).unwrap_or_else(|| new_entry(number));
+    entry.classes.store(ptr::from_ref(classes).cast_mut(), Ordering::Release);
+    OWN.set(Some(entry));
+}
+
+fn new_entry(os_thread: usize) -> &'static Entry {
+    let entry = Box::leak(Box::new(Entry {
+        next: FIRST.load(Ordering::Acquire),
+        os_thread: AtomicUsize::new(os_thread),
+        classes: AtomicPtr::new(ptr::null_mut()),
+        guard_bytes: guard_bytes(),
+    }));
+    loop {
+        let next = entry.next.cast_mut();
+        match FIRST.compare_exchange(next, entry, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => return entry,
+            Err(first) => entry.next = first,
+        }
+    }
+}
+
+/// The pool of this OS thread goes away.
+pub(super) fn remove_pool() {
+    if let Some(entry) = OWN.take() {
+        entry.classes.store(ptr::null_mut(), Ordering::Release);
+        entry.os_thread.store(0, Ordering::Release);
+    }
+}

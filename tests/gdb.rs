@@ -1,0 +1,136 @@
+//! The commands that `src/debug/gdb.py` adds to gdb, on a process and on a core.
+//!
+//! It runs itself under gdb, as the program whose green threads are looked at.
+
+use std::env;
+use std::hint::black_box;
+use std::path::Path;
+use std::process::Command;
+
+use leno::coroutine::Generator;
+use leno::thread::{self, Builder};
+
+const CHILD: &str = "LENO_TEST_GDB_CHILD";
+
+#[inline(never)]
+fn parks_here() {
+    thread::park();
+    black_box(());
+}
+
+#[inline(never)]
+fn yields_here() {
+    leno::yield_now();
+    black_box(());
+}
+
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn leno_test_stops_here() {
+    black_box(());
+}
+
+/// The program, which stops in a known state.
+fn program() {
+    let named = |name: &str, stack_bytes, f: fn()| {
+        Builder::new().name(name).stack_size(stack_bytes).spawn(f).unwrap()
+    };
+    leno::run(|| {
+        let ended = leno::spawn(|| ());
+        let parked = [
+            named("parked", 1, parks_here),
+            named("generator", 1 << 20, || {
+                Generator::<()>::new(|_| parks_here()).for_each(drop);
+            }),
+        ];
+        let ready = named("ready", leno::stack::DEFAULT_STACK_BYTES, yields_here);
+        leno::yield_now();
+        let new = leno::spawn(|| ());
+        leno_test_stops_here();
+        parked.iter().for_each(|parked| parked.thread().unpark());
+        drop((ended, ready, new));
+    });
+}
+
+/// What gdb says to the commands, on this program or on a core of it.
+///
+/// gdb's own core files end where a guard of the light kind begins.
+fn gdb(guard: &str, core: Option<&Path>, commands: &[&str]) -> String {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/debug/gdb.py");
+    let mut gdb = Command::new("gdb");
+    gdb.args(["-nx", "-batch", "-iex", "set debuginfod enabled off", "-x"]).arg(script);
+    gdb.args(commands.iter().flat_map(|command| ["-ex", command]));
+    gdb.arg(env::current_exe().expect("the test has a path"));
+    gdb.args(core).env(CHILD, "1").env("LENO_GUARD", guard);
+    let output = gdb.output().expect("gdb runs");
+    [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat()
+}
+
+/// The functions of a backtrace, the innermost first.
+fn functions(block: &str) -> Vec<&str> {
+    let frames = block.lines().filter(|line| line.starts_with('#'));
+    let function = |line: &'_ str| -> (usize, usize) {
+        let start = line.find(" in ").map_or_else(|| line.find(' ').unwrap(), |at| at + 4);
+        let name = line[start..].trim_start();
+        let start = line.len() - name.len();
+        (start, start + name.find(" (").unwrap_or(name.len()))
+    };
+    frames.map(|line| (line, function(line))).map(|(line, (from, to))| &line[from..to]).collect()
+}
+
+fn check(output: &str) {
+    let list = [
+        "main  runs",
+        "'parked' (#3)  waits",
+        "'generator' (#4)  waits",
+        "'ready' (#5)  is ready",
+        "#6  has not begun",
+    ];
+    assert!(output.contains(&format!("{}\n", list.join("\n"))), "{output}");
+    let mut blocks =
+        output.split("\n\n").filter(|block| list.contains(&block.lines().next().unwrap_or("")));
+    let mut next = |title: &str, names: &[&str], last: &str| {
+        let block = blocks.next().unwrap_or_else(|| panic!("no {title} in\n{output}"));
+        assert_eq!(block.lines().next(), Some(title), "{output}");
+        let functions = functions(block);
+        let mut rest = functions.iter();
+        for name in names {
+            assert!(rest.any(|function| function.contains(name)), "{name}, {title}\n{output}");
+        }
+        assert!(functions.last().is_some_and(|function| function.contains(last)), "{output}");
+        assert!(block.lines().nth(1).is_some_and(|line| line.starts_with("#0 ")), "{output}");
+    };
+    next(list[0], &["leno_test_stops_here", "gdb::program", "gdb::main"], "main");
+    next(list[1], &["gdb::parks_here"], "thread_root");
+    let generator = ["gdb::parks_here", "signal handler", "gdb::program"];
+    next(list[2], &generator, "thread_root");
+    next(list[3], &["gdb::yields_here"], "thread_root");
+    // It has no frames; gdb may have more to say.
+    let new = blocks.next().and_then(|block| block.lines().nth(1));
+    assert!(!new.is_some_and(|line| line.starts_with('#')), "{output}");
+}
+
+fn complains(core: &Path, command: &str, words: &str) {
+    let output = gdb("", Some(core), &[command]);
+    assert!(output.lines().any(|line| line == words), "{output}");
+}
+
+fn main() {
+    if env::var_os(CHILD).is_some() {
+        return program();
+    }
+    if cfg!(target_arch = "aarch64") || Command::new("gdb").arg("--version").output().is_err() {
+        println!("\nTHE GDB SCRIPT WAS NOT TRIED: there is no gdb for this target here\n");
+        return;
+    }
+    let core = Path::new(env!("CARGO_TARGET_TMPDIR")).join("green threads.core");
+    let dump = format!("generate-core-file {}", core.display());
+    let commands = ["break leno_test_stops_here", "run", "leno threads", "leno bt"];
+    check(&gdb("", None, &commands));
+    check(&gdb("mprotect", None, &[&commands[..], &[&dump]].concat()));
+    check(&gdb("", Some(&core), &commands[2..]));
+    complains(&core, "leno bt 7", "there is no green thread #7");
+    complains(&core, "leno bt all", "all: green threads have numbers, as in `leno bt 3`");
+    std::fs::remove_file(core).expect("gdb has written a core");
+    println!("the gdb script knows the green threads of a process and of a core");
+}
