@@ -52,7 +52,7 @@ struct Layout {
     /// How many columns there are. If that is fewer than there are green
     /// threads, the last is for the rest.
     shown: usize,
-    column_width: usize,
+    widths: Vec<usize>,
     note_width: usize,
     /// How long each ran, if the clock tells.
     has_durations: bool,
@@ -71,12 +71,16 @@ impl Layout {
         let has_durations = !timeline.recording.is_virtual;
         let margins = TIME_WIDTH * (1 + usize::from(has_durations)) + 2;
         let room = width.saturating_sub(margins + MIN_NOTE);
-        let shown = labels.len().min(room / MIN_COLUMN).max(2);
-        let longest = labels.iter().take(shown).map(|label| label.chars().count()).max();
-        let column_width =
-            (longest.unwrap_or(0) + 2).clamp(MIN_COLUMN, MAX_COLUMN).min(room / shown);
-        let note_width = width - margins - shown * column_width;
-        Layout { columns, labels, shown, column_width, note_width, has_durations }
+        let shown = labels.len().min((room / MIN_COLUMN).max(2));
+        // The widest columns give way first.
+        let widths = |most| -> Vec<usize> {
+            let labels = labels.iter().take(shown);
+            labels.map(|label| (label.chars().count() + 2).clamp(4, most)).collect()
+        };
+        let fits = |widths: &Vec<usize>| widths.iter().sum::<usize>() <= room;
+        let widths = (4..=MAX_COLUMN).rev().map(widths).find(fits).unwrap_or(vec![4; shown]);
+        let note_width = width - margins - widths.iter().sum::<usize>();
+        Layout { columns, labels, shown, widths, note_width, has_durations }
     }
 
     /// Are there more green threads than columns?
@@ -151,9 +155,8 @@ impl Page<'_> {
             let _ = write!(self.out, "{:>TIME_WIDTH$}", "for");
         }
         self.out.push_str("  ");
-        for title in self.layout.title() {
-            let width = self.layout.column_width;
-            let _ = write!(self.out, "{:width$}", shortened(&title, width - 2));
+        for (title, &width) in self.layout.title().iter().zip(&self.layout.widths) {
+            let _ = write!(self.out, "{:width$}", shortened(title, width - 1));
         }
         self.end_line();
     }
@@ -318,7 +321,7 @@ impl Page<'_> {
             };
             self.out.push(sign);
             let filler = if goes_on { "─" } else { " " };
-            self.out.push_str(&filler.repeat(self.layout.column_width - 1));
+            self.out.push_str(&filler.repeat(self.layout.widths[column] - 1));
         }
     }
 
