@@ -135,6 +135,14 @@ struct Actor {
     ends: Vec<Ends>,
 }
 
+impl Drop for Actor {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.story.unwinds(self.number);
+        }
+    }
+}
+
 impl Actor {
     fn patience(&self) -> Patience {
         Patience::Until(self.story.now() + UNIT.as_nanos() as u64)

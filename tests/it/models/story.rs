@@ -66,6 +66,8 @@ pub struct Story {
     attempts: RefCell<Vec<Attempt>>,
     /// The green thread that was cancelled, once it was.
     cancelled: Cell<Option<usize>>,
+    /// The ends of each channel that were there when nobody could go on.
+    at_deadlock: OnceCell<Vec<(usize, usize)>>,
     /// The one that is in a deadline scope, and when that ends.
     pub scope: Cell<Option<(usize, u64)>>,
 }
@@ -79,6 +81,7 @@ impl Story {
             start: OnceCell::new(),
             attempts: RefCell::default(),
             cancelled: Cell::new(None),
+            at_deadlock: OnceCell::new(),
             scope: Cell::new(None),
         })
     }
@@ -90,6 +93,14 @@ impl Story {
 
     pub fn cancelled(&self, thread: usize) {
         self.cancelled.set(Some(thread));
+    }
+
+    /// A green thread is unwound, and has its ends still.
+    pub fn unwinds(&self, thread: usize) {
+        if !self.may_be_unwound(thread) {
+            let count = |place: &Place| (place.senders.get(), place.receivers.get());
+            self.at_deadlock.get_or_init(|| self.places.iter().map(count).collect());
+        }
     }
 
     fn begin(&self, thread: usize, channel: usize, sends: bool, patience: Patience) -> usize {
@@ -152,7 +163,8 @@ impl Story {
                 on.check_attempt(attempt);
             }
             if deadlocked {
-                on.check_blocked(|thread| !self.may_be_unwound(thread));
+                let ends = self.at_deadlock.get().expect("somebody was unwound")[channel];
+                on.check_blocked(ends, |thread| !self.may_be_unwound(thread));
             }
         }
         if !deadlocked {
@@ -265,8 +277,8 @@ impl<'a> Channel<'a> {
         }
     }
 
-    /// Those who wait when nobody can go on cannot go on.
-    fn check_blocked(&self, counts: impl Fn(usize) -> bool) {
+    /// Those who wait when nobody can go on cannot go on. `ends` are there then.
+    fn check_blocked(&self, ends: (usize, usize), counts: impl Fn(usize) -> bool) {
         let level = self.sends.len() as isize - self.receives.len() as isize;
         let blocked = |sends: bool| {
             let waits = |one: &&&Attempt| {
@@ -277,6 +289,8 @@ impl<'a> Channel<'a> {
         let (senders, receivers) = (blocked(true), blocked(false));
         assert!(senders == 0 || !self.has_room(level), "{senders} wait to send, and have room");
         assert!(receivers == 0 || level <= 0, "{receivers} wait, and have {level} messages");
+        assert!(senders == 0 || ends.1 > 0, "{senders} wait for receivers that are gone");
+        assert!(receivers == 0 || ends.0 > 0, "{receivers} wait for senders that are gone");
         assert!(senders == 0 || receivers == 0, "a sender and a receiver wait for each other");
     }
 }
