@@ -77,7 +77,7 @@ impl<T> RwLock<T> {
             waiting: WaitList::new(),
             readers: Cell::new(0),
             poison: Poison::new(),
-            resource: Resource::new("rwlock"),
+            resource: Resource::new("read-write lock"),
             value: RefCell::new(value),
         }
     }

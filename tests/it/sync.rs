@@ -9,6 +9,7 @@ mod mpsc;
 mod mutex;
 mod once;
 mod poison;
+mod report;
 mod rwlock;
 mod semaphore;
 

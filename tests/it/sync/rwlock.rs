@@ -185,6 +185,22 @@ fn from_writing_to_reading_without_a_gap() {
 }
 
 #[test]
+fn from_writing_to_reading_past_one_who_waits_to_write() {
+    run(|| {
+        let (lock, log) = (Rc::new(RwLock::new(0)), Log::default());
+        let guard = lock.write().unwrap();
+        let all = ["w", "r"].map(|name| user(&lock, &log, name));
+        settle();
+        let guard = RwLockWriteGuard::downgrade(guard);
+        settle();
+        assert_eq!((log.take(), *guard), (String::new(), 0));
+        drop(guard);
+        all.map(|one| one.join().unwrap());
+        assert_eq!(log.take(), "w /w r /r");
+    });
+}
+
+#[test]
 fn reading_again_behind_one_who_waits_to_write_is_a_deadlock() {
     let text = panic_text(|| {
         leno::run(|| {
@@ -195,7 +211,7 @@ fn reading_again_behind_one_who_waits_to_write_is_a_deadlock() {
             let _again = lock.read();
         })
     });
-    assert!(text.contains("rwlock"), "{text}");
+    assert!(text.contains("read-write lock"), "{text}");
 }
 
 #[test]
