@@ -89,7 +89,9 @@ fn a_deadlock_of_a_part_is_reported_with_its_cycle_while_others_go_on() {
         ];
         assert_eq!(lines(&report), expected);
         philosophers.iter().for_each(JoinHandle::cancel);
-        philosophers.map(|philosopher| assert!(philosopher.join().is_err()));
+        for philosopher in philosophers {
+            assert!(philosopher.join().is_err());
+        }
     });
 }
 
