@@ -140,7 +140,8 @@ fn a_script_that_asks_for_too_much_says_which_choice_it_was() {
 
 #[test]
 fn a_policy_that_chooses_nobody_or_panics_ends_the_run_with_its_panic() {
-    let policies: [(fn() -> Policy, &str); 2] = [
+    type Make = fn() -> Policy;
+    let policies: [(Make, &str); 2] = [
         (|| Policy::choose(|ready| ready.len()), "the policy chose number"),
         (|| Policy::choose(|_| panic!("no idea")), "no idea"),
     ];

@@ -130,17 +130,19 @@ fn an_error_of_the_body_cancels_the_tasks() {
 #[test]
 fn a_task_that_has_not_begun_when_the_group_fails_is_dropped() {
     story(|| {
-        let ledger = Ledger::default();
+        let (ledger, began) = (Ledger::default(), Cell::new(false));
         let result: Result<(), u8> = task_group(|group| {
             group.spawn(|| -> Result<(), _> { Err(1) });
             let value = ledger.value();
-            group.spawn(move || -> Result<(), _> {
+            let began = &began;
+            group.spawn(move || {
+                began.set(true);
                 drop(value);
-                unreachable!("it never begins")
+                Ok(())
             });
             Ok(())
         });
-        assert_eq!(result, Err(1));
+        assert_eq!((result, began.get()), (Err(1), false));
         ledger.check();
     });
 }
@@ -281,21 +283,23 @@ fn a_group_can_cancel_what_it_does_not_need_any_more() {
 #[test]
 fn what_is_spawned_after_the_failure_is_cancelled_before_it_begins() {
     story(|| {
-        let ledger = Ledger::default();
+        let (ledger, began) = (Ledger::default(), Cell::new(false));
         let result: Result<(), &str> = task_group(|group| {
             group.spawn(|| -> Result<(), _> { Err("early") });
             thread::shield(|| {
                 sleep(SECOND);
                 let value = ledger.value();
-                let late = group.spawn(move || -> Result<(), _> {
+                let began = &began;
+                let late = group.spawn(move || {
+                    began.set(true);
                     drop(value);
-                    unreachable!("it never begins")
+                    Ok(())
                 });
                 assert!(late.join().unwrap_err().is::<Cancelled>());
             });
             Ok(())
         });
-        assert_eq!(result, Err("early"));
+        assert_eq!((result, began.get()), (Err("early"), false));
         ledger.check();
     });
 }
@@ -593,10 +597,7 @@ fn outside_a_runtime_and_without_a_stack_it_says_so() {
                     drop(value);
                     Ok(())
                 })
-                .map_err(|error| {
-                    closure_dropped.check();
-                    error
-                })?;
+                .inspect_err(|_| closure_dropped.check())?;
             Ok(())
         });
         assert!(result.is_err());

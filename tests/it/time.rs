@@ -321,7 +321,9 @@ fn outside_a_runtime_each_function_names_leno_run() {
         ("leno::time::sleep", || leno::sleep(SECOND)),
         ("leno::time::sleep", || thread::sleep(Duration::ZERO)),
         ("leno::time::sleep_until", || thread::sleep_until(Instant::now())),
-        ("leno::time::timeout", || drop(leno::time::timeout(SECOND, || ()))),
+        ("leno::time::timeout", || {
+            let _ = leno::time::timeout(SECOND, || ());
+        }),
         ("leno::thread::park_timeout", || thread::park_timeout(SECOND)),
     ];
     for (function, call) in calls {

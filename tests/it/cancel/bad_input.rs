@@ -125,7 +125,7 @@ fn cancelling_one_that_panics_already_leaves_it_its_panic() {
         sleep(SECOND);
         handle.cancel();
         assert!(!thread::panicking(), "that is another one's");
-        let payload = handle.join().map(|()| ()).unwrap_err();
+        let payload = handle.join().unwrap_err();
         assert_eq!((text_of(payload).as_str(), done.get()), ("the panic", true));
     });
 }
@@ -308,7 +308,11 @@ fn a_scope_that_a_coroutine_carries_out_of_its_runtime_ends_the_process() {
         }));
         let runtime = leno::Runtime::new();
         let carried = coroutine.clone();
-        Builder::new().spawn_on(&runtime, move || drop(carried.resume(()))).unwrap();
+        Builder::new()
+            .spawn_on(&runtime, move || {
+                carried.resume(());
+            })
+            .unwrap();
         runtime.run_until_stalled();
         coroutine.resume(());
     });

@@ -80,10 +80,7 @@ fn try_iter_gives_what_is_there_and_iter_waits_for_more() {
         });
         let mut more = receiver.iter();
         assert_eq!(more.next(), Some(3));
-        for number in &receiver {
-            assert_eq!(number, 4);
-            break;
-        }
+        assert_eq!((&receiver).into_iter().next(), Some(4));
         assert_eq!(more.next(), Some(5));
         assert_eq!((more.next(), more.next()), (None, None));
         assert_eq!(receiver.into_iter().next(), None);

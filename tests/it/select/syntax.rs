@@ -34,7 +34,7 @@ fn receivers_by_value_by_reference_and_as_temporaries() {
         assert_eq!(select! { recv(list[1]) -> message => message }, Ok(7));
         // One that lives only as long as the select.
         assert_eq!(select! { recv(ready(8)) -> message => message }, Ok(8));
-        assert_eq!(select! { recv(list.iter().next().unwrap().clone()) -> got => got }, Ok(6));
+        assert_eq!(select! { recv(list.first().unwrap().clone()) -> got => got }, Ok(6));
         // It is not moved: the receiver is there afterwards.
         assert!(receiver.is_empty() && boxed.is_empty() && shared.is_empty());
     });
@@ -151,12 +151,17 @@ fn bodies_may_leave_the_loop_and_the_function() {
         assert_eq!(find(&receiver), Ok(Some(12)));
         assert_eq!(find(&receiver), Ok(None));
         assert_eq!(find(&receiver), Err(RecvError));
+        let mut rounds = 0;
         let labelled = 'outer: loop {
-            loop {
-                select! { recv(receiver) -> _ => break 'outer 1, default => break 'outer 2 }
+            for _ in 0..2 {
+                rounds += 1;
+                select! {
+                    recv(receiver) -> _ => if rounds == 3 { break 'outer rounds },
+                    default => unreachable!("it is disconnected"),
+                }
             }
         };
-        assert_eq!(labelled, 1);
+        assert_eq!(labelled, 3);
     });
 }
 

@@ -290,9 +290,8 @@ fn a_caught_deadline_kept_for_later_harms_nobody() {
         // Thrown where it does not belong, it is a panic like any other: whoever
         // joins learns that something was cancelled.
         let stray = timeout(SECOND, || panic::catch_unwind(thread::park).unwrap_err()).unwrap();
-        let result = timeout(5 * SECOND, || {
-            leno::spawn(move || panic::resume_unwind(stray)).join().map(|()| ())
-        });
+        let result =
+            timeout(5 * SECOND, || leno::spawn(move || panic::resume_unwind(stray)).join());
         assert!(result.unwrap().is_err());
     });
 }
@@ -374,7 +373,11 @@ fn a_coroutine_that_carries_a_deadline_scope_away_leaves_nothing_that_hurts() {
             timeout(SECOND, || yielder.suspend(()))
         }));
         let carried = coroutine.clone();
-        leno::spawn(move || drop(carried.resume(()))).join().unwrap();
+        leno::spawn(move || {
+            carried.resume(());
+        })
+        .join()
+        .unwrap();
         // Its green thread has ended, and the deadline passes.
         sleep(2 * SECOND);
         assert_eq!(coroutine.resume(()).into_return(), Ok(Ok(())));
