@@ -29,6 +29,6 @@ mod sync;
 mod task_group;
 mod thread;
 mod time;
-mod unblock;
 mod timeline;
+mod unblock;
 mod unwinding;
