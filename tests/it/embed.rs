@@ -120,10 +120,10 @@ fn virtual_time_passes_one_moment_for_each_call() {
     let log = Rc::new(RefCell::new(Vec::new()));
     for seconds in [60, 3600, 60] {
         let log = log.clone();
-        let _ = spawn_on(&runtime, move || {
+        drop(spawn_on(&runtime, move || {
             leno::sleep(Duration::from_secs(seconds));
             log.borrow_mut().push(seconds);
-        });
+        }));
     }
     let mut calls = 0;
     loop {
@@ -143,7 +143,7 @@ fn virtual_time_passes_one_moment_for_each_call() {
 fn a_host_does_not_spin_while_virtual_time_waits_for_a_closure() {
     let runtime = leno::Builder::new().virtual_time().build();
     let (goes_on, go_on) = mpsc::channel::<()>();
-    let _ = spawn_on(&runtime, || leno::sleep(Duration::from_secs(1)));
+    drop(spawn_on(&runtime, || leno::sleep(Duration::from_secs(1))));
     let unblocked = spawn_on(&runtime, move || {
         let start = Instant::now();
         leno::unblock(move || go_on.recv().is_ok());
@@ -259,16 +259,16 @@ fn a_host_that_panics_drops_its_runtime_as_usual() {
     let text = panic_text(AssertUnwindSafe(|| {
         let [parked, new] = values;
         let runtime = Runtime::new();
-        let _ = spawn_on(&runtime, move || {
+        drop(spawn_on(&runtime, move || {
             let _value = parked;
             thread::park();
-        });
+        }));
         runtime.run_until_stalled();
-        let _ = spawn_on(&runtime, move || {
+        drop(spawn_on(&runtime, move || {
             let _value = new;
             seen.set(true);
             thread::park();
-        });
+        }));
         panic!("the host");
     }));
     assert_eq!((text.as_str(), begun.get()), ("the host", false));
@@ -288,10 +288,10 @@ fn a_green_thread_spawned_at_shutdown_runs() {
     let ran = Rc::new(Cell::new(0));
     let spawns = SpawnsAnother(ran.clone());
     let runtime = Runtime::new();
-    let _ = spawn_on(&runtime, move || {
+    drop(spawn_on(&runtime, move || {
         let _spawns = spawns;
         thread::park();
-    });
+    }));
     runtime.run_until_stalled();
     drop(runtime);
     assert_eq!(ran.get(), 1);
