@@ -112,7 +112,7 @@ impl RunQueue {
     #[inline(always)]
     pub(super) fn make_room(&self, count: usize) {
         if count * STEP >= self.mask.get() {
-            self.grow();
+            self.grow((count + 1).next_power_of_two());
         }
     }
 
@@ -122,9 +122,9 @@ impl RunQueue {
 
     #[cold]
     #[inline(never)]
-    fn grow(&self) {
+    fn grow(&self, capacity: usize) {
         let (old, old_capacity) = (self.entries.get(), self.capacity());
-        let new = allocate(old_capacity * 2);
+        let new = allocate(capacity);
         for (index, position) in self.positions().enumerate() {
             // SAFETY: these entries are in use, fewer than either has room for.
             unsafe { *new.add(index) = *self.entry(position) };
@@ -132,7 +132,7 @@ impl RunQueue {
         self.tail.set(self.len() * STEP);
         self.head.set(0);
         self.entries.set(new);
-        self.mask.set(old_capacity * 2 * STEP - 1);
+        self.mask.set(capacity * STEP - 1);
         // SAFETY: replaced above.
         unsafe { alloc::dealloc(old.cast(), layout(old_capacity)) };
     }
@@ -211,6 +211,15 @@ impl Runnable {
 mod tests {
     use super::*;
     use std::collections::VecDeque;
+
+    #[test]
+    fn room_is_made_for_as_many_as_are_wanted_at_once() {
+        for count in [63, 64, 127, 128, 1_000] {
+            let queue = RunQueue::new();
+            queue.make_room(count);
+            assert!(queue.capacity() > count, "{} for {count}", queue.capacity());
+        }
+    }
 
     #[test]
     fn behaves_like_a_deque_while_it_wraps_and_grows() {
