@@ -303,7 +303,8 @@ impl Control {
         self.state.set(State::Finished);
         // SAFETY: a joiner waits, so its control block is there.
         if let Some(joiner) = unsafe { self.joiner.get().as_ref() } {
-            scheduler.wake(joiner, Outcome::Woken);
+            // It may be another runtime's.
+            joiner.scheduler().wake(joiner, Outcome::Woken);
         }
         // SAFETY: the scope waits until its green threads have ended.
         if let Some(scope) = unsafe { self.scope.as_ref() } {
