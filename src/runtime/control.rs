@@ -54,7 +54,8 @@ pub(crate) struct Control {
     pub(super) state: Cell<State>,
     /// How its last wait ended.
     pub(super) outcome: Cell<Outcome>,
-    /// It waits for others that use its frame, so only they end the wait.
+    /// Others use its frame: while it waits, only they end the wait; when it has
+    /// ended, its stack is not given back yet.
     pub(super) lent: Cell<bool>,
     /// `unpark` has been called, and no `park` since.
     pub(crate) token: Cell<bool>,
@@ -395,6 +396,9 @@ impl Control {
     #[inline(always)]
     pub(super) unsafe fn free(&self) {
         let Some(header) = self.stack else { return };
+        if self.lent.get() {
+            return self.free_later();
+        }
         // SAFETY: the caller gives it up; what owns something is dropped by hand,
         // since nobody drops the control block.
         unsafe {
@@ -404,6 +408,14 @@ impl Control {
             }
             drop(Stack::from_header(header));
         }
+    }
+
+    /// It has ended, and is given up by code that runs on its stack: see
+    /// [`Scheduler::apart`].
+    #[cold]
+    fn free_later(&self) {
+        // SAFETY: the scheduler is looking for the next to run just now.
+        unsafe { &*self.scheduler }.free_when_left(self);
     }
 
     /// # Safety

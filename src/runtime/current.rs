@@ -68,6 +68,18 @@ pub(crate) fn is_panicking() -> bool {
         })
 }
 
+/// Runs `f` as if outside the runtime: there is none that it could use.
+pub(super) fn without_runtime<T>(f: impl FnOnce() -> T) -> T {
+    struct Back(*const Scheduler);
+    impl Drop for Back {
+        fn drop(&mut self) {
+            SCHEDULER.set(self.0);
+        }
+    }
+    let _back = Back(SCHEDULER.replace(ptr::null()));
+    f()
+}
+
 /// The scheduler is this OS thread's for as long as this lives.
 pub(super) struct Installed {
     /// The runtime around it.

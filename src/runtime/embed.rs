@@ -1,7 +1,7 @@
 //! Runtimes as values: settings, and driving one from somebody else's loop.
 
 use std::fmt;
-use std::io;
+use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::panic::{self, AssertUnwindSafe, Location};
 use std::time::Duration;
@@ -296,7 +296,11 @@ impl Scheduler {
         match self.stack(None) {
             Ok(stack) => drop(self.spawn(stack, None, job)),
             Err(error) => {
-                eprintln!(
+                // Nobody may switch here, and nothing may unwind.
+                let dropped = self.apart(|| drop(job));
+                std::mem::forget(dropped);
+                let _ = writeln!(
+                    io::stderr(),
                     "leno: a green thread that another OS thread wanted was not spawned: {error}"
                 );
             }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::clock::Clock;
 use super::control::{Control, Payload, State};
+use super::current::without_runtime;
 use super::hooks::hook;
 use super::queue::Runnable;
 use super::report;
@@ -168,12 +169,27 @@ impl Scheduler {
         let ready: Vec<ThreadId> =
             // SAFETY: whoever is in the queue has a control block.
             self.ready().controls().map(|control| unsafe { (*control).id() }).collect();
-        let picked =
-            panic::catch_unwind(AssertUnwindSafe(|| self.policy.borrow_mut().pick(&ready)));
+        let picked = self.apart(|| self.policy.borrow_mut().pick(&ready));
         picked.unwrap_or_else(|payload| {
             self.fail(payload);
             0
         })
+    }
+
+    /// Runs somebody else's code where nobody may switch, on the stack of one who
+    /// waits already or has ended. It finds no runtime, and that stack stays where
+    /// it is, even if the code gives it up. Gives its panic.
+    pub(super) fn apart<T>(&self, f: impl FnOnce() -> T) -> Result<T, Payload> {
+        let control = self.current();
+        let has_ended = control.is_finished();
+        if has_ended {
+            control.lent.set(true);
+        }
+        let result = panic::catch_unwind(AssertUnwindSafe(|| without_runtime(f)));
+        if has_ended {
+            control.lent.set(false);
+        }
+        result
     }
 
     /// Ends the run: `payload` goes on from there.

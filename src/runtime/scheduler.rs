@@ -392,8 +392,7 @@ impl Scheduler {
             self.wake_main_at_its_end();
         }
         if unwanted {
-            self.dead.set(control);
-            self.add_chore(chore::FREE_DEAD);
+            self.free_when_left(control);
         }
         let next = self.next();
         if cfg!(feature = "sanitizer") {
@@ -404,6 +403,13 @@ impl Scheduler {
         self.current.set(next.control);
         // SAFETY: as in `switch`; this green thread is in no queue any more.
         unsafe { arch::leave(next.context, Word::uninit(), 0) }
+    }
+
+    /// Has whoever arrives next give back the stack of one that has ended.
+    #[inline(always)]
+    pub(super) fn free_when_left(&self, control: &Control) {
+        self.dead.set(control);
+        self.add_chore(chore::FREE_DEAD);
     }
 
     fn wake_main_at_its_end(&self) {
