@@ -17,7 +17,7 @@ use super::spawned::Spawned;
 use super::trace::Recorder;
 use super::unwind;
 use super::wait::{Wait, WaitFor};
-use crate::stack::Stack;
+use crate::stack::{self, Stack};
 
 /// Settings for a runtime.
 ///
@@ -76,6 +76,7 @@ impl Builder {
     pub fn build(self) -> Runtime {
         let clock = if self.virtual_time { Clock::simulated() } else { Clock::Real };
         let policy = self.policy.unwrap_or_else(Policy::fifo);
+        stack::clean_up_after_others();
         let scheduler = Box::new(Scheduler::new(clock, policy, self.stack_bytes));
         let main = Box::new(Control::main(&scheduler));
         scheduler.main.set(&raw const *main);

@@ -35,7 +35,7 @@ use std::ptr::NonNull;
 
 pub(crate) use header::Header;
 pub use pool::Pool;
-pub(crate) use pool::{green_threads, room_below, room_left, stack_at};
+pub(crate) use pool::{clean_up_after_others, green_threads, room_below, room_left, stack_at};
 
 /// The usable size of a stack if nothing else is asked for: 256 KiB.
 pub const DEFAULT_STACK_BYTES: usize = 256 * 1024;

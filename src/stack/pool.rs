@@ -128,6 +128,13 @@ thread_local! {
     static CLEANUP: Cleanup = const { Cleanup };
 }
 
+/// What this OS thread registers for its end from now on is dropped before its
+/// pool is: std goes backwards. A runtime in a thread-local variable needs its
+/// green threads to be found then.
+pub(crate) fn clean_up_after_others() {
+    let _ = CLEANUP.try_with(|_| ());
+}
+
 struct Cleanup;
 
 impl Drop for Cleanup {
