@@ -13,6 +13,7 @@ mod drop_points;
 mod embed;
 mod fp_env;
 mod handle;
+mod hostile;
 mod limits;
 mod local;
 mod models;
