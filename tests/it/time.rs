@@ -14,7 +14,12 @@ use crate::support::panic_text;
 const SECOND: Duration = Duration::from_secs(1);
 const NANOSECOND: Duration = Duration::from_nanos(1);
 /// Longer than any clock runs.
-const AGES: [Duration; 2] = [Duration::MAX, Duration::from_secs(u64::MAX / 10)];
+const AGES: [Duration; 3] = [
+    Duration::MAX,
+    Duration::from_secs(u64::MAX / 10),
+    // A little more than 2^64 nanoseconds.
+    Duration::from_secs(18_446_744_074),
+];
 
 pub fn story<T>(f: impl FnOnce() -> T) -> T {
     leno::Builder::new().virtual_time().run(f)
@@ -77,12 +82,25 @@ fn zero_and_the_past_give_others_a_turn() {
             &|| sleep_until(Instant::now()),
             &|| thread::park_timeout(Duration::ZERO),
         ];
-        for (wait, expected) in waits.into_iter().zip(1..) {
+        for (wait, expected) in waits.iter().zip(1..) {
             let count = count.clone();
             let add = count.clone();
             leno::spawn(move || add.set(add.get() + 1));
             wait();
             assert_eq!(count.get(), expected);
+        }
+        // One turn, however many there would be.
+        let turns = Rc::new(Cell::new(0));
+        let count = turns.clone();
+        leno::spawn(move || {
+            for _ in 0..1_000 {
+                count.set(count.get() + 1);
+                leno::yield_now();
+            }
+        });
+        for (wait, expected) in waits.into_iter().zip(1..) {
+            wait();
+            assert_eq!(turns.get(), expected);
         }
         assert_eq!(start.elapsed(), SECOND);
     });
