@@ -12,7 +12,10 @@
 //! | a closure that never yields | nobody else runs; cancelling waits for it | here, `cancel` |
 //! | a select on nothing | its default, or it does not compile | `select`, `compile_fail` |
 //! | a past deadline | others have a turn, then it has elapsed | `time` |
+//! | a lock held across a cancel | released by the unwinding, and poisoned | `sync::poison` |
 //! | a runtime dropped with live green threads | they are unwound | here |
+//! | a handle that outlives its runtime | an error that gives the closure back | `handle` |
+//! | a fork in the middle | two runtimes | `embed` |
 
 use std::cell::{Cell, RefCell};
 use std::panic;
