@@ -84,8 +84,6 @@ pub(super) fn without_runtime<T>(f: impl FnOnce() -> T) -> T {
 pub(super) struct Installed {
     /// The runtime around it.
     previous: *const Scheduler,
-    /// Somebody who is no green thread of it was panicking.
-    panicking: bool,
 }
 
 impl Installed {
@@ -105,16 +103,12 @@ impl Installed {
 
     /// As `new`; if the OS thread has one already, that one waits for us.
     pub(super) fn for_now(scheduler: &Scheduler, main: &Control) -> Installed {
-        // None of its own green threads panics, whatever std says.
-        let panicking = std::thread::panicking();
-        let panics = scheduler.suspended_panics.get();
-        scheduler.suspended_panics.set(panics + usize::from(panicking));
         scheduler.main.set(main);
         scheduler.current.set(main);
         scheduler.set_hooks(hook::OUTSIDE, false);
         let previous = SCHEDULER.replace(scheduler);
         scheduler.trace_enter();
-        Installed { previous, panicking }
+        Installed { previous }
     }
 }
 
@@ -124,7 +118,5 @@ impl Drop for Installed {
         let scheduler = unsafe { &*SCHEDULER.replace(self.previous) };
         scheduler.trace_return();
         scheduler.set_hooks(hook::OUTSIDE, true);
-        let panics = scheduler.suspended_panics.get();
-        scheduler.suspended_panics.set(panics - usize::from(self.panicking));
     }
 }

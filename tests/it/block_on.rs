@@ -5,6 +5,7 @@ use std::future::{pending, poll_fn, ready};
 use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread as os;
@@ -276,25 +277,75 @@ fn block_on_inside_a_future_inside_block_on() {
     leno::run(|| {
         let (outer, inner) = (Gate::default(), Gate::default());
         let waiter = {
-            let (outer, inner) = (outer.clone(), inner.clone());
+            let (mut outer, inner) = (outer.clone(), inner.clone());
             leno::spawn(move || {
-                let mut outer = outer;
                 block_on(poll_fn(|context| {
                     let polled = Pin::new(&mut outer).poll(context);
-                    block_on(inner.clone());
+                    if outer.polls() == 2 {
+                        block_on(inner.clone());
+                    }
                     polled
                 }))
             })
         };
         leno::yield_now();
-        outer.open();
+        outer.wake();
+        leno::yield_now();
         // Not the one that it waits for now.
+        outer.open();
         outer.wake();
         leno::yield_now();
         assert_eq!((inner.polls(), waiter.is_finished()), (1, false));
         inner.open();
         inner.wake();
+        assert_eq!(waiter.join().unwrap(), 3);
+    });
+}
+
+#[test]
+fn a_waker_begins_anew_with_each_future() {
+    leno::run(|| {
+        // Woken, and then ready without another look at that.
+        let woken = poll_fn(|context| {
+            context.waker().wake_by_ref();
+            Poll::Ready(())
+        });
+        let gate = Gate::default();
+        let waiter = {
+            let gate = gate.clone();
+            leno::spawn(move || {
+                block_on(woken);
+                block_on(gate)
+            })
+        };
+        leno::yield_now();
+        leno::yield_now();
+        assert_eq!(gate.polls(), 1);
+        gate.open();
+        gate.wake();
         assert_eq!(waiter.join().unwrap(), 2);
+    });
+}
+
+#[test]
+fn the_last_waker_of_a_join_handle_is_the_one_that_is_woken() {
+    struct Counts(AtomicUsize);
+    impl Wake for Counts {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+    leno::run(|| {
+        let mut handle = leno::spawn(leno::yield_now);
+        let counts = [(); 2].map(|()| Arc::new(Counts(AtomicUsize::new(0))));
+        for count in [&counts[0], &counts[1], &counts[1]] {
+            let waker = Waker::from(count.clone());
+            assert!(Pin::new(&mut handle).poll(&mut Context::from_waker(&waker)).is_pending());
+        }
+        leno::yield_now();
+        leno::yield_now();
+        assert!(handle.is_finished());
+        assert_eq!(counts.map(|count| count.0.load(Ordering::Relaxed)), [0, 1]);
     });
 }
 
