@@ -217,6 +217,23 @@ pub(crate) fn shadow_stack_enabled() -> bool {
     feature == 0
 }
 
+/// Could the code at `address` be in the middle of a switch, or of a `leave`, where
+/// the stack pointer is not what unwind tables say? If it cannot be told, it could.
+///
+/// # Safety
+///
+/// `address` must be one of code that this OS thread is running.
+pub(crate) unsafe fn may_switch_at(address: usize) -> bool {
+    // add sp, x3, #32; br x16: nobody else writes that.
+    const ENTER: [u8; 8] = [0x7f, 0x80, 0x00, 0x91, 0x00, 0x02, 0x1f, 0xd6];
+    // At most so many bytes of a switch stand before that and from there on.
+    const BEFORE: usize = 48;
+    const FROM: usize = 8;
+    // SAFETY: as the caller says.
+    let code = unsafe { super::code_around(address, FROM, BEFORE + ENTER.len()) };
+    code.is_none_or(|code| code.windows(ENTER.len()).any(|window| window == ENTER))
+}
+
 /// Makes a Valgrind client request: a sequence of rotations that changes
 /// nothing on a real processor and that Valgrind recognises (valgrind.h,
 /// "arm64-linux"). Returns `otherwise` when not under Valgrind.

@@ -15,6 +15,7 @@
 //! | `thread_root` | first code of a green thread; the backtrace ends here |
 //! | `shadow_stack_enabled` | does the processor check return addresses? |
 //! | `annotate` | tell Valgrind about a stack |
+//! | `may_switch_at` | could the code at an address be in the middle of a switch? |
 //!
 //! # The contract of a switch
 //!
@@ -79,8 +80,8 @@ use core::mem::MaybeUninit;
 include!(concat!(env!("OUT_DIR"), "/isa.rs"));
 
 pub(crate) use isa::{
-    NAME, STACK_ALIGN, Saved, annotate, coroutine_root, leave, shadow_stack_enabled, stack_pointer,
-    switch, thread_root,
+    NAME, STACK_ALIGN, Saved, annotate, coroutine_root, leave, may_switch_at, shadow_stack_enabled,
+    stack_pointer, switch, thread_root,
 };
 
 /// What a context's stack pointer points to while it is suspended. Null stands
@@ -104,6 +105,26 @@ pub(crate) struct Link {
     pub(crate) context: core::cell::Cell<StackPointer>,
     /// Stands where a frame record has its return address.
     pub(crate) return_address: usize,
+}
+
+/// The code around `address`, from `before` bytes below it to `after` bytes
+/// above; `None` where that reaches into another page, which may not be there.
+///
+/// # Safety
+///
+/// `address` must be one of code that this OS thread is running.
+unsafe fn code_around<'a>(address: usize, before: usize, after: usize) -> Option<&'a [u8]> {
+    /// The smallest page that there is.
+    const PAGE_BYTES: usize = 4096;
+    let (first, end) = (address.checked_sub(before)?, address.checked_add(after)?);
+    if first / PAGE_BYTES != (end - 1) / PAGE_BYTES {
+        return None;
+    }
+    // SAFETY: the processor has just fetched from this page, and nobody writes to
+    // code.
+    Some(unsafe {
+        core::slice::from_raw_parts(core::ptr::with_exposed_provenance(first), before + after)
+    })
 }
 
 /// Lays out a context that has never run: the first switch to the stack

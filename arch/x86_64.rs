@@ -262,6 +262,23 @@ pub(crate) fn shadow_stack_enabled() -> bool {
     pointer != 0
 }
 
+/// Could the code at `address` be in the middle of a switch, or of a `leave`, where
+/// the stack pointer is not what unwind tables say? If it cannot be told, it could.
+///
+/// # Safety
+///
+/// `address` must be one of code that this OS thread is running.
+pub(crate) unsafe fn may_switch_at(address: usize) -> bool {
+    // mov rsp, rcx; pop rbp; pop rax; pop rbx: nobody else writes that.
+    const ENTER: [u8; 6] = [0x48, 0x89, 0xcc, 0x5d, 0x58, 0x5b];
+    // At most so many bytes of a switch stand before that and from there on.
+    const BEFORE: usize = 26;
+    const FROM: usize = 20;
+    // SAFETY: as the caller says.
+    let code = unsafe { super::code_around(address, FROM, BEFORE + ENTER.len()) };
+    code.is_none_or(|code| code.windows(ENTER.len()).any(|window| window == ENTER))
+}
+
 /// Makes a Valgrind client request: a sequence of rotations that changes
 /// nothing on a real processor and that Valgrind recognises (valgrind.h,
 /// "amd64-linux"). Returns `otherwise` when not under Valgrind.

@@ -18,8 +18,10 @@ mod dump;
 mod stalled;
 mod symbols;
 mod timeline;
+mod watchdog;
 
 pub use crate::runtime::Recorder;
 pub use dump::{Dump, dump, dump_on_sigusr1};
 pub use stalled::{Stalled, stalled};
 pub use timeline::{Timeline, record};
+pub use watchdog::{Hog, Watchdog, watch_hogs, watch_hogs_with};

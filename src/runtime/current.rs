@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::ptr;
+use std::sync::atomic::Ordering;
 
 use super::control::Control;
 use super::hooks::hook;
@@ -106,6 +107,7 @@ impl Installed {
         scheduler.main.set(main);
         scheduler.current.set(main);
         scheduler.set_hooks(hook::OUTSIDE, false);
+        scheduler.is_away.store(false, Ordering::Relaxed);
         let previous = SCHEDULER.replace(scheduler);
         scheduler.trace_enter();
         Installed { previous }
@@ -118,5 +120,6 @@ impl Drop for Installed {
         let scheduler = unsafe { &*SCHEDULER.replace(self.previous) };
         scheduler.trace_return();
         scheduler.set_hooks(hook::OUTSIDE, true);
+        scheduler.is_away.store(true, Ordering::Relaxed);
     }
 }

@@ -5,6 +5,7 @@
 
 use std::panic::{self, AssertUnwindSafe};
 use std::ptr;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::clock::Clock;
@@ -110,11 +111,13 @@ impl Scheduler {
             // Only word from outside ends this.
             Clock::Virtual(_) => None,
         };
+        self.is_away.store(true, Ordering::Relaxed);
         match (self.outside.inbox.get(), nanos) {
             (Some(inbox), nanos) => inbox.sleep(nanos),
             (None, Some(nanos)) => sys::wakeup::sleep(nanos),
             (None, None) => unreachable!("without an inbox nobody can reach the runtime"),
         }
+        self.is_away.store(false, Ordering::Relaxed);
         true
     }
 

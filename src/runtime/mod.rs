@@ -33,6 +33,7 @@ mod unwind;
 mod wait;
 mod wait_list;
 mod waiting;
+mod watch;
 
 pub(crate) use clock::now;
 pub(crate) use control::Payload;
@@ -59,6 +60,7 @@ pub use unwind::Cancelled;
 pub(crate) use unwind::is_unwinding;
 pub(crate) use wait::{Holder, Listed, Need, Outcome, Resource, Wait, WaitFor};
 pub(crate) use wait_list::{WaitList, Waiter};
+pub(crate) use watch::{Hog, WatchEnd};
 
 /// Runs `f` as the main green thread of a new runtime on this OS thread.
 /// Returns what `f` returned, when `f` and all green threads that were spawned

@@ -7,6 +7,7 @@
 use std::alloc::{self, Layout};
 use std::cell::Cell;
 use std::ptr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::control::Control;
 use crate::arch::StackPointer;
@@ -26,7 +27,11 @@ pub(super) struct RunQueue {
     pub(super) mask: Cell<usize>,
     /// All pops and all pushes, each counted as so many bytes: then a position
     /// needs no shift to become an address.
-    pub(super) head: Cell<usize>,
+    ///
+    /// The count of pops never goes back: it tells another OS thread, which only
+    /// reads it, whether anybody has let others run. On its own OS thread that is
+    /// a plain load and a plain store.
+    pub(super) head: AtomicUsize,
     pub(super) tail: Cell<usize>,
 }
 
@@ -41,9 +46,24 @@ impl RunQueue {
         RunQueue {
             entries: Cell::new(allocate(FIRST_CAPACITY)),
             mask: Cell::new(FIRST_CAPACITY * STEP - 1),
-            head: Cell::new(0),
+            head: AtomicUsize::new(0),
             tail: Cell::new(0),
         }
+    }
+
+    #[inline(always)]
+    fn head(&self) -> usize {
+        self.head.load(Ordering::Relaxed)
+    }
+
+    #[inline(always)]
+    fn set_head(&self, head: usize) {
+        self.head.store(head, Ordering::Relaxed);
+    }
+
+    /// The count of pops, for other OS threads to read.
+    pub(super) fn pops(&self) -> &AtomicUsize {
+        &self.head
     }
 
     #[inline(always)]
@@ -53,29 +73,29 @@ impl RunQueue {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.head.get() == self.tail.get()
+        self.head() == self.tail.get()
     }
 
     /// Counts as a push and a pop of the same.
     pub(super) fn skip(&self) {
         debug_assert!(self.is_empty());
-        self.head.set(self.head.get() + STEP);
+        self.set_head(self.head() + STEP);
         self.tail.set(self.tail.get() + STEP);
     }
 
     /// True after each so many pops.
     #[inline(always)]
     pub(super) fn has_popped_a_multiple_of<const COUNT: usize>(&self) -> bool {
-        self.head.get().is_multiple_of(COUNT * STEP)
+        self.head().is_multiple_of(COUNT * STEP)
     }
 
     pub(super) fn len(&self) -> usize {
-        (self.tail.get() - self.head.get()) / STEP
+        (self.tail.get() - self.head()) / STEP
     }
 
     /// The positions of all that are in it, the next first.
     fn positions(&self) -> impl DoubleEndedIterator<Item = usize> + ExactSizeIterator {
-        let head = self.head.get();
+        let head = self.head();
         (0..self.len()).map(move |index| head + index * STEP)
     }
 
@@ -90,7 +110,7 @@ impl RunQueue {
         let index = self.controls().position(|other| ptr::eq(other, control));
         let index = index.expect("it is in the queue");
         // SAFETY: an entry between head and tail.
-        unsafe { &raw mut (*self.entry(self.head.get() + index * STEP)).context }
+        unsafe { &raw mut (*self.entry(self.head() + index * STEP)).context }
     }
 
     /// Takes out the entry that is `index` behind the next. The others keep their
@@ -99,11 +119,11 @@ impl RunQueue {
         assert!(index < self.len());
         // SAFETY: all these are between head and tail.
         unsafe {
-            let taken = self.entry(self.head.get() + index * STEP).read();
+            let taken = self.entry(self.head() + index * STEP).read();
             for position in self.positions().take(index).rev() {
                 self.entry(position + STEP).write(self.entry(position).read());
             }
-            self.head.set(self.head.get() + STEP);
+            self.set_head(self.head() + STEP);
             taken
         }
     }
@@ -125,14 +145,14 @@ impl RunQueue {
     fn grow(&self, capacity: usize) {
         let (old, old_capacity) = (self.entries.get(), self.capacity());
         let new = allocate(capacity);
-        for (index, position) in self.positions().enumerate() {
-            // SAFETY: these entries are in use, fewer than either has room for.
-            unsafe { *new.add(index) = *self.entry(position) };
+        let mask = capacity * STEP - 1;
+        for position in self.positions() {
+            // SAFETY: these entries are in use, fewer than either has room for;
+            // the mask keeps each inside its allocation.
+            unsafe { *new.byte_add(position & mask) = *self.entry(position) };
         }
-        self.tail.set(self.len() * STEP);
-        self.head.set(0);
         self.entries.set(new);
-        self.mask.set(capacity * STEP - 1);
+        self.mask.set(mask);
         // SAFETY: replaced above.
         unsafe { alloc::dealloc(old.cast(), layout(old_capacity)) };
     }
@@ -140,7 +160,7 @@ impl RunQueue {
     #[inline(always)]
     pub(super) fn push(&self, runnable: Runnable) {
         let tail = self.tail.get();
-        debug_assert!(tail - self.head.get() <= self.mask.get());
+        debug_assert!(tail - self.head() <= self.mask.get());
         // SAFETY: the entry is free, as `make_room` saw to.
         unsafe { self.entry(tail).write(runnable) };
         self.tail.set(tail + STEP);
@@ -148,11 +168,11 @@ impl RunQueue {
 
     #[inline(always)]
     pub(super) fn pop(&self) -> Option<Runnable> {
-        let head = self.head.get();
+        let head = self.head();
         if head == self.tail.get() {
             return None;
         }
-        self.head.set(head + STEP);
+        self.set_head(head + STEP);
         // SAFETY: an entry between head and tail has been written.
         Some(unsafe { self.entry(head).read() })
     }
@@ -227,6 +247,7 @@ mod tests {
         let mut model = VecDeque::new();
         let mut random = 1u32;
         let mut number = 0;
+        let mut pops = 0;
         for _ in 0..20_000 {
             random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             match random >> 30 {
@@ -254,6 +275,9 @@ mod tests {
                 }
             }
             assert_eq!(queue.is_empty(), model.is_empty());
+            // What another OS thread goes by.
+            assert!(queue.head() >= pops);
+            pops = queue.head();
         }
     }
 }

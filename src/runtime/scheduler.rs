@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::panic::Location;
 use std::ptr;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::clock::Clock;
 use super::control::{Control, Payload, State};
@@ -28,6 +28,7 @@ use super::thread_state::{ThreadId, ThreadState};
 use super::timers::Timers;
 use super::trace::Trace;
 use super::wait::Outcome;
+use super::watch::Watched;
 use crate::arch::{self, StackPointer, Word};
 use crate::stack::Stack;
 use crate::stack::sanitizer::{self, Bounds};
@@ -48,6 +49,8 @@ pub(super) mod chore {
 pub(super) const SWITCHES_BETWEEN_POLLS: usize = 64;
 
 pub(crate) struct Scheduler {
+    /// First, so that it is dropped before what it lends out.
+    pub(super) watchers: Watched,
     /// Empty while there is a hook that wants to see every switch: so a switch
     /// need not ask whether there is one, it finds nobody here and takes the long
     /// way round.
@@ -55,6 +58,8 @@ pub(crate) struct Scheduler {
     /// In place of `queue` while there is such a hook.
     pub(super) watched: RunQueue,
     pub(super) current: Cell<*const Control>,
+    /// It sleeps in the kernel, or its host does something else.
+    pub(super) is_away: AtomicBool,
     /// Bits of [`chore`].
     pub(super) chores: Cell<u8>,
     /// Bits of [`hook`].
@@ -101,6 +106,8 @@ impl Scheduler {
         std::hint::black_box(&LENO_DEBUGGER_TABLE);
         let hooks = if policy.is_fifo() { 0 } else { hook::POLICY };
         Scheduler {
+            watchers: Watched::default(),
+            is_away: AtomicBool::new(true),
             queue: RunQueue::new(),
             watched: RunQueue::new(),
             current: Cell::new(ptr::null()),

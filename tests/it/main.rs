@@ -33,3 +33,4 @@ mod time;
 mod timeline;
 mod unblock;
 mod unwinding;
+mod watchdog;
