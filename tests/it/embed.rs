@@ -281,8 +281,8 @@ fn a_green_thread_spawned_at_shutdown_runs() {
     impl Drop for SpawnsAnother {
         fn drop(&mut self) {
             let ran = self.0.clone();
-            let _ = leno::spawn(move || ran.set(ran.get() + 1));
-            let _ = Handle::current().spawn(|| ()).unwrap();
+            drop(leno::spawn(move || ran.set(ran.get() + 1)));
+            drop(Handle::current().spawn(|| ()).unwrap());
         }
     }
     let ran = Rc::new(Cell::new(0));

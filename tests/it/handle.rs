@@ -251,7 +251,7 @@ fn a_dropped_closure_may_use_the_handle() {
     let seen = Arc::new(AtomicUsize::new(0));
     let runtime = Runtime::new();
     let asks = AsksTheHandle(runtime.handle(), seen.clone());
-    let _ = runtime.handle().spawn(move || drop(asks)).unwrap();
+    drop(runtime.handle().spawn(move || drop(asks)).unwrap());
     drop(runtime);
     assert_eq!(seen.load(Ordering::SeqCst), 1);
 }

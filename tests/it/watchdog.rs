@@ -198,7 +198,8 @@ fn runtimes_may_end_at_any_moment() {
 
 #[inline(never)]
 fn switches_until_it_is_reported(count: &AtomicUsize, reports: usize) {
-    let mut numbers = Generator::new(|yielder| (0u64..).for_each(|number| yielder.suspend(number)));
+    let mut numbers =
+        Generator::new(|yielder| (0..u64::MAX).for_each(|number| yielder.suspend(number)));
     while count.load(Ordering::Relaxed) < reports {
         black_box(numbers.by_ref().take(100).sum::<u64>());
         // The first switch to a new one, and the last of an old one.

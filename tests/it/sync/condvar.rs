@@ -67,7 +67,7 @@ fn those_who_wait_are_notified_in_the_order_in_which_they_came() {
         store.changed().notify_all();
         settle();
         assert_eq!(log.take(), "c d");
-        all.map(|one| one.join().unwrap());
+        all.into_iter().for_each(|one| one.join().unwrap());
     });
 }
 

@@ -132,7 +132,7 @@ fn an_event_lets_everybody_through_until_it_is_reset() {
         event.wait();
         assert_eq!(event.wait_timeout(Duration::ZERO), Ok(()));
         late.join().unwrap();
-        two.map(|one| one.join().unwrap());
+        two.into_iter().for_each(|one| one.join().unwrap());
     });
 }
 

@@ -35,7 +35,7 @@ fn the_lock_goes_to_those_who_wait_in_the_order_in_which_they_came() {
         log.write("main");
         assert_eq!(log.take(), "a b c main");
         drop(_guard);
-        all.map(|one| one.join().unwrap());
+        all.into_iter().for_each(|one| one.join().unwrap());
     });
 }
 

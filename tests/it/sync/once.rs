@@ -39,7 +39,7 @@ fn the_first_one_does_it_and_the_others_wait_for_it() {
         leno::yield_now();
         assert!(!once.is_completed());
         once.wait_force();
-        all.map(|one| one.join().unwrap());
+        all.into_iter().for_each(|one| one.join().unwrap());
         waiter.join().unwrap();
         assert_eq!(log.take(), "a /a a:on b:on c:on waiter:on");
         caller(&once, &log, "d").join().unwrap();

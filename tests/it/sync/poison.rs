@@ -3,7 +3,7 @@
 use std::panic::{self, RefUnwindSafe, UnwindSafe};
 use std::rc::Rc;
 
-use leno::sync::{Arc, Condvar, Mutex, Once, OnceLock, RwLock, TryLockError};
+use leno::sync::{Condvar, Mutex, Once, OnceLock, RwLock, TryLockError};
 use leno::thread;
 use leno::time::timeout;
 
@@ -218,7 +218,7 @@ fn they_may_be_used_across_a_caught_panic_as_in_std() {
     may::<Mutex<std::cell::Cell<u8>>>();
     may::<RwLock<std::cell::Cell<u8>>>();
     may::<(Condvar, Once, OnceLock<u8>, leno::sync::Barrier)>();
-    let mutex = Arc::new(Mutex::new(1));
+    let mutex = Rc::new(Mutex::new(1));
     let other = mutex.clone();
     assert_eq!(panic::catch_unwind(move || *other.lock().unwrap()).unwrap(), 1);
 }

@@ -116,7 +116,8 @@ fn a_lock_and_a_value_that_wait_for_themselves_are_cycles() {
     );
     let report = panic_text(|| {
         run(|| {
-            let lazy: Rc<OnceLock<LazyLock<u8, Box<dyn FnOnce() -> u8>>>> = Rc::default();
+            type Lazy = LazyLock<u8, Box<dyn FnOnce() -> u8>>;
+            let lazy: Rc<OnceLock<Lazy>> = Rc::default();
             let inner = lazy.clone();
             let make: Box<dyn FnOnce() -> u8> = Box::new(move || **inner.wait() + 1);
             let value = lazy.get_or_init(|| LazyLock::new(make));

@@ -35,7 +35,7 @@ fn readers_share_and_writers_do_not() {
     run(|| {
         let (lock, log) = (Rc::new(RwLock::new(0)), Log::default());
         let all = ["r1", "r2", "w1", "w2"].map(|name| user(&lock, &log, name));
-        all.map(|one| one.join().unwrap());
+        all.into_iter().for_each(|one| one.join().unwrap());
         assert_eq!(log.take(), "r1 r2 /r1 /r2 w1 /w1 w2 /w2");
     });
 }
@@ -50,7 +50,7 @@ fn it_goes_to_those_who_wait_in_order_and_readers_together() {
         settle();
         assert_eq!(log.take(), "");
         drop(guard);
-        all.map(|one| one.join().unwrap());
+        all.into_iter().for_each(|one| one.join().unwrap());
         let expected = "r1 r2 /r1 /r2 w1 /w1 r3 r4 /r3 /r4 w2 /w2 w3 /w3 r5 /r5";
         assert_eq!(log.take(), expected);
     });
@@ -98,7 +98,7 @@ fn a_writer_who_leaves_lets_the_readers_behind_it_go_on() {
             assert_eq!(log.take(), "r1 r2 /r1 /r2");
             writer.cancel();
             assert_cancelled(writer);
-            readers.map(|one| one.join().unwrap());
+            readers.into_iter().for_each(|one| one.join().unwrap());
             drop(guard);
             assert!(!lock.is_poisoned());
             drop(lock.try_write().unwrap());
@@ -178,7 +178,7 @@ fn from_writing_to_reading_without_a_gap() {
         assert_eq!(log.take(), "r1 r2 /r1 /r2");
         assert_eq!(*guard, 5);
         drop(guard);
-        all.map(|one| one.join().unwrap());
+        all.into_iter().for_each(|one| one.join().unwrap());
         assert_eq!(log.take(), "w /w r3 /r3");
         drop(lock.try_write().unwrap());
     });
@@ -195,7 +195,7 @@ fn from_writing_to_reading_past_one_who_waits_to_write() {
         settle();
         assert_eq!((log.take(), *guard), (String::new(), 0));
         drop(guard);
-        all.map(|one| one.join().unwrap());
+        all.into_iter().for_each(|one| one.join().unwrap());
         assert_eq!(log.take(), "w /w r /r");
     });
 }
