@@ -118,7 +118,7 @@ fn one_who_is_cancelled_and_has_not_run_since_is_passed_over() {
         drop(guard);
         three.join().unwrap();
         assert_eq!(log.take(), "w2 /w2");
-        [one, two].map(assert_cancelled);
+        [one, two].into_iter().for_each(assert_cancelled);
         drop(lock.try_write().unwrap());
     });
 }

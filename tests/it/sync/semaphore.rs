@@ -33,7 +33,7 @@ fn permits_go_to_those_who_wait_in_order() {
         let (semaphore, log) = (Rc::new(Semaphore::new(2)), Log::default());
         let users = [("a", 1), ("b", 1), ("c", 2), ("d", 1), ("e", 1)];
         let all = users.map(|(name, count)| user(&semaphore, &log, name, count));
-        all.map(|one| one.join().unwrap().unwrap());
+        all.into_iter().for_each(|one| one.join().unwrap().unwrap());
         assert_eq!(log.take(), "a b /a /b c /c d e /d /e");
         assert_eq!(semaphore.available_permits(), 2);
     });
@@ -50,7 +50,7 @@ fn few_permits_are_not_given_to_those_behind_one_who_wants_many() {
         assert_eq!(semaphore.available_permits(), 2);
         assert_eq!(semaphore.try_acquire().unwrap_err(), TryAcquireError::NoPermits);
         drop(one);
-        all.map(|one| one.join().unwrap().unwrap());
+        all.into_iter().for_each(|one| one.join().unwrap().unwrap());
         assert_eq!(log.take(), "many /many few /few");
     });
 }
@@ -77,7 +77,7 @@ fn one_at_the_head_that_leaves_lets_those_behind_it_go_on() {
             assert_eq!(log.take(), "a b /a /b c /c");
             head.cancel();
             assert_cancelled(head);
-            all.map(|one| one.join().unwrap().unwrap());
+            all.into_iter().for_each(|one| one.join().unwrap().unwrap());
             assert_eq!(semaphore.available_permits(), 2);
         });
     }
