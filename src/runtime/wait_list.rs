@@ -160,6 +160,13 @@ impl<T> WaitList<T> {
         }
     }
 
+    /// Is there no node? If there is one, it may still be that nobody waits. For
+    /// those who only want to know whether there is anything to be done.
+    #[inline(always)]
+    pub(crate) fn is_clear(&self) -> bool {
+        self.first.get().is_null()
+    }
+
     /// Does nobody wait?
     #[inline(always)]
     pub(crate) fn is_empty(&self) -> bool {
