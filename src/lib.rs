@@ -66,7 +66,11 @@
 //! each OS thread that uses leno an alternate signal stack, unless it has one
 //! that is large enough. Other signals run on the stack of whoever runs.
 //!
-//! After fork(2), the child has a copy of the runtime it was called in.
+//! After fork(2), a child whose parent had one OS thread has a copy of the runtime,
+//! and both go on: the child makes itself a descriptor of its own for it, under the
+//! same number. If there were other OS threads, only exec(3) is safe in the child,
+//! as POSIX says: they are not there, so that what [`unblock`] was running never
+//! comes to its end, and [`Handle`]s that they had keep the copy waiting.
 //!
 //! # Platforms
 //!

@@ -4,6 +4,9 @@
 //! `cargo test` builds the examples; a run that picks this test by name
 //! (`cargo test --test examples`) needs a `cargo build --examples` before it.
 
+#[path = "examples/outside.rs"]
+mod outside;
+
 use std::collections::HashMap;
 use std::env;
 use std::ffi::OsStr;

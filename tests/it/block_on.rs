@@ -1,23 +1,19 @@
-//! Futures awaited by green threads, and join handles awaited by futures.
+//! Futures awaited by green threads.
 
 use std::cell::{Cell, RefCell};
 use std::future::{pending, poll_fn, ready};
-use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Poll, Waker};
 use std::thread as os;
 
-use async_executor::LocalExecutor;
-use futures_lite::{FutureExt, future};
 use leno::coroutine::Coroutine;
-use leno::thread::{self, Cancelled, JoinHandle};
+use leno::thread::{self, Cancelled};
 use leno::time::{Duration, Elapsed, timeout};
-use leno::{Builder, Runtime, block_on};
+use leno::{Builder, block_on};
 
-use crate::support::{Ledger, Tracked, caught, panic_text, text_of};
+use crate::support::{Ledger, panic_text};
 
 /// Is ready once it has been let go; says how often it was polled, and shows the
 /// waker of the last poll.
@@ -328,28 +324,6 @@ fn a_waker_begins_anew_with_each_future() {
 }
 
 #[test]
-fn the_last_waker_of_a_join_handle_is_the_one_that_is_woken() {
-    struct Counts(AtomicUsize);
-    impl Wake for Counts {
-        fn wake(self: Arc<Self>) {
-            self.0.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-    leno::run(|| {
-        let mut handle = leno::spawn(leno::yield_now);
-        let counts = [(); 2].map(|()| Arc::new(Counts(AtomicUsize::new(0))));
-        for count in [&counts[0], &counts[1], &counts[1]] {
-            let waker = Waker::from(count.clone());
-            assert!(Pin::new(&mut handle).poll(&mut Context::from_waker(&waker)).is_pending());
-        }
-        leno::yield_now();
-        leno::yield_now();
-        assert!(handle.is_finished());
-        assert_eq!(counts.map(|count| count.0.load(Ordering::Relaxed)), [0, 1]);
-    });
-}
-
-#[test]
 fn a_coroutine_may_carry_it_to_another_runtime() {
     // The poll suspends the coroutine; what goes on elsewhere waits there.
     let gate = Gate::default();
@@ -498,230 +472,4 @@ fn anything_that_becomes_a_future() {
         }
     }
     leno::run(|| assert_eq!(block_on(Later(4)), 4));
-}
-
-#[test]
-fn an_async_channel_between_green_threads() {
-    leno::run(|| {
-        let (sender, receiver) = async_channel::bounded(2);
-        let producer = leno::spawn(move || {
-            for n in 0..100 {
-                block_on(sender.send(n)).unwrap();
-            }
-        });
-        let sum: i32 = std::iter::from_fn(|| block_on(receiver.recv()).ok()).sum();
-        assert_eq!(sum, 4950);
-        producer.join().unwrap();
-    });
-}
-
-#[test]
-fn an_async_channel_both_ways_with_another_os_thread() {
-    leno::run(|| {
-        let (requests, received) = async_channel::bounded::<i32>(1);
-        let (replies, answered) = async_channel::bounded::<i32>(1);
-        let other = os::spawn(move || {
-            future::block_on(async {
-                while let Ok(n) = received.recv().await {
-                    replies.send(n * 2).await.unwrap();
-                }
-            });
-        });
-        for n in 0..200 {
-            block_on(requests.send(n)).unwrap();
-            assert_eq!(block_on(answered.recv()), Ok(n * 2));
-        }
-        drop(requests);
-        other.join().unwrap();
-    });
-}
-
-#[test]
-fn an_async_timer_of_others_and_a_race() {
-    leno::run(|| {
-        let (_keep, silent) = async_channel::bounded::<()>(1);
-        let raced = async {
-            async_io::Timer::after(Duration::from_millis(2)).await;
-            "the timer"
-        }
-        .or(async {
-            let _ = silent.recv().await;
-            "the channel"
-        });
-        assert_eq!(block_on(raced), "the timer");
-    });
-}
-
-#[test]
-fn join_handles_are_awaited_in_any_order() {
-    leno::run(|| {
-        let handles: Vec<_> = (0..4)
-            .map(|n| {
-                leno::spawn(move || {
-                    (0..n).for_each(|_| leno::yield_now());
-                    n
-                })
-            })
-            .collect();
-        let sum = block_on(async {
-            let mut sum = 0;
-            for handle in handles.into_iter().rev() {
-                sum += handle.await.unwrap();
-            }
-            sum
-        });
-        assert_eq!(sum, 6);
-    });
-}
-
-#[test]
-fn a_scoped_join_handle_is_awaited() {
-    leno::run(|| {
-        let text = String::from("borrowed");
-        let length = leno::scope(|scope| {
-            let length = scope.spawn(|| text.len());
-            block_on(length).unwrap()
-        });
-        assert_eq!(length, 8);
-    });
-}
-
-#[test]
-fn the_first_of_two_green_threads() {
-    leno::run(|| {
-        let slow = leno::spawn(|| {
-            thread::park();
-            "slow"
-        });
-        let slow_thread = slow.thread().clone();
-        let fast = leno::spawn(|| "fast");
-        let mut slow = slow;
-        let first = block_on(future::or(&mut slow, fast));
-        assert_eq!(first.unwrap(), "fast");
-        slow_thread.unpark();
-        // Polled before, and joined now.
-        assert_eq!(slow.join().unwrap(), "slow");
-    });
-}
-
-#[test]
-fn the_panic_of_an_awaited_green_thread_is_an_error() {
-    leno::run(|| {
-        let handle = leno::spawn(|| panic!("awaited"));
-        let result: thread::Result<()> = block_on(handle);
-        assert_eq!(text_of(result.unwrap_err()), "awaited");
-        let cancelled = leno::spawn(thread::park);
-        leno::yield_now();
-        cancelled.cancel();
-        assert!(block_on(cancelled).unwrap_err().is::<Cancelled>());
-    });
-}
-
-#[test]
-fn a_join_handle_gives_its_result_once() {
-    leno::run(|| {
-        const AGAIN: &str =
-            "the result of this JoinHandle has been awaited already: there is only one";
-        let mut handle = leno::spawn(|| 1);
-        assert_eq!(block_on(&mut handle).unwrap(), 1);
-        // What else it can be asked is answered.
-        assert!(handle.is_finished());
-        handle.cancel();
-        assert_eq!(handle.thread().name(), None);
-        assert_eq!(panic_text(|| block_on(&mut handle)), AGAIN);
-        let handle = std::panic::AssertUnwindSafe(handle);
-        assert_eq!(text_of(caught(move || handle.0.join()).unwrap_err()), AGAIN);
-    });
-}
-
-#[test]
-fn a_foreign_executor_awaits_join_handles_inside_a_green_thread() {
-    leno::run(|| {
-        let executor = Rc::new(LocalExecutor::new());
-        let log = Rc::new(RefCell::new(Vec::new()));
-        let tasks: Vec<_> = [3, 1, 2]
-            .map(|n| {
-                let handle = leno::spawn(move || {
-                    (0..n).for_each(|_| leno::yield_now());
-                    n
-                });
-                let log = log.clone();
-                executor.spawn(async move {
-                    let n = handle.await.unwrap();
-                    log.borrow_mut().push(n);
-                })
-            })
-            .into();
-        block_on(executor.run(async {
-            for task in tasks {
-                task.await;
-            }
-        }));
-        assert_eq!(*log.borrow(), [1, 2, 3]);
-    });
-}
-
-#[test]
-fn a_foreign_executor_hosts_the_runtime() {
-    let runtime = Rc::new(Runtime::new());
-    let handle = leno::thread::Builder::new()
-        .spawn_on(&runtime, || {
-            leno::sleep(Duration::from_millis(2));
-            leno::unblock(|| "hosted")
-        })
-        .unwrap();
-    let executor = LocalExecutor::new();
-    let result = future::block_on(executor.run(async {
-        let host = executor.spawn({
-            let runtime = runtime.clone();
-            async move {
-                let readable =
-                    async_io::Async::new(runtime.as_fd().try_clone_to_owned().unwrap()).unwrap();
-                while runtime.run_until_stalled() {
-                    let work = async { readable.readable().await.unwrap() };
-                    match runtime.next_deadline() {
-                        None => work.await,
-                        Some(after) => {
-                            let timer = async {
-                                async_io::Timer::after(after).await;
-                            };
-                            work.or(timer).await;
-                        }
-                    }
-                }
-            }
-        });
-        let result = handle.await.unwrap();
-        host.await;
-        result
-    }));
-    assert_eq!(result, "hosted");
-}
-
-#[test]
-fn a_waker_may_drop_the_join_handle_when_it_is_woken() {
-    thread_local! {
-        static HANDLE: RefCell<Option<JoinHandle<Tracked>>> = const { RefCell::new(None) };
-    }
-    struct DropsIt;
-    impl Wake for DropsIt {
-        fn wake(self: Arc<Self>) {
-            HANDLE.with_borrow_mut(Option::take);
-        }
-    }
-    leno::run(|| {
-        let ledger = Ledger::default();
-        let value = ledger.value();
-        let mut handle = leno::spawn(move || {
-            leno::yield_now();
-            value
-        });
-        let waker = Waker::from(Arc::new(DropsIt));
-        assert!(Pin::new(&mut handle).poll(&mut Context::from_waker(&waker)).is_pending());
-        HANDLE.set(Some(handle));
-        leno::yield_now();
-        leno::yield_now();
-        assert!(HANDLE.with_borrow(Option::is_none));
-        ledger.check();
-    });
 }

@@ -1,5 +1,6 @@
 //! Stories about the public API, all in one test binary so that it links once.
 
+mod awaited;
 mod backtrace;
 mod block_on;
 mod callbacks;
