@@ -20,6 +20,7 @@ mod local;
 mod models;
 mod nesting;
 mod oracle_coroutine;
+mod oracle_runtime;
 mod oracle_thread;
 mod policy;
 mod scoped;

@@ -23,8 +23,12 @@ pub(crate) fn seeded_runner(name: &str, cases: u32) -> (TestRunner, String) {
     (TestRunner::new_with_rng(config, rng), repeat)
 }
 
-/// Fewer programs where each instruction is emulated.
+/// Fewer programs where each instruction is emulated, or as many as
+/// `LENO_TEST_PROGRAMS` says.
 pub(crate) fn scaled(cases: u32) -> u32 {
+    if let Ok(text) = std::env::var("LENO_TEST_PROGRAMS") {
+        return text.parse().expect("LENO_TEST_PROGRAMS is a number");
+    }
     let emulated = cfg!(target_arch = "aarch64")
         && std::env::var_os("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER").is_some();
     if emulated { cases / 20 } else { cases }

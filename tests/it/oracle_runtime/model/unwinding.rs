@@ -1,0 +1,140 @@
+//! Who is unwound, when and why: cancellation, deadline scopes, shields, deadlock.
+
+use super::super::{Body, NEVER, Op, What};
+use super::Model;
+use super::state::{
+    Block, DeadlineScope, Ended, Green, Kind, Payload, Pending, Reason, State, Target, Timer, Wait,
+};
+
+impl<'p> Green<'p> {
+    pub(super) fn new(body: &'p Body) -> Green<'p> {
+        Green {
+            state: State::Ready,
+            ended: Ended::Woken(0),
+            pending: Pending::Start,
+            blocks: vec![Block::new(Kind::Body, &body.operations)],
+            unwinding: None,
+            in_flight: false,
+            result: None,
+            token: false,
+            detached: false,
+            joiner: None,
+            cancelled: false,
+            forced: false,
+            shields: 0,
+            scopes: Vec::new(),
+            sends: body.sends.clone(),
+            receives: body.receives.clone(),
+            cases: Vec::new(),
+            wanted: None,
+        }
+    }
+
+    /// Why it is to be unwound, if shields do not hold that off.
+    fn reason(&self) -> Option<Reason> {
+        if self.forced || (self.cancelled && self.shields == 0) {
+            return Some(Reason::Thread);
+        }
+        let due = |scope: &&DeadlineScope| scope.elapsed && scope.shields == self.shields;
+        self.scopes.iter().find(due).map(|scope| Reason::Scope(scope.id))
+    }
+
+    /// Is it to be unwound where it waits? Not twice at once.
+    fn is_due(&self) -> bool {
+        !self.in_flight && self.reason().is_some()
+    }
+}
+
+impl<'p> Model<'p> {
+    /// Is the current green thread to be unwound?
+    pub(super) fn due(&self) -> bool {
+        self.greens[self.current].is_due()
+    }
+
+    pub(super) fn unwind(&mut self) {
+        let reason = self.green().reason().unwrap_or(Reason::Thread);
+        self.green().in_flight = true;
+        self.green().unwinding = Some(Payload::Unwound(reason));
+    }
+
+    pub(super) fn drop_payload(&mut self, payload: Payload) {
+        match payload {
+            Payload::Panic(value) => self.drop_value(value),
+            Payload::Unwound(_) => self.green().in_flight = false,
+        }
+    }
+
+    /// Ends its wait if it is to be unwound there.
+    fn interrupt(&mut self, number: usize) {
+        let green = &self.greens[number];
+        if green.is_due() && green.state != State::Waiting(Wait::AllEnded) {
+            self.wake(number, Ended::Interrupted);
+        }
+    }
+
+    pub(super) fn cancel(&mut self, number: usize) {
+        self.greens[number].cancelled = true;
+        self.interrupt(number);
+    }
+
+    pub(super) fn enter_scope(&mut self, millis: u64, operations: &'p [Op]) {
+        self.last_scope += 1;
+        let id = self.last_scope;
+        let shields = self.green().shields;
+        self.green().scopes.push(DeadlineScope { id, elapsed: millis == 0, shields });
+        if millis != 0 && millis != NEVER {
+            let target = Target::Scope(self.current, id);
+            self.timers.push(Timer { deadline: self.now + millis, target });
+        }
+        self.enter(Kind::Timeout(id), operations);
+    }
+
+    pub(super) fn scope_elapsed(&mut self, number: usize, id: u64) {
+        for scope in &mut self.greens[number].scopes {
+            scope.elapsed |= scope.id == id;
+        }
+        self.interrupt(number);
+    }
+
+    pub(super) fn leave_scope(&mut self, id: u64) {
+        let target = Target::Scope(self.current, id);
+        self.timers.retain(|timer| timer.target != target);
+        self.green().scopes.retain(|scope| scope.id != id);
+        match self.green().unwinding {
+            None => self.log(What::InTime),
+            Some(payload) if payload == Payload::Unwound(Reason::Scope(id)) => {
+                self.green().unwinding = None;
+                self.drop_payload(payload);
+                self.log(What::Elapsed);
+            }
+            Some(_) => {}
+        }
+    }
+
+    /// Nobody can run, and nothing will ever come: all are unwound, whoever ran
+    /// last first.
+    pub(super) fn resolve_deadlock(&mut self) {
+        self.deadlock = true;
+        let mut told = false;
+        let others = (0..self.greens.len()).filter(|&number| number != self.current);
+        for number in [self.current].into_iter().chain(others).collect::<Vec<_>>() {
+            let green = &mut self.greens[number];
+            let over = [State::Finished, State::Waiting(Wait::AllEnded)].contains(&green.state);
+            if !over && !green.forced {
+                green.forced = true;
+                told = true;
+                self.interrupt(number);
+            }
+        }
+        assert!(told, "no program of these is stuck for good");
+    }
+
+    /// Does it count as panicking? While others are suspended in the middle of an
+    /// unwinding, only of leno's own can it be told whose it is.
+    pub(super) fn is_panicking(&self) -> bool {
+        let suspended =
+            |number: usize| number != self.current && self.greens[number].unwinding.is_some();
+        let green = &self.greens[self.current];
+        green.unwinding.is_some() && (green.in_flight || !(0..self.greens.len()).any(suspended))
+    }
+}
