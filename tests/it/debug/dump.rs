@@ -201,7 +201,10 @@ fn it_says_how_much_stack_is_used_and_has_been() {
         assert!(shallow.0 > 0.1 && shallow.0 < 16.0, "{dump}");
         assert!(deep.0 >= 40.0 && deep.0 < 250.0, "{dump}");
         assert!(was_deep.0 < 16.0 && was_deep.1 >= 40.0, "{dump}");
-        assert!(elsewhere.0 > 0.1 && elsewhere.0 < 16.0, "what its coroutine uses is not its own: {dump}");
+        assert!(
+            elsewhere.0 > 0.1 && elsewhere.0 < 16.0,
+            "what its coroutine uses is not its own: {dump}"
+        );
         for (in_use, at_most) in [shallow, deep, was_deep, elsewhere] {
             assert!(in_use <= at_most, "{dump}");
         }
