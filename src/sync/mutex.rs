@@ -149,6 +149,12 @@ impl<T: ?Sized> Mutex<T> {
         free
     }
 
+    /// The one who has waited longest is the holder, if there still is one.
+    #[inline(never)]
+    fn hand_over(&self) {
+        self.resource.set_holder(self.waiting.take());
+    }
+
     /// Waits until it is the holder, which whoever releases the lock makes it.
     /// False at the deadline.
     #[inline(always)]
@@ -249,9 +255,12 @@ impl<T: ?Sized> DerefMut for MutexGuard<'_, T> {
 impl<T: ?Sized> Drop for MutexGuard<'_, T> {
     #[inline(always)]
     fn drop(&mut self) {
-        let mutex = self.mutex;
-        mutex.poison.released(self.before);
-        mutex.resource.set_holder(mutex.waiting.take());
+        self.mutex.poison.released(self.before);
+        if self.mutex.waiting.is_clear() {
+            self.mutex.resource.set_holder(None);
+        } else {
+            self.mutex.hand_over();
+        }
     }
 }
 

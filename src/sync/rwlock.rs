@@ -220,15 +220,24 @@ impl<T: ?Sized> RwLock<T> {
 
     #[inline(always)]
     fn try_hold(&self, claim: Claim) -> bool {
-        let free = self.is_free_for(claim) && self.waiting.is_empty();
+        let nobody_waits = self.waiting.is_clear() || self.waiting.is_empty();
+        let free = self.is_free_for(claim) && nobody_waits;
         if free {
             self.hold(claim);
         }
         free
     }
 
-    /// Grants what can be granted, to those who have waited longest.
+    /// Somebody has released the lock.
     #[inline(always)]
+    fn released(&self) {
+        if !self.waiting.is_clear() {
+            self.admit();
+        }
+    }
+
+    /// Grants what can be granted, to those who have waited longest.
+    #[inline(never)]
     fn admit(&self) {
         while let Some(claim) = self.waiting.peek()
             && self.is_free_for(claim)
@@ -317,7 +326,7 @@ impl<T: ?Sized> Drop for RwLockReadGuard<'_, T> {
     #[inline(always)]
     fn drop(&mut self) {
         self.lock.readers.set(self.lock.readers.get() - 1);
-        self.lock.admit();
+        self.lock.released();
     }
 }
 
@@ -326,7 +335,7 @@ impl<T: ?Sized> Drop for RwLockWriteGuard<'_, T> {
     fn drop(&mut self) {
         self.lock.poison.released(self.before);
         self.lock.resource.set_holder(None);
-        self.lock.admit();
+        self.lock.released();
     }
 }
 

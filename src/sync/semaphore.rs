@@ -211,7 +211,7 @@ impl Semaphore {
     }
 
     /// Gives permits to those who have waited longest, as far as they go.
-    #[inline(always)]
+    #[inline(never)]
     fn grant(&self) {
         while let Some(count) = self.waiting.peek()
             && let Some(left) = self.permits.get().checked_sub(count)
@@ -232,7 +232,9 @@ impl Semaphore {
             Some(permits) => self.permits.set(permits),
             None => panic!("a semaphore cannot hold more than usize::MAX permits"),
         }
-        self.grant();
+        if !self.waiting.is_clear() {
+            self.grant();
+        }
     }
 
     /// How many permits are there to be taken.
