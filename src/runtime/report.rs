@@ -187,6 +187,10 @@ pub(super) fn spawned(control: &Control) -> Option<String> {
 /// little, and the line where it was spawned says more.
 fn end_of_path(path: &str) -> String {
     const CLOSURE: &str = "::{{closure}}";
+    if path.starts_with("fn(") {
+        // A pointer to a function: which one, nobody knows.
+        return path.to_owned();
+    }
     let function = path.trim_end_matches(CLOSURE);
     let closure = if function == path { "" } else { CLOSURE };
     // Not a `::` between the brackets of generic arguments.
@@ -315,7 +319,7 @@ mod tests {
             ("main", "main"),
             ("", ""),
             ("demo::run<std::vec::Vec<u8>>::{{closure}}", "run<std::vec::Vec<u8>>::{{closure}}"),
-            ("fn(std::a::B) -> std::a::C", "fn(std::a::B) -> C"),
+            ("fn(std::a::B) -> std::a::C", "fn(std::a::B) -> std::a::C"),
             (
                 "alloc::boxed::Box<dyn core::ops::FnOnce() -> u8>",
                 "Box<dyn core::ops::FnOnce() -> u8>",
