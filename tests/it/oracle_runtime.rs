@@ -88,8 +88,12 @@ enum Op {
     DropReceiver {
         channel: usize,
     },
-    /// Catches whatever unwinds out of the operations.
-    Catch(Vec<Op>),
+    /// Catches whatever unwinds out of the operations. If it lingers, it yields
+    /// before it drops the payload.
+    Catch {
+        lingers: bool,
+        operations: Vec<Op>,
+    },
     /// A deadline scope.
     Timeout {
         millis: u64,

@@ -2,7 +2,7 @@
 //! `arch/` that saves, restores or adjusts is deleted or corrupted in turn, and
 //! the register tests are built and run with the result. A mutant that they do not
 //! notice, nor the checks of the text that `tests/tidy` makes, is a hole in the
-//! suite, and fails this test.
+//! suite, and fails this test. The mistakes in the runtime are in `runtime.rs`.
 //!
 //! It takes minutes, so it is done only if it is asked for:
 //!
@@ -10,12 +10,14 @@
 //! LENO_MUTANTS=1 cargo test --test mutants
 //! ```
 //!
-//! `LENO_MUTANTS=aarch64` does that instruction set alone. The one that is not the
-//! machine's own needs a linker and a runner, in the variables that cargo reads.
+//! `LENO_MUTANTS=aarch64` does that instruction set alone, and `runtime` the
+//! runtime. The instruction set that is not the machine's own needs a linker and a
+//! runner, in the variables that cargo reads.
 
 #[path = "../tidy/assembly.rs"]
 mod assembly;
 mod catalogue;
+mod runtime;
 mod workshop;
 
 use std::env;
@@ -28,35 +30,42 @@ use std::thread;
 use std::time::Duration;
 
 use catalogue::{Dialect, Mutant};
-use workshop::{Build, Outcome, Target, Workshop};
+use workshop::{Build, Kit, Outcome, Target, Workshop};
 
 /// How many are tried at once.
 const WORKERS: usize = 2;
 /// For a run with nothing changed.
 const FIRST_TIMEOUT: Duration = Duration::from_secs(120);
+/// They time what they run, so they do not run beside each other.
+static TURN: Mutex<()> = Mutex::new(());
 const DIALECTS: [Dialect; 2] = [catalogue::X86_64, catalogue::AARCH64];
 
 #[test]
 fn every_mutant_of_the_assembly_is_noticed() {
-    let Some(asked) = env::var_os("LENO_MUTANTS") else {
-        say("not asked for: set LENO_MUTANTS=1 to try the mutants of the assembly");
-        return;
-    };
-    forbid_core_dumps();
-    let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join("mutants");
-    let workshops: Vec<Workshop> = (0..WORKERS)
-        .map(|worker| Workshop::new(root.join(worker.to_string())).expect("a copy of the package"))
-        .collect();
+    let dialects: Vec<&Dialect> =
+        DIALECTS.iter().filter(|dialect| asked_for(dialect.name)).collect();
+    if dialects.is_empty() {
+        return say("not asked for: set LENO_MUTANTS=1 to try the mutants of the assembly");
+    }
+    let _turn = TURN.lock();
+    let workshops = workshops("assembly", &Kit::registers());
     let mut survivors = 0;
     let mut summary = Vec::new();
-    for dialect in DIALECTS.iter().filter(|dialect| asked == "1" || asked == dialect.name) {
+    for dialect in dialects {
         let (killed, all) = try_all(dialect, &workshops);
         survivors += all - killed;
         summary.push(format!("{}: killed {killed} / {all}", dialect.name));
     }
-    assert!(!summary.is_empty(), "LENO_MUTANTS is 1 or the name of an instruction set");
     say(&summary.join("\n"));
     assert_eq!(survivors, 0, "the suite does not notice every mistake");
+}
+
+/// What `LENO_MUTANTS` names, or everything.
+fn asked_for(name: &str) -> bool {
+    let Some(asked) = env::var_os("LENO_MUTANTS") else { return false };
+    let known = ["1", "x86_64", "aarch64", "runtime"];
+    assert!(known.iter().any(|known| asked == *known), "LENO_MUTANTS is one of {known:?}");
+    asked == "1" || asked == name
 }
 
 /// Prints, also when the test passes and its output is kept back.
@@ -74,31 +83,51 @@ fn try_all(dialect: &Dialect, workshops: &[Workshop]) -> (usize, usize) {
     let longest = check_that_all_is_well(&workshops[0], &target);
     // Some mutants never end, and to wait for them is most of the time it takes.
     target.timeout = 8 * longest + Duration::from_secs(3);
+    let verdicts = try_in(workshops, &mutants, |workshop, mutant| {
+        let mutated = mutant.apply(&source);
+        workshop.write(&file, &mutated).expect("the copy can be written");
+        let verdict = judge(workshop, &target, mutant, &mutated);
+        workshop.write(&file, &source).expect("the copy can be written");
+        verdict
+    });
+    report(dialect, &mutants, &verdicts)
+}
+
+/// Places to try mutants in.
+fn workshops(name: &str, kit: &Kit) -> Vec<Workshop> {
+    forbid_core_dumps();
+    let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join("mutants").join(name);
+    (0..WORKERS)
+        .map(|worker| {
+            Workshop::new(root.join(worker.to_string()), kit).expect("a copy of the package")
+        })
+        .collect()
+}
+
+/// Tries all of them, in all workshops at once.
+fn try_in<M: Sync, V: Clone + Send>(
+    workshops: &[Workshop],
+    mutants: &[M],
+    judge: impl Fn(&Workshop, &M) -> V + Sync,
+) -> Vec<V> {
     let next = AtomicUsize::new(0);
     let verdicts = Mutex::new(vec![None; mutants.len()]);
     thread::scope(|scope| {
         for workshop in workshops {
             scope.spawn(|| {
-                while let Some((index, mutant)) = take(&next, &mutants) {
-                    let mutated = mutant.apply(&source);
-                    workshop.write(&file, &mutated).expect("the copy can be written");
-                    let verdict = judge(workshop, &target, mutant, &mutated);
+                loop {
+                    let index = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(mutant) = mutants.get(index) else { return };
+                    let verdict = judge(workshop, mutant);
                     verdicts.lock().unwrap()[index] = Some(verdict);
                     if (index + 1) % 20 == 0 {
-                        say(&format!("{}: {} of {}", dialect.name, index + 1, mutants.len()));
+                        say(&format!("{} of {}", index + 1, mutants.len()));
                     }
                 }
-                workshop.write(&file, &source).expect("the copy can be written");
             });
         }
     });
-    let verdicts: Vec<Verdict> = verdicts.into_inner().unwrap().into_iter().flatten().collect();
-    report(dialect, &mutants, &verdicts)
-}
-
-fn take<'a>(next: &AtomicUsize, mutants: &'a [Mutant]) -> Option<(usize, &'a Mutant)> {
-    let index = next.fetch_add(1, Ordering::Relaxed);
-    mutants.get(index).map(|mutant| (index, mutant))
+    verdicts.into_inner().unwrap().into_iter().flatten().collect()
 }
 
 /// What is not changed must pass, or nothing that follows means anything. Gives

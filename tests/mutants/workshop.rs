@@ -8,7 +8,7 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How the register tests are built.
+/// How the tests are built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Build {
     pub fp_env: bool,
@@ -34,28 +34,85 @@ pub enum Outcome {
     DoesNotBuild(String),
 }
 
+/// What is built and run with each mutant, and what it needs beside leno.
+#[derive(Clone)]
+pub struct Kit {
+    /// The name of the test binary.
+    test: &'static str,
+    /// Files and folders, and what they are called in the copy.
+    copied: &'static [(&'static str, &'static str)],
+    written: &'static [(&'static str, &'static str)],
+    /// Development dependencies.
+    packages: &'static [&'static str],
+    variables: Vec<(&'static str, &'static str)>,
+}
+
+impl Kit {
+    pub fn registers() -> Kit {
+        Kit {
+            test: "registers",
+            copied: &[("tests/registers", "tests/registers")],
+            written: &[],
+            packages: &[],
+            // Where unwind tables are wrong, a backtrace may have no end.
+            variables: vec![("RUST_BACKTRACE", "0")],
+        }
+    }
+
+    /// The oracle of the runtime alone, with so many programs, the same each time.
+    pub fn oracle(programs: &'static str) -> Kit {
+        const MAIN: &str = "//! The oracle.\n\nmod oracle_coroutine;\nmod oracle_runtime;\n\
+                            #[allow(dead_code)]\nmod support;\n";
+        Kit {
+            test: "it",
+            copied: &[
+                ("tests/it/oracle_runtime", "tests/it/oracle_runtime"),
+                ("tests/it/oracle_runtime.rs", "tests/it/oracle_runtime.rs"),
+                ("tests/it/oracle_coroutine/seed.rs", "tests/it/oracle_coroutine.rs"),
+                ("tests/it/support.rs", "tests/it/support.rs"),
+            ],
+            written: &[("tests/it/main.rs", MAIN)],
+            packages: &["proptest"],
+            variables: vec![
+                ("RUST_BACKTRACE", "0"),
+                ("LENO_TEST_SEED", "1"),
+                ("LENO_TEST_PROGRAMS", programs),
+                // Which program shows it does not matter.
+                ("PROPTEST_MAX_SHRINK_ITERS", "0"),
+            ],
+        }
+    }
+}
+
 pub struct Workshop {
     root: PathBuf,
+    kit: Kit,
 }
 
 impl Workshop {
-    /// Copies what the register tests need, without the development
-    /// dependencies.
-    pub fn new(root: PathBuf) -> io::Result<Workshop> {
+    /// Copies what the kit needs, without other development dependencies.
+    pub fn new(root: PathBuf, kit: &Kit) -> io::Result<Workshop> {
         let package = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let workshop = Workshop { root };
+        let workshop = Workshop { root, kit: kit.clone() };
         let copy = workshop.package();
         if copy.exists() {
             fs::remove_dir_all(&copy)?;
         }
-        for folder in ["arch", "src", "tests/registers"] {
-            copy_folder(&package.join(folder), &copy.join(folder))?;
+        fs::create_dir_all(copy.join("tests/it"))?;
+        let leno = ["arch", "src", "build.rs", "Cargo.lock"].map(|name| (name, name));
+        for (from, to) in leno.iter().chain(kit.copied) {
+            let (from, to) = (package.join(from), copy.join(to));
+            if from.is_dir() {
+                copy_folder(&from, &to)?;
+            } else {
+                fs::copy(from, to)?;
+            }
         }
-        for file in ["build.rs", "Cargo.lock"] {
-            fs::copy(package.join(file), copy.join(file))?;
+        for (file, text) in kit.written {
+            fs::write(copy.join(file), text)?;
         }
         let manifest = fs::read_to_string(package.join("Cargo.toml"))?;
-        fs::write(copy.join("Cargo.toml"), without_development(&manifest))?;
+        fs::write(copy.join("Cargo.toml"), without_development(&manifest, kit.packages))?;
         Ok(workshop)
     }
 
@@ -67,7 +124,7 @@ impl Workshop {
         fs::write(self.package().join(file), text)
     }
 
-    /// Builds the register tests and runs them. Says how long the run took.
+    /// Builds the tests and runs them. Says how long the run took.
     pub fn try_out(&self, target: &Target, build: Build) -> io::Result<(Outcome, Duration)> {
         match self.build(target, build)? {
             Ok(program) => {
@@ -81,7 +138,7 @@ impl Workshop {
     fn build(&self, target: &Target, build: Build) -> io::Result<Result<PathBuf, String>> {
         let mut cargo = Command::new(env!("CARGO"));
         cargo
-            .args(["test", "--offline", "--no-run", "--test", "registers", "--quiet"])
+            .args(["test", "--offline", "--no-run", "--quiet", "--test", self.kit.test])
             .args(["--message-format=json", "--target", &target.triple, "--target-dir"])
             .arg(self.root.join("target"))
             .current_dir(self.package())
@@ -114,8 +171,7 @@ impl Workshop {
             .args(&words[1..])
             .arg("--test-threads=1")
             .current_dir(&self.root)
-            // Where unwind tables are wrong, a backtrace may have no end.
-            .env("RUST_BACKTRACE", "0")
+            .envs(self.kit.variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
             .stderr(output)
@@ -193,10 +249,17 @@ fn copy_folder(from: &Path, to: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// The manifest without development dependencies and benchmarks, and with builds
-/// that are quick to make.
-fn without_development(manifest: &str) -> String {
+/// The manifest without development dependencies, but for these packages, and
+/// without benchmarks; and with builds that are quick to make.
+fn without_development(manifest: &str, packages: &[&str]) -> String {
     let mut kept = String::new();
+    let mut packages: Vec<&str> = (packages.iter())
+        .map(|package| {
+            let line = manifest.lines().find(|line| line.split(' ').next() == Some(package));
+            line.unwrap_or_else(|| panic!("Cargo.toml has no line for {package}"))
+        })
+        .collect();
+    packages.insert(0, "[dev-dependencies]");
     let mut keep = true;
     for line in manifest.lines() {
         if line.starts_with('[') {
@@ -209,7 +272,8 @@ fn without_development(manifest: &str) -> String {
             kept.push('\n');
         }
     }
-    kept + "[workspace]\n[profile.dev]\ndebug = false\n[profile.release]\ndebug = false\n"
+    kept.push_str(&packages.join("\n"));
+    kept + "\n[workspace]\n[profile.dev]\ndebug = false\n[profile.release]\ndebug = false\n"
 }
 
 #[test]

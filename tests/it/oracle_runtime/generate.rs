@@ -41,7 +41,8 @@ pub(super) fn programs(chosen: bool) -> impl Strategy<Value = Program> {
             bodies.into_iter().map(|genes| thread(subject, count, genes)).collect();
         // A panic of the main one next to a deadlock would be printed.
         let main = &mut threads[0];
-        main.operations = vec![Op::Catch(std::mem::take(&mut main.operations))];
+        main.operations =
+            vec![Op::Catch { lingers: false, operations: std::mem::take(&mut main.operations) }];
         Program {
             capacities: (0..count).map(capacity).collect(),
             permits: 1 + usize::from(third / 2 % 3),
@@ -130,7 +131,7 @@ impl<I: Iterator<Item = u32>> Decoder<I> {
             (2, 29) => Op::Keep(Keep::Yielding),
             (2, _) => Op::Keep(Keep::Sleeping { millis: second as u64 % 4 }),
             (3, 0..12) => Op::Cancel { which: first },
-            (3, 12..16) => Op::Catch(self.block(inner)),
+            (3, 12..16) => Op::Catch { lingers: first % 4 == 0, operations: self.block(inner) },
             (3, 16..25) => Op::Timeout { millis: millis(second), operations: self.block(inner) },
             (_, _) => Op::Shield(self.block(inner)),
         }

@@ -200,7 +200,7 @@ impl<'a> Me<'a> {
                 panic::resume_unwind(Box::new(value));
             }
             Op::Keep(_) => unreachable!("a block keeps it"),
-            Op::Catch(operations) => self.catch(operations),
+            Op::Catch { lingers, operations } => self.catch(*lingers, operations),
             Op::Timeout { millis, operations } => {
                 let result = time::timeout(duration(*millis), || self.block(operations));
                 self.log(if result.is_ok() { What::InTime } else { What::Elapsed });
@@ -219,10 +219,15 @@ impl<'a> Me<'a> {
         }
     }
 
-    fn catch(self, operations: &[Op]) {
+    fn catch(self, lingers: bool, operations: &[Op]) {
         if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(|| self.block(operations))) {
             self.set_panicking(false);
             self.log(What::Caught(outcome_of_panic(&*payload)));
+            // While others are suspended in the middle of an unwinding, leno takes
+            // the one who holds a payload of its own for one of them.
+            if lingers && !std::thread::panicking() {
+                self.carry_out(&Op::Yield);
+            }
         }
     }
 }

@@ -182,6 +182,14 @@ impl<'p> Model<'p> {
             Pending::Start => self.log(What::Started),
             Pending::Yielded if self.due() => self.unwind(),
             Pending::Yielded => self.log(What::WentOn),
+            Pending::Lingering(payload) => {
+                if self.due() {
+                    self.unwind();
+                } else {
+                    self.log(What::WentOn);
+                }
+                self.drop_payload(payload);
+            }
             Pending::Slept | Pending::Parked if ended == Ended::Interrupted => self.unwind(),
             Pending::Slept => self.log(What::Slept),
             Pending::Parked => {
@@ -226,7 +234,7 @@ impl<'p> Model<'p> {
 
     fn carry_out(&mut self, operation: &'p Op) {
         match *operation {
-            Op::Yield => self.yield_now(),
+            Op::Yield => self.yield_and(Pending::Yielded),
             Op::Sleep { millis } => self.sleep(millis),
             Op::Park(patience) => self.park(patience),
             Op::Unpark { which } => {
@@ -275,7 +283,9 @@ impl<'p> Model<'p> {
                 let block = self.green().blocks.last_mut().expect("it is in one");
                 block.kept.push_back((keep, value));
             }
-            Op::Catch(ref inner) => self.enter(Kind::Catch, inner),
+            Op::Catch { lingers, ref operations } => {
+                self.enter(Kind::Catch { lingers }, operations);
+            }
             Op::Timeout { millis, ref operations } => self.enter_scope(millis, operations),
             Op::Shield(ref inner) => {
                 self.green().shields += 1;
@@ -295,8 +305,8 @@ impl<'p> Model<'p> {
         self.green().blocks.push(Block::new(kind, operations));
     }
 
-    fn yield_now(&mut self) {
-        self.green().pending = Pending::Yielded;
+    fn yield_and(&mut self, pending: Pending<'p>) {
+        self.green().pending = pending;
         self.queue.push_back(self.current);
         self.switch();
     }
@@ -363,7 +373,7 @@ impl<'p> Model<'p> {
         match keep {
             _ if matches!(self.green().unwinding, Some(Payload::Panic(_))) => {}
             Keep::Value => {}
-            Keep::Yielding => self.yield_now(),
+            Keep::Yielding => self.yield_and(Pending::Yielded),
             Keep::Sleeping { millis } => self.sleep(millis),
         }
     }
@@ -375,9 +385,12 @@ impl<'p> Model<'p> {
         self.green().blocks.pop();
         match kind {
             Kind::Body => {}
-            Kind::Catch => {
-                if let Some(payload) = self.green().unwinding.take() {
-                    self.log(What::Caught(outcome(Err(payload))));
+            Kind::Catch { lingers } => {
+                let Some(payload) = self.green().unwinding.take() else { return };
+                self.log(What::Caught(outcome(Err(payload))));
+                if lingers && self.greens.iter().all(|green| green.unwinding.is_none()) {
+                    self.yield_and(Pending::Lingering(payload));
+                } else {
                     self.drop_payload(payload);
                 }
             }

@@ -48,6 +48,8 @@ pub(super) enum Pending<'p> {
     Nothing,
     Start,
     Yielded,
+    /// It has yielded, with the payload that it has caught.
+    Lingering(Payload),
     Slept,
     Parked,
     Joining(usize),
@@ -145,7 +147,7 @@ pub(super) struct Timer {
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Kind {
     Body,
-    Catch,
+    Catch { lingers: bool },
     Timeout(u64),
     Shield,
     Hold(Lock),

@@ -1,0 +1,352 @@
+//! Mistakes of the kind that runtimes have, planted in leno one at a time. The
+//! oracle of `tests/it/oracle_runtime` is built and run with each: one that it
+//! does not find is a hole in its programs, and fails this test.
+//!
+//! ```text
+//! LENO_MUTANTS=runtime cargo test --test mutants
+//! ```
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use super::workshop::{Build, Kit, Outcome, Workshop};
+use super::{TURN, Target, asked_for, say, target, try_in, workshops};
+
+/// So many programs of each kind must do. Most are found within a few hundred.
+const PROGRAMS: &str = "20000";
+
+/// A file, what it says there, what it says with the mistake, and what that is.
+struct Mutant {
+    file: &'static str,
+    before: &'static str,
+    after: &'static str,
+    what: &'static str,
+}
+
+const fn mutant(
+    file: &'static str,
+    before: &'static str,
+    after: &'static str,
+    what: &'static str,
+) -> Mutant {
+    Mutant { file, before, after, what }
+}
+
+const WAIT_LIST: &str = "src/runtime/wait_list.rs";
+const UNWIND: &str = "src/runtime/unwind.rs";
+const WAITING: &str = "src/runtime/waiting.rs";
+const DEADLINE: &str = "src/runtime/deadline.rs";
+const SCHEDULER: &str = "src/runtime/scheduler.rs";
+const CHANNEL: &str = "src/channel/core.rs";
+const SELECT: &str = "src/channel/select.rs";
+const MUTEX: &str = "src/sync/mutex.rs";
+const RWLOCK: &str = "src/sync/rwlock.rs";
+const CONDVAR: &str = "src/sync/condvar.rs";
+const SEMAPHORE: &str = "src/sync/semaphore.rs";
+
+const MUTANTS: &[Mutant] = &[
+    // Waiting and waking.
+    mutant(
+        WAIT_LIST,
+        "            if waits {\n                return Some(node);",
+        "            if waits || true {\n                return Some(node);",
+        "one whose wait is over is given something all the same",
+    ),
+    mutant(
+        WAIT_LIST,
+        "let node = unsafe { self.first.get().as_ref() }?;",
+        "let node = unsafe { self.last.get().as_ref() }?;",
+        "who came last is served first",
+    ),
+    mutant(
+        WAIT_LIST,
+        "let Some(node) = self.front() else { return Err(value) };",
+        "let first = self.first.get();\n        \
+         let Some(node) = self.front().filter(|&node| ptr::eq(node, first)) else {\n            \
+         return Err(value);\n        };",
+        "nobody is given a value if the wait of the first is over",
+    ),
+    mutant(
+        WAIT_LIST,
+        "let node = self.front()?;\n        node.unlink();",
+        "let first = self.first.get();\n        \
+         let node = self.front().filter(|&node| ptr::eq(node, first))?;\n        node.unlink();",
+        "an unlock wakes nobody if the first who waited was cancelled",
+    ),
+    mutant(
+        WAIT_LIST,
+        "let Some(node) = self.front() else { return false };",
+        "let first = self.first.get();\n        \
+         let Some(node) = self.front().filter(|&node| ptr::eq(node, first)) else {\n            \
+         return false;\n        };",
+        "a notification is lost on one whose wait is over",
+    ),
+    mutant(
+        WAIT_LIST,
+        "        self.chosen.set(case);\n",
+        "        self.chosen.set(0);\n",
+        "a select takes another case for the one that was chosen",
+    ),
+    mutant(
+        SCHEDULER,
+        "        let waits = control.state.get() == State::Waiting;\n        if waits {",
+        "        let waits = control.state.get() == State::Waiting;\n        \
+         if waits || control.state.get() == State::Runnable {",
+        "one who has been woken is woken again",
+    ),
+    mutant(
+        SCHEDULER,
+        "            control.outcome.set(outcome);\n            self.make_runnable",
+        "            control.outcome.set(Outcome::Woken);\n            self.make_runnable",
+        "who is interrupted, or out of time, takes it for an event",
+    ),
+    // Deadlines.
+    mutant(
+        WAITING,
+        "            && outcome != Outcome::Elapsed\n",
+        "            && outcome == Outcome::Elapsed\n",
+        "a timer that is no longer wanted ends a later wait",
+    ),
+    mutant(
+        WAITING,
+        "            self.yield_while_panicking();\n            Outcome::Elapsed",
+        "            Outcome::Elapsed",
+        "who has no time left gives nobody a turn",
+    ),
+    mutant(
+        "src/runtime/timers.rs",
+        "(self.deadline, self.age) < (other.deadline, other.age)",
+        "(self.deadline, other.age) < (other.deadline, self.age)",
+        "of two timers of one moment, the younger one fires first",
+    ),
+    mutant(
+        UNWIND,
+        ".is_some_and(|unwinding| unwinding.reason == Reason::Scope(id))",
+        ".is_some_and(|unwinding| id > 0 && unwinding.reason != Reason::Thread)",
+        "the deadline of an outer scope is taken for that of the inner one",
+    ),
+    mutant(
+        UNWIND,
+        "scopes.iter().find(due).map(|scope| Reason::Scope(scope.id))",
+        "scopes.iter().rfind(due).map(|scope| Reason::Scope(scope.id))",
+        "of several elapsed scopes, the inner one ends",
+    ),
+    mutant(
+        UNWIND,
+        "        if let Some(timer) = scope.timer {\n            \
+         self.scheduler().timers.borrow_mut().remove(timer);\n        }\n",
+        "",
+        "the timer of a scope that has been left goes on",
+    ),
+    // Cancellation.
+    mutant(
+        UNWIND,
+        "        let panicking = self.unwind.panicking.get();\n",
+        "        let panicking = self.unwind.panicking.get();\n        \
+         self.outcome.set(Outcome::Interrupted);\n",
+        "a cancellation undoes a wait that has been ended",
+    ),
+    mutant(
+        UNWIND,
+        "(pending & why::CANCELLED != 0 && shields == 0)",
+        "pending & why::CANCELLED != 0",
+        "a shield does not hold off a cancellation",
+    ),
+    mutant(
+        UNWIND,
+        "scope.elapsed && scope.shields == shields",
+        "scope.elapsed && scope.shields <= shields",
+        "a shield does not hold off a deadline around it",
+    ),
+    mutant(
+        UNWIND,
+        "scope.elapsed && scope.shields == shields",
+        "scope.elapsed && shields == 0",
+        "a shield holds off a deadline inside it",
+    ),
+    mutant(
+        UNWIND,
+        "            && !self.is_in_flight()\n",
+        "",
+        "who waits in a destructor while it is unwound is unwound again",
+    ),
+    mutant(
+        UNWIND,
+        "        self.in_flight.store(false, Ordering::Relaxed);\n",
+        "",
+        "who has caught the unwinding is never unwound again",
+    ),
+    mutant(
+        DEADLINE,
+        "        control.shield();\n        let outcome = self.block(wait, None);",
+        "        let outcome = self.block(wait, None);",
+        "a cancellation keeps a notified one from its mutex",
+    ),
+    mutant(
+        WAITING,
+        "        self.checkpoint();\n        let wait = Wait::at(WaitFor::Join(target), at);",
+        "        let wait = Wait::at(WaitFor::Join(target), at);",
+        "one that has been cancelled goes on to wait in join",
+    ),
+    // Channels and select.
+    mutant(
+        CHANNEL,
+        "(Outcome::Elapsed, Some(value)) => Err(SendTimeoutError::Timeout(value)),",
+        "(Outcome::Elapsed, Some(value)) => Ok(drop(value)),",
+        "a message is dropped at the deadline of its sender",
+    ),
+    mutant(
+        CHANNEL,
+        "            self.receiving.wake_all();",
+        "            self.receiving.wake_one();",
+        "when all senders are gone, one receiver is woken",
+    ),
+    mutant(
+        CHANNEL,
+        "            self.sending.wake_all();",
+        "            self.sending.wake_one();",
+        "when all receivers are gone, one sender is woken",
+    ),
+    mutant(
+        CHANNEL,
+        "                if let Some(next) = self.sending.take() {\n                    \
+         buffer.push_back(next);\n                }\n",
+        "",
+        "who waits to send is not woken when there is room",
+    ),
+    mutant(
+        CHANNEL,
+        "capacity.is_none_or(|capacity| length < capacity)",
+        "capacity.is_none_or(|capacity| length <= capacity)",
+        "a channel holds one message more than it may",
+    ),
+    mutant(
+        CHANNEL,
+        "        let Err(value) = self.receiving.give(value) else { return Ok(()) };\n",
+        "",
+        "a message goes to the buffer though somebody waits for it",
+    ),
+    mutant(
+        SELECT,
+        "            && self.deadline.get().is_none_or(|deadline| moment < deadline)\n",
+        "            && self.deadline.get().is_none()\n",
+        "a timer among the cases does not come before the deadline",
+    ),
+    mutant(
+        SELECT,
+        "        self.message.set(message);\n        outcome",
+        "        drop(message);\n        outcome",
+        "a message that a select did not send is taken for sent",
+    ),
+    // Locks.
+    mutant(
+        MUTEX,
+        "        mutex.resource.set_holder(mutex.waiting.take());",
+        "        mutex.resource.set_holder(None);\n        mutex.waiting.take();",
+        "a mutex is not handed over: somebody else may take it first",
+    ),
+    mutant(
+        RWLOCK,
+        "self.is_free_for(claim) && self.waiting.is_empty()",
+        "self.is_free_for(claim)",
+        "a reader overtakes a writer that waits",
+    ),
+    mutant(
+        RWLOCK,
+        "            // It may have been the one that others had to wait behind.\n            \
+         self.admit();\n",
+        "",
+        "readers wait on behind a writer that has given up",
+    ),
+    mutant(
+        SEMAPHORE,
+        "        // It may have been the one that others had to wait behind.\n        \
+         self.grant();\n",
+        "",
+        "permits lie unused behind one that has given up",
+    ),
+    mutant(
+        SEMAPHORE,
+        "left.filter(|_| count == 0 || self.waiting.is_empty())",
+        "left",
+        "who asks for few permits overtakes those who wait for more",
+    ),
+    mutant(
+        SEMAPHORE,
+        "        self.semaphore.add_permits(self.count);",
+        "        self.semaphore.add_permits(if crate::thread::panicking() { 0 } else { self.count });",
+        "permits are lost when their holder is cancelled",
+    ),
+    mutant(
+        CONDVAR,
+        "        scheduler.checkpoint();\n",
+        "",
+        "one that has been cancelled goes on to wait for a notification",
+    ),
+    mutant(
+        CONDVAR,
+        "        self.waiting.wake_all();",
+        "        self.waiting.wake_one();",
+        "all are notified, and one is woken",
+    ),
+    mutant(
+        "src/sync/poison.rs",
+        "if is_panicking() && !before.0 {",
+        "if std::thread::panicking() && !before.0 {",
+        "the panic of somebody else poisons a lock",
+    ),
+];
+
+/// Builds the oracle in a workshop with a mistake, and runs it.
+fn judge(workshop: &Workshop, target: &Target, mutant: &Mutant) -> Outcome {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let source = fs::read_to_string(package.join(mutant.file)).expect("the file is there");
+    let mutated = source.replacen(mutant.before, mutant.after, 1);
+    workshop.write(mutant.file, &mutated).expect("the copy can be written");
+    let tried = workshop.try_out(target, Build { fp_env: false, optimised: false });
+    workshop.write(mutant.file, &source).expect("the copy can be written");
+    tried.expect("cargo runs").0
+}
+
+#[test]
+fn every_mistake_in_the_runtime_is_found() {
+    if !asked_for("runtime") {
+        return say("not asked for: set LENO_MUTANTS=1 to try the mutants of the runtime");
+    }
+    let _turn = TURN.lock();
+    let start = Instant::now();
+    let workshops = workshops("runtime", &Kit::oracle(PROGRAMS));
+    let mut target = target(std::env::consts::ARCH);
+    let build = Build { fp_env: false, optimised: false };
+    let (outcome, took) = workshops[0].try_out(&target, build).expect("cargo runs");
+    assert_eq!(outcome, Outcome::Passed, "leno as it is");
+    target.timeout = 4 * took + Duration::from_secs(3);
+    let outcomes = try_in(&workshops, MUTANTS, |workshop, mutant| judge(workshop, &target, mutant));
+    let mut missed = 0;
+    for (mutant, outcome) in MUTANTS.iter().zip(&outcomes) {
+        let verdict = match outcome {
+            Outcome::Failed(_) => "found",
+            Outcome::Passed => "NOT FOUND",
+            Outcome::DoesNotBuild(_) => "DOES NOT BUILD",
+        };
+        missed += usize::from(verdict != "found");
+        say(&format!("{verdict:14} {}: {}", mutant.file, mutant.what));
+        if let Outcome::DoesNotBuild(why) = outcome {
+            say(&format!("               {why}"));
+        }
+    }
+    let found = MUTANTS.len() - missed;
+    say(&format!("runtime: found {found} of {} in {:?}", MUTANTS.len(), start.elapsed()));
+    assert_eq!(missed, 0, "the oracle does not find every mistake");
+}
+
+#[test]
+fn the_mistakes_fit_the_sources() {
+    for mutant in MUTANTS {
+        let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let source = fs::read_to_string(package.join(mutant.file)).expect("the file is there");
+        let places = source.matches(mutant.before).count();
+        assert_eq!(places, 1, "{} has changed: {}", mutant.file, mutant.before);
+    }
+}
