@@ -1,7 +1,6 @@
 //! Channels and select: programs over one or two channels, with cancellation and
 //! deadlines at every point.
 
-use std::cell::RefCell;
 use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
@@ -352,7 +351,8 @@ impl Program {
         for actor in actors {
             let list = self.threads[actor.number].clone();
             let scoped = self.trouble == Trouble::Deadline(actor.number);
-            handles.push(Some(leno::spawn(move || {
+            let story = story.clone();
+            let body = move || {
                 if scoped {
                     let end = actor.story.now() + UNIT.as_nanos() as u64;
                     actor.story.scope.set(Some((actor.number, end)));
@@ -360,7 +360,8 @@ impl Program {
                 } else {
                     actor.run(&list);
                 }
-            })));
+            };
+            handles.push(Some(leno::spawn(move || story.watch(body))));
         }
         if let Trouble::Cancel(target) = self.trouble {
             let handle = handles[target].take().expect("it is there");
@@ -374,27 +375,36 @@ impl Program {
     }
 }
 
-/// Runs all these programs, with each kind of trouble.
-fn explore(family: &str, threads: &[Vec<Vec<Op>>], capacities: &[Vec<Option<usize>>]) {
-    let totals = RefCell::new(Totals::default());
-    for threads in threads {
-        let mut troubles = vec![Trouble::None];
+/// Runs all these programs, with each kind of trouble. In small bounds, ends are
+/// kept only where there is none.
+fn explore(
+    family: &str,
+    bounds: Bounds,
+    programs: &[Vec<Vec<Op>>],
+    capacities: &[Vec<Option<usize>>],
+) {
+    let mut totals = Totals::default();
+    for (threads, capacities) in
+        programs.iter().flat_map(|program| capacities.iter().map(move |all| (program, all)))
+    {
+        let mut troubles = vec![(Trouble::None, false), (Trouble::None, true)];
         for number in 0..threads.len() {
             // Of two that do the same, one is enough.
-            if number == 0 || threads[number] != threads[number - 1] {
-                troubles.extend([Trouble::Cancel(number), Trouble::Deadline(number)]);
+            if number > 0 && threads[number] == threads[number - 1] {
+                continue;
+            }
+            for trouble in [Trouble::Cancel(number), Trouble::Deadline(number)] {
+                troubles.push((trouble, false));
+                troubles.extend(bounds.pick(None, Some((trouble, true))));
             }
         }
-        for (capacities, &trouble, kept) in capacities
-            .iter()
-            .flat_map(|c| troubles.iter().flat_map(move |t| [(c, t, false), (c, t, true)]))
-        {
+        for (trouble, kept) in troubles {
             let (threads, capacities) = (threads.clone(), capacities.clone());
             let program = Program { threads, capacities, trouble, kept };
-            totals.borrow_mut().explore(&program, |policy| program.run(policy));
+            totals.explore(&program, |policy| program.run(policy));
         }
     }
-    totals.borrow().print(family);
+    totals.print(family);
 }
 
 fn one_channel() -> [Vec<Option<usize>>; 4] {
@@ -405,8 +415,8 @@ fn one_channel() -> [Vec<Option<usize>>; 4] {
 fn a_channel_with_sends_and_receives() {
     let bounds = Bounds::wanted();
     let lists = lists(&[Op::Send(0), Op::Receive(0)], bounds.pick(3, 4));
-    let programs = programs(&lists, 3, bounds.pick(5, 7));
-    explore("channel, blocking", &programs, &one_channel());
+    let programs = programs(&lists, 3, bounds.pick(4, 7));
+    explore("channel, blocking", bounds, &programs, &one_channel());
 }
 
 #[test]
@@ -417,7 +427,7 @@ fn a_channel_with_every_operation() {
         [Send(0), Receive(0), TrySend(0), TryReceive(0), SendInTime(0), ReceiveInTime(0), Sleep];
     let lists = lists(&alphabet, bounds.pick(2, 3));
     let programs = programs(&lists, 3, bounds.pick(3, 5));
-    explore("channel, all operations", &programs, &one_channel());
+    explore("channel, all operations", bounds, &programs, &one_channel());
 }
 
 #[test]
@@ -440,5 +450,5 @@ fn selects_over_two_channels() {
     let mut programs = programs(&lists, 3, bounds.pick(3, 4));
     programs.retain(|threads| threads.iter().flatten().any(|&op| op >= SelectReceive));
     let capacities = [vec![Some(0), Some(0)], vec![Some(1), Some(0)], vec![Some(1), Some(1)]];
-    explore("select", &programs, &capacities);
+    explore("select", bounds, &programs, &capacities);
 }

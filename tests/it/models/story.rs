@@ -6,11 +6,12 @@
 //! succeed, the n-th to receive gets what the n-th to send has sent.
 
 use std::cell::{Cell, OnceCell, RefCell};
+use std::panic::{self, AssertUnwindSafe};
 use std::rc::Rc;
 
 use leno::time::Instant;
 
-use super::super::support::{Ledger, Tracked};
+use super::super::support::{Ledger, Tracked, text_of};
 
 /// How one half of an operation ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +67,8 @@ pub struct Story {
     attempts: RefCell<Vec<Attempt>>,
     /// The green thread that was cancelled, once it was.
     cancelled: Cell<Option<usize>>,
+    /// What was wrong in the middle: a green thread's panic is its own.
+    failures: RefCell<Vec<String>>,
     /// The ends of each channel that were there when nobody could go on.
     at_deadlock: OnceCell<Vec<(usize, usize)>>,
     /// The one that is in a deadline scope, and when that ends.
@@ -82,6 +85,7 @@ impl Story {
             attempts: RefCell::default(),
             cancelled: Cell::new(None),
             at_deadlock: OnceCell::new(),
+            failures: RefCell::default(),
             scope: Cell::new(None),
         })
     }
@@ -93,6 +97,16 @@ impl Story {
 
     pub fn cancelled(&self, thread: usize) {
         self.cancelled.set(Some(thread));
+    }
+
+    /// Runs the body of a green thread, and keeps what it fails with.
+    pub fn watch(&self, body: impl FnOnce()) {
+        if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(body)) {
+            if !payload.is::<String>() && !payload.is::<&str>() {
+                panic::resume_unwind(payload);
+            }
+            self.failures.borrow_mut().push(text_of(payload));
+        }
     }
 
     /// A green thread is unwound, and has its ends still.
@@ -153,6 +167,7 @@ impl Story {
     /// Checks the whole execution. `deadlocked` says whether the runtime found that
     /// nobody could go on.
     pub fn check(&self, deadlocked: bool) {
+        assert_eq!(*self.failures.borrow(), [""; 0]);
         self.ledger.check();
         let attempts = self.attempts.borrow();
         for (channel, place) in self.places.iter().enumerate() {
