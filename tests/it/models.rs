@@ -10,3 +10,4 @@
 mod channel;
 mod explore;
 mod story;
+mod trouble;

@@ -3,20 +3,17 @@
 
 use std::fmt;
 use std::rc::Rc;
-use std::time::Duration;
 
 use leno::channel::{
     Receiver, RecvTimeoutError, SendTimeoutError, Sender, TryRecvError, TrySendError, bounded,
     unbounded,
 };
-use leno::thread::JoinHandle;
-use leno::{Builder, Policy, select, time};
+use leno::{Policy, select};
 
-use super::super::support::{Tracked, caught, text_of};
+use super::super::support::Tracked;
 use super::explore::{Bounds, Totals, lists, programs};
 use super::story::{End, Patience, Story};
-
-const UNIT: Duration = Duration::from_secs(1);
+use super::trouble::{Trouble, UNIT, UNIT_NANOS, perform_all};
 
 /// One operation, on the channel with this number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -54,16 +51,6 @@ impl Op {
     }
 }
 
-/// What comes between.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Trouble {
-    None,
-    /// This green thread is cancelled, by another that does nothing else.
-    Cancel(usize),
-    /// It has one unit of time.
-    Deadline(usize),
-}
-
 /// A program: the operations of each green thread.
 struct Program {
     threads: Vec<Vec<Op>>,
@@ -76,11 +63,7 @@ struct Program {
 impl fmt::Debug for Program {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}, capacities {:?}", self.threads, self.capacities)?;
-        match self.trouble {
-            Trouble::None => {}
-            Trouble::Cancel(thread) => write!(f, ", number {thread} is cancelled")?,
-            Trouble::Deadline(thread) => write!(f, ", number {thread} has a deadline")?,
-        }
+        write!(f, "{}", self.trouble)?;
         f.write_str(if self.kept { ", ends are kept" } else { "" })
     }
 }
@@ -144,7 +127,7 @@ impl Drop for Actor {
 
 impl Actor {
     fn patience(&self) -> Patience {
-        Patience::Until(self.story.now() + UNIT.as_nanos() as u64)
+        Patience::Until(self.story.watch.now() + UNIT_NANOS)
     }
 
     fn perform(&self, op: Op) {
@@ -278,15 +261,6 @@ impl Actor {
             Some(error) => self.story.refused(attempt, &error.0, End::Disconnected),
         }
     }
-
-    fn run(&self, list: &[Op]) {
-        for (index, &op) in list.iter().enumerate() {
-            if index > 0 {
-                leno::yield_now();
-            }
-            self.perform(op);
-        }
-    }
 }
 
 impl Program {
@@ -325,14 +299,13 @@ impl Program {
             end.sender.take();
             end.receiver.take();
         }
-        let builder = Builder::new().virtual_time().policy(policy).stack_size(64 * 1024);
-        let result = caught(|| builder.run(|| self.start(actors)));
+        let body = |actor: Actor| {
+            let list = self.threads[actor.number].clone();
+            Box::new(move || perform_all(&list, |op| actor.perform(op))) as Box<dyn FnOnce()>
+        };
+        let bodies = actors.into_iter().map(body).collect();
+        let deadlocked = story.watch.run(policy, self.trouble, bodies, |_| {});
         drop(kept);
-        let deadlocked = result.is_err_and(|payload| {
-            let text = text_of(payload);
-            assert!(text.starts_with("deadlock"), "{text}");
-            true
-        });
         story.check(deadlocked);
     }
 
@@ -343,35 +316,6 @@ impl Program {
             Ends { channel, sender, receiver, story: story.clone() }
         };
         self.capacities.iter().enumerate().map(open).collect()
-    }
-
-    fn start(&self, actors: Vec<Actor>) {
-        let story = actors[0].story.clone();
-        let mut handles: Vec<Option<JoinHandle<()>>> = Vec::new();
-        for actor in actors {
-            let list = self.threads[actor.number].clone();
-            let scoped = self.trouble == Trouble::Deadline(actor.number);
-            let story = story.clone();
-            let body = move || {
-                if scoped {
-                    let end = actor.story.now() + UNIT.as_nanos() as u64;
-                    actor.story.scope.set(Some((actor.number, end)));
-                    let _ = time::timeout(UNIT, || actor.run(&list));
-                } else {
-                    actor.run(&list);
-                }
-            };
-            handles.push(Some(leno::spawn(move || story.watch(body))));
-        }
-        if let Trouble::Cancel(target) = self.trouble {
-            let handle = handles[target].take().expect("it is there");
-            leno::spawn(move || {
-                if !handle.is_finished() {
-                    story.cancelled(target);
-                    handle.cancel();
-                }
-            });
-        }
     }
 }
 
@@ -387,18 +331,12 @@ fn explore(
     for (threads, capacities) in
         programs.iter().flat_map(|program| capacities.iter().map(move |all| (program, all)))
     {
-        let mut troubles = vec![(Trouble::None, false), (Trouble::None, true)];
-        for number in 0..threads.len() {
-            // Of two that do the same, one is enough.
-            if number > 0 && threads[number] == threads[number - 1] {
-                continue;
-            }
-            for trouble in [Trouble::Cancel(number), Trouble::Deadline(number)] {
-                troubles.push((trouble, false));
-                troubles.extend(bounds.pick(None, Some((trouble, true))));
-            }
-        }
-        for (trouble, kept) in troubles {
+        let every = Trouble::all(threads).into_iter();
+        let troubles = every.flat_map(|trouble| [(trouble, false), (trouble, true)]);
+        let wanted = |&(trouble, kept): &(Trouble, bool)| {
+            bounds.pick(!kept || trouble == Trouble::None, true)
+        };
+        for (trouble, kept) in troubles.filter(wanted) {
             let (threads, capacities) = (threads.clone(), capacities.clone());
             let program = Program { threads, capacities, trouble, kept };
             totals.explore(&program, |policy| program.run(policy));

@@ -6,12 +6,10 @@
 //! succeed, the n-th to receive gets what the n-th to send has sent.
 
 use std::cell::{Cell, OnceCell, RefCell};
-use std::panic::{self, AssertUnwindSafe};
 use std::rc::Rc;
 
-use leno::time::Instant;
-
-use super::super::support::{Ledger, Tracked, text_of};
+use super::super::support::{Ledger, Tracked};
+use super::trouble::Watch;
 
 /// How one half of an operation ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,17 +60,10 @@ pub struct Place {
 pub struct Story {
     pub ledger: Ledger,
     pub places: Vec<Place>,
-    /// When it began. Inside the runtime, whose clock it is.
-    start: OnceCell<Instant>,
+    pub watch: Rc<Watch>,
     attempts: RefCell<Vec<Attempt>>,
-    /// The green thread that was cancelled, once it was.
-    cancelled: Cell<Option<usize>>,
-    /// What was wrong in the middle: a green thread's panic is its own.
-    failures: RefCell<Vec<String>>,
     /// The ends of each channel that were there when nobody could go on.
     at_deadlock: OnceCell<Vec<(usize, usize)>>,
-    /// The one that is in a deadline scope, and when that ends.
-    pub scope: Cell<Option<(usize, u64)>>,
 }
 
 impl Story {
@@ -81,48 +72,23 @@ impl Story {
         Rc::new(Story {
             ledger: Ledger::default(),
             places: capacities.iter().map(place).collect(),
-            start: OnceCell::new(),
+            watch: Rc::default(),
             attempts: RefCell::default(),
-            cancelled: Cell::new(None),
             at_deadlock: OnceCell::new(),
-            failures: RefCell::default(),
-            scope: Cell::new(None),
         })
-    }
-
-    /// Nanoseconds since the first who asked.
-    pub fn now(&self) -> u64 {
-        self.start.get_or_init(Instant::now).elapsed().as_nanos() as u64
-    }
-
-    pub fn cancelled(&self, thread: usize) {
-        self.cancelled.set(Some(thread));
-    }
-
-    /// Runs the body of a green thread, and keeps what it fails with.
-    pub fn watch(&self, body: impl FnOnce()) {
-        if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(body)) {
-            if !payload.is::<String>() && !payload.is::<&str>() {
-                panic::resume_unwind(payload);
-            }
-            self.failures.borrow_mut().push(text_of(payload));
-        }
     }
 
     /// A green thread is unwound, and has its ends still.
     pub fn unwinds(&self, thread: usize) {
-        if !self.may_be_unwound(thread) {
+        if !self.watch.may_be_unwound(thread) {
             let count = |place: &Place| (place.senders.get(), place.receivers.get());
             self.at_deadlock.get_or_init(|| self.places.iter().map(count).collect());
         }
     }
 
     fn begin(&self, thread: usize, channel: usize, sends: bool, patience: Patience) -> usize {
-        assert_ne!(self.cancelled.get(), Some(thread), "it was cancelled, and goes on");
-        let at = self.now();
-        if let Some((scoped, end)) = self.scope.get() {
-            assert!(scoped != thread || at < end, "its time is over, and it goes on");
-        }
+        self.watch.begins(thread);
+        let at = self.watch.now();
         let mut attempts = self.attempts.borrow_mut();
         let end = End::Unwound;
         attempts.push(Attempt { thread, channel, sends, value: None, patience, at, end });
@@ -167,7 +133,6 @@ impl Story {
     /// Checks the whole execution. `deadlocked` says whether the runtime found that
     /// nobody could go on.
     pub fn check(&self, deadlocked: bool) {
-        assert_eq!(*self.failures.borrow(), [""; 0]);
         self.ledger.check();
         let attempts = self.attempts.borrow();
         for (channel, place) in self.places.iter().enumerate() {
@@ -179,21 +144,15 @@ impl Story {
             }
             if deadlocked {
                 let ends = self.at_deadlock.get().expect("somebody was unwound")[channel];
-                on.check_blocked(ends, |thread| !self.may_be_unwound(thread));
+                on.check_blocked(ends, |thread| !self.watch.may_be_unwound(thread));
             }
         }
         if !deadlocked {
             let stuck = attempts
                 .iter()
-                .find(|one| one.end == End::Unwound && !self.may_be_unwound(one.thread));
+                .find(|one| one.end == End::Unwound && !self.watch.may_be_unwound(one.thread));
             assert!(stuck.is_none(), "unwound without a reason: {stuck:?}");
         }
-    }
-
-    /// Cancelled, or in a scope whose time may have come.
-    fn may_be_unwound(&self, thread: usize) -> bool {
-        self.cancelled.get() == Some(thread)
-            || self.scope.get().is_some_and(|(scoped, _)| scoped == thread)
     }
 
     /// The attempts, for whoever reads of a check that failed.

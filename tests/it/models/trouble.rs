@@ -1,0 +1,160 @@
+//! The green threads of a program, and what comes between: one of them is
+//! cancelled, or runs out of time.
+
+use std::cell::{Cell, OnceCell, RefCell};
+use std::fmt;
+use std::panic::{self, AssertUnwindSafe};
+use std::rc::Rc;
+use std::time::Duration;
+
+use leno::thread::JoinHandle;
+use leno::time::{self, Instant};
+use leno::{Builder, Policy};
+
+use super::super::support::{caught, text_of};
+
+/// The unit of time: whatever may elapse does after one of these.
+pub const UNIT: Duration = Duration::from_secs(1);
+pub const UNIT_NANOS: u64 = 1_000_000_000;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Trouble {
+    None,
+    /// This green thread is cancelled, by another that does nothing else.
+    Cancel(usize),
+    /// It has one unit of time.
+    Deadline(usize),
+}
+
+impl Trouble {
+    /// All that can befall these green threads; of two that do the same, one.
+    pub fn all<T: PartialEq>(threads: &[T]) -> Vec<Trouble> {
+        let differs = |&number: &usize| number == 0 || threads[number] != threads[number - 1];
+        let each = (0..threads.len()).filter(differs);
+        let both = each.flat_map(|number| [Trouble::Cancel(number), Trouble::Deadline(number)]);
+        [Trouble::None].into_iter().chain(both).collect()
+    }
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Trouble::None => Ok(()),
+            Trouble::Cancel(thread) => write!(f, ", number {thread} is cancelled"),
+            Trouble::Deadline(thread) => write!(f, ", number {thread} has a deadline"),
+        }
+    }
+}
+
+/// What is known of the green threads of one execution.
+#[derive(Default)]
+pub struct Watch {
+    /// When it began. Asked for inside the runtime, whose clock it is.
+    start: OnceCell<Instant>,
+    /// The green thread that was cancelled, once it was.
+    cancelled: Cell<Option<usize>>,
+    /// The one that is in a deadline scope, and when that ends.
+    scope: Cell<Option<(usize, u64)>>,
+    /// What was wrong in the middle: a green thread's panic is its own.
+    failures: RefCell<Vec<String>>,
+}
+
+impl Watch {
+    /// Nanoseconds since the first who asked.
+    pub fn now(&self) -> u64 {
+        self.start.get_or_init(Instant::now).elapsed().as_nanos() as u64
+    }
+
+    /// Cancelled, or in a scope whose time may have come.
+    pub fn may_be_unwound(&self, thread: usize) -> bool {
+        self.cancelled.get() == Some(thread)
+            || self.scope.get().is_some_and(|(scoped, _)| scoped == thread)
+    }
+
+    /// When the scope of this green thread ends, if it is in one.
+    pub fn end_of_scope(&self, thread: usize) -> Option<u64> {
+        self.scope.get().filter(|(scoped, _)| *scoped == thread).map(|(_, end)| end)
+    }
+
+    /// An operation begins: it would not, if the green thread had been told to
+    /// unwind.
+    pub fn begins(&self, thread: usize) {
+        assert_ne!(self.cancelled.get(), Some(thread), "it was cancelled, and goes on");
+        let in_time = self.end_of_scope(thread).is_none_or(|end| self.now() < end);
+        assert!(in_time, "its time is over, and it goes on");
+    }
+
+    /// Runs a part of a green thread, and keeps what it fails with.
+    fn keep_failure(&self, part: impl FnOnce()) {
+        if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(part)) {
+            if !payload.is::<String>() && !payload.is::<&str>() {
+                panic::resume_unwind(payload);
+            }
+            self.failures.borrow_mut().push(text_of(payload));
+        }
+    }
+
+    /// Runs the green threads with these bodies, and says whether they came to a
+    /// point at which none could go on. `on_cancel` is called just before one is
+    /// cancelled.
+    pub fn run(
+        self: &Rc<Watch>,
+        policy: Policy,
+        trouble: Trouble,
+        bodies: Vec<Box<dyn FnOnce()>>,
+        on_cancel: impl FnOnce(usize) + 'static,
+    ) -> bool {
+        let builder = Builder::new().virtual_time().policy(policy).stack_size(64 * 1024);
+        let result = caught(|| builder.run(|| self.start(trouble, bodies, on_cancel)));
+        assert_eq!(*self.failures.borrow(), [""; 0]);
+        result.is_err_and(|payload| {
+            let text = text_of(payload);
+            assert!(text.starts_with("deadlock"), "{text}");
+            true
+        })
+    }
+
+    fn start(
+        self: &Rc<Watch>,
+        trouble: Trouble,
+        bodies: Vec<Box<dyn FnOnce()>>,
+        on_cancel: impl FnOnce(usize) + 'static,
+    ) {
+        let mut handles: Vec<Option<JoinHandle<()>>> = Vec::new();
+        for (number, body) in bodies.into_iter().enumerate() {
+            let watch = self.clone();
+            let scoped = trouble == Trouble::Deadline(number);
+            let part = move || {
+                if scoped {
+                    watch.scope.set(Some((number, watch.now() + UNIT_NANOS)));
+                    let _ = time::timeout(UNIT, body);
+                } else {
+                    body();
+                }
+            };
+            let watch = self.clone();
+            handles.push(Some(leno::spawn(move || watch.keep_failure(part))));
+        }
+        if let Trouble::Cancel(target) = trouble {
+            let handle = handles[target].take().expect("it is there");
+            let watch = self.clone();
+            leno::spawn(move || {
+                if !handle.is_finished() {
+                    watch.keep_failure(|| on_cancel(target));
+                    watch.cancelled.set(Some(target));
+                    handle.cancel();
+                }
+            });
+        }
+    }
+}
+
+/// Performs the operations of a list, with a switch between any two.
+pub fn perform_all<T: Copy>(list: &[T], mut perform: impl FnMut(T)) {
+    for (index, &operation) in list.iter().enumerate() {
+        if index > 0 {
+            leno::yield_now();
+        }
+        perform(operation);
+    }
+}
