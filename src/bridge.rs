@@ -13,7 +13,9 @@ use crate::runtime::{self, checkpoint, scheduler};
 /// any OS thread, at any time. A future that wakes itself while it is polled, as
 /// one that yields, lets the other green threads have a turn. While somebody has
 /// a clone of the waker, a runtime in which everybody waits sleeps in the kernel;
-/// if nobody has one, it is a deadlock.
+/// if nobody has one when it comes to wait, or only green threads of this runtime
+/// have whose end it awaits ([`JoinHandle`](crate::thread::JoinHandle)), it is a
+/// deadlock.
 ///
 /// Cancellation and deadlines ([`time::timeout`](crate::time::timeout)) end the
 /// wait, and the future is dropped. With virtual time, a deadline comes when every

@@ -319,6 +319,7 @@ impl Control {
     #[cold]
     fn wake_waker(&self) {
         while let Some(waker) = self.extra().waker.take() {
+            self.scheduler().release_waker(&waker);
             waker.wake();
         }
     }

@@ -8,6 +8,7 @@
 
 #![forbid(unsafe_code)]
 
+use std::collections::hash_map::Entry;
 use std::panic::Location;
 use std::pin::pin;
 use std::sync::Arc;
@@ -39,7 +40,7 @@ pub(crate) fn block_on<F: Future>(function: &'static str, future: F) -> F::Outpu
             return output;
         }
         if spare.state.inbox.runtime == scheduler.serial() {
-            scheduler.wait_for_waker(&spare.state, at);
+            scheduler.wait_for_waker(&spare, at);
         } else {
             spare = scheduler.take_waker();
         }
@@ -67,13 +68,15 @@ impl WakerState {
         // Release: who wakes us next sees our number.
         self.woken.swap(false, Ordering::AcqRel)
     }
+}
 
-    /// Does nobody else have a clone of the waker?
-    fn is_alone(self: &Arc<Self>) -> bool {
-        let alone = Arc::strong_count(self) == 2;
-        // What others have done with their clones comes before they dropped them.
+impl SpareWaker {
+    /// How many clones of the waker do others have?
+    fn clones(&self) -> usize {
+        let owners = Arc::strong_count(&self.state);
+        // What they have done with others comes before they dropped those.
         fence(Ordering::Acquire);
-        alone
+        owners - 2
     }
 }
 
@@ -109,14 +112,15 @@ impl Scheduler {
 
     /// Keeps it for the next one, if it is this runtime's and nobody has a clone.
     fn put_waker(&self, spare: SpareWaker) {
-        if spare.state.is_alone() && spare.state.inbox.runtime == self.serial() {
+        if spare.clones() == 0 && spare.state.inbox.runtime == self.serial() {
             spare.state.woken.store(false, Ordering::Relaxed);
             self.outside.spare_waker.set(Some(spare));
         }
     }
 
     /// Waits until the future is to be polled again.
-    fn wait_for_waker(&self, state: &Arc<WakerState>, at: &'static Location<'static>) {
+    fn wait_for_waker(&self, spare: &SpareWaker, at: &'static Location<'static>) {
+        let state = &spare.state;
         // Who wakes it finds it by its number, once its state is registered.
         let id = self.current().thread_state().id;
         state.number.store(id.number, Ordering::Relaxed);
@@ -128,8 +132,8 @@ impl Scheduler {
         let wait = Wait::at(WaitFor::Future, at);
         let awaiting = &self.outside.awaiting;
         loop {
-            // Without a clone of the waker nobody will ever wake it.
-            let reachable = usize::from(!state.is_alone());
+            // Green threads that keep a clone until they end are no outsiders.
+            let reachable = usize::from(spare.clones() > self.kept_clones(&spare.waker));
             awaiting.set(awaiting.get() + reachable);
             let outcome = self.block(&wait, None);
             awaiting.set(awaiting.get() - reachable);
@@ -138,6 +142,26 @@ impl Scheduler {
             }
             if state.take_woken() {
                 return;
+            }
+        }
+    }
+
+    fn kept_clones(&self, waker: &Waker) -> usize {
+        self.outside.kept_wakers.borrow().get(&waker.data()).copied().unwrap_or(0)
+    }
+
+    /// A green thread of this runtime has a clone of this waker until it ends.
+    pub(super) fn keep_waker(&self, waker: &Waker) {
+        *self.outside.kept_wakers.borrow_mut().entry(waker.data()).or_default() += 1;
+    }
+
+    /// What [`Scheduler::keep_waker`] has said is no longer so.
+    pub(super) fn release_waker(&self, waker: &Waker) {
+        let mut kept = self.outside.kept_wakers.borrow_mut();
+        if let Entry::Occupied(mut entry) = kept.entry(waker.data()) {
+            *entry.get_mut() -= 1;
+            if *entry.get() == 0 {
+                entry.remove();
             }
         }
     }

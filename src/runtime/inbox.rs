@@ -3,7 +3,8 @@
 
 #![forbid(unsafe_code)]
 
-use std::cell::{Cell, OnceCell};
+use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::HashMap;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
@@ -58,6 +59,9 @@ pub(super) struct Outside {
     /// Closures that run on other OS threads for one that waits here.
     pub(super) unblocked: Cell<usize>,
     pub(super) spare_waker: Cell<Option<SpareWaker>>,
+    /// How many clones of a waker, by the address in it, green threads of this
+    /// runtime keep for their end.
+    pub(super) kept_wakers: RefCell<HashMap<*const (), usize>>,
 }
 
 /// The mailbox of a runtime.

@@ -70,10 +70,12 @@ impl<T> Spawned<T> {
     /// Has `waker` woken at the end. False if it has ended.
     pub(crate) fn wake_at_end(&self, waker: &Waker) -> bool {
         !self.is_finished() && {
+            let scheduler = self.control().scheduler();
             let place = &self.control().extra().waker;
-            let previous = place.take();
-            let same = previous.filter(|previous| previous.will_wake(waker));
-            place.set(Some(same.unwrap_or_else(|| waker.clone())));
+            scheduler.keep_waker(waker);
+            // The previous one is dropped last: that is somebody else's code.
+            let previous = place.replace(Some(waker.clone()));
+            previous.iter().for_each(|previous| scheduler.release_waker(previous));
             true
         }
     }

@@ -123,6 +123,45 @@ fn the_first_of_two_green_threads() {
 }
 
 #[test]
+fn a_deadlock_of_awaited_green_threads_is_reported() {
+    let text = panic_text(|| {
+        leno::run(|| {
+            let stuck = leno::spawn(thread::park);
+            let other = leno::spawn(thread::park);
+            // With another waker first.
+            let mut both = Box::pin(future::zip(stuck, other));
+            let polled = Waker::noop();
+            assert!(both.as_mut().poll(&mut Context::from_waker(polled)).is_pending());
+            let _ = block_on(both);
+        })
+    });
+    assert!(text.starts_with("deadlock: every green thread waits"), "{text}");
+    assert!(text.contains("waits for a future"), "{text}");
+}
+
+#[test]
+fn whoever_else_has_the_waker_holds_the_deadlock_off() {
+    leno::run(|| {
+        let stuck = leno::spawn(thread::park);
+        let stuck_thread = stuck.thread().clone();
+        let (sender, receiver) = async_channel::bounded(1);
+        let other = os::spawn(move || {
+            os::sleep(Duration::from_millis(5));
+            future::block_on(sender.send("rescue")).unwrap();
+        });
+        let rescued = async { receiver.recv().await.unwrap() };
+        let ended = async {
+            let _ = stuck.await;
+            "the end"
+        };
+        // A join handle that was polled is dropped by the one that wins.
+        assert_eq!(block_on(ended.or(rescued)), "rescue");
+        other.join().unwrap();
+        stuck_thread.unpark();
+    });
+}
+
+#[test]
 fn the_panic_of_an_awaited_green_thread_is_an_error() {
     leno::run(|| {
         let handle = leno::spawn(|| panic!("awaited"));
