@@ -120,7 +120,7 @@ fn try_in<M: Sync, V: Clone + Send>(
                     let Some(mutant) = mutants.get(index) else { return };
                     let verdict = judge(workshop, mutant);
                     verdicts.lock().unwrap()[index] = Some(verdict);
-                    if (index + 1) % 20 == 0 {
+                    if (index + 1).is_multiple_of(20) {
                         say(&format!("{} of {}", index + 1, mutants.len()));
                     }
                 }
