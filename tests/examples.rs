@@ -6,6 +6,8 @@
 
 #[path = "examples/outside.rs"]
 mod outside;
+#[path = "examples/timeline.rs"]
+mod timeline;
 
 use std::collections::HashMap;
 use std::env;

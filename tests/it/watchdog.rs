@@ -20,10 +20,10 @@ const SHORT: Duration = Duration::from_millis(5);
 /// report.
 const LONG: Duration = Duration::from_millis(250);
 
-/// What has been reported: how often, and as text.
+/// What has been reported.
 struct Reports {
     count: Arc<AtomicUsize>,
-    hogs: Receiver<(Hog, String)>,
+    hogs: Receiver<Hog>,
 }
 
 fn watch(limit: Duration) -> (Watchdog, Reports) {
@@ -31,8 +31,7 @@ fn watch(limit: Duration) -> (Watchdog, Reports) {
     let (sender, hogs) = channel();
     let counted = count.clone();
     let watchdog = watch_hogs_with(limit, move |hog| {
-        let text = hog.to_string();
-        let _ = sender.send((hog, text));
+        let _ = sender.send(hog);
         counted.fetch_add(1, Ordering::SeqCst);
     });
     (watchdog.expect("nobody else handles SIGURG"), Reports { count, hogs })
@@ -44,7 +43,9 @@ impl Reports {
     }
 
     fn next(&self) -> (Hog, String) {
-        self.hogs.recv().expect("there is a report")
+        let hog = self.hogs.recv().expect("there is a report");
+        let text = hog.to_string();
+        (hog, text)
     }
 }
 
@@ -93,7 +94,7 @@ fn it_is_reported_once_and_again_after_it_has_let_others_run() {
         computes_until_it_is_reported(&reports.count, 2);
         leno::sleep(Duration::from_nanos(1));
         computes_until_it_is_reported(&reports.count, 3);
-        for (hog, _) in reports.hogs.try_iter() {
+        for hog in reports.hogs.try_iter() {
             assert_eq!((hog.id().number(), hog.name()), (1, Some("main")));
         }
     });
@@ -218,10 +219,10 @@ fn one_that_does_nothing_but_switch_between_coroutines_can_be_looked_at() {
             switches_until_it_is_reported(&reports.count, round);
             leno::yield_now();
         }
-        for (hog, text) in reports.hogs.try_iter() {
-            // A report may be of what is around it.
+        // To look the symbols up takes longer than all the rest.
+        for hog in reports.hogs.try_iter().step_by(8) {
             let all = format!("{hog:#}");
-            assert!(all.contains("one_that_does_nothing_but_switch"), "{text}\n{all}");
+            assert!(all.contains("one_that_does_nothing_but_switch"), "{all}");
         }
     });
 }
