@@ -6,6 +6,8 @@
 
 #[path = "examples/outside.rs"]
 mod outside;
+#[path = "examples/readme.rs"]
+mod readme;
 #[path = "examples/timeline.rs"]
 mod timeline;
 
@@ -489,13 +491,4 @@ fn a_dump_shows_the_frames_of_everybody() {
         assert!(block.contains(" held by '") && block.contains(": _09_deadlock::eat\n"), "{dump}");
     }
     assert!(blocks[4].contains("\n           at examples/09_deadlock.rs:"), "{dump}");
-}
-
-#[test]
-fn readme_shows_what_the_first_example_prints() {
-    let readme = include_str!("../README.md");
-    let block = readme.split("```text\n").nth(1).and_then(|rest| rest.split("```").next());
-    assert_eq!(block.expect("README has a block of output"), succeed("01_interleave", &[]));
-    let commands = readme.lines().filter_map(|line| line.strip_prefix("cargo "));
-    assert_eq!(commands.take(2).collect::<Vec<_>>(), ["run --example 01_interleave", "test"]);
 }
