@@ -8,6 +8,8 @@
 //! programs, and prints how many there were with `--nocapture`.
 
 mod channel;
+mod condvar;
 mod explore;
+mod locks;
 mod story;
 mod trouble;

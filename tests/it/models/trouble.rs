@@ -65,10 +65,13 @@ impl Watch {
         self.start.get_or_init(Instant::now).elapsed().as_nanos() as u64
     }
 
+    pub fn is_cancelled(&self, thread: usize) -> bool {
+        self.cancelled.get() == Some(thread)
+    }
+
     /// Cancelled, or in a scope whose time may have come.
     pub fn may_be_unwound(&self, thread: usize) -> bool {
-        self.cancelled.get() == Some(thread)
-            || self.scope.get().is_some_and(|(scoped, _)| scoped == thread)
+        self.is_cancelled(thread) || self.scope.get().is_some_and(|(scoped, _)| scoped == thread)
     }
 
     /// When the scope of this green thread ends, if it is in one.

@@ -1,0 +1,193 @@
+//! Condition variables: each notification ends one wait that has not ended, that
+//! of who waited first; and whoever comes back has the lock, alone.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::rc::Rc;
+
+use leno::Policy;
+use leno::sync::{Condvar, Mutex, MutexGuard};
+
+use super::explore::{Bounds, Totals, lists, programs};
+use super::trouble::{Trouble, UNIT, UNIT_NANOS, Watch, perform_all};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Op {
+    /// Has the lock over a switch.
+    Lock,
+    Wait,
+    WaitInTime,
+    NotifyOne,
+    NotifyAll,
+    /// Notifies while it has the lock, which those who wake then wait for.
+    NotifyLocked,
+    Sleep,
+}
+
+/// One wait, until it has ended.
+struct Waiting {
+    number: usize,
+    thread: usize,
+    until: Option<u64>,
+}
+
+struct Model {
+    mutex: Mutex<()>,
+    condvar: Condvar,
+    watch: Rc<Watch>,
+    waiting: RefCell<Vec<Waiting>>,
+    waits: Cell<usize>,
+    notified: RefCell<Vec<usize>>,
+    /// The green thread that has the lock.
+    holder: Cell<Option<usize>>,
+}
+
+/// The model's side of having the lock.
+struct Holding<'a>(&'a Model);
+
+impl Drop for Holding<'_> {
+    fn drop(&mut self) {
+        self.0.holder.set(None);
+    }
+}
+
+impl Model {
+    /// Those whose time is over do not wait any more.
+    fn settle(&self) {
+        let now = self.watch.now();
+        self.waiting.borrow_mut().retain(|one| one.until.is_none_or(|until| until > now));
+    }
+
+    fn holds(&self, thread: usize) -> Holding<'_> {
+        assert_eq!(self.holder.replace(Some(thread)), None, "two have the lock");
+        Holding(self)
+    }
+
+    fn lock(&self, thread: usize) -> (Holding<'_>, MutexGuard<'_, ()>) {
+        let guard = self.mutex.lock().unwrap_or_else(|error| error.into_inner());
+        (self.holds(thread), guard)
+    }
+
+    fn wait(&self, thread: usize, patience: Option<u64>) {
+        let (holding, guard) = self.lock(thread);
+        self.settle();
+        let number = self.waits.get() + 1;
+        self.waits.set(number);
+        let ends = patience.into_iter().chain(self.watch.end_of_scope(thread));
+        // One that was cancelled while it waited for the lock does not begin.
+        if !self.watch.is_cancelled(thread) {
+            self.waiting.borrow_mut().push(Waiting { number, thread, until: ends.min() });
+        }
+        drop(holding);
+        let (guard, elapsed) = if patience.is_some() {
+            let result = self.condvar.wait_timeout(guard, UNIT);
+            let (guard, result) = result.unwrap_or_else(|error| error.into_inner());
+            (guard, result.timed_out())
+        } else {
+            (self.condvar.wait(guard).unwrap_or_else(|error| error.into_inner()), false)
+        };
+        let _holding = self.holds(thread);
+        self.settle();
+        let notified = self.notified.borrow().contains(&number);
+        assert_eq!(notified, !elapsed, "the wait number {number}");
+        let waits = self.waiting.borrow().iter().any(|one| one.number == number);
+        assert!(!waits, "it has come back for nothing");
+        drop(guard);
+    }
+
+    fn notify(&self, all: bool) {
+        self.settle();
+        let mut waiting = self.waiting.borrow_mut();
+        let count = if all { waiting.len() } else { waiting.len().min(1) };
+        self.notified.borrow_mut().extend(waiting.drain(..count).map(|one| one.number));
+        drop(waiting);
+        if all {
+            self.condvar.notify_all();
+        } else {
+            self.condvar.notify_one();
+        }
+    }
+
+    fn perform(&self, thread: usize, op: Op) {
+        self.watch.begins(thread);
+        match op {
+            Op::Lock => {
+                let _locked = self.lock(thread);
+                leno::yield_now();
+            }
+            Op::Wait => self.wait(thread, None),
+            Op::WaitInTime => self.wait(thread, Some(self.watch.now() + UNIT_NANOS)),
+            Op::NotifyOne => self.notify(false),
+            Op::NotifyAll => self.notify(true),
+            Op::NotifyLocked => {
+                let _locked = self.lock(thread);
+                self.notify(false);
+                leno::yield_now();
+            }
+            Op::Sleep => leno::sleep(UNIT),
+        }
+    }
+
+    fn check(&self, deadlocked: bool) {
+        let endless = self.waiting.borrow().iter().any(|one| one.until.is_none());
+        assert_eq!(endless, deadlocked);
+        assert_eq!(self.holder.get(), None);
+        let free = self.mutex.try_lock().is_ok() || self.mutex.is_poisoned();
+        assert!(free, "it is locked, and nobody has it");
+    }
+}
+
+struct Program {
+    threads: Vec<Vec<Op>>,
+    trouble: Trouble,
+}
+
+impl fmt::Debug for Program {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}{}", self.threads, self.trouble)
+    }
+}
+
+impl Program {
+    fn run(&self, policy: Policy) {
+        let watch = Rc::<Watch>::default();
+        let model = Rc::new(Model {
+            mutex: Mutex::new(()),
+            condvar: Condvar::new(),
+            watch: watch.clone(),
+            waiting: RefCell::default(),
+            waits: Cell::new(0),
+            notified: RefCell::default(),
+            holder: Cell::new(None),
+        });
+        let body = |(thread, list): (usize, &Vec<Op>)| {
+            let (model, list) = (model.clone(), list.clone());
+            Box::new(move || perform_all(&list, |op| model.perform(thread, op)))
+                as Box<dyn FnOnce()>
+        };
+        let bodies = self.threads.iter().enumerate().map(body).collect();
+        let other = model.clone();
+        let cancel = move |thread| {
+            other.settle();
+            other.waiting.borrow_mut().retain(|one| one.thread != thread);
+        };
+        let deadlocked = watch.run(policy, self.trouble, bodies, cancel);
+        model.check(deadlocked);
+    }
+}
+
+#[test]
+fn condition_variables() {
+    use Op::*;
+    let bounds = Bounds::wanted();
+    let alphabet = [Lock, Wait, WaitInTime, NotifyOne, NotifyAll, NotifyLocked, Sleep];
+    let lists = lists(&alphabet, bounds.pick(2, 3));
+    let mut totals = Totals::default();
+    for threads in programs(&lists, 3, bounds.pick(3, 5)) {
+        for trouble in Trouble::all(&threads) {
+            let program = Program { threads: threads.clone(), trouble };
+            totals.explore(&program, |policy| program.run(policy));
+        }
+    }
+    totals.print("condition variable");
+}
