@@ -242,13 +242,13 @@ const MUTANTS: &[Mutant] = &[
     // Locks.
     mutant(
         MUTEX,
-        "        mutex.resource.set_holder(mutex.waiting.take());",
-        "        mutex.resource.set_holder(None);\n        mutex.waiting.take();",
+        "        self.resource.set_holder(self.waiting.take());",
+        "        self.resource.set_holder(None);\n        self.waiting.take();",
         "a mutex is not handed over: somebody else may take it first",
     ),
     mutant(
         RWLOCK,
-        "self.is_free_for(claim) && self.waiting.is_empty()",
+        "self.is_free_for(claim) && nobody_waits",
         "self.is_free_for(claim)",
         "a reader overtakes a writer that waits",
     ),

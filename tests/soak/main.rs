@@ -5,6 +5,8 @@
 //! Two seconds of it unless more are asked for:
 //! `LENO_SOAK=600 cargo test --release --test soak -- --nocapture`.
 
+mod random;
+
 use std::cell::{Cell, RefCell};
 use std::env;
 use std::fs;
@@ -19,34 +21,10 @@ use leno::sync::{Barrier, Condvar, Event, Mutex, RwLock, Semaphore, WaitGroup};
 use leno::thread::{self, JoinHandle};
 use leno::time::{Duration, Instant, timeout};
 
+use random::Random;
+
 /// How many green threads of the load are there at most.
 const MOST: usize = 300;
-
-/// xorshift64*: the same load for the same seed, as far as time allows.
-struct Random(Cell<u64>);
-
-impl Random {
-    fn next(&self) -> u64 {
-        let mut state = self.0.get();
-        state ^= state >> 12;
-        state ^= state << 25;
-        state ^= state >> 27;
-        self.0.set(state);
-        state.wrapping_mul(0x2545_f491_4f6c_dd1d)
-    }
-
-    fn below(&self, bound: u64) -> u64 {
-        (self.next() >> 33) % bound
-    }
-
-    fn one_in(&self, count: u64) -> bool {
-        self.below(count) == 0
-    }
-
-    fn short(&self) -> Duration {
-        Duration::from_micros(self.below(300))
-    }
-}
 
 /// Something that must be dropped.
 struct Thing(Rc<Cell<u64>>);
