@@ -100,11 +100,11 @@ fn check(output: &str) {
         assert!(functions.last().is_some_and(|function| function.contains(last)), "{output}");
         assert!(block.lines().nth(1).is_some_and(|line| line.starts_with("#0 ")), "{output}");
     };
-    next(list[0], &["leno_test_stops_here", "gdb::program", "gdb::main"], "main");
-    next(list[1], &["gdb::parks_here"], "thread_root");
-    let generator = ["gdb::parks_here", "signal handler", "gdb::program"];
+    next(list[0], &["leno_test_stops_here", "program"], "main");
+    next(list[1], &["parks_here"], "thread_root");
+    let generator = ["parks_here", "signal handler", "program"];
     next(list[2], &generator, "thread_root");
-    next(list[3], &["gdb::yields_here"], "thread_root");
+    next(list[3], &["yields_here"], "thread_root");
     // It has no frames; gdb may have more to say.
     let new = blocks.next().and_then(|block| block.lines().nth(1));
     assert!(!new.is_some_and(|line| line.starts_with('#')), "{output}");
