@@ -149,7 +149,11 @@ fn whoever_else_has_the_waker_holds_the_deadlock_off() {
             os::sleep(Duration::from_millis(5));
             future::block_on(sender.send("rescue")).unwrap();
         });
-        let rescued = async { receiver.recv().await.unwrap() };
+        let rescued = async {
+            // Has the join handle polled again.
+            future::yield_now().await;
+            receiver.recv().await.unwrap()
+        };
         let ended = async {
             let _ = stuck.await;
             "the end"
