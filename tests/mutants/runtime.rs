@@ -178,6 +178,12 @@ const MUTANTS: &[Mutant] = &[
         "who has caught the unwinding is never unwound again",
     ),
     mutant(
+        "src/runtime/current.rs",
+        " || scheduler.current().is_in_flight()",
+        "",
+        "of several suspended in the middle of an unwinding, one is counted",
+    ),
+    mutant(
         DEADLINE,
         "        control.shield();\n        let outcome = self.block(wait, None);",
         "        let outcome = self.block(wait, None);",
