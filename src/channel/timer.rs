@@ -58,7 +58,7 @@ fn after_now(duration: Duration) -> Option<u64> {
 ///
 /// As an arm of [`select!`](crate::select!), it is a deadline that lasts for more
 /// than one of them. After its message, it gives none for ever. A duration that
-/// the clock never reaches is [`never`].
+/// the clock never reaches is [`never()`].
 ///
 /// # Examples
 ///
