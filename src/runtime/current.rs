@@ -65,7 +65,7 @@ pub(crate) fn interrupted() -> ! {
 pub(crate) fn is_panicking() -> bool {
     std::thread::panicking()
         && try_scheduler().is_none_or(|scheduler| {
-            scheduler.suspended_panics.get() == 0 || scheduler.current().is_in_flight()
+            scheduler.suspended_panics.get() == 0 || scheduler.current().is_being_unwound()
         })
 }
 

@@ -117,7 +117,9 @@ impl Control {
         let Some(extra) = self.extra.get() else { return };
         self.shield();
         while let Some(local) = extra.locals.take_last() {
-            let dropped = panic::catch_unwind(AssertUnwindSafe(|| drop(local)));
+            // Whatever has ended the closure has been caught.
+            let drop_it = || self.unwind.while_caught(|| drop(local));
+            let dropped = panic::catch_unwind(AssertUnwindSafe(drop_it));
             if dropped.is_err_and(|payload| !unwind::is_unwinding(&payload)) {
                 scheduler.abort(b"the destructor of a green-thread-local value panicked\n");
             }

@@ -16,6 +16,7 @@ use super::current::{checkpoint, interrupted, scheduler, try_scheduler};
 use super::scheduler::Scheduler;
 use super::scope_state::ScopeState;
 use super::thread_state::ThreadState;
+use super::unwind;
 use super::wait::Outcome;
 use crate::stack::Stack;
 use crate::sys;
@@ -200,7 +201,15 @@ impl<'scope, 'env> Scope<'scope, 'env> {
         if self.state.is_running() {
             // A coroutine may have carried us elsewhere in the meantime.
             match try_scheduler() {
-                Some(scheduler) => scheduler.wait_for_scope(&self.state, at),
+                Some(scheduler) => {
+                    let wait = || scheduler.wait_for_scope(&self.state, at);
+                    match &result {
+                        Err(payload) if unwind::is_unwinding(payload) => {
+                            scheduler.current().unwind.while_caught(wait);
+                        }
+                        _ => wait(),
+                    }
+                }
                 None => carried_outside(),
             }
         }

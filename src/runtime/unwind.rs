@@ -49,6 +49,8 @@ pub(super) struct Unwind {
     pending: Cell<u8>,
     /// It is suspended in the middle of a panic.
     panicking: Cell<bool>,
+    /// The payload is alive, but has been caught, and goes on later.
+    caught: Cell<bool>,
     shields: Cell<u32>,
 }
 
@@ -100,6 +102,19 @@ impl Unwind {
         self.pending.get() & why::FORCED != 0
     }
 
+    /// Runs `f`, while the payload of the unwinding is in the runtime's own hands:
+    /// it is alive, but the green thread does not unwind.
+    pub(super) fn while_caught<T>(&self, f: impl FnOnce() -> T) -> T {
+        struct Before<'a>(&'a Unwind, bool);
+        impl Drop for Before<'_> {
+            fn drop(&mut self) {
+                self.0.caught.set(self.1);
+            }
+        }
+        let _before = Before(self, self.caught.replace(true));
+        f()
+    }
+
     pub(super) fn set_panicking(&self, panicking: bool) {
         self.panicking.set(panicking);
     }
@@ -142,6 +157,11 @@ impl Control {
             && !panicking
             && !self.is_in_flight()
             && self.reason().is_some()
+    }
+
+    /// Does the runtime unwind it just now?
+    pub(super) fn is_being_unwound(&self) -> bool {
+        self.is_in_flight() && !self.unwind.caught.get()
     }
 
     /// Is the payload of its unwinding alive?
