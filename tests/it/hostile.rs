@@ -223,3 +223,46 @@ fn what_cannot_be_spawned_may_switch_when_it_is_dropped() {
     })
     .assert_survived();
 }
+
+/// A scope that waits with a payload that it has caught is not one that panics: it
+/// does not hide those that do.
+#[test]
+fn whoever_waits_for_its_scope_is_not_panicking() {
+    struct Sleeps(u64);
+    impl Drop for Sleeps {
+        fn drop(&mut self) {
+            leno::sleep(Duration::from_secs(self.0));
+        }
+    }
+    in_child("hostile::whoever_waits_for_its_scope_is_not_panicking", &[], || {
+        let ended = caught(|| {
+            Builder::new().virtual_time().run(|| {
+                let first = leno::spawn(|| {
+                    let _sleeps = Sleeps(2);
+                    std::panic::resume_unwind(Box::new("the first"));
+                });
+                let waits = leno::spawn(|| {
+                    leno::scope(|scope| {
+                        scope.spawn(|| leno::sleep(Duration::from_secs(9)));
+                        thread::park();
+                    });
+                });
+                leno::sleep(Duration::from_secs(1));
+                // It is unwound while the first one sleeps in its destructor.
+                waits.cancel();
+                assert!(first.join().is_err());
+                let second = leno::spawn(|| {
+                    thread::shield(leno::yield_now);
+                    let _sleeps = Sleeps(1);
+                    std::panic::resume_unwind(Box::new("the second"));
+                });
+                leno::yield_now();
+                second.cancel();
+                assert!(second.join().unwrap_err().is::<&str>());
+                assert!(waits.join().is_err());
+            });
+        });
+        assert!(ended.is_ok());
+    })
+    .assert_survived();
+}
