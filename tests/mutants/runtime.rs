@@ -179,7 +179,7 @@ const MUTANTS: &[Mutant] = &[
     ),
     mutant(
         "src/runtime/current.rs",
-        " || scheduler.current().is_in_flight()",
+        " || scheduler.current().is_being_unwound()",
         "",
         "of several suspended in the middle of an unwinding, one is counted",
     ),
