@@ -10,7 +10,7 @@ use std::collections::HashSet;
 use std::fmt;
 use std::io;
 
-use crate::runtime::{Awaited, Cause, Recorder, Recording};
+use crate::runtime::{Awaited, Cause, Recorder, Recording, scheduler};
 
 /// The size of what [`Timeline`]'s `Display` prints.
 const WIDTH: usize = 100;
@@ -60,6 +60,7 @@ pub fn record<T>(f: impl FnOnce() -> T) -> (T, Timeline) {
             self.0.stop();
         }
     }
+    scheduler("leno::debug::record");
     let recorder = Recorder::new();
     recorder.start();
     let stop = Stop(recorder.clone());

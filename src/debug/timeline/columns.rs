@@ -298,7 +298,7 @@ impl Page<'_> {
         self.out.push_str("  ");
         self.print_columns(&row);
         let who = row.runner.filter(|&runner| self.layout.is_in_rest(runner));
-        let who = who.map_or_else(String::new, |runner| self.timeline.label(runner) + " ");
+        let who = who.map_or_else(String::new, |runner| self.timeline.label(runner) + ": ");
         self.out.push_str(&shortened(&(who + &row.note), self.layout.note_width));
         self.end_line();
     }
