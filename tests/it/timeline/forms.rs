@@ -107,9 +107,7 @@ fn any_name_will_do() {
     let named = events.iter().find(|event| event["tid"] == 2 && event["name"] == "thread_name");
     assert_eq!(named.unwrap()["args"]["name"], format!("{name} #2"));
 
-    let mut svg = Vec::new();
-    timeline.write_svg(&mut svg).unwrap();
-    let svg = String::from_utf8(svg).unwrap();
+    let svg = picture(&timeline);
     assert!(svg.contains("name\u{fffd}in &lt;two&gt; lines &amp; "), "{svg}");
 
     let text = timeline.text(200, 10);
@@ -174,9 +172,7 @@ fn with_the_systems_clock_it_says_how_long_each_ran() {
 #[test]
 fn the_picture_has_a_bar_for_each_time_that_one_ran() {
     let timeline = busy(2);
-    let mut svg = Vec::new();
-    timeline.write_svg(&mut svg).unwrap();
-    let svg = String::from_utf8(svg).unwrap();
+    let svg = picture(&timeline);
     assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>\n"));
     let running: usize =
         parts(&json(&timeline), Some("runs")).into_values().map(|parts| parts.len()).sum();
@@ -184,11 +180,24 @@ fn the_picture_has_a_bar_for_each_time_that_one_ran() {
     assert_eq!(svg.matches("<rect ").count() - 1, running);
     assert_eq!(svg.matches("<circle ").count(), 4, "a circle for each spawn");
     assert!(!svg.contains("left out"), "{svg}");
+}
 
-    let mut large = Vec::new();
-    busy(60).write_svg(&mut large).unwrap();
-    let large = String::from_utf8(large).unwrap();
-    assert!(large.matches("<rect ").count() <= 241);
-    assert!(large.contains(" more bars are left out"), "{large}");
-    assert!(large.contains(" more green threads are left out"), "{large}");
+fn picture(timeline: &Timeline) -> String {
+    let mut svg = Vec::new();
+    timeline.write_svg(&mut svg).unwrap();
+    String::from_utf8(svg).unwrap()
+}
+
+#[test]
+fn a_picture_has_an_end() {
+    let long = recorded(|| {
+        spawn("other", || (0..200).for_each(|_| leno::yield_now()));
+        (0..200).for_each(|_| leno::yield_now());
+    });
+    let long = picture(&long);
+    assert_eq!(long.matches("<rect ").count() - 1, 240);
+    assert!(long.contains(" more bars are left out"), "{long}");
+    let high = picture(&busy(60));
+    assert_eq!(high.matches("class=\"name\"").count(), 24);
+    assert!(high.contains(" 39 more green threads are left out"), "{high}");
 }
