@@ -4,14 +4,14 @@
 use std::hint::black_box;
 use std::mem;
 use std::panic::Location;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use leno::coroutine::Generator;
 use leno::debug::{Hog, Watchdog, watch_hogs, watch_hogs_with};
-use leno::{Builder, Policy, thread};
+use leno::thread::{self, ThreadId};
+use leno::{Builder, Policy};
 
 use crate::support::{in_child, panic_text};
 
@@ -20,39 +20,45 @@ const SHORT: Duration = Duration::from_millis(5);
 /// report.
 const LONG: Duration = Duration::from_millis(250);
 
+type Ids = Arc<Mutex<Vec<ThreadId>>>;
+
 /// What has been reported.
 struct Reports {
-    count: Arc<AtomicUsize>,
+    ids: Ids,
     hogs: Receiver<Hog>,
 }
 
 fn watch(limit: Duration) -> (Watchdog, Reports) {
-    let count = Arc::new(AtomicUsize::new(0));
+    let ids = Ids::default();
     let (sender, hogs) = channel();
-    let counted = count.clone();
+    let noted = ids.clone();
     let watchdog = watch_hogs_with(limit, move |hog| {
+        noted.lock().unwrap().push(hog.id());
         let _ = sender.send(hog);
-        counted.fetch_add(1, Ordering::SeqCst);
     });
-    (watchdog.expect("nobody else handles SIGURG"), Reports { count, hogs })
+    (watchdog.expect("nobody else handles SIGURG"), Reports { ids, hogs })
 }
 
 impl Reports {
     fn count(&self) -> usize {
-        self.count.load(Ordering::SeqCst)
+        self.ids.lock().unwrap().len()
     }
 
-    fn next(&self) -> (Hog, String) {
-        let hog = self.hogs.recv().expect("there is a report");
+    /// The first report of this green thread.
+    fn of(&self, id: ThreadId) -> (Hog, String) {
+        let hog = self.hogs.iter().find(|hog| hog.id() == id).expect("there is a report");
         let text = hog.to_string();
         (hog, text)
     }
 }
 
+/// Goes on until the green thread that calls this has been reported, too, not only
+/// what was before.
 #[inline(never)]
-fn computes_until_it_is_reported(count: &AtomicUsize, reports: usize) {
+fn computes_until_it_is_reported(ids: &Ids, reports: usize) {
+    let me = thread::current().id();
     let mut sum = 0u64;
-    while count.load(Ordering::SeqCst) < reports {
+    while ids.lock().unwrap().iter().filter(|id| **id == me).count() < reports {
         sum = black_box(sum.wrapping_mul(31).wrapping_add(1));
     }
     black_box(sum);
@@ -62,15 +68,15 @@ fn computes_until_it_is_reported(count: &AtomicUsize, reports: usize) {
 fn a_green_thread_that_does_not_let_others_run_is_reported_with_where_it_is() {
     leno::run(|| {
         let (_watchdog, reports) = watch(SHORT);
-        let count = reports.count.clone();
+        let ids = reports.ids.clone();
         let line = line!() + 1;
         let hog = thread::Builder::new().name("miner").spawn(move || {
-            computes_until_it_is_reported(&count, 1);
+            computes_until_it_is_reported(&ids, 1);
             thread::current().id()
         });
         let id = hog.unwrap().join().unwrap();
-        let (hog, text) = reports.next();
-        assert_eq!((hog.id(), hog.name()), (id, Some("miner")));
+        let (hog, text) = reports.of(id);
+        assert_eq!(hog.name(), Some("miner"));
         let place = Location::caller();
         assert_eq!((hog.spawned_at().file(), hog.spawned_at().line()), (place.file(), line));
         assert!(hog.has_run() >= SHORT);
@@ -87,13 +93,13 @@ fn a_green_thread_that_does_not_let_others_run_is_reported_with_where_it_is() {
 fn it_is_reported_once_and_again_after_it_has_let_others_run() {
     leno::run(|| {
         let (_watchdog, reports) = watch(SHORT);
-        computes_until_it_is_reported(&reports.count, 1);
+        computes_until_it_is_reported(&reports.ids, 1);
         std::thread::sleep(SHORT * 8);
         assert_eq!(reports.count(), 1);
         leno::yield_now();
-        computes_until_it_is_reported(&reports.count, 2);
+        computes_until_it_is_reported(&reports.ids, 2);
         leno::sleep(Duration::from_nanos(1));
-        computes_until_it_is_reported(&reports.count, 3);
+        computes_until_it_is_reported(&reports.ids, 3);
         for hog in reports.hogs.try_iter() {
             assert_eq!((hog.id().number(), hog.name()), (1, Some("main")));
         }
@@ -107,7 +113,7 @@ fn one_that_blocks_the_os_thread_is_reported_and_goes_on_blocking() {
         let start = Instant::now();
         std::thread::sleep(SHORT * 20);
         assert!(start.elapsed() >= SHORT * 20, "the signal has ended the sleep");
-        let (_, text) = reports.next();
+        let (_, text) = reports.of(thread::current().id());
         assert!(text.contains("one_that_blocks_the_os_thread"), "{text}");
     });
 }
@@ -150,10 +156,12 @@ fn what_a_host_does_between_two_calls_is_not_reported() {
 fn hogs_are_found_under_other_policies_too() {
     Builder::new().policy(Policy::random(7)).virtual_time().run(|| {
         let (_watchdog, reports) = watch(SHORT);
-        for round in 1..=5 {
-            let count = reports.count.clone();
-            leno::spawn(move || computes_until_it_is_reported(&count, round)).join().unwrap();
-            assert!(reports.next().1.contains("computes_until_it_is_reported"));
+        for _ in 0..5 {
+            let ids = reports.ids.clone();
+            let hog = leno::spawn(move || computes_until_it_is_reported(&ids, 1));
+            let id = hog.thread().id();
+            hog.join().unwrap();
+            assert!(reports.of(id).1.contains("computes_until_it_is_reported"));
         }
     });
 }
@@ -198,10 +206,10 @@ fn runtimes_may_end_at_any_moment() {
 }
 
 #[inline(never)]
-fn switches_until_it_is_reported(count: &AtomicUsize, reports: usize) {
+fn switches_until_it_is_reported(ids: &Ids, reports: usize) {
     let mut numbers =
         Generator::new(|yielder| (0..u64::MAX).for_each(|number| yielder.suspend(number)));
-    while count.load(Ordering::Relaxed) < reports {
+    while ids.lock().unwrap().len() < reports {
         black_box(numbers.by_ref().take(100).sum::<u64>());
         // The first switch to a new one, and the last of an old one.
         black_box(Generator::new(|yielder| yielder.suspend(1)).sum::<u64>());
@@ -216,7 +224,7 @@ fn one_that_does_nothing_but_switch_between_coroutines_can_be_looked_at() {
     leno::run(|| {
         let (_watchdog, reports) = watch(Duration::ZERO);
         for round in 1..=ROUNDS {
-            switches_until_it_is_reported(&reports.count, round);
+            switches_until_it_is_reported(&reports.ids, round);
             leno::yield_now();
         }
         // To look the symbols up takes longer than all the rest.
