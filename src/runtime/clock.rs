@@ -6,6 +6,8 @@
 use std::cell::Cell;
 use std::time::Duration;
 
+use super::current::try_scheduler;
+use super::operation::Access;
 use super::scheduler::Scheduler;
 use crate::sys;
 
@@ -16,7 +18,7 @@ pub(super) enum Clock {
 }
 
 /// Where virtual time begins: one hour, so that a program may look back a little.
-const VIRTUAL_START: u64 = 3_600 * 1_000_000_000;
+pub(super) const VIRTUAL_START: u64 = 3_600 * 1_000_000_000;
 
 impl Clock {
     pub(super) fn simulated() -> Clock {
@@ -58,7 +60,9 @@ impl Scheduler {
 
     /// The moment after `duration`, as [`Scheduler::block`] wants it: 0 for no
     /// time at all, and `None` for one that the clock never reaches.
+    #[track_caller]
     pub(crate) fn deadline_after(&self, duration: Duration) -> Option<u64> {
+        self.operate_on_clock(Access::Read);
         if duration.is_zero() {
             return Some(0);
         }
@@ -67,12 +71,21 @@ impl Scheduler {
     }
 
     /// A moment of the clock, as [`Scheduler::block`] wants it.
+    #[track_caller]
     pub(crate) fn deadline_at(&self, moment: u64) -> Option<u64> {
+        self.operate_on_clock(Access::Read);
         Some(if moment <= self.now() { 0 } else { moment })
     }
 }
 
 /// The time of the runtime that the caller runs in, or else the system's.
+#[track_caller]
 pub(crate) fn now() -> u64 {
-    super::current::try_scheduler().map_or_else(sys::clock::now, Scheduler::now)
+    match try_scheduler() {
+        Some(scheduler) => {
+            scheduler.operate_on_clock(Access::Read);
+            scheduler.now()
+        }
+        None => sys::clock::now(),
+    }
 }

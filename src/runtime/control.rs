@@ -22,7 +22,7 @@ use std::panic::{self, AssertUnwindSafe, Location};
 use std::ptr::{self, NonNull};
 use std::rc::Rc;
 
-use super::scheduler::Scheduler;
+use super::scheduler::{Scheduler, chore};
 use super::scope_state::ScopeState;
 use super::thread_state::{Extra, ThreadId, ThreadState};
 use super::unwind::{self, Unwind};
@@ -301,6 +301,9 @@ impl Control {
         if self.extra.get().is_some() {
             scheduler.forget(self.number);
         }
+        if scheduler.chores.get() & chore::OPERATIONS != 0 {
+            scheduler.operate_on_end(self);
+        }
         self.state.set(State::Finished);
         // SAFETY: a joiner waits, so its control block is there.
         if let Some(joiner) = unsafe { self.joiner.get().as_ref() } {
@@ -486,7 +489,7 @@ where
     }
     let panicked = result.as_ref().is_err_and(|payload| !unwind::is_unwinding(payload));
     let result = result.map_err(|payload| {
-        scheduler.trace_failure(control, panicked);
+        scheduler.has_failed(control, panicked);
         unwind::for_join(payload)
     });
     // SAFETY: the closure has been moved out.

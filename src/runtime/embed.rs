@@ -76,14 +76,11 @@ impl Builder {
     pub fn build(self) -> Runtime {
         let clock = if self.virtual_time { Clock::simulated() } else { Clock::Real };
         let policy = self.policy.unwrap_or_else(Policy::fifo);
-        stack::clean_up_after_others();
-        let scheduler = Box::new(Scheduler::new(clock, policy, self.stack_bytes));
-        let main = Box::new(Control::main(&scheduler));
-        scheduler.main.set(&raw const *main);
+        let runtime = Runtime::with(clock, policy, self.stack_bytes);
         if let Some(recorder) = &self.recorder {
-            scheduler.start_recording(recorder);
+            runtime.scheduler.start_recording(recorder);
         }
-        Runtime { main, scheduler }
+        runtime
     }
 
     /// Makes a runtime and runs `f` on it; see [`run`](crate::run).
@@ -123,7 +120,7 @@ impl Builder {
 pub struct Runtime {
     // Boxed: green threads point to both.
     main: Box<Control>,
-    scheduler: Box<Scheduler>,
+    pub(super) scheduler: Box<Scheduler>,
 }
 
 impl Runtime {
@@ -132,6 +129,15 @@ impl Runtime {
     #[must_use]
     pub fn new() -> Runtime {
         Builder::new().build()
+    }
+
+    #[track_caller]
+    pub(super) fn with(clock: Clock, policy: Policy, stack_bytes: Option<usize>) -> Runtime {
+        stack::clean_up_after_others();
+        let scheduler = Box::new(Scheduler::new(clock, policy, stack_bytes));
+        let main = Box::new(Control::main(&scheduler));
+        scheduler.main.set(&raw const *main);
+        Runtime { main, scheduler }
     }
 
     /// Runs `f` as the main green thread, as [`run`](crate::run) does.

@@ -1,5 +1,5 @@
 //! What makes a switch or a wake take the long way round: a policy, a timeline, a
-//! host outside.
+//! director, a host outside.
 
 #![forbid(unsafe_code)]
 
@@ -13,13 +13,15 @@ use crate::arch::StackPointer;
 /// What makes a switch or a wake take the long way round, as bits.
 pub(super) mod hook {
     /// Those that want to see every switch.
-    pub(crate) const WATCH: u8 = POLICY | TRACE;
+    pub(crate) const WATCH: u8 = POLICY | TRACE | DIRECTED;
     /// Somebody else than first-come-first-served says who is next.
     pub(crate) const POLICY: u8 = 1;
     /// What happens is recorded.
     pub(crate) const TRACE: u8 = 2;
     /// The runtime does not run: its host must learn that there is work.
     pub(crate) const OUTSIDE: u8 = 4;
+    /// Somebody makes all choices.
+    pub(crate) const DIRECTED: u8 = 8;
 }
 
 impl Scheduler {
@@ -30,10 +32,22 @@ impl Scheduler {
         if self.hooks.get() & hook::TRACE != 0 {
             self.trace_ready(control);
         }
+        if self.hooks.get() & hook::DIRECTED != 0 {
+            self.ready_directed(control);
+        }
         if self.hooks.get() & hook::OUTSIDE != 0
             && let Some(inbox) = self.outside.inbox.get()
         {
             inbox.notify();
+        }
+    }
+
+    /// The closure of `control` was left by unwinding.
+    #[cold]
+    pub(super) fn has_failed(&self, control: &Control, panicked: bool) {
+        self.trace_failure(control, panicked);
+        if panicked {
+            self.panicked_directed(control);
         }
     }
 

@@ -14,7 +14,7 @@ use super::current::without_runtime;
 use super::hooks::hook;
 use super::queue::Runnable;
 use super::report;
-use super::scheduler::{SWITCHES_BETWEEN_POLLS, Scheduler};
+use super::scheduler::{SWITCHES_BETWEEN_POLLS, Scheduler, chore};
 use super::thread_state::ThreadId;
 use super::trace::Cause;
 use super::wait::Outcome;
@@ -48,6 +48,9 @@ impl Scheduler {
     pub(super) fn idle(&self) -> Runnable {
         if self.hooks.get() & hook::TRACE != 0 {
             self.trace_leave(self.current());
+        }
+        if self.hooks.get() & hook::DIRECTED != 0 {
+            return self.next_directed();
         }
         if let Some(next) = self.take_next() {
             return next;
@@ -88,7 +91,7 @@ impl Scheduler {
             unsafe {
                 match target {
                     Target::Wait(control) => {
-                        self.wake(&*control, Outcome::Elapsed);
+                        self.time_is_over(&*control);
                     }
                     Target::Scope(control, id) => (*control).scope_elapsed(id),
                 }
@@ -96,9 +99,16 @@ impl Scheduler {
         }
     }
 
+    fn time_is_over(&self, control: &Control) {
+        if self.chores.get() & chore::OPERATIONS != 0 {
+            self.operate_on_wait(control, "time");
+        }
+        self.wake(control, Outcome::Elapsed);
+    }
+
     /// Waits in the kernel, or lets virtual time pass, until something may have
     /// come up. False if nothing ever can.
-    fn sleep(&self) -> bool {
+    pub(super) fn sleep(&self) -> bool {
         if self.pass_virtual_time() {
             return true;
         }
@@ -125,12 +135,17 @@ impl Scheduler {
     /// time waits for closures elsewhere, or if it is real.
     pub(super) fn pass_virtual_time(&self) -> bool {
         let Clock::Virtual(now) = &self.clock else { return false };
-        let deadline = self.timers.borrow().next_deadline();
-        let Some(deadline) = deadline.filter(|_| self.outside.unblocked.get() == 0) else {
+        if !self.can_time_pass() {
             return false;
-        };
-        now.set(deadline.max(now.get()));
+        }
+        let deadline = self.timers.borrow().next_deadline();
+        now.set(deadline.map_or(now.get(), |deadline| deadline.max(now.get())));
         true
+    }
+
+    /// Is there a deadline to which virtual time may jump?
+    pub(super) fn can_time_pass(&self) -> bool {
+        !self.timers.borrow().is_empty() && self.outside.unblocked.get() == 0
     }
 
     /// How long the host may wait before it lets green threads run again, if

@@ -83,6 +83,14 @@ impl RunQueue {
         self.tail.set(self.tail.get() + STEP);
     }
 
+    /// Makes sure that [`RunQueue::has_popped_a_multiple_of`] is false now. It is
+    /// empty, and stays so.
+    pub(super) fn skip_a_poll<const COUNT: usize>(&self) {
+        if self.has_popped_a_multiple_of::<COUNT>() {
+            self.skip();
+        }
+    }
+
     /// True after each so many pops.
     #[inline(always)]
     pub(super) fn has_popped_a_multiple_of<const COUNT: usize>(&self) -> bool {

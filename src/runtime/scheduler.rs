@@ -16,6 +16,7 @@ use super::clock::Clock;
 use super::control::{Control, Payload, State};
 use super::current::is_panicking;
 use super::debugger::LENO_DEBUGGER_TABLE;
+use super::directed::Directed;
 use super::hooks::hook;
 use super::idle::Target;
 use super::inbox::Outside;
@@ -42,6 +43,8 @@ pub(super) mod chore {
     pub(crate) const UNWIND: u8 = 2;
     /// Whoever arrives is to show its stack, and to switch back.
     pub(crate) const SHOW_STACK: u8 = 4;
+    /// The director of the run wants to know of operations. This one stays.
+    pub(crate) const OPERATIONS: u8 = 8;
 }
 
 /// After so many switches somebody looks at the timers and the inbox, even if
@@ -69,8 +72,8 @@ pub(crate) struct Scheduler {
     dead: Cell<*const Control>,
     /// Green threads that have not ended, the main one not counted.
     pub(super) running: Cell<usize>,
-    last_number: Cell<u64>,
-    last_scope: Cell<u64>,
+    pub(super) last_number: Cell<u64>,
+    pub(super) last_scope: Cell<u64>,
     serial: u64,
     pub(super) main: Cell<*const Control>,
     /// How many green threads are to be unwound.
@@ -82,6 +85,7 @@ pub(crate) struct Scheduler {
     pub(super) clock: Clock,
     pub(super) timers: RefCell<Timers<Target>>,
     pub(super) policy: RefCell<Policy>,
+    pub(super) directed: Directed,
     pub(super) trace: Trace,
     pub(super) random: RefCell<Random>,
     pub(super) outside: Outside,
@@ -126,6 +130,7 @@ impl Scheduler {
             clock,
             timers: RefCell::new(Timers::new()),
             policy: RefCell::new(policy),
+            directed: Directed::new(),
             trace: Trace::default(),
             random: RefCell::new(Random::new(0)),
             outside: Outside::default(),
@@ -231,15 +236,16 @@ impl Scheduler {
 
     /// Lets every other green thread that can run have a turn.
     #[inline(always)]
+    #[track_caller]
     pub(crate) fn yield_now(&self) {
         self.poll_sometimes();
         if std::thread::panicking() {
-            self.yield_while_panicking();
+            self.yield_while_panicking(Location::caller());
         } else if let Some((next, context)) = self.queue.rotate(self.current.get()) {
             // SAFETY: the context goes where the run queue wants it.
             unsafe { self.switch(context, next) };
         } else {
-            self.yield_slow();
+            self.yield_slow(Location::caller());
         }
         self.do_chores(true);
     }
@@ -247,21 +253,22 @@ impl Scheduler {
     /// A destructor yields, or somebody else is suspended in one.
     #[cold]
     #[inline(never)]
-    pub(super) fn yield_while_panicking(&self) {
+    pub(super) fn yield_while_panicking(&self, at: &'static Location<'static>) {
         let control = self.current();
         let panicking = self.suspend_panic(control);
-        self.yield_slow();
+        self.yield_slow(at);
         self.resume_panic(control, panicking);
     }
 
     /// Yields where nobody else can run, or where a hook wants to see it.
     #[cold]
     #[inline(never)]
-    pub(super) fn yield_slow(&self) {
+    pub(super) fn yield_slow(&self, at: &'static Location<'static>) {
         if self.ready().is_empty() && !self.is_watched() {
             return self.queue.skip();
         }
         let control = self.current();
+        self.directed.yields_at(at);
         self.ready().push(Runnable { context: ptr::null_mut(), control });
         let next = self.next();
         if !ptr::eq(next.control, control) {
@@ -332,7 +339,7 @@ impl Scheduler {
 
     /// The next to run. The caller is not in the queue, or at its end.
     #[inline(always)]
-    fn next(&self) -> Runnable {
+    pub(super) fn next(&self) -> Runnable {
         match self.queue.pop() {
             Some(next) => next,
             None => self.idle(),
@@ -449,7 +456,7 @@ impl Scheduler {
     /// it is the caller's turn to and if it may.
     #[inline(always)]
     pub(super) fn do_chores(&self, may_unwind: bool) {
-        if self.chores.get() != 0 {
+        if self.chores.get() & !chore::OPERATIONS != 0 {
             self.do_chores_slow(may_unwind);
         }
     }

@@ -4,10 +4,12 @@
 
 use std::cell::Cell;
 
+use super::operation::Tag;
 use super::wait_list::WaitList;
 
 pub(crate) struct ScopeState {
     running: Cell<usize>,
+    pub(super) tag: Tag,
     pub(super) waiter: WaitList<()>,
     /// How many have panicked without anybody learning of it from `join`.
     unseen_panics: Cell<usize>,
@@ -15,7 +17,12 @@ pub(crate) struct ScopeState {
 
 impl ScopeState {
     pub(super) const fn new() -> ScopeState {
-        ScopeState { running: Cell::new(0), waiter: WaitList::new(), unseen_panics: Cell::new(0) }
+        ScopeState {
+            running: Cell::new(0),
+            tag: Tag::new(),
+            waiter: WaitList::new(),
+            unseen_panics: Cell::new(0),
+        }
     }
 
     pub(super) fn is_running(&self) -> bool {

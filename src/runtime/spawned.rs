@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use super::control::{Control, Payload};
 use super::current::{checkpoint, interrupted, scheduler, try_scheduler};
+use super::operation::{Access, Object, note};
 use super::scheduler::Scheduler;
 use super::scope_state::ScopeState;
 use super::thread_state::ThreadState;
@@ -34,7 +35,19 @@ impl<T> Spawned<T> {
         unsafe { self.control.as_ref() }
     }
 
+    #[track_caller]
     pub(crate) fn is_finished(&self) -> bool {
+        self.note_end();
+        self.has_ended()
+    }
+
+    #[inline(always)]
+    #[track_caller]
+    fn note_end(&self) {
+        note(Object::End(self.control().number()), Access::Read, "join");
+    }
+
+    fn has_ended(&self) -> bool {
         self.control().is_finished()
     }
 
@@ -42,13 +55,16 @@ impl<T> Spawned<T> {
         self.control().thread_state()
     }
 
+    #[track_caller]
     pub(crate) fn cancel(&self) {
+        note(Object::Unwinding(self.control().number()), Access::Write, "cancel");
         self.control().cancel();
     }
 
     /// Waits for the end, for at most `timeout`. Says whether it has ended.
     #[track_caller]
     pub(crate) fn wait_for(&self, timeout: Duration, at: &'static Location<'static>) -> bool {
+        self.note_end();
         // Without a runtime nobody waits, and `wait` says so.
         let deadline = try_scheduler().and_then(|scheduler| scheduler.deadline_after(timeout));
         self.wait(deadline, at)
@@ -58,19 +74,19 @@ impl<T> Spawned<T> {
     #[inline(always)]
     #[track_caller]
     pub(crate) fn wait(&self, deadline: Option<u64>, at: &'static Location<'static>) -> bool {
-        if self.is_finished() {
+        if self.has_ended() {
             return true;
         }
         match scheduler("JoinHandle::join").wait_for(self.control(), deadline, at) {
             Outcome::Woken => true,
-            Outcome::Elapsed => self.is_finished(),
+            Outcome::Elapsed => self.has_ended(),
             Outcome::Interrupted => interrupted(),
         }
     }
 
     /// Has `waker` woken at the end. False if it has ended.
     pub(crate) fn wake_at_end(&self, waker: &Waker) -> bool {
-        !self.is_finished() && {
+        !self.has_ended() && {
             let scheduler = self.control().scheduler();
             let place = &self.control().extra().waker;
             scheduler.keep_waker(waker);
@@ -83,7 +99,7 @@ impl<T> Spawned<T> {
 
     /// The result, of one that has ended. The handle is of no more use.
     pub(crate) fn take(self) -> Result<T, Payload> {
-        assert!(self.is_finished());
+        assert!(self.has_ended());
         let control = self.control;
         mem::forget(self);
         // SAFETY: it has ended, T is its type, and the handle is given up.
@@ -94,7 +110,8 @@ impl<T> Spawned<T> {
     #[inline(always)]
     #[track_caller]
     pub(crate) fn join(self) -> Result<T, Payload> {
-        if !self.is_finished() {
+        self.note_end();
+        if !self.has_ended() {
             self.wait(None, Location::caller());
         }
         self.take()

@@ -9,6 +9,7 @@ use std::task::Waker;
 
 use super::control::Control;
 use super::locals::Locals;
+use super::operation::{Access, Object, note};
 use super::timers::TimerId;
 use super::wait::{Outcome, Wait, WaitFor};
 
@@ -56,7 +57,9 @@ impl ThreadState {
     }
 
     /// Gives the green thread its token, and wakes it if it waits for that.
+    #[track_caller]
     pub(crate) fn unpark(&self) {
+        note(Object::Token(self.id.number), Access::Write, "unpark");
         let Some(control) = self.control() else { return };
         control.token.set(true);
         if control.is_parked() {
@@ -74,7 +77,9 @@ impl ThreadState {
     }
 
     /// Has it unwound at its next suspension.
+    #[track_caller]
     pub(crate) fn cancel(&self) {
+        note(Object::Unwinding(self.id.number), Access::Write, "cancel");
         if let Some(control) = self.control() {
             control.cancel();
         }

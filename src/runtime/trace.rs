@@ -396,7 +396,6 @@ impl Scheduler {
     }
 
     /// The closure of `control` was left by unwinding.
-    #[cold]
     pub(super) fn trace_failure(&self, control: &Control, panicked: bool) {
         if self.hooks.get() & hook::TRACE != 0 {
             self.trace(control, |_, _| Happened::Fails { panicked });

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::control::{Control, Payload, State};
-use super::scheduler::Scheduler;
+use super::scheduler::{Scheduler, chore};
 use super::thread_state::{DeadlineScope, ThreadState};
 use super::timers::TimerId;
 use super::wait::Outcome;
@@ -137,6 +137,9 @@ impl Control {
             return;
         }
         let scheduler = self.scheduler();
+        if scheduler.chores.get() & chore::OPERATIONS != 0 {
+            scheduler.operate_on_wait(self, why::text(why));
+        }
         let pending = self.unwind.pending.get();
         if pending == 0 {
             scheduler.one_more_interrupted();

@@ -13,6 +13,7 @@ use std::cell::{Cell, OnceCell};
 use std::panic::Location;
 
 use super::control::Control;
+use super::operation::Tag;
 use super::scope_state::ScopeState;
 
 /// What a green thread waits for, and since which line.
@@ -75,6 +76,7 @@ pub struct Resource {
     made_at: &'static Location<'static>,
     name: OnceCell<Box<str>>,
     holder: Cell<Option<Holder>>,
+    pub(super) tag: Tag,
 }
 
 /// Who holds a lock: the number of the green thread, and since where.
@@ -113,6 +115,7 @@ impl Resource {
             made_at: Location::caller(),
             name: OnceCell::new(),
             holder: Cell::new(None),
+            tag: Tag::new(),
         }
     }
 

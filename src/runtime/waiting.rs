@@ -9,6 +9,7 @@ use std::ptr;
 use super::control::Control;
 use super::current::{interrupted, is_panicking};
 use super::idle::Target;
+use super::operation::{Access, Object};
 use super::scheduler::Scheduler;
 use super::scope_state::ScopeState;
 use super::timers::TimerId;
@@ -32,7 +33,7 @@ impl Scheduler {
         let outcome = if deadline.is_none() && !std::thread::panicking() {
             self.block_once(control)
         } else if deadline == Some(0) {
-            self.yield_while_panicking();
+            self.yield_while_panicking(wait.at);
             Outcome::Elapsed
         } else {
             let (timer, panicking) = self.begin_timed(control, deadline);
@@ -46,6 +47,9 @@ impl Scheduler {
 
     #[inline(never)]
     fn begin_timed(&self, control: &Control, deadline: Option<u64>) -> (Option<TimerId>, bool) {
+        if deadline.is_some() {
+            self.operate_on_clock(Access::Write);
+        }
         let start = |deadline| self.timers.borrow_mut().insert(deadline, Target::wait(control));
         (deadline.map(start), self.suspend_panic(control))
     }
@@ -62,6 +66,7 @@ impl Scheduler {
         if let Some(timer) = timer
             && outcome != Outcome::Elapsed
         {
+            self.operate_on_clock(Access::Write);
             self.timers.borrow_mut().remove(timer);
         }
     }
@@ -95,6 +100,7 @@ impl Scheduler {
             let waiter = Waiter::new(self);
             scope.waiter.enrolled(&waiter, 0, None, || self.block_lent(&wait));
         }
+        self.awaited(Object::Scope(scope), at);
     }
 
     /// Waits until all green threads of `scope` have ended, or until the caller is
@@ -106,6 +112,14 @@ impl Scheduler {
                 interrupted();
             }
         }
+        self.awaited(Object::Scope(scope), at);
+    }
+
+    /// The wait for all who use an object is over.
+    fn awaited(&self, object: Object<'_>, at: &'static Location<'static>) {
+        if self.is_directed() {
+            self.operate_on(object, Access::Await, "join", at);
+        }
     }
 
     /// Waits until all green threads have ended.
@@ -114,6 +128,7 @@ impl Scheduler {
         while self.running.get() > 0 {
             self.block_lent(&wait);
         }
+        self.awaited(Object::Running, at);
         self.free_dead();
     }
 

@@ -39,7 +39,9 @@ mod task_group;
 use std::io;
 use std::time::Duration;
 
-use crate::runtime::{Outcome, Scheduler, Wait, WaitFor, interrupted, scheduler};
+use crate::runtime::{
+    Access, Object, Outcome, Scheduler, Wait, WaitFor, interrupted, operation, scheduler,
+};
 
 pub use crate::runtime::{Cancelled, Scope, ThreadId, scope};
 pub use crate::time::{sleep, sleep_until};
@@ -147,7 +149,7 @@ pub fn park_timeout(duration: Duration) {
 fn park_until(function: &'static str, deadline: impl FnOnce(&Scheduler) -> Option<u64>) {
     let scheduler = scheduler(function);
     let wait = Wait::new(WaitFor::Unpark);
-    scheduler.checkpoint();
+    operation(Object::Token(scheduler.current().id().number()), Access::Write, "park");
     let token = &scheduler.current().token;
     if token.replace(false) {
         return;

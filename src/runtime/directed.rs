@@ -1,0 +1,461 @@
+//! Runs that somebody directs: every choice is the director's, time is virtual,
+//! and the director may ask to be told what each green thread does.
+//!
+//! A directed run is an ordinary run that takes the long way round at each
+//! switch. The director says who is next where the run queue would; what it must
+//! not do is to use the runtime.
+
+use std::cell::{Cell, RefCell};
+use std::panic::{self, AssertUnwindSafe, Location};
+use std::rc::Rc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::clock::{Clock, VIRTUAL_START};
+use super::control::{Control, Payload, State};
+use super::embed::Runtime;
+use super::hooks::hook;
+use super::operation::{Access, Object};
+use super::policy::{Policy, Random};
+use super::queue::Runnable;
+use super::report;
+use super::scheduler::{SWITCHES_BETWEEN_POLLS, Scheduler, chore};
+use super::wait::{Listed, WaitFor};
+
+/// Among those who can run: not a green thread, but the passing of time to the
+/// next deadline.
+pub(crate) const CLOCK: u64 = 0;
+
+/// Makes the choices of a run.
+pub(crate) trait Director {
+    /// Who is next, of `ready`, which are the numbers of green threads in the order
+    /// in which they became ready; one that yields is the last. `None` ends the
+    /// run: everybody is unwound.
+    fn choose(&mut self, ready: &[u64]) -> Option<usize>;
+
+    /// One of `count` alternatives, which are at least two, for the green thread
+    /// that runs.
+    fn alternative(&mut self, count: usize) -> usize;
+
+    /// A green thread has been spawned, by the one that runs.
+    fn spawned(&mut self, spawned: &Spawn<'_>);
+
+    /// The one that runs has made another ready.
+    fn woke(&mut self, number: u64);
+
+    /// The one that runs operates on something.
+    fn operated(&mut self, operated: &Operated<'_>);
+
+    /// The one that has run is suspended, or has ended.
+    fn suspended(&mut self, suspension: &Suspension<'_>);
+
+    /// Nobody could run, so time has passed.
+    fn time_passed(&mut self);
+
+    /// The closure of a green thread has panicked.
+    fn panicked(&mut self, number: u64);
+
+    /// Nobody can run, and nobody ever will. The run ends now.
+    fn stuck(&mut self, report: &dyn Fn() -> String);
+}
+
+/// Of a green thread that has been spawned.
+pub(crate) struct Spawn<'a> {
+    pub(crate) number: u64,
+    pub(crate) name: Option<&'a str>,
+    pub(crate) at: &'static Location<'static>,
+}
+
+/// One use of one object.
+pub(crate) struct Operated<'a> {
+    /// Tells the object from others of this execution.
+    pub(crate) number: u64,
+    pub(crate) object: Object<'a>,
+    pub(crate) access: Access,
+    pub(crate) verb: &'static str,
+    pub(crate) at: &'static Location<'static>,
+}
+
+/// Why somebody else has a turn.
+pub(crate) struct Suspension<'a> {
+    pub(crate) number: u64,
+    pub(crate) why: Suspended<'a>,
+    pub(crate) at: &'static Location<'static>,
+}
+
+pub(crate) enum Suspended<'a> {
+    Yields,
+    /// It is about to operate on something.
+    Preempted,
+    /// What for, in words.
+    Waits(&'a dyn Fn() -> String),
+    Ends,
+}
+
+/// What a director wants, besides choosing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Wants {
+    /// To be told of operations and of who wakes whom.
+    pub(crate) operations: bool,
+    /// To choose before each operation as well.
+    pub(crate) preemption: bool,
+    /// To choose when time passes, even if somebody can run.
+    pub(crate) time: bool,
+    /// To be told of suspensions.
+    pub(crate) suspensions: bool,
+}
+
+/// How a directed run has ended, if not by returning a value.
+#[derive(Debug)]
+pub(crate) enum Cut {
+    /// The main green thread has panicked.
+    Panicked(Payload),
+    /// The director has ended the run, or nobody could run any more.
+    Stopped,
+}
+
+/// What a scheduler knows of its being directed.
+pub(super) struct Directed {
+    director: RefCell<Option<Rc<RefCell<dyn Director>>>>,
+    wants: Cell<Wants>,
+    /// Whoever runs has just been chosen, and has done nothing yet: to choose again
+    /// would be the same choice twice.
+    is_fresh: Cell<bool>,
+    /// Somebody is being looked for who can run: nobody may switch.
+    is_apart: Cell<bool>,
+    /// Where whoever yields does so.
+    at: Cell<Option<&'static Location<'static>>>,
+    is_preempted: Cell<bool>,
+    execution: Cell<u32>,
+    objects: Cell<u32>,
+    last_spawned: Cell<u64>,
+    /// Kept, so that no choice allocates.
+    ready: RefCell<Vec<u64>>,
+}
+
+struct Stopped;
+
+impl Directed {
+    pub(super) fn new() -> Directed {
+        Directed {
+            director: RefCell::new(None),
+            wants: Cell::default(),
+            is_fresh: Cell::new(false),
+            is_apart: Cell::new(false),
+            at: Cell::new(None),
+            is_preempted: Cell::new(false),
+            execution: Cell::new(0),
+            objects: Cell::new(0),
+            last_spawned: Cell::new(1),
+            ready: RefCell::default(),
+        }
+    }
+
+    /// Calls the director.
+    fn tell<T>(&self, f: impl FnOnce(&mut dyn Director) -> T) -> T {
+        let director = self.director.borrow();
+        let director = director.as_ref().expect("a directed run has a director");
+        f(&mut *director.borrow_mut())
+    }
+
+    /// Somebody yields, here.
+    pub(super) fn yields_at(&self, at: &'static Location<'static>) {
+        self.at.set(Some(at));
+    }
+
+    fn next_object(&self) -> u32 {
+        let number = self.objects.get() + 1;
+        self.objects.set(number);
+        number
+    }
+}
+
+impl Runtime {
+    /// A runtime for runs that `director` directs.
+    pub(crate) fn directed(
+        director: Rc<RefCell<dyn Director>>,
+        stack_bytes: Option<usize>,
+    ) -> Runtime {
+        let runtime = Runtime::with(Clock::simulated(), Policy::fifo(), stack_bytes);
+        runtime.scheduler.directed.director.replace(Some(director));
+        runtime
+    }
+
+    /// Runs `f` as the main green thread, as if this runtime had just been made.
+    ///
+    /// # Errors
+    ///
+    /// Says why there is no value.
+    pub(crate) fn run_directed<T>(&self, wants: Wants, f: impl FnOnce() -> T) -> Result<T, Cut> {
+        self.scheduler.begin_directed(wants);
+        let result = panic::catch_unwind(AssertUnwindSafe(|| self.run(f)));
+        self.scheduler.end_directed();
+        result.map_err(
+            |payload| {
+                if payload.is::<Stopped>() { Cut::Stopped } else { Cut::Panicked(payload) }
+            },
+        )
+    }
+
+    /// Is nothing left of what it has run?
+    pub(crate) fn is_as_new(&self) -> bool {
+        self.scheduler.outside.inbox.get().is_none()
+    }
+}
+
+impl Scheduler {
+    fn begin_directed(&self, wants: Wants) {
+        static EXECUTIONS: AtomicU32 = AtomicU32::new(1);
+        let directed = &self.directed;
+        directed.wants.set(wants);
+        directed.is_fresh.set(true);
+        directed.is_apart.set(false);
+        directed.objects.set(0);
+        directed.last_spawned.set(1);
+        self.last_number.set(1);
+        self.last_scope.set(0);
+        self.random.replace(Random::new(0));
+        if let Clock::Virtual(now) = &self.clock {
+            now.set(VIRTUAL_START);
+        }
+        self.coarse.set(self.clock.coarse_now());
+        // A yield looks there when to poll, and must not do so each time.
+        self.queue.skip_a_poll::<SWITCHES_BETWEEN_POLLS>();
+        self.set_hooks(hook::DIRECTED, true);
+        if wants.operations || wants.preemption {
+            directed.execution.set(EXECUTIONS.fetch_add(1, Ordering::Relaxed));
+            self.add_chore(chore::OPERATIONS);
+        }
+    }
+
+    fn end_directed(&self) {
+        self.set_hooks(hook::DIRECTED, false);
+        self.chores.set(self.chores.get() & !chore::OPERATIONS);
+    }
+
+    /// Ends the run: everybody is unwound, first come, first served.
+    fn stop_directing(&self) {
+        self.end_directed();
+        self.failure.borrow_mut().get_or_insert_with(|| Box::new(Stopped));
+        self.unwind_all();
+    }
+
+    pub(crate) fn is_directed(&self) -> bool {
+        self.hooks.get() & hook::DIRECTED != 0
+    }
+
+    /// One of several things that may happen, in no order that a program may count
+    /// on.
+    pub(crate) fn alternative(&self, count: usize) -> usize {
+        if self.is_directed() && count > 1 {
+            self.directed.tell(|director| director.alternative(count))
+        } else {
+            self.random_below(count)
+        }
+    }
+
+    /// The next to run, by the director. The caller is not in the queue, or at its
+    /// end.
+    pub(super) fn next_directed(&self) -> Runnable {
+        let directed = &self.directed;
+        directed.is_apart.set(true);
+        if directed.wants.get().suspensions {
+            self.tell_suspension(self.current());
+        }
+        let next = loop {
+            if let Some(next) = self.choose_directed() {
+                break next;
+            }
+            if !self.is_directed() {
+                break self.next();
+            }
+        };
+        directed.is_apart.set(false);
+        directed.is_fresh.set(true);
+        next
+    }
+
+    /// One choice. `None` if it brought nobody: time has passed, or the run is
+    /// over.
+    fn choose_directed(&self) -> Option<Runnable> {
+        let directed = &self.directed;
+        let queue = self.ready();
+        let mut ready = directed.ready.borrow_mut();
+        ready.clear();
+        // SAFETY: whoever is in the queue has a control block.
+        ready.extend(queue.controls().map(|control| unsafe { (*control).number }));
+        if directed.wants.get().time && self.can_time_pass() {
+            ready.push(CLOCK);
+        }
+        if ready.is_empty() {
+            drop(ready);
+            self.wait_directed();
+            return None;
+        }
+        let choice = directed.tell(|director| director.choose(&ready));
+        match choice {
+            Some(index) if ready[index] == CLOCK => {
+                drop(ready);
+                self.pass_virtual_time();
+                self.poll();
+                None
+            }
+            Some(index) => Some(queue.take(index)),
+            None => {
+                drop(ready);
+                self.stop_directing();
+                None
+            }
+        }
+    }
+
+    /// Nobody can run: has somebody be ready, or ends the run.
+    fn wait_directed(&self) {
+        self.read_inbox();
+        if !self.ready().is_empty() {
+            return;
+        }
+        if self.pass_virtual_time() {
+            self.directed.tell(|director| director.time_passed());
+            self.poll();
+        } else if self.can_be_reached() {
+            self.sleep();
+        } else {
+            let report = || report::deadlock(&self.all(), self.now());
+            self.directed.tell(|director| director.stuck(&report));
+            self.stop_directing();
+        }
+    }
+
+    #[cold]
+    fn tell_suspension(&self, control: &Control) {
+        let directed = &self.directed;
+        let words = || {
+            let waiting = report::waiting(control, &self.all(), self.now());
+            waiting.map_or_else(String::new, |waiting| waiting.what)
+        };
+        let is_preempted = directed.is_preempted.replace(false);
+        let yields = directed.at.take().unwrap_or(control.spawned_at);
+        let (why, at) = match (control.state.get(), control.waits_for()) {
+            (State::Finished, _) => (Suspended::Ends, control.spawned_at),
+            (State::Waiting, Some(wait)) => (Suspended::Waits(&words), wait.at),
+            (State::Waiting, None) => (Suspended::Waits(&words), control.spawned_at),
+            (State::Runnable, _) if is_preempted => (Suspended::Preempted, yields),
+            (State::Runnable, _) => (Suspended::Yields, yields),
+        };
+        let suspension = Suspension { number: control.number, why, at };
+        directed.tell(|director| director.suspended(&suspension));
+    }
+
+    /// A green thread has become ready.
+    pub(super) fn ready_directed(&self, control: &Control) {
+        let directed = &self.directed;
+        let number = control.number;
+        if number > directed.last_spawned.get() {
+            directed.last_spawned.set(number);
+            let spawn = Spawn { number, name: control.name(), at: control.spawned_at };
+            directed.tell(|director| director.spawned(&spawn));
+            self.operate_on(Object::Numbers, Access::Write, "spawn", control.spawned_at);
+        } else if directed.wants.get().operations {
+            directed.tell(|director| director.woke(number));
+        }
+    }
+
+    /// A closure was left by a panic.
+    pub(super) fn panicked_directed(&self, control: &Control) {
+        if self.is_directed() {
+            self.directed.tell(|director| director.panicked(control.number));
+        }
+    }
+
+    /// The current green thread is about to operate on something.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn operate(
+        &self,
+        object: Object<'_>,
+        access: Access,
+        verb: &'static str,
+        at: &'static Location<'static>,
+    ) {
+        let directed = &self.directed;
+        if !self.is_directed() || directed.is_apart.get() {
+            return;
+        }
+        let is_fresh = directed.is_fresh.replace(false);
+        if directed.wants.get().preemption && !is_fresh {
+            self.preempt(at);
+            directed.is_fresh.set(false);
+        }
+        self.operate_on(object, access, verb, at);
+    }
+
+    /// As [`Scheduler::operate`], in an operation that has begun.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn operate_on(
+        &self,
+        object: Object<'_>,
+        access: Access,
+        verb: &'static str,
+        at: &'static Location<'static>,
+    ) {
+        let directed = &self.directed;
+        if self.is_directed() && directed.wants.get().operations {
+            let number = object.number(directed.execution.get(), || directed.next_object());
+            let operated = Operated { number, object, access, verb, at };
+            directed.tell(|director| director.operated(&operated));
+        }
+    }
+
+    /// Lets others run, if the director wants it.
+    fn preempt(&self, at: &'static Location<'static>) {
+        self.directed.is_preempted.set(true);
+        if std::thread::panicking() {
+            self.yield_while_panicking(at);
+        } else {
+            self.yield_slow(at);
+        }
+    }
+
+    /// `control` has ended.
+    #[cold]
+    pub(super) fn operate_on_end(&self, control: &Control) {
+        let at = control.spawned_at;
+        self.operate_on(Object::End(control.number), Access::Write, "end", at);
+        self.operate_on(Object::Running, Access::Commute, "end", at);
+        // SAFETY: the scope waits until its green threads have ended.
+        if let Some(scope) = unsafe { control.scope().as_ref() } {
+            self.operate_on(Object::Scope(scope), Access::Commute, "end", at);
+        }
+    }
+
+    /// A wait is about to be ended by something else than what it is for, or its
+    /// green thread is to be unwound where it waits next.
+    #[cold]
+    pub(super) fn operate_on_wait(&self, control: &Control, verb: &'static str) {
+        let unwinding = Object::Unwinding(control.number);
+        self.operate_on(unwinding, Access::Write, verb, control.spawned_at);
+        let Some(wait) = control.waits_for() else { return };
+        let write = |object| self.operate_on(object, Access::Write, verb, wait.at);
+        match wait.what {
+            WaitFor::Resource(need) => write(Object::Resource(need.resource)),
+            WaitFor::Any(listed) => {
+                let all = std::iter::successors(Some(listed), |listed: &&Listed<'_>| listed.others);
+                all.filter_map(|listed| listed.need)
+                    .for_each(|need| write(Object::Resource(need.resource)));
+            }
+            WaitFor::Join(target) => write(Object::End(target.number)),
+            WaitFor::Scope(scope) => write(Object::Scope(scope)),
+            WaitFor::Unpark => write(Object::Token(control.number)),
+            WaitFor::Sleep | WaitFor::Future | WaitFor::AllEnded | WaitFor::Stalled => {}
+        }
+    }
+
+    /// The clock is read, or somebody's deadline comes or goes.
+    #[inline(always)]
+    pub(super) fn operate_on_clock(&self, access: Access) {
+        if self.chores.get() & chore::OPERATIONS != 0 && self.directed.wants.get().time {
+            self.operate_on(Object::Clock, access, "time", Location::caller());
+        }
+    }
+}

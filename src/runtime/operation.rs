@@ -1,0 +1,125 @@
+//! What green threads do to what they share, told to whoever directs the run.
+//!
+//! Every operation of a lock, a channel or the like begins with a call of
+//! [`operation`] or [`note`], before it looks at anything. In a run that nobody
+//! directs that is the test of one byte. Otherwise it may be a place where others
+//! run first, and the director learns which operations could not be exchanged
+//! with each other.
+
+#![forbid(unsafe_code)]
+
+use std::cell::Cell;
+use std::panic::Location;
+
+use super::current::try_scheduler;
+use super::scheduler::chore;
+use super::scope_state::ScopeState;
+use super::wait::Resource;
+
+/// How an operation uses an object. Two operations on the same object can be
+/// exchanged if both only read, or if both commute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    Read,
+    Write,
+    /// As adding to a sum does: the order among these makes no difference.
+    Commute,
+    /// A wait for all that commute is over. It comes after them, whatever the
+    /// schedule.
+    Await,
+}
+
+/// What is operated on.
+#[derive(Clone, Copy)]
+pub(crate) enum Object<'a> {
+    /// A lock, a channel or the like.
+    Resource(&'a Resource),
+    /// How many green threads of a scope run.
+    Scope(&'a ScopeState),
+    /// How many green threads run.
+    Running,
+    /// Whether the green thread with this number has ended.
+    End(u64),
+    /// Its token for `park`.
+    Token(u64),
+    /// Whether it is to be unwound.
+    Unwinding(u64),
+    /// The numbers that green threads get.
+    Numbers,
+    /// The time, and who waits for it.
+    Clock,
+}
+
+/// The number of an object in one execution, made when it is first used.
+#[derive(Default)]
+pub(super) struct Tag(Cell<u64>);
+
+impl Tag {
+    pub(super) const fn new() -> Tag {
+        Tag(Cell::new(0))
+    }
+
+    /// Its number in the execution; `next` is asked if it has none.
+    fn number(&self, execution: u32, next: impl FnOnce() -> u32) -> u32 {
+        let tag = self.0.get();
+        if tag >> 32 == u64::from(execution) {
+            return tag as u32;
+        }
+        let number = next();
+        self.0.set(u64::from(execution) << 32 | u64::from(number));
+        number
+    }
+}
+
+impl Object<'_> {
+    /// Tells it from all others of the execution. The same execution gives the
+    /// same numbers.
+    pub(super) fn number(&self, execution: u32, next: impl FnOnce() -> u32) -> u64 {
+        let of_thread = |kind: u64, number: u64| kind << 60 | number;
+        match self {
+            Object::Resource(resource) => u64::from(resource.tag.number(execution, next)),
+            Object::Scope(scope) => u64::from(scope.tag.number(execution, next)),
+            Object::End(number) => of_thread(1, *number),
+            Object::Token(number) => of_thread(2, *number),
+            Object::Unwinding(number) => of_thread(3, *number),
+            Object::Running => 4 << 60,
+            Object::Numbers => 5 << 60,
+            Object::Clock => 6 << 60,
+        }
+    }
+}
+
+/// An operation begins that is a cancellation point: unwinds if the green thread
+/// is to be unwound.
+#[inline(always)]
+#[track_caller]
+pub(crate) fn operation(object: Object<'_>, access: Access, verb: &'static str) {
+    if let Some(scheduler) = try_scheduler()
+        && scheduler.chores.get() & (chore::UNWIND | chore::OPERATIONS) != 0
+    {
+        scheduler.operate(object, access, verb, Location::caller());
+        scheduler.checkpoint();
+    }
+}
+
+/// An operation begins that never waits.
+#[inline(always)]
+#[track_caller]
+pub(crate) fn note(object: Object<'_>, access: Access, verb: &'static str) {
+    if let Some(scheduler) = try_scheduler()
+        && scheduler.chores.get() & chore::OPERATIONS != 0
+    {
+        scheduler.operate(object, access, verb, Location::caller());
+    }
+}
+
+/// As [`note`], of an operation that has begun already: nobody runs in between.
+#[inline(always)]
+#[track_caller]
+pub(crate) fn also(object: Object<'_>, access: Access, verb: &'static str) {
+    if let Some(scheduler) = try_scheduler()
+        && scheduler.chores.get() & chore::OPERATIONS != 0
+    {
+        scheduler.operate_on(object, access, verb, Location::caller());
+    }
+}
