@@ -96,6 +96,7 @@ pub mod sync;
 mod sys;
 pub mod thread;
 pub mod time;
+pub mod weave;
 
 pub use bridge::{block_on, unblock};
 pub use runtime::{Builder, Ended, Handle, Policy, RemoteJoinHandle, Runtime, run};

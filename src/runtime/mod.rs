@@ -49,6 +49,7 @@ pub use instant::Instant;
 pub(crate) use locals::{LocalError, with_local};
 pub(crate) use operation::{Access, Object, also, note, operation};
 pub use policy::Policy;
+pub(crate) use policy::Random;
 pub use remote::RemoteJoinHandle;
 pub(crate) use report::{Age, Table};
 pub(crate) use requests::listen_for_signal;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::control::{Control, State};
 use super::cycles;
 use super::scheduler::Scheduler;
-use super::wait::{Listed, Need, WaitFor};
+use super::wait::{Listed, Need, Resource, WaitFor};
 
 /// What one green thread waits for.
 pub(crate) struct Waiting {
@@ -258,16 +258,19 @@ fn any_of(notes: &mut Vec<Note>, listed: &Listed<'_>, all: &[&Control]) -> Strin
 
 /// "a message from channel 'orders'"
 fn wanted_of(need: Need<'_>) -> String {
-    let kind = need.resource.kind();
-    let mut text = need.what.to_owned();
-    if !text.is_empty() {
-        text.push(' ');
+    let title = need.resource.title();
+    if need.what.is_empty() { title } else { format!("{} {title}", need.what) }
+}
+
+impl Resource {
+    /// "channel 'orders'", "a mutex"
+    pub(crate) fn title(&self) -> String {
+        let kind = self.kind();
+        match self.name() {
+            Some(name) => format!("{kind} '{name}'"),
+            None => format!("{} {kind}", article(kind)),
+        }
     }
-    let _ = match need.resource.name() {
-        Some(name) => write!(text, "{kind} '{name}'"),
-        None => write!(text, "{} {kind}", article(kind)),
-    };
-    text
 }
 
 fn article(noun: &str) -> &'static str {

@@ -1,0 +1,442 @@
+//! The director of the executions of one exploration: it makes each choice by the
+//! strategy, and keeps what was chosen.
+
+use super::fairness::Fairness;
+use super::names::Names;
+use super::panics;
+use super::recording::Recording;
+use super::reduction::{Next, Reduction};
+use super::sampling::Sampling;
+use super::schedule::{Made, Rules, Schedule, Turn};
+use super::tree::Tree;
+use crate::runtime::{CLOCK, Director, Operated, Spawn, Suspended, Suspension, Wants};
+
+/// How choices are made.
+pub(super) enum Strategy {
+    Tree(Tree),
+    Reduced(Box<Reduction>),
+    Sampling(Box<Sampling>),
+    Replay(Replay),
+}
+
+/// The schedule that is followed, and how far.
+pub(super) struct Replay {
+    schedule: Schedule,
+    position: usize,
+    /// Turns that nobody can take are passed over.
+    is_lenient: bool,
+}
+
+/// What went wrong first in an execution.
+#[derive(Clone, Debug)]
+pub(super) struct Wrong {
+    pub(super) what: What,
+    /// What the panic said, or the report.
+    pub(super) message: String,
+    /// Where the panic was: a file and a line.
+    pub(super) place: Option<(String, u32)>,
+    /// Whose panic it was.
+    pub(super) thread: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum What {
+    Panic,
+    Deadlock,
+}
+
+/// Why the engine has ended an execution before its time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Cut {
+    /// It has more steps than it may have.
+    Endless,
+    /// The program does not repeat itself: after so many choices, something is not
+    /// as it was.
+    Differs { after: usize },
+    /// The schedule does not fit; says why.
+    Misfit(String),
+    /// More green threads than can be told apart.
+    TooMany,
+    /// It is equivalent to one that has been tried.
+    Redundant,
+}
+
+pub(super) struct Engine {
+    pub(super) rules: Rules,
+    pub(super) strategy: Strategy,
+    pub(super) max_steps: u64,
+    /// Others than the one that runs have no turn while it can go on, once there
+    /// were so many switches.
+    pub(super) max_switches: Option<u32>,
+    fairness: Option<Box<Fairness>>,
+    pub(super) recording: Option<Box<Recording>>,
+    // Of the execution that runs:
+    pub(super) names: Names,
+    pub(super) trail: Vec<Made>,
+    pub(super) steps: u64,
+    /// As many as it may have; none once it is to end.
+    limit: u64,
+    switches: u32,
+    last: u64,
+    pub(super) wrong: Option<Wrong>,
+    pub(super) cut: Option<Cut>,
+    /// Indices of those who may be chosen, kept so that no choice allocates.
+    allowed: Vec<usize>,
+}
+
+impl Replay {
+    pub(super) fn new(schedule: Schedule, is_lenient: bool) -> Replay {
+        Replay { schedule, position: 0, is_lenient }
+    }
+
+    fn choose(&mut self, ready: &[u64], allowed: &[usize], names: &Names) -> Result<usize, String> {
+        while let Some(turn) = self.schedule.turns.get(self.position) {
+            let who = match turn {
+                Turn::Thread(who) => Some(who),
+                Turn::Value(_) => None,
+            };
+            let fits = |&&index: &&usize| who.is_some_and(|who| who.is(ready[index], names));
+            let found = allowed.iter().find(fits).copied();
+            if let Some(index) = found {
+                self.position += 1;
+                return Ok(index);
+            }
+            if !self.is_lenient {
+                let can = allowed.iter().map(|&index| names.label(ready[index]));
+                let can = can.collect::<Vec<_>>().join(", ");
+                return Err(match who {
+                    Some(who) => {
+                        format!("it gives the turn to {who}, but those who can run are: {can}")
+                    }
+                    None => format!("it takes an alternative, but here one of these runs: {can}"),
+                });
+            }
+            self.position += 1;
+        }
+        Ok(allowed[0])
+    }
+
+    fn alternative(&mut self, count: usize) -> Result<usize, String> {
+        match self.schedule.turns.get(self.position) {
+            Some(Turn::Value(value)) if (*value as usize) < count => {
+                self.position += 1;
+                Ok(*value as usize)
+            }
+            None => Ok(0),
+            Some(_) if self.is_lenient => Ok(0),
+            Some(Turn::Value(value)) => {
+                Err(format!("it takes alternative {value}, but there are only {count} (from 0)"))
+            }
+            Some(Turn::Thread(who)) => Err(format!(
+                "it gives the turn to {who}, but here one of {count} alternatives is taken (?0 for \
+                 the first)"
+            )),
+        }
+    }
+}
+
+impl Engine {
+    pub(super) fn new(rules: Rules, strategy: Strategy, max_steps: u64) -> Engine {
+        let is_fair = rules.fair || rules.preemptive;
+        Engine {
+            rules,
+            strategy,
+            max_steps,
+            max_switches: None,
+            fairness: is_fair.then(|| Box::new(Fairness::new())),
+            recording: None,
+            names: Names::default(),
+            trail: Vec::new(),
+            steps: 0,
+            limit: max_steps,
+            switches: 0,
+            last: 1,
+            wrong: None,
+            cut: None,
+            allowed: Vec::new(),
+        }
+    }
+
+    /// What it has to be told.
+    pub(super) fn wants(&self) -> Wants {
+        let is_reduced = matches!(self.strategy, Strategy::Reduced(_));
+        Wants {
+            operations: is_reduced || self.recording.is_some(),
+            preemption: self.rules.preemptive,
+            time: self.rules.timed,
+            suspensions: self.fairness.is_some() || self.recording.is_some(),
+        }
+    }
+
+    /// The execution with this index begins.
+    pub(super) fn begin(&mut self, index: u64) {
+        self.names.clear();
+        self.trail.clear();
+        self.steps = 0;
+        self.limit = self.max_steps;
+        self.switches = 0;
+        self.last = 1;
+        self.wrong = None;
+        self.cut = None;
+        if let Some(fairness) = &mut self.fairness {
+            fairness.begin();
+        }
+        if let Some(recording) = &mut self.recording {
+            recording.begin();
+        }
+        match &mut self.strategy {
+            Strategy::Sampling(sampling) => sampling.begin(index),
+            Strategy::Reduced(reduction) => reduction.begin(),
+            Strategy::Replay(replay) => replay.position = 0,
+            Strategy::Tree(_) => {}
+        }
+    }
+
+    /// It is over.
+    pub(super) fn end(&mut self) {
+        match &mut self.strategy {
+            Strategy::Tree(tree) => {
+                let depth = tree.depth();
+                if !tree.end() && self.cut.is_none() {
+                    self.cut = Some(Cut::Differs { after: depth });
+                }
+            }
+            Strategy::Reduced(reduction) => reduction.end(),
+            Strategy::Sampling(sampling) => sampling.end(),
+            Strategy::Replay(_) => {}
+        }
+    }
+
+    /// The schedule of the execution that has just ended.
+    pub(super) fn schedule(&self) -> Schedule {
+        Schedule::of(self.rules, &self.trail, &self.names)
+    }
+
+    fn cut<T>(&mut self, cut: Cut) -> Option<T> {
+        self.cut.get_or_insert(cut);
+        None
+    }
+
+    /// Puts into `allowed` who may be chosen.
+    fn allow(&mut self, ready: &[u64]) {
+        match &mut self.fairness {
+            Some(fairness) => fairness.allow(ready, &mut self.allowed),
+            None => {
+                self.allowed.clear();
+                self.allowed.extend(0..ready.len());
+            }
+        }
+    }
+
+    /// With no switch left, whoever can go on does.
+    fn bound_switches(&mut self, ready: &[u64]) {
+        if self.max_switches.is_some_and(|most| self.switches >= most)
+            && let Some(place) = self.allowed.iter().position(|&index| ready[index] == self.last)
+        {
+            let own = self.allowed[place];
+            self.allowed.clear();
+            self.allowed.push(own);
+        }
+    }
+
+    /// Chooses among `allowed`, where there is a choice.
+    fn pick(&mut self, ready: &[u64]) -> Option<usize> {
+        let Engine { strategy, allowed, names, trail, .. } = self;
+        let picked = match strategy {
+            Strategy::Tree(tree) if allowed.len() > 1 => tree
+                .choose(allowed.len(), signature(ready))
+                .map(|choice| allowed[choice])
+                .map_err(|_| Cut::Differs { after: tree.depth() - 1 }),
+            Strategy::Sampling(sampling) if allowed.len() > 1 => {
+                Ok(sampling.choose(ready, allowed))
+            }
+            Strategy::Sampling(sampling) => {
+                sampling.took(ready[allowed[0]]);
+                Ok(allowed[0])
+            }
+            Strategy::Replay(replay) if allowed.len() > 1 => {
+                replay.choose(ready, allowed, names).map_err(|why| {
+                    Cut::Misfit(format!("at choice {} of the run, {why}", trail.len() + 1))
+                })
+            }
+            Strategy::Reduced(reduction) => match reduction.choose(ready, allowed) {
+                Next::Index(index) => Ok(index),
+                Next::Redundant => Err(Cut::Redundant),
+                Next::Differs => Err(Cut::Differs { after: trail.len() }),
+                Next::TooMany => Err(Cut::TooMany),
+            },
+            Strategy::Tree(_) | Strategy::Replay(_) => Ok(allowed[0]),
+        };
+        match picked {
+            Ok(index) => Some(index),
+            Err(cut) => self.cut(cut),
+        }
+    }
+
+    fn choose_slow(&mut self, ready: &[u64]) -> Option<usize> {
+        self.allow(ready);
+        let has_choice = self.allowed.len() > 1;
+        self.bound_switches(ready);
+        let index = self.pick(ready)?;
+        let number = ready[index];
+        if has_choice {
+            self.trail.push(Made::Thread(number));
+        }
+        if number != self.last && ready.contains(&self.last) {
+            self.switches += 1;
+        }
+        self.last = number;
+        if let Some(fairness) = &mut self.fairness {
+            fairness.took(number);
+        }
+        if let Some(recording) = &mut self.recording {
+            recording.step(number, has_choice);
+        }
+        Some(index)
+    }
+
+    /// Has a choice no rule, so that the tree has to be asked and nothing else?
+    #[inline]
+    fn is_plain(&self) -> bool {
+        self.fairness.is_none() && self.recording.is_none() && self.max_switches.is_none()
+    }
+}
+
+/// Tells sets of green threads from each other.
+#[inline]
+fn signature(ready: &[u64]) -> u64 {
+    ready
+        .iter()
+        .fold(0, |sum: u64, &number| sum.wrapping_mul(0x0100_0000_01b3).wrapping_add(number))
+}
+
+impl Director for Engine {
+    #[inline]
+    fn choose(&mut self, ready: &[u64]) -> Option<usize> {
+        self.steps += 1;
+        if self.steps > self.limit {
+            return self.cut(Cut::Endless);
+        }
+        if self.is_plain() {
+            // The two that are worth it.
+            let choice = match &mut self.strategy {
+                Strategy::Tree(_) if ready.len() == 1 => return Some(0),
+                Strategy::Tree(tree) => tree.choose(ready.len(), signature(ready)).ok(),
+                Strategy::Sampling(sampling) if !sampling.sees_all() => {
+                    if ready.len() == 1 {
+                        return Some(0);
+                    }
+                    Some(sampling.alternative(ready.len()))
+                }
+                _ => return self.choose_slow(ready),
+            };
+            let Some(index) = choice else {
+                return self.cut(Cut::Differs { after: self.trail.len() });
+            };
+            self.trail.push(Made::Thread(ready[index]));
+            return Some(index);
+        }
+        self.choose_slow(ready)
+    }
+
+    fn alternative(&mut self, count: usize) -> usize {
+        let chosen = match &mut self.strategy {
+            Strategy::Tree(tree) => {
+                tree.choose(count, u64::MAX).map_err(|_| Cut::Differs { after: tree.depth() - 1 })
+            }
+            Strategy::Reduced(reduction) => {
+                reduction.alternative(count).ok_or(Cut::Differs { after: self.trail.len() })
+            }
+            Strategy::Sampling(sampling) => Ok(sampling.alternative(count)),
+            Strategy::Replay(replay) => replay.alternative(count).map_err(|why| {
+                Cut::Misfit(format!("at choice {} of the run, {why}", self.trail.len() + 1))
+            }),
+        };
+        match chosen {
+            Ok(value) => {
+                self.trail.push(Made::Value(value as u32));
+                value
+            }
+            Err(cut) => {
+                // It ends at the next choice.
+                self.limit = 0;
+                self.cut.get_or_insert(cut);
+                0
+            }
+        }
+    }
+
+    fn spawned(&mut self, spawned: &Spawn<'_>) {
+        if let Some(name) = spawned.name {
+            self.names.add(spawned.number, name);
+        }
+        if let Strategy::Reduced(reduction) = &mut self.strategy {
+            reduction.woke(spawned.number);
+        }
+        if let Some(recording) = &mut self.recording {
+            recording.spawned(spawned);
+        }
+    }
+
+    fn woke(&mut self, number: u64) {
+        if let Strategy::Reduced(reduction) = &mut self.strategy {
+            reduction.woke(number);
+        }
+        if let Some(recording) = &mut self.recording {
+            recording.woke(number);
+        }
+    }
+
+    fn operated(&mut self, operated: &Operated<'_>) {
+        if let Strategy::Reduced(reduction) = &mut self.strategy {
+            reduction.used(operated.number, operated.access);
+        }
+        if let Some(recording) = &mut self.recording {
+            recording.operated(operated);
+        }
+    }
+
+    fn suspended(&mut self, suspension: &Suspension<'_>) {
+        if let Some(fairness) = &mut self.fairness
+            && matches!(suspension.why, Suspended::Yields)
+        {
+            fairness.yields();
+            if let Strategy::Reduced(reduction) = &mut self.strategy {
+                reduction.yields();
+            }
+        }
+        if let Some(recording) = &mut self.recording {
+            recording.suspended(suspension);
+        }
+    }
+
+    fn time_passed(&mut self) {
+        if let Strategy::Reduced(reduction) = &mut self.strategy {
+            reduction.time_passed();
+        }
+        if let Some(recording) = &mut self.recording {
+            recording.step(CLOCK, false);
+        }
+    }
+
+    fn panicked(&mut self, number: u64) {
+        let said = panics::take_last();
+        if let Some(recording) = &mut self.recording {
+            recording.panicked(number, &said);
+        }
+        self.wrong.get_or_insert(Wrong {
+            what: What::Panic,
+            message: said.message,
+            place: said.place,
+            thread: Some(number),
+        });
+    }
+
+    fn stuck(&mut self, report: &dyn Fn() -> String) {
+        // A deadlock after a panic is no news, and a report takes time.
+        if self.wrong.is_none() {
+            let message = report();
+            self.wrong = Some(Wrong { what: What::Deadlock, message, place: None, thread: None });
+        }
+    }
+}

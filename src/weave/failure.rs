@@ -1,0 +1,142 @@
+//! What can go wrong in an execution.
+
+use std::fmt;
+
+use super::engine::{Cut, What, Wrong};
+use super::schedule::Schedule;
+
+/// What went wrong first in an execution, and how to get there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    pub(super) kind: FailureKind,
+    pub(super) message: String,
+    /// The file and the line of a panic.
+    pub(super) place: Option<(String, u32)>,
+    /// Who panicked.
+    pub(super) thread: Option<String>,
+    pub(super) schedule: Schedule,
+    pub(super) count: u64,
+}
+
+/// Of which kind a [`Failure`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum FailureKind {
+    /// A green thread has panicked; also if somebody has joined it and gone on.
+    Panic,
+    /// All wait for each other.
+    Deadlock,
+    /// The execution has more steps than it may have
+    /// ([`max_steps`](super::Explorer::max_steps)).
+    Endless,
+    /// The program did something else under the same schedule: it asks the system's
+    /// clock or a random number, or keeps something from one execution to the next.
+    NotRepeatable,
+    /// The schedule does not fit the program.
+    Misfit,
+    /// More green threads than can be told apart: 63 at once with
+    /// [`reduced`](super::Explorer::reduced).
+    TooManyThreads,
+}
+
+impl Failure {
+    /// Of which kind it is.
+    #[must_use]
+    pub fn kind(&self) -> FailureKind {
+        self.kind
+    }
+
+    /// What the panic said, or the report of the deadlock.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The execution that failed.
+    #[must_use]
+    pub fn schedule(&self) -> &Schedule {
+        &self.schedule
+    }
+
+    /// How many executions failed so.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    pub(super) fn of_wrong(wrong: Wrong, schedule: Schedule, thread: Option<String>) -> Failure {
+        let kind = match wrong.what {
+            What::Panic => FailureKind::Panic,
+            What::Deadlock => FailureKind::Deadlock,
+        };
+        let Wrong { message, place, .. } = wrong;
+        Failure { kind, message, place, thread, schedule, count: 1 }
+    }
+
+    /// `None` for an execution that was given up for the sake of another.
+    pub(super) fn of_cut(cut: &Cut, schedule: Schedule, steps: u64) -> Option<Failure> {
+        let (kind, message) = match cut {
+            Cut::Redundant => return None,
+            Cut::Endless => (
+                FailureKind::Endless,
+                format!("the execution did not end within {} steps", steps.saturating_sub(1)),
+            ),
+            Cut::Differs { after } => (
+                FailureKind::NotRepeatable,
+                format!(
+                    "the program does not repeat itself: after {after} choices that were the same, \
+                     something else could run than before. It must do the same whenever it is given \
+                     the same turns: nothing random, no time but leno's, and nothing kept from one \
+                     execution to the next"
+                ),
+            ),
+            Cut::Misfit(why) => {
+                (FailureKind::Misfit, format!("the schedule does not fit the program: {why}"))
+            }
+            Cut::TooMany => (
+                FailureKind::TooManyThreads,
+                "the program has more than 63 green threads, which a reduced exploration cannot \
+                 tell apart: explore without `reduced`, or at random"
+                    .to_owned(),
+            ),
+        };
+        Some(Failure { kind, message, place: None, thread: None, schedule, count: 1 })
+    }
+
+    /// Is it the same, in another execution?
+    pub(super) fn is_like(&self, other: &Failure) -> bool {
+        let first = |text: &str| text.lines().next().map(str::to_owned);
+        self.kind == other.kind
+            && self.place == other.place
+            && first(&self.message) == first(&other.message)
+    }
+
+    /// In one line.
+    pub(super) fn title(&self) -> String {
+        let message = self.message.lines().next().unwrap_or_default();
+        match (self.kind, &self.place) {
+            (FailureKind::Panic, Some((file, line))) => {
+                format!("panic at {file}:{line}: {message}")
+            }
+            (FailureKind::Panic, None) => format!("panic: {message}"),
+            _ => message.to_owned(),
+        }
+    }
+}
+
+/// What went wrong, and the schedule.
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(thread) = &self.thread {
+            write!(f, "{thread}: ")?;
+        }
+        match (self.kind, &self.place) {
+            (FailureKind::Panic, Some((file, line))) => {
+                write!(f, "panic at {file}:{line}: {}", self.message)?;
+            }
+            (FailureKind::Panic, None) => write!(f, "panic: {}", self.message)?,
+            _ => f.write_str(&self.message)?,
+        }
+        write!(f, "\nschedule: {}", self.schedule)
+    }
+}

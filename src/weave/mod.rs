@@ -1,0 +1,110 @@
+//! Interleavings: shown, found, enumerated, replayed and explained.
+//!
+//! A program that is explored is an ordinary closure that uses leno's ordinary
+//! primitives. It is run again and again on a runtime whose every choice is made
+//! by the explorer, with virtual time.
+//!
+//! # Examples
+//!
+//! A prints `1 2 3`, B prints `x y z`, and neither calls the other. Which texts can
+//! come out?
+//!
+//! ```
+//! use std::cell::RefCell;
+//!
+//! fn program() -> String {
+//!     let out = RefCell::new(String::new());
+//!     leno::scope(|scope| {
+//!         for word in ["123", "xyz"] {
+//!             let out = &out;
+//!             scope.spawn(move || {
+//!                 for (index, letter) in word.chars().enumerate() {
+//!                     if index > 0 {
+//!                         leno::yield_now();
+//!                     }
+//!                     out.borrow_mut().push(letter);
+//!                 }
+//!             });
+//!         }
+//!     });
+//!     out.into_inner()
+//! }
+//!
+//! let report = leno::weave::explore(program);
+//! assert_eq!(report.executions(), 20);
+//! assert_eq!(report.outcomes().len(), 20);
+//!
+//! let schedule = leno::weave::find(program, |text| text == "12xy3z").unwrap();
+//! assert_eq!(schedule.to_string(), "A2 B2 A1");
+//! assert_eq!(leno::weave::replay(&schedule, program), "12xy3z");
+//! assert_eq!(leno::weave::find(program, |text| text == "2x1yz3"), None);
+//! ```
+
+#![forbid(unsafe_code)]
+
+mod engine;
+mod explorer;
+mod failure;
+mod fairness;
+mod names;
+mod panics;
+mod recording;
+mod reduction;
+mod report;
+mod sampling;
+mod schedule;
+mod session;
+mod shared;
+mod tree;
+mod used;
+
+use std::fmt;
+
+pub use explorer::Explorer;
+pub use failure::{Failure, FailureKind};
+pub use report::{Outcome, Report};
+pub use schedule::{ParseScheduleError, Schedule};
+pub use shared::Shared;
+
+/// Runs the program under every schedule there is, and groups the executions by
+/// what the program returned; see [`Explorer`] for others.
+///
+/// # Panics
+///
+/// Inside a runtime.
+#[track_caller]
+pub fn explore<F, T>(program: F) -> Report<T>
+where
+    F: Fn() -> T,
+    T: Ord,
+{
+    Explorer::new().explore(program)
+}
+
+/// The first schedule under which the program returns what is `wanted`; `None` if
+/// there is none, and all were tried.
+///
+/// # Panics
+///
+/// Inside a runtime.
+#[track_caller]
+pub fn find<F, T>(program: F, wanted: impl Fn(&T) -> bool) -> Option<Schedule>
+where
+    F: Fn() -> T,
+{
+    Explorer::new().find(program, wanted)
+}
+
+/// Runs the program under one schedule, and gives what it returned.
+///
+/// # Panics
+///
+/// As [`Explorer::replay`].
+#[track_caller]
+pub fn replay<S, F, T>(schedule: S, program: F) -> T
+where
+    S: TryInto<Schedule, Error: fmt::Display>,
+    F: Fn() -> T,
+{
+    Explorer::new().replay(schedule, program)
+}

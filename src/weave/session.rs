@@ -1,0 +1,88 @@
+//! One OS thread that runs a program again and again under an engine.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use super::engine::{Cut, Engine, Strategy, What, Wrong};
+use super::panics::{self, Kept};
+use crate::runtime::{self, Runtime};
+
+pub(super) struct Session {
+    pub(super) engine: Rc<RefCell<Engine>>,
+    runtime: Runtime,
+    stack_bytes: Option<usize>,
+    index: u64,
+    _kept: Kept,
+}
+
+/// How an execution has ended.
+pub(super) enum Ran<T> {
+    Value(T),
+    Wrong(Wrong),
+    Cut(Cut),
+}
+
+impl Session {
+    pub(super) fn new(engine: Engine, stack_bytes: Option<usize>) -> Session {
+        let engine = Rc::new(RefCell::new(engine));
+        let runtime = Runtime::directed(engine.clone(), stack_bytes);
+        Session { engine, runtime, stack_bytes, index: 0, _kept: Kept::new() }
+    }
+
+    /// Runs the program once.
+    pub(super) fn run<T>(&mut self, program: &impl Fn() -> T) -> Ran<T> {
+        let wants = {
+            let mut engine = self.engine.borrow_mut();
+            engine.begin(self.index);
+            engine.wants()
+        };
+        self.index += 1;
+        let result = self.runtime.run_directed(wants, program);
+        if !self.runtime.is_as_new() {
+            // Others may still have a handle of that one.
+            self.runtime = Runtime::directed(self.engine.clone(), self.stack_bytes);
+        }
+        let mut engine = self.engine.borrow_mut();
+        engine.end();
+        if let Some(cut) = engine.cut.clone() {
+            return Ran::Cut(cut);
+        }
+        let wrong = engine.wrong.take();
+        match (wrong, result) {
+            (Some(wrong), _) => Ran::Wrong(wrong),
+            (None, Ok(value)) => Ran::Value(value),
+            (None, Err(cut)) => Ran::Wrong(of_main(&cut)),
+        }
+    }
+
+    /// Runs the same execution again, if there is a way to.
+    pub(super) fn repeat(&mut self) {
+        self.index -= 1;
+    }
+
+    /// Goes to the next execution. False if there is none.
+    pub(super) fn advance(&mut self) -> bool {
+        match &mut self.engine.borrow_mut().strategy {
+            Strategy::Tree(tree) => tree.advance(),
+            Strategy::Reduced(reduction) => reduction.advance(),
+            Strategy::Sampling(_) => true,
+            Strategy::Replay(_) => false,
+        }
+    }
+}
+
+/// The panic of the main green thread.
+fn of_main(cut: &runtime::Cut) -> Wrong {
+    let said = match cut {
+        runtime::Cut::Panicked(payload) => {
+            let said = panics::take_last();
+            // One that was resumed has told the hook nothing.
+            match payload.downcast_ref::<String>() {
+                Some(text) if *text != said.message => panics::Said::of(text),
+                _ => said,
+            }
+        }
+        runtime::Cut::Stopped => panics::Said::of("the run was stopped"),
+    };
+    Wrong { what: What::Panic, message: said.message, place: said.place, thread: Some(1) }
+}

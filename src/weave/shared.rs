@@ -1,0 +1,158 @@
+//! Plain data that is seen to be shared.
+
+use std::cell::RefCell;
+use std::fmt;
+
+use crate::runtime::{Access, Object, Resource, note};
+
+/// A value that green threads share, as in a `Rc<Cell<T>>`, and of whose use an
+/// exploration is told.
+///
+/// In a preemptive exploration each operation is a place where others may run
+/// first; in a reduced one the order of two operations counts, unless both only
+/// read. Otherwise this is plain data, and costs the test of a byte.
+///
+/// # Examples
+///
+/// An update that is lost:
+///
+/// ```
+/// use leno::weave::{Explorer, Shared};
+///
+/// let report = Explorer::new().preemptive().explore(|| {
+///     let total = Shared::new(0);
+///     leno::scope(|scope| {
+///         for _ in 0..2 {
+///             scope.spawn(|| {
+///                 let before = total.get();
+///                 total.set(before + 1);
+///             });
+///         }
+///     });
+///     total.into_inner()
+/// });
+/// assert_eq!(report.executions(), 6);
+/// assert_eq!(report.outcomes()[&1].count(), 4);
+/// ```
+pub struct Shared<T> {
+    resource: Resource,
+    value: RefCell<T>,
+}
+
+impl<T> Shared<T> {
+    /// Shared data with this value.
+    #[track_caller]
+    pub const fn new(value: T) -> Shared<T> {
+        Shared { resource: Resource::new("shared value"), value: RefCell::new(value) }
+    }
+
+    /// The value.
+    #[track_caller]
+    pub fn get(&self) -> T
+    where
+        T: Copy,
+    {
+        self.note(Access::Read, "get");
+        *self.value.borrow()
+    }
+
+    /// Another value.
+    #[track_caller]
+    pub fn set(&self, value: T) {
+        drop(self.replace_as("set", value));
+    }
+
+    /// Another value; gives the one before.
+    #[track_caller]
+    pub fn replace(&self, value: T) -> T {
+        self.replace_as("replace", value)
+    }
+
+    #[track_caller]
+    fn replace_as(&self, verb: &'static str, value: T) -> T {
+        self.note(Access::Write, verb);
+        self.value.replace(value)
+    }
+
+    /// The default value; gives the one before.
+    #[track_caller]
+    pub fn take(&self) -> T
+    where
+        T: Default,
+    {
+        self.replace_as("take", T::default())
+    }
+
+    /// Looks at the value.
+    ///
+    /// # Panics
+    ///
+    /// If it is being changed: if this is called in an
+    /// [`update`](Shared::update) of the same value.
+    #[track_caller]
+    pub fn with<R>(&self, f: impl FnOnce(&T) -> R) -> R {
+        self.note(Access::Read, "look");
+        f(&self.value.borrow())
+    }
+
+    /// Changes the value, in one operation: nobody sees it in between, unless `f`
+    /// itself lets others run.
+    ///
+    /// # Panics
+    ///
+    /// If it is being looked at or changed: if this is called in a
+    /// [`with`](Shared::with) or an `update` of the same value.
+    #[track_caller]
+    pub fn update<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
+        self.note(Access::Write, "update");
+        f(&mut self.value.borrow_mut())
+    }
+
+    /// The value, if it is `current`, becomes `new`, in one operation.
+    ///
+    /// # Errors
+    ///
+    /// Gives the value that it has, if that is another.
+    #[track_caller]
+    pub fn compare_exchange(&self, current: T, new: T) -> Result<T, T>
+    where
+        T: Copy + PartialEq,
+    {
+        self.note(Access::Write, "compare and exchange");
+        let mut value = self.value.borrow_mut();
+        if *value == current { Ok(std::mem::replace(&mut *value, new)) } else { Err(*value) }
+    }
+
+    /// The value.
+    pub fn into_inner(self) -> T {
+        self.value.into_inner()
+    }
+
+    /// Names it, for reports. The first name stays.
+    pub fn set_name(&self, name: impl Into<String>) {
+        self.resource.set_name(name.into());
+    }
+
+    #[inline(always)]
+    #[track_caller]
+    fn note(&self, access: Access, verb: &'static str) {
+        note(Object::Resource(&self.resource), access, verb);
+    }
+}
+
+impl<T: Default> Default for Shared<T> {
+    #[track_caller]
+    fn default() -> Shared<T> {
+        Shared::new(T::default())
+    }
+}
+
+/// Not an operation: a report may look at any time.
+impl<T: fmt::Debug> fmt::Debug for Shared<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.value.try_borrow() {
+            Ok(value) => f.debug_tuple("Shared").field(&*value).finish(),
+            Err(_) => f.debug_tuple("Shared").field(&format_args!("<in use>")).finish(),
+        }
+    }
+}

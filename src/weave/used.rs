@@ -1,0 +1,106 @@
+//! What steps use, and when that makes a difference to their order.
+
+use std::collections::HashMap;
+
+use crate::runtime::Access;
+
+/// An object of which every step that depends on all others uses, and which
+/// conflicts with everything.
+const ALL: u64 = u64::MAX;
+
+/// One object, and how it is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Used {
+    pub(super) object: u64,
+    pub(super) access: Access,
+}
+
+impl Used {
+    fn conflicts(self, other: Used) -> bool {
+        self.object == other.object && orders(self.access, other.access)
+    }
+}
+
+/// Does the order of the two make a difference?
+fn orders(one: Access, other: Access) -> bool {
+    use Access::{Await, Commute, Read};
+    !matches!((one, other), (Read | Await, Read | Await) | (Commute, Commute))
+}
+
+/// Could the two have come in the other order? A wait for all that commute is
+/// over only after them.
+fn is_race(one: Access, other: Access) -> bool {
+    use Access::{Await, Commute};
+    orders(one, other) && !matches!((one, other), (Commute, Await) | (Await, Commute))
+}
+
+/// Adds a use to those of a step.
+pub(super) fn merge(all: &mut Vec<Used>, new: Used) {
+    match all.iter_mut().find(|used| used.object == new.object) {
+        // Two uses that differ are, together, as if written.
+        Some(used) if used.access != new.access => used.access = Access::Write,
+        Some(_) => {}
+        None => all.push(new),
+    }
+}
+
+/// Does the order of two steps that use these make a difference?
+pub(super) fn conflict(one: &[Used], other: &[Used]) -> bool {
+    let depends_on_all = |all: &[Used]| all.iter().any(|used| used.object == ALL);
+    depends_on_all(one)
+        || depends_on_all(other)
+        || one.iter().any(|used| other.iter().any(|other| used.conflicts(*other)))
+}
+
+/// Which events of an execution have used which objects.
+#[derive(Default)]
+pub(super) struct History {
+    of: HashMap<u64, Vec<(usize, Access)>>,
+    /// Those that depend on everything.
+    of_all: Vec<usize>,
+}
+
+/// An earlier event that conflicts with one.
+pub(super) struct Candidate {
+    pub(super) event: usize,
+    pub(super) is_race: bool,
+}
+
+impl History {
+    pub(super) fn clear(&mut self) {
+        // Objects have the same numbers in the next execution.
+        self.of.values_mut().for_each(Vec::clear);
+        self.of_all.clear();
+    }
+
+    pub(super) fn add(&mut self, event: usize, used: &[Used]) {
+        for used in used {
+            if used.object == ALL {
+                self.of_all.push(event);
+            } else {
+                self.of.entry(used.object).or_default().push((event, used.access));
+            }
+        }
+    }
+
+    /// The events before `index` that conflict with these uses; of each object,
+    /// back to its last write.
+    pub(super) fn conflicting(&self, index: usize, used: &[Used]) -> Vec<Candidate> {
+        if used.iter().any(|used| used.object == ALL) {
+            return (0..index).map(|event| Candidate { event, is_race: true }).collect();
+        }
+        let of_all = self.of_all.iter().map(|&event| Candidate { event, is_race: true });
+        let mut found: Vec<Candidate> = of_all.collect();
+        for used in used {
+            for &(event, access) in self.of.get(&used.object).into_iter().flatten().rev() {
+                if orders(access, used.access) {
+                    found.push(Candidate { event, is_race: is_race(access, used.access) });
+                }
+                if access == Access::Write {
+                    break;
+                }
+            }
+        }
+        found
+    }
+}
