@@ -5,7 +5,7 @@
 //! switch. The director says who is next where the run queue would; what it must
 //! not do is to use the runtime.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::panic::{self, AssertUnwindSafe, Location};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -16,7 +16,7 @@ use super::embed::Runtime;
 use super::hooks::hook;
 use super::operation::{Access, Object};
 use super::policy::{Policy, Random};
-use super::queue::Runnable;
+use super::queue::{RunQueue, Runnable};
 use super::report;
 use super::scheduler::{SWITCHES_BETWEEN_POLLS, Scheduler, chore};
 use super::wait::{Listed, WaitFor};
@@ -27,10 +27,9 @@ pub(crate) const CLOCK: u64 = 0;
 
 /// Makes the choices of a run.
 pub(crate) trait Director {
-    /// Who is next, of `ready`, which are the numbers of green threads in the order
-    /// in which they became ready; one that yields is the last. `None` ends the
+    /// Who is next, of those who are ready, by its place there. `None` ends the
     /// run: everybody is unwound.
-    fn choose(&mut self, ready: &[u64]) -> Option<usize>;
+    fn choose(&mut self, ready: &Ready<'_>) -> Option<usize>;
 
     /// One of `count` alternatives, which are at least two, for the green thread
     /// that runs.
@@ -56,6 +55,40 @@ pub(crate) trait Director {
 
     /// Nobody can run, and nobody ever will. The run ends now.
     fn stuck(&mut self, report: &dyn Fn() -> String);
+}
+
+/// Those who can run, in the order in which they became ready; one that yields is
+/// the last. Then perhaps [`CLOCK`].
+pub(crate) struct Ready<'a> {
+    queue: &'a RunQueue,
+    in_queue: usize,
+    yields: Option<&'a Control>,
+    count: usize,
+}
+
+impl<'a> Ready<'a> {
+    #[inline(always)]
+    fn new(queue: &'a RunQueue, yields: Option<&'a Control>, clock: bool) -> Ready<'a> {
+        let in_queue = queue.len();
+        let count = in_queue + usize::from(yields.is_some()) + usize::from(clock);
+        Ready { queue, in_queue, yields, count }
+    }
+
+    #[inline(always)]
+    pub(crate) fn len(&self) -> usize {
+        self.count
+    }
+
+    /// The number of the one at a place, which is less than `len`.
+    #[inline(always)]
+    pub(crate) fn number(&self, place: usize) -> u64 {
+        match place.checked_sub(self.in_queue) {
+            // SAFETY: whoever is in the queue has a control block.
+            None => unsafe { (*self.queue.control_at(place)).number },
+            Some(0) if let Some(control) = self.yields => control.number,
+            Some(_) => CLOCK,
+        }
+    }
 }
 
 /// Of a green thread that has been spawned.
@@ -115,8 +148,11 @@ pub(crate) enum Cut {
 
 /// What a scheduler knows of its being directed.
 pub(super) struct Directed {
-    director: RefCell<Option<Rc<RefCell<dyn Director>>>>,
+    director: OnceCell<Rc<RefCell<dyn Director>>>,
     wants: Cell<Wants>,
+    /// Only green threads are chosen among, and nobody wants to know where they
+    /// yield.
+    is_plain: Cell<bool>,
     /// Whoever runs has just been chosen, and has done nothing yet: to choose again
     /// would be the same choice twice.
     is_fresh: Cell<bool>,
@@ -128,8 +164,6 @@ pub(super) struct Directed {
     execution: Cell<u32>,
     objects: Cell<u32>,
     last_spawned: Cell<u64>,
-    /// Kept, so that no choice allocates.
-    ready: RefCell<Vec<u64>>,
 }
 
 struct Stopped;
@@ -137,8 +171,9 @@ struct Stopped;
 impl Directed {
     pub(super) fn new() -> Directed {
         Directed {
-            director: RefCell::new(None),
+            director: OnceCell::new(),
             wants: Cell::default(),
+            is_plain: Cell::new(false),
             is_fresh: Cell::new(false),
             is_apart: Cell::new(false),
             at: Cell::new(None),
@@ -146,20 +181,14 @@ impl Directed {
             execution: Cell::new(0),
             objects: Cell::new(0),
             last_spawned: Cell::new(1),
-            ready: RefCell::default(),
         }
     }
 
     /// Calls the director.
+    #[inline(always)]
     fn tell<T>(&self, f: impl FnOnce(&mut dyn Director) -> T) -> T {
-        let director = self.director.borrow();
-        let director = director.as_ref().expect("a directed run has a director");
+        let director = self.director.get().expect("a directed run has a director");
         f(&mut *director.borrow_mut())
-    }
-
-    /// Somebody yields, here.
-    pub(super) fn yields_at(&self, at: &'static Location<'static>) {
-        self.at.set(Some(at));
     }
 
     fn next_object(&self) -> u32 {
@@ -176,7 +205,7 @@ impl Runtime {
         stack_bytes: Option<usize>,
     ) -> Runtime {
         let runtime = Runtime::with(Clock::simulated(), Policy::fifo(), stack_bytes);
-        runtime.scheduler.directed.director.replace(Some(director));
+        let _ = runtime.scheduler.directed.director.set(director);
         runtime
     }
 
@@ -207,6 +236,8 @@ impl Scheduler {
         static EXECUTIONS: AtomicU32 = AtomicU32::new(1);
         let directed = &self.directed;
         directed.wants.set(wants);
+        let is_traced = self.hooks.get() & hook::TRACE != 0;
+        directed.is_plain.set(!wants.suspensions && !wants.time && !is_traced);
         directed.is_fresh.set(true);
         directed.is_apart.set(false);
         directed.objects.set(0);
@@ -253,6 +284,33 @@ impl Scheduler {
         }
     }
 
+    /// Yields where the director says who is next.
+    #[inline(never)]
+    pub(super) fn yield_directed(&self, at: &'static Location<'static>) {
+        let directed = &self.directed;
+        if !directed.is_plain.get() {
+            directed.at.set(Some(at));
+            return self.yield_in_queue();
+        }
+        let (queue, control) = (&self.watched, self.current());
+        let ready = Ready::new(queue, Some(control), false);
+        directed.is_fresh.set(true);
+        match directed.tell(|director| director.choose(&ready)) {
+            Some(index) if index == ready.in_queue => {}
+            Some(index) => {
+                let next = queue.take(index);
+                let place = queue.push_place(control);
+                // SAFETY: the context goes where the run queue wants it.
+                unsafe { self.switch(place, next) };
+                self.do_chores(false);
+            }
+            None => {
+                self.stop_directing();
+                self.yield_in_queue();
+            }
+        }
+    }
+
     /// The next to run, by the director. The caller is not in the queue, or at its
     /// end.
     pub(super) fn next_directed(&self) -> Runnable {
@@ -279,29 +337,20 @@ impl Scheduler {
     fn choose_directed(&self) -> Option<Runnable> {
         let directed = &self.directed;
         let queue = self.ready();
-        let mut ready = directed.ready.borrow_mut();
-        ready.clear();
-        // SAFETY: whoever is in the queue has a control block.
-        ready.extend(queue.controls().map(|control| unsafe { (*control).number }));
-        if directed.wants.get().time && self.can_time_pass() {
-            ready.push(CLOCK);
-        }
-        if ready.is_empty() {
-            drop(ready);
+        let clock = directed.wants.get().time && self.can_time_pass();
+        let ready = Ready::new(queue, None, clock);
+        if ready.len() == 0 {
             self.wait_directed();
             return None;
         }
-        let choice = directed.tell(|director| director.choose(&ready));
-        match choice {
-            Some(index) if ready[index] == CLOCK => {
-                drop(ready);
+        match directed.tell(|director| director.choose(&ready)) {
+            Some(index) if index == ready.in_queue => {
                 self.pass_virtual_time();
                 self.poll();
                 None
             }
             Some(index) => Some(queue.take(index)),
             None => {
-                drop(ready);
                 self.stop_directing();
                 None
             }

@@ -41,7 +41,9 @@ pub(crate) use clock::now;
 pub(crate) use control::Payload;
 pub(crate) use current::{checkpoint, interrupted, is_panicking, scheduler, try_scheduler};
 pub(crate) use deadline::{Breaker, shield, timeout};
-pub(crate) use directed::{CLOCK, Cut, Director, Operated, Spawn, Suspended, Suspension, Wants};
+pub(crate) use directed::{
+    CLOCK, Cut, Director, Operated, Ready, Spawn, Suspended, Suspension, Wants,
+};
 pub use embed::{Builder, Runtime};
 pub(crate) use future::block_on;
 pub use handle::{Ended, Handle};

@@ -97,6 +97,7 @@ impl RunQueue {
         self.head().is_multiple_of(COUNT * STEP)
     }
 
+    #[inline(always)]
     pub(super) fn len(&self) -> usize {
         (self.tail.get() - self.head()) / STEP
     }
@@ -113,6 +114,14 @@ impl RunQueue {
         self.positions().map(|position| unsafe { (*self.entry(position)).control })
     }
 
+    /// The one that is `index` behind the next.
+    #[inline(always)]
+    pub(super) fn control_at(&self, index: usize) -> *const Control {
+        debug_assert!(index < self.len());
+        // SAFETY: an entry between head and tail has been written.
+        unsafe { (*self.entry(self.head() + index * STEP)).control }
+    }
+
     /// The place for the context of `control`, which is in the queue.
     pub(super) fn place_of(&self, control: *const Control) -> *mut StackPointer {
         let index = self.controls().position(|other| ptr::eq(other, control));
@@ -125,6 +134,9 @@ impl RunQueue {
     /// order.
     pub(super) fn take(&self, index: usize) -> Runnable {
         assert!(index < self.len());
+        if index == 0 {
+            return self.pop().expect("it is not empty");
+        }
         // SAFETY: all these are between head and tail.
         unsafe {
             let taken = self.entry(self.head() + index * STEP).read();
@@ -191,14 +203,23 @@ impl RunQueue {
     #[inline(always)]
     pub(super) fn rotate(&self, control: *const Control) -> Option<(Runnable, *mut StackPointer)> {
         let next = self.pop()?;
+        Some((next, self.push_place(control)))
+    }
+}
+
+impl RunQueue {
+    /// Pushes `control`, whose context is about to be saved, after a pop. Gives the
+    /// place for the context.
+    #[inline(always)]
+    pub(super) fn push_place(&self, control: *const Control) -> *mut StackPointer {
         let tail = self.tail.get();
         let entry = self.entry(tail);
         self.tail.set(tail + STEP);
-        // SAFETY: a pop has just made room. The context is written by the switch
-        // that leaves it, before anybody can pop the entry.
+        // SAFETY: a pop has made room. The context is written by the switch that
+        // leaves it, before anybody can pop the entry.
         unsafe {
             (&raw mut (*entry).control).write(control);
-            Some((next, &raw mut (*entry).context))
+            &raw mut (*entry).context
         }
     }
 }

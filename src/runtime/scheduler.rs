@@ -264,11 +264,19 @@ impl Scheduler {
     #[cold]
     #[inline(never)]
     pub(super) fn yield_slow(&self, at: &'static Location<'static>) {
+        if self.is_directed() {
+            return self.yield_directed(at);
+        }
+        self.yield_in_queue();
+    }
+
+    /// Goes to the end of the run queue, if anybody else can run.
+    #[inline(never)]
+    pub(super) fn yield_in_queue(&self) {
         if self.ready().is_empty() && !self.is_watched() {
             return self.queue.skip();
         }
         let control = self.current();
-        self.directed.yields_at(at);
         self.ready().push(Runnable { context: ptr::null_mut(), control });
         let next = self.next();
         if !ptr::eq(next.control, control) {

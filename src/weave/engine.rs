@@ -9,7 +9,7 @@ use super::reduction::{Next, Reduction};
 use super::sampling::Sampling;
 use super::schedule::{Made, Rules, Schedule, Turn};
 use super::tree::Tree;
-use crate::runtime::{CLOCK, Director, Operated, Spawn, Suspended, Suspension, Wants};
+use crate::runtime::{CLOCK, Director, Operated, Ready, Spawn, Suspended, Suspension, Wants};
 
 /// How choices are made.
 pub(super) enum Strategy {
@@ -69,6 +69,7 @@ pub(super) struct Engine {
     /// were so many switches.
     pub(super) max_switches: Option<u32>,
     fairness: Option<Box<Fairness>>,
+    pace: Pace,
     pub(super) recording: Option<Box<Recording>>,
     // Of the execution that runs:
     pub(super) names: Names,
@@ -80,8 +81,17 @@ pub(super) struct Engine {
     last: u64,
     pub(super) wrong: Option<Wrong>,
     pub(super) cut: Option<Cut>,
-    /// Indices of those who may be chosen, kept so that no choice allocates.
+    /// Those who can run, and the indices of those who may be chosen, kept so that no choice allocates.
+    ready: Vec<u64>,
     allowed: Vec<usize>,
+}
+
+/// Choices of the two common kinds are made without looking at anything else.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pace {
+    Tree,
+    Random,
+    Any,
 }
 
 impl Replay {
@@ -145,6 +155,7 @@ impl Engine {
             max_switches: None,
             fairness: is_fair.then(|| Box::new(Fairness::new())),
             recording: None,
+            pace: Pace::Any,
             names: Names::default(),
             trail: Vec::new(),
             steps: 0,
@@ -153,6 +164,7 @@ impl Engine {
             last: 1,
             wrong: None,
             cut: None,
+            ready: Vec::new(),
             allowed: Vec::new(),
         }
     }
@@ -174,6 +186,7 @@ impl Engine {
         self.trail.clear();
         self.steps = 0;
         self.limit = self.max_steps;
+        self.pace = self.pace();
         self.switches = 0;
         self.last = 1;
         self.wrong = None;
@@ -273,7 +286,17 @@ impl Engine {
         }
     }
 
-    fn choose_slow(&mut self, ready: &[u64]) -> Option<usize> {
+    #[inline(never)]
+    fn choose_slow(&mut self, ready: &Ready<'_>) -> Option<usize> {
+        let mut numbers = std::mem::take(&mut self.ready);
+        numbers.clear();
+        numbers.extend((0..ready.len()).map(|place| ready.number(place)));
+        let index = self.choose_among(&numbers);
+        self.ready = numbers;
+        index
+    }
+
+    fn choose_among(&mut self, ready: &[u64]) -> Option<usize> {
         self.allow(ready);
         let has_choice = self.allowed.len() > 1;
         self.bound_switches(ready);
@@ -295,48 +318,68 @@ impl Engine {
         Some(index)
     }
 
-    /// Has a choice no rule, so that the tree has to be asked and nothing else?
-    #[inline]
-    fn is_plain(&self) -> bool {
-        self.fairness.is_none() && self.recording.is_none() && self.max_switches.is_none()
+    /// How the choices of the next execution are made.
+    fn pace(&self) -> Pace {
+        match &self.strategy {
+            _ if self.fairness.is_some()
+                || self.recording.is_some()
+                || self.max_switches.is_some() =>
+            {
+                Pace::Any
+            }
+            Strategy::Tree(_) => Pace::Tree,
+            Strategy::Sampling(sampling) if !sampling.sees_all() => Pace::Random,
+            _ => Pace::Any,
+        }
+    }
+
+    #[cold]
+    fn is_over(&mut self) -> Option<usize> {
+        let cut = if self.steps > self.limit { Cut::Endless } else { self.differs() };
+        self.cut(cut)
+    }
+
+    fn differs(&self) -> Cut {
+        Cut::Differs { after: self.trail.len() }
     }
 }
 
 /// Tells sets of green threads from each other.
-#[inline]
 fn signature(ready: &[u64]) -> u64 {
-    ready
-        .iter()
-        .fold(0, |sum: u64, &number| sum.wrapping_mul(0x0100_0000_01b3).wrapping_add(number))
+    ready.iter().fold(0, |sum, &number| mix(sum, number))
+}
+
+#[inline(always)]
+fn signature_of(ready: &Ready<'_>) -> u64 {
+    (0..ready.len()).fold(0, |sum, place| mix(sum, ready.number(place)))
+}
+
+#[inline(always)]
+fn mix(sum: u64, number: u64) -> u64 {
+    sum.wrapping_mul(0x0100_0000_01b3).wrapping_add(number)
 }
 
 impl Director for Engine {
     #[inline]
-    fn choose(&mut self, ready: &[u64]) -> Option<usize> {
+    fn choose(&mut self, ready: &Ready<'_>) -> Option<usize> {
         self.steps += 1;
         if self.steps > self.limit {
-            return self.cut(Cut::Endless);
+            return self.is_over();
         }
-        if self.is_plain() {
-            // The two that are worth it.
-            let choice = match &mut self.strategy {
-                Strategy::Tree(_) if ready.len() == 1 => return Some(0),
-                Strategy::Tree(tree) => tree.choose(ready.len(), signature(ready)).ok(),
-                Strategy::Sampling(sampling) if !sampling.sees_all() => {
-                    if ready.len() == 1 {
-                        return Some(0);
-                    }
-                    Some(sampling.alternative(ready.len()))
+        // The two that are worth it.
+        let index = match (self.pace, &mut self.strategy) {
+            (Pace::Tree | Pace::Random, _) if ready.len() == 1 => return Some(0),
+            (Pace::Tree, Strategy::Tree(tree)) => {
+                match tree.choose(ready.len(), signature_of(ready)) {
+                    Ok(index) => index,
+                    Err(_) => return self.is_over(),
                 }
-                _ => return self.choose_slow(ready),
-            };
-            let Some(index) = choice else {
-                return self.cut(Cut::Differs { after: self.trail.len() });
-            };
-            self.trail.push(Made::Thread(ready[index]));
-            return Some(index);
-        }
-        self.choose_slow(ready)
+            }
+            (Pace::Random, Strategy::Sampling(sampling)) => sampling.alternative(ready.len()),
+            _ => return self.choose_slow(ready),
+        };
+        self.trail.push(Made::Thread(ready.number(index)));
+        Some(index)
     }
 
     fn alternative(&mut self, count: usize) -> usize {
