@@ -53,12 +53,21 @@ pub(super) enum Cut {
     /// The program does not repeat itself: after so many choices, something is not
     /// as it was.
     Differs { after: usize },
+    /// The program has returned something else under the same schedule.
+    OtherValue,
     /// The schedule does not fit; says why.
     Misfit(String),
     /// More green threads than can be told apart.
     TooMany,
     /// It is equivalent to one that has been tried.
     Redundant,
+}
+
+impl Cut {
+    /// Is there no way to go on with other executions?
+    pub(super) fn ends_exploration(&self) -> bool {
+        !matches!(self, Cut::Endless | Cut::Redundant)
+    }
 }
 
 pub(super) struct Engine {
@@ -77,7 +86,7 @@ pub(super) struct Engine {
     pub(super) steps: u64,
     /// As many as it may have; none once it is to end.
     limit: u64,
-    switches: u32,
+    pub(super) switches: u32,
     last: u64,
     pub(super) wrong: Option<Wrong>,
     pub(super) cut: Option<Cut>,

@@ -2,21 +2,20 @@
 
 use std::fmt;
 use std::ops::ControlFlow;
-use std::panic;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::engine::{Cut, Engine, Replay, Strategy};
+use super::drive::{Ended, outside_of_runtimes};
+use super::engine::{Replay, Strategy};
 use super::failure::{Failure, FailureKind};
-use super::reduction::Reduction;
 use super::report::Report;
-use super::sampling::{Kind, Sampling};
+use super::sampling::Kind;
 use super::schedule::{Rules, Schedule};
-use super::session::{Ran, Session};
-use super::tree::Tree;
-use crate::runtime::try_scheduler;
+use super::session::Ran;
 
-/// An execution may have so many steps if nothing else is said.
-const DEFAULT_MAX_STEPS: u64 = 100_000;
+/// An execution may have so many steps if nothing else is said. A program without
+/// end is found out after about as many executions, each one step longer than the
+/// one before.
+const DEFAULT_MAX_STEPS: u64 = 20_000;
 
 /// Says which executions of a program are run.
 ///
@@ -40,18 +39,19 @@ const DEFAULT_MAX_STEPS: u64 = 100_000;
 #[derive(Clone, Debug)]
 #[must_use = "an explorer runs nothing until `explore`, `find`, `replay` or `check` is called"]
 pub struct Explorer {
-    rules: Rules,
-    order: Order,
-    max_executions: Option<u64>,
-    max_steps: u64,
-    max_time: Option<Duration>,
-    max_switches: Option<u32>,
-    stack_bytes: Option<usize>,
+    pub(super) rules: Rules,
+    pub(super) order: Order,
+    pub(super) max_executions: Option<u64>,
+    pub(super) max_steps: u64,
+    pub(super) max_time: Option<Duration>,
+    pub(super) max_switches: Option<u32>,
+    pub(super) stack_bytes: Option<usize>,
+    pub(super) shows_progress: bool,
 }
 
 /// In which order, and which of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Order {
+pub(super) enum Order {
     All,
     Reduced,
     Sampled(Kind, u64),
@@ -74,6 +74,7 @@ impl Explorer {
             max_time: None,
             max_switches: None,
             stack_bytes: None,
+            shows_progress: false,
         }
     }
 
@@ -164,7 +165,7 @@ impl Explorer {
         self
     }
 
-    /// An execution of more steps than this, 100,000 if nothing is said, is a
+    /// An execution of more steps than this, 20,000 if nothing is said, is a
     /// failure: [`FailureKind::Endless`].
     ///
     /// # Panics
@@ -203,63 +204,19 @@ impl Explorer {
         self
     }
 
-    fn strategy(&self) -> Strategy {
-        match self.order {
-            Order::Reduced if self.max_switches.is_none() => {
-                Strategy::Reduced(Box::new(Reduction::default()))
-            }
-            Order::All | Order::Reduced => Strategy::Tree(Tree::default()),
-            Order::Sampled(kind, seed) => Strategy::Sampling(Box::new(Sampling::new(kind, seed))),
-        }
-    }
-
-    pub(super) fn session(&self, strategy: Strategy, rules: Rules) -> Session {
-        let mut engine = Engine::new(rules, strategy, self.max_steps);
-        engine.max_switches = self.max_switches;
-        Session::new(engine, self.stack_bytes)
-    }
-
-    fn is_exhaustive(&self) -> bool {
-        !matches!(self.order, Order::Sampled(..))
-    }
-
-    /// Runs the program under one schedule after another. `visit` is told how each
-    /// execution ended, and may end the exploration.
-    pub(super) fn drive<T>(
-        &self,
-        session: &mut Session,
-        program: &impl Fn() -> T,
-        mut visit: impl FnMut(&Session, Ran<T>) -> ControlFlow<()>,
-    ) -> Ended {
-        const DEFAULT_SAMPLES: u64 = 10_000;
-        let start = Instant::now();
-        let most = match (self.max_executions, self.max_time) {
-            (None, None) if !self.is_exhaustive() => DEFAULT_SAMPLES,
-            (most, _) => most.unwrap_or(u64::MAX),
-        };
-        let mut executions = 0;
-        loop {
-            let ran = session.run(program);
-            let is_redundant = matches!(ran, Ran::Cut(Cut::Redundant));
-            let ends = matches!(ran, Ran::Cut(Cut::Differs { .. } | Cut::TooMany | Cut::Misfit(_)));
-            executions += u64::from(!is_redundant);
-            if visit(session, ran).is_break() || ends {
-                return Ended::Early;
-            }
-            if !session.advance() {
-                return Ended::All;
-            }
-            if executions >= most {
-                return Ended::Early;
-            }
-            if self.max_time.is_some_and(|most| start.elapsed() >= most) {
-                return Ended::Early;
-            }
-        }
+    /// Shows on the terminal how far an exploration is that takes longer than a
+    /// second: executions, how many a second, how deep, and an estimate of what is
+    /// left. Shows nothing if standard error is no terminal.
+    pub fn progress(mut self) -> Explorer {
+        self.shows_progress = true;
+        self
     }
 
     /// Runs the program under every schedule that this explorer is for, and groups
     /// the executions by what the program returned.
+    ///
+    /// The first execution is run twice, to see whether the program repeats itself;
+    /// it counts once.
     ///
     /// # Panics
     ///
@@ -273,11 +230,12 @@ impl Explorer {
         outside_of_runtimes("leno::weave::explore");
         let mut session = self.session(self.strategy(), self.rules);
         let mut report = Report::new();
-        let ended = self.drive(&mut session, &program, |session, ran| {
-            add(&mut report, session, ran);
+        let same = |one: &T, other: &T| one == other;
+        let ended = self.drive(&mut session, &program, same, |session, ran| {
+            report.add(session, ran);
             ControlFlow::Continue(())
         });
-        report.is_complete = ended == Ended::All && self.is_exhaustive() && report.has_all();
+        report.is_complete = ended == Ended::All && report.has_all();
         report
     }
 
@@ -294,13 +252,18 @@ impl Explorer {
         outside_of_runtimes("leno::weave::find");
         let mut session = self.session(self.strategy(), self.rules);
         let mut found = None;
-        self.drive(&mut session, &program, |session, ran| match ran {
-            Ran::Value(value) if wanted(&value) => {
-                found = Some(session.engine.borrow().schedule());
-                ControlFlow::Break(())
-            }
-            _ => ControlFlow::Continue(()),
-        });
+        self.drive(
+            &mut session,
+            &program,
+            |_, _| true,
+            |session, ran| match ran {
+                Ran::Value(value) if wanted(&value) => {
+                    found = Some(session.engine.borrow().schedule());
+                    ControlFlow::Break(())
+                }
+                _ => ControlFlow::Continue(()),
+            },
+        );
         found
     }
 
@@ -329,63 +292,14 @@ impl Explorer {
         }
     }
 
-    fn replayed<T>(&self, schedule: &Schedule, program: &impl Fn() -> T) -> Result<T, Failure> {
+    pub(super) fn replayed<T>(
+        &self,
+        schedule: &Schedule,
+        program: &impl Fn() -> T,
+    ) -> Result<T, Failure> {
         let replay = Replay::new(schedule.clone(), false);
         let mut session = self.session(Strategy::Replay(replay), schedule.rules);
         let ran = session.run(program);
-        failure_of(&session, ran)
+        session.failure_of(ran)
     }
-}
-
-/// Why an exploration is over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ended {
-    All,
-    Early,
-}
-
-/// The value of an execution, or else its failure.
-pub(super) fn failure_of<T>(session: &Session, ran: Ran<T>) -> Result<T, Failure> {
-    let engine = session.engine.borrow();
-    match ran {
-        Ran::Value(value) => Ok(value),
-        Ran::Wrong(wrong) => {
-            let thread = wrong.thread.map(|number| engine.names.label(number));
-            Err(Failure::of_wrong(wrong, engine.schedule(), thread))
-        }
-        Ran::Cut(cut) => {
-            let failure = Failure::of_cut(&cut, engine.schedule(), engine.steps);
-            Err(failure.expect("a redundant execution is no failure"))
-        }
-    }
-}
-
-/// Adds an execution to a report.
-pub(super) fn add<T: Ord>(report: &mut Report<T>, session: &Session, ran: Ran<T>) {
-    report.steps += session.engine.borrow().steps;
-    match ran {
-        Ran::Cut(Cut::Redundant) => report.redundant += 1,
-        Ran::Value(value) => {
-            report.executions += 1;
-            report.add_value(value, || session.engine.borrow().schedule());
-        }
-        ran => {
-            report.executions += 1;
-            if let Err(failure) = failure_of(session, ran) {
-                report.add_failure(failure);
-            }
-        }
-    }
-}
-
-/// # Panics
-///
-/// Inside a runtime.
-#[track_caller]
-pub(super) fn outside_of_runtimes(function: &str) {
-    assert!(
-        try_scheduler().is_none(),
-        "{function} was called inside a runtime: it runs the program on runtimes of its own, so \
-         call it outside leno::run"
-    );
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::engine::{Cut, What, Wrong};
-use super::schedule::Schedule;
+use super::schedule::{Schedule, Turn};
 
 /// What went wrong first in an execution, and how to get there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,7 +16,36 @@ pub struct Failure {
     pub(super) thread: Option<String>,
     pub(super) schedule: Schedule,
     pub(super) count: u64,
+    /// The index of the first execution that failed so.
+    pub(super) first: u64,
 }
+
+/// What is said of an execution that did not end.
+fn endless(schedule: &Schedule, steps: u64) -> String {
+    const TAIL: usize = 100;
+    let text = format!("the execution did not end within {steps} steps");
+    let tail = &schedule.turns[schedule.turns.len().saturating_sub(TAIL)..];
+    let mut who: Vec<String> = Vec::new();
+    for turn in tail {
+        if let Turn::Thread(thread) = turn
+            && !who.contains(&thread.to_string())
+        {
+            who.push(thread.to_string());
+        }
+    }
+    match &who[..] {
+        [] => format!("{text}: one green thread goes on for ever, or max_steps is too small"),
+        [one] if tail.len() == TAIL => format!(
+            "{text}: {one} has every turn while others could run. If it waits for them by yielding, \
+             explore with `fair`, which lets them go first; otherwise raise max_steps"
+        ),
+        all => format!("{text}: the last turns went to {}", all.join(", ")),
+    }
+}
+
+/// What a program must be like.
+const REPEATABLE: &str = "It must do the same whenever it is given the same turns: nothing random, no \
+                          time but leno's, and nothing kept from one execution to the next";
 
 /// Of which kind a [`Failure`] is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -70,24 +99,26 @@ impl Failure {
             What::Deadlock => FailureKind::Deadlock,
         };
         let Wrong { message, place, .. } = wrong;
-        Failure { kind, message, place, thread, schedule, count: 1 }
+        Failure { kind, message, place, thread, schedule, count: 1, first: 0 }
     }
 
     /// `None` for an execution that was given up for the sake of another.
     pub(super) fn of_cut(cut: &Cut, schedule: Schedule, steps: u64) -> Option<Failure> {
         let (kind, message) = match cut {
             Cut::Redundant => return None,
-            Cut::Endless => (
-                FailureKind::Endless,
-                format!("the execution did not end within {} steps", steps.saturating_sub(1)),
-            ),
+            Cut::Endless => (FailureKind::Endless, endless(&schedule, steps.saturating_sub(1))),
             Cut::Differs { after } => (
                 FailureKind::NotRepeatable,
                 format!(
                     "the program does not repeat itself: after {after} choices that were the same, \
-                     something else could run than before. It must do the same whenever it is given \
-                     the same turns: nothing random, no time but leno's, and nothing kept from one \
-                     execution to the next"
+                     something else could run than before. {REPEATABLE}"
+                ),
+            ),
+            Cut::OtherValue => (
+                FailureKind::NotRepeatable,
+                format!(
+                    "the program does not repeat itself: it returned something else when it was run \
+                     a second time under the same schedule. {REPEATABLE}"
                 ),
             ),
             Cut::Misfit(why) => {
@@ -100,7 +131,7 @@ impl Failure {
                     .to_owned(),
             ),
         };
-        Some(Failure { kind, message, place: None, thread: None, schedule, count: 1 })
+        Some(Failure { kind, message, place: None, thread: None, schedule, count: 1, first: 0 })
     }
 
     /// Is it the same, in another execution?

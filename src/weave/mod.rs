@@ -42,12 +42,15 @@
 
 #![forbid(unsafe_code)]
 
+mod check;
+mod drive;
 mod engine;
 mod explorer;
 mod failure;
 mod fairness;
 mod names;
 mod panics;
+mod progress;
 mod recording;
 mod reduction;
 mod report;
@@ -55,8 +58,10 @@ mod sampling;
 mod schedule;
 mod session;
 mod shared;
+mod shrink;
 mod tree;
 mod used;
+mod workers;
 
 use std::fmt;
 
@@ -65,6 +70,7 @@ pub use failure::{Failure, FailureKind};
 pub use report::{Outcome, Report};
 pub use schedule::{ParseScheduleError, Schedule};
 pub use shared::Shared;
+pub use workers::Workers;
 
 /// Runs the program under every schedule there is, and groups the executions by
 /// what the program returned; see [`Explorer`] for others.
@@ -107,4 +113,39 @@ where
     F: Fn() -> T,
 {
     Explorer::new().replay(schedule, program)
+}
+
+/// Explores a program in a `#[test]`, and panics if an execution fails, with a
+/// short schedule, the story, and the line that replays it; see
+/// [`Explorer::check`].
+///
+/// # Panics
+///
+/// If an execution fails. Inside a runtime.
+///
+/// # Examples
+///
+/// ```should_panic
+/// use leno::weave::{Shared, check};
+///
+/// check(|| {
+///     let total = Shared::new(0);
+///     leno::scope(|scope| {
+///         for _ in 0..2 {
+///             scope.spawn(|| {
+///                 let before = total.get();
+///                 leno::yield_now();
+///                 total.set(before + 1);
+///             });
+///         }
+///     });
+///     assert_eq!(total.get(), 2, "an update was lost");
+/// });
+/// ```
+#[track_caller]
+pub fn check<F, T>(program: F)
+where
+    F: Fn() -> T,
+{
+    Explorer::new().check(program);
 }

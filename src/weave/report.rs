@@ -22,6 +22,8 @@ pub struct Report<T> {
 pub struct Outcome {
     pub(super) count: u64,
     pub(super) schedule: Schedule,
+    /// The index of the first execution that gave it.
+    pub(super) first: u64,
 }
 
 impl Outcome {
@@ -105,11 +107,11 @@ impl<T: Ord> Report<T> {
         self.failures.iter().all(|failure| matches!(failure.kind, Deadlock | Panic))
     }
 
-    pub(super) fn add_value(&mut self, value: T, schedule: impl FnOnce() -> Schedule) {
+    pub(super) fn add_value(&mut self, value: T, first: u64, schedule: impl FnOnce() -> Schedule) {
         match self.outcomes.get_mut(&value) {
             Some(outcome) => outcome.count += 1,
             None => {
-                let outcome = Outcome { count: 1, schedule: schedule() };
+                let outcome = Outcome { count: 1, schedule: schedule(), first };
                 self.outcomes.insert(value, outcome);
             }
         }
@@ -117,27 +119,46 @@ impl<T: Ord> Report<T> {
 
     pub(super) fn add_failure(&mut self, failure: Failure) {
         match self.failures.iter_mut().find(|known| known.is_like(&failure)) {
-            Some(known) => known.count += failure.count,
+            Some(known) => {
+                known.count += failure.count;
+                if failure.first < known.first {
+                    let count = known.count;
+                    *known = Failure { count, ..failure };
+                }
+            }
             None => self.failures.push(failure),
         }
     }
 
-    /// Adds what another part of the same exploration has found, which comes after
-    /// this.
-    pub(super) fn append(&mut self, other: Report<T>) {
+    /// The executions begin at this index of the whole exploration.
+    pub(super) fn begin_at(&mut self, index: u64) {
+        self.outcomes.values_mut().for_each(|outcome| outcome.first += index);
+        self.failures.iter_mut().for_each(|failure| failure.first += index);
+    }
+
+    /// Adds what another part of the same exploration has found.
+    pub(super) fn merge(&mut self, other: Report<T>) {
         self.executions += other.executions;
         self.redundant += other.redundant;
         self.steps += other.steps;
-        self.is_complete &= other.is_complete;
         for (value, outcome) in other.outcomes {
             match self.outcomes.get_mut(&value) {
-                Some(own) => own.count += outcome.count,
+                Some(own) => {
+                    own.count += outcome.count;
+                    if outcome.first < own.first {
+                        own.first = outcome.first;
+                        own.schedule = outcome.schedule;
+                    }
+                }
                 None => {
                     self.outcomes.insert(value, outcome);
                 }
             }
         }
-        other.failures.into_iter().for_each(|failure| self.add_failure(failure));
+        for failure in other.failures {
+            self.add_failure(failure);
+        }
+        self.failures.sort_by_key(|failure| failure.first);
     }
 }
 

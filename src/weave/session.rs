@@ -5,13 +5,18 @@ use std::rc::Rc;
 
 use super::engine::{Cut, Engine, Strategy, What, Wrong};
 use super::panics::{self, Kept};
+use super::schedule::Made;
 use crate::runtime::{self, Runtime};
 
 pub(super) struct Session {
     pub(super) engine: Rc<RefCell<Engine>>,
     runtime: Runtime,
     stack_bytes: Option<usize>,
+    /// Of the next execution.
     index: u64,
+    step: u64,
+    /// The program is known to repeat itself.
+    pub(super) is_verified: bool,
     _kept: Kept,
 }
 
@@ -26,7 +31,15 @@ impl Session {
     pub(super) fn new(engine: Engine, stack_bytes: Option<usize>) -> Session {
         let engine = Rc::new(RefCell::new(engine));
         let runtime = Runtime::directed(engine.clone(), stack_bytes);
-        Session { engine, runtime, stack_bytes, index: 0, _kept: Kept::new() }
+        Session {
+            engine,
+            runtime,
+            stack_bytes,
+            index: 0,
+            step: 1,
+            is_verified: false,
+            _kept: Kept::new(),
+        }
     }
 
     /// Runs the program once.
@@ -36,7 +49,7 @@ impl Session {
             engine.begin(self.index);
             engine.wants()
         };
-        self.index += 1;
+        self.index += self.step;
         let result = self.runtime.run_directed(wants, program);
         if !self.runtime.is_as_new() {
             // Others may still have a handle of that one.
@@ -55,9 +68,43 @@ impl Session {
         }
     }
 
-    /// Runs the same execution again, if there is a way to.
-    pub(super) fn repeat(&mut self) {
-        self.index -= 1;
+    /// As [`Session::run`], but runs the same execution twice, and says so if it is
+    /// not the same.
+    pub(super) fn run_twice<T>(
+        &mut self,
+        program: &impl Fn() -> T,
+        same: impl Fn(&T, &T) -> bool,
+    ) -> Ran<T> {
+        let first = self.run(program);
+        if !matches!(first, Ran::Value(_)) {
+            return first;
+        }
+        let (trail, steps) = self.trail();
+        self.index -= self.step;
+        let second = self.run(program);
+        match (&first, &second) {
+            (Ran::Value(one), Ran::Value(other)) if self.trail() == (trail, steps) => {
+                if same(one, other) { second } else { Ran::Cut(Cut::OtherValue) }
+            }
+            (_, Ran::Cut(Cut::Differs { .. })) => second,
+            _ => Ran::Cut(Cut::Differs { after: self.trail().0.len() }),
+        }
+    }
+
+    fn trail(&self) -> (Vec<Made>, u64) {
+        let engine = self.engine.borrow();
+        (engine.trail.clone(), engine.steps)
+    }
+
+    /// Which execution was the last: 0 is the first.
+    pub(super) fn index(&self) -> u64 {
+        self.index.saturating_sub(self.step)
+    }
+
+    /// Only every `step`-th execution is run, from the one with index `first`.
+    pub(super) fn stride(&mut self, first: u64, step: u64) {
+        self.index = first;
+        self.step = step;
     }
 
     /// Goes to the next execution. False if there is none.

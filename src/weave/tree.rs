@@ -1,12 +1,19 @@
 //! All executions, depth first.
 
 /// A choice that has been made, of how many, among whom.
-struct Node {
-    taken: u32,
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Prefix {
+    pub(super) taken: u32,
     of: u32,
     /// Of those among whom the choice was, so that a program that does not repeat
     /// itself is noticed.
     signature: u64,
+}
+
+struct Node {
+    made: Prefix,
+    /// Alternatives from here on are tried by others.
+    end: u32,
 }
 
 /// The path to the execution that runs, and with it what has been tried: the next
@@ -26,9 +33,10 @@ pub(super) struct Differs;
 
 impl Tree {
     /// What is below the choices `prefix`.
-    pub(super) fn below(prefix: &[(u32, u32, u64)]) -> Tree {
-        let node = |&(taken, of, signature): &(u32, u32, u64)| Node { taken, of, signature };
-        Tree { path: prefix.iter().map(node).collect(), depth: 0, root: prefix.len() }
+    pub(super) fn below(prefix: Vec<Prefix>) -> Tree {
+        let root = prefix.len();
+        let node = |made: Prefix| Node { made, end: made.of };
+        Tree { path: prefix.into_iter().map(node).collect(), depth: 0, root }
     }
 
     /// The next choice, of `of`. The first way is 0.
@@ -37,12 +45,14 @@ impl Tree {
         let depth = self.depth;
         self.depth += 1;
         if let Some(node) = self.path.get(depth) {
-            if node.of as usize != of || node.signature != signature {
+            let made = &node.made;
+            if made.of as usize != of || made.signature != signature {
                 return Err(Differs);
             }
-            return Ok(node.taken as usize);
+            return Ok(made.taken as usize);
         }
-        self.path.push(Node { taken: 0, of: of as u32, signature });
+        let of = of as u32;
+        self.path.push(Node { made: Prefix { taken: 0, of, signature }, end: of });
         Ok(0)
     }
 
@@ -58,8 +68,8 @@ impl Tree {
         self.depth = 0;
         while self.path.len() > self.root {
             let last = self.path.last_mut().expect("longer than the root");
-            last.taken += 1;
-            if last.taken < last.of {
+            last.made.taken += 1;
+            if last.made.taken < last.end {
                 return true;
             }
             self.path.pop();
@@ -73,15 +83,29 @@ impl Tree {
         let mut share = 1.0;
         let mut done = 0.0;
         for node in &self.path[self.root..] {
-            share /= f64::from(node.of);
-            done += share * f64::from(node.taken);
+            share /= f64::from(node.end);
+            done += share * f64::from(node.made.taken);
         }
         done
     }
 
-    /// The path, for [`Tree::below`].
-    pub(super) fn path(&self) -> impl Iterator<Item = (u32, u32, u64)> {
-        self.path.iter().map(|node| (node.taken, node.of, node.signature))
+    /// Gives up what comes last of what is left: the alternatives that have not been
+    /// tried at the first choice that has any. Each is for [`Tree::below`].
+    pub(super) fn split(&mut self) -> Vec<Vec<Prefix>> {
+        let has_some = |node: &Node| node.made.taken + 1 < node.end;
+        let first = self.path[self.root..].iter().position(has_some);
+        let Some(place) = first.map(|place| place + self.root) else { return Vec::new() };
+        let above: Vec<Prefix> = self.path[..place].iter().map(|node| node.made).collect();
+        let node = &mut self.path[place];
+        let given = (node.made.taken + 1)..node.end;
+        node.end = node.made.taken + 1;
+        let made = node.made;
+        let below = |taken| {
+            let mut below = above.clone();
+            below.push(Prefix { taken, ..made });
+            below
+        };
+        given.map(below).collect()
     }
 
     /// Where the run is that differs from an earlier one: the number of choices

@@ -1,0 +1,219 @@
+//! Explorations in tests.
+
+use std::env;
+use std::fmt::Write;
+use std::ops::ControlFlow;
+use std::str::FromStr;
+use std::thread;
+
+use super::drive::{Ended, outside_of_runtimes};
+use super::explorer::Explorer;
+use super::failure::Failure;
+use super::report::grouped;
+use super::sampling::Kind;
+use super::schedule::Schedule;
+
+/// As many executions are run if nothing else is said.
+const DEFAULT_EXECUTIONS: u64 = 100_000;
+
+/// The part of the environment that says what [`check`](super::check) does.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Settings {
+    seed: Option<u64>,
+    executions: Option<u64>,
+    replay: Option<Schedule>,
+}
+
+const SEED: &str = "LENO_WEAVE_SEED";
+const EXECUTIONS: &str = "LENO_WEAVE_EXECUTIONS";
+const REPLAY: &str = "LENO_WEAVE_REPLAY";
+
+impl Settings {
+    /// # Panics
+    ///
+    /// If a variable is set to something that makes no sense; the text says what
+    /// does.
+    fn read(variable: impl Fn(&str) -> Option<String>) -> Settings {
+        let number = |name: &str| {
+            let text = variable(name)?;
+            match u64::from_str(text.trim()) {
+                Ok(number) => Some(number),
+                Err(_) => panic!("{name} is {text:?}; it must be a number, as in {name}=1000"),
+            }
+        };
+        let executions = number(EXECUTIONS);
+        assert!(executions != Some(0), "{EXECUTIONS} is 0; it must be at least 1");
+        let replay = variable(REPLAY).map(|text| match text.parse() {
+            Ok(schedule) => schedule,
+            Err(error) => panic!("{REPLAY} is no schedule: {error}"),
+        });
+        Settings { seed: number(SEED), executions, replay }
+    }
+}
+
+impl Explorer {
+    /// Explores a program in a test. Panics at the first execution that fails, with
+    /// a schedule that has been made short, the story of what happens under it, and
+    /// the line that replays it.
+    ///
+    /// Runs at most 100,000 executions if nothing else is said, and then 10,000 more
+    /// that are drawn by chance if those were not all. The environment may say
+    /// otherwise:
+    ///
+    /// - `LENO_WEAVE_EXECUTIONS=n`: at most so many;
+    /// - `LENO_WEAVE_SEED=n`: executions drawn by chance with this seed, instead of
+    ///   all;
+    /// - `LENO_WEAVE_REPLAY=schedule`: this one.
+    ///
+    /// # Panics
+    ///
+    /// If an execution fails. Inside a runtime.
+    #[track_caller]
+    pub fn check<F, T>(&self, program: F)
+    where
+        F: Fn() -> T,
+    {
+        outside_of_runtimes("leno::weave::check");
+        let settings = Settings::read(|name| env::var(name).ok());
+        if let Some(schedule) = &settings.replay {
+            match self.replayed(schedule, &program) {
+                Ok(_) => eprintln!("leno::weave: the execution of {REPLAY} does not fail"),
+                Err(failure) => panic!("{}", self.explain(&failure, 1, &program)),
+            }
+            return;
+        }
+        let mut explorer = self.clone();
+        if let Some(seed) = settings.seed {
+            explorer = explorer.with_seed(seed);
+        }
+        let is_bounded = self.max_executions.is_some() || self.max_time.is_some();
+        explorer.max_executions = match settings.executions {
+            None if !is_bounded && explorer.is_exhaustive() => Some(DEFAULT_EXECUTIONS),
+            None => explorer.max_executions,
+            executions => executions,
+        };
+        let (executions, result) = explorer.first_failure(&program);
+        let ended = result.unwrap_or_else(|failure| {
+            let failure = explorer.shrink(*failure, &program);
+            panic!("{}", explorer.explain(&failure, executions, &program))
+        });
+        if ended == Ended::Early && explorer.is_exhaustive() && !is_bounded {
+            let sampled =
+                explorer.clone().portfolio(0).max_executions(super::drive::DEFAULT_SAMPLES);
+            let (more, result) = sampled.first_failure(&program);
+            if let Err(failure) = result {
+                let failure = sampled.shrink(*failure, &program);
+                panic!("{}", sampled.explain(&failure, executions + more, &program));
+            }
+            eprintln!(
+                "leno::weave: {} executions and {} drawn by chance have not failed; there are more. \
+                 {EXECUTIONS} says how many to try",
+                grouped(executions),
+                grouped(more),
+            );
+        }
+    }
+
+    /// Runs executions until one fails, and says how many.
+    fn first_failure<T>(&self, program: &impl Fn() -> T) -> (u64, Result<Ended, Box<Failure>>) {
+        let mut session = self.session(self.strategy(), self.rules);
+        let mut executions = 0;
+        let mut failure = None;
+        let ended = self.drive(
+            &mut session,
+            program,
+            |_, _| true,
+            |session, ran| {
+                executions += 1;
+                if matches!(&ran, super::session::Ran::Cut(super::engine::Cut::Redundant)) {
+                    return ControlFlow::Continue(());
+                }
+                match session.failure_of(ran) {
+                    Ok(_) => ControlFlow::Continue(()),
+                    Err(found) => {
+                        failure = Some(found);
+                        ControlFlow::Break(())
+                    }
+                }
+            },
+        );
+        (executions, failure.map_or(Ok(ended), |failure| Err(Box::new(failure))))
+    }
+
+    /// The text of a failed check.
+    fn explain<T>(&self, failure: &Failure, executions: u64, _program: &impl Fn() -> T) -> String {
+        let schedule = failure.schedule();
+        let mut text =
+            format!("execution {} of the program fails\n{failure}\n", grouped(executions));
+        let _ = write!(text, "\nto run it again: leno::weave::replay(\"{schedule}\", program)");
+        let current = thread::current();
+        if let Some(test) = current.name().filter(|name| *name != "main") {
+            let _ = write!(text, "\nor: {REPLAY}={} cargo test {test}", shell(schedule));
+        }
+        text
+    }
+
+    /// The same, by chance.
+    fn with_seed(self, seed: u64) -> Explorer {
+        use super::explorer::Order::Sampled;
+        match self.order {
+            Sampled(kind, _) => Explorer { order: Sampled(kind, seed), ..self },
+            _ => Explorer { order: Sampled(Kind::Portfolio, seed), ..self },
+        }
+    }
+}
+
+/// The schedule as a word for a shell.
+fn shell(schedule: &Schedule) -> String {
+    let text = schedule.to_string();
+    if text.contains(['\'', '!', '$', '`', '\\', '"']) {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    } else {
+        format!("\"{text}\"")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(set: &[(&str, &str)]) -> Settings {
+        Settings::read(|name| {
+            let found = set.iter().find(|(key, _)| *key == name);
+            found.map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    #[test]
+    fn the_environment_is_read() {
+        assert_eq!(read(&[]), Settings::default());
+        let all = read(&[(SEED, "7"), (EXECUTIONS, " 10 "), (REPLAY, "A1 B2")]);
+        assert_eq!((all.seed, all.executions), (Some(7), Some(10)));
+        assert_eq!(all.replay.unwrap().to_string(), "A1 B2");
+    }
+
+    #[test]
+    #[should_panic(expected = "LENO_WEAVE_EXECUTIONS is 0; it must be at least 1")]
+    fn no_executions_are_too_few() {
+        read(&[(EXECUTIONS, "0")]);
+    }
+
+    #[test]
+    #[should_panic(expected = "LENO_WEAVE_SEED is \"x\"; it must be a number")]
+    fn a_seed_is_a_number() {
+        read(&[(SEED, "x")]);
+    }
+
+    #[test]
+    #[should_panic(expected = "LENO_WEAVE_REPLAY is no schedule: `A0`")]
+    fn a_schedule_is_a_schedule() {
+        read(&[(REPLAY, "B1 A0")]);
+    }
+
+    #[test]
+    fn schedules_are_quoted_for_a_shell() {
+        let quoted = |text: &str| shell(&text.parse().unwrap());
+        assert_eq!(quoted("A1 B1"), "\"A1 B1\"");
+        assert_eq!(quoted("'a b'1"), r"''\''a b'\''1'");
+    }
+}

@@ -1,0 +1,76 @@
+//! How far a long exploration is, on a terminal.
+
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::engine::Strategy;
+use super::report::grouped;
+use super::session::Session;
+
+/// The clock is looked at once in so many executions.
+const BETWEEN: u64 = 64;
+
+/// Shorter explorations show nothing.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Parts of the bar.
+const PARTS: u64 = 10_000;
+
+pub(super) struct Progress {
+    /// None if nobody wants to see it.
+    start: Option<Instant>,
+    bar: Option<ProgressBar>,
+}
+
+impl Progress {
+    pub(super) fn new(is_wanted: bool) -> Progress {
+        Progress { start: is_wanted.then(Instant::now), bar: None }
+    }
+
+    /// So many executions are done, of at most `most`.
+    #[inline]
+    pub(super) fn look(&mut self, executions: u64, session: &Session, most: u64) {
+        if let Some(start) = self.start
+            && executions.is_multiple_of(BETWEEN)
+            && start.elapsed() >= PATIENCE
+        {
+            self.show(executions, start.elapsed(), session, most);
+        }
+    }
+
+    #[cold]
+    fn show(&mut self, executions: u64, elapsed: Duration, session: &Session, most: u64) {
+        let bar = self.bar.get_or_insert_with(|| {
+            let style = ProgressStyle::with_template("{bar:24} {percent:>3} %  {msg}");
+            let style = style.expect("the template is well-formed");
+            let bar = ProgressBar::with_draw_target(Some(PARTS), ProgressDrawTarget::stderr());
+            bar.with_style(style)
+        });
+        let engine = session.engine.borrow();
+        let of_tree = match &engine.strategy {
+            Strategy::Tree(tree) => tree.progress(),
+            Strategy::Reduced(reduction) => reduction.progress(),
+            Strategy::Sampling(_) | Strategy::Replay(_) => 0.0,
+        };
+        let done = of_tree.max(executions as f64 / most as f64);
+        let seconds = elapsed.as_secs_f64();
+        let left = Duration::from_secs_f64((seconds / done.max(1e-9) - seconds).clamp(0.0, 1e9));
+        bar.set_position((done * PARTS as f64) as u64);
+        bar.set_message(format!(
+            "{} executions, {}/s, {} choices deep, about {} left",
+            grouped(executions),
+            grouped((executions as f64 / seconds) as u64),
+            engine.trail.len(),
+            indicatif::HumanDuration(left),
+        ));
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
