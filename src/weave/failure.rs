@@ -25,21 +25,26 @@ fn endless(schedule: &Schedule, steps: u64) -> String {
     const TAIL: usize = 100;
     let text = format!("the execution did not end within {steps} steps");
     let tail = &schedule.turns[schedule.turns.len().saturating_sub(TAIL)..];
-    let mut who: Vec<String> = Vec::new();
+    let mut who: Vec<(String, usize)> = Vec::new();
     for turn in tail {
-        if let Turn::Thread(thread) = turn
-            && !who.contains(&thread.to_string())
-        {
-            who.push(thread.to_string());
+        let Turn::Thread(thread) = turn else { continue };
+        let name = thread.to_string();
+        match who.iter_mut().find(|(other, _)| *other == name) {
+            Some((_, count)) => *count += 1,
+            None => who.push((name, 1)),
         }
     }
+    who.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
     match &who[..] {
         [] => format!("{text}: one green thread goes on for ever, or max_steps is too small"),
-        [one] if tail.len() == TAIL => format!(
-            "{text}: {one} has every turn while others could run. If it waits for them by yielding, \
-             explore with `fair`, which lets them go first; otherwise raise max_steps"
+        [(name, count), ..] if *count > TAIL * 9 / 10 => format!(
+            "{text}: {name} has nearly every turn while others could run. If it waits for them by \
+             yielding, explore with `fair`, which lets them go first; otherwise raise max_steps"
         ),
-        all => format!("{text}: the last turns went to {}", all.join(", ")),
+        all => {
+            let names: Vec<&str> = all.iter().map(|(name, _)| &**name).collect();
+            format!("{text}: the last turns went to {}", names.join(", "))
+        }
     }
 }
 
