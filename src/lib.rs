@@ -9,6 +9,10 @@
 //!   suspending back to it with a value each way; generators; scopes.
 //! - [`thread`]: green threads with the interface of [`std::thread`], woven
 //!   together by a scheduler. [`run`] starts one.
+//! - [`channel`], [`sync`], [`time`]: what green threads wait for, as in std and
+//!   crossbeam.
+//! - [`debug`]: what a runtime tells about itself.
+//! - [`weave`]: every execution of a program, found, replayed and explained.
 //! - [`stack`]: the guarded stacks beneath, and the pool that keeps them.
 //!
 //! # Examples

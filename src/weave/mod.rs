@@ -1,8 +1,16 @@
 //! Interleavings: shown, found, enumerated, replayed and explained.
 //!
 //! A program that is explored is an ordinary closure that uses leno's ordinary
-//! primitives. It is run again and again on a runtime whose every choice is made
-//! by the explorer, with virtual time.
+//! primitives: the same binary that runs in production, with no second set of
+//! types. It is run again and again on a runtime whose every choice is made by the
+//! explorer, with virtual time.
+//!
+//! - [`explore`] runs every execution, and groups them by what the program returns.
+//! - [`find`] looks for one that returns something, or proves that there is none.
+//! - [`replay`] runs one again, by its [`Schedule`], which is text.
+//! - [`check`] is for tests: it panics if an execution fails, with the shortest
+//!   schedule that does, and the story of what happens under it.
+//! - [`Explorer`] has the rest: preemption, reduction, sampling, bounds, workers.
 //!
 //! # Examples
 //!
@@ -39,6 +47,44 @@
 //! assert_eq!(leno::weave::replay(&schedule, program), "12xy3z");
 //! assert_eq!(leno::weave::find(program, |text| text == "2x1yz3"), None);
 //! ```
+//!
+//! # What is explored
+//!
+//! A *step* is what a green thread does from where it is given the turn to where
+//! somebody else could have it. An *execution* is a run of the program to its end,
+//! and two executions differ if a choice was made differently in them. There is a
+//! choice
+//!
+//! - when the green thread that has the turn waits, yields or ends, and at least two
+//!   can go on: those that were spawned and have not begun, those that have yielded,
+//!   and those whose wait is over;
+//! - in a [`select!`](crate::select!) of which several arms can go on.
+//!
+//! There is none elsewhere, since leno does not switch elsewhere: not at a spawn, not
+//! at a lock that is free, a channel that has room, or the join of one that has
+//! ended. When nobody can go on, time passes to the next deadline. So these are
+//! exactly the executions that the program can have on leno, whatever the
+//! [`Policy`](crate::Policy), as long as what it does between two waits takes no
+//! time.
+//!
+//! Two green threads of three steps each, so with two yields each, have 20. A yield
+//! *after* the last step is one more place where the other can run: it makes a fourth
+//! step, which does nothing, and 70 executions.
+//!
+//! [`preemptive`](Explorer::preemptive), [`timed`](Explorer::timed) and
+//! [`fair`](Explorer::fair) change where there is a choice and among whom;
+//! [`reduced`](Explorer::reduced) leaves out executions that differ in nothing that
+//! matters. With [`max_switches`](Explorer::max_switches) and the ways to draw
+//! executions by chance, some are left out that may matter.
+//!
+//! # What a program must be like
+//!
+//! It must do the same whenever it is given the same turns. What it uses must come
+//! to life in it: a channel or a `Cell` from outside would carry something from one
+//! execution to the next. The first execution is run twice, and each one repeats
+//! the beginning of the one before it, so a program that asks the system's clock or
+//! a random number is found out as a rule, and the report says where its runs
+//! parted.
 
 #![forbid(unsafe_code)]
 

@@ -1,0 +1,258 @@
+//! 11. Which interleavings are there, and which one prints this?
+//!
+//! Two routines print their letters, and let others go on between two of them.
+//! That is an ordinary program, and `weave` runs it under every schedule there is:
+//!
+//! ```text
+//! cargo run --release --example 11_weave
+//! cargo run --release --example 11_weave -- A=123 B=xyz --want 12xy3z
+//! cargo run --release --example 11_weave -- A=123 B=xyz --want 2x1yz3
+//! cargo run --release --example 11_weave -- --random --seed 7
+//! cargo run --release --example 11_weave -- --want 12xy3z --svg story.svg
+//! ```
+
+use std::cell::RefCell;
+use std::process::ExitCode;
+use std::{env, fmt, fs};
+
+use leno::thread::{self, Builder};
+use leno::weave::{self, Explorer, Schedule};
+
+/// The program that is explored: gives what its routines print.
+fn program(routines: &[Routine]) -> String {
+    let out = RefCell::new(String::new());
+    thread::scope(|scope| {
+        for routine in routines {
+            let (name, out) = (routine.name.to_string(), &out);
+            let letters = move || {
+                for (index, letter) in routine.steps.chars().enumerate() {
+                    if index > 0 {
+                        thread::yield_now();
+                    }
+                    out.borrow_mut().push(letter);
+                }
+            };
+            let spawned = Builder::new().name(name).spawn_scoped(scope, letters);
+            spawned.expect("a stack for a routine");
+        }
+    });
+    out.into_inner()
+}
+
+/// All that can be printed, how often, and how.
+fn list(plan: &Plan) {
+    let report = Explorer::new().progress().explore(|| program(&plan.routines));
+    let (executions, texts) = (report.executions(), report.outcomes().len());
+    println!("{executions} interleavings, {texts} texts\n");
+    let digits = executions.to_string().len();
+    for (text, outcome) in report.outcomes() {
+        println!("{:>digits$} x  {text}   {}", outcome.count(), outcome.schedule());
+    }
+}
+
+/// One that prints this, or the proof that none does.
+fn find(plan: &Plan, wanted: &str) -> Option<Schedule> {
+    let found = weave::find(|| program(&plan.routines), |text| text == wanted);
+    match &found {
+        Some(schedule) => {
+            let text = weave::replay(schedule, || program(&plan.routines));
+            println!("{text} is printed by the schedule {schedule}");
+        }
+        None => {
+            let all = weave::explore(|| program(&plan.routines)).executions();
+            println!("{wanted} is never printed: all {all} interleavings were tried");
+        }
+    }
+    found
+}
+
+/// Any one, by chance.
+fn draw(plan: &Plan, seed: u64) -> Schedule {
+    let explorer = Explorer::new().random(seed).max_executions(1);
+    let report = explorer.explore(|| program(&plan.routines));
+    let (text, outcome) = report.outcomes().first_key_value().expect("nothing can fail here");
+    println!("{text} is printed by the schedule {}, which seed {seed} drew", outcome.schedule());
+    outcome.schedule().clone()
+}
+
+fn main() -> ExitCode {
+    let done = Plan::from_arguments().and_then(|plan| plan.carry_out());
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(mistake) => {
+            eprintln!("error: {mistake}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+// That was all. What follows draws the story and reads the arguments.
+
+/// Someone who prints letters.
+struct Routine {
+    name: char,
+    steps: String,
+}
+
+/// What to do.
+#[derive(Default)]
+struct Plan {
+    routines: Vec<Routine>,
+    wanted: Option<String>,
+    is_random: bool,
+    seed: Option<u64>,
+    svg: Option<String>,
+}
+
+/// What is wrong with the arguments, and what to do about it.
+struct Mistake {
+    what: String,
+    next: String,
+}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}\n next: {}", self.what, self.next)
+    }
+}
+
+fn mistake<T>(what: impl Into<String>, next: impl Into<String>) -> Result<T, Mistake> {
+    Err(Mistake { what: what.into(), next: next.into() })
+}
+
+const USAGE: &str = "cargo run --release --example 11_weave -- [NAME=STEPS ...] [--want TEXT | \
+                     --random [--seed N]] [--svg FILE]";
+
+/// More interleavings than this are not listed.
+const MOST: u128 = 1_000_000;
+
+impl Plan {
+    fn carry_out(&self) -> Result<(), Mistake> {
+        let schedule = match &self.wanted {
+            Some(wanted) => find(self, wanted),
+            None if self.is_random => Some(draw(self, self.seed.unwrap_or(0))),
+            None => {
+                list(self);
+                None
+            }
+        };
+        let Some(schedule) = schedule else { return Ok(()) };
+        let story = Explorer::new().story(&schedule, || program(&self.routines));
+        println!("\n{story}");
+        if let Some(path) = &self.svg {
+            let written = fs::write(path, story.to_svg());
+            if let Err(error) = written {
+                return mistake(format!("cannot write {path}: {error}"), "choose another file");
+            }
+        }
+        Ok(())
+    }
+
+    fn from_arguments() -> Result<Plan, Mistake> {
+        let mut plan = Plan::default();
+        let mut arguments = env::args_os().skip(1);
+        while let Some(argument) = arguments.next() {
+            let Some(argument) = argument.to_str() else {
+                return mistake(format!("{argument:?} is not UTF-8"), USAGE);
+            };
+            let mut value = |what: &str| match arguments.next().map(|value| value.into_string()) {
+                Some(Ok(value)) => Ok(value),
+                Some(Err(odd)) => mistake(format!("{odd:?} is not UTF-8"), USAGE),
+                None => mistake(format!("{argument} needs {what} behind it"), USAGE),
+            };
+            match argument {
+                "--want" => plan.wanted = Some(value("a text")?),
+                "--svg" => plan.svg = Some(value("the name of a file")?),
+                "--random" => plan.is_random = true,
+                "--seed" => {
+                    let text = value("a number")?;
+                    let Ok(seed) = text.parse() else {
+                        return mistake(format!("{text:?} is no seed"), "a number, as --seed 7");
+                    };
+                    plan.seed = Some(seed);
+                }
+                _ => match argument.split_once('=') {
+                    Some((name, steps)) => plan.add(name, steps)?,
+                    None => return mistake(format!("{argument:?} is nothing I know"), USAGE),
+                },
+            }
+        }
+        if plan.routines.is_empty() {
+            plan.add("A", "123")?;
+            plan.add("B", "xyz")?;
+        }
+        plan.check()?;
+        Ok(plan)
+    }
+
+    /// Adds a routine.
+    fn add(&mut self, name: &str, steps: &str) -> Result<(), Mistake> {
+        let mut letters = name.chars();
+        let (Some(letter), None) = (letters.next().filter(|c| c.is_alphabetic()), letters.next())
+        else {
+            return mistake(format!("{name:?} is no name for a routine"), "use one letter: A=123");
+        };
+        if self.routines.iter().any(|routine| routine.name == letter) {
+            return mistake(format!("there are two routines {letter}"), "give them two names");
+        }
+        if steps.is_empty() {
+            let next = format!("write them after the sign, each one character: {letter}=123");
+            return mistake(format!("routine {letter} has no steps"), next);
+        }
+        if let Some(odd) = steps.chars().find(|c| c.is_whitespace() || c.is_control()) {
+            let what = format!("routine {letter} has the step {odd:?}, which cannot be seen");
+            return mistake(what, "use visible characters, each of them one step");
+        }
+        self.routines.push(Routine { name: letter, steps: steps.to_owned() });
+        Ok(())
+    }
+
+    fn check(&self) -> Result<(), Mistake> {
+        if self.wanted.is_some() && self.is_random {
+            return mistake("--want and --random are two things", "choose one of them");
+        }
+        if self.seed.is_some() && !self.is_random {
+            return mistake("--seed without --random draws nothing", "add --random");
+        }
+        if self.svg.is_some() && self.wanted.is_none() && !self.is_random {
+            return mistake(
+                "--svg draws one interleaving, and this lists all",
+                "say which one with --want TEXT, or add --random",
+            );
+        }
+        if let Some(wanted) = &self.wanted {
+            let sorted = |text: String| {
+                let mut letters: Vec<char> = text.chars().collect();
+                letters.sort_unstable();
+                letters
+            };
+            let all: String = self.routines.iter().map(|routine| &*routine.steps).collect();
+            if sorted(wanted.clone()) != sorted(all.clone()) {
+                let next = format!("each of the letters {all} once, in any order");
+                return mistake(format!("{wanted:?} has other letters than the routines"), next);
+            }
+        }
+        let count = self.count();
+        if !self.is_random && count.is_none_or(|count| count > MOST) {
+            let count = count.map_or("very many".to_owned(), |count| count.to_string());
+            return mistake(
+                format!("there are {count} interleavings"),
+                "give shorter routines, or draw one with --random",
+            );
+        }
+        Ok(())
+    }
+
+    /// How many interleavings there are: a multinomial coefficient.
+    fn count(&self) -> Option<u128> {
+        let mut total: u128 = 0;
+        let mut count: u128 = 1;
+        for routine in &self.routines {
+            for step in 1..=routine.steps.chars().count() as u128 {
+                total += 1;
+                count = count.checked_mul(total)? / step;
+            }
+        }
+        Some(count)
+    }
+}
