@@ -53,7 +53,7 @@ pub(crate) use operation::{Access, Object, also, note, operation};
 pub use policy::Policy;
 pub(crate) use policy::Random;
 pub use remote::RemoteJoinHandle;
-pub(crate) use report::{Age, Table};
+pub(crate) use report::{Age, DEADLOCK, Table};
 pub(crate) use requests::listen_for_signal;
 pub(crate) use scheduler::Scheduler;
 pub(crate) use spawned::Spawned;

@@ -37,10 +37,13 @@ pub(crate) struct Line {
 /// Lines whose columns are aligned.
 pub(crate) struct Table(Vec<Line>);
 
+/// How the report of a deadlock begins.
+pub(crate) const DEADLOCK: &str =
+    "deadlock: every green thread waits, and nothing is left that could wake one";
+
 /// Everybody waits, and nothing can wake anybody.
 pub(super) fn deadlock(all: &[&Control], now: u64) -> String {
-    let mut report =
-        String::from("deadlock: every green thread waits, and nothing is left that could wake one");
+    let mut report = String::from(DEADLOCK);
     let mut table = Table::new();
     for control in all {
         let waiting = waiting(control, all, now);

@@ -92,7 +92,7 @@ impl Explorer {
             None => explorer.max_executions,
             executions => executions,
         };
-        let (executions, result) = explorer.first_failure(&program);
+        let (executions, result) = explorer.until_failure(&program);
         let ended = result.unwrap_or_else(|failure| {
             let failure = explorer.shrink(*failure, &program);
             panic!("{}", explorer.explain(&failure, executions, &program))
@@ -100,7 +100,7 @@ impl Explorer {
         if ended == Ended::Early && explorer.is_exhaustive() && !is_bounded {
             let sampled =
                 explorer.clone().portfolio(0).max_executions(super::drive::DEFAULT_SAMPLES);
-            let (more, result) = sampled.first_failure(&program);
+            let (more, result) = sampled.until_failure(&program);
             if let Err(failure) = result {
                 let failure = sampled.shrink(*failure, &program);
                 panic!("{}", sampled.explain(&failure, executions + more, &program));
@@ -114,8 +114,43 @@ impl Explorer {
         }
     }
 
+    /// The first execution that fails, and how many were begun until then, with that
+    /// one. `None` if none fails of those that this explorer is for.
+    ///
+    /// # Panics
+    ///
+    /// Inside a runtime.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use leno::weave::{Explorer, Shared};
+    ///
+    /// let found = Explorer::new().preemptive().first_failure(|| {
+    ///     let total = Shared::new(0);
+    ///     leno::scope(|scope| {
+    ///         for _ in 0..2 {
+    ///             scope.spawn(|| total.set(total.get() + 1));
+    ///         }
+    ///     });
+    ///     assert_eq!(total.get(), 2);
+    /// });
+    /// let (failure, executions) = found.expect("an update can be lost");
+    /// assert!(failure.message().contains("left: 1"));
+    /// assert_eq!(executions, 1);
+    /// ```
+    #[track_caller]
+    pub fn first_failure<F, T>(&self, program: F) -> Option<(Failure, u64)>
+    where
+        F: Fn() -> T,
+    {
+        outside_of_runtimes("leno::weave::Explorer::first_failure");
+        let (executions, result) = self.until_failure(&program);
+        result.err().map(|failure| (*failure, executions))
+    }
+
     /// Runs executions until one fails, and says how many.
-    fn first_failure<T>(&self, program: &impl Fn() -> T) -> (u64, Result<Ended, Box<Failure>>) {
+    fn until_failure<T>(&self, program: &impl Fn() -> T) -> (u64, Result<Ended, Box<Failure>>) {
         let mut session = self.session(self.strategy(), self.rules);
         let mut executions = 0;
         let mut failure = None;

@@ -9,7 +9,9 @@ use super::reduction::{Next, Reduction};
 use super::sampling::Sampling;
 use super::schedule::{Made, Rules, Schedule, Turn};
 use super::tree::Tree;
-use crate::runtime::{CLOCK, Director, Operated, Ready, Spawn, Suspended, Suspension, Wants};
+use crate::runtime::{
+    CLOCK, DEADLOCK, Director, Operated, Ready, Spawn, Suspended, Suspension, Wants,
+};
 
 /// How choices are made.
 pub(super) enum Strategy {
@@ -80,6 +82,8 @@ pub(super) struct Engine {
     fairness: Option<Box<Fairness>>,
     pace: Pace,
     pub(super) recording: Option<Box<Recording>>,
+    /// The report of a deadlock has been made.
+    has_report: bool,
     // Of the execution that runs:
     pub(super) names: Names,
     pub(super) trail: Vec<Made>,
@@ -164,6 +168,7 @@ impl Engine {
             max_switches: None,
             fairness: is_fair.then(|| Box::new(Fairness::new())),
             recording: None,
+            has_report: false,
             pace: Pace::Any,
             names: Names::default(),
             trail: Vec::new(),
@@ -485,9 +490,11 @@ impl Director for Engine {
     }
 
     fn stuck(&mut self, report: &dyn Fn() -> String) {
-        // A deadlock after a panic is no news, and a report takes time.
+        // A deadlock after a panic is no news. A report takes longer than the rest of
+        // the execution, and they are counted together: one is enough.
         if self.wrong.is_none() {
-            let message = report();
+            let is_first = !std::mem::replace(&mut self.has_report, true);
+            let message = if is_first { report() } else { DEADLOCK.to_owned() };
             self.wrong = Some(Wrong { what: What::Deadlock, message, place: None, thread: None });
         }
     }
