@@ -41,7 +41,7 @@ fn program(routines: &[Routine]) -> String {
 
 /// All that can be printed, how often, and how.
 fn list(plan: &Plan) {
-    let report = Explorer::new().progress().explore(|| program(&plan.routines));
+    let report = weave::explore(|| program(&plan.routines));
     let (executions, texts) = (report.executions(), report.outcomes().len());
     println!("{executions} interleavings, {texts} texts\n");
     let digits = executions.to_string().len();

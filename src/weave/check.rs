@@ -82,7 +82,7 @@ impl Explorer {
             }
             return;
         }
-        let mut explorer = self.clone();
+        let mut explorer = self.clone().progress(false);
         if let Some(seed) = settings.seed {
             explorer = explorer.with_seed(seed);
         }

@@ -91,7 +91,7 @@ impl Explorer {
         session.is_verified = true;
         let mut best: Option<Found> = None;
         let mut has_time = true;
-        let explorer = Explorer { max_executions: None, max_time: None, ..Explorer::new() };
+        let explorer = Explorer::new().progress(false);
         explorer.drive(
             &mut session,
             program,

@@ -51,7 +51,11 @@ impl Explorer {
     /// ```
     pub fn workers(self, count: usize) -> Workers {
         assert!(count > 0, "no workers do no work: ask for at least one");
-        Workers { explorer: self, count }
+        // One bar would show a part only, and several would be in each other's way.
+        Workers {
+            explorer: Explorer { shows_progress: count == 1 && self.shows_progress, ..self },
+            count,
+        }
     }
 }
 
