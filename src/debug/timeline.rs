@@ -209,7 +209,7 @@ impl Timeline {
 }
 
 /// A duration in the unit that suits it, with up to three decimals.
-fn duration(nanos: u64) -> String {
+pub(crate) fn duration(nanos: u64) -> String {
     let (unit, name) = match nanos {
         0 => return "0".to_owned(),
         1..1_000 => return format!("{nanos} ns"),

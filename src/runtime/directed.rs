@@ -19,11 +19,15 @@ use super::policy::{Policy, Random};
 use super::queue::{RunQueue, Runnable};
 use super::report;
 use super::scheduler::{SWITCHES_BETWEEN_POLLS, Scheduler, chore};
-use super::wait::{Listed, WaitFor};
+use super::wait::{Listed, Need, WaitFor};
 
 /// Among those who can run: not a green thread, but the passing of time to the
 /// next deadline.
 pub(crate) const CLOCK: u64 = 0;
+
+/// The verb of what is done by the way: it is part of something that is told
+/// anyhow.
+pub(crate) const UNTOLD: &str = "";
 
 /// Makes the choices of a run.
 pub(crate) trait Director {
@@ -50,11 +54,17 @@ pub(crate) trait Director {
     /// Nobody could run, so time has passed.
     fn time_passed(&mut self);
 
+    /// So many nanoseconds of time have passed since the run began.
+    fn time_is(&mut self, nanos: u64);
+
     /// The closure of a green thread has panicked.
     fn panicked(&mut self, number: u64);
 
+    /// The closure of a green thread was left because that was cancelled.
+    fn unwound(&mut self, number: u64);
+
     /// Nobody can run, and nobody ever will. The run ends now.
-    fn stuck(&mut self, report: &dyn Fn() -> String);
+    fn stuck(&mut self, stuck: &Stuck<'_>);
 }
 
 /// Those who can run, in the order in which they became ready; one that yields is
@@ -119,9 +129,51 @@ pub(crate) enum Suspended<'a> {
     Yields,
     /// It is about to operate on something.
     Preempted,
-    /// What for, in words.
-    Waits(&'a dyn Fn() -> String),
+    Waits(&'a dyn Fn() -> Awaits<'a>),
     Ends,
+}
+
+/// What somebody waits for.
+pub(crate) enum Awaits<'a> {
+    /// In words: "sleeps".
+    Words(String),
+    /// Any of these; each with its number, as in [`Operated`].
+    Any(Vec<(Need<'a>, u64)>),
+}
+
+/// A deadlock.
+pub(crate) struct Stuck<'a> {
+    all: &'a [&'a Control],
+    now: u64,
+}
+
+impl Stuck<'_> {
+    /// Who waits for what, in words.
+    pub(crate) fn report(&self) -> String {
+        report::deadlock(self.all, self.now)
+    }
+
+    /// Those who wait for each other in a circle: each for the next one, or for
+    /// something that the next one holds.
+    pub(crate) fn cycles(&self) -> Vec<Vec<(u64, Option<String>)>> {
+        report::cycles(self.all)
+    }
+}
+
+/// What the green thread with this number is called, if it has no name, where
+/// schedules are told: `A` for number 2, `Z` for 27, then `AA`.
+pub(crate) fn letters(number: u64) -> String {
+    if number < 2 {
+        return "main".to_owned();
+    }
+    let mut rest = number - 1;
+    let mut letters = Vec::new();
+    while rest > 0 {
+        rest -= 1;
+        letters.push(char::from(b'A' + (rest % 26) as u8));
+        rest /= 26;
+    }
+    letters.iter().rev().collect()
 }
 
 /// What a director wants, besides choosing.
@@ -346,6 +398,7 @@ impl Scheduler {
         match directed.tell(|director| director.choose(&ready)) {
             Some(index) if index == ready.in_queue => {
                 self.pass_virtual_time();
+                directed.tell(|director| director.time_is(self.now() - VIRTUAL_START));
                 self.poll();
                 None
             }
@@ -364,13 +417,17 @@ impl Scheduler {
             return;
         }
         if self.pass_virtual_time() {
-            self.directed.tell(|director| director.time_passed());
+            self.directed.tell(|director| {
+                director.time_passed();
+                director.time_is(self.now() - VIRTUAL_START);
+            });
             self.poll();
         } else if self.can_be_reached() {
             self.sleep();
         } else {
-            let report = || report::deadlock(&self.all(), self.now());
-            self.directed.tell(|director| director.stuck(&report));
+            let all = self.all();
+            let stuck = Stuck { all: &all, now: self.now() };
+            self.directed.tell(|director| director.stuck(&stuck));
             self.stop_directing();
         }
     }
@@ -378,21 +435,35 @@ impl Scheduler {
     #[cold]
     fn tell_suspension(&self, control: &Control) {
         let directed = &self.directed;
-        let words = || {
-            let waiting = report::waiting(control, &self.all(), self.now());
-            waiting.map_or_else(String::new, |waiting| waiting.what)
-        };
+        let awaits = || self.awaits(control);
         let is_preempted = directed.is_preempted.replace(false);
         let yields = directed.at.take().unwrap_or(control.spawned_at);
         let (why, at) = match (control.state.get(), control.waits_for()) {
             (State::Finished, _) => (Suspended::Ends, control.spawned_at),
-            (State::Waiting, Some(wait)) => (Suspended::Waits(&words), wait.at),
-            (State::Waiting, None) => (Suspended::Waits(&words), control.spawned_at),
+            (State::Waiting, Some(wait)) => (Suspended::Waits(&awaits), wait.at),
+            (State::Waiting, None) => (Suspended::Waits(&awaits), control.spawned_at),
             (State::Runnable, _) if is_preempted => (Suspended::Preempted, yields),
             (State::Runnable, _) => (Suspended::Yields, yields),
         };
         let suspension = Suspension { number: control.number, why, at };
         directed.tell(|director| director.suspended(&suspension));
+    }
+
+    fn awaits<'a>(&self, control: &'a Control) -> Awaits<'a> {
+        let directed = &self.directed;
+        let numbered = |need: Need<'a>| {
+            let object = Object::Resource(need.resource);
+            (need, object.number(directed.execution.get(), || directed.next_object()))
+        };
+        match control.waits_for().map(|wait| wait.what) {
+            None => Awaits::Words("waits".to_owned()),
+            Some(WaitFor::Resource(need)) => Awaits::Any(vec![numbered(need)]),
+            Some(WaitFor::Any(listed)) => {
+                let needs = report::needs(listed);
+                Awaits::Any(needs.into_iter().map(numbered).collect())
+            }
+            Some(other) => Awaits::Words(report::briefly(other)),
+        }
     }
 
     /// A green thread has become ready.
@@ -403,7 +474,7 @@ impl Scheduler {
             directed.last_spawned.set(number);
             let spawn = Spawn { number, name: control.name(), at: control.spawned_at };
             directed.tell(|director| director.spawned(&spawn));
-            self.operate_on(Object::Numbers, Access::Write, "spawn", control.spawned_at);
+            self.operate_on(Object::Numbers, Access::Write, UNTOLD, control.spawned_at);
         } else if directed.wants.get().operations {
             directed.tell(|director| director.woke(number));
         }
@@ -413,6 +484,13 @@ impl Scheduler {
     pub(super) fn panicked_directed(&self, control: &Control) {
         if self.is_directed() {
             self.directed.tell(|director| director.panicked(control.number));
+        }
+    }
+
+    /// A closure was left because its green thread was cancelled.
+    pub(super) fn unwound_directed(&self, control: &Control) {
+        if self.is_directed() {
+            self.directed.tell(|director| director.unwound(control.number));
         }
     }
 
@@ -470,11 +548,11 @@ impl Scheduler {
     #[cold]
     pub(super) fn operate_on_end(&self, control: &Control) {
         let at = control.spawned_at;
-        self.operate_on(Object::End(control.number), Access::Write, "end", at);
-        self.operate_on(Object::Running, Access::Commute, "end", at);
+        self.operate_on(Object::End(control.number), Access::Write, UNTOLD, at);
+        self.operate_on(Object::Running, Access::Commute, UNTOLD, at);
         // SAFETY: the scope waits until its green threads have ended.
         if let Some(scope) = unsafe { control.scope().as_ref() } {
-            self.operate_on(Object::Scope(scope), Access::Commute, "end", at);
+            self.operate_on(Object::Scope(scope), Access::Commute, UNTOLD, at);
         }
     }
 
@@ -485,7 +563,7 @@ impl Scheduler {
         let unwinding = Object::Unwinding(control.number);
         self.operate_on(unwinding, Access::Write, verb, control.spawned_at);
         let Some(wait) = control.waits_for() else { return };
-        let write = |object| self.operate_on(object, Access::Write, verb, wait.at);
+        let write = |object| self.operate_on(object, Access::Write, UNTOLD, wait.at);
         match wait.what {
             WaitFor::Resource(need) => write(Object::Resource(need.resource)),
             WaitFor::Any(listed) => {
@@ -504,7 +582,7 @@ impl Scheduler {
     #[inline(always)]
     pub(super) fn operate_on_clock(&self, access: Access) {
         if self.chores.get() & chore::OPERATIONS != 0 && self.directed.wants.get().time {
-            self.operate_on(Object::Clock, access, "time", Location::caller());
+            self.operate_on(Object::Clock, access, UNTOLD, Location::caller());
         }
     }
 }

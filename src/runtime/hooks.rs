@@ -48,6 +48,8 @@ impl Scheduler {
         self.trace_failure(control, panicked);
         if panicked {
             self.panicked_directed(control);
+        } else {
+            self.unwound_directed(control);
         }
     }
 

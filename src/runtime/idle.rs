@@ -11,6 +11,7 @@ use std::time::Duration;
 use super::clock::Clock;
 use super::control::{Control, Payload, State};
 use super::current::without_runtime;
+use super::directed::UNTOLD;
 use super::hooks::hook;
 use super::queue::Runnable;
 use super::report;
@@ -101,7 +102,7 @@ impl Scheduler {
 
     fn time_is_over(&self, control: &Control) {
         if self.chores.get() & chore::OPERATIONS != 0 {
-            self.operate_on_wait(control, "time");
+            self.operate_on_wait(control, UNTOLD);
         }
         self.wake(control, Outcome::Elapsed);
     }

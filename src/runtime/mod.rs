@@ -42,7 +42,8 @@ pub(crate) use control::Payload;
 pub(crate) use current::{checkpoint, interrupted, is_panicking, scheduler, try_scheduler};
 pub(crate) use deadline::{Breaker, shield, timeout};
 pub(crate) use directed::{
-    CLOCK, Cut, Director, Operated, Ready, Spawn, Suspended, Suspension, Wants,
+    Awaits, CLOCK, Cut, Director, Operated, Ready, Spawn, Stuck, Suspended, Suspension, UNTOLD,
+    Wants, letters,
 };
 pub use embed::{Builder, Runtime};
 pub(crate) use future::block_on;

@@ -18,7 +18,7 @@ use super::wait::Resource;
 
 /// How an operation uses an object. Two operations on the same object can be
 /// exchanged if both only read, or if both commute.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Access {
     Read,
     Write,

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::control::{Control, State};
 use super::cycles;
+use super::directed::letters;
 use super::scheduler::Scheduler;
 use super::wait::{Listed, Need, Resource, WaitFor};
 
@@ -86,6 +87,12 @@ impl Scheduler {
         add_cycles(&mut report, &all, |control| stalled.contains(&control.number()));
         Some(report)
     }
+}
+
+/// Those who wait for each other in a circle, and what each wants of the next.
+pub(super) fn cycles(all: &[&Control]) -> Vec<Vec<(u64, Option<String>)>> {
+    let link = |step: &cycles::Step<'_>| (step.who.number(), step.holds.map(wanted_of));
+    cycles::find(all).iter().map(|cycle| cycle.iter().map(link).collect()).collect()
 }
 
 /// The cycles in which one of the `wanted` is.
@@ -172,6 +179,7 @@ pub(super) fn label(control: &Control) -> String {
     match control.name() {
         _ if number == 1 => "main".to_owned(),
         Some(name) => format!("'{name}' (#{number})"),
+        None if control.scheduler().is_directed() => letters(number),
         None => format!("#{number}"),
     }
 }
@@ -238,16 +246,33 @@ pub(super) fn waiting(control: &Control, all: &[&Control], now: u64) -> Option<W
     Some(Waiting { what, at: wait.at, age, notes })
 }
 
-/// Each alternative is a note.
-fn any_of(notes: &mut Vec<Note>, listed: &Listed<'_>, all: &[&Control]) -> String {
-    let mut needs = Vec::new();
-    let mut rest = Some(listed);
-    while let Some(Listed { need, others }) = rest {
-        needs.extend(*need);
-        rest = *others;
-    }
+/// What a wait for any of several is for, in the order in which that was written.
+pub(super) fn needs<'a>(listed: &'a Listed<'a>) -> Vec<Need<'a>> {
+    let all = std::iter::successors(Some(listed), |listed| listed.others);
+    let mut needs: Vec<Need<'a>> = all.filter_map(|listed| listed.need).collect();
     // The innermost, which is the last, comes first.
     needs.reverse();
+    needs
+}
+
+/// What one does who waits for no resource.
+pub(super) fn briefly(wait: WaitFor<'_>) -> String {
+    match wait {
+        WaitFor::Sleep => "sleeps".to_owned(),
+        WaitFor::Unpark => "parks".to_owned(),
+        WaitFor::Future => "waits for a future".to_owned(),
+        WaitFor::Join(target) => format!("waits for {} to end", label(target)),
+        WaitFor::Scope(_) => "waits for its scope".to_owned(),
+        WaitFor::AllEnded => "waits for the others".to_owned(),
+        WaitFor::Stalled => "waits for all to wait".to_owned(),
+        WaitFor::Resource(need) => format!("waits for {}", wanted_of(need)),
+        WaitFor::Any(_) => "waits for any of several".to_owned(),
+    }
+}
+
+/// Each alternative is a note.
+fn any_of(notes: &mut Vec<Note>, listed: &Listed<'_>, all: &[&Control]) -> String {
+    let needs = needs(listed);
     if needs.is_empty() {
         return "any of no operations: nothing ends that".to_owned();
     }

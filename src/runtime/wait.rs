@@ -128,7 +128,7 @@ impl Resource {
         self.name.get().map(|name| &**name)
     }
 
-    pub(super) fn kind(&self) -> &'static str {
+    pub(crate) fn kind(&self) -> &'static str {
         self.kind
     }
 

@@ -10,7 +10,7 @@ use super::sampling::Sampling;
 use super::schedule::{Made, Rules, Schedule, Turn};
 use super::tree::Tree;
 use crate::runtime::{
-    CLOCK, DEADLOCK, Director, Operated, Ready, Spawn, Suspended, Suspension, Wants,
+    CLOCK, DEADLOCK, Director, Operated, Ready, Spawn, Stuck, Suspended, Suspension, Wants,
 };
 
 /// How choices are made.
@@ -412,6 +412,9 @@ impl Director for Engine {
         match chosen {
             Ok(value) => {
                 self.trail.push(Made::Value(value as u32));
+                if let Some(recording) = &mut self.recording {
+                    recording.alternative(value, count);
+                }
                 value
             }
             Err(cut) => {
@@ -476,10 +479,16 @@ impl Director for Engine {
         }
     }
 
+    fn time_is(&mut self, nanos: u64) {
+        if let Some(recording) = &mut self.recording {
+            recording.time_is(nanos);
+        }
+    }
+
     fn panicked(&mut self, number: u64) {
         let said = panics::take_last();
         if let Some(recording) = &mut self.recording {
-            recording.panicked(number, &said);
+            recording.panicked(&said);
         }
         self.wrong.get_or_insert(Wrong {
             what: What::Panic,
@@ -489,12 +498,21 @@ impl Director for Engine {
         });
     }
 
-    fn stuck(&mut self, report: &dyn Fn() -> String) {
+    fn unwound(&mut self, _number: u64) {
+        if let Some(recording) = &mut self.recording {
+            recording.unwound();
+        }
+    }
+
+    fn stuck(&mut self, stuck: &Stuck<'_>) {
+        if let Some(recording) = &mut self.recording {
+            recording.cycles = stuck.cycles();
+        }
         // A deadlock after a panic is no news. A report takes longer than the rest of
         // the execution, and they are counted together: one is enough.
         if self.wrong.is_none() {
             let is_first = !std::mem::replace(&mut self.has_report, true);
-            let message = if is_first { report() } else { DEADLOCK.to_owned() };
+            let message = if is_first { stuck.report() } else { DEADLOCK.to_owned() };
             self.wrong = Some(Wrong { what: What::Deadlock, message, place: None, thread: None });
         }
     }

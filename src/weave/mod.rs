@@ -105,6 +105,7 @@ mod schedule;
 mod session;
 mod shared;
 mod shrink;
+mod story;
 mod tree;
 mod used;
 mod workers;
@@ -116,6 +117,7 @@ pub use failure::{Failure, FailureKind};
 pub use report::{Outcome, Report};
 pub use schedule::{ParseScheduleError, Schedule};
 pub use shared::Shared;
+pub use story::{Story, story};
 pub use workers::Workers;
 
 /// Runs the program under every schedule there is, and groups the executions by

@@ -1,7 +1,7 @@
 //! What green threads are called in schedules and stories.
 
 use super::schedule::Who;
-use crate::runtime::CLOCK;
+use crate::runtime::{CLOCK, letters};
 
 /// The names of the green threads of one execution, those that have one.
 #[derive(Clone, Debug, Default)]
@@ -45,21 +45,6 @@ impl Names {
     pub(super) fn label(&self, number: u64) -> String {
         self.who(number).to_string()
     }
-}
-
-/// What one without a name is called: `A` for number 2, `Z` for 27, then `AA`.
-pub(super) fn letters(number: u64) -> String {
-    if number < 2 {
-        return "main".to_owned();
-    }
-    let mut rest = number - 1;
-    let mut letters = Vec::new();
-    while rest > 0 {
-        rest -= 1;
-        letters.push(char::from(b'A' + (rest % 26) as u8));
-        rest /= 26;
-    }
-    letters.iter().rev().collect()
 }
 
 /// The number of one that is called so without having a name.

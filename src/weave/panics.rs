@@ -9,7 +9,7 @@ use std::panic::{self, PanicHookInfo};
 use std::sync::Once;
 
 /// What a panic says, and where it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Said {
     pub(super) message: String,
     pub(super) place: Option<(String, u32)>,
@@ -52,6 +52,13 @@ fn keep(info: &PanicHookInfo<'_>) {
     let place = info.location().map(|at| (at.file().to_owned(), at.line()));
     let message = info.payload_as_str().unwrap_or("a panic without a text").to_owned();
     LAST.set(Some(Said { message, place }));
+}
+
+/// What the last panic of this OS thread has said, if it was not asked yet.
+pub(super) fn peek_last() -> Option<Said> {
+    let last = LAST.take();
+    LAST.set(last.clone());
+    last
 }
 
 /// What the last panic of this OS thread has said.

@@ -1,105 +1,266 @@
 //! What happened in one execution, step by step, for the story.
+//!
+//! Steps that are the same are kept once: an execution without end repeats a few.
 
+use std::collections::HashMap;
 use std::panic::Location;
 
-use super::names::Names;
 use super::panics::Said;
-use crate::runtime::{Access, CLOCK, Object, Operated, Spawn, Suspended, Suspension};
+use crate::runtime::{
+    Access, Awaits, CLOCK, Object, Operated, Resource, Spawn, Suspended, Suspension, UNTOLD,
+};
+
+pub(super) type Place = &'static Location<'static>;
 
 /// The steps of one execution.
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Recording {
-    pub(super) steps: Vec<Step>,
-    pub(super) spawned: Vec<(u64, &'static Location<'static>)>,
+    /// Those that differ.
+    distinct: Vec<Step>,
+    known: HashMap<Step, u32>,
+    /// Indices of them, in the order in which they were taken.
+    order: Vec<u32>,
+    /// The one that is being taken.
+    current: Option<Step>,
+    /// Number, and where it was spawned.
+    pub(super) spawned: Vec<(u64, Place)>,
+    /// Those who wait for each other in the end, and what each wants of the next.
+    pub(super) cycles: Vec<Vec<(u64, Option<String>)>>,
+    /// In nanoseconds, since the beginning.
+    time: u64,
+}
+
+/// Whose step it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Actor {
+    /// The green thread with this number.
+    Thread(u64),
+    /// Time passes, by so many nanoseconds.
+    Clock(u64),
+    /// Another OS thread.
+    Outside,
 }
 
 /// What one green thread did between two switches.
-#[derive(Clone)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Step {
-    pub(super) thread: u64,
+    pub(super) actor: Actor,
     /// Could another have had the turn?
     pub(super) is_choice: bool,
     pub(super) deeds: Vec<Deed>,
-    /// How it ended, and where.
-    pub(super) end: Option<(End, &'static Location<'static>)>,
-    /// It, or somebody in it, panicked.
-    pub(super) panic: Option<Said>,
+    /// Why another has had the next turn.
+    pub(super) end: Option<End>,
 }
 
-/// One operation.
-#[derive(Clone)]
-pub(super) struct Deed {
-    pub(super) verb: &'static str,
-    /// What it was done to, in words.
-    pub(super) object: String,
-    pub(super) at: &'static Location<'static>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum End {
-    Yields,
-    Preempted,
-    /// What for.
-    Waits(String),
+/// Something that is done in a step.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Deed {
+    Operates {
+        verb: &'static str,
+        thing: Thing,
+        access: Access,
+        at: Place,
+    },
+    Spawns(u64, Place),
+    /// Part of the deed before: who is ready from now on.
+    Wakes(u64),
+    /// Part of the deed before: who is to be unwound, and why.
+    Interrupts(u64, &'static str),
+    /// An alternative, and how many there were.
+    Takes(usize, usize),
+    Panics(Said),
+    /// The closure was left because its green thread was cancelled.
+    Unwinds,
+    /// Its green thread is at its end: what is left is to tell others.
     Ends,
+    /// The program has returned.
+    Returns,
+}
+
+/// What is operated on.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Thing {
+    Resource {
+        /// Tells it from others.
+        number: u64,
+        kind: &'static str,
+        name: Option<Box<str>>,
+    },
+    /// The green thread with this number.
+    Thread(u64),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum End {
+    Yields(Place),
+    /// About to operate on something.
+    Preempted(Place),
+    Waits(Awaited, Place),
+    Ends,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Awaited {
+    Words(String),
+    /// Any of these; each with what is wanted of it.
+    Any(Vec<(&'static str, Thing)>),
 }
 
 impl Recording {
     pub(super) fn begin(&mut self) {
-        self.steps.clear();
-        self.spawned.clear();
+        *self = Recording::default();
+        // The main green thread runs without having been chosen.
+        self.step(1, false);
     }
 
-    pub(super) fn step(&mut self, thread: u64, is_choice: bool) {
-        self.steps.push(Step { thread, is_choice, deeds: Vec::new(), end: None, panic: None });
+    pub(super) fn step(&mut self, number: u64, is_choice: bool) {
+        let actor = if number == CLOCK { Actor::Clock(0) } else { Actor::Thread(number) };
+        self.next(actor, is_choice);
     }
 
-    pub(super) fn spawned(&mut self, spawned: &Spawn<'_>) {
-        self.spawned.push((spawned.number, spawned.at));
+    fn next(&mut self, actor: Actor, is_choice: bool) {
+        self.keep();
+        self.current = Some(Step { actor, is_choice, deeds: Vec::new(), end: None });
     }
 
-    pub(super) fn woke(&mut self, _number: u64) {}
+    /// The current step is over.
+    fn keep(&mut self) {
+        let Some(step) = self.current.take() else { return };
+        let index = match self.known.get(&step) {
+            Some(&index) => index,
+            None => {
+                let index = self.distinct.len() as u32;
+                self.known.insert(step.clone(), index);
+                self.distinct.push(step);
+                index
+            }
+        };
+        self.order.push(index);
+    }
 
-    pub(super) fn operated(&mut self, operated: &Operated<'_>) {
-        if operated.access == Access::Await {
-            return;
-        }
-        let Some(object) = describe(&operated.object) else { return };
-        let deed = Deed { verb: operated.verb, object, at: operated.at };
-        if let Some(step) = self.steps.last_mut() {
+    /// The execution is over.
+    pub(super) fn finish(&mut self) {
+        self.keep();
+        self.known = HashMap::new();
+    }
+
+    /// Which steps were taken: those with the same number are the same.
+    pub(super) fn order(&self) -> &[u32] {
+        &self.order
+    }
+
+    /// The step at this place of the order.
+    pub(super) fn at(&self, place: usize) -> &Step {
+        &self.distinct[self.order[place] as usize]
+    }
+
+    /// The steps that differ, in the order in which they first came.
+    pub(super) fn distinct(&self) -> impl Iterator<Item = &Step> {
+        self.distinct.iter()
+    }
+
+    pub(super) fn steps(&self) -> impl DoubleEndedIterator<Item = &Step> + ExactSizeIterator {
+        self.order.iter().map(|&index| &self.distinct[index as usize])
+    }
+
+    /// What comes after the end of the last step is the unwinding of all, which is no
+    /// part of the execution.
+    fn deed(&mut self, deed: Deed) {
+        if let Some(step) = &mut self.current
+            && step.end.is_none()
+        {
             step.deeds.push(deed);
         }
     }
 
+    /// Something is done to green threads. By whom?
+    fn effect(&mut self, deed: Deed) {
+        let is_between = self.current.as_ref().is_some_and(|step| step.end.is_some());
+        if is_between {
+            self.next(Actor::Outside, false);
+        }
+        self.deed(deed);
+    }
+
+    pub(super) fn spawned(&mut self, spawned: &Spawn<'_>) {
+        self.spawned.push((spawned.number, spawned.at));
+        self.effect(Deed::Spawns(spawned.number, spawned.at));
+    }
+
+    pub(super) fn woke(&mut self, number: u64) {
+        self.effect(Deed::Wakes(number));
+    }
+
+    pub(super) fn time_is(&mut self, nanos: u64) {
+        let passed = nanos - std::mem::replace(&mut self.time, nanos);
+        if let Some(Step { actor: Actor::Clock(time), .. }) = &mut self.current {
+            *time = passed;
+        }
+    }
+
+    pub(super) fn alternative(&mut self, value: usize, count: usize) {
+        self.deed(Deed::Takes(value, count));
+    }
+
+    pub(super) fn operated(&mut self, operated: &Operated<'_>) {
+        let Operated { number, access, verb, at, .. } = *operated;
+        if verb == UNTOLD && matches!(operated.object, Object::End(_)) {
+            return self.deed(Deed::Ends);
+        }
+        if access == Access::Await || verb == UNTOLD {
+            return;
+        }
+        let thing = match operated.object {
+            Object::Resource(resource) => thing(number, resource),
+            Object::End(thread) | Object::Token(thread) => Thing::Thread(thread),
+            // One interrupts itself in no other way than by running out of time.
+            Object::Unwinding(thread) if verb != "cancel" => {
+                return self.effect(Deed::Interrupts(thread, verb));
+            }
+            Object::Unwinding(thread) => Thing::Thread(thread),
+            Object::Scope(_) | Object::Running | Object::Numbers | Object::Clock => return,
+        };
+        self.deed(Deed::Operates { verb, thing, access, at });
+    }
+
     pub(super) fn suspended(&mut self, suspension: &Suspension<'_>) {
+        let at = suspension.at;
         let end = match suspension.why {
-            Suspended::Yields => End::Yields,
-            Suspended::Preempted => End::Preempted,
-            Suspended::Waits(what) => End::Waits(what()),
+            Suspended::Yields => End::Yields(at),
+            Suspended::Preempted => End::Preempted(at),
+            Suspended::Waits(awaits) => End::Waits(
+                match awaits() {
+                    Awaits::Words(words) => Awaited::Words(words),
+                    Awaits::Any(needs) => {
+                        let thing = |(need, number): (crate::runtime::Need<'_>, u64)| {
+                            (need.what, thing(number, need.resource))
+                        };
+                        Awaited::Any(needs.into_iter().map(thing).collect())
+                    }
+                },
+                at,
+            ),
             Suspended::Ends => End::Ends,
         };
-        if let Some(step) = self.steps.last_mut() {
-            step.end = Some((end, suspension.at));
+        if let Some(step) = &mut self.current {
+            step.end = Some(end);
         }
     }
 
-    pub(super) fn panicked(&mut self, _number: u64, said: &Said) {
-        if let Some(step) = self.steps.last_mut() {
-            step.panic = Some(said.clone());
-        }
+    pub(super) fn panicked(&mut self, said: &Said) {
+        self.deed(Deed::Panics(said.clone()));
+    }
+
+    pub(super) fn unwound(&mut self) {
+        self.deed(Deed::Unwinds);
+    }
+
+    /// The program has returned.
+    pub(super) fn returned(&mut self) {
+        self.deed(Deed::Returns);
     }
 }
 
-/// What the object is, in a word or two; nothing of what everybody uses.
-fn describe(object: &Object<'_>) -> Option<String> {
-    match object {
-        Object::Resource(resource) => Some(resource.title()),
-        Object::Scope(_) | Object::Running | Object::Numbers | Object::Clock => None,
-        Object::End(number) => Some(name_of(*number)),
-        Object::Token(number) | Object::Unwinding(number) => Some(name_of(*number)),
-    }
-}
-
-fn name_of(number: u64) -> String {
-    if number == CLOCK { "time".to_owned() } else { Names::default().label(number) }
+fn thing(number: u64, resource: &Resource) -> Thing {
+    Thing::Resource { number, kind: resource.kind(), name: resource.name().map(Box::from) }
 }

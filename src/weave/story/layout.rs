@@ -1,0 +1,205 @@
+//! Which green thread has which column, and what there is room for.
+
+use super::teller::{At, Cast, Line, Part};
+use super::width::{plain, width, wrapped};
+use crate::weave::report::grouped;
+
+/// The narrowest text.
+const MIN_COLUMNS: usize = 60;
+/// A column with words has at least so much room, and at most that.
+const MIN_WORDS: usize = 13;
+const MAX_WORDS: usize = 32;
+/// One with signs.
+const MIN_SIGNS: usize = 3;
+const USUAL_SIGNS: usize = 5;
+const MAX_SIGNS: usize = 10;
+/// What is left for the source, at least and at most.
+const MIN_SOURCE: usize = 30;
+const MAX_SOURCE: usize = 70;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shape {
+    /// Each says in its own column what it does.
+    Wide,
+    /// The columns have only signs, and the words stand beside them.
+    Narrow,
+}
+
+pub(super) struct Layout {
+    pub(super) shape: Shape,
+    pub(super) gutter: usize,
+    /// Of the columns of green threads.
+    pub(super) widths: Vec<usize>,
+    /// The room for words beside them.
+    pub(super) words: usize,
+    pub(super) source: usize,
+    /// The file that all places are in.
+    pub(super) file: String,
+    pub(super) labels: Vec<String>,
+    /// The lanes that have a column of their own.
+    lanes: Vec<usize>,
+    /// Those that share the last.
+    rest: Vec<usize>,
+    has_one_file: bool,
+    digits: usize,
+}
+
+/// All lines of a story.
+fn lines(parts: &[Part]) -> impl Iterator<Item = &Line> {
+    parts.iter().flat_map(|part| match part {
+        Part::Step(lines) => lines.as_slice(),
+        _ => &[],
+    })
+}
+
+impl Layout {
+    pub(super) fn new(cast: &Cast, parts: &[Part], columns: usize) -> Layout {
+        let columns = columns.max(MIN_COLUMNS);
+        let places = || lines(parts).filter_map(|line| line.place.as_ref());
+        let file = places().next().map_or("", |at| &at.file).to_owned();
+        let has_one_file = places().all(|at| at.file == file);
+        let digits = places().map(|at| at.line.to_string().len()).max().unwrap_or(1);
+        let last_turn = lines(parts).filter_map(|line| line.turn).max().unwrap_or(0);
+        let gutter = grouped(last_turn).len().max(4) + 3;
+        let file = if has_one_file { file } else { "source".to_owned() };
+        let mut layout = Layout {
+            shape: Shape::Wide,
+            gutter,
+            widths: Vec::new(),
+            words: 0,
+            source: 0,
+            file,
+            labels: cast.labels.clone(),
+            lanes: Vec::new(),
+            rest: Vec::new(),
+            has_one_file,
+            digits,
+        };
+        // Who has no part in it has no column.
+        let mut used: Vec<usize> = lines(parts)
+            .flat_map(|line| line.lane.into_iter().chain(line.marks.keys().copied()))
+            .collect();
+        used.sort_unstable();
+        used.dedup();
+        layout.lanes = used;
+        let source = lines(parts).map(|line| layout.source_width(line)).max().unwrap_or(0);
+        let source = source.max(width(&layout.file));
+        let room = columns - gutter;
+        if !layout.fit_wide(parts, room, source) {
+            layout.fit_narrow(parts, room, source);
+        }
+        layout
+    }
+
+    fn source_width(&self, line: &Line) -> usize {
+        let place = line.place.as_ref().map_or(0, |at| width(&self.place(at)) + 1);
+        let text = line.source.as_ref().map_or(0, |text| width(text));
+        let words = if line.lane.is_none() { width(&line.words) } else { 0 };
+        (place + text).max(words).min(MAX_SOURCE)
+    }
+
+    fn fit_wide(&mut self, parts: &[Part], room: usize, source: usize) -> bool {
+        let Some(room_for_words) = room.checked_sub(source.min(MIN_SOURCE)) else { return false };
+        let wanted = |&lane: &usize| {
+            let words = lines(parts).filter(|line| line.lane == Some(lane));
+            let words = words.map(|line| width(&line.words)).max().unwrap_or(0);
+            words.max(width(&self.labels[lane])).clamp(6, MAX_WORDS) + 2
+        };
+        let wanted: Vec<usize> = self.lanes.iter().map(wanted).collect();
+        // The widest give way first.
+        let tried = (MIN_WORDS..=MAX_WORDS + 2).rev().filter_map(|most| {
+            let widths: Vec<usize> = wanted.iter().map(|&width| width.min(most)).collect();
+            let left = room.checked_sub(widths.iter().sum())?;
+            (room - left <= room_for_words).then(|| (self.loss(parts, &widths, left), widths, left))
+        });
+        let Some((_, widths, left)) = tried.min_by_key(|(loss, ..)| *loss) else { return false };
+        self.widths = widths;
+        self.source = left;
+        true
+    }
+
+    /// What such columns cost: lines that are added, and source that is cut off.
+    fn loss(&self, parts: &[Part], widths: &[usize], source: usize) -> usize {
+        const LINE: usize = 12;
+        let of = |line: &Line| {
+            let column = line.lane.and_then(|lane| self.column_of(lane));
+            let rows = column.map_or(1, |column| wrapped(&line.words, widths[column] - 1).len());
+            (rows - 1) * LINE + self.source_width(line).saturating_sub(source)
+        };
+        lines(parts).map(of).sum()
+    }
+
+    fn fit_narrow(&mut self, parts: &[Part], room: usize, source: usize) {
+        self.shape = Shape::Narrow;
+        let source = source.min(MIN_SOURCE.max(room / 3));
+        let words = lines(parts).map(|line| width(&line.words) + 1).max().unwrap_or(0);
+        let words = words.clamp(MIN_WORDS, MAX_WORDS.min(room / 3));
+        let room_for_signs = room - source - words;
+        let title = |lane: usize| width(&self.labels[lane]) + 1;
+        let widths = |most: usize| -> Vec<usize> {
+            self.lanes.iter().map(|&lane| title(lane).clamp(MIN_SIGNS, most)).collect()
+        };
+        let fits = |widths: &Vec<usize>| widths.iter().sum::<usize>() <= room_for_signs;
+        match (USUAL_SIGNS..=MAX_SIGNS).rev().map(widths).find(fits) {
+            Some(found) => self.widths = found,
+            None => {
+                let mut used = USUAL_SIGNS;
+                let mut found = widths(USUAL_SIGNS);
+                found.retain(|width| {
+                    used += width;
+                    used <= room_for_signs
+                });
+                self.rest = self.lanes.split_off(found.len());
+                found.push(USUAL_SIGNS);
+                self.widths = found;
+            }
+        }
+        let left = room - self.widths.iter().sum::<usize>();
+        self.words = words.max(left.saturating_sub(source)).min(MAX_WORDS * 2);
+        self.source = left.saturating_sub(self.words);
+    }
+
+    fn titles_alone(&self) -> Vec<String> {
+        let mut titles: Vec<String> =
+            self.lanes.iter().map(|&lane| plain(&self.labels[lane])).collect();
+        if !self.rest.is_empty() {
+            titles.push(format!("+{}", self.rest.len()));
+        }
+        titles
+    }
+
+    /// What stands above each column, and its width.
+    pub(super) fn titles(&self) -> Vec<(String, usize)> {
+        self.titles_alone().into_iter().zip(self.widths.iter().copied()).collect()
+    }
+
+    /// Whose column it is, if it is one's alone.
+    pub(super) fn lane_of(&self, column: usize) -> Option<usize> {
+        self.lanes.get(column).copied()
+    }
+
+    pub(super) fn column_of(&self, lane: usize) -> Option<usize> {
+        let own = self.lanes.binary_search(&lane).ok();
+        own.or_else(|| self.rest.contains(&lane).then_some(self.lanes.len()))
+    }
+
+    /// A file and a line, so that lines stand below each other.
+    pub(super) fn place(&self, at: &At) -> String {
+        let line = at.line;
+        if self.has_one_file {
+            return format!("{line:>0$}", self.digits);
+        }
+        let name = at.file.rsplit(['/', '\\']).next().unwrap_or(&at.file);
+        format!("{name}:{line}")
+    }
+
+    /// Who shares a column.
+    pub(super) fn rest_note(&self) -> Option<String> {
+        let first = plain(&self.labels[*self.rest.first()?]);
+        let last = plain(&self.labels[*self.rest.last()?]);
+        let count = self.rest.len();
+        Some(format!(
+            "+{count} stands for the green threads from {first} to {last}, for which there is no room"
+        ))
+    }
+}

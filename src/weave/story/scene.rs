@@ -1,0 +1,320 @@
+//! One step as lines: what was done, in words, and where.
+
+use super::source::Way;
+use super::teller::{At, Line, Mark, Teller};
+use super::width::shortened;
+use crate::weave::recording::{Actor, Awaited, Deed, End, Place, Step, Thing};
+
+/// More than so many that are spawned in a row are not listed.
+const MOST_SPAWNED: usize = 4;
+/// Of what a panic says: all of what matters stands above the story.
+const MOST_MESSAGE: usize = 60;
+
+pub(super) struct Scene<'t, 'a> {
+    teller: &'t mut Teller<'a>,
+    step: &'t Step,
+    lane: Option<usize>,
+    lines: Vec<Line>,
+    /// What the last line is an operation on.
+    operated: Option<&'t Thing>,
+    /// The first of those that it spawns in a row, and how many.
+    spawned: (String, usize),
+    /// Nothing has been done yet but to go on after a wait.
+    is_fresh: bool,
+}
+
+impl<'t, 'a> Scene<'t, 'a> {
+    pub(super) fn new(teller: &'t mut Teller<'a>, step: &'t Step) -> Scene<'t, 'a> {
+        let lane = match step.actor {
+            Actor::Thread(number) => teller.cast.lane(number),
+            Actor::Clock(_) | Actor::Outside => None,
+        };
+        Scene {
+            teller,
+            step,
+            lane,
+            lines: Vec::new(),
+            operated: None,
+            spawned: (String::new(), 0),
+            is_fresh: true,
+        }
+    }
+
+    pub(super) fn tell(mut self) -> Vec<Line> {
+        match self.step.actor {
+            Actor::Clock(nanos) => {
+                self.say(format!("{} pass", crate::debug::duration(nanos)), None);
+            }
+            Actor::Outside => self.say("another OS thread".to_owned(), None),
+            Actor::Thread(number) if self.teller.cast.lane(number).is_none() => {}
+            Actor::Thread(_) => self.begin(),
+        }
+        if self.step.is_choice {
+            self.teller.turn += 1;
+            let turn = self.teller.turn;
+            self.first().turn = Some(turn);
+        }
+        for deed in &self.step.deeds {
+            self.deed(deed);
+        }
+        if let Some(end) = &self.step.end {
+            self.end(end);
+        }
+        self.fill();
+        self.lines
+    }
+
+    fn first(&mut self) -> &mut Line {
+        if self.lines.is_empty() {
+            self.say(String::new(), None);
+        }
+        &mut self.lines[0]
+    }
+
+    /// A line of its own. One that has a turn and no words yet takes them.
+    fn say(&mut self, words: String, place: Option<At>) {
+        let source = place.as_ref().and_then(|at| self.teller.sources.line(&at.file, at.line));
+        let goes_on = !self.lines.is_empty();
+        let line = Line { lane: self.lane, words, place, source, goes_on, ..Line::default() };
+        match self.lines.last_mut() {
+            Some(last) if last.words.is_empty() && last.place.is_none() => {
+                *last = Line { turn: last.turn, marks: last.marks.clone(), goes_on: false, ..line };
+            }
+            _ => self.lines.push(line),
+        }
+        self.operated = None;
+    }
+
+    /// Adds to the words of the last line.
+    fn add(&mut self, words: &str) {
+        if let Some(line) = self.lines.last_mut() {
+            line.words += words;
+        }
+    }
+
+    fn mark(&mut self, number: u64, mark: Mark) {
+        let Some(lane) = self.teller.cast.lane(number) else { return };
+        self.first();
+        if let Some(line) = self.lines.last_mut() {
+            line.marks.entry(lane).or_insert(mark);
+        }
+    }
+
+    fn thread(&self) -> Option<&super::teller::Thread> {
+        self.teller.threads.get(self.lane?)
+    }
+
+    /// What it waited for is over.
+    fn begin(&mut self) {
+        let Some(thread) = self.thread() else { return };
+        if let (Some((what, at)), true) = (&thread.waited, thread.time_is_up) {
+            let is_sleep = matches!(what, Awaited::Words(words) if words == "sleeps");
+            let at = *at;
+            if !is_sleep {
+                self.say("time is up".to_owned(), Some(At::of(at)));
+            }
+        }
+    }
+
+    fn deed(&mut self, deed: &'t Deed) {
+        match deed {
+            Deed::Operates { verb, thing, at, .. } => self.operates(verb, thing, at),
+            Deed::Spawns(number, at) => {
+                let at = At::of(at);
+                let label = self.teller.cast.label(*number).to_owned();
+                let last = self.lines.last();
+                let more = last.is_some_and(|line| {
+                    line.words.starts_with("spawn ") && line.place.as_ref() == Some(&at)
+                });
+                if !more {
+                    self.spawned = (label.clone(), 0);
+                    self.say(String::from("spawn "), Some(at));
+                }
+                self.spawned.1 += 1;
+                let count = self.spawned.1;
+                match (count, self.lines.last_mut()) {
+                    (1, Some(line)) => line.words += &label,
+                    (2..=MOST_SPAWNED, Some(line)) => line.words += &format!(", {label}"),
+                    (_, Some(line)) => {
+                        line.words = format!("spawn {count}: {} to {label}", self.spawned.0);
+                    }
+                    (_, None) => {}
+                }
+                self.mark(*number, Mark::Spawned);
+            }
+            Deed::Wakes(number) => self.mark(*number, Mark::Woken),
+            Deed::Interrupts(number, why) => {
+                if self.lines.last().is_none_or(|line| line.words.is_empty()) {
+                    self.say(format!("{}: {why}", self.teller.cast.label(*number)), None);
+                }
+                self.mark(*number, Mark::Interrupted);
+            }
+            Deed::Takes(value, count) => {
+                self.say(format!("takes ?{value}, one of {count}"), None);
+                self.teller.turn += 1;
+                if let Some(line) = self.lines.last_mut() {
+                    line.turn = line.turn.or(Some(self.teller.turn));
+                }
+            }
+            Deed::Panics(said) => {
+                let message = said.message.lines().next().unwrap_or_default();
+                let place = said.place.clone().map(|(file, line)| At { file, line });
+                let message = shortened(message, MOST_MESSAGE);
+                self.say(format!("panics: {message}"), place);
+                if let Some(line) = self.lines.last_mut() {
+                    line.is_wrong = true;
+                }
+            }
+            Deed::Unwinds => self.say("is unwound".to_owned(), None),
+            Deed::Ends => self.ends(),
+            Deed::Returns => self.say("returns".to_owned(), None),
+        }
+        self.is_fresh = false;
+    }
+
+    fn operates(&mut self, verb: &str, thing: &'t Thing, at: Place) {
+        let waited = self.thread().and_then(|thread| thread.waited.as_ref());
+        if self.is_fresh && waited.is_some_and(|(_, place)| *place == at) {
+            // It has said that it does this, and waited.
+            return;
+        }
+        let name = self.teller.thing(thing);
+        let verb = if verb == "wait" { "wait for" } else { verb };
+        let is_own = matches!(thing, Thing::Thread(number) if Some(*number) == self.number());
+        let words = if is_own { verb.to_owned() } else { format!("{verb} {name}") };
+        self.say(words, Some(At::of(at)));
+        self.operated = Some(thing);
+        let by = self.number().and_then(|who| self.teller.overtaken(who, verb, thing));
+        if let Some(by) = by {
+            let by = self.teller.cast.label(by).to_owned();
+            self.add(&format!(", which {by} has changed since it was read"));
+            if let Some(line) = self.lines.last_mut() {
+                line.is_odd = true;
+            }
+        }
+    }
+
+    fn number(&self) -> Option<u64> {
+        self.lane.map(|lane| self.teller.cast.numbers[lane])
+    }
+
+    fn end(&mut self, end: &End) {
+        match end {
+            End::Yields(at) => {
+                self.way(Some(at));
+                self.say_at("yields", at);
+            }
+            End::Preempted(at) if self.is_silent() => {
+                self.way(Some(at));
+                self.say_at("goes on", at);
+            }
+            End::Preempted(_) | End::Ends => {}
+            End::Waits(what, at) => self.waits(what, at),
+        }
+    }
+
+    fn is_silent(&self) -> bool {
+        self.lines.iter().all(|line| line.words.is_empty())
+    }
+
+    fn ends(&mut self) {
+        if self.is_silent() {
+            self.way(None);
+            let is_told = self.lines.iter().any(|line| line.place.is_some());
+            if is_told {
+                return self.add("ends");
+            }
+        }
+        let is_over =
+            self.lines.last().is_some_and(|line| ["is unwound"].contains(&line.words.as_str()));
+        match self.lines.last() {
+            Some(line) if line.words.starts_with("panics") || is_over => {}
+            _ => self.say("ends".to_owned(), None),
+        }
+    }
+
+    fn waits(&mut self, what: &Awaited, at: Place) {
+        let is_here = self.lines.last().is_some_and(|line| line.place == Some(At::of(at)));
+        let of_the_same = match (what, self.operated) {
+            (Awaited::Any(any), Some(operated)) => {
+                matches!(any.as_slice(), [(_, thing)] if thing == operated)
+            }
+            (Awaited::Words(words), Some(operated)) => {
+                matches!(operated, Thing::Thread(_)) && words != "sleeps"
+            }
+            _ => false,
+        };
+        if is_here && of_the_same {
+            return self.add(": waits");
+        }
+        let words = match what {
+            Awaited::Words(words) => words.clone(),
+            Awaited::Any(any) if any.is_empty() => "waits for nothing".to_owned(),
+            Awaited::Any(any) => {
+                let wanted = |(need, thing): &(&str, Thing)| {
+                    let space = if need.is_empty() { "" } else { " " };
+                    format!("{need}{space}{}", self.teller.thing(thing))
+                };
+                let all: Vec<String> = any.iter().map(wanted).collect();
+                format!("waits for {}", all.join(" or "))
+            }
+        };
+        if words == "waits for the others" {
+            // That is where the program was called, not in the program.
+            return self.say(words, None);
+        }
+        if self.is_silent() {
+            self.way(Some(at));
+        }
+        self.say_at(&words, at);
+    }
+
+    /// Says it in the line that is there for the place, if there is one.
+    fn say_at(&mut self, words: &str, at: Place) {
+        let at = At::of(at);
+        match self.lines.last_mut() {
+            Some(last) if last.words.is_empty() && last.place.as_ref() == Some(&at) => {
+                last.words = words.to_owned();
+            }
+            _ => self.say(words.to_owned(), Some(at)),
+        }
+    }
+
+    /// The source between where it was and where it is, if that is all that is
+    /// known of a step.
+    fn way(&mut self, to: Option<Place>) {
+        if !self.is_silent() {
+            return;
+        }
+        let Some(thread) = self.thread() else { return };
+        let Some((from, is_new)) = thread.last else { return };
+        if to.is_some_and(|to| to.file() != from.file()) {
+            return;
+        }
+        let file = from.file();
+        let spawned = thread.spawned.filter(|at| at.file() == file).map(|at| at.line());
+        let way = Way { from: from.line(), is_new, to: to.map(|to| to.line()), spawned };
+        let lines = self.teller.sources.between(file, way);
+        for line in lines {
+            self.say(String::new(), Some(At { file: file.to_owned(), line }));
+        }
+    }
+
+    /// Says something of a step of which nothing else is known.
+    fn fill(&mut self) {
+        let has_returned = self.thread().is_some_and(|thread| thread.has_returned);
+        let at = self.thread().and_then(|thread| thread.last).map(|(place, _)| At::of(place));
+        if self.is_silent() && !self.lines.iter().any(|line| line.place.is_some()) {
+            match has_returned {
+                true => self.say("ends".to_owned(), None),
+                false => self.say("goes on".to_owned(), at),
+            }
+        }
+    }
+}
+
+impl At {
+    fn of(place: Place) -> At {
+        At { file: place.file().to_owned(), line: place.line() }
+    }
+}

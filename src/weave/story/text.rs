@@ -1,0 +1,369 @@
+//! A story as columns of text.
+
+use std::fmt::Write;
+
+use super::Story;
+use super::layout::{Layout, Shape};
+use super::teller::{Line, Mark, Part, State};
+use super::width::{plain, shortened, width, wrapped};
+use crate::weave::failure::{Failure, FailureKind};
+use crate::weave::report::grouped;
+
+const RUNS: &str = "█";
+
+/// How a piece of a line looks.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Style {
+    Plain,
+    Dim,
+    Bold,
+    /// The colour of a green thread.
+    Lane(usize),
+    Wrong,
+    Odd,
+}
+
+pub(super) fn text(story: &Story, columns: usize, rows: usize, is_coloured: bool) -> String {
+    let parts = story.parts(rows);
+    let layout = Layout::new(&story.cast, &parts, columns);
+    let mut page = Page {
+        layout,
+        columns,
+        is_coloured,
+        out: String::new(),
+        line: Vec::new(),
+        signs: Vec::new(),
+    };
+    page.title(story);
+    page.header();
+    for part in &parts {
+        page.part(part);
+    }
+    page.footer(story);
+    page.out
+}
+
+struct Page {
+    layout: Layout,
+    columns: usize,
+    is_coloured: bool,
+    out: String,
+    /// The pieces of the line that is being written.
+    line: Vec<(String, Style)>,
+    /// The signs that have been used.
+    signs: Vec<char>,
+}
+
+impl Page {
+    fn put(&mut self, text: impl Into<String>, style: Style) {
+        self.line.push((text.into(), style));
+    }
+
+    /// Text in a column.
+    fn put_in(&mut self, text: &str, room: usize, style: Style) {
+        let fill = room.saturating_sub(width(text));
+        self.put(format!("{text}{:fill$}", ""), style);
+    }
+
+    fn end_line(&mut self) {
+        while let Some((last, _)) = self.line.last_mut() {
+            last.truncate(last.trim_end_matches(' ').len());
+            if !last.is_empty() {
+                break;
+            }
+            self.line.pop();
+        }
+        for (text, style) in self.line.drain(..) {
+            let code = match style {
+                Style::Dim => "2",
+                Style::Bold => "1",
+                Style::Wrong => "1;31",
+                Style::Odd => "33",
+                Style::Lane(lane) => {
+                    ["39", "36", "33", "35", "32", "34"][(lane).min(1 + (lane + 4) % 5)]
+                }
+                Style::Plain => "",
+            };
+            let is_blank = text.trim().is_empty();
+            if !self.is_coloured || code.is_empty() || is_blank {
+                self.out.push_str(&text);
+            } else {
+                let _ = write!(self.out, "\u{1b}[{code}m{text}\u{1b}[0m");
+            }
+        }
+        self.out.push('\n');
+    }
+
+    fn say(&mut self, text: &str, style: Style) {
+        for line in wrapped(&plain(text), self.columns) {
+            self.put(line, style);
+            self.end_line();
+        }
+    }
+
+    fn title(&mut self, story: &Story) {
+        if story.failure.is_some() {
+            for line in story.title().lines() {
+                self.say(line, Style::Wrong);
+            }
+            self.end_line();
+        }
+    }
+
+    fn header(&mut self) {
+        let gutter = self.layout.gutter;
+        self.put(format!("{:>1$}  ", "turn", gutter - 2), Style::Dim);
+        for (column, (title, room)) in self.layout.titles().into_iter().enumerate() {
+            let lane = self.layout.lane_of(column);
+            self.put_in(&shortened(&title, room - 1), room, lane.map_or(Style::Dim, Style::Lane));
+        }
+        self.put_in("", self.layout.words, Style::Plain);
+        let file = shortened(&plain(&self.layout.file), self.layout.source);
+        self.put(file, Style::Dim);
+        self.end_line();
+    }
+
+    fn part(&mut self, part: &Part) {
+        match part {
+            Part::Step(lines) => lines.iter().for_each(|line| self.line(line)),
+            Part::Again { steps, times, last_turn, is_endless } => {
+                let turn = match last_turn {
+                    0 => String::new(),
+                    turn => format!(", to turn {}", grouped(*turn)),
+                };
+                let what = match steps {
+                    1 => "this step".to_owned(),
+                    _ => format!("these {steps} steps"),
+                };
+                let end = if *is_endless { ", and no end" } else { "" };
+                let text = format!("{what} x {}{turn}{end}", grouped(*times as u64));
+                self.aside(&text, *is_endless);
+            }
+            Part::LeftOut { steps } => {
+                let plural = if *steps == 1 { "step is" } else { "steps are" };
+                self.aside(&format!("{} {plural} left out", grouped(*steps as u64)), false);
+            }
+        }
+    }
+
+    fn aside(&mut self, text: &str, is_wrong: bool) {
+        let (sign, style) = if is_wrong { ("✗", Style::Wrong) } else { (" ", Style::Bold) };
+        self.put(sign, style);
+        self.put(format!("{:>1$}  ", '⋮', self.layout.gutter - 3), Style::Dim);
+        self.put(text, style);
+        self.end_line();
+    }
+
+    fn line(&mut self, line: &Line) {
+        let words = self.words(line);
+        let rows = words.len();
+        for (row, words) in words.iter().enumerate() {
+            self.gutter(line, row);
+            let is_first = row == 0;
+            let own = line.lane.and_then(|lane| self.layout.column_of(lane));
+            match self.layout.shape {
+                Shape::Wide => self.wide(line, own, words, is_first),
+                Shape::Narrow => self.narrow(line, own, words, is_first),
+            }
+            if is_first {
+                self.source(line);
+            }
+            debug_assert!(rows > 0);
+            self.end_line();
+        }
+    }
+
+    fn style(&self, line: &Line) -> Style {
+        match line.lane {
+            _ if line.is_wrong => Style::Wrong,
+            _ if line.is_odd => Style::Odd,
+            Some(lane) => Style::Lane(lane),
+            None => Style::Plain,
+        }
+    }
+
+    /// The words of a line, in rows.
+    fn words(&self, line: &Line) -> Vec<String> {
+        let words = plain(&line.words);
+        let column = line.lane.and_then(|lane| self.layout.column_of(lane));
+        match (self.layout.shape, column) {
+            (Shape::Narrow, _) => {
+                let in_rest = column.is_some_and(|column| self.layout.lane_of(column).is_none());
+                let who = line.lane.filter(|_| in_rest && !words.is_empty());
+                let who =
+                    who.map_or_else(String::new, |lane| plain(&self.layout.labels[lane]) + ": ");
+                wrapped(&(who + &words), self.layout.words - 1)
+            }
+            (Shape::Wide, None) => vec![words],
+            (Shape::Wide, Some(column)) => wrapped(&words, self.room(line, column) - 1),
+        }
+    }
+
+    /// How far the words may go to the right: over columns in which nothing is.
+    fn room(&self, line: &Line, column: usize) -> usize {
+        let is_blank = |&column: &usize| {
+            let lane = self.layout.lane_of(column);
+            lane.is_some_and(|lane| self.sign(line, lane, true) == ' ')
+        };
+        let more = (column + 1..self.layout.widths.len()).take_while(is_blank);
+        more.chain([column]).map(|column| self.layout.widths[column]).sum()
+    }
+
+    fn gutter(&mut self, line: &Line, row: usize) {
+        let (sign, style) = match (line.is_wrong, line.is_odd) {
+            (true, _) => ("✗", Style::Wrong),
+            (_, true) => ("!", Style::Odd),
+            _ => (" ", Style::Plain),
+        };
+        self.put(if row == 0 { sign } else { " " }, style);
+        let turn = match line.turn {
+            _ if row > 0 => String::new(),
+            Some(turn) => grouped(turn),
+            None if line.goes_on => String::new(),
+            None => "·".to_owned(),
+        };
+        if turn == "·" {
+            self.use_sign('·');
+        }
+        self.put(format!("{turn:>0$}  ", self.layout.gutter - 3), Style::Dim);
+    }
+
+    /// What stands for a green thread that does not run.
+    fn sign(&self, line: &Line, lane: usize, with_marks: bool) -> char {
+        let mark = line.marks.get(&lane).filter(|_| with_marks);
+        let state = line.states.get(lane).copied().unwrap_or_default();
+        match (mark, state) {
+            (Some(Mark::Spawned), _) => '○',
+            (Some(Mark::Interrupted), _) => '×',
+            (Some(Mark::Woken), _) => match line.lane {
+                Some(own) if own < lane => '▶',
+                Some(_) => '◀',
+                None => '*',
+            },
+            (None, State::Absent) => ' ',
+            (None, State::Ready) => '│',
+            (None, State::Waits) => '┊',
+        }
+    }
+
+    /// It has to be explained.
+    fn use_sign(&mut self, sign: char) {
+        if sign != ' ' && !self.signs.contains(&sign) {
+            self.signs.push(sign);
+        }
+    }
+
+    fn put_sign(&mut self, sign: char, room: usize, lane: usize) {
+        self.use_sign(sign);
+        let style = if "│┊".contains(sign) { Style::Dim } else { Style::Lane(lane) };
+        self.put_in(&sign.to_string(), room, style);
+    }
+
+    fn wide(&mut self, line: &Line, own: Option<usize>, words: &str, is_first: bool) {
+        let mut column = 0;
+        while column < self.layout.widths.len() {
+            let room = self.layout.widths[column];
+            let lane = self.layout.lane_of(column).unwrap_or_default();
+            if own == Some(column) {
+                let mut taken = room;
+                while taken <= width(words) && column + 1 < self.layout.widths.len() {
+                    column += 1;
+                    taken += self.layout.widths[column];
+                }
+                let style = self.style(line);
+                let is_silent = line.words.is_empty();
+                self.put_in(if is_silent { RUNS } else { words }, taken, style);
+                self.use_sign(if is_silent { '█' } else { ' ' });
+            } else {
+                let sign = self.sign(line, lane, is_first);
+                self.put_sign(sign, room, lane);
+            }
+            column += 1;
+        }
+    }
+
+    fn narrow(&mut self, line: &Line, own: Option<usize>, words: &str, is_first: bool) {
+        for column in 0..self.layout.widths.len() {
+            let room = self.layout.widths[column];
+            let lane = self.layout.lane_of(column);
+            match lane {
+                _ if own == Some(column) => {
+                    let sign = if is_first { RUNS } else { " " };
+                    self.use_sign('█');
+                    let style = self.style(line);
+                    self.put_in(sign, room, style);
+                }
+                Some(lane) => {
+                    let sign = self.sign(line, lane, is_first);
+                    self.put_sign(sign, room, lane);
+                }
+                None => self.put_in("", room, Style::Plain),
+            }
+        }
+        let style = self.style(line);
+        self.put_in(words, self.layout.words, style);
+    }
+
+    fn source(&mut self, line: &Line) {
+        let layout = &self.layout;
+        let words =
+            if layout.shape == Shape::Wide && line.lane.is_none() { &line.words } else { "" };
+        let place = line.place.as_ref().map_or_else(String::new, |at| layout.place(at));
+        let room = layout.source.saturating_sub(width(&place) + 1);
+        let text = line.source.as_ref().map_or_else(String::new, |text| shortened(text, room));
+        if !words.is_empty() {
+            self.put(plain(words), Style::Plain);
+        } else if !place.is_empty() {
+            self.put(place + " ", Style::Dim);
+            let style = if line.is_wrong { Style::Wrong } else { Style::Plain };
+            self.put(text, style);
+        }
+    }
+
+    fn footer(&mut self, story: &Story) {
+        let failure = story.failure.as_ref();
+        let deadlock = failure.filter(|failure| failure.kind == FailureKind::Deadlock);
+        if let Some(Failure { message, .. }) = deadlock {
+            self.end_line();
+            for line in message.lines() {
+                let style = if line.trim_start().starts_with("cycle:") {
+                    Style::Wrong
+                } else {
+                    Style::Plain
+                };
+                self.put(plain(line), style);
+                self.end_line();
+            }
+        }
+        self.end_line();
+        let known = [
+            ('·', "nobody else could run"),
+            ('█', "runs"),
+            ('│', "could run"),
+            ('┊', "waits"),
+            ('○', "is spawned"),
+            ('▶', "is woken"),
+            ('◀', "is woken"),
+            ('*', "is woken"),
+            ('×', "is to be unwound"),
+        ];
+        let mut legend: Vec<(String, &str)> = Vec::new();
+        for (sign, what) in known.into_iter().filter(|(sign, _)| self.signs.contains(sign)) {
+            match legend.last_mut() {
+                Some((signs, last)) if *last == what => *signs += &format!(" {sign}"),
+                _ => legend.push((sign.to_string(), what)),
+            }
+        }
+        let legend: Vec<String> =
+            legend.into_iter().map(|(signs, what)| format!("{signs} {what}")).collect();
+        let rest = self.layout.rest_note();
+        if !legend.is_empty() {
+            self.say(&legend.join("   "), Style::Dim);
+        }
+        if let Some(rest) = rest {
+            self.say(&rest, Style::Dim);
+        }
+        self.put(format!("schedule: {}", story.schedule), Style::Plain);
+        self.end_line();
+    }
+}
