@@ -6,6 +6,8 @@ mod columns;
 mod picture;
 mod story;
 
+pub(crate) use picture::{COLOURS, escaped};
+
 use std::collections::HashSet;
 use std::fmt;
 use std::io;

@@ -48,6 +48,9 @@ pub(crate) trait Director {
     /// The one that runs operates on something.
     fn operated(&mut self, operated: &Operated<'_>);
 
+    /// The last operation has read this, or left it behind.
+    fn has_value(&mut self, value: String);
+
     /// The one that has run is suspended, or has ended.
     fn suspended(&mut self, suspension: &Suspension<'_>);
 
@@ -187,6 +190,8 @@ pub(crate) struct Wants {
     pub(crate) time: bool,
     /// To be told of suspensions.
     pub(crate) suspensions: bool,
+    /// To be told of values.
+    pub(crate) values: bool,
 }
 
 /// How a directed run has ended, if not by returning a value.
@@ -531,6 +536,22 @@ impl Scheduler {
             let number = object.number(directed.execution.get(), || directed.next_object());
             let operated = Operated { number, object, access, verb, at };
             directed.tell(|director| director.operated(&operated));
+        }
+    }
+
+    /// The operation that was told last has come to this.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn tell_value(&self, value: &dyn Fn() -> String) {
+        let directed = &self.directed;
+        if self.is_directed() && directed.wants.get().values && !directed.is_apart.get() {
+            // Somebody else's code: what it does is no part of the execution.
+            directed.is_apart.set(true);
+            let value = panic::catch_unwind(AssertUnwindSafe(value));
+            directed.is_apart.set(false);
+            if let Ok(value) = value {
+                directed.tell(|director| director.has_value(value));
+            }
         }
     }
 

@@ -113,6 +113,16 @@ pub(crate) fn note(object: Object<'_>, access: Access, verb: &'static str) {
     }
 }
 
+/// Tells what the operation that was noted last has read or left behind.
+#[inline(always)]
+pub(crate) fn tell_value(value: &dyn Fn() -> String) {
+    if let Some(scheduler) = try_scheduler()
+        && scheduler.chores.get() & chore::OPERATIONS != 0
+    {
+        scheduler.tell_value(value);
+    }
+}
+
 /// As [`note`], of an operation that has begun already: nobody runs in between.
 #[inline(always)]
 #[track_caller]

@@ -190,6 +190,7 @@ impl Engine {
             operations: is_reduced || self.recording.is_some(),
             preemption: self.rules.preemptive,
             time: self.rules.timed,
+            values: self.recording.is_some(),
             suspensions: self.fairness.is_some() || self.recording.is_some(),
         }
     }
@@ -453,6 +454,12 @@ impl Director for Engine {
         }
         if let Some(recording) = &mut self.recording {
             recording.operated(operated);
+        }
+    }
+
+    fn has_value(&mut self, value: String) {
+        if let Some(recording) = &mut self.recording {
+            recording.has_value(value);
         }
     }
 

@@ -10,6 +10,9 @@ use crate::runtime::{
     Access, Awaits, CLOCK, Object, Operated, Resource, Spawn, Suspended, Suspension, UNTOLD,
 };
 
+/// Of so many operations it is kept what came of them.
+const MOST_VALUES: usize = 100_000;
+
 pub(super) type Place = &'static Location<'static>;
 
 /// The steps of one execution.
@@ -26,6 +29,9 @@ pub(super) struct Recording {
     pub(super) spawned: Vec<(u64, Place)>,
     /// Those who wait for each other in the end, and what each wants of the next.
     pub(super) cycles: Vec<Vec<(u64, Option<String>)>>,
+    /// What came of operations: the place of the step, and which of its deeds. Not
+    /// in the steps: a loop that counts repeats its steps all the same.
+    values: HashMap<(usize, usize), String>,
     /// In nanoseconds, since the beginning.
     time: u64,
 }
@@ -245,6 +251,21 @@ impl Recording {
         if let Some(step) = &mut self.current {
             step.end = Some(end);
         }
+    }
+
+    pub(super) fn has_value(&mut self, value: String) {
+        let Some(step) = &self.current else { return };
+        let operated = step.deeds.iter().rposition(|deed| matches!(deed, Deed::Operates { .. }));
+        if let Some(deed) = operated
+            && self.values.len() < MOST_VALUES
+        {
+            self.values.insert((self.order.len(), deed), value);
+        }
+    }
+
+    /// What came of an operation: of this deed, of the step at this place.
+    pub(super) fn value(&self, place: usize, deed: usize) -> Option<&str> {
+        self.values.get(&(place, deed)).map(String::as_str)
     }
 
     pub(super) fn panicked(&mut self, said: &Said) {

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::fmt;
 
-use crate::runtime::{Access, Object, Resource, note};
+use crate::runtime::{Access, Object, Resource, note, tell_value};
 
 /// A value that green threads share, as in a `Rc<Cell<T>>`, and of whose use an
 /// exploration is told.
@@ -36,6 +36,8 @@ use crate::runtime::{Access, Object, Resource, note};
 /// ```
 pub struct Shared<T> {
     resource: Resource,
+    /// How a story tells the value.
+    show: Option<fn(&T) -> String>,
     value: RefCell<T>,
 }
 
@@ -43,7 +45,31 @@ impl<T> Shared<T> {
     /// Shared data with this value.
     #[track_caller]
     pub const fn new(value: T) -> Shared<T> {
-        Shared { resource: Resource::new("shared value"), value: RefCell::new(value) }
+        Shared { resource: Resource::new("shared value"), show: None, value: RefCell::new(value) }
+    }
+
+    /// Shared data with a name: a [`Story`](super::Story) calls it so, and tells the
+    /// value at each use.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use leno::weave::Shared;
+    ///
+    /// let story = leno::weave::story("", || {
+    ///     let total = Shared::named("total", 1);
+    ///     total.set(total.get() + 1);
+    /// });
+    /// assert!(story.to_string().contains("set total: 2"));
+    /// ```
+    #[track_caller]
+    pub fn named(name: impl Into<String>, value: T) -> Shared<T>
+    where
+        T: fmt::Debug,
+    {
+        let shared = Shared { show: Some(|value| format!("{value:?}")), ..Shared::new(value) };
+        shared.set_name(name);
+        shared
     }
 
     /// The value.
@@ -53,7 +79,9 @@ impl<T> Shared<T> {
         T: Copy,
     {
         self.note(Access::Read, "get");
-        *self.value.borrow()
+        let value = self.value.borrow();
+        self.tell(&value);
+        *value
     }
 
     /// Another value.
@@ -71,7 +99,9 @@ impl<T> Shared<T> {
     #[track_caller]
     fn replace_as(&self, verb: &'static str, value: T) -> T {
         self.note(Access::Write, verb);
-        self.value.replace(value)
+        let before = self.value.replace(value);
+        self.tell(&self.value.borrow());
+        before
     }
 
     /// The default value; gives the one before.
@@ -92,7 +122,9 @@ impl<T> Shared<T> {
     #[track_caller]
     pub fn with<R>(&self, f: impl FnOnce(&T) -> R) -> R {
         self.note(Access::Read, "look");
-        f(&self.value.borrow())
+        let value = self.value.borrow();
+        self.tell(&value);
+        f(&value)
     }
 
     /// Changes the value, in one operation: nobody sees it in between, unless `f`
@@ -105,7 +137,10 @@ impl<T> Shared<T> {
     #[track_caller]
     pub fn update<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
         self.note(Access::Write, "update");
-        f(&mut self.value.borrow_mut())
+        let mut value = self.value.borrow_mut();
+        let result = f(&mut value);
+        self.tell(&value);
+        result
     }
 
     /// The value, if it is `current`, becomes `new`, in one operation.
@@ -120,7 +155,13 @@ impl<T> Shared<T> {
     {
         self.note(Access::Write, "compare and exchange");
         let mut value = self.value.borrow_mut();
-        if *value == current { Ok(std::mem::replace(&mut *value, new)) } else { Err(*value) }
+        let before = *value;
+        let is_it = before == current;
+        if is_it {
+            *value = new;
+        }
+        self.tell(&value);
+        if is_it { Ok(before) } else { Err(before) }
     }
 
     /// The value.
@@ -131,6 +172,14 @@ impl<T> Shared<T> {
     /// Names it, for reports. The first name stays.
     pub fn set_name(&self, name: impl Into<String>) {
         self.resource.set_name(name.into());
+    }
+
+    /// The operation has come to this.
+    #[inline(always)]
+    fn tell(&self, value: &T) {
+        if let Some(show) = self.show {
+            tell_value(&|| show(value));
+        }
     }
 
     #[inline(always)]

@@ -2,6 +2,7 @@
 
 mod fold;
 mod layout;
+mod picture;
 mod scene;
 mod source;
 mod teller;
@@ -180,6 +181,14 @@ impl Story {
     #[must_use]
     pub fn coloured(&self) -> String {
         text::text(self, COLUMNS, ROWS, true)
+    }
+
+    /// The story as a picture: an SVG that needs nothing else, for a report of a bug
+    /// or a browser; it is readable on white and on black. The middle of a long story
+    /// is left out.
+    #[must_use]
+    pub fn to_svg(&self) -> String {
+        picture::draw(self)
     }
 
     /// The story for standard error: in colours if that is a terminal, and if

@@ -39,7 +39,7 @@ const TIME_DISTANCE: usize = 64;
 
 /// One colour for each lane, again from the start after the last; by brightness
 /// fit for black and for white.
-const COLOURS: [&str; 8] =
+pub(crate) const COLOURS: [&str; 8] =
     ["#2f6fbb", "#c2571a", "#2e8b57", "#8a4fbf", "#b23a6b", "#7a7a00", "#00808f", "#8c5a3c"];
 
 pub(super) fn draw(timeline: &Timeline) -> String {
@@ -285,7 +285,7 @@ impl Picture<'_> {
 }
 
 /// Text for XML, which has no place for control characters.
-fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

@@ -8,10 +8,14 @@ use crate::weave::recording::{Actor, Awaited, Deed, End, Place, Step, Thing};
 /// More than so many that are spawned in a row are not listed.
 const MOST_SPAWNED: usize = 4;
 /// Of what a panic says: all of what matters stands above the story.
+/// And of a value.
+const MOST_VALUE: usize = 32;
 const MOST_MESSAGE: usize = 60;
 
 pub(super) struct Scene<'t, 'a> {
     teller: &'t mut Teller<'a>,
+    /// Where it is among all steps.
+    place: usize,
     step: &'t Step,
     lane: Option<usize>,
     lines: Vec<Line>,
@@ -24,13 +28,14 @@ pub(super) struct Scene<'t, 'a> {
 }
 
 impl<'t, 'a> Scene<'t, 'a> {
-    pub(super) fn new(teller: &'t mut Teller<'a>, step: &'t Step) -> Scene<'t, 'a> {
+    pub(super) fn new(teller: &'t mut Teller<'a>, place: usize, step: &'t Step) -> Scene<'t, 'a> {
         let lane = match step.actor {
             Actor::Thread(number) => teller.cast.lane(number),
             Actor::Clock(_) | Actor::Outside => None,
         };
         Scene {
             teller,
+            place,
             step,
             lane,
             lines: Vec::new(),
@@ -54,8 +59,8 @@ impl<'t, 'a> Scene<'t, 'a> {
             let turn = self.teller.turn;
             self.first().turn = Some(turn);
         }
-        for deed in &self.step.deeds {
-            self.deed(deed);
+        for (index, deed) in self.step.deeds.iter().enumerate() {
+            self.deed(index, deed);
         }
         if let Some(end) = &self.step.end {
             self.end(end);
@@ -116,9 +121,9 @@ impl<'t, 'a> Scene<'t, 'a> {
         }
     }
 
-    fn deed(&mut self, deed: &'t Deed) {
+    fn deed(&mut self, index: usize, deed: &'t Deed) {
         match deed {
-            Deed::Operates { verb, thing, at, .. } => self.operates(verb, thing, at),
+            Deed::Operates { verb, thing, at, .. } => self.operates(index, verb, thing, at),
             Deed::Spawns(number, at) => {
                 let at = At::of(at);
                 let label = self.teller.cast.label(*number).to_owned();
@@ -172,7 +177,7 @@ impl<'t, 'a> Scene<'t, 'a> {
         self.is_fresh = false;
     }
 
-    fn operates(&mut self, verb: &str, thing: &'t Thing, at: Place) {
+    fn operates(&mut self, index: usize, verb: &str, thing: &'t Thing, at: Place) {
         let waited = self.thread().and_then(|thread| thread.waited.as_ref());
         if self.is_fresh && waited.is_some_and(|(_, place)| *place == at) {
             // It has said that it does this, and waited.
@@ -184,10 +189,14 @@ impl<'t, 'a> Scene<'t, 'a> {
         let words = if is_own { verb.to_owned() } else { format!("{verb} {name}") };
         self.say(words, Some(At::of(at)));
         self.operated = Some(thing);
+        if let Some(value) = self.teller.recording.value(self.place, index) {
+            let value = format!(": {}", shortened(value, MOST_VALUE));
+            self.add(&value);
+        }
         let by = self.number().and_then(|who| self.teller.overtaken(who, verb, thing));
         if let Some(by) = by {
             let by = self.teller.cast.label(by).to_owned();
-            self.add(&format!(", which {by} has changed since it was read"));
+            self.add(&format!(", though {by} has changed it since"));
             if let Some(line) = self.lines.last_mut() {
                 line.is_odd = true;
             }

@@ -7,6 +7,7 @@ use super::fold::{self, Run};
 use super::scene::Scene;
 use super::source::Sources;
 use crate::weave::recording::{Actor, Awaited, Deed, End, Place, Recording, Step, Thing};
+use crate::weave::report::grouped;
 
 /// A line of a story.
 #[derive(Clone, Debug, Default)]
@@ -71,6 +72,31 @@ pub(super) enum Part {
     },
 }
 
+impl Part {
+    /// What stands for steps that are not told.
+    pub(super) fn aside(&self) -> Option<String> {
+        match self {
+            Part::Step(_) => None,
+            Part::Again { steps, times, last_turn, is_endless } => {
+                let turn = match last_turn {
+                    0 => String::new(),
+                    turn => format!(", to turn {}", grouped(*turn)),
+                };
+                let what = match steps {
+                    1 => "this step".to_owned(),
+                    _ => format!("these {steps} steps"),
+                };
+                let end = if *is_endless { ", and no end" } else { "" };
+                Some(format!("{what} x {}{turn}{end}", grouped(*times as u64)))
+            }
+            Part::LeftOut { steps: 1 } => Some("1 step is left out".to_owned()),
+            Part::LeftOut { steps } => {
+                Some(format!("{} steps are left out", grouped(*steps as u64)))
+            }
+        }
+    }
+}
+
 /// The columns: the numbers of the green threads, and what they are called.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Cast {
@@ -104,7 +130,7 @@ pub(super) struct Thread {
 
 /// Tells the steps of an execution one after the other.
 pub(super) struct Teller<'a> {
-    recording: &'a Recording,
+    pub(super) recording: &'a Recording,
     pub(super) cast: &'a Cast,
     /// Which step is the one that went wrong.
     wrong: Option<usize>,
@@ -195,7 +221,7 @@ impl<'a> Teller<'a> {
     fn step(&mut self, index: usize) -> Vec<Line> {
         let recording = self.recording;
         let step = recording.at(index);
-        let mut lines = Scene::new(self, step).tell();
+        let mut lines = Scene::new(self, index, step).tell();
         let is_wrong = self.wrong == Some(index);
         if is_wrong {
             let panics = step.deeds.iter().any(|deed| matches!(deed, Deed::Panics(_)));

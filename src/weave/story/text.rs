@@ -126,22 +126,9 @@ impl Page {
     fn part(&mut self, part: &Part) {
         match part {
             Part::Step(lines) => lines.iter().for_each(|line| self.line(line)),
-            Part::Again { steps, times, last_turn, is_endless } => {
-                let turn = match last_turn {
-                    0 => String::new(),
-                    turn => format!(", to turn {}", grouped(*turn)),
-                };
-                let what = match steps {
-                    1 => "this step".to_owned(),
-                    _ => format!("these {steps} steps"),
-                };
-                let end = if *is_endless { ", and no end" } else { "" };
-                let text = format!("{what} x {}{turn}{end}", grouped(*times as u64));
-                self.aside(&text, *is_endless);
-            }
-            Part::LeftOut { steps } => {
-                let plural = if *steps == 1 { "step is" } else { "steps are" };
-                self.aside(&format!("{} {plural} left out", grouped(*steps as u64)), false);
+            part => {
+                let is_endless = matches!(part, Part::Again { is_endless: true, .. });
+                self.aside(&part.aside().unwrap_or_default(), is_endless);
             }
         }
     }

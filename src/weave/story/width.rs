@@ -53,11 +53,14 @@ fn prefix(text: &str, most: usize) -> &str {
 /// longer is cut.
 pub(super) fn wrapped(text: &str, most: usize) -> Vec<String> {
     let most = most.max(2);
-    let mut lines = vec![String::new()];
-    let mut used = 0;
-    for word in text.split(' ') {
+    let words = text.trim_start_matches(' ');
+    // Text that is set in stays so.
+    let mut used = (text.len() - words.len()).min(most / 2);
+    let mut lines = vec![" ".repeat(used)];
+    let mut is_first = true;
+    for word in words.split(' ') {
         let mut rest = word;
-        if used > 0 {
+        if !std::mem::take(&mut is_first) && used > 0 {
             if used + 1 + width(rest) <= most {
                 lines.last_mut().expect("there is one").push(' ');
                 used += 1;
@@ -94,6 +97,7 @@ mod tests {
             assert!(width(&shortened(text, most)) <= most);
         }
         assert_eq!(wrapped("lock mutex 'a'", 8), ["lock", "mutex", "'a'"]);
+        assert_eq!(wrapped("  left: 1", 8), ["  left:", "1"]);
         assert_eq!(wrapped("", 8), [""]);
         assert_eq!(shortened("long", 3), "lo…");
         assert_eq!(shortened("long", 0), "");
