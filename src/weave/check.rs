@@ -8,7 +8,7 @@ use std::thread;
 
 use super::drive::{Ended, outside_of_runtimes};
 use super::explorer::Explorer;
-use super::failure::Failure;
+use super::failure::{Failure, FailureKind};
 use super::report::grouped;
 use super::sampling::Kind;
 use super::schedule::Schedule;
@@ -93,10 +93,13 @@ impl Explorer {
             executions => executions,
         };
         let (executions, result) = explorer.until_failure(&program);
-        let ended = result.unwrap_or_else(|failure| {
-            let failure = explorer.shrink(*failure, &program);
-            panic!("{}", explorer.explain(&failure, executions, &program))
-        });
+        let ended = match result {
+            Ok(ended) => ended,
+            Err(failure) => {
+                let failure = explorer.shrink(*failure, &program);
+                panic!("{}", explorer.explain(&failure, executions, &program))
+            }
+        };
         if ended == Ended::Early && explorer.is_exhaustive() && !is_bounded {
             let sampled =
                 explorer.clone().portfolio(0).max_executions(super::drive::DEFAULT_SAMPLES);
@@ -176,14 +179,20 @@ impl Explorer {
     }
 
     /// The text of a failed check.
-    fn explain<T>(&self, failure: &Failure, executions: u64, _program: &impl Fn() -> T) -> String {
+    fn explain<T>(&self, failure: &Failure, executions: u64, program: &impl Fn() -> T) -> String {
         let schedule = failure.schedule();
-        let mut text =
-            format!("execution {} of the program fails\n{failure}\n", grouped(executions));
-        let _ = write!(text, "\nto run it again: leno::weave::replay(\"{schedule}\", program)");
+        let mut text = format!("execution {} fails\n\n", grouped(executions));
+        let has_story = !matches!(failure.kind(), FailureKind::NotRepeatable);
+        let told = has_story.then(|| self.story(schedule, program));
+        let _ = match told {
+            Some(story) => write!(text, "{}", story.for_stderr().trim_end()),
+            None => write!(text, "{failure}"),
+        };
+        let _ = write!(text, "\n\nto run it again: leno::weave::replay(\"{schedule}\", program)");
         let current = thread::current();
         if let Some(test) = current.name().filter(|name| *name != "main") {
-            let _ = write!(text, "\nor: {REPLAY}={} cargo test {test}", shell(schedule));
+            let _ =
+                write!(text, "\n              or: {REPLAY}={} cargo test {test}", shell(schedule));
         }
         text
     }

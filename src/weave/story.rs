@@ -14,8 +14,9 @@ use std::fmt;
 use std::io::IsTerminal;
 use std::panic::{self, AssertUnwindSafe};
 
+use super::drive::outside_of_runtimes;
 use super::engine::{Replay, Strategy};
-use super::explorer::{Explorer, failure_of, outside_of_runtimes};
+use super::explorer::Explorer;
 use super::failure::{Failure, FailureKind};
 use super::panics::{self, Said};
 use super::recording::{Actor, Deed, End, Recording};
@@ -110,7 +111,7 @@ impl Explorer {
             }
             result.unwrap_or_else(|payload| panic::resume_unwind(payload))
         });
-        let failure = failure_of(&session, ran).err();
+        let failure = session.failure_of(ran).err();
         let mut engine = engine.borrow_mut();
         let mut recording = *engine.recording.take().expect("it was put there");
         recording.finish();
