@@ -28,6 +28,9 @@ const UNWINDING: u64 = 3 << 60;
 /// The clock, which its own steps write.
 const CLOCK_OBJECT: u64 = 6 << 60;
 
+/// What is told of an execution that fails: the panic that came first.
+const FIRST_PANIC: u64 = 15 << 60;
+
 /// An object that every step uses which depends on all others.
 const ALL: u64 = u64::MAX;
 
@@ -258,6 +261,11 @@ impl Reduction {
     /// on the order of all steps.
     pub(super) fn yields(&mut self) {
         self.used(ALL, Access::Write);
+    }
+
+    /// The step that runs panics: a failure is the panic that comes first.
+    pub(super) fn panicked(&mut self) {
+        self.used(FIRST_PANIC, Access::Write);
     }
 
     /// Nobody can run, and time passes.
