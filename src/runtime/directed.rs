@@ -401,6 +401,12 @@ impl Scheduler {
         let number = control.number;
         if number > directed.last_spawned.get() {
             directed.last_spawned.set(number);
+            // SAFETY: the scope waits until its green threads have ended.
+            if let Some(scope) = unsafe { control.scope().as_ref() }
+                && scope.first.get() == 0
+            {
+                scope.first.set(number);
+            }
             let spawn = Spawn { number, name: control.name(), at: control.spawned_at };
             directed.tell(|director| director.spawned(&spawn));
             self.operate_on(Object::Numbers, Access::Write, "spawn", control.spawned_at);

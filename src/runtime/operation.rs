@@ -74,11 +74,20 @@ impl Tag {
 impl Object<'_> {
     /// Tells it from all others of the execution. The same execution gives the
     /// same numbers.
+    ///
+    /// The number of a resource ends with 32 bits that say as the how many-th it
+    /// was used, which depends on the schedule. What comes before is where it was
+    /// made, which does not: two that differ there differ in every execution.
     pub(super) fn number(&self, execution: u32, next: impl FnOnce() -> u32) -> u64 {
         let of_thread = |kind: u64, number: u64| kind << 60 | number;
         match self {
-            Object::Resource(resource) => u64::from(resource.tag.number(execution, next)),
-            Object::Scope(scope) => u64::from(scope.tag.number(execution, next)),
+            Object::Resource(resource) => {
+                let at = resource.made_at();
+                let place = u64::from(at.line().wrapping_mul(0x0001_0193) ^ at.column());
+                let number = resource.tag.number(execution, next);
+                (place & 0x0fff_ffff) << 32 | u64::from(number)
+            }
+            Object::Scope(scope) => of_thread(8, scope.first.get()),
             Object::End(number) => of_thread(1, *number),
             Object::Token(number) => of_thread(2, *number),
             Object::Unwinding(number) => of_thread(3, *number),

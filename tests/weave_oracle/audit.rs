@@ -88,7 +88,10 @@ fn compare(
     let fail = |text: String| Err(TestCaseError::fail(format!("{program:?}{text}")));
     let (all, found) = (ends(full), ends(reduced));
     if all != found {
-        let missed = full.outcomes().iter().filter(|(value, _)| !found.contains(&End::Value((*value).clone())));
+        let missed = full
+            .outcomes()
+            .iter()
+            .filter(|(value, _)| !found.contains(&End::Value((*value).clone())));
         let missed: String = missed
             .map(|(value, outcome)| format!("    {value:?}: {}\n", outcome.schedule()))
             .collect();
@@ -126,10 +129,6 @@ fn nothing_is_missed_cooperatively() {
 
 #[test]
 fn nothing_is_missed_preemptively() {
-    const MIX: Mix = Mix {
-        subjects: TOLD.subjects.split_at(6).0,
-        most_threads: 2,
-        ..TOLD
-    };
+    const MIX: Mix = Mix { subjects: TOLD.subjects.split_at(6).0, most_threads: 2, ..TOLD };
     audit("reduced, preemptive", 2_000, MIX, &Explorer::new().preemptive());
 }
