@@ -24,6 +24,10 @@ pub(crate) enum Access {
     Write,
     /// As adding to a sum does: the order among these makes no difference.
     Commute,
+    /// A look at whether all that commute is over, before a wait for that. If it is
+    /// the first thing in a step, it makes no difference: to find that all is over
+    /// is the same as to wait and to go on at once.
+    Look,
     /// A wait for all that commute is over. It comes after them, whatever the
     /// schedule.
     Await,
@@ -36,8 +40,6 @@ pub(crate) enum Object<'a> {
     Resource(&'a Resource),
     /// How many green threads of a scope run.
     Scope(&'a ScopeState),
-    /// How many green threads run.
-    Running,
     /// Whether the green thread with this number has ended.
     End(u64),
     /// Its token for `park`.
@@ -91,7 +93,6 @@ impl Object<'_> {
             Object::End(number) => of_thread(1, *number),
             Object::Token(number) => of_thread(2, *number),
             Object::Unwinding(number) => of_thread(3, *number),
-            Object::Running => 4 << 60,
             Object::Numbers => 5 << 60,
             Object::Clock => 6 << 60,
         }
@@ -119,6 +120,17 @@ pub(crate) fn note(object: Object<'_>, access: Access, verb: &'static str) {
         && scheduler.chores.get() & chore::OPERATIONS != 0
     {
         scheduler.operate(object, access, verb, Location::caller());
+    }
+}
+
+/// A wait begins for something that others do once and for all.
+#[inline(always)]
+#[track_caller]
+pub(crate) fn look(object: Object<'_>, verb: &'static str) {
+    if let Some(scheduler) = try_scheduler()
+        && scheduler.chores.get() & chore::OPERATIONS != 0
+    {
+        scheduler.look(object, verb, Location::caller());
     }
 }
 

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use super::control::{Control, Payload};
 use super::current::{checkpoint, interrupted, scheduler, try_scheduler};
-use super::operation::{Access, Object, note};
+use super::operation::{Access, Object, also, look, note};
 use super::scheduler::Scheduler;
 use super::scope_state::ScopeState;
 use super::thread_state::ThreadState;
@@ -110,10 +110,12 @@ impl<T> Spawned<T> {
     #[inline(always)]
     #[track_caller]
     pub(crate) fn join(self) -> Result<T, Payload> {
-        self.note_end();
+        let end = Object::End(self.control().number());
+        look(end, "join");
         if !self.has_ended() {
             self.wait(None, Location::caller());
         }
+        also(end, Access::Await, "join");
         self.take()
     }
 }

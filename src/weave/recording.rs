@@ -94,7 +94,7 @@ impl Recording {
 fn describe(object: &Object<'_>) -> Option<String> {
     match object {
         Object::Resource(resource) => Some(resource.title()),
-        Object::Scope(_) | Object::Running | Object::Numbers | Object::Clock => None,
+        Object::Scope(_) | Object::Numbers | Object::Clock => None,
         Object::End(number) => Some(name_of(*number)),
         Object::Token(number) | Object::Unwinding(number) => Some(name_of(*number)),
     }

@@ -247,11 +247,14 @@ impl Reduction {
     /// The step that runs uses an object.
     pub(super) fn used(&mut self, object: u64, access: Access) {
         self.numbered = self.numbered.max(numbered(object));
-        if self.is_open
-            && let Some(event) = self.events.last_mut()
-        {
-            merge(&mut event.used, Used { object, access });
-        }
+        let Some(event) = self.events.last_mut().filter(|_| self.is_open) else { return };
+        let access = match access {
+            // The first is whether it is to be unwound.
+            Access::Look if event.used.len() == 1 => return,
+            Access::Look => Access::Read,
+            access => access,
+        };
+        merge(&mut event.used, Used { object, access });
     }
 
     /// The step that runs has made a green thread ready.

@@ -44,7 +44,13 @@ fn is_race(one: Access, other: Access) -> bool {
 
 /// Adds a use to those of a step.
 pub(super) fn merge(all: &mut Vec<Used>, new: Used) {
+    use Access::{Await, Read};
     match all.iter_mut().find(|used| used.object == new.object) {
+        Some(Used { access: access @ (Read | Await), .. })
+            if matches!(new.access, Read | Await) && *access != new.access =>
+        {
+            *access = Read;
+        }
         // Two uses that differ are, together, as if written.
         Some(used) if used.access != new.access => used.access = Access::Write,
         Some(_) => {}

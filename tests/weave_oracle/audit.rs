@@ -13,7 +13,7 @@ use crate::program::{End, Logs, Program};
 use crate::seed::{scaled, seeded_runner};
 
 /// An exploration of more executions than this is given up.
-const MOST: u64 = 20_000;
+const MOST: u64 = 3_000;
 
 /// All that can come of it.
 fn ends(report: &Report<Logs>) -> BTreeSet<End> {

@@ -186,8 +186,19 @@ impl Decoder<'_> {
             self.bodies.push(Vec::new());
             let genes = [first, second].map(|byte| (byte as u32 + 1).wrapping_mul(0x9e37_79b1));
             self.bodies[number] = self.body(number, &genes[..1 + kind / 2 % 2]);
-            body.children.push(number);
-            body.ops.push(Op::Spawn(number));
+            if kind % 8 < 4 {
+                body.children.push(number);
+                return body.ops.push(Op::Spawn(number));
+            }
+            let outer = std::mem::take(&mut body.ops);
+            body.is_inner = true;
+            if kind % 16 < 8 {
+                let gene = (first ^ second) as u32;
+                self.operation(body, gene.wrapping_mul(0x9e37_79b1).to_le_bytes().map(usize::from));
+            }
+            body.is_inner = false;
+            let inner = std::mem::replace(&mut body.ops, outer);
+            body.ops.push(Op::Within(number, inner));
         } else if body.children.is_empty() {
             body.ops.push(Op::Yield);
         } else {

@@ -133,7 +133,7 @@ fn distribute(program: &Program) -> Vec<Ends> {
 pub fn sends(body: &[Op], channel: usize) -> bool {
     body.iter().any(|op| match op {
         Op::Send(other, _) | Op::DropSender(other) => *other == channel,
-        Op::Timeout(_, inner) => sends(inner, channel),
+        Op::Timeout(_, inner) | Op::Within(_, inner) => sends(inner, channel),
         _ => false,
     })
 }
@@ -142,7 +142,7 @@ pub fn sends(body: &[Op], channel: usize) -> bool {
 pub fn receives(body: &[Op], channel: usize) -> bool {
     body.iter().any(|op| match op {
         Op::Receive(other, _) | Op::DropReceiver(other) => *other == channel,
-        Op::Timeout(_, inner) => receives(inner, channel),
+        Op::Timeout(_, inner) | Op::Within(_, inner) => receives(inner, channel),
         _ => false,
     })
 }
@@ -247,9 +247,26 @@ impl<'world, 'scope> Frame<'world, 'scope> {
                     let closure = closure_of(self.world.clone(), *number, Ends::default());
                     self.children[*number] = Some(Child::Free(thread::spawn(closure)));
                 }
+                Op::Within(number, inner) => self.within(*number, inner),
                 op => self.one(op),
             }
         }
+    }
+
+    fn within(&mut self, number: usize, inner: &[Op]) {
+        let closure = closure_of(self.world.clone(), number, Ends::default());
+        leno::scope(|scope| {
+            scope.spawn(closure);
+            self.carry_out(inner);
+        });
+        self.log_of(number);
+    }
+
+    /// It has ended.
+    fn log_of(&self, number: usize) {
+        let mut logs = self.world.logs.borrow_mut();
+        let log = std::mem::take(&mut logs[number]);
+        logs[self.number].extend(log);
     }
 
     fn one(&mut self, op: &Op) {
@@ -285,7 +302,7 @@ impl<'world, 'scope> Frame<'world, 'scope> {
             },
             Op::Sleep(millis) => time::sleep(Duration::from_millis(millis)),
             Op::Panic => panic!("the panic of {}", self.number),
-            Op::Timeout(..) | Op::Spawn(_) => unreachable!("it needs more"),
+            Op::Timeout(..) | Op::Within(..) | Op::Spawn(_) => unreachable!("it needs more"),
         }
     }
 
@@ -300,9 +317,7 @@ impl<'world, 'scope> Frame<'world, 'scope> {
             Err(payload) if payload.is::<Cancelled>() => said::CANCELLED,
             Err(_) => said::PANICKED,
         });
-        let mut logs = self.world.logs.borrow_mut();
-        let log = std::mem::take(&mut logs[number]);
-        logs[self.number].extend(log);
+        self.log_of(number);
     }
 
     fn lock(&mut self, op: &Op) {

@@ -1,6 +1,7 @@
 //! Explorations against what they should come to.
 
 mod audit;
+mod found;
 mod generate;
 mod interpret;
 mod program;

@@ -65,6 +65,8 @@ pub enum Op {
     /// One that this one has started.
     Join(usize),
     IsFinished(usize),
+    /// Opens a scope, starts this one in it, does this, and leaves the scope.
+    Within(usize, Vec<Op>),
     Sleep(u64),
     /// A deadline scope.
     Timeout(u64, Vec<Op>),
