@@ -449,7 +449,7 @@ impl Scheduler {
     ) {
         if self.begin_operation(at) {
             // One that is to be unwound may be so here, unless all is over.
-            let may_unwind = self.chores.get() & chore::UNWIND != 0;
+            let may_unwind = self.current().unwind.is_pending();
             let access = if may_unwind { Access::Read } else { Access::Look };
             self.operate_on(object, access, verb, at);
         }

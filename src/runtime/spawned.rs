@@ -217,7 +217,8 @@ impl<'scope, 'env> Scope<'scope, 'env> {
     ) -> Result<T, Payload> {
         self.is_open.set(true);
         let result = panic::catch_unwind(AssertUnwindSafe(f));
-        if self.state.is_running() {
+        // In a run that somebody directs, the wait is told of even if it is none.
+        if self.state.is_running() || self.state.first.get() != 0 {
             // A coroutine may have carried us elsewhere in the meantime.
             match try_scheduler() {
                 Some(scheduler) => {

@@ -118,7 +118,7 @@ impl Scheduler {
     }
 
     fn look_at_scope(&self, scope: &ScopeState, at: &'static Location<'static>) {
-        // With nobody in it, there is no wait.
+        // If nobody ever was in it, there is no wait.
         if self.chores.get() & chore::OPERATIONS != 0 && scope.first.get() != 0 {
             self.look(Object::Scope(scope), "join", at);
         }

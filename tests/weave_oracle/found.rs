@@ -1,11 +1,12 @@
 //! Small programs of which a reduction has missed something, or had to try too
 //! much.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::rc::Rc;
 
-use leno::thread;
+use leno::thread::{self, Thread};
 use leno::time::{self, Duration};
 use leno::weave::{Explorer, Report, Shared};
 
@@ -88,6 +89,27 @@ fn what_is_done_before_a_scope_ends_does_not_come_after_its_threads() {
                 });
                 reader.join().unwrap()
             })
+        });
+    }
+}
+
+/// What a step uses must not depend on what it is not seen to use.
+#[test]
+fn a_wait_while_others_are_unwound() {
+    for explorer in both_ways() {
+        reduced(&explorer, || {
+            let threads = Rc::new(RefCell::new(Vec::new()));
+            let cancels = |which: usize| {
+                let threads: Rc<RefCell<Vec<Thread>>> = threads.clone();
+                move || {
+                    let thread = threads.borrow()[which].clone();
+                    thread.cancel();
+                }
+            };
+            let all = [thread::spawn(cancels(2)), thread::spawn(cancels(0)), thread::spawn(|| {})];
+            threads.replace(all.iter().map(|handle| handle.thread().clone()).collect());
+            leno::yield_now();
+            all.map(|handle| handle.join().is_ok())
         });
     }
 }
