@@ -477,6 +477,12 @@ impl Scheduler {
         let number = control.number;
         if number > directed.last_spawned.get() {
             directed.last_spawned.set(number);
+            // SAFETY: the scope waits until its green threads have ended.
+            if let Some(scope) = unsafe { control.scope().as_ref() }
+                && scope.first.get() == 0
+            {
+                scope.first.set(number);
+            }
             let spawn = Spawn { number, name: control.name(), at: control.spawned_at };
             directed.tell(|director| director.spawned(&spawn));
             self.operate_on(Object::Numbers, Access::Write, UNTOLD, control.spawned_at);
@@ -509,16 +515,42 @@ impl Scheduler {
         verb: &'static str,
         at: &'static Location<'static>,
     ) {
+        if self.begin_operation(at) {
+            self.operate_on(object, access, verb, at);
+        }
+    }
+
+    /// As [`Scheduler::operate`], before a wait for something that others do once
+    /// and for all.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn look(
+        &self,
+        object: Object<'_>,
+        verb: &'static str,
+        at: &'static Location<'static>,
+    ) {
+        if self.begin_operation(at) {
+            // One that is to be unwound may be so here, unless all is over.
+            let may_unwind = self.current().unwind.is_pending();
+            let access = if may_unwind { Access::Read } else { Access::Look };
+            self.operate_on(object, access, verb, at);
+        }
+    }
+
+    /// Lets others run first, if the director is to choose before each operation.
+    /// False if this is no operation.
+    fn begin_operation(&self, at: &'static Location<'static>) -> bool {
         let directed = &self.directed;
         if !self.is_directed() || directed.is_apart.get() {
-            return;
+            return false;
         }
         let is_fresh = directed.is_fresh.replace(false);
         if directed.wants.get().preemption && !is_fresh {
             self.preempt(at);
             directed.is_fresh.set(false);
         }
-        self.operate_on(object, access, verb, at);
+        true
     }
 
     /// As [`Scheduler::operate`], in an operation that has begun.
@@ -569,8 +601,7 @@ impl Scheduler {
     #[cold]
     pub(super) fn operate_on_end(&self, control: &Control) {
         let at = control.spawned_at;
-        self.operate_on(Object::End(control.number), Access::Write, UNTOLD, at);
-        self.operate_on(Object::Running, Access::Commute, UNTOLD, at);
+        self.operate_on(Object::End(control.number), Access::Commute, UNTOLD, at);
         // SAFETY: the scope waits until its green threads have ended.
         if let Some(scope) = unsafe { control.scope().as_ref() } {
             self.operate_on(Object::Scope(scope), Access::Commute, UNTOLD, at);

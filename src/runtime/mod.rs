@@ -50,7 +50,7 @@ pub(crate) use future::block_on;
 pub use handle::{Ended, Handle};
 pub use instant::Instant;
 pub(crate) use locals::{LocalError, with_local};
-pub(crate) use operation::{Access, Object, also, note, operation, tell_value};
+pub(crate) use operation::{Access, Object, also, look, note, operation, tell_value};
 pub use policy::Policy;
 pub(crate) use policy::Random;
 pub use remote::RemoteJoinHandle;

@@ -24,6 +24,10 @@ pub(crate) enum Access {
     Write,
     /// As adding to a sum does: the order among these makes no difference.
     Commute,
+    /// A look at whether all that commute is over, before a wait for that. If it is
+    /// the first thing in a step, it makes no difference: to find that all is over
+    /// is the same as to wait and to go on at once.
+    Look,
     /// A wait for all that commute is over. It comes after them, whatever the
     /// schedule.
     Await,
@@ -36,8 +40,6 @@ pub(crate) enum Object<'a> {
     Resource(&'a Resource),
     /// How many green threads of a scope run.
     Scope(&'a ScopeState),
-    /// How many green threads run.
-    Running,
     /// Whether the green thread with this number has ended.
     End(u64),
     /// Its token for `park`.
@@ -74,15 +76,23 @@ impl Tag {
 impl Object<'_> {
     /// Tells it from all others of the execution. The same execution gives the
     /// same numbers.
+    ///
+    /// The number of a resource ends with 32 bits that say as the how many-th it
+    /// was used, which depends on the schedule. What comes before is where it was
+    /// made, which does not: two that differ there differ in every execution.
     pub(super) fn number(&self, execution: u32, next: impl FnOnce() -> u32) -> u64 {
         let of_thread = |kind: u64, number: u64| kind << 60 | number;
         match self {
-            Object::Resource(resource) => u64::from(resource.tag.number(execution, next)),
-            Object::Scope(scope) => u64::from(scope.tag.number(execution, next)),
+            Object::Resource(resource) => {
+                let at = resource.made_at();
+                let place = u64::from(at.line().wrapping_mul(0x0001_0193) ^ at.column());
+                let number = resource.tag.number(execution, next);
+                (place & 0x0fff_ffff) << 32 | u64::from(number)
+            }
+            Object::Scope(scope) => of_thread(8, scope.first.get()),
             Object::End(number) => of_thread(1, *number),
             Object::Token(number) => of_thread(2, *number),
             Object::Unwinding(number) => of_thread(3, *number),
-            Object::Running => 4 << 60,
             Object::Numbers => 5 << 60,
             Object::Clock => 6 << 60,
         }
@@ -120,6 +130,17 @@ pub(crate) fn tell_value(value: &dyn Fn() -> String) {
         && scheduler.chores.get() & chore::OPERATIONS != 0
     {
         scheduler.tell_value(value);
+    }
+}
+
+/// A wait begins for something that others do once and for all.
+#[inline(always)]
+#[track_caller]
+pub(crate) fn look(object: Object<'_>, verb: &'static str) {
+    if let Some(scheduler) = try_scheduler()
+        && scheduler.chores.get() & chore::OPERATIONS != 0
+    {
+        scheduler.look(object, verb, Location::caller());
     }
 }
 

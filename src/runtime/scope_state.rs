@@ -4,12 +4,13 @@
 
 use std::cell::Cell;
 
-use super::operation::Tag;
 use super::wait_list::WaitList;
 
 pub(crate) struct ScopeState {
     running: Cell<usize>,
-    pub(super) tag: Tag,
+    /// The number of the first green thread that was spawned in it, in a run that
+    /// somebody directs; by that it is known.
+    pub(super) first: Cell<u64>,
     pub(super) waiter: WaitList<()>,
     /// How many have panicked without anybody learning of it from `join`.
     unseen_panics: Cell<usize>,
@@ -19,7 +20,7 @@ impl ScopeState {
     pub(super) const fn new() -> ScopeState {
         ScopeState {
             running: Cell::new(0),
-            tag: Tag::new(),
+            first: Cell::new(0),
             waiter: WaitList::new(),
             unseen_panics: Cell::new(0),
         }

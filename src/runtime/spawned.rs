@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use super::control::{Control, Payload};
 use super::current::{checkpoint, interrupted, scheduler, try_scheduler};
-use super::operation::{Access, Object, note};
+use super::operation::{Access, Object, also, look, note};
 use super::scheduler::Scheduler;
 use super::scope_state::ScopeState;
 use super::thread_state::ThreadState;
@@ -110,10 +110,12 @@ impl<T> Spawned<T> {
     #[inline(always)]
     #[track_caller]
     pub(crate) fn join(self) -> Result<T, Payload> {
-        self.note_end();
+        let end = Object::End(self.control().number());
+        look(end, "join");
         if !self.has_ended() {
             self.wait(None, Location::caller());
         }
+        also(end, Access::Await, "join");
         self.take()
     }
 }
@@ -215,7 +217,8 @@ impl<'scope, 'env> Scope<'scope, 'env> {
     ) -> Result<T, Payload> {
         self.is_open.set(true);
         let result = panic::catch_unwind(AssertUnwindSafe(f));
-        if self.state.is_running() {
+        // In a run that somebody directs, the wait is told of even if it is none.
+        if self.state.is_running() || self.state.first.get() != 0 {
             // A coroutine may have carried us elsewhere in the meantime.
             match try_scheduler() {
                 Some(scheduler) => {

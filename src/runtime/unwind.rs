@@ -98,6 +98,11 @@ impl Drop for Unwinding {
 }
 
 impl Unwind {
+    /// Is it to be unwound, if perhaps not just now?
+    pub(super) fn is_pending(&self) -> bool {
+        self.pending.get() != 0
+    }
+
     pub(super) fn is_forced(&self) -> bool {
         self.pending.get() & why::FORCED != 0
     }

@@ -10,7 +10,7 @@ use super::control::Control;
 use super::current::{interrupted, is_panicking};
 use super::idle::Target;
 use super::operation::{Access, Object};
-use super::scheduler::Scheduler;
+use super::scheduler::{Scheduler, chore};
 use super::scope_state::ScopeState;
 use super::timers::TimerId;
 use super::wait::{Outcome, Wait, WaitFor};
@@ -96,6 +96,7 @@ impl Scheduler {
     /// Waits until all green threads of `scope` have ended.
     pub(crate) fn wait_for_scope(&self, scope: &ScopeState, at: &'static Location<'static>) {
         let wait = Wait::at(WaitFor::Scope(scope), at);
+        self.look_at_scope(scope, at);
         while scope.is_running() {
             let waiter = Waiter::new(self);
             scope.waiter.enrolled(&waiter, 0, None, || self.block_lent(&wait));
@@ -107,12 +108,20 @@ impl Scheduler {
     /// unwound: then it has to come back to wait for them.
     pub(crate) fn join_scope(&self, scope: &ScopeState, at: &'static Location<'static>) {
         let wait = Wait::at(WaitFor::Scope(scope), at);
+        self.look_at_scope(scope, at);
         while scope.is_running() {
             if scope.waiter.wait(self, None, &wait, None).0 == Outcome::Interrupted {
                 interrupted();
             }
         }
         self.awaited(Object::Scope(scope), at);
+    }
+
+    fn look_at_scope(&self, scope: &ScopeState, at: &'static Location<'static>) {
+        // If nobody ever was in it, there is no wait.
+        if self.chores.get() & chore::OPERATIONS != 0 && scope.first.get() != 0 {
+            self.look(Object::Scope(scope), "join", at);
+        }
     }
 
     /// The wait for all who use an object is over.
@@ -128,7 +137,6 @@ impl Scheduler {
         while self.running.get() > 0 {
             self.block_lent(&wait);
         }
-        self.awaited(Object::Running, at);
         self.free_dead();
     }
 

@@ -40,7 +40,7 @@ use std::io;
 use std::time::Duration;
 
 use crate::runtime::{
-    Access, Object, Outcome, Scheduler, Wait, WaitFor, interrupted, operation, scheduler,
+    Access, Object, Outcome, Scheduler, Wait, WaitFor, also, interrupted, operation, scheduler,
 };
 
 pub use crate::runtime::{Cancelled, Scope, ThreadId, scope};
@@ -155,8 +155,11 @@ fn park_until(function: &'static str, deadline: impl FnOnce(&Scheduler) -> Optio
         return;
     }
     match scheduler.block(&wait, deadline(scheduler)) {
-        Outcome::Woken => token.set(false),
-        Outcome::Elapsed => token.set(false),
+        Outcome::Woken | Outcome::Elapsed => {
+            // One that has come meanwhile is lost, and one that comes later is not.
+            also(Object::Token(scheduler.current().id().number()), Access::Write, "park");
+            token.set(false);
+        }
         Outcome::Interrupted => interrupted(),
     }
 }

@@ -497,6 +497,9 @@ impl Director for Engine {
         if let Some(recording) = &mut self.recording {
             recording.panicked(&said);
         }
+        if let Strategy::Reduced(reduction) = &mut self.strategy {
+            reduction.panicked();
+        }
         self.wrong.get_or_insert(Wrong {
             what: What::Panic,
             message: said.message,

@@ -15,7 +15,7 @@
 //! objects. That a step enables another, by waking or spawning its green thread, is
 //! no race: it could not be otherwise.
 
-use super::used::{Used, conflict, merge};
+use super::used::{Used, conflict, merge, numbered};
 use crate::runtime::{Access, CLOCK};
 
 /// Green threads are bits of sets.
@@ -27,6 +27,9 @@ const UNWINDING: u64 = 3 << 60;
 
 /// The clock, which its own steps write.
 const CLOCK_OBJECT: u64 = 6 << 60;
+
+/// What is told of an execution that fails: the panic that came first.
+const FIRST_PANIC: u64 = 15 << 60;
 
 /// An object that every step uses which depends on all others.
 const ALL: u64 = u64::MAX;
@@ -47,11 +50,13 @@ pub(super) enum Next {
     TooMany,
 }
 
-/// A step that has been tried from a node, with what it used there.
+/// A step that has been tried from a node, with what it used there, and how many
+/// objects had been used before.
 #[derive(Clone)]
 struct Tried {
     thread: u64,
     used: Vec<Used>,
+    numbered: u64,
 }
 
 enum Node {
@@ -65,6 +70,8 @@ enum Node {
 
 struct StepNode {
     ready: Threads,
+    /// How many objects had been used before.
+    numbered: u64,
     chosen: u64,
     /// Those whose steps must be tried from here, and those that have been.
     wanted: Threads,
@@ -106,6 +113,8 @@ pub(super) struct Reduction {
     enabler: Vec<Option<usize>>,
     /// The events that used each object since the last write, with that.
     history: super::used::History,
+    /// How many objects have been used.
+    numbered: u64,
     is_open: bool,
     redundant: u64,
 }
@@ -127,6 +136,7 @@ impl Reduction {
         self.last.clear();
         self.enabler.clear();
         self.history.clear();
+        self.numbered = 0;
         self.is_open = false;
     }
 
@@ -160,6 +170,7 @@ impl Reduction {
                 let chosen = ready[first];
                 self.nodes.push(Node::Step(Box::new(StepNode {
                     ready: set,
+                    numbered: self.numbered,
                     chosen,
                     wanted: bit(chosen),
                     tried: Vec::new(),
@@ -198,8 +209,9 @@ impl Reduction {
         if event.is_barrier {
             return Vec::new();
         }
-        let stays =
-            |tried: &&Tried| tried.thread != event.thread && !conflict(&tried.used, &event.used);
+        let stays = |tried: &&Tried| {
+            tried.thread != event.thread && !conflict(&tried.used, &event.used, tried.numbered)
+        };
         above.asleep.iter().chain(&above.tried).filter(stays).cloned().collect()
     }
 
@@ -234,11 +246,15 @@ impl Reduction {
 
     /// The step that runs uses an object.
     pub(super) fn used(&mut self, object: u64, access: Access) {
-        if self.is_open
-            && let Some(event) = self.events.last_mut()
-        {
-            merge(&mut event.used, Used { object, access });
-        }
+        self.numbered = self.numbered.max(numbered(object));
+        let Some(event) = self.events.last_mut().filter(|_| self.is_open) else { return };
+        let access = match access {
+            // The first is whether it is to be unwound.
+            Access::Look if event.used.len() == 1 => return,
+            Access::Look => Access::Read,
+            access => access,
+        };
+        merge(&mut event.used, Used { object, access });
     }
 
     /// The step that runs has made a green thread ready.
@@ -258,6 +274,11 @@ impl Reduction {
     /// on the order of all steps.
     pub(super) fn yields(&mut self) {
         self.used(ALL, Access::Write);
+    }
+
+    /// The step that runs panics: a failure is the panic that comes first.
+    pub(super) fn panicked(&mut self) {
+        self.used(FIRST_PANIC, Access::Write);
     }
 
     /// Nobody can run, and time passes.
@@ -426,7 +447,7 @@ impl StepNode {
     /// The step of the chosen one has been tried: chooses the next that is wanted.
     fn go_on(&mut self) -> bool {
         let used = std::mem::take(&mut self.used);
-        self.tried.push(Tried { thread: self.chosen, used });
+        self.tried.push(Tried { thread: self.chosen, used, numbered: self.numbered });
         let next = (0..MOST_THREADS).find(|&thread| {
             self.wanted & bit(thread) != 0 && !self.has_tried(thread) && !self.is_asleep(thread)
         });

@@ -15,10 +15,18 @@ pub(super) struct Used {
     pub(super) access: Access,
 }
 
-impl Used {
-    fn conflicts(self, other: Used) -> bool {
-        self.object == other.object && orders(self.access, other.access)
+/// What is the same in every execution of what tells an object from others; and
+/// for one that is numbered by its first use, which execution numbers it so.
+fn parts(object: u64) -> (u64, Option<u64>) {
+    match object >> 60 {
+        0 | 7 => (object >> 32, Some(object & u64::from(u32::MAX))),
+        _ => (object, None),
     }
+}
+
+/// How many objects have been numbered, given that this one has.
+pub(super) fn numbered(object: u64) -> u64 {
+    parts(object).1.unwrap_or(0)
 }
 
 /// Does the order of the two make a difference?
@@ -36,7 +44,13 @@ fn is_race(one: Access, other: Access) -> bool {
 
 /// Adds a use to those of a step.
 pub(super) fn merge(all: &mut Vec<Used>, new: Used) {
+    use Access::{Await, Read};
     match all.iter_mut().find(|used| used.object == new.object) {
+        Some(Used { access: access @ (Read | Await), .. })
+            if matches!(new.access, Read | Await) && *access != new.access =>
+        {
+            *access = Read;
+        }
         // Two uses that differ are, together, as if written.
         Some(used) if used.access != new.access => used.access = Access::Write,
         Some(_) => {}
@@ -44,12 +58,22 @@ pub(super) fn merge(all: &mut Vec<Used>, new: Used) {
     }
 }
 
-/// Does the order of two steps that use these make a difference?
-pub(super) fn conflict(one: &[Used], other: &[Used]) -> bool {
+/// Does the order of two steps that use these make a difference? They are steps of
+/// two executions that have been the same until so many objects were `numbered`:
+/// of others it is only known where they were made.
+pub(super) fn conflict(one: &[Used], other: &[Used], numbered: u64) -> bool {
     let depends_on_all = |all: &[Used]| all.iter().any(|used| used.object == ALL);
+    let is_same = |one: u64, other: u64| {
+        let ((place, number), (other_place, other_number)) = (parts(one), parts(other));
+        let is_new = |number: Option<u64>| number.is_some_and(|number| number > numbered);
+        place == other_place && (number == other_number || (is_new(number) && is_new(other_number)))
+    };
+    let conflicts = |one: Used, other: Used| {
+        orders(one.access, other.access) && is_same(one.object, other.object)
+    };
     depends_on_all(one)
         || depends_on_all(other)
-        || one.iter().any(|used| other.iter().any(|other| used.conflicts(*other)))
+        || one.iter().any(|&used| other.iter().any(|&other| conflicts(used, other)))
 }
 
 /// Which events of an execution have used which objects.

@@ -1,0 +1,134 @@
+//! Is anything missed if equivalent executions are run once? Each program is
+//! explored in full and reduced.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
+use leno::weave::{Explorer, FailureKind, Report};
+use proptest::test_runner::TestCaseError;
+
+use crate::generate::{self, Mix, Subject};
+use crate::interpret;
+use crate::program::{End, Logs, Program};
+use crate::seed::{scaled, seeded_runner};
+
+/// An exploration of more executions than this is given up.
+const MOST: u64 = 3_000;
+
+/// All that can come of it.
+fn ends(report: &Report<Logs>) -> BTreeSet<End> {
+    let values = report.outcomes().keys().cloned().map(End::Value);
+    let failures = report.failures().iter().map(|failure| match failure.kind() {
+        FailureKind::Deadlock => End::Deadlock,
+        FailureKind::Panic => End::Panic(failure.message().to_owned()),
+        kind => panic!("{kind:?}: {failure}"),
+    });
+    values.chain(failures).collect()
+}
+
+#[derive(Default, Debug)]
+struct Tally {
+    programs: u64,
+    too_large: u64,
+    full: u64,
+    reduced: u64,
+    redundant: u64,
+    deadlocks: u64,
+    panics: u64,
+    several_ends: u64,
+    /// How many programs had a factor of less than 2, of 2 to 4, and so on.
+    factors: [u64; 12],
+}
+
+impl Tally {
+    fn add(&mut self, ends: &BTreeSet<End>, full: u64, reduced: u64, redundant: u64) {
+        self.programs += 1;
+        self.full += full;
+        self.reduced += reduced;
+        self.redundant += redundant;
+        self.deadlocks += u64::from(ends.contains(&End::Deadlock));
+        self.panics += u64::from(ends.iter().any(|end| matches!(end, End::Panic(_))));
+        self.several_ends += u64::from(ends.len() > 1);
+        let factor = (full / reduced.max(1)).max(1).ilog2() as usize;
+        self.factors[factor.min(11)] += 1;
+    }
+}
+
+fn audit(name: &str, programs: u32, mix: Mix, explorer: &Explorer) {
+    let (mut runner, repeat) = seeded_runner(name, scaled(programs));
+    let tally = RefCell::new(Tally::default());
+    let result = runner.run(&generate::programs(mix), |program| {
+        let closure = interpret::closure(&program, false);
+        let full = explorer.clone().max_executions(MOST).explore(&closure);
+        if !full.is_complete() {
+            tally.borrow_mut().too_large += 1;
+            return Ok(());
+        }
+        let reduced = explorer.clone().reduced().explore(&closure);
+        compare(&program, &full, &reduced)?;
+        let (executions, redundant) = (reduced.executions(), reduced.redundant());
+        tally.borrow_mut().add(&ends(&full), full.executions(), executions, redundant);
+        Ok(())
+    });
+    if let Err(error) = result {
+        panic!("{repeat}\n{error}");
+    }
+    let tally = tally.into_inner();
+    println!(
+        "  {tally:?}: {:.1} times fewer",
+        tally.full as f64 / (tally.reduced + tally.redundant) as f64
+    );
+}
+
+fn compare(
+    program: &Program,
+    full: &Report<Logs>,
+    reduced: &Report<Logs>,
+) -> Result<(), TestCaseError> {
+    let fail = |text: String| Err(TestCaseError::fail(format!("{program:?}{text}")));
+    let (all, found) = (ends(full), ends(reduced));
+    if all != found {
+        let missed = full
+            .outcomes()
+            .iter()
+            .filter(|(value, _)| !found.contains(&End::Value((*value).clone())));
+        let missed: String = missed
+            .map(|(value, outcome)| format!("    {value:?}: {}\n", outcome.schedule()))
+            .collect();
+        return fail(format!("missed:\n{missed}full: {full}\nreduced: {reduced}"));
+    }
+    if reduced.executions() > full.executions() {
+        return fail(format!("more executions\nfull: {full}\nreduced: {reduced}"));
+    }
+    if !reduced.is_complete() {
+        return fail("not complete".to_owned());
+    }
+    Ok(())
+}
+
+/// What is told of its use.
+const TOLD: Mix = Mix {
+    subjects: &[
+        Subject::Cells,
+        Subject::Cells,
+        Subject::Tokens,
+        Subject::Threads,
+        Subject::Cancels,
+        Subject::Panics,
+        Subject::Yields,
+    ],
+    most_threads: 3,
+    most_operations: 4,
+    has_timeouts: false,
+};
+
+#[test]
+fn nothing_is_missed_cooperatively() {
+    audit("reduced, cooperative", 2_000, TOLD, &Explorer::new());
+}
+
+#[test]
+fn nothing_is_missed_preemptively() {
+    const MIX: Mix = Mix { subjects: TOLD.subjects.split_at(6).0, most_threads: 2, ..TOLD };
+    audit("reduced, preemptive", 2_000, MIX, &Explorer::new().preemptive());
+}

@@ -1,0 +1,144 @@
+//! Small programs of which a reduction has missed something, or had to try too
+//! much.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::fmt::Debug;
+use std::rc::Rc;
+
+use leno::thread::{self, Thread};
+use leno::time::{self, Duration};
+use leno::weave::{Explorer, Report, Shared};
+
+/// Explores in full and reduced, and gives the executions of the latter.
+#[track_caller]
+fn reduced<T: Ord + Debug>(explorer: &Explorer, program: impl Fn() -> T) -> u64 {
+    let full = explorer.explore(&program);
+    let reduced = explorer.clone().reduced().explore(&program);
+    assert!(full.is_complete() && reduced.is_complete());
+    let ends = |report: &Report<T>| -> BTreeSet<String> {
+        let failures = report.failures().iter().map(|failure| failure.message().to_owned());
+        let first = |text: String| text.lines().next().unwrap_or_default().to_owned();
+        let values = report.outcomes().keys().map(|value| format!("{value:?}"));
+        values.chain(failures.map(first)).collect()
+    };
+    assert_eq!(ends(&full), ends(&reduced), "\nfull: {full}\nreduced: {reduced}");
+    assert!(reduced.executions() <= full.executions());
+    reduced.executions()
+}
+
+fn both_ways() -> [Explorer; 2] {
+    [Explorer::new(), Explorer::new().preemptive()]
+}
+
+#[test]
+fn the_first_of_two_panics() {
+    for explorer in both_ways() {
+        reduced(&explorer, || {
+            let one = thread::spawn(|| panic!("one"));
+            let other = thread::spawn(|| panic!("other"));
+            let _: [thread::Result<()>; 2] = [one.join(), other.join()];
+        });
+    }
+}
+
+#[test]
+fn objects_that_each_uses_first_in_its_own_order() {
+    reduced(&Explorer::new().preemptive(), || {
+        let cells = [Shared::new(0), Shared::new(0), Shared::new(0)];
+        leno::scope(|scope| {
+            let reader = scope.spawn(|| (cells[1].get(), cells[0].get()));
+            scope.spawn(|| cells[1].set(cells[2].get() + 1));
+            reader.join().unwrap()
+        })
+    });
+}
+
+/// What comes before a scope's end and what comes after it are one step if all have
+/// ended, and two if not.
+#[test]
+fn what_a_scope_separates() {
+    for explorer in both_ways() {
+        reduced(&explorer, || {
+            let cells = [Shared::new(0), Shared::new(0)];
+            leno::scope(|scope| {
+                let reader = scope.spawn(|| (cells[0].get(), cells[1].get()));
+                leno::scope(|inner| {
+                    inner.spawn(|| {});
+                    leno::yield_now();
+                    cells[0].set(1);
+                });
+                cells[1].set(1);
+                reader.join().unwrap()
+            })
+        });
+    }
+}
+
+#[test]
+fn what_is_done_before_a_scope_ends_does_not_come_after_its_threads() {
+    for explorer in both_ways() {
+        reduced(&explorer, || {
+            let cells = [Shared::new(0), Shared::new(0)];
+            leno::scope(|scope| {
+                let reader = scope.spawn(|| (cells[0].get(), cells[1].get()));
+                leno::scope(|inner| {
+                    inner.spawn(|| cells[1].set(1));
+                    leno::yield_now();
+                    cells[0].set(1);
+                });
+                reader.join().unwrap()
+            })
+        });
+    }
+}
+
+/// What a step uses must not depend on what it is not seen to use.
+#[test]
+fn a_wait_while_others_are_unwound() {
+    for explorer in both_ways() {
+        reduced(&explorer, || {
+            let threads = Rc::new(RefCell::new(Vec::new()));
+            let cancels = |which: usize| {
+                let threads: Rc<RefCell<Vec<Thread>>> = threads.clone();
+                move || {
+                    let thread = threads.borrow()[which].clone();
+                    thread.cancel();
+                }
+            };
+            let all = [thread::spawn(cancels(2)), thread::spawn(cancels(0)), thread::spawn(|| {})];
+            threads.replace(all.iter().map(|handle| handle.thread().clone()).collect());
+            leno::yield_now();
+            all.map(|handle| handle.join().is_ok())
+        });
+    }
+}
+
+/// A token that comes before the one that was woken goes on is lost, and one that
+/// comes after it is not.
+#[test]
+fn a_second_token() {
+    for explorer in both_ways() {
+        reduced(&explorer, || {
+            let is_parked = Rc::new(Shared::new(false));
+            let start = time::Instant::now();
+            let flag = is_parked.clone();
+            let parked = thread::spawn(move || {
+                flag.set(true);
+                thread::park();
+                leno::yield_now();
+                thread::park_timeout(Duration::from_millis(1));
+            });
+            let thread = parked.thread().clone();
+            let waker = thread::spawn(move || {
+                let was_parked = is_parked.get();
+                thread.unpark();
+                leno::yield_now();
+                thread.unpark();
+                was_parked
+            });
+            parked.join().unwrap();
+            (waker.join().unwrap(), start.elapsed())
+        });
+    }
+}

@@ -1,0 +1,425 @@
+//! Carries out a program on leno.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use leno::channel::{self, Receiver, Sender};
+use leno::sync::{Condvar, Mutex, MutexGuard, PoisonError, Semaphore, TryLockError};
+use leno::thread::{self, Cancelled, JoinHandle, ScopedJoinHandle, Thread};
+use leno::time::{self, Duration};
+use leno::weave::Shared;
+
+use crate::program::{CELLS, CHANNELS, Ending, Logs, MUTEXES, Op, Patience, Program, said};
+
+struct World {
+    program: Rc<Program>,
+    logs: RefCell<Logs>,
+    cells: Cells,
+    mutexes: [Mutex<()>; MUTEXES],
+    semaphore: Semaphore,
+    condvar: Condvar,
+    /// Those that are started from the beginning, for others to refer to. Written
+    /// before any of them runs.
+    threads: RefCell<Vec<Thread>>,
+}
+
+/// What green threads share: with leno knowing of it, or not.
+enum Cells {
+    Shared([Shared<u8>; CELLS]),
+    Plain([Cell<u8>; CELLS]),
+}
+
+impl Cells {
+    fn get(&self, cell: usize) -> u8 {
+        match self {
+            Cells::Shared(cells) => cells[cell].get(),
+            Cells::Plain(cells) => cells[cell].get(),
+        }
+    }
+
+    fn set(&self, cell: usize, value: u8) {
+        match self {
+            Cells::Shared(cells) => cells[cell].set(value),
+            Cells::Plain(cells) => cells[cell].set(value),
+        }
+    }
+
+    fn add(&self, cell: usize) -> u8 {
+        match self {
+            Cells::Shared(cells) => cells[cell].update(|value| {
+                *value += 1;
+                *value
+            }),
+            Cells::Plain(cells) => {
+                cells[cell].set(cells[cell].get() + 1);
+                cells[cell].get()
+            }
+        }
+    }
+
+    fn exchange(&self, cell: usize, new: u8) -> bool {
+        match self {
+            Cells::Shared(cells) => cells[cell].compare_exchange(0, new).is_ok(),
+            Cells::Plain(cells) => {
+                let is_zero = cells[cell].get() == 0;
+                if is_zero {
+                    cells[cell].set(new);
+                }
+                is_zero
+            }
+        }
+    }
+}
+
+enum Child<'scope> {
+    Free(JoinHandle<()>),
+    Scoped(ScopedJoinHandle<'scope, ()>),
+}
+
+impl Child<'_> {
+    fn join(self) -> thread::Result<()> {
+        match self {
+            Child::Free(handle) => handle.join(),
+            Child::Scoped(handle) => handle.join(),
+        }
+    }
+
+    fn is_finished(&self) -> bool {
+        match self {
+            Child::Free(handle) => handle.is_finished(),
+            Child::Scoped(handle) => handle.is_finished(),
+        }
+    }
+}
+
+/// What a green thread has. It is dropped in this order.
+struct Frame<'world, 'scope> {
+    guards: [Option<MutexGuard<'world, ()>>; MUTEXES],
+    senders: [Option<Sender<u8>>; CHANNELS],
+    receivers: [Option<Receiver<u8>>; CHANNELS],
+    /// By their numbers, those that it has started and not joined.
+    children: Vec<Option<Child<'scope>>>,
+    world: &'world Rc<World>,
+    number: usize,
+    kept: u8,
+    sent: u8,
+}
+
+/// The ends of channels that a green thread has.
+type Ends = ([Option<Sender<u8>>; CHANNELS], [Option<Receiver<u8>>; CHANNELS]);
+
+/// Those who are started from the beginning have the ends that they use.
+fn distribute(program: &Program) -> Vec<Ends> {
+    let known = program.known();
+    let mut all: Vec<Ends> = (0..known).map(|_| Ends::default()).collect();
+    for (channel, capacity) in program.capacities.into_iter().enumerate() {
+        let (sender, receiver) = match capacity {
+            Some(capacity) => channel::bounded(capacity),
+            None => channel::unbounded(),
+        };
+        for (ends, body) in all.iter_mut().zip(&program.bodies) {
+            if sends(body, channel) {
+                ends.0[channel] = Some(sender.clone());
+            }
+            if receives(body, channel) {
+                ends.1[channel] = Some(receiver.clone());
+            }
+        }
+    }
+    all
+}
+
+/// Does it ever send on the channel?
+pub fn sends(body: &[Op], channel: usize) -> bool {
+    body.iter().any(|op| match op {
+        Op::Send(other, _) | Op::DropSender(other) => *other == channel,
+        Op::Timeout(_, inner) | Op::Within(_, inner) => sends(inner, channel),
+        _ => false,
+    })
+}
+
+/// Does it ever receive from the channel?
+pub fn receives(body: &[Op], channel: usize) -> bool {
+    body.iter().any(|op| match op {
+        Op::Receive(other, _) | Op::DropReceiver(other) => *other == channel,
+        Op::Timeout(_, inner) | Op::Within(_, inner) => receives(inner, channel),
+        _ => false,
+    })
+}
+
+/// The closure to explore. With `plain`, leno does not know of what is shared.
+pub fn closure(program: &Program, plain: bool) -> impl Fn() -> Logs + 'static {
+    let program = Rc::new(program.clone());
+    move || run(&program, plain)
+}
+
+fn run(program: &Rc<Program>, plain: bool) -> Logs {
+    let world = Rc::new(World {
+        program: program.clone(),
+        logs: RefCell::new(vec![Vec::new(); program.bodies.len()]),
+        cells: match plain {
+            true => Cells::Plain(Default::default()),
+            false => Cells::Shared(Default::default()),
+        },
+        mutexes: Default::default(),
+        semaphore: Semaphore::new(program.permits),
+        condvar: Condvar::new(),
+        threads: RefCell::new(vec![thread::current()]),
+    });
+    let ends = distribute(program);
+    match program.ending {
+        Ending::Scope => leno::scope(|scope| {
+            be_main(&world, ends, |closure| Child::Scoped(scope.spawn(closure)));
+        }),
+        Ending::Join | Ending::Detach => {
+            be_main(&world, ends, |closure| Child::Free(thread::spawn(closure)));
+        }
+    }
+    let logs = world.logs.borrow();
+    match program.ending {
+        Ending::Scope => logs[..program.known()].to_vec(),
+        // Of those that were not joined, nothing is known.
+        Ending::Join | Ending::Detach => logs[..1].to_vec(),
+    }
+}
+
+fn be_main<'scope>(
+    world: &Rc<World>,
+    ends: Vec<Ends>,
+    start: impl Fn(Box<dyn FnOnce()>) -> Child<'scope>,
+) {
+    let mut ends = ends.into_iter();
+    let mut frame = Frame::new(world, 0, ends.next().expect("there is a main one"));
+    for (number, ends) in (1..).zip(ends) {
+        let child = start(closure_of(world.clone(), number, ends));
+        let thread = match &child {
+            Child::Free(handle) => handle.thread(),
+            Child::Scoped(handle) => handle.thread(),
+        };
+        world.threads.borrow_mut().push(thread.clone());
+        frame.children[number] = Some(child);
+    }
+    frame.carry_out(&world.program.bodies[0]);
+    if world.program.ending == Ending::Join {
+        for number in 1..frame.children.len() {
+            if frame.children[number].is_some() {
+                frame.join(number);
+            }
+        }
+    }
+}
+
+fn closure_of(world: Rc<World>, number: usize, ends: Ends) -> Box<dyn FnOnce()> {
+    Box::new(move || {
+        let mut frame = Frame::new(&world, number, ends);
+        frame.carry_out(&world.program.bodies[number]);
+    })
+}
+
+impl<'world, 'scope> Frame<'world, 'scope> {
+    fn new(world: &'world Rc<World>, number: usize, ends: Ends) -> Self {
+        let children = world.program.bodies.iter().map(|_| None).collect();
+        Frame {
+            guards: [const { None }; MUTEXES],
+            senders: ends.0,
+            receivers: ends.1,
+            children,
+            world,
+            number,
+            kept: 0,
+            sent: 0,
+        }
+    }
+
+    fn log(&self, value: u8) {
+        self.world.logs.borrow_mut()[self.number].push(value);
+    }
+
+    fn carry_out(&mut self, body: &[Op]) {
+        for op in body {
+            match op {
+                Op::Timeout(millis, inner) => {
+                    let limit = Duration::from_millis(*millis);
+                    let is_over = time::timeout(limit, || self.carry_out(inner)).is_err();
+                    self.log(if is_over { said::TIMED_OUT } else { said::WENT_ON });
+                }
+                Op::Spawn(number) => {
+                    let closure = closure_of(self.world.clone(), *number, Ends::default());
+                    self.children[*number] = Some(Child::Free(thread::spawn(closure)));
+                }
+                Op::Within(number, inner) => self.within(*number, inner),
+                op => self.one(op),
+            }
+        }
+    }
+
+    fn within(&mut self, number: usize, inner: &[Op]) {
+        let closure = closure_of(self.world.clone(), number, Ends::default());
+        leno::scope(|scope| {
+            scope.spawn(closure);
+            self.carry_out(inner);
+        });
+        self.log_of(number);
+    }
+
+    /// It has ended.
+    fn log_of(&self, number: usize) {
+        let mut logs = self.world.logs.borrow_mut();
+        let log = std::mem::take(&mut logs[number]);
+        logs[self.number].extend(log);
+    }
+
+    fn one(&mut self, op: &Op) {
+        match *op {
+            Op::Yield => leno::yield_now(),
+            Op::Get(cell) => self.log(self.world.cells.get(cell)),
+            Op::Set(cell, value) => self.world.cells.set(cell, value),
+            Op::Add(cell) => self.log(self.world.cells.add(cell)),
+            Op::Load(cell) => self.kept = self.world.cells.get(cell),
+            Op::Store(cell) => self.world.cells.set(cell, self.kept + 1),
+            Op::Exchange(cell, new) => {
+                let done = self.world.cells.exchange(cell, new);
+                self.log(if done { said::YES } else { said::NO });
+            }
+            Op::Lock(_) | Op::TryLock(_) | Op::Unlock(_) | Op::Wait(_) => self.lock(op),
+            Op::Send(..) | Op::Receive(..) => self.channel(op),
+            Op::DropSender(channel) => drop(self.senders[channel].take()),
+            Op::DropReceiver(channel) => drop(self.receivers[channel].take()),
+            Op::Acquire(count, patience) => self.acquire(count, patience),
+            Op::AddPermits(count) => self.world.semaphore.add_permits(count),
+            Op::Notify { all: true } => self.world.condvar.notify_all(),
+            Op::Notify { all: false } => self.world.condvar.notify_one(),
+            Op::Park(Patience::Millis(millis)) => {
+                thread::park_timeout(Duration::from_millis(millis));
+            }
+            Op::Park(_) => thread::park(),
+            Op::Unpark(number) => self.thread(number).unpark(),
+            Op::Cancel(number) => self.thread(number).cancel(),
+            Op::Join(number) => self.join(number),
+            Op::IsFinished(number) => match &self.children[number] {
+                Some(child) => self.log(if child.is_finished() { said::YES } else { said::NO }),
+                None => self.log(said::NOTHING),
+            },
+            Op::Sleep(millis) => time::sleep(Duration::from_millis(millis)),
+            Op::Panic => panic!("the panic of {}", self.number),
+            Op::Timeout(..) | Op::Within(..) | Op::Spawn(_) => unreachable!("it needs more"),
+        }
+    }
+
+    fn thread(&self, number: usize) -> Thread {
+        self.world.threads.borrow()[number].clone()
+    }
+
+    fn join(&mut self, number: usize) {
+        let Some(child) = self.children[number].take() else { return self.log(said::NOTHING) };
+        self.log(match child.join() {
+            Ok(()) => said::JOINED,
+            Err(payload) if payload.is::<Cancelled>() => said::CANCELLED,
+            Err(_) => said::PANICKED,
+        });
+        self.log_of(number);
+    }
+
+    fn lock(&mut self, op: &Op) {
+        let world: &'world World = self.world;
+        match *op {
+            Op::Lock(mutex) => {
+                let guard = world.mutexes[mutex].lock().unwrap_or_else(PoisonError::into_inner);
+                self.guards[mutex] = Some(guard);
+            }
+            Op::TryLock(mutex) => {
+                let guard = match world.mutexes[mutex].try_lock() {
+                    Ok(guard) => Some(guard),
+                    Err(TryLockError::Poisoned(error)) => Some(error.into_inner()),
+                    Err(TryLockError::WouldBlock) => None,
+                };
+                self.log(if guard.is_some() { said::YES } else { said::NO });
+                if guard.is_some() {
+                    self.guards[mutex] = guard;
+                }
+            }
+            Op::Unlock(mutex) => drop(self.guards[mutex].take()),
+            Op::Wait(patience) => {
+                let Some(guard) = self.guards[0].take() else { return self.log(said::NOTHING) };
+                let guard = match patience {
+                    Patience::Millis(millis) => {
+                        let limit = Duration::from_millis(millis);
+                        let result = world.condvar.wait_timeout(guard, limit);
+                        let (guard, result) = result.unwrap_or_else(PoisonError::into_inner);
+                        let is_over = result.timed_out();
+                        self.log(if is_over { said::TIMED_OUT } else { said::WENT_ON });
+                        guard
+                    }
+                    _ => world.condvar.wait(guard).unwrap_or_else(PoisonError::into_inner),
+                };
+                self.guards[0] = Some(guard);
+            }
+            _ => unreachable!("no operation of a lock"),
+        }
+    }
+
+    fn channel(&mut self, op: &Op) {
+        match *op {
+            Op::Send(channel, patience) => {
+                self.sent += 1;
+                let value = 16 * self.number as u8 + self.sent;
+                let Some(sender) = &self.senders[channel] else { return self.log(said::NOTHING) };
+                let limit = |millis| sender.send_timeout(value, Duration::from_millis(millis));
+                let said = match patience {
+                    Patience::None => sender.try_send(value).map_err(|error| match error {
+                        channel::TrySendError::Full(_) => said::NO,
+                        channel::TrySendError::Disconnected(_) => said::DISCONNECTED,
+                    }),
+                    Patience::Millis(millis) => limit(millis).map_err(|error| match error {
+                        channel::SendTimeoutError::Timeout(_) => said::TIMED_OUT,
+                        channel::SendTimeoutError::Disconnected(_) => said::DISCONNECTED,
+                    }),
+                    Patience::Endless => sender.send(value).map_err(|_| said::DISCONNECTED),
+                };
+                self.log(said.err().unwrap_or(said::YES));
+            }
+            Op::Receive(channel, patience) => {
+                let Some(receiver) = &self.receivers[channel] else {
+                    return self.log(said::NOTHING);
+                };
+                let limit = |millis| receiver.recv_timeout(Duration::from_millis(millis));
+                let said = match patience {
+                    Patience::None => receiver.try_recv().map_err(|error| match error {
+                        channel::TryRecvError::Empty => said::NO,
+                        channel::TryRecvError::Disconnected => said::DISCONNECTED,
+                    }),
+                    Patience::Millis(millis) => limit(millis).map_err(|error| match error {
+                        channel::RecvTimeoutError::Timeout => said::TIMED_OUT,
+                        channel::RecvTimeoutError::Disconnected => said::DISCONNECTED,
+                    }),
+                    Patience::Endless => receiver.recv().map_err(|_| said::DISCONNECTED),
+                };
+                self.log(said.unwrap_or_else(|said| said));
+            }
+            _ => unreachable!("no operation of a channel"),
+        }
+    }
+
+    /// The permits are given back by [`Op::AddPermits`] only.
+    fn acquire(&mut self, count: usize, patience: Patience) {
+        let semaphore = &self.world.semaphore;
+        let limit = Duration::from_millis(match patience {
+            Patience::Millis(millis) => millis,
+            _ => 0,
+        });
+        let permit = match patience {
+            Patience::None => semaphore.try_acquire_many(count).map_err(|_| said::NO),
+            Patience::Millis(_) => {
+                semaphore.acquire_many_timeout(count, limit).map_err(|_| said::TIMED_OUT)
+            }
+            Patience::Endless => semaphore.acquire_many(count).map_err(|_| said::DISCONNECTED),
+        };
+        match permit {
+            Ok(permit) => {
+                permit.forget();
+                self.log(said::YES);
+            }
+            Err(said) => self.log(said),
+        }
+    }
+}
