@@ -10,6 +10,8 @@ mod outside;
 mod readme;
 #[path = "examples/timeline.rs"]
 mod timeline;
+#[path = "examples/weave.rs"]
+mod weave;
 
 use std::collections::HashMap;
 use std::env;
