@@ -37,6 +37,7 @@ mod local;
 mod task_group;
 
 use std::io;
+use std::num::NonZero;
 use std::time::Duration;
 
 use crate::runtime::{Outcome, Scheduler, Wait, WaitFor, interrupted, scheduler};
@@ -223,4 +224,14 @@ pub fn panicking() -> bool {
 #[track_caller]
 pub fn current() -> Thread {
     Thread::new(scheduler("leno::thread::current").current().thread_state())
+}
+
+/// How many green threads run at the same time: one. For programs written for
+/// [`std::thread`] that ask how many to spawn.
+///
+/// # Errors
+///
+/// None.
+pub fn available_parallelism() -> io::Result<NonZero<usize>> {
+    Ok(NonZero::<usize>::MIN)
 }

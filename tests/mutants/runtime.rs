@@ -280,8 +280,8 @@ const MUTANTS: &[Mutant] = &[
     ),
     mutant(
         SEMAPHORE,
-        "        self.semaphore.add_permits(self.count);",
-        "        self.semaphore.add_permits(if crate::thread::panicking() { 0 } else { self.count });",
+        ".saturating_add(self.count));",
+        ".saturating_add(if crate::thread::panicking() { 0 } else { self.count }));",
         "permits are lost when their holder is cancelled",
     ),
     mutant(
