@@ -7,8 +7,9 @@ use std::panic::Location;
 use std::ptr;
 
 use super::control::Control;
-use super::current::{interrupted, is_panicking};
+use super::current::interrupted;
 use super::idle::Target;
+use super::panics;
 use super::scheduler::Scheduler;
 use super::scope_state::ScopeState;
 use super::timers::TimerId;
@@ -35,9 +36,9 @@ impl Scheduler {
             self.yield_while_panicking();
             Outcome::Elapsed
         } else {
-            let (timer, panicking) = self.begin_timed(control, deadline);
+            let (timer, panics) = self.begin_timed(control, deadline);
             let outcome = self.block_once(control);
-            self.end_timed(control, timer, panicking, outcome);
+            self.end_timed(control, timer, panics, outcome);
             outcome
         };
         control.wait.set(ptr::null());
@@ -45,7 +46,7 @@ impl Scheduler {
     }
 
     #[inline(never)]
-    fn begin_timed(&self, control: &Control, deadline: Option<u64>) -> (Option<TimerId>, bool) {
+    fn begin_timed(&self, control: &Control, deadline: Option<u64>) -> (Option<TimerId>, usize) {
         let start = |deadline| self.timers.borrow_mut().insert(deadline, Target::wait(control));
         (deadline.map(start), self.suspend_panic(control))
     }
@@ -55,10 +56,10 @@ impl Scheduler {
         &self,
         control: &Control,
         timer: Option<TimerId>,
-        panicking: bool,
+        panics: usize,
         outcome: Outcome,
     ) {
-        self.resume_panic(control, panicking);
+        self.resume_panic(control, panics);
         if let Some(timer) = timer
             && outcome != Outcome::Elapsed
         {
@@ -74,18 +75,17 @@ impl Scheduler {
         control.lent.set(before);
     }
 
-    /// The current green thread is about to be left. Gives whether it is
-    /// unwinding.
-    pub(super) fn suspend_panic(&self, control: &Control) -> bool {
-        let panicking = is_panicking();
-        control.unwind.set_panicking(panicking);
-        self.suspended_panics.set(self.suspended_panics.get() + usize::from(panicking));
-        panicking
+    /// The current green thread is about to be left. Gives how many panics it is in
+    /// the middle of.
+    pub(super) fn suspend_panic(&self, control: &Control) -> usize {
+        let own = panics::suspend();
+        control.unwind.set_panicking(own > 0);
+        own
     }
 
-    pub(super) fn resume_panic(&self, control: &Control, panicking: bool) {
+    pub(super) fn resume_panic(&self, control: &Control, own: usize) {
         control.unwind.set_panicking(false);
-        self.suspended_panics.set(self.suspended_panics.get() - usize::from(panicking));
+        panics::resume(own);
     }
 
     /// Waits until all green threads of `scope` have ended.

@@ -203,7 +203,6 @@ where
 ///
 /// Unlike [`std::thread::panicking`], which is true on the whole OS thread while
 /// one of its green threads waits in a destructor in the middle of a panic.
-/// Outside a runtime it is the same.
 #[must_use]
 pub fn panicking() -> bool {
     crate::runtime::is_panicking()
