@@ -490,7 +490,12 @@ fn a_dump_shows_the_frames_of_everybody() {
     let blocks: Vec<&str> = dump.split("\n\n").collect();
     assert_eq!(blocks.len(), 5, "{dump}");
     for block in &blocks[2..4] {
-        assert!(block.contains(" held by '") && block.contains(": _09_deadlock::eat\n"), "{dump}");
+        // Where debug information is line tables, names are short.
+        let eats = [": _09_deadlock::eat\n", ": eat\n"].iter().any(|line| block.contains(line));
+        assert!(block.contains(" held by '") && eats, "{dump}");
     }
     assert!(blocks[4].contains("\n           at examples/09_deadlock.rs:"), "{dump}");
+    for others in ["at src/", "at arch/", "/backtrace-", "catch_unwind"] {
+        assert!(!dump.contains(others), "the frames of the program only: {dump}");
+    }
 }

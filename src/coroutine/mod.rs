@@ -326,8 +326,9 @@ impl<Input, Yield, Return> Coroutine<Input, Yield, Return> {
             sys::abort(&[b"leno: a coroutine was dropped while it runs\n"]);
         }
         // Asked first: close may come back on a stack where nobody panics, while
-        // a panic elsewhere on this OS thread is what made it come back.
-        let panicking = thread::panicking();
+        // a panic elsewhere on this OS thread is what made it come back. A green
+        // thread that waits in the middle of a panic is none of ours.
+        let panicking = thread::panicking() && sys::panics::own() != Some(0);
         // SAFETY: the types are its own.
         let Err(payload) = (unsafe { control.close::<Yield, Return>() }) else { return };
         if panicking {

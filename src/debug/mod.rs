@@ -15,6 +15,7 @@
 #![forbid(unsafe_code)]
 
 mod dump;
+mod origin;
 mod stalled;
 mod symbols;
 mod timeline;

@@ -58,17 +58,6 @@ pub(crate) fn interrupted() -> ! {
     scheduler("waiting").current().throw()
 }
 
-/// Is the current green thread unwinding? Not if only another one is, which
-/// waits in a destructor: [`std::thread::panicking`] cannot tell the two apart.
-/// While there is such a one, only an unwinding that is our own is known for sure.
-#[inline(always)]
-pub(crate) fn is_panicking() -> bool {
-    std::thread::panicking()
-        && try_scheduler().is_none_or(|scheduler| {
-            scheduler.suspended_panics.get() == 0 || scheduler.current().is_being_unwound()
-        })
-}
-
 /// Runs `f` as if outside the runtime: there is none that it could use.
 pub(super) fn without_runtime<T>(f: impl FnOnce() -> T) -> T {
     struct Back(*const Scheduler);

@@ -17,6 +17,7 @@ mod instant;
 mod locals;
 mod mailbox;
 mod operation;
+mod panics;
 mod policy;
 mod queue;
 mod remote;
@@ -39,7 +40,7 @@ mod watch;
 
 pub(crate) use clock::now;
 pub(crate) use control::Payload;
-pub(crate) use current::{checkpoint, interrupted, is_panicking, scheduler, try_scheduler};
+pub(crate) use current::{checkpoint, interrupted, scheduler, try_scheduler};
 pub(crate) use deadline::{Breaker, shield, timeout};
 pub(crate) use directed::{
     Awaits, CLOCK, Cut, Director, Operated, Ready, Spawn, Stuck, Suspended, Suspension, UNTOLD,
@@ -51,6 +52,7 @@ pub use handle::{Ended, Handle};
 pub use instant::Instant;
 pub(crate) use locals::{LocalError, with_local};
 pub(crate) use operation::{Access, Object, also, look, note, operation, tell_value};
+pub(crate) use panics::is_panicking;
 pub use policy::Policy;
 pub(crate) use policy::Random;
 pub use remote::RemoteJoinHandle;

@@ -14,12 +14,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::clock::Clock;
 use super::control::{Control, Payload, State};
-use super::current::is_panicking;
 use super::debugger::LENO_DEBUGGER_TABLE;
 use super::directed::Directed;
 use super::hooks::hook;
 use super::idle::Target;
 use super::inbox::Outside;
+use super::panics::is_panicking;
 use super::policy::{Policy, Random};
 use super::queue::{RunQueue, Runnable};
 use super::requests::Listening;
@@ -78,8 +78,6 @@ pub(crate) struct Scheduler {
     pub(super) main: Cell<*const Control>,
     /// How many green threads are to be unwound.
     interrupted: Cell<usize>,
-    /// How many wait while they are panicking.
-    pub(super) suspended_panics: Cell<usize>,
     /// The clock as of the last look at it.
     pub(super) coarse: Cell<u64>,
     pub(super) clock: Clock,
@@ -125,7 +123,6 @@ impl Scheduler {
             serial: SERIAL.fetch_add(1, Ordering::Relaxed),
             main: Cell::new(ptr::null()),
             interrupted: Cell::new(0),
-            suspended_panics: Cell::new(0),
             coarse: Cell::new(clock.coarse_now()),
             clock,
             timers: RefCell::new(Timers::new()),
@@ -255,9 +252,9 @@ impl Scheduler {
     #[inline(never)]
     pub(super) fn yield_while_panicking(&self, at: &'static Location<'static>) {
         let control = self.current();
-        let panicking = self.suspend_panic(control);
+        let panics = self.suspend_panic(control);
         self.yield_slow(at);
-        self.resume_panic(control, panicking);
+        self.resume_panic(control, panics);
     }
 
     /// Yields where nobody else can run, or where a hook wants to see it.

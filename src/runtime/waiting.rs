@@ -7,9 +7,10 @@ use std::panic::Location;
 use std::ptr;
 
 use super::control::Control;
-use super::current::{interrupted, is_panicking};
+use super::current::interrupted;
 use super::idle::Target;
 use super::operation::{Access, Object};
+use super::panics;
 use super::scheduler::{Scheduler, chore};
 use super::scope_state::ScopeState;
 use super::timers::TimerId;
@@ -36,9 +37,9 @@ impl Scheduler {
             self.yield_while_panicking(wait.at);
             Outcome::Elapsed
         } else {
-            let (timer, panicking) = self.begin_timed(control, deadline);
+            let (timer, panics) = self.begin_timed(control, deadline);
             let outcome = self.block_once(control);
-            self.end_timed(control, timer, panicking, outcome);
+            self.end_timed(control, timer, panics, outcome);
             outcome
         };
         control.wait.set(ptr::null());
@@ -46,7 +47,7 @@ impl Scheduler {
     }
 
     #[inline(never)]
-    fn begin_timed(&self, control: &Control, deadline: Option<u64>) -> (Option<TimerId>, bool) {
+    fn begin_timed(&self, control: &Control, deadline: Option<u64>) -> (Option<TimerId>, usize) {
         if deadline.is_some() {
             self.operate_on_clock(Access::Write);
         }
@@ -59,10 +60,10 @@ impl Scheduler {
         &self,
         control: &Control,
         timer: Option<TimerId>,
-        panicking: bool,
+        panics: usize,
         outcome: Outcome,
     ) {
-        self.resume_panic(control, panicking);
+        self.resume_panic(control, panics);
         if let Some(timer) = timer
             && outcome != Outcome::Elapsed
         {
@@ -79,18 +80,17 @@ impl Scheduler {
         control.lent.set(before);
     }
 
-    /// The current green thread is about to be left. Gives whether it is
-    /// unwinding.
-    pub(super) fn suspend_panic(&self, control: &Control) -> bool {
-        let panicking = is_panicking();
-        control.unwind.set_panicking(panicking);
-        self.suspended_panics.set(self.suspended_panics.get() + usize::from(panicking));
-        panicking
+    /// The current green thread is about to be left. Gives how many panics it is in
+    /// the middle of.
+    pub(super) fn suspend_panic(&self, control: &Control) -> usize {
+        let own = panics::suspend();
+        control.unwind.set_panicking(own > 0);
+        own
     }
 
-    pub(super) fn resume_panic(&self, control: &Control, panicking: bool) {
+    pub(super) fn resume_panic(&self, control: &Control, own: usize) {
         control.unwind.set_panicking(false);
-        self.suspended_panics.set(self.suspended_panics.get() - usize::from(panicking));
+        panics::resume(own);
     }
 
     /// Waits until all green threads of `scope` have ended.

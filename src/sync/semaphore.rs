@@ -229,9 +229,15 @@ impl Semaphore {
     #[track_caller]
     pub fn add_permits(&self, count: usize) {
         match self.permits.get().checked_add(count) {
-            Some(permits) => self.permits.set(permits),
+            Some(permits) => self.hold(permits),
             None => panic!("a semaphore cannot hold more than usize::MAX permits"),
         }
+    }
+
+    /// It has so many permits now.
+    #[inline(always)]
+    fn hold(&self, permits: usize) {
+        self.permits.set(permits);
         if !self.waiting.is_clear() {
             self.grant();
         }
@@ -278,7 +284,8 @@ impl SemaphorePermit<'_> {
 impl Drop for SemaphorePermit<'_> {
     #[inline(always)]
     fn drop(&mut self) {
-        self.semaphore.add_permits(self.count);
+        // If there are too many, these are lost: a destructor must not panic.
+        self.semaphore.hold(self.semaphore.permits.get().saturating_add(self.count));
     }
 }
 

@@ -5,6 +5,7 @@ pub(crate) mod clock;
 pub(crate) mod fault;
 pub(crate) mod interrupt;
 pub(crate) mod memory;
+pub(crate) mod panics;
 pub(crate) mod signal;
 pub(crate) mod wakeup;
 

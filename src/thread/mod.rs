@@ -37,6 +37,7 @@ mod local;
 mod task_group;
 
 use std::io;
+use std::num::NonZero;
 use std::time::Duration;
 
 use crate::runtime::{
@@ -207,7 +208,6 @@ where
 ///
 /// Unlike [`std::thread::panicking`], which is true on the whole OS thread while
 /// one of its green threads waits in a destructor in the middle of a panic.
-/// Outside a runtime it is the same.
 #[must_use]
 pub fn panicking() -> bool {
     crate::runtime::is_panicking()
@@ -228,4 +228,14 @@ pub fn panicking() -> bool {
 #[track_caller]
 pub fn current() -> Thread {
     Thread::new(scheduler("leno::thread::current").current().thread_state())
+}
+
+/// How many green threads run at the same time: one. For programs written for
+/// [`std::thread`] that ask how many to spawn.
+///
+/// # Errors
+///
+/// None.
+pub fn available_parallelism() -> io::Result<NonZero<usize>> {
+    Ok(NonZero::<usize>::MIN)
 }

@@ -93,6 +93,10 @@ impl Error for Elapsed {}
 /// waits next. A coroutine must not suspend out of `f`: what is unwound is the
 /// green thread, wherever it waits.
 ///
+/// A green thread that unwinds already, by a panic or because it was cancelled,
+/// is not unwound once more by a destructor's own `timeout`: there, what waits
+/// needs a deadline of its own, as `recv_timeout` has one.
+///
 /// # Errors
 ///
 /// [`Elapsed`] if `f` was unwound.

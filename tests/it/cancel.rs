@@ -2,6 +2,7 @@
 //! the way out.
 
 mod bad_input;
+mod panics;
 
 use std::cell::{Cell, RefCell};
 use std::panic::{self, AssertUnwindSafe};

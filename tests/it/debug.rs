@@ -26,10 +26,20 @@ fn functions(block: &str) -> Vec<&str> {
     block.lines().filter_map(|line| frame(line).map(|at| &line[at..])).collect()
 }
 
-/// The last parts of the paths of the functions.
+/// The last parts of the paths of the functions, without what they are generic over.
+/// A closure is that: where the debug information is line tables, whose it is can
+/// only be told from its line.
 fn short(block: &str) -> Vec<&str> {
-    let named = |part: &&str| !part.starts_with('{');
-    functions(block).into_iter().map(|path| path.rsplit("::").find(named).unwrap_or(path)).collect()
+    let last = |path: &'_ str| -> (usize, usize) {
+        let generic = if path.ends_with('>') { path.find('<').filter(|&at| at > 0) } else { None };
+        let path = path[..generic.unwrap_or(path.len())].trim_end_matches("::");
+        (path.rfind("::").map_or(0, |at| at + 2), path.len())
+    };
+    let named = |path| {
+        let (from, to) = last(path);
+        if path[from..].starts_with('{') { "closure" } else { &path[from..to] }
+    };
+    functions(block).into_iter().map(named).collect()
 }
 
 #[test]

@@ -438,3 +438,9 @@ fn a_result_may_yield_in_its_destructor_when_nobody_wants_it() {
     });
     assert_eq!(log.take(), "123");
 }
+
+/// For a program of std's that wants to know how many to spawn.
+#[test]
+fn one_green_thread_runs_at_a_time() {
+    assert_eq!(thread::available_parallelism().unwrap().get(), 1);
+}

@@ -178,10 +178,16 @@ const MUTANTS: &[Mutant] = &[
         "who has caught the unwinding is never unwound again",
     ),
     mutant(
-        "src/runtime/current.rs",
-        " || scheduler.current().is_being_unwound()",
+        "src/runtime/panics.rs",
+        "panics::suspended() == 0 || own() > 0",
+        "panics::suspended() == 0",
+        "who panics while others wait in the middle of a panic does not know it",
+    ),
+    mutant(
+        "src/runtime/waiting.rs",
+        "        control.unwind.set_panicking(own > 0);\n",
         "",
-        "of several suspended in the middle of an unwinding, one is counted",
+        "who waits in the middle of its own panic is unwound",
     ),
     mutant(
         DEADLINE,
@@ -280,8 +286,8 @@ const MUTANTS: &[Mutant] = &[
     ),
     mutant(
         SEMAPHORE,
-        "        self.semaphore.add_permits(self.count);",
-        "        self.semaphore.add_permits(if crate::thread::panicking() { 0 } else { self.count });",
+        ".saturating_add(self.count));",
+        ".saturating_add(if crate::thread::panicking() { 0 } else { self.count }));",
         "permits are lost when their holder is cancelled",
     ),
     mutant(

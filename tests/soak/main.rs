@@ -46,7 +46,6 @@ struct World {
     /// Green threads of the load that have not ended.
     alive: Cell<usize>,
     done: Cell<u64>,
-    panicking: Cell<bool>,
     mutex: Mutex<u64>,
     changed: Condvar,
     lock: RwLock<u64>,
@@ -124,17 +123,16 @@ fn deep(world: &Rc<World>) {
     std::hint::black_box(grow(world.random.below(60)));
 }
 
-/// One at a time waits while it panics: a second one could not be told from those
-/// that do not panic, and must not be cancelled then.
+/// Waits twice while it panics.
 fn panics(world: &Rc<World>) {
     struct Sleeps<'a>(&'a World);
     impl Drop for Sleeps<'_> {
         fn drop(&mut self) {
             leno::sleep(self.0.random.short());
-            self.0.panicking.set(false);
+            leno::sleep(self.0.random.short());
         }
     }
-    let _sleeps = (!world.panicking.replace(true)).then(|| Sleeps(world));
+    let _sleeps = Sleeps(world);
     panic::resume_unwind(Box::new("a panic of the load"));
 }
 
@@ -420,7 +418,6 @@ fn world(seed: u64) -> Rc<World> {
         things: Rc::default(),
         alive: Cell::new(0),
         done: Cell::new(0),
-        panicking: Cell::new(false),
         mutex: Mutex::new(0),
         changed: Condvar::new(),
         lock: RwLock::new(0),

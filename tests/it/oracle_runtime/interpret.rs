@@ -37,8 +37,6 @@ struct World {
     program: Program,
     handles: RefCell<Vec<Option<JoinHandle<Loud>>>>,
     threads: RefCell<Vec<Thread>>,
-    /// By number: is it panicking, and not because leno unwinds it?
-    panicking: RefCell<Vec<bool>>,
     last_value: Cell<u32>,
     start: Cell<Option<Instant>>,
     locks: locks::Locks,
@@ -80,10 +78,6 @@ impl Me<'_> {
         self.world.log(self.number, what);
     }
 
-    fn set_panicking(&self, panicking: bool) {
-        self.world.panicking.borrow_mut()[self.number] = panicking;
-    }
-
     fn thread(&self, which: usize) -> Thread {
         let threads = self.world.threads.borrow();
         threads[which % threads.len()].clone()
@@ -123,10 +117,6 @@ impl Drop for Kept<'_> {
             return;
         }
         me.log(What::Dropping { value: self.value.0 });
-        // A second panic here would end the process.
-        if me.world.panicking.borrow()[me.number] {
-            return;
-        }
         match self.keep {
             Keep::Value => {}
             Keep::Yielding => me.carry_out(&Op::Yield),
@@ -194,7 +184,6 @@ impl<'a> Me<'a> {
                 }
             }
             Op::Panic => {
-                self.set_panicking(true);
                 let value = self.world.loud();
                 self.log(What::Panicking { value: value.0 });
                 panic::resume_unwind(Box::new(value));
@@ -221,11 +210,8 @@ impl<'a> Me<'a> {
 
     fn catch(self, lingers: bool, operations: &[Op]) {
         if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(|| self.block(operations))) {
-            self.set_panicking(false);
             self.log(What::Caught(outcome_of_panic(&*payload)));
-            // While others are suspended in the middle of an unwinding, leno takes
-            // the one who holds a payload of its own for one of them.
-            if lingers && !std::thread::panicking() {
+            if lingers {
                 self.carry_out(&Op::Yield);
             }
         }
@@ -270,7 +256,6 @@ pub(super) fn run(program: &Program) -> Vec<Event> {
         program: program.clone(),
         handles: RefCell::default(),
         threads: RefCell::default(),
-        panicking: RefCell::new(vec![false; program.threads.len()]),
         last_value: Cell::new(0),
         start: Cell::new(None),
         locks: locks::Locks::new(program.permits),

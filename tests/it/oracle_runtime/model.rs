@@ -371,7 +371,6 @@ impl<'p> Model<'p> {
         block.kept.push_front((Keep::Value, value));
         self.log(What::Dropping { value });
         match keep {
-            _ if matches!(self.green().unwinding, Some(Payload::Panic(_))) => {}
             Keep::Value => {}
             Keep::Yielding => self.yield_and(Pending::Yielded),
             Keep::Sleeping { millis } => self.sleep(millis),
@@ -388,7 +387,7 @@ impl<'p> Model<'p> {
             Kind::Catch { lingers } => {
                 let Some(payload) = self.green().unwinding.take() else { return };
                 self.log(What::Caught(outcome(Err(payload))));
-                if lingers && self.greens.iter().all(|green| green.unwinding.is_none()) {
+                if lingers {
                     self.yield_and(Pending::Lingering(payload));
                 } else {
                     self.drop_payload(payload);

@@ -192,3 +192,15 @@ fn outside_a_runtime_everything_works_that_need_not_wait() {
     assert_eq!(semaphore.available_permits(), usize::MAX);
     drop(semaphore.acquire_many(usize::MAX).unwrap());
 }
+
+/// A destructor must not panic.
+#[test]
+fn a_permit_that_is_one_too_many_is_not_given_back() {
+    leno::run(|| {
+        let semaphore = Semaphore::new(1);
+        let permit = semaphore.acquire().unwrap();
+        semaphore.add_permits(usize::MAX);
+        drop(permit);
+        assert_eq!(semaphore.available_permits(), usize::MAX);
+    });
+}

@@ -420,3 +420,30 @@ fn a_panicking_green_thread_is_not_unwound_by_a_deadline() {
         assert_eq!((text_of(payload).as_str(), done.get()), ("the panic wins", true));
     });
 }
+
+/// As the one above, in a scope of the destructor's own.
+#[test]
+fn a_destructor_that_the_unwinding_runs_needs_waits_with_deadlines_of_their_own() {
+    struct CleansUp(Rc<Cell<u64>>);
+    impl Drop for CleansUp {
+        fn drop(&mut self) {
+            let start = Instant::now();
+            let (_sender, receiver) = bounded::<()>(0);
+            let scoped = timeout(SECOND, || receiver.recv_timeout(3 * SECOND));
+            assert!(scoped.is_ok_and(|received| received.is_err()));
+            self.0.set(start.elapsed().as_secs());
+        }
+    }
+    story(|| {
+        let waited = Rc::new(Cell::new(0));
+        let cleans_up = CleansUp(waited.clone());
+        let handle = leno::spawn(move || {
+            let _cleans_up = cleans_up;
+            thread::park();
+        });
+        leno::yield_now();
+        handle.cancel();
+        assert!(handle.join().is_err());
+        assert_eq!(waited.get(), 3);
+    });
+}

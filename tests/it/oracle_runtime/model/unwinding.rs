@@ -39,9 +39,10 @@ impl<'p> Green<'p> {
         self.scopes.iter().find(due).map(|scope| Reason::Scope(scope.id))
     }
 
-    /// Is it to be unwound where it waits? Not twice at once.
+    /// Is it to be unwound where it waits? Not in the middle of a panic, and not
+    /// twice at once.
     fn is_due(&self) -> bool {
-        !self.in_flight && self.reason().is_some()
+        self.unwinding.is_none() && !self.in_flight && self.reason().is_some()
     }
 }
 
@@ -129,12 +130,8 @@ impl<'p> Model<'p> {
         assert!(told, "no program of these is stuck for good");
     }
 
-    /// Does it count as panicking? While others are suspended in the middle of an
-    /// unwinding, only of leno's own can it be told whose it is.
+    /// Is the current green thread in the middle of a panic, its own or leno's?
     pub(super) fn is_panicking(&self) -> bool {
-        let suspended =
-            |number: usize| number != self.current && self.greens[number].unwinding.is_some();
-        let green = &self.greens[self.current];
-        green.unwinding.is_some() && (green.in_flight || !(0..self.greens.len()).any(suspended))
+        self.greens[self.current].unwinding.is_some()
     }
 }
