@@ -3,8 +3,8 @@
 //!     cargo run --release --bin explorers                 everything, about a minute
 //!     cargo run --release --bin explorers -- locks        the rows with that word
 //!     cargo run --release --bin explorers -- rounds=9     a rough look; otherwise it is 51
-//!     cargo run --release --bin explorers -- once=leno    each row of theirs once, and for
-//!                                                         how long: for a profiler
+//!     cargo run --release --bin explorers -- only=leno    what leno does alone, for a
+//!                                                         second to a row: for a profiler
 //!
 //! Each explores the same programs, and the table says how many executions that
 //! took and how long each was. What counts as an execution is the library's own
@@ -15,7 +15,7 @@ mod loom_rows;
 mod programs;
 mod shuttle_rows;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use leno_peers::table::{self, Spread};
 
@@ -131,8 +131,8 @@ fn main() {
     let mut rounds = 51;
     let mut wanted = String::new();
     for argument in std::env::args().skip(1) {
-        if let Some(who) = argument.strip_prefix("once=") {
-            return once(who, &wanted);
+        if let Some(who) = argument.strip_prefix("only=") {
+            return alone(who, &wanted);
         }
         match argument.strip_prefix("rounds=") {
             Some(number) => rounds = number.parse().expect("rounds= needs a number"),
@@ -151,13 +151,17 @@ fn rows(wanted: &str) -> impl Iterator<Item = &'static Row> {
     ROWS.iter().filter(move |row| row.program.contains(wanted))
 }
 
-/// Each row of somebody's once.
-fn once(who: &str, wanted: &str) {
+/// Has somebody explore alone, for about a second to a row.
+fn alone(who: &str, wanted: &str) {
     for row in rows(wanted) {
-        for (_, explore) in row.entries.iter().filter(|entry| entry.0.starts_with(who)) {
-            let start = Instant::now();
-            let executions = explore().executions;
-            println!("{}: {executions} executions, {:?}", row.program, start.elapsed());
+        for &(name, explore) in row.entries.iter().filter(|entry| entry.0.starts_with(who)) {
+            let start = processor_time();
+            let mut explorations = 0;
+            while processor_time() - start < Duration::from_secs(1) {
+                std::hint::black_box(explore());
+                explorations += 1;
+            }
+            println!("{}, {name}: {explorations} explorations", row.program);
         }
     }
 }
