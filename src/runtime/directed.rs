@@ -74,17 +74,18 @@ pub(crate) trait Director {
 /// the last. Then perhaps [`CLOCK`].
 pub(crate) struct Ready<'a> {
     queue: &'a RunQueue,
-    in_queue: usize,
-    yields: Option<&'a Control>,
+    threads: usize,
     count: usize,
 }
 
 impl<'a> Ready<'a> {
     #[inline(always)]
-    fn new(queue: &'a RunQueue, yields: Option<&'a Control>, clock: bool) -> Ready<'a> {
-        let in_queue = queue.len();
-        let count = in_queue + usize::from(yields.is_some()) + usize::from(clock);
-        Ready { queue, in_queue, yields, count }
+    fn new(queue: &'a RunQueue, yields: Option<&Control>, clock: bool) -> Ready<'a> {
+        if let Some(control) = yields {
+            queue.announce(control);
+        }
+        let threads = queue.len() + usize::from(yields.is_some());
+        Ready { queue, threads, count: threads + usize::from(clock) }
     }
 
     #[inline(always)]
@@ -95,11 +96,11 @@ impl<'a> Ready<'a> {
     /// The number of the one at a place, which is less than `len`.
     #[inline(always)]
     pub(crate) fn number(&self, place: usize) -> u64 {
-        match place.checked_sub(self.in_queue) {
-            // SAFETY: whoever is in the queue has a control block.
-            None => unsafe { (*self.queue.control_at(place)).number },
-            Some(0) if let Some(control) = self.yields => control.number,
-            Some(_) => CLOCK,
+        if place < self.threads {
+            // SAFETY: whoever is in the queue, or is announced, has a control block.
+            unsafe { (*self.queue.control_at(place)).number }
+        } else {
+            CLOCK
         }
     }
 }
@@ -350,10 +351,11 @@ impl Scheduler {
             return self.yield_in_queue();
         }
         let (queue, control) = (&self.watched, self.current());
+        let others = queue.len();
         let ready = Ready::new(queue, Some(control), false);
         directed.is_fresh.set(true);
         match directed.tell(|director| director.choose(&ready)) {
-            Some(index) if index == ready.in_queue => {}
+            Some(index) if index == others => {}
             Some(index) => {
                 let next = queue.take(index);
                 let place = queue.push_place(control);
@@ -401,7 +403,7 @@ impl Scheduler {
             return None;
         }
         match directed.tell(|director| director.choose(&ready)) {
-            Some(index) if index == ready.in_queue => {
+            Some(index) if index == ready.threads => {
                 self.pass_virtual_time();
                 directed.tell(|director| director.time_is(self.now() - VIRTUAL_START));
                 self.poll();

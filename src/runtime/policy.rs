@@ -120,18 +120,26 @@ impl fmt::Debug for Policy {
 
 /// A small generator of random numbers: SplitMix64 (Steele, Lea, Flood, "Fast
 /// splittable pseudorandom number generators", OOPSLA 2014).
-pub(crate) struct Random(u64);
+pub(crate) struct Random {
+    state: u64,
+    /// The next number, made ahead: who draws it mostly decides by it at once, and
+    /// would wait for it.
+    next: u64,
+}
 
 impl Random {
     pub(crate) fn new(seed: u64) -> Random {
-        Random(seed)
+        let mut random = Random { state: seed, next: 0 };
+        random.next();
+        random
     }
 
+    #[inline]
     pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.state ^ (self.state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
+        std::mem::replace(&mut self.next, mixed ^ (mixed >> 31))
     }
 
     /// A number below `bound`. Its bias is below 2^-32 for any bound that can be a

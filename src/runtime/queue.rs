@@ -114,11 +114,20 @@ impl RunQueue {
         self.positions().map(|position| unsafe { (*self.entry(position)).control })
     }
 
-    /// The one that is `index` behind the next.
+    /// Lets [`RunQueue::control_at`] show `control` behind all others, where it comes
+    /// if it is pushed.
+    #[inline(always)]
+    pub(super) fn announce(&self, control: *const Control) {
+        // SAFETY: there is room for one more.
+        unsafe { (&raw mut (*self.entry(self.tail.get())).control).write(control) };
+    }
+
+    /// The one that is `index` behind the next: in the queue, or announced.
     #[inline(always)]
     pub(super) fn control_at(&self, index: usize) -> *const Control {
-        debug_assert!(index < self.len());
-        // SAFETY: an entry between head and tail has been written.
+        debug_assert!(index <= self.len());
+        // SAFETY: an entry between head and tail has been written, and so has the
+        // next if it was announced.
         unsafe { (*self.entry(self.head() + index * STEP)).control }
     }
 
@@ -132,19 +141,24 @@ impl RunQueue {
 
     /// Takes out the entry that is `index` behind the next. The others keep their
     /// order.
+    #[inline(always)]
     pub(super) fn take(&self, index: usize) -> Runnable {
         assert!(index < self.len());
-        if index == 0 {
-            return self.pop().expect("it is not empty");
+        if index > 0 {
+            self.bring_forward(index);
         }
+        self.pop().expect("it has more than `index`")
+    }
+
+    /// The entry that is `index` behind the next becomes the next.
+    fn bring_forward(&self, index: usize) {
         // SAFETY: all these are between head and tail.
         unsafe {
             let taken = self.entry(self.head() + index * STEP).read();
             for position in self.positions().take(index).rev() {
                 self.entry(position + STEP).write(self.entry(position).read());
             }
-            self.set_head(self.head() + STEP);
-            taken
+            self.entry(self.head()).write(taken);
         }
     }
 

@@ -318,7 +318,7 @@ impl Engine {
         let index = self.pick(ready)?;
         let number = ready[index];
         if has_choice {
-            self.trail.push(Made::Thread(number));
+            self.trail.push(Made::Thread(number as u32));
         }
         if number != self.last && ready.contains(&self.last) {
             self.switches += 1;
@@ -393,7 +393,7 @@ impl Director for Engine {
             (Pace::Random, Strategy::Sampling(sampling)) => sampling.alternative(ready.len()),
             _ => return self.choose_slow(ready),
         };
-        self.trail.push(Made::Thread(ready.number(index)));
+        self.trail.push(Made::Thread(ready.number(index) as u32));
         Some(index)
     }
 

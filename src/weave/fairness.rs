@@ -37,7 +37,11 @@ impl Fairness {
     }
 
     pub(super) fn begin(&mut self) {
-        *self = Fairness::new();
+        // The green threads are made as they are seen.
+        self.count = 0;
+        self.before = 0;
+        self.last = None;
+        self.yielded = false;
     }
 
     /// The one that has run yields.

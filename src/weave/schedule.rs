@@ -69,7 +69,7 @@ pub(super) enum Who {
 /// A choice that was made: of a green thread, by its number, or of an alternative.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Made {
-    Thread(u64),
+    Thread(u32),
     Value(u32),
 }
 
@@ -92,8 +92,7 @@ impl Schedule {
     pub(super) fn of(rules: Rules, trail: &[Made], names: &Names) -> Schedule {
         let turn = |made: &Made| match made {
             Made::Value(value) => Turn::Value(*value),
-            Made::Thread(CLOCK) => Turn::Thread(Who::Clock),
-            Made::Thread(number) => Turn::Thread(names.who(*number)),
+            Made::Thread(number) => Turn::Thread(names.who(u64::from(*number))),
         };
         Schedule { rules, turns: trail.iter().map(turn).collect() }
     }

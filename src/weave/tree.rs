@@ -7,7 +7,7 @@ pub(super) struct Prefix {
     of: u32,
     /// Of those among whom the choice was, so that a program that does not repeat
     /// itself is noticed.
-    signature: u64,
+    signature: u32,
 }
 
 struct Node {
@@ -46,12 +46,13 @@ impl Tree {
         self.depth += 1;
         if let Some(node) = self.path.get(depth) {
             let made = &node.made;
-            if made.of as usize != of || made.signature != signature {
+            if made.of as usize != of || made.signature != signature as u32 {
                 return Err(Differs);
             }
             return Ok(made.taken as usize);
         }
         let of = of as u32;
+        let signature = signature as u32;
         self.path.push(Node { made: Prefix { taken: 0, of, signature }, end: of });
         Ok(0)
     }

@@ -18,19 +18,11 @@ mod may_rows;
 mod may_runtime_rows;
 mod memory;
 mod os_rows;
-mod table;
 mod tokio_rows;
 
 use std::time::{Duration, Instant};
 
-/// Does so many operations, and says how long they took.
-type Work = fn(u64) -> Duration;
-
-/// What is measured, by whom; leno comes first.
-struct Row {
-    name: &'static str,
-    entries: &'static [(&'static str, Work)],
-}
+use leno_peers::table::{self, Row};
 
 const ROWS: &[Row] = &[
     Row {

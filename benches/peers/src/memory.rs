@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use crate::table::Line;
+use leno_peers::table::Line;
 
 /// So many that everybody can do it.
 const COUNT: usize = 10_000;

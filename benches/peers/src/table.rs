@@ -2,11 +2,18 @@
 
 use std::time::Duration;
 
-use crate::{Row, Work};
-
 /// A batch takes about this long. Short, so that the peers take turns often: the
 /// speed of a machine drifts, and what else runs on it takes milliseconds away.
 const BATCH: Duration = Duration::from_millis(2);
+
+/// Does so many operations, and says how long they took.
+pub type Work = fn(u64) -> Duration;
+
+/// What is measured, by whom; leno comes first.
+pub struct Row {
+    pub name: &'static str,
+    pub entries: &'static [(&'static str, Work)],
+}
 
 pub struct Line {
     pub row: &'static str,
@@ -17,33 +24,59 @@ pub struct Line {
     pub quartiles: Option<(f64, f64)>,
 }
 
-/// Measures everybody in a row: each round has one batch of each, and a ratio is
-/// the median of the rounds' ratios.
-pub fn lines(row: &'static Row, rounds: usize) -> Vec<Line> {
-    let counts: Vec<u64> = row.entries.iter().map(|entry| operations_in_a_batch(entry.1)).collect();
-    let mut nanoseconds = vec![Vec::new(); row.entries.len()];
+/// Where the middle of some samples is.
+pub struct Spread {
+    pub median: f64,
+    /// The first and the third quartile.
+    pub quartiles: (f64, f64),
+}
+
+impl Spread {
+    pub fn of(samples: impl Iterator<Item = f64>) -> Spread {
+        let sorted = sorted(samples);
+        let quartiles = (quantile(&sorted, 0.25), quantile(&sorted, 0.75));
+        Spread { median: quantile(&sorted, 0.5), quartiles }
+    }
+
+    /// Of what each round says about the two of them.
+    pub fn of_ratios(numerators: &[f64], denominators: &[f64]) -> Spread {
+        Spread::of(numerators.iter().zip(denominators).map(|(above, below)| above / below))
+    }
+}
+
+/// How many nanoseconds an operation takes, of everybody in each round. A round has
+/// one batch of each.
+pub fn nanoseconds(works: &[impl Fn(u64) -> Duration], rounds: usize) -> Vec<Vec<f64>> {
+    let counts: Vec<u64> = works.iter().map(operations_in_a_batch).collect();
+    let mut nanoseconds = vec![Vec::new(); works.len()];
     for _ in 0..rounds {
-        for (index, (_, work)) in row.entries.iter().enumerate() {
+        for (index, work) in works.iter().enumerate() {
             let elapsed = work(counts[index]);
             nanoseconds[index].push(elapsed.as_secs_f64() * 1e9 / counts[index] as f64);
         }
     }
-    let ours = nanoseconds[0].clone();
-    let line = |(index, samples): (usize, Vec<f64>)| {
-        let ratios = sorted(samples.iter().zip(&ours).map(|(theirs, ours)| theirs / ours));
+    nanoseconds
+}
+
+/// Measures everybody in a row. A ratio is the median of the rounds' ratios.
+pub fn lines(row: &'static Row, rounds: usize) -> Vec<Line> {
+    let works: Vec<Work> = row.entries.iter().map(|entry| entry.1).collect();
+    let nanoseconds = nanoseconds(&works, rounds);
+    let line = |(index, samples): (usize, &Vec<f64>)| {
+        let ratios = Spread::of_ratios(samples, &nanoseconds[0]);
         Line {
             row: row.name,
             peer: row.entries[index].0,
-            value: in_words(quantile(&sorted(samples.into_iter()), 0.5)),
-            ratio: quantile(&ratios, 0.5),
-            quartiles: (index > 0).then(|| (quantile(&ratios, 0.25), quantile(&ratios, 0.75))),
+            value: in_words(Spread::of(samples.iter().copied()).median),
+            ratio: ratios.median,
+            quartiles: (index > 0).then_some(ratios.quartiles),
         }
     };
-    nanoseconds.into_iter().enumerate().map(line).collect()
+    nanoseconds.iter().enumerate().map(line).collect()
 }
 
 /// So many operations that a batch takes about [`BATCH`].
-fn operations_in_a_batch(work: Work) -> u64 {
+fn operations_in_a_batch(work: impl Fn(u64) -> Duration) -> u64 {
     let mut operations = 1;
     loop {
         let elapsed = work(operations);
@@ -55,11 +88,12 @@ fn operations_in_a_batch(work: Work) -> u64 {
     }
 }
 
-fn in_words(nanoseconds: f64) -> String {
+pub fn in_words(nanoseconds: f64) -> String {
     match nanoseconds {
         ..10.0 => format!("{nanoseconds:.2} ns"),
         10.0..1_000.0 => format!("{nanoseconds:.0} ns"),
-        _ => format!("{:.1} us", nanoseconds / 1_000.0),
+        1_000.0..1_000_000.0 => format!("{:.1} us", nanoseconds / 1_000.0),
+        _ => format!("{:.1} ms", nanoseconds / 1_000_000.0),
     }
 }
 
@@ -73,7 +107,7 @@ fn quantile(sorted: &[f64], part: f64) -> f64 {
     sorted[((sorted.len() - 1) as f64 * part).round() as usize]
 }
 
-fn ratio_in_words(ratio: f64) -> String {
+pub fn ratio_in_words(ratio: f64) -> String {
     if ratio < 100.0 { format!("{ratio:.2}") } else { format!("{ratio:.0}") }
 }
 

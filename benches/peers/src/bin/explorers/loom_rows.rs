@@ -1,0 +1,89 @@
+//! loom's rows. It has no scopes, at most five threads, the main one included, and
+//! draws nothing by chance, so it stands in some rows only.
+//!
+//! `Builder::check` is what `loom::model` calls after it has set up the log, whose
+//! cost it is spared here.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::{Arc, Mutex};
+
+use loom::model::Builder;
+
+use crate::Explored;
+use crate::programs::{DRAWN_LONG, FEW, MANY};
+
+crate::programs::programs!(loom);
+
+fn run(builder: &Builder, program: impl Fn() + Send + Sync + 'static) -> Explored {
+    let executions = Arc::new(AtomicU64::new(0));
+    let counted = executions.clone();
+    builder.check(move || {
+        counted.fetch_add(1, Relaxed);
+        program();
+    });
+    let executions = executions.load(Relaxed);
+    Explored { executions, outcomes: None }
+}
+
+fn all(program: impl Fn() + Send + Sync + 'static) -> Explored {
+    run(&Builder::new(), program)
+}
+
+/// All, and counts what the program returns.
+fn all_told(program: impl Fn() -> Vec<u8> + Send + Sync + 'static) -> Explored {
+    let outcomes = Arc::new(Mutex::new(BTreeMap::new()));
+    let counted = outcomes.clone();
+    let explored = all(move || {
+        let outcome = program();
+        *counted.lock().expect("nobody panics").entry(outcome).or_insert(0) += 1;
+    });
+    let outcomes = outcomes.lock().expect("nobody panics").len();
+    Explored { outcomes: Some(outcomes), ..explored }
+}
+
+pub fn yields() -> Explored {
+    all(|| programs::yields(FEW))
+}
+
+pub fn yields_told() -> Explored {
+    all_told(programs::yields_told)
+}
+
+/// loom takes a yield for a plea to let others go on, not for a step that could
+/// come before or after theirs. So here each is a use of one atomic instead.
+pub fn atomics() -> Explored {
+    all(|| {
+        let shared = Arc::new(loom::sync::atomic::AtomicU64::new(0));
+        let threads = [(); 2].map(|()| {
+            let shared = shared.clone();
+            loom::thread::spawn(move || {
+                for _ in 0..FEW {
+                    shared.fetch_add(1, SeqCst);
+                }
+            })
+        });
+        for thread in threads {
+            thread.join().expect("nobody panics");
+        }
+    })
+}
+
+pub fn locks() -> Explored {
+    all(programs::locks)
+}
+
+pub fn locks_told() -> Explored {
+    all_told(programs::locks_told)
+}
+
+pub fn long() -> Explored {
+    let mut builder = Builder::new();
+    // Otherwise it gives up at a thousand choices, and looks at its bound on
+    // executions once in 20,000. It counts to the one that it does not run.
+    builder.max_branches = 100_000;
+    builder.checkpoint_interval = 1;
+    builder.max_permutations = Some(DRAWN_LONG as usize + 1);
+    run(&builder, || programs::yields(MANY))
+}

@@ -1,0 +1,3 @@
+//! What the programs that compare leno with its peers have in common.
+
+pub mod table;
