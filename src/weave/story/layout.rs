@@ -112,7 +112,20 @@ impl Layout {
             let left = room.checked_sub(widths.iter().sum())?;
             (room - left <= room_for_words).then(|| (self.loss(parts, &widths, left), widths, left))
         });
-        let Some((_, widths, left)) = tried.min_by_key(|(loss, ..)| *loss) else { return false };
+        let best = tried.min_by_key(|(loss, ..)| *loss);
+        let Some((mut least, mut widths, mut left)) = best else { return false };
+        // Then each by itself.
+        for column in 0..widths.len() {
+            for width in MIN_WORDS.min(widths[column])..=wanted[column] {
+                let mut other = widths.clone();
+                other[column] = width;
+                let Some(rest) = room.checked_sub(other.iter().sum()) else { break };
+                let loss = self.loss(parts, &other, rest);
+                if room - rest <= room_for_words && loss < least {
+                    (least, widths, left) = (loss, other, rest);
+                }
+            }
+        }
         self.widths = widths;
         self.source = left;
         true

@@ -40,6 +40,7 @@ pub(super) fn text(story: &Story, columns: usize, rows: usize, is_coloured: bool
         page.part(part);
     }
     page.footer(story);
+    page.out.truncate(page.out.trim_end().len());
     page.out
 }
 
@@ -350,7 +351,6 @@ impl Page {
         if let Some(rest) = rest {
             self.say(&rest, Style::Dim);
         }
-        self.put(format!("schedule: {}", story.schedule), Style::Plain);
-        self.end_line();
+        self.say(&story.schedule_line(), Style::Plain);
     }
 }
