@@ -235,7 +235,8 @@ impl Story {
                 let start = schedule[..end].rsplit_once(' ').map_or("", |(start, _)| start);
                 format!("schedule: {start} … ({turns} turns in all)")
             }
-            None => format!("schedule: {schedule}").trim_end().to_owned(),
+            None if schedule.is_empty() => "schedule: none, first come, first served".to_owned(),
+            None => format!("schedule: {schedule}"),
         }
     }
 

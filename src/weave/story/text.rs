@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::Story;
-use super::layout::{Layout, Shape};
+use super::layout::{self, Layout, Shape};
 use super::teller::{Line, Mark, Part, State};
 use super::width::{plain, shortened, width, wrapped};
 use crate::weave::failure::{Failure, FailureKind};
@@ -27,8 +27,8 @@ pub(super) fn text(story: &Story, columns: usize, rows: usize, is_coloured: bool
     let parts = story.parts(rows);
     let layout = Layout::new(&story.cast, &parts, columns);
     let mut page = Page {
+        columns: columns.max(layout::MIN_COLUMNS),
         layout,
-        columns,
         is_coloured,
         out: String::new(),
         line: Vec::new(),
