@@ -11,16 +11,15 @@
 //! cargo run --release --example 11_weave -- --want 12xy3z --svg story.svg
 //! ```
 
-use std::cell::RefCell;
 use std::process::ExitCode;
 use std::{env, fmt, fs};
 
 use leno::thread::{self, Builder};
-use leno::weave::{self, Explorer, Schedule};
+use leno::weave::{self, Explorer, Schedule, Shared};
 
 /// The program that is explored: gives what its routines print.
 fn program(routines: &[Routine]) -> String {
-    let out = RefCell::new(String::new());
+    let out = Shared::named("out", String::new());
     thread::scope(|scope| {
         for routine in routines {
             let (name, out) = (routine.name.to_string(), &out);
@@ -29,7 +28,7 @@ fn program(routines: &[Routine]) -> String {
                     if index > 0 {
                         thread::yield_now();
                     }
-                    out.borrow_mut().push(letter);
+                    out.update(|out| out.push(letter));
                 }
             };
             let spawned = Builder::new().name(name).spawn_scoped(scope, letters);

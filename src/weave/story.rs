@@ -20,6 +20,7 @@ use super::explorer::Explorer;
 use super::failure::{Failure, FailureKind};
 use super::panics::{self, Said};
 use super::recording::{Actor, Deed, End, Recording};
+use super::report::grouped;
 use super::schedule::Schedule;
 use crate::runtime;
 use teller::{Cast, Part, Teller};
@@ -221,6 +222,21 @@ impl Story {
             }
             (FailureKind::Deadlock, []) => "deadlock: every green thread waits".to_owned(),
             _ => who + &failure.title(),
+        }
+    }
+
+    /// The schedule, as far as anybody reads one.
+    fn schedule_line(&self) -> String {
+        const MOST: usize = 400;
+        let schedule = self.schedule.to_string();
+        match schedule.char_indices().nth(MOST) {
+            Some((end, _)) => {
+                let turns = grouped(self.schedule.turns() as u64);
+                let start = schedule[..end].rsplit_once(' ').map_or("", |(start, _)| start);
+                format!("schedule: {start} … ({turns} turns in all)")
+            }
+            None if schedule.is_empty() => "schedule: none, first come, first served".to_owned(),
+            None => format!("schedule: {schedule}"),
         }
     }
 

@@ -27,6 +27,7 @@ mod scoped;
 mod select;
 mod signals;
 mod stack;
+mod story;
 mod support;
 mod sync;
 mod task_group;

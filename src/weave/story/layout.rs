@@ -5,7 +5,7 @@ use super::width::{plain, width, wrapped};
 use crate::weave::report::grouped;
 
 /// The narrowest text.
-const MIN_COLUMNS: usize = 60;
+pub(super) const MIN_COLUMNS: usize = 60;
 /// A column with words has at least so much room, and at most that.
 const MIN_WORDS: usize = 13;
 const MAX_WORDS: usize = 32;
@@ -15,6 +15,7 @@ const USUAL_SIGNS: usize = 5;
 const MAX_SIGNS: usize = 10;
 /// What is left for the source, at least and at most.
 const MIN_SOURCE: usize = 30;
+const LEAST_SOURCE: usize = 20;
 const MAX_SOURCE: usize = 70;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,7 +113,20 @@ impl Layout {
             let left = room.checked_sub(widths.iter().sum())?;
             (room - left <= room_for_words).then(|| (self.loss(parts, &widths, left), widths, left))
         });
-        let Some((_, widths, left)) = tried.min_by_key(|(loss, ..)| *loss) else { return false };
+        let best = tried.min_by_key(|(loss, ..)| *loss);
+        let Some((mut least, mut widths, mut left)) = best else { return false };
+        // Then each by itself.
+        for column in 0..widths.len() {
+            for width in MIN_WORDS.min(widths[column])..=wanted[column] {
+                let mut other = widths.clone();
+                other[column] = width;
+                let Some(rest) = room.checked_sub(other.iter().sum()) else { break };
+                let loss = self.loss(parts, &other, rest);
+                if room - rest <= room_for_words && loss < least {
+                    (least, widths, left) = (loss, other, rest);
+                }
+            }
+        }
         self.widths = widths;
         self.source = left;
         true
@@ -130,10 +144,13 @@ impl Layout {
     }
 
     fn fit_narrow(&mut self, parts: &[Part], room: usize, source: usize) {
+        const LABEL: usize = "AA: ".len();
         self.shape = Shape::Narrow;
-        let source = source.min(MIN_SOURCE.max(room / 3));
-        let words = lines(parts).map(|line| width(&line.words) + 1).max().unwrap_or(0);
-        let words = words.clamp(MIN_WORDS, MAX_WORDS.min(room / 3));
+        let source = source.min(LEAST_SOURCE.max(room / 3));
+        // Some need to say whose they are.
+        let of = |line: &Line| width(&line.words) + 1 + line.lane.map_or(0, |_| LABEL);
+        let wanted = lines(parts).map(of).max().unwrap_or(0);
+        let words = wanted.clamp(MIN_WORDS, MAX_WORDS.min(room / 3));
         let room_for_signs = room - source - words;
         let title = |lane: usize| width(&self.labels[lane]) + 1;
         let widths = |most: usize| -> Vec<usize> {
@@ -155,7 +172,7 @@ impl Layout {
             }
         }
         let left = room - self.widths.iter().sum::<usize>();
-        self.words = words.max(left.saturating_sub(source)).min(MAX_WORDS * 2);
+        self.words = words.max(left.saturating_sub(source).min(wanted)).min(MAX_WORDS * 2);
         self.source = left.saturating_sub(self.words);
     }
 

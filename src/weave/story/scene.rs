@@ -19,8 +19,9 @@ pub(super) struct Scene<'t, 'a> {
     step: &'t Step,
     lane: Option<usize>,
     lines: Vec<Line>,
-    /// What the last line is an operation on.
+    /// What the last line is an operation on, and how often it has been done.
     operated: Option<&'t Thing>,
+    times: usize,
     /// The first of those that it spawns in a row, and how many.
     spawned: (String, usize),
     /// Nothing has been done yet but to go on after a wait.
@@ -40,6 +41,7 @@ impl<'t, 'a> Scene<'t, 'a> {
             lane,
             lines: Vec::new(),
             operated: None,
+            times: 0,
             spawned: (String::new(), 0),
             is_fresh: true,
         }
@@ -116,7 +118,7 @@ impl<'t, 'a> Scene<'t, 'a> {
             let is_sleep = matches!(what, Awaited::Words(words) if words == "sleeps");
             let at = *at;
             if !is_sleep {
-                self.say("time is up".to_owned(), Some(At::of(at)));
+                self.say("time is up".to_owned(), At::of(at));
             }
         }
     }
@@ -128,12 +130,11 @@ impl<'t, 'a> Scene<'t, 'a> {
                 let at = At::of(at);
                 let label = self.teller.cast.label(*number).to_owned();
                 let last = self.lines.last();
-                let more = last.is_some_and(|line| {
-                    line.words.starts_with("spawn ") && line.place.as_ref() == Some(&at)
-                });
+                let more =
+                    last.is_some_and(|line| line.words.starts_with("spawn ") && line.place == at);
                 if !more {
                     self.spawned = (label.clone(), 0);
-                    self.say(String::from("spawn "), Some(at));
+                    self.say(String::from("spawn "), at);
                 }
                 self.spawned.1 += 1;
                 let count = self.spawned.1;
@@ -187,12 +188,20 @@ impl<'t, 'a> Scene<'t, 'a> {
         let verb = if verb == "wait" { "wait for" } else { verb };
         let is_own = matches!(thing, Thing::Thread(number) if Some(*number) == self.number());
         let words = if is_own { verb.to_owned() } else { format!("{verb} {name}") };
-        self.say(words, Some(At::of(at)));
-        self.operated = Some(thing);
-        if let Some(value) = self.teller.recording.value(self.place, index) {
-            let value = format!(": {}", shortened(value, MOST_VALUE));
-            self.add(&value);
+        let again = self.lines.last().is_some_and(|line| {
+            let is_same = line.place == At::of(at) && line.marks.is_empty();
+            is_same && self.operated == Some(thing) && line.words.starts_with(&words)
+        });
+        self.times = if again { self.times + 1 } else { 1 };
+        let times = if again { format!(" x {}", self.times) } else { String::new() };
+        let value = self.teller.recording.value(self.place, index);
+        let value = value.map(|value| format!(": {}", shortened(value, MOST_VALUE)));
+        let words = format!("{words}{times}{}", value.unwrap_or_default());
+        match self.lines.last_mut() {
+            Some(last) if again => last.words = words,
+            _ => self.say(words, At::of(at)),
         }
+        self.operated = Some(thing);
         let by = self.number().and_then(|who| self.teller.overtaken(who, verb, thing));
         if let Some(by) = by {
             let by = self.teller.cast.label(by).to_owned();
@@ -243,7 +252,7 @@ impl<'t, 'a> Scene<'t, 'a> {
     }
 
     fn waits(&mut self, what: &Awaited, at: Place) {
-        let is_here = self.lines.last().is_some_and(|line| line.place == Some(At::of(at)));
+        let is_here = self.lines.last().is_some_and(|line| line.place == At::of(at));
         let of_the_same = match (what, self.operated) {
             (Awaited::Any(any), Some(operated)) => {
                 matches!(any.as_slice(), [(_, thing)] if thing == operated)
@@ -282,10 +291,10 @@ impl<'t, 'a> Scene<'t, 'a> {
     fn say_at(&mut self, words: &str, at: Place) {
         let at = At::of(at);
         match self.lines.last_mut() {
-            Some(last) if last.words.is_empty() && last.place.as_ref() == Some(&at) => {
+            Some(last) if last.words.is_empty() && last.place == at => {
                 last.words = words.to_owned();
             }
-            _ => self.say(words.to_owned(), Some(at)),
+            _ => self.say(words.to_owned(), at),
         }
     }
 
@@ -312,7 +321,7 @@ impl<'t, 'a> Scene<'t, 'a> {
     /// Says something of a step of which nothing else is known.
     fn fill(&mut self) {
         let has_returned = self.thread().is_some_and(|thread| thread.has_returned);
-        let at = self.thread().and_then(|thread| thread.last).map(|(place, _)| At::of(place));
+        let at = self.thread().and_then(|thread| thread.last).and_then(|(place, _)| At::of(place));
         if self.is_silent() && !self.lines.iter().any(|line| line.place.is_some()) {
             match has_returned {
                 true => self.say("ends".to_owned(), None),
@@ -323,7 +332,9 @@ impl<'t, 'a> Scene<'t, 'a> {
 }
 
 impl At {
-    fn of(place: Place) -> At {
-        At { file: place.file().to_owned(), line: place.line() }
+    /// Nothing if that is in the standard library, which calls what it was given.
+    fn of(place: Place) -> Option<At> {
+        let is_in_std = place.file().starts_with("/rustc/");
+        (!is_in_std).then(|| At { file: place.file().to_owned(), line: place.line() })
     }
 }

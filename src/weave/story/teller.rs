@@ -197,7 +197,8 @@ impl<'a> Teller<'a> {
     fn shown(&self, runs: &[Run], rows: usize) -> impl Fn(usize) -> bool + use<> {
         let told: Vec<usize> = runs.iter().flat_map(|run| run.from..run.from + run.steps).collect();
         let first_left_out = told.get(rows).copied().unwrap_or(usize::MAX);
-        let last_left_out = told.len().checked_sub(rows + 1).map_or(0, |index| told[index]);
+        let last_left_out =
+            told.len().checked_sub(rows.saturating_add(1)).map_or(0, |index| told[index]);
         let wrong = self.wrong;
         move |step| {
             step < first_left_out

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::Story;
-use super::layout::{Layout, Shape};
+use super::layout::{self, Layout, Shape};
 use super::teller::{Line, Mark, Part, State};
 use super::width::{plain, shortened, width, wrapped};
 use crate::weave::failure::{Failure, FailureKind};
@@ -27,8 +27,8 @@ pub(super) fn text(story: &Story, columns: usize, rows: usize, is_coloured: bool
     let parts = story.parts(rows);
     let layout = Layout::new(&story.cast, &parts, columns);
     let mut page = Page {
+        columns: columns.max(layout::MIN_COLUMNS),
         layout,
-        columns,
         is_coloured,
         out: String::new(),
         line: Vec::new(),
@@ -40,6 +40,7 @@ pub(super) fn text(story: &Story, columns: usize, rows: usize, is_coloured: bool
         page.part(part);
     }
     page.footer(story);
+    page.out.truncate(page.out.trim_end().len());
     page.out
 }
 
@@ -350,7 +351,6 @@ impl Page {
         if let Some(rest) = rest {
             self.say(&rest, Style::Dim);
         }
-        self.put(format!("schedule: {}", story.schedule), Style::Plain);
-        self.end_line();
+        self.say(&story.schedule_line(), Style::Plain);
     }
 }

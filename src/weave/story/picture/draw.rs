@@ -363,7 +363,7 @@ impl<'a> Drawing<'a> {
             Self::text(&mut out, "faint", (MARGIN, *bottom), &line);
             *bottom += 16;
         }
-        let schedule = format!("schedule: {}", self.story.schedule);
+        let schedule = self.story.schedule_line();
         let room = (self.plan.width - 2 * MARGIN) / CHARACTER;
         for line in crate::weave::story::width::wrapped(&plain(&schedule), room) {
             Self::text(&mut out, "code", (MARGIN, *bottom + 2), &line);

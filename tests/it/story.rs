@@ -1,0 +1,265 @@
+//! Stories of executions, as text and as pictures.
+
+mod programs;
+mod xml;
+
+use std::env;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use leno::weave::{Explorer, FailureKind, Schedule, Story, story};
+
+use crate::support::panic_text;
+use programs as program;
+
+/// The story is the one that is kept in the file with this name. With
+/// `LENO_KEEP_STORIES` set, it is put there.
+#[track_caller]
+fn assert_story(name: &str, story: &Story) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/story");
+    let text = format!("{story}\n");
+    let path = folder.join(name).with_extension("txt");
+    if env::var_os("LENO_KEEP_STORIES").is_some() {
+        fs::write(&path, &text).unwrap();
+    }
+    let kept = fs::read_to_string(&path).unwrap_or_default();
+    assert!(text == kept, "{name} is not as it was:\n{kept}\nbut\n{text}");
+    check_forms(story);
+}
+
+/// What is true of every story.
+#[track_caller]
+fn check_forms(story: &Story) {
+    let text = story.to_string();
+    let coloured = story.coloured();
+    assert_eq!(format!("{story:#}"), coloured);
+    assert_eq!(without_colours(&coloured), text);
+    assert!(!text.contains('\u{1b}') && !text.contains('\t'), "{text}");
+    for columns in [0, 60, 72, 100, 140, 250] {
+        let text = story.text(columns, 40);
+        let is_report = |block: &&str| block.starts_with("deadlock: every green thread waits, and");
+        for line in text.split("\n\n").filter(|block| !is_report(block)).flat_map(str::lines) {
+            assert!(line.chars().count() <= columns.max(60), "{columns}: {line}\n{text}");
+        }
+    }
+    let svg = story.to_svg();
+    xml::check(&svg);
+    assert!(svg.starts_with("<svg xmlns=\"http://www.w3.org/2000/svg\" "), "{svg}");
+    // It needs nothing but itself.
+    assert_eq!(svg.matches("http").count(), 1, "{svg}");
+    assert!(!svg.contains("<script") && !svg.contains("url(") && !svg.contains("@import"), "{svg}");
+}
+
+fn without_colours(text: &str) -> String {
+    let mut pieces = text.split("\u{1b}[");
+    let first = pieces.next().unwrap_or_default().to_owned();
+    pieces.fold(first, |all, piece| all + piece.split_once('m').expect("it ends").1)
+}
+
+#[test]
+fn a_lost_update_shows_who_lost_it() {
+    let story = story("preemptive: A1 B1 A1", program::lost_update);
+    assert_eq!(story.failure().unwrap().kind(), FailureKind::Panic);
+    assert_eq!(story.schedule().to_string(), "preemptive: A1 B1 A1");
+    assert_story("lost_update", &story);
+}
+
+#[test]
+fn what_is_no_operation_is_told_by_the_source_in_between() {
+    assert_story("lost_between_yields", &story("A1 B1 A1", program::lost_between_yields));
+    let story = story("A2 B2 A1", program::letters);
+    assert!(story.failure().is_none());
+    assert_story("letters", &story);
+}
+
+#[test]
+fn a_deadlock_shows_its_cycle() {
+    let story = story("A1 B1", program::two_locks);
+    assert_eq!(story.failure().unwrap().kind(), FailureKind::Deadlock);
+    assert_story("two_locks", &story);
+    let svg = story.to_svg();
+    assert!(svg.contains(">cycle</text>"), "{svg}");
+    assert!(svg.contains(">waits for mutex 'left'</text>"), "{svg}");
+
+    let explorer = Explorer::new();
+    let report = explorer.explore(program::philosophers);
+    let deadlock = report.failure().unwrap().schedule();
+    assert_story("philosophers", &explorer.story(deadlock, program::philosophers));
+}
+
+#[test]
+fn time_passes() {
+    let story = story("timed:", program::orders);
+    assert_story("orders", &story);
+}
+
+#[test]
+fn what_goes_on_for_ever_is_told_once() {
+    let explorer = Explorer::new().max_steps(20_000);
+    let story = explorer.story("A1", program::spinning);
+    assert_eq!(story.failure().unwrap().kind(), FailureKind::Endless);
+    assert_eq!(story.steps(), 20_001);
+    assert_story("spinning", &story);
+    // That needs no short schedule.
+    let all = story.failure().unwrap().schedule();
+    assert!(all.turns() > 10_000);
+    let text = explorer.story(all, program::spinning).to_string();
+    assert!(text.len() < 5_000, "{text}");
+    assert!(text.contains(" turns in all)"), "{text}");
+}
+
+#[test]
+fn cancellations_and_deadlines_are_told() {
+    assert_story("interrupted", &story("", program::interrupted));
+}
+
+#[test]
+fn many_green_threads_share_a_column() {
+    let story = story("", program::crowd);
+    assert!(story.failure().is_none());
+    assert_story("crowd", &story);
+    let wide = story.text(300, 200);
+    assert!(!wide.contains("no room"), "{wide}");
+}
+
+#[test]
+fn the_middle_of_a_long_story_is_left_out() {
+    let explorer = Explorer::new();
+    let long = explorer.story("", program::long);
+    check_forms(&long);
+    let text = long.text(100, 60);
+    assert!(text.lines().count() < 80, "{text}");
+    assert!(text.contains("steps are left out"), "{text}");
+    assert!(text.ends_with("schedule: none, first come, first served"), "{text}");
+    let all = long.text(100, usize::MAX);
+    assert!(!all.contains("left out"), "{all}");
+    assert!(all.lines().count() > long.steps());
+}
+
+#[test]
+fn what_went_wrong_is_never_left_out() {
+    // It goes on for long after the panic.
+    let story = Explorer::new().story("", || {
+        let handle = leno::spawn(|| (0..50).for_each(|_| leno::yield_now()));
+        (0..50).for_each(|_| leno::yield_now());
+        let _ = leno::spawn(|| panic!("in the middle")).join();
+        for step in 0..300 {
+            leno::thread::park_timeout(Duration::from_micros(step));
+        }
+        drop(handle);
+    });
+    for rows in [10, 30, 100] {
+        let text = story.text(100, rows);
+        let wrong: Vec<&str> = text.lines().filter(|line| line.starts_with('✗')).collect();
+        assert!(matches!(wrong[..], [line] if line.contains("panics: in")), "{rows}: {text}");
+    }
+    check_forms(&story);
+}
+
+#[test]
+fn one_green_thread_or_none() {
+    let alone = story("", program::alone);
+    assert!(alone.failure().is_none());
+    assert_eq!(alone.steps(), 1);
+    assert_story("alone", &alone);
+    assert_story("waits_for_nobody", &story("", program::waits_for_nobody));
+    assert_story("waits_for_itself", &story("", program::waits_for_itself));
+}
+
+#[test]
+fn panics_of_all_sorts() {
+    assert_story("panics_first", &story("", program::panics_first));
+    assert_story("panics_at_once", &story("", program::panics_at_once));
+    assert_story("panics_when_dropped", &story("", program::panics_when_dropped));
+    let anything = story("", program::panics_with_anything);
+    check_forms(&anything);
+    assert!(anything.to_string().contains("panics: a panic without a text"), "{anything}");
+}
+
+#[test]
+fn any_name_and_any_value_will_do() {
+    let odd = story("preemptive:", program::odd_names);
+    assert!(odd.failure().is_none(), "{odd}");
+    check_forms(&odd);
+    let svg = odd.to_svg();
+    assert!(svg.contains("&lt;two&gt; &amp;"), "{svg}");
+    let bad = story("", program::bad_values);
+    assert!(bad.failure().is_none(), "{bad}");
+    assert!(bad.to_string().contains("set bad "), "{bad}");
+    check_forms(&bad);
+}
+
+#[test]
+fn a_schedule_that_does_not_fit_is_told_as_far_as_it_goes() {
+    let misfit = story("A1 C1", program::two_locks);
+    assert_eq!(misfit.failure().unwrap().kind(), FailureKind::Misfit);
+    let text = misfit.to_string();
+    assert!(text.starts_with("the schedule does not fit the program: "), "{text}");
+    assert!(text.contains("let _left = left.lock();"), "{text}");
+    check_forms(&misfit);
+    let text = panic_text(|| story("A0", program::alone));
+    assert!(text.contains("gives no turn"), "{text}");
+    let text = panic_text(|| leno::run(|| story("", program::alone)));
+    assert!(text.contains("leno::weave::story was called inside a runtime"), "{text}");
+}
+
+#[test]
+fn every_way_that_a_small_program_can_go_has_a_story() {
+    for explorer in
+        [Explorer::new(), Explorer::new().preemptive(), Explorer::new().preemptive().timed()]
+    {
+        let programs: [fn(); 4] =
+            [program::lost_update, program::two_locks, program::orders, program::interrupted];
+        for program in programs {
+            let report = explorer.clone().random(1).max_executions(6).explore(program);
+            let outcomes = report.outcomes().values().map(|outcome| outcome.schedule());
+            let failures = report.failures().iter().map(|failure| failure.schedule());
+            for schedule in outcomes.chain(failures) {
+                let first = explorer.story(schedule, program);
+                check_forms(&first);
+                let again = explorer.story(schedule, program);
+                assert_eq!(first.to_string(), again.to_string());
+                assert_eq!(first.to_svg(), again.to_svg());
+            }
+            for failure in report.failures() {
+                let story = explorer.story(failure.schedule(), program);
+                let own = story.failure().expect("it fails again");
+                assert_eq!(own.message().lines().next(), failure.message().lines().next());
+                assert!(story.to_string().contains('✗'), "{story}");
+            }
+        }
+    }
+}
+
+#[test]
+fn without_the_source_there_are_numbers_of_lines() {
+    const CHILD: &str = "LENO_STORY_WITHOUT_SOURCE";
+    if env::var_os(CHILD).is_some() {
+        println!("{}", story("preemptive: A1 B1 A1", program::lost_update));
+        return;
+    }
+    let name = "story::without_the_source_there_are_numbers_of_lines";
+    let ran = Command::new(env::current_exe().unwrap())
+        .args([name, "--exact", "--nocapture"])
+        .env(CHILD, "1")
+        .env_remove("CARGO_MANIFEST_DIR")
+        .current_dir("/")
+        .output()
+        .unwrap();
+    let text = String::from_utf8(ran.stdout).unwrap();
+    let row = text.lines().find(|line| line.contains("set balance: 1"));
+    let row = row.unwrap_or_else(|| panic!("{text}"));
+    let source = include_str!("story/programs.rs").lines();
+    let line = source.take_while(|line| !line.contains("balance.set(before + 1)")).count() + 1;
+    assert!(row.trim_end().ends_with(&format!(" {line}")), "{text}");
+    assert!(!text.contains("let before"), "{text}");
+}
+
+#[test]
+fn a_story_says_what_it_is_when_debugged() {
+    let story = story(Schedule::default(), program::alone);
+    let text = format!("{story:?}");
+    assert!(text.starts_with("Story { steps: 1, schedule: "), "{text}");
+}
