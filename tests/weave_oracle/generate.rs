@@ -200,7 +200,7 @@ impl Decoder<'_> {
             let inner = std::mem::replace(&mut body.ops, outer);
             body.ops.push(Op::Within(number, inner));
         } else if body.children.is_empty() {
-            body.ops.push(Op::Yield);
+            body.ops.push(cells(first, second % CELLS, 1));
         } else {
             let child = body.children[first % body.children.len()];
             body.ops.push(if second % 4 == 0 { Op::IsFinished(child) } else { Op::Join(child) });

@@ -82,6 +82,15 @@ pub enum Patience {
     Endless,
 }
 
+impl Patience {
+    pub fn millis(self) -> Option<u64> {
+        match self {
+            Patience::Millis(millis) => Some(millis),
+            Patience::None | Patience::Endless => None,
+        }
+    }
+}
+
 /// How one execution ends.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum End {
