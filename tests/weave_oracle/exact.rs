@@ -38,6 +38,8 @@ struct Tally {
     too_large: u64,
     executions: u64,
     ends: u64,
+    /// Programs that end in more than one way.
+    several_ends: u64,
     deadlocks: u64,
     panics: u64,
 }
@@ -70,6 +72,7 @@ fn add(tally: &mut Tally, predicted: &Counts) {
     tally.programs += 1;
     tally.executions += predicted.values().sum::<u64>();
     tally.ends += predicted.len() as u64;
+    tally.several_ends += u64::from(predicted.len() > 1);
     tally.deadlocks += u64::from(predicted.contains_key(&End::Deadlock));
     tally.panics += u64::from(predicted.keys().any(|end| matches!(end, End::Panic(_))));
 }
@@ -79,7 +82,7 @@ fn check(tally: &Tally) {
     let programs = tally.programs;
     assert!(tally.too_large < programs, "{tally:?}");
     assert!(tally.executions > 10 * programs, "{tally:?}");
-    assert!(tally.ends > programs * 3 / 2, "{tally:?}");
+    assert!(tally.several_ends > programs / 8, "{tally:?}");
     assert!(tally.deadlocks > programs / 20 && tally.deadlocks < programs / 2, "{tally:?}");
 }
 

@@ -36,9 +36,9 @@ pub struct Mix {
 }
 
 pub fn programs(mix: Mix) -> impl Strategy<Value = Program> {
-    let body = move |most| vec(any::<u32>(), 0..=most);
-    let threads = vec(body(mix.most_operations), 1..=mix.most_threads);
-    (any::<u64>(), body(mix.most_operations - 1), threads)
+    let body = |least, most| vec(any::<u32>(), least..=most);
+    let threads = vec(body(1, mix.most_operations), 1..=mix.most_threads);
+    (any::<u64>(), body(0, mix.most_operations - 1), threads)
         .prop_map(move |(settings, main, threads)| decode(mix, settings, &main, &threads))
 }
 

@@ -177,12 +177,15 @@ impl Thread {
         let ops = &program.bodies[number];
         let mut code = Vec::new();
         compile(ops, &mut code);
+        let looks = program.cells_at_end().into_iter().map(|cell| Instruction::Op(Op::Get(cell)));
         if number == 0 && program.ending == Ending::Join {
             code.extend((1..program.bodies.len()).map(Instruction::JoinIfThere));
+            code.extend(looks.clone());
         }
         code.push(Instruction::DropFrame);
         if number == 0 && program.ending == Ending::Scope {
             code.push(Instruction::LeaveMainScope);
+            code.extend(looks);
         }
         let has_ends = number <= program.started;
         let sends = |channel| {
