@@ -274,6 +274,8 @@ impl Runtime {
     /// Says why there is no value.
     pub(crate) fn run_directed<T>(&self, wants: Wants, f: impl FnOnce() -> T) -> Result<T, Cut> {
         self.scheduler.begin_directed(wants);
+        // What others have left there.
+        self.main.token.set(false);
         let result = panic::catch_unwind(AssertUnwindSafe(|| self.run(f)));
         self.scheduler.end_directed();
         result.map_err(

@@ -119,7 +119,7 @@ impl Builder {
 /// ```
 pub struct Runtime {
     // Boxed: green threads point to both.
-    main: Box<Control>,
+    pub(super) main: Box<Control>,
     pub(super) scheduler: Box<Scheduler>,
 }
 
@@ -153,6 +153,9 @@ impl Runtime {
         let at = Location::caller();
         let installed = Installed::new("leno::run", &self.scheduler, &self.main);
         let result = panic::catch_unwind(AssertUnwindSafe(f)).map_err(unwind::for_join);
+        if result.as_ref().is_err_and(|payload| !unwind::is_unwinding(payload)) {
+            self.scheduler.panicked_directed(&self.main);
+        }
         self.main.drop_locals(&self.scheduler);
         self.scheduler.wait_for_all(at);
         // What others have sent until then is not left behind.

@@ -21,7 +21,7 @@ fn ends(report: &Report<Logs>) -> BTreeSet<End> {
     let failures = report.failures().iter().map(|failure| match failure.kind() {
         FailureKind::Deadlock => End::Deadlock,
         FailureKind::Panic => End::Panic(failure.message().to_owned()),
-        kind => panic!("{kind:?}: {failure}"),
+        kind => End::Panic(format!("{kind:?}: {failure}")),
     });
     values.chain(failures).collect()
 }

@@ -43,6 +43,42 @@ fn the_first_of_two_panics() {
 }
 
 #[test]
+fn the_panic_of_the_main_one_is_the_first_if_it_comes_first() {
+    for explorer in both_ways() {
+        reduced(&explorer, || {
+            let _other = thread::spawn(|| panic!("other"));
+            leno::yield_now();
+            panic!("main");
+        });
+    }
+    let report = Explorer::new().explore(|| {
+        let _other = thread::spawn(|| panic!("other"));
+        panic!("main");
+    });
+    assert_eq!(report.failure().unwrap().message(), "main");
+}
+
+/// A token that nobody has taken was there in the next execution.
+#[test]
+fn nothing_is_left_for_the_next_execution() {
+    for explorer in both_ways() {
+        let report = explorer.explore(|| {
+            let main = thread::current();
+            let has_begun = Rc::new(Shared::new(false));
+            let flag = has_begun.clone();
+            thread::spawn(move || {
+                flag.set(true);
+                main.unpark();
+                main.unpark();
+            });
+            thread::park();
+            has_begun.get()
+        });
+        assert_eq!(report.outcomes().keys().copied().collect::<Vec<_>>(), [true]);
+    }
+}
+
+#[test]
 fn objects_that_each_uses_first_in_its_own_order() {
     reduced(&Explorer::new().preemptive(), || {
         let cells = [Shared::new(0), Shared::new(0), Shared::new(0)];

@@ -36,9 +36,9 @@ pub struct Mix {
 }
 
 pub fn programs(mix: Mix) -> impl Strategy<Value = Program> {
-    let body = move |most| vec(any::<u32>(), 0..=most);
-    let threads = vec(body(mix.most_operations), 1..=mix.most_threads);
-    (any::<u64>(), body(mix.most_operations - 1), threads)
+    let body = |least, most| vec(any::<u32>(), least..=most);
+    let threads = vec(body(1, mix.most_operations), 1..=mix.most_threads);
+    (any::<u64>(), body(0, mix.most_operations - 1), threads)
         .prop_map(move |(settings, main, threads)| decode(mix, settings, &main, &threads))
 }
 
@@ -200,7 +200,7 @@ impl Decoder<'_> {
             let inner = std::mem::replace(&mut body.ops, outer);
             body.ops.push(Op::Within(number, inner));
         } else if body.children.is_empty() {
-            body.ops.push(Op::Yield);
+            body.ops.push(cells(first, second % CELLS, 1));
         } else {
             let child = body.children[first % body.children.len()];
             body.ops.push(if second % 4 == 0 { Op::IsFinished(child) } else { Op::Join(child) });

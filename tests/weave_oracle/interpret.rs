@@ -168,9 +168,12 @@ fn run(program: &Rc<Program>, plain: bool) -> Logs {
     });
     let ends = distribute(program);
     match program.ending {
-        Ending::Scope => leno::scope(|scope| {
-            be_main(&world, ends, |closure| Child::Scoped(scope.spawn(closure)));
-        }),
+        Ending::Scope => {
+            leno::scope(|scope| {
+                be_main(&world, ends, |closure| Child::Scoped(scope.spawn(closure)));
+            });
+            look_at_cells(&world);
+        }
         Ending::Join | Ending::Detach => {
             be_main(&world, ends, |closure| Child::Free(thread::spawn(closure)));
         }
@@ -206,6 +209,14 @@ fn be_main<'scope>(
                 frame.join(number);
             }
         }
+        look_at_cells(world);
+    }
+}
+
+fn look_at_cells(world: &World) {
+    for cell in world.program.cells_at_end() {
+        let value = world.cells.get(cell);
+        world.logs.borrow_mut()[0].push(value);
     }
 }
 

@@ -1,9 +1,11 @@
 //! Explorations against what they should come to.
 
 mod audit;
+mod exact;
 mod found;
 mod generate;
 mod interpret;
+mod model;
 mod program;
 #[path = "../it/oracle_coroutine/seed.rs"]
 mod seed;

@@ -82,6 +82,15 @@ pub enum Patience {
     Endless,
 }
 
+impl Patience {
+    pub fn millis(self) -> Option<u64> {
+        match self {
+            Patience::Millis(millis) => Some(millis),
+            Patience::None | Patience::Endless => None,
+        }
+    }
+}
+
 /// How one execution ends.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum End {
@@ -113,6 +122,22 @@ impl Program {
     pub fn known(&self) -> usize {
         1 + self.started
     }
+
+    /// The cells that the main one looks at when it knows that others have ended.
+    pub fn cells_at_end(&self) -> Vec<usize> {
+        let is_used = |cell: &usize| self.bodies.iter().any(|body| writes(body, *cell));
+        (0..CELLS).filter(is_used).collect()
+    }
+}
+
+fn writes(body: &[Op], cell: usize) -> bool {
+    body.iter().any(|op| match op {
+        Op::Set(other, _) | Op::Add(other) | Op::Store(other) | Op::Exchange(other, _) => {
+            *other == cell
+        }
+        Op::Timeout(_, inner) | Op::Within(_, inner) => writes(inner, cell),
+        _ => false,
+    })
 }
 
 impl fmt::Debug for Program {

@@ -1,0 +1,143 @@
+//! Are all executions tried, each once? What an exploration finds is compared
+//! with what a model finds.
+
+use std::cell::RefCell;
+
+use leno::weave::{Explorer, FailureKind, Report};
+use proptest::test_runner::TestCaseError;
+
+use crate::generate::{self, Mix, Subject};
+use crate::interpret;
+use crate::model::{self, Counts};
+use crate::program::{End, Logs, Program};
+use crate::seed::{scaled, seeded_runner};
+
+/// A program of more executions than this is not compared.
+const MOST: u64 = 1_000;
+
+fn counts(report: &Report<Logs>) -> Counts {
+    let mut counts: Counts = report
+        .outcomes()
+        .iter()
+        .map(|(value, outcome)| (End::Value(value.clone()), outcome.count()))
+        .collect();
+    for failure in report.failures() {
+        let end = match failure.kind() {
+            FailureKind::Deadlock => End::Deadlock,
+            FailureKind::Panic => End::Panic(failure.message().to_owned()),
+            kind => End::Panic(format!("{kind:?}: {failure}")),
+        };
+        *counts.entry(end).or_default() += failure.count();
+    }
+    counts
+}
+
+#[derive(Debug, Default)]
+struct Tally {
+    programs: u64,
+    too_large: u64,
+    executions: u64,
+    ends: u64,
+    /// Programs that end in more than one way.
+    several_ends: u64,
+    deadlocks: u64,
+    panics: u64,
+}
+
+fn compare(name: &str, programs: u32, mix: Mix, preemptive: bool) {
+    let (mut runner, repeat) = seeded_runner(name, scaled(programs));
+    let tally = RefCell::new(Tally::default());
+    let explorer = Explorer::new();
+    let explorer = if preemptive { explorer.preemptive() } else { explorer };
+    let result = runner.run(&generate::programs(mix), |program| {
+        let Some(predicted) = model::executions(&program, preemptive, MOST) else {
+            tally.borrow_mut().too_large += 1;
+            return Ok(());
+        };
+        // Leno must not have to know what is shared.
+        let plain = !preemptive;
+        let report = explorer.explore(interpret::closure(&program, plain));
+        add(&mut tally.borrow_mut(), &predicted);
+        judge(&program, &predicted, &report)
+    });
+    if let Err(error) = result {
+        panic!("{repeat}\n{error}");
+    }
+    let tally = tally.into_inner();
+    println!("  {tally:?}");
+    check(&tally);
+}
+
+fn add(tally: &mut Tally, predicted: &Counts) {
+    tally.programs += 1;
+    tally.executions += predicted.values().sum::<u64>();
+    tally.ends += predicted.len() as u64;
+    tally.several_ends += u64::from(predicted.len() > 1);
+    tally.deadlocks += u64::from(predicted.contains_key(&End::Deadlock));
+    tally.panics += u64::from(predicted.keys().any(|end| matches!(end, End::Panic(_))));
+}
+
+/// Was there something to compare?
+fn check(tally: &Tally) {
+    let programs = tally.programs;
+    assert!(tally.too_large < programs, "{tally:?}");
+    assert!(tally.executions > 10 * programs, "{tally:?}");
+    assert!(tally.several_ends > programs / 8, "{tally:?}");
+    assert!(tally.deadlocks > programs / 20 && tally.deadlocks < programs / 2, "{tally:?}");
+}
+
+fn judge(
+    program: &Program,
+    predicted: &Counts,
+    report: &Report<Logs>,
+) -> Result<(), TestCaseError> {
+    let total: u64 = predicted.values().sum();
+    if counts(report) == *predicted && report.executions() == total && report.is_complete() {
+        return Ok(());
+    }
+    let model: String =
+        predicted.iter().map(|(end, count)| format!("    {count} x {end:?}\n")).collect();
+    Err(TestCaseError::fail(format!("{program:?}leno: {report}\nmodel: {total}\n{model}")))
+}
+
+#[test]
+fn all_executions_are_tried_once() {
+    const MIX: Mix = Mix {
+        subjects: &[
+            Subject::Yields,
+            Subject::Cells,
+            Subject::Mutexes,
+            Subject::Channels,
+            Subject::Channels,
+            Subject::Permits,
+            Subject::Condvar,
+            Subject::Tokens,
+            Subject::Threads,
+            Subject::Cancels,
+            Subject::Time,
+            Subject::Panics,
+        ],
+        most_threads: 3,
+        most_operations: 4,
+        has_timeouts: true,
+    };
+    compare("exact, cooperative", 4_000, MIX, false);
+}
+
+#[test]
+fn all_preemptive_executions_are_tried_once() {
+    const MIX: Mix = Mix {
+        subjects: &[
+            Subject::Cells,
+            Subject::Cells,
+            Subject::Tokens,
+            Subject::Threads,
+            Subject::Cancels,
+            Subject::Panics,
+        ],
+        most_threads: 2,
+        most_operations: 3,
+        has_timeouts: true,
+    };
+    compare("exact, preemptive", 4_000, MIX, true);
+}

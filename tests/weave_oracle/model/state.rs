@@ -1,0 +1,363 @@
+//! What there is in a state, waiting, and time.
+
+use std::rc::Rc;
+
+use super::Then::{self, Stops};
+use crate::program::{CELLS, CHANNELS, Ending, Logs, MUTEXES, Op, Program};
+
+#[derive(Clone)]
+pub struct State {
+    pub threads: Vec<Thread>,
+    /// Whose turn it is.
+    pub who: usize,
+    pub is_preemptive: bool,
+    /// It has done nothing in this turn.
+    pub is_fresh: bool,
+    pub started: usize,
+    /// Those are in a scope that the main one has not left.
+    pub is_in_main_scope: bool,
+    pub cells: [u8; CELLS],
+    pub mutexes: [Mutex; MUTEXES],
+    pub channels: [Channel; CHANNELS],
+    pub permits: usize,
+    /// Who waits for permits, and how many.
+    pub acquiring: Vec<(usize, usize)>,
+    /// Who waits for a notification.
+    pub notified: Vec<usize>,
+    pub now: u64,
+    timers: Vec<(u64, u64, Timer)>,
+    last_timer: u64,
+    pub logs: Logs,
+    pub value: Option<Logs>,
+    pub first_panic: Option<String>,
+}
+
+#[derive(Clone, Default)]
+pub struct Mutex {
+    pub holder: Option<usize>,
+    pub waiting: Vec<usize>,
+}
+
+#[derive(Clone)]
+pub struct Channel {
+    pub capacity: Option<usize>,
+    pub buffer: Vec<u8>,
+    /// Who waits to send, and what.
+    pub sending: Vec<(usize, u8)>,
+    pub receiving: Vec<usize>,
+    pub senders: usize,
+    pub receivers: usize,
+}
+
+#[derive(Clone)]
+pub struct Thread {
+    pub code: Rc<[Instruction]>,
+    pub place: usize,
+    pub status: Status,
+    /// What it waits for, or waited for until it goes on.
+    pub wait: Option<Wait>,
+    pub woken: Option<Woken>,
+    /// It has yielded, or not begun.
+    pub yields: bool,
+    pub scopes: Vec<Scope>,
+    pub children: Vec<usize>,
+    pub token: bool,
+    pub cancelled: bool,
+    /// It waits where nothing may interrupt it.
+    pub is_shielded: bool,
+    pub unwinding: Option<Why>,
+    /// What its panic says.
+    pub said: String,
+    /// Whoever joined it has seen its panic.
+    pub is_seen: bool,
+    pub guards: [bool; MUTEXES],
+    pub senders: [bool; CHANNELS],
+    pub receivers: [bool; CHANNELS],
+    /// What it was given while it waited.
+    pub given: Option<u8>,
+    pub is_timed_out: bool,
+    pub kept: u8,
+    pub sent: u8,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    Unborn,
+    Ready,
+    Running,
+    Waiting,
+    Ended,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wait {
+    Sleep,
+    Token,
+    Join(usize),
+    /// For the end of one in a scope.
+    Threads(usize),
+    /// For those that the main one has started.
+    AllStarted,
+    Lock(usize),
+    Notification,
+    Permits,
+    Send(usize),
+    Receive(usize),
+}
+
+/// Why a wait has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Woken {
+    Done,
+    Elapsed,
+    Interrupted,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    Panic,
+    Cancelled,
+    /// For the deadline scope with this number.
+    Elapsed(u64),
+}
+
+#[derive(Clone, Debug)]
+pub enum Scope {
+    Threads(usize),
+    Deadline { id: u64, elapsed: bool, is_over_at: usize },
+}
+
+#[derive(Clone, Copy)]
+pub enum Timer {
+    Wait(usize),
+    Deadline(usize, u64),
+}
+
+#[derive(Clone, Debug)]
+pub enum Instruction {
+    Op(Op),
+    EnterTimeout(u64),
+    LeaveTimeout,
+    /// Opens a scope, and starts this one in it.
+    EnterScope(usize),
+    LeaveScope(usize),
+    JoinIfThere(usize),
+    DropFrame,
+    LeaveMainScope,
+}
+
+fn compile(ops: &[Op], code: &mut Vec<Instruction>) {
+    for op in ops {
+        match op {
+            Op::Timeout(millis, inner) => {
+                code.push(Instruction::EnterTimeout(*millis));
+                compile(inner, code);
+                code.push(Instruction::LeaveTimeout);
+            }
+            Op::Within(number, inner) => {
+                code.push(Instruction::EnterScope(*number));
+                compile(inner, code);
+                code.push(Instruction::LeaveScope(*number));
+            }
+            op => code.push(Instruction::Op(op.clone())),
+        }
+    }
+}
+
+/// Does it ever use this end of the channel?
+fn uses(ops: &[Op], wanted: &dyn Fn(&Op) -> bool) -> bool {
+    ops.iter().any(|op| match op {
+        Op::Timeout(_, inner) | Op::Within(_, inner) => uses(inner, wanted),
+        op => wanted(op),
+    })
+}
+
+impl Thread {
+    fn new(program: &Program, number: usize) -> Thread {
+        let ops = &program.bodies[number];
+        let mut code = Vec::new();
+        compile(ops, &mut code);
+        let looks = program.cells_at_end().into_iter().map(|cell| Instruction::Op(Op::Get(cell)));
+        if number == 0 && program.ending == Ending::Join {
+            code.extend((1..program.bodies.len()).map(Instruction::JoinIfThere));
+            code.extend(looks.clone());
+        }
+        code.push(Instruction::DropFrame);
+        if number == 0 && program.ending == Ending::Scope {
+            code.push(Instruction::LeaveMainScope);
+            code.extend(looks);
+        }
+        let has_ends = number <= program.started;
+        let sends = |channel| {
+            has_ends
+                && uses(ops, &|op| match *op {
+                    Op::Send(other, _) | Op::DropSender(other) => other == channel,
+                    _ => false,
+                })
+        };
+        let receives = |channel| {
+            has_ends
+                && uses(ops, &|op| match *op {
+                    Op::Receive(other, _) | Op::DropReceiver(other) => other == channel,
+                    _ => false,
+                })
+        };
+        Thread {
+            code: code.into(),
+            place: 0,
+            status: Status::Unborn,
+            wait: None,
+            woken: None,
+            yields: true,
+            scopes: Vec::new(),
+            children: Vec::new(),
+            token: false,
+            cancelled: false,
+            is_shielded: false,
+            unwinding: None,
+            said: String::new(),
+            is_seen: false,
+            guards: [false; MUTEXES],
+            senders: std::array::from_fn(sends),
+            receivers: std::array::from_fn(receives),
+            given: None,
+            is_timed_out: false,
+            kept: 0,
+            sent: 0,
+        }
+    }
+}
+
+impl State {
+    /// The main one and those that it starts are there, and none has had a turn.
+    pub fn new(program: &Program, is_preemptive: bool) -> State {
+        let new = |number| Thread::new(program, number);
+        let mut threads: Vec<Thread> = (0..program.bodies.len()).map(new).collect();
+        threads[0].children.extend(1..=program.started);
+        let count = |uses: &dyn Fn(&Thread) -> bool| threads.iter().filter(|one| uses(one)).count();
+        let channels = std::array::from_fn(|channel| Channel {
+            capacity: program.capacities[channel],
+            buffer: Vec::new(),
+            sending: Vec::new(),
+            receiving: Vec::new(),
+            senders: count(&|thread| thread.senders[channel]),
+            receivers: count(&|thread| thread.receivers[channel]),
+        });
+        let mut state = State {
+            threads,
+            who: 0,
+            is_preemptive,
+            is_fresh: true,
+            started: program.started,
+            is_in_main_scope: program.ending == Ending::Scope,
+            cells: [0; CELLS],
+            mutexes: Default::default(),
+            channels,
+            permits: program.permits,
+            acquiring: Vec::new(),
+            notified: Vec::new(),
+            now: 0,
+            timers: Vec::new(),
+            last_timer: 0,
+            logs: vec![Vec::new(); program.bodies.len()],
+            value: None,
+            first_panic: None,
+        };
+        (0..program.known()).for_each(|number| state.start(number));
+        state
+    }
+
+    pub fn start(&mut self, number: usize) {
+        self.threads[number].status = Status::Ready;
+    }
+
+    pub fn log(&mut self, value: u8) {
+        self.logs[self.who].push(value);
+    }
+
+    pub fn ready(&self) -> Vec<usize> {
+        let is_ready = |&number: &usize| self.threads[number].status == Status::Ready;
+        (0..self.threads.len()).filter(is_ready).collect()
+    }
+
+    /// The one that runs waits.
+    pub fn wait(&mut self, what: Wait, millis: Option<u64>) -> Then {
+        let who = self.who;
+        if let Some(millis) = millis {
+            self.add_timer(millis, Timer::Wait(who));
+        }
+        let me = &mut self.threads[who];
+        me.wait = Some(what);
+        me.status = Status::Waiting;
+        Stops
+    }
+
+    pub fn add_timer(&mut self, millis: u64, timer: Timer) -> u64 {
+        self.last_timer += 1;
+        self.timers.push((self.now + millis, self.last_timer, timer));
+        self.last_timer
+    }
+
+    pub fn remove_timer(&mut self, id: u64) {
+        self.timers.retain(|timer| timer.1 != id);
+    }
+
+    /// Ends a wait, if it has not ended.
+    pub fn wake(&mut self, number: usize, woken: Woken) {
+        let thread = &mut self.threads[number];
+        if thread.status != Status::Waiting {
+            return;
+        }
+        thread.status = Status::Ready;
+        thread.woken = Some(woken);
+        self.timers.retain(|timer| !matches!(timer.2, Timer::Wait(other) if other == number));
+        // Whoever comes by passes over those whose waits are over.
+        self.mutexes.iter_mut().for_each(|mutex| mutex.waiting.retain(|&other| other != number));
+        self.acquiring.retain(|waiting| waiting.0 != number);
+        self.notified.retain(|&other| other != number);
+        for channel in &mut self.channels {
+            channel.sending.retain(|waiting| waiting.0 != number);
+            channel.receiving.retain(|&other| other != number);
+        }
+    }
+
+    /// Nobody can run: goes to the next deadline, if there is one.
+    pub fn pass_time(&mut self) -> bool {
+        let Some(next) = self.timers.iter().map(|timer| timer.0).min() else { return false };
+        self.now = next;
+        loop {
+            let due = self.timers.iter().filter(|timer| timer.0 <= next);
+            let Some(&(_, id, timer)) = due.min_by_key(|timer| (timer.0, timer.1)) else {
+                return true;
+            };
+            self.remove_timer(id);
+            match timer {
+                Timer::Wait(number) => self.wake(number, Woken::Elapsed),
+                Timer::Deadline(number, _) => self.deadline_elapsed(number, id),
+            }
+        }
+    }
+
+    /// The one that runs has ended.
+    pub fn has_ended(&mut self) {
+        let who = self.who;
+        let me = &mut self.threads[who];
+        me.status = Status::Ended;
+        if me.unwinding == Some(Why::Panic) {
+            // It counts when it leaves the closure.
+            let said = std::mem::take(&mut me.said);
+            self.first_panic.get_or_insert(said);
+        }
+        let all_ended =
+            (1..=self.started).all(|number| self.threads[number].status == Status::Ended);
+        for number in 0..self.threads.len() {
+            match self.threads[number].wait {
+                Some(Wait::Join(other) | Wait::Threads(other)) if other == who => {
+                    self.wake(number, Woken::Done);
+                }
+                Some(Wait::AllStarted) if all_ended => self.wake(number, Woken::Done),
+                _ => {}
+            }
+        }
+    }
+}
