@@ -1,0 +1,3 @@
+//! Explorations through the public API.
+
+mod time;
