@@ -1,3 +1,4 @@
 //! Explorations through the public API.
 
+mod sampling;
 mod time;
