@@ -168,11 +168,14 @@ impl Reduction {
                     return Next::Redundant;
                 };
                 let chosen = ready[first];
+                // Whoever ends the last wait for a deadline takes its step away from
+                // the clock: a step that never comes is not found to race.
+                let clock = set & bit(CLOCK);
                 self.nodes.push(Node::Step(Box::new(StepNode {
                     ready: set,
                     numbered: self.numbered,
                     chosen,
-                    wanted: bit(chosen),
+                    wanted: bit(chosen) | clock,
                     tried: Vec::new(),
                     asleep,
                     used: Vec::new(),
@@ -239,6 +242,10 @@ impl Reduction {
         self.is_open = true;
         if thread == CLOCK {
             self.used(CLOCK_OBJECT, Access::Write);
+            if !is_barrier {
+                // It may end any wait, and is seen by whoever reads the time.
+                self.used(ALL, Access::Write);
+            }
         } else {
             self.used(UNWINDING | thread, Access::Read);
         }

@@ -92,6 +92,12 @@ impl Sampling {
         self.turns_before.extend(self.threads.iter().map(|thread| thread.turns));
     }
 
+    /// As if there had been no execution.
+    pub(super) fn forget(&mut self) {
+        self.longest = 0;
+        self.turns_before.clear();
+    }
+
     /// Does it have to see the steps at which there is no choice?
     pub(super) fn sees_all(&self) -> bool {
         self.kind != Kind::Random

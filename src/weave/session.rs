@@ -81,6 +81,7 @@ impl Session {
         }
         let (trail, steps) = self.trail();
         self.index -= self.step;
+        self.engine.borrow_mut().forget();
         let second = self.run(program);
         match (&first, &second) {
             (Ran::Value(one), Ran::Value(other)) if self.trail() == (trail, steps) => {

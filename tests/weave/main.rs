@@ -1,0 +1,4 @@
+//! Explorations through the public API.
+
+mod sampling;
+mod time;

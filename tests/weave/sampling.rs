@@ -1,0 +1,35 @@
+//! Executions that are drawn by chance.
+
+use leno::weave::{Explorer, Shared};
+
+/// Two count up without a lock.
+fn lost_update() -> u32 {
+    let total = Shared::new(0);
+    leno::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| total.set(total.get() + 1));
+        }
+    });
+    total.into_inner()
+}
+
+/// That the first execution is run twice teaches a strategy nothing that would make
+/// the second time another.
+#[test]
+fn whatever_draws_them_the_program_repeats_itself() {
+    for seed in 1..=20 {
+        let explorer = Explorer::new().preemptive().max_executions(100);
+        for explorer in [
+            explorer.clone().random(seed),
+            explorer.clone().uniform(seed),
+            explorer.clone().pct(seed, 2),
+            explorer.clone().pct(seed, 3),
+            explorer.clone().portfolio(seed),
+        ] {
+            let report = explorer.explore(lost_update);
+            assert!(report.failure().is_none(), "{explorer:?}: {report}");
+            assert_eq!(report.executions(), 100);
+            assert_eq!(report.outcomes().keys().collect::<Vec<_>>(), [&1, &2], "{explorer:?}");
+        }
+    }
+}
