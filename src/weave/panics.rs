@@ -54,13 +54,6 @@ fn keep(info: &PanicHookInfo<'_>) {
     LAST.set(Some(Said { message, place }));
 }
 
-/// What the last panic of this OS thread has said, if it was not asked yet.
-pub(super) fn peek_last() -> Option<Said> {
-    let last = LAST.take();
-    LAST.set(last.clone());
-    last
-}
-
 /// What the last panic of this OS thread has said.
 pub(super) fn take_last() -> Said {
     let unknown = || Said { message: "a panic without a text".to_owned(), place: None };

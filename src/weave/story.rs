@@ -9,7 +9,6 @@ mod teller;
 mod text;
 mod width;
 
-use std::any::Any;
 use std::fmt;
 use std::io::IsTerminal;
 use std::panic::{self, AssertUnwindSafe};
@@ -18,7 +17,6 @@ use super::drive::outside_of_runtimes;
 use super::engine::{Replay, Strategy};
 use super::explorer::Explorer;
 use super::failure::{Failure, FailureKind};
-use super::panics::{self, Said};
 use super::recording::{Actor, Deed, End, Recording};
 use super::report::grouped;
 use super::schedule::Schedule;
@@ -107,7 +105,8 @@ impl Explorer {
                 match &result {
                     Ok(_) => recording.returned(),
                     Err(payload) if runtime::is_unwinding(payload) => recording.unwound(),
-                    Err(payload) => recording.panicked(&said(&**payload)),
+                    // The engine is told of a panic.
+                    Err(_) => {}
                 }
             }
             result.unwrap_or_else(|payload| panic::resume_unwind(payload))
@@ -121,18 +120,6 @@ impl Explorer {
         let labels = numbers.iter().map(|&number| engine.names.label(number)).collect();
         let wrong = failure.as_ref().and_then(|failure| wrong_step(failure, &recording));
         Story { schedule, failure, recording, cast: Cast { numbers, labels }, wrong }
-    }
-}
-
-/// What a panic of the main green thread has said.
-fn said(payload: &(dyn Any + Send)) -> Said {
-    let text = payload.downcast_ref::<String>().map(String::as_str);
-    let text = text.or_else(|| payload.downcast_ref::<&str>().copied());
-    match (panics::peek_last(), text) {
-        (Some(said), Some(text)) if said.message == text => said,
-        (_, Some(text)) => Said::of(text),
-        (Some(said), None) => said,
-        (None, None) => Said::of("a panic without a text"),
     }
 }
 
