@@ -47,7 +47,9 @@ pub(crate) use future::block_on;
 pub use handle::{Ended, Handle};
 pub use instant::Instant;
 pub(crate) use locals::{LocalError, with_local};
-pub(crate) use operation::{Access, Object, also, note, operation};
+pub(crate) use operation::{
+    Access, Object, Told, also, asked, note, note_at, operation, operation_on_all,
+};
 pub use policy::Policy;
 pub use remote::RemoteJoinHandle;
 pub(crate) use report::{Age, Table};
