@@ -5,7 +5,8 @@ use std::collections::VecDeque;
 
 use super::error::{RecvTimeoutError, SendTimeoutError, TryRecvError, TrySendError};
 use crate::runtime::{
-    Need, Outcome, Resource, Wait, WaitFor, WaitList, checkpoint, interrupted, scheduler,
+    Access, Need, Object, Outcome, Resource, Wait, WaitFor, WaitList, also, interrupted, note,
+    note_at, operation, scheduler,
 };
 
 pub(super) struct Channel<T> {
@@ -38,7 +39,13 @@ impl<T> Channel<T> {
         }
     }
 
+    pub(super) fn object(&self) -> Object<'_> {
+        Object::Resource(&self.resource)
+    }
+
+    #[track_caller]
     pub(super) fn len(&self) -> usize {
+        note(self.object(), Access::Read, "look at");
         self.buffer.borrow().len()
     }
 
@@ -47,11 +54,24 @@ impl<T> Channel<T> {
         self.capacity.is_none_or(|capacity| length < capacity)
     }
 
+    #[track_caller]
     pub(super) fn is_full(&self) -> bool {
         !self.has_room(self.len())
     }
 
-    /// Sends without waiting.
+    /// Would sending not have to wait? Tells nobody.
+    pub(super) fn can_send(&self) -> bool {
+        let somebody_waits = || !self.receiving.is_empty();
+        self.receivers.get() == 0 || somebody_waits() || self.has_room(self.buffer.borrow().len())
+    }
+
+    /// Would receiving not have to wait? Tells nobody.
+    pub(super) fn can_receive(&self) -> bool {
+        let somebody_waits = || !self.sending.is_empty();
+        self.senders.get() == 0 || somebody_waits() || !self.buffer.borrow().is_empty()
+    }
+
+    /// Sends without waiting, as part of an operation that has begun.
     #[inline(always)]
     pub(super) fn try_send(&self, value: T) -> Result<(), TrySendError<T>> {
         if self.receivers.get() == 0 {
@@ -66,7 +86,7 @@ impl<T> Channel<T> {
         Ok(())
     }
 
-    /// Receives without waiting.
+    /// Receives without waiting, as part of an operation that has begun.
     #[inline(always)]
     pub(super) fn try_recv(&self) -> Result<T, TryRecvError> {
         let mut buffer = self.buffer.borrow_mut();
@@ -95,7 +115,7 @@ impl<T> Channel<T> {
         value: T,
         deadline: impl FnOnce() -> Deadline,
     ) -> Result<(), SendTimeoutError<T>> {
-        checkpoint();
+        operation(self.object(), Access::Write, "send to");
         match self.try_send(value) {
             Ok(()) => Ok(()),
             Err(TrySendError::Disconnected(value)) => Err(SendTimeoutError::Disconnected(value)),
@@ -133,7 +153,7 @@ impl<T> Channel<T> {
         function: &'static str,
         deadline: impl FnOnce() -> Deadline,
     ) -> Result<T, RecvTimeoutError> {
-        checkpoint();
+        operation(self.object(), Access::Write, "receive from");
         match self.try_recv() {
             Ok(value) => Ok(value),
             Err(TryRecvError::Disconnected) => Err(RecvTimeoutError::Disconnected),
@@ -152,7 +172,10 @@ impl<T> Channel<T> {
         let wait = Wait::new(WaitFor::Resource(self.message()));
         match self.receiving.wait(scheduler, None, &wait, deadline) {
             (_, Some(value)) => Ok(value),
-            (Outcome::Woken, None) => Err(RecvTimeoutError::Disconnected),
+            (Outcome::Woken, None) => {
+                self.disconnected();
+                Err(RecvTimeoutError::Disconnected)
+            }
             (Outcome::Elapsed, None) => Err(RecvTimeoutError::Timeout),
             (Outcome::Interrupted, None) => interrupted(),
         }
@@ -169,8 +192,29 @@ impl<T> Channel<T> {
         Need { what: "a message from", resource: &self.resource }
     }
 
+    /// Who waited to receive has been woken since all senders are gone: that comes
+    /// after whatever made or dropped one.
+    #[track_caller]
+    pub(super) fn disconnected(&self) {
+        also(self.object(), Access::Await, "receive from");
+    }
+
+    /// One more sender. The order of those who come and go makes no difference.
+    #[track_caller]
+    pub(super) fn add_sender(&self) {
+        note(self.object(), Access::Commute, "clone a sender of");
+        self.senders.set(self.senders.get() + 1);
+    }
+
+    #[track_caller]
+    pub(super) fn add_receiver(&self) {
+        note(self.object(), Access::Write, "clone a receiver of");
+        self.receivers.set(self.receivers.get() + 1);
+    }
+
     /// A sender has gone.
     pub(super) fn drop_sender(&self) {
+        note_at(self.object(), Access::Commute, "drop a sender of", self.resource.made_at());
         self.senders.set(self.senders.get() - 1);
         if self.senders.get() == 0 {
             self.receiving.wake_all();
@@ -179,6 +223,7 @@ impl<T> Channel<T> {
 
     /// A receiver has gone. With the last one goes what was sent and not received.
     pub(super) fn drop_receiver(&self) {
+        note_at(self.object(), Access::Write, "drop a receiver of", self.resource.made_at());
         self.receivers.set(self.receivers.get() - 1);
         if self.receivers.get() == 0 {
             self.sending.wake_all();

@@ -11,7 +11,8 @@ use super::error::{
 use super::iter::{Iter, TryIter};
 use super::timer::Timer;
 use crate::runtime::{
-    Instant, Outcome, Wait, WaitFor, checkpoint, interrupted, scheduler, try_scheduler,
+    Access, Instant, Object, Outcome, Resource, Wait, WaitFor, interrupted, note, operation,
+    scheduler, try_scheduler,
 };
 
 /// Makes a channel that holds at most `capacity` messages. With 0 it holds none:
@@ -92,7 +93,9 @@ impl<T> Sender<T> {
     ///
     /// If there is no room, or all receivers are gone. Gives the message back.
     #[inline]
+    #[track_caller]
     pub fn try_send(&self, message: T) -> Result<(), TrySendError<T>> {
+        note(self.channel.object(), Access::Write, "try send to");
         self.channel.try_send(message)
     }
 
@@ -126,18 +129,21 @@ impl<T> Sender<T> {
 
     /// How many messages have been sent and not received.
     #[must_use]
+    #[track_caller]
     pub fn len(&self) -> usize {
         self.channel.len()
     }
 
     /// Is there no message?
     #[must_use]
+    #[track_caller]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// Is there no room? Always so in a rendezvous channel.
     #[must_use]
+    #[track_caller]
     pub fn is_full(&self) -> bool {
         self.channel.is_full()
     }
@@ -199,10 +205,34 @@ impl<T> Receiver<T> {
     ///
     /// If there is none.
     #[inline]
+    #[track_caller]
     pub fn try_recv(&self) -> Result<T, TryRecvError> {
+        note(Object::Resource(self.resource()), Access::Write, "try receive from");
+        self.take()
+    }
+
+    /// Receives without waiting, as part of an operation that has begun.
+    #[inline(always)]
+    pub(super) fn take(&self) -> Result<T, TryRecvError> {
         match &self.flavor {
             Flavor::Channel(channel) => channel.try_recv(),
             Flavor::Timer(timer) => timer.try_recv(),
+        }
+    }
+
+    /// See [`Channel::disconnected`].
+    pub(super) fn disconnected(&self) -> RecvError {
+        if let Flavor::Channel(channel) = &self.flavor {
+            channel.disconnected();
+        }
+        RecvError
+    }
+
+    #[inline(always)]
+    pub(super) fn resource(&self) -> &Resource {
+        match &self.flavor {
+            Flavor::Channel(channel) => &channel.resource,
+            Flavor::Timer(timer) => &timer.resource,
         }
     }
 
@@ -248,25 +278,28 @@ impl<T> Receiver<T> {
 
     /// How many messages have been sent and not received.
     #[must_use]
+    #[track_caller]
     pub fn len(&self) -> usize {
         match &self.flavor {
             Flavor::Channel(channel) => channel.len(),
-            Flavor::Timer(timer) => usize::from(timer.is_due()),
+            Flavor::Timer(timer) => usize::from(timer.look()),
         }
     }
 
     /// Is there no message?
     #[must_use]
+    #[track_caller]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// Is there no room? Always so in a rendezvous channel.
     #[must_use]
+    #[track_caller]
     pub fn is_full(&self) -> bool {
         match &self.flavor {
             Flavor::Channel(channel) => channel.is_full(),
-            Flavor::Timer(timer) => timer.is_due(),
+            Flavor::Timer(timer) => timer.look(),
         }
     }
 
@@ -291,17 +324,14 @@ impl<T> Receiver<T> {
 
     /// Names the channel, for reports. The first name stays.
     pub fn set_name(&self, name: impl Into<String>) {
-        match &self.flavor {
-            Flavor::Channel(channel) => channel.resource.set_name(name.into()),
-            Flavor::Timer(timer) => timer.resource.set_name(name.into()),
-        }
+        self.resource().set_name(name.into());
     }
 }
 
 impl<T> Timer<T> {
     #[track_caller]
     fn receive(&self, function: &'static str, deadline: Deadline) -> Result<T, RecvTimeoutError> {
-        checkpoint();
+        operation(self.object(), Access::Write, "receive from");
         loop {
             if let Ok(message) = self.try_recv() {
                 return Ok(message);
@@ -319,23 +349,27 @@ impl<T> Timer<T> {
                 _ if first == deadline && first != own => return Err(RecvTimeoutError::Timeout),
                 _ => {}
             }
+            // Somebody else may have taken its message.
+            note(self.object(), Access::Write, "receive from");
         }
     }
 }
 
 impl<T> Clone for Sender<T> {
+    #[track_caller]
     fn clone(&self) -> Self {
-        self.channel.senders.set(self.channel.senders.get() + 1);
+        self.channel.add_sender();
         Sender { channel: self.channel.clone() }
     }
 }
 
 impl<T> Clone for Receiver<T> {
+    #[track_caller]
     fn clone(&self) -> Self {
         Receiver {
             flavor: match &self.flavor {
                 Flavor::Channel(channel) => {
-                    channel.receivers.set(channel.receivers.get() + 1);
+                    channel.add_receiver();
                     Flavor::Channel(channel.clone())
                 }
                 Flavor::Timer(timer) => Flavor::Timer(timer.clone()),

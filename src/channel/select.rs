@@ -13,8 +13,8 @@ use super::core::Deadline as Moment;
 use super::ends::{Flavor, Receiver, Sender};
 use super::error::{RecvError, SendError, TryRecvError, TrySendError};
 use crate::runtime::{
-    Instant, Listed, Need, Outcome, Scheduler, Wait, WaitFor, Waiter, checkpoint, interrupted,
-    scheduler, try_scheduler,
+    Instant, Listed, Need, Object, Outcome, Resource, Scheduler, Wait, WaitFor, Waiter,
+    interrupted, operation_on_all, scheduler, try_scheduler,
 };
 
 /// How long a select waits.
@@ -53,6 +53,12 @@ impl IntoDeadline for Instant {
 
 /// One arm.
 pub trait Case {
+    /// What it operates on.
+    fn resource(&self) -> &Resource;
+
+    /// Could it go on without waiting?
+    fn is_ready(&self) -> bool;
+
     /// Goes on if that is possible without waiting.
     fn try_now(&self) -> bool;
 
@@ -108,7 +114,7 @@ pub fn select<const CASES: usize>(
     biased: bool,
 ) -> bool {
     let mut order = array::from_fn::<usize, CASES, _>(|index| index);
-    checkpoint();
+    operate(cases);
     if try_all(cases, &mut order, biased) {
         return true;
     }
@@ -127,7 +133,7 @@ pub fn select<const CASES: usize>(
             Ended::Deadline => return false,
             // Perhaps somebody else has taken its message; perhaps others can go
             // on by now.
-            Ended::Timer => checkpoint(),
+            Ended::Timer => operate(cases),
         }
         if try_all(cases, &mut order, biased) {
             return true;
@@ -135,9 +141,19 @@ pub fn select<const CASES: usize>(
     }
 }
 
+/// Whatever comes of it, it depends on the state of all.
+#[inline(always)]
+#[track_caller]
+fn operate(cases: &[&dyn Case]) {
+    operation_on_all(cases.iter().map(|case| Object::Resource(case.resource())), "select on");
+}
+
 /// Tries the cases in an order of which each is as likely as any other.
 fn try_all(cases: &[&dyn Case], order: &mut [usize], biased: bool) -> bool {
     let scheduler = if biased { None } else { try_scheduler() };
+    if let Some(scheduler) = scheduler.filter(|scheduler| scheduler.is_directed()) {
+        return try_directed(scheduler, cases);
+    }
     for place in 0..order.len() {
         let left = order.len() - place;
         if let Some(scheduler) = scheduler
@@ -150,6 +166,15 @@ fn try_all(cases: &[&dyn Case], order: &mut [usize], biased: bool) -> bool {
         }
     }
     false
+}
+
+/// As [`try_all`], where the director chooses, among those that can go on.
+#[cold]
+fn try_directed(scheduler: &Scheduler, cases: &[&dyn Case]) -> bool {
+    let ready = || cases.iter().filter(|case| case.is_ready());
+    let count = ready().count();
+    let chosen = if count > 1 { scheduler.alternative(count) } else { 0 };
+    ready().nth(chosen).is_some_and(|case| case.try_now())
 }
 
 /// How a wait of a select has ended.
@@ -200,8 +225,19 @@ impl<'a, T> RecvCase<'a, T> {
 }
 
 impl<T> Case for RecvCase<'_, T> {
+    fn resource(&self) -> &Resource {
+        self.receiver.resource()
+    }
+
+    fn is_ready(&self) -> bool {
+        match &self.receiver.flavor {
+            Flavor::Channel(channel) => channel.can_receive(),
+            Flavor::Timer(timer) => timer.is_due(),
+        }
+    }
+
     fn try_now(&self) -> bool {
-        let result = match self.receiver.try_recv() {
+        let result = match self.receiver.take() {
             Ok(value) => Ok(value),
             Err(TryRecvError::Disconnected) => Err(RecvError),
             Err(TryRecvError::Empty) => return false,
@@ -223,15 +259,15 @@ impl<T> Case for RecvCase<'_, T> {
             }
             Flavor::Timer(timer) => {
                 round.add_timer(timer.deadline());
-                let need = Need { what: "", resource: &timer.resource };
-                round.go_on(index + 1, Some(&Listed { need: Some(need), others }))
+                let need = Some(Need { what: "", resource: &timer.resource });
+                round.go_on(index + 1, Some(&Listed { need, others }))
             }
         }
     }
 
     fn chosen(&self) {
         let result = self.result.take();
-        self.result.set(Some(result.unwrap_or(Err(RecvError))));
+        self.result.set(Some(result.unwrap_or_else(|| Err(self.receiver.disconnected()))));
     }
 }
 
@@ -255,9 +291,17 @@ impl<'a, T> SendCase<'a, T> {
 }
 
 impl<T> Case for SendCase<'_, T> {
+    fn resource(&self) -> &Resource {
+        &self.sender.channel.resource
+    }
+
+    fn is_ready(&self) -> bool {
+        self.sender.channel.can_send()
+    }
+
     fn try_now(&self) -> bool {
         let Some(message) = self.message.take() else { return false };
-        let result = match self.sender.try_send(message) {
+        let result = match self.sender.channel.try_send(message) {
             Ok(()) => Ok(()),
             Err(TrySendError::Disconnected(message)) => Err(SendError(message)),
             Err(TrySendError::Full(message)) => {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::core::Deadline;
 use super::ends::{Flavor, Receiver};
 use super::error::TryRecvError;
-use crate::runtime::{Instant, Resource, now};
+use crate::runtime::{Access, Instant, Object, Resource, note, now};
 
 /// Gives moments when they have come.
 pub(super) struct Timer<T> {
@@ -25,10 +25,23 @@ impl<T> Timer<T> {
         self.next.get()
     }
 
+    pub(super) fn object(&self) -> Object<'_> {
+        Object::Resource(&self.resource)
+    }
+
+    /// Is there a message?
+    #[track_caller]
+    pub(super) fn look(&self) -> bool {
+        note(self.object(), Access::Read, "look at");
+        self.is_due()
+    }
+
+    /// As [`Timer::look`], as part of an operation that has begun.
     pub(super) fn is_due(&self) -> bool {
         self.next.get().is_some_and(|next| next <= now())
     }
 
+    /// Receives without waiting, as part of an operation that has begun.
     pub(super) fn try_recv(&self) -> Result<T, TryRecvError> {
         let (Some(next), now) = (self.next.get(), now()) else { return Err(TryRecvError::Empty) };
         if next > now {

@@ -51,7 +51,9 @@ pub(crate) use future::block_on;
 pub use handle::{Ended, Handle};
 pub use instant::Instant;
 pub(crate) use locals::{LocalError, with_local};
-pub(crate) use operation::{Access, Object, also, look, note, operation, tell_value};
+pub(crate) use operation::{
+    Access, Object, Told, also, asked, note, note_at, operation, operation_on_all, tell_value,
+};
 pub(crate) use panics::is_panicking;
 pub use policy::Policy;
 pub(crate) use policy::Random;

@@ -12,7 +12,7 @@ use std::cell::Cell;
 use std::panic::Location;
 
 use super::current::try_scheduler;
-use super::scheduler::chore;
+use super::scheduler::{Scheduler, chore};
 use super::scope_state::ScopeState;
 use super::wait::Resource;
 
@@ -38,6 +38,8 @@ pub(crate) enum Access {
 pub(crate) enum Object<'a> {
     /// A lock, a channel or the like.
     Resource(&'a Resource),
+    /// Whether a lock is poisoned.
+    Poison(&'a Resource),
     /// How many green threads of a scope run.
     Scope(&'a ScopeState),
     /// Whether the green thread with this number has ended.
@@ -81,45 +83,89 @@ impl Object<'_> {
     /// was used, which depends on the schedule. What comes before is where it was
     /// made, which does not: two that differ there differ in every execution.
     pub(super) fn number(&self, execution: u32, next: impl FnOnce() -> u32) -> u64 {
-        let of_thread = |kind: u64, number: u64| kind << 60 | number;
+        let of_kind = |kind: u64, number: u64| kind << 60 | number;
         match self {
-            Object::Resource(resource) => {
-                let at = resource.made_at();
-                let place = u64::from(at.line().wrapping_mul(0x0001_0193) ^ at.column());
-                let number = resource.tag.number(execution, next);
-                (place & 0x0fff_ffff) << 32 | u64::from(number)
-            }
-            Object::Scope(scope) => of_thread(8, scope.first.get()),
-            Object::End(number) => of_thread(1, *number),
-            Object::Token(number) => of_thread(2, *number),
-            Object::Unwinding(number) => of_thread(3, *number),
+            Object::Resource(resource) => of_resource(resource, execution, next),
+            Object::Poison(resource) => of_kind(7, of_resource(resource, execution, next)),
+            Object::Scope(scope) => of_kind(8, scope.first.get()),
+            Object::End(number) => of_kind(1, *number),
+            Object::Token(number) => of_kind(2, *number),
+            Object::Unwinding(number) => of_kind(3, *number),
             Object::Numbers => 5 << 60,
             Object::Clock => 6 << 60,
         }
     }
 }
 
+/// Where an operation is, if somebody is told of it. A guard keeps this, so that
+/// its destructor need not ask whether anybody is.
+pub(crate) type Told = Option<&'static Location<'static>>;
+
+/// The number of a resource: where it was made, and as the how many-th it was used.
+fn of_resource(resource: &Resource, execution: u32, next: impl FnOnce() -> u32) -> u64 {
+    let at = resource.made_at();
+    let place = u64::from(at.line().wrapping_mul(0x0001_0193) ^ at.column());
+    let number = resource.tag.number(execution, next);
+    (place & 0x0fff_ffff) << 32 | u64::from(number)
+}
+
 /// An operation begins that is a cancellation point: unwinds if the green thread
 /// is to be unwound.
 #[inline(always)]
 #[track_caller]
-pub(crate) fn operation(object: Object<'_>, access: Access, verb: &'static str) {
+pub(crate) fn operation(object: Object<'_>, access: Access, verb: &'static str) -> Told {
     if let Some(scheduler) = try_scheduler()
         && scheduler.chores.get() & (chore::UNWIND | chore::OPERATIONS) != 0
     {
-        scheduler.operate(object, access, verb, Location::caller());
-        scheduler.checkpoint();
+        scheduler.begin(object, access, verb, Location::caller())
+    } else {
+        None
+    }
+}
+
+/// As [`operation`], of one that writes several objects.
+#[inline(always)]
+#[track_caller]
+pub(crate) fn operation_on_all<'a>(objects: impl Iterator<Item = Object<'a>>, verb: &'static str) {
+    if let Some(scheduler) = try_scheduler()
+        && scheduler.chores.get() & (chore::UNWIND | chore::OPERATIONS) != 0
+    {
+        let mut objects = objects;
+        scheduler.begin_on_all(&mut objects, verb, Location::caller());
     }
 }
 
 /// An operation begins that never waits.
 #[inline(always)]
 #[track_caller]
-pub(crate) fn note(object: Object<'_>, access: Access, verb: &'static str) {
+pub(crate) fn note(object: Object<'_>, access: Access, verb: &'static str) -> Told {
+    note_at(object, access, verb, Location::caller())
+}
+
+/// Here, if somebody wants to be told of operations. For those who then call a
+/// function of its own, so that all others need no frame for the telling.
+#[inline(always)]
+#[track_caller]
+pub(crate) fn asked() -> Told {
+    let scheduler = try_scheduler()?;
+    (scheduler.chores.get() & chore::OPERATIONS != 0).then_some(Location::caller())
+}
+
+/// As [`note`], for a destructor, which does not know its caller.
+#[inline(always)]
+pub(crate) fn note_at(
+    object: Object<'_>,
+    access: Access,
+    verb: &'static str,
+    at: &'static Location<'static>,
+) -> Told {
     if let Some(scheduler) = try_scheduler()
         && scheduler.chores.get() & chore::OPERATIONS != 0
     {
-        scheduler.operate(object, access, verb, Location::caller());
+        scheduler.operate(object, access, verb, at);
+        Some(at)
+    } else {
+        None
     }
 }
 
@@ -152,5 +198,36 @@ pub(crate) fn also(object: Object<'_>, access: Access, verb: &'static str) {
         && scheduler.chores.get() & chore::OPERATIONS != 0
     {
         scheduler.operate_on(object, access, verb, Location::caller());
+    }
+}
+
+impl Scheduler {
+    #[cold]
+    #[inline(never)]
+    fn begin(
+        &self,
+        object: Object<'_>,
+        access: Access,
+        verb: &'static str,
+        at: &'static Location<'static>,
+    ) -> Told {
+        self.operate(object, access, verb, at);
+        self.checkpoint();
+        (self.chores.get() & chore::OPERATIONS != 0).then_some(at)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn begin_on_all(
+        &self,
+        objects: &mut dyn Iterator<Item = Object<'_>>,
+        verb: &'static str,
+        at: &'static Location<'static>,
+    ) {
+        if let Some(first) = objects.next() {
+            self.operate(first, Access::Write, verb, at);
+        }
+        objects.for_each(|other| self.operate_on(other, Access::Write, verb, at));
+        self.checkpoint();
     }
 }

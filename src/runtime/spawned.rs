@@ -85,7 +85,9 @@ impl<T> Spawned<T> {
     }
 
     /// Has `waker` woken at the end. False if it has ended.
+    #[track_caller]
     pub(crate) fn wake_at_end(&self, waker: &Waker) -> bool {
+        self.note_end();
         !self.has_ended() && {
             let scheduler = self.control().scheduler();
             let place = &self.control().extra().waker;

@@ -80,6 +80,11 @@ impl ThreadState {
     #[track_caller]
     pub(crate) fn cancel(&self) {
         note(Object::Unwinding(self.id.number), Access::Write, "cancel");
+        self.cancel_now();
+    }
+
+    /// As [`ThreadState::cancel`], as part of an operation that has begun.
+    pub(crate) fn cancel_now(&self) {
         if let Some(control) = self.control() {
             control.cancel();
         }

@@ -132,7 +132,7 @@ impl Resource {
         self.kind
     }
 
-    pub(super) fn made_at(&self) -> &'static Location<'static> {
+    pub(crate) fn made_at(&self) -> &'static Location<'static> {
         self.made_at
     }
 

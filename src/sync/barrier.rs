@@ -6,7 +6,8 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::Duration;
 
 use crate::runtime::{
-    Need, Outcome, Resource, Scheduler, Wait, WaitFor, WaitList, checkpoint, interrupted, scheduler,
+    Access, Need, Object, Outcome, Resource, Scheduler, Wait, WaitFor, WaitList, interrupted, note,
+    operation, scheduler,
 };
 use crate::time::Elapsed;
 
@@ -101,7 +102,7 @@ impl Barrier {
         function: &'static str,
         deadline: impl FnOnce(&Scheduler) -> Option<u64>,
     ) -> Result<BarrierWaitResult, Elapsed> {
-        checkpoint();
+        operation(self.object(), Access::Write, "wait");
         let arrived = self.arrived.get();
         // Those who wait are counted only if there may be enough.
         if arrived + 1 >= self.count && self.waiting.len() + 1 >= self.count {
@@ -116,11 +117,16 @@ impl Barrier {
         if outcome == Outcome::Woken {
             return Ok(BarrierWaitResult { leader: false });
         }
+        note(self.object(), Access::Write, "give up");
         self.arrived.set(self.arrived.get() - 1);
         if outcome == Outcome::Interrupted {
             interrupted();
         }
         Err(Elapsed)
+    }
+
+    fn object(&self) -> Object<'_> {
+        Object::Resource(&self.resource)
     }
 
     /// Names the barrier, for reports. The first name stays.

@@ -7,7 +7,8 @@ use std::time::Duration;
 use super::mutex::MutexGuard;
 use super::{LockResult, PoisonError, holder};
 use crate::runtime::{
-    Need, Outcome, Resource, Scheduler, Wait, WaitFor, WaitList, interrupted, scheduler,
+    Access, Need, Object, Outcome, Resource, Scheduler, Wait, WaitFor, WaitList, also, interrupted,
+    note, scheduler,
 };
 
 /// Waiting for a change of what a [`Mutex`](super::Mutex) guards, as
@@ -167,25 +168,34 @@ impl Condvar {
     ) -> (LockResult<MutexGuard<'a, T>>, WaitTimeoutResult) {
         let need = Need { what: "a notification of", resource: &self.resource };
         let wait = Wait::new(WaitFor::Resource(need));
-        let (mutex, before) = guard.release();
+        let (mutex, won) = guard.release();
         // Nobody has run since the lock was released: no notification is missed.
+        also(self.object(), Access::Write, "wait");
         scheduler.checkpoint();
         let (outcome, _) = self.waiting.wait(scheduler, None, &wait, deadline);
         if outcome == Outcome::Interrupted {
             interrupted();
         }
-        let guard = mutex.lock_again(scheduler, holder(), before);
+        let guard = mutex.lock_again(scheduler, holder(), won);
         (guard, WaitTimeoutResult { timed_out: outcome == Outcome::Elapsed })
     }
 
     /// Wakes the one who has waited longest.
+    #[track_caller]
     pub fn notify_one(&self) {
+        note(self.object(), Access::Write, "notify one");
         self.waiting.wake_one();
     }
 
     /// Wakes all who wait. They get the lock in the order in which they came.
+    #[track_caller]
     pub fn notify_all(&self) {
+        note(self.object(), Access::Write, "notify all");
         self.waiting.wake_all();
+    }
+
+    fn object(&self) -> Object<'_> {
+        Object::Resource(&self.resource)
     }
 
     /// Names the condition variable, for reports. The first name stays.

@@ -5,7 +5,8 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::runtime::{
-    Need, Outcome, Resource, Scheduler, Wait, WaitFor, WaitList, checkpoint, interrupted, scheduler,
+    Access, Need, Object, Outcome, Resource, Scheduler, Wait, WaitFor, WaitList, also, interrupted,
+    note, operation, scheduler,
 };
 use crate::time::Elapsed;
 
@@ -43,19 +44,25 @@ impl Event {
     }
 
     /// Sets it, and wakes all who wait, in the order in which they came.
+    #[track_caller]
     pub fn set(&self) {
+        note(self.object(), Access::Write, "set");
         self.set.set(true);
         self.waiting.wake_all();
     }
 
     /// Whoever comes from now on waits again.
+    #[track_caller]
     pub fn reset(&self) {
+        note(self.object(), Access::Write, "reset");
         self.set.set(false);
     }
 
     /// Is it set?
     #[must_use]
+    #[track_caller]
     pub fn is_set(&self) -> bool {
+        note(self.object(), Access::Read, "look at");
         self.set.get()
     }
 
@@ -90,10 +97,11 @@ impl Event {
         function: &'static str,
         deadline: impl FnOnce(&Scheduler) -> Option<u64>,
     ) -> Result<(), Elapsed> {
-        checkpoint();
-        if self.is_set() {
+        operation(self.object(), Access::Read, "wait");
+        if self.set.get() {
             return Ok(());
         }
+        also(self.object(), Access::Write, "wait");
         let scheduler = scheduler(function);
         let wait = Wait::new(WaitFor::Resource(Need { what: "", resource: &self.resource }));
         let (outcome, _) = self.waiting.wait(scheduler, None, &wait, deadline(scheduler));
@@ -102,6 +110,10 @@ impl Event {
             Outcome::Elapsed => Err(Elapsed),
             Outcome::Interrupted => interrupted(),
         }
+    }
+
+    fn object(&self) -> Object<'_> {
+        Object::Resource(&self.resource)
     }
 
     /// Names the event, for reports. The first name stays.

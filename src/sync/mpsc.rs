@@ -117,6 +117,7 @@ impl<T> SyncSender<T> {
     /// If there is no room, or, in a channel that holds none, if nobody waits to
     /// receive; if the receiver is gone. Gives the message back.
     #[inline]
+    #[track_caller]
     pub fn try_send(&self, message: T) -> Result<(), TrySendError<T>> {
         self.sender.try_send(message).map_err(|error| match error {
             channel::TrySendError::Full(message) => TrySendError::Full(message),
@@ -152,6 +153,7 @@ impl<T> Receiver<T> {
     ///
     /// If there is none.
     #[inline]
+    #[track_caller]
     pub fn try_recv(&self) -> Result<T, TryRecvError> {
         self.receiver.try_recv().map_err(|error| match error {
             channel::TryRecvError::Empty => TryRecvError::Empty,
@@ -208,6 +210,7 @@ impl<T> Iterator for TryIter<'_, T> {
     type Item = T;
 
     #[inline]
+    #[track_caller]
     fn next(&mut self) -> Option<T> {
         self.receiver.try_recv().ok()
     }
@@ -242,12 +245,14 @@ impl<T> IntoIterator for Receiver<T> {
 }
 
 impl<T> Clone for Sender<T> {
+    #[track_caller]
     fn clone(&self) -> Self {
         Sender { sender: self.sender.clone() }
     }
 }
 
 impl<T> Clone for SyncSender<T> {
+    #[track_caller]
     fn clone(&self) -> Self {
         SyncSender { sender: self.sender.clone() }
     }

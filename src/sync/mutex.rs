@@ -6,11 +6,11 @@ use std::ops::{Deref, DerefMut};
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::Duration;
 
-use super::poison::{Poison, Unwinding};
+use super::poison::{Poison, Won};
 use super::{LockResult, TryLockError, TryLockResult, holder};
 use crate::runtime::{
-    Holder, Need, Outcome, Resource, Scheduler, Wait, WaitFor, WaitList, Waiter, checkpoint,
-    interrupted, scheduler,
+    Access, Holder, Need, Object, Outcome, Resource, Scheduler, Told, Wait, WaitFor, WaitList,
+    Waiter, interrupted, note, note_at, operation, scheduler,
 };
 
 /// A value that one green thread at a time can use, as [`std::sync::Mutex`].
@@ -57,7 +57,7 @@ pub struct MutexGuard<'a, T: ?Sized> {
     // else runs.
     value: RefMut<'a, T>,
     mutex: &'a Mutex<T>,
-    before: Unwinding,
+    won: Won,
 }
 
 impl<T> Mutex<T> {
@@ -96,12 +96,28 @@ impl<T: ?Sized> Mutex<T> {
     #[inline(always)]
     #[track_caller]
     pub fn lock(&self) -> LockResult<MutexGuard<'_, T>> {
-        checkpoint();
+        match operation(self.object(), Access::Write, "lock") {
+            None => self.lock_and_tell(None),
+            told => self.lock_told(told),
+        }
+    }
+
+    /// Apart, so that what is told costs nothing where nothing is.
+    #[cold]
+    #[inline(never)]
+    #[track_caller]
+    fn lock_told(&self, told: Told) -> LockResult<MutexGuard<'_, T>> {
+        self.lock_and_tell(told)
+    }
+
+    #[inline(always)]
+    #[track_caller]
+    fn lock_and_tell(&self, told: Told) -> LockResult<MutexGuard<'_, T>> {
         let holder = holder();
         if !self.try_hold(holder) {
             self.wait("Mutex::lock", holder, |_| None);
         }
-        self.guard(Unwinding::now())
+        self.guard(Won::now(told, &self.resource))
     }
 
     /// Takes the lock if nobody holds it.
@@ -113,10 +129,11 @@ impl<T: ?Sized> Mutex<T> {
     #[inline]
     #[track_caller]
     pub fn try_lock(&self) -> TryLockResult<MutexGuard<'_, T>> {
+        let told = note(self.object(), Access::Write, "try lock");
         if !self.try_hold(holder()) {
             return Err(TryLockError::WouldBlock);
         }
-        Ok(self.guard(Unwinding::now())?)
+        Ok(self.guard(Won::now(told, &self.resource))?)
     }
 
     /// As [`lock`](Mutex::lock), but waits at most so long.
@@ -131,13 +148,13 @@ impl<T: ?Sized> Mutex<T> {
     /// As [`lock`](Mutex::lock).
     #[track_caller]
     pub fn lock_timeout(&self, timeout: Duration) -> TryLockResult<MutexGuard<'_, T>> {
-        checkpoint();
+        let told = operation(self.object(), Access::Write, "lock");
         let holder = holder();
         let deadline = |scheduler: &Scheduler| scheduler.deadline_after(timeout);
         if !self.try_hold(holder) && !self.wait("Mutex::lock_timeout", holder, deadline) {
             return Err(TryLockError::WouldBlock);
         }
-        Ok(self.guard(Unwinding::now())?)
+        Ok(self.guard(Won::now(told, &self.resource))?)
     }
 
     #[inline(always)]
@@ -147,6 +164,24 @@ impl<T: ?Sized> Mutex<T> {
             self.resource.set_holder(Some(holder));
         }
         free
+    }
+
+    #[inline(always)]
+    fn release(&self) {
+        if self.waiting.is_clear() {
+            self.resource.set_holder(None);
+        } else {
+            self.hand_over();
+        }
+    }
+
+    /// Releases a lock that is not [plain](Won::is_plain).
+    #[cold]
+    #[inline(never)]
+    fn release_rarely(&self, won: Won) {
+        won.note_release(&self.resource, "unlock");
+        self.poison.released(won);
+        self.hand_over();
     }
 
     /// The one who has waited longest is the holder, if there still is one.
@@ -180,8 +215,11 @@ impl<T: ?Sized> Mutex<T> {
         &self,
         scheduler: &Scheduler,
         holder: Holder,
-        before: Unwinding,
+        won: Won,
     ) -> LockResult<MutexGuard<'_, T>> {
+        if won.is_told() {
+            note_at(self.object(), Access::Write, "lock", holder.at);
+        }
         if !self.try_hold(holder) {
             let wait = Wait::at(self.need(), holder.at);
             let waiter = Waiter::new(scheduler);
@@ -190,7 +228,13 @@ impl<T: ?Sized> Mutex<T> {
                 interrupted();
             }
         }
-        self.guard(before)
+        won.look(&self.resource);
+        self.guard(won)
+    }
+
+    #[inline(always)]
+    fn object(&self) -> Object<'_> {
+        Object::Resource(&self.resource)
     }
 
     fn need(&self) -> WaitFor<'_> {
@@ -198,20 +242,22 @@ impl<T: ?Sized> Mutex<T> {
     }
 
     #[inline(always)]
-    fn guard(&self, before: Unwinding) -> LockResult<MutexGuard<'_, T>> {
-        let guard = MutexGuard { value: self.value.borrow_mut(), mutex: self, before };
+    fn guard(&self, won: Won) -> LockResult<MutexGuard<'_, T>> {
+        let guard = MutexGuard { value: self.value.borrow_mut(), mutex: self, won };
         self.poison.result(guard)
     }
 
     /// Has a green thread panicked or been cancelled while it held the lock?
     #[must_use]
+    #[track_caller]
     pub fn is_poisoned(&self) -> bool {
-        self.poison.is_set()
+        self.poison.is_set(&self.resource)
     }
 
     /// Says that the value is all right again.
+    #[track_caller]
     pub fn clear_poison(&self) {
-        self.poison.clear();
+        self.poison.clear(&self.resource);
     }
 
     /// The value, without locking: nobody else can use it meanwhile.
@@ -231,8 +277,8 @@ impl<T: ?Sized> Mutex<T> {
 
 impl<'a, T: ?Sized> MutexGuard<'a, T> {
     /// Releases the lock, and gives what it takes to get it back.
-    pub(super) fn release(self) -> (&'a Mutex<T>, Unwinding) {
-        (self.mutex, self.before)
+    pub(super) fn release(self) -> (&'a Mutex<T>, Won) {
+        (self.mutex, self.won)
     }
 }
 
@@ -255,11 +301,10 @@ impl<T: ?Sized> DerefMut for MutexGuard<'_, T> {
 impl<T: ?Sized> Drop for MutexGuard<'_, T> {
     #[inline(always)]
     fn drop(&mut self) {
-        self.mutex.poison.released(self.before);
-        if self.mutex.waiting.is_clear() {
-            self.mutex.resource.set_holder(None);
+        if self.won.is_plain() {
+            self.mutex.release();
         } else {
-            self.mutex.hand_over();
+            self.mutex.release_rarely(self.won);
         }
     }
 }

@@ -6,7 +6,8 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use super::holder;
 use crate::runtime::{
-    Need, Outcome, Resource, Wait, WaitFor, WaitList, checkpoint, interrupted, scheduler,
+    Access, Need, Object, Outcome, Resource, Wait, WaitFor, WaitList, also, checkpoint,
+    interrupted, note, note_at, scheduler,
 };
 
 /// A closure that runs once, whoever comes first, as [`std::sync::Once`].
@@ -36,6 +37,9 @@ enum State {
     Poisoned,
     Running,
     Done,
+    /// As `Done`, and somebody is to be told of whoever looks. So those who find it
+    /// `Done` need not ask.
+    DoneTold,
 }
 
 /// What [`Once::call_once_force`] tells its closure.
@@ -60,8 +64,12 @@ struct Run<'a> {
 
 impl Drop for Run<'_> {
     fn drop(&mut self) {
-        self.once.state.set(self.end);
-        self.once.resource.set_holder(None);
+        let resource = &self.once.resource;
+        let at = resource.holder().map_or(resource.made_at(), |holder| holder.at);
+        let told = note_at(self.once.object(), Access::Write, "end", at);
+        let is_told = self.end == State::Done && told.is_some();
+        self.once.state.set(if is_told { State::DoneTold } else { self.end });
+        resource.set_holder(None);
         self.once.waiting.wake_all();
     }
 }
@@ -114,8 +122,30 @@ impl Once {
     /// Has a closure run to its end?
     #[inline]
     #[must_use]
+    #[track_caller]
     pub fn is_completed(&self) -> bool {
+        self.is_done_untold() || self.look()
+    }
+
+    /// Has a closure run to its end, before anybody wanted to be told of that?
+    #[inline(always)]
+    pub(super) fn is_done_untold(&self) -> bool {
         self.state.get() == State::Done
+    }
+
+    fn is_done(&self) -> bool {
+        matches!(self.state.get(), State::Done | State::DoneTold)
+    }
+
+    #[cold]
+    #[track_caller]
+    fn look(&self) -> bool {
+        note(self.object(), Access::Read, "look at");
+        self.is_done()
+    }
+
+    fn object(&self) -> Object<'_> {
+        Object::Resource(&self.resource)
     }
 
     /// Waits until a closure has run to its end.
@@ -146,7 +176,7 @@ impl Once {
         ignore_poison: bool,
         f: impl FnOnce(&OnceState),
     ) {
-        if !self.is_completed() {
+        if !self.is_done_untold() {
             self.call_slow(function, ignore_poison, f);
         }
     }
@@ -154,15 +184,19 @@ impl Once {
     #[cold]
     #[track_caller]
     fn call_slow(&self, function: &'static str, ignore_poison: bool, f: impl FnOnce(&OnceState)) {
+        if self.look() {
+            return;
+        }
         checkpoint();
         while self.state.get() == State::Running {
             self.wait_for_change(function);
         }
         match self.state.get() {
-            State::Done => return,
+            State::Done | State::DoneTold => return,
             State::Poisoned if !ignore_poison => poisoned(function),
             State::New | State::Poisoned | State::Running => {}
         }
+        also(self.object(), Access::Write, "call");
         let state = OnceState { poisoned: self.state.get() == State::Poisoned };
         self.state.set(State::Running);
         self.resource.set_holder(Some(holder()));
@@ -177,7 +211,7 @@ impl Once {
             return;
         }
         checkpoint();
-        while !self.is_completed() {
+        while !self.is_done() {
             if self.state.get() == State::Poisoned && !ignore_poison {
                 poisoned(function);
             }
@@ -191,10 +225,13 @@ impl Once {
         let scheduler = scheduler(function);
         let need = Need { what: "the completion of", resource: &self.resource };
         let wait = Wait::new(WaitFor::Resource(need));
+        also(self.object(), Access::Write, "wait");
         let (outcome, _) = self.waiting.wait(scheduler, None, &wait, None);
         if outcome == Outcome::Interrupted {
             interrupted();
         }
+        // Another closure may have begun before this one came to run.
+        note(self.object(), Access::Read, "look at");
     }
 
     /// As if nothing had run.

@@ -35,8 +35,9 @@ impl<T> OnceLock<T> {
 
     /// The value, if there is one.
     #[inline]
+    #[track_caller]
     pub fn get(&self) -> Option<&T> {
-        self.value.get()
+        if self.once.is_completed() { self.value.get() } else { None }
     }
 
     /// The value, if there is one.
@@ -86,9 +87,6 @@ impl<T> OnceLock<T> {
     #[inline]
     #[track_caller]
     pub fn get_or_init(&self, f: impl FnOnce() -> T) -> &T {
-        if let Some(value) = self.get() {
-            return value;
-        }
         self.once.call("OnceLock::get_or_init", true, |_| self.write(f()));
         self.written()
     }
@@ -110,7 +108,7 @@ impl<T> OnceLock<T> {
     }
 
     fn written(&self) -> &T {
-        self.get().expect("it is written before its `Once` is done")
+        self.value.get().expect("it is written before its `Once` is done")
     }
 
     /// Names it, for reports. The first name stays.
@@ -154,9 +152,6 @@ impl<T, F: FnOnce() -> T> LazyLock<T, F> {
     #[inline]
     #[track_caller]
     pub fn force(this: &LazyLock<T, F>) -> &T {
-        if let Some(value) = this.value.get() {
-            return value;
-        }
         this.once.call("LazyLock::force", false, |_| {
             let make = this.make.take().expect("it is taken once");
             // There is none: this runs once.
@@ -234,7 +229,7 @@ impl<T: fmt::Debug> fmt::Debug for OnceLock<T> {
 
 impl<T: fmt::Debug, F> fmt::Debug for LazyLock<T, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        debug("LazyLock", self.value.get(), f)
+        debug("LazyLock", self.value.get().filter(|_| self.once.is_completed()), f)
     }
 }
 

@@ -3,14 +3,14 @@
 use std::cell::{Cell, Ref, RefCell, RefMut};
 use std::fmt;
 use std::ops::{Deref, DerefMut};
-use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::panic::{Location, RefUnwindSafe, UnwindSafe};
 use std::time::Duration;
 
-use super::poison::{Poison, Unwinding};
+use super::poison::{Poison, Won, look};
 use super::{LockResult, TryLockError, TryLockResult, holder};
 use crate::runtime::{
-    Holder, Need, Outcome, Resource, Scheduler, Wait, WaitFor, WaitList, checkpoint, interrupted,
-    scheduler,
+    Access, Holder, Need, Object, Outcome, Resource, Scheduler, Told, Wait, WaitFor, WaitList,
+    interrupted, note, note_at, operation, scheduler,
 };
 
 /// A value that many green threads can read or one can change, as
@@ -59,6 +59,7 @@ pub struct RwLockReadGuard<'a, T: ?Sized> {
     // else runs.
     value: Ref<'a, T>,
     lock: &'a RwLock<T>,
+    told: Told,
 }
 
 /// The lock, held to write; see [`RwLock::write`]. Dropping it releases the lock.
@@ -66,7 +67,7 @@ pub struct RwLockReadGuard<'a, T: ?Sized> {
 pub struct RwLockWriteGuard<'a, T: ?Sized> {
     value: RefMut<'a, T>,
     lock: &'a RwLock<T>,
-    before: Unwinding,
+    won: Won,
 }
 
 impl<T> RwLock<T> {
@@ -107,11 +108,11 @@ impl<T: ?Sized> RwLock<T> {
     #[inline]
     #[track_caller]
     pub fn read(&self) -> LockResult<RwLockReadGuard<'_, T>> {
-        checkpoint();
+        let told = self.begin(Access::Commute, "read lock");
         if !self.try_hold(Claim::Read) {
             self.wait("RwLock::read", Claim::Read, |_| None);
         }
-        self.read_guard()
+        self.read_guard(told)
     }
 
     /// Takes the lock to read, if nobody writes and nobody waits.
@@ -121,11 +122,13 @@ impl<T: ?Sized> RwLock<T> {
     /// [`TryLockError::WouldBlock`] if somebody does. If the lock is poisoned, as
     /// [`read`](RwLock::read).
     #[inline]
+    #[track_caller]
     pub fn try_read(&self) -> TryLockResult<RwLockReadGuard<'_, T>> {
+        let told = note(self.object(), Access::Commute, "try read lock");
         if !self.try_hold(Claim::Read) {
             return Err(TryLockError::WouldBlock);
         }
-        Ok(self.read_guard()?)
+        Ok(self.read_guard(told)?)
     }
 
     /// As [`read`](RwLock::read), but waits at most so long.
@@ -140,13 +143,13 @@ impl<T: ?Sized> RwLock<T> {
     /// As [`read`](RwLock::read).
     #[track_caller]
     pub fn read_timeout(&self, timeout: Duration) -> TryLockResult<RwLockReadGuard<'_, T>> {
-        checkpoint();
+        let told = self.begin(Access::Commute, "read lock");
         let deadline = |scheduler: &Scheduler| scheduler.deadline_after(timeout);
         if !self.try_hold(Claim::Read) && !self.wait("RwLock::read_timeout", Claim::Read, deadline)
         {
             return Err(TryLockError::WouldBlock);
         }
-        Ok(self.read_guard()?)
+        Ok(self.read_guard(told)?)
     }
 
     /// Waits until nobody else holds the lock, and takes it to write.
@@ -161,12 +164,12 @@ impl<T: ?Sized> RwLock<T> {
     #[inline]
     #[track_caller]
     pub fn write(&self) -> LockResult<RwLockWriteGuard<'_, T>> {
-        checkpoint();
+        let told = self.begin(Access::Write, "write lock");
         let claim = Claim::Write(holder());
         if !self.try_hold(claim) {
             self.wait("RwLock::write", claim, |_| None);
         }
-        self.write_guard()
+        self.write_guard(told)
     }
 
     /// Takes the lock to write, if nobody holds it.
@@ -177,10 +180,11 @@ impl<T: ?Sized> RwLock<T> {
     #[inline]
     #[track_caller]
     pub fn try_write(&self) -> TryLockResult<RwLockWriteGuard<'_, T>> {
+        let told = note(self.object(), Access::Write, "try write lock");
         if !self.try_hold(Claim::Write(holder())) {
             return Err(TryLockError::WouldBlock);
         }
-        Ok(self.write_guard()?)
+        Ok(self.write_guard(told)?)
     }
 
     /// As [`write`](RwLock::write), but waits at most so long.
@@ -194,13 +198,25 @@ impl<T: ?Sized> RwLock<T> {
     /// As [`read`](RwLock::read).
     #[track_caller]
     pub fn write_timeout(&self, timeout: Duration) -> TryLockResult<RwLockWriteGuard<'_, T>> {
-        checkpoint();
+        let told = self.begin(Access::Write, "write lock");
         let claim = Claim::Write(holder());
         let deadline = |scheduler: &Scheduler| scheduler.deadline_after(timeout);
         if !self.try_hold(claim) && !self.wait("RwLock::write_timeout", claim, deadline) {
             return Err(TryLockError::WouldBlock);
         }
-        Ok(self.write_guard()?)
+        Ok(self.write_guard(told)?)
+    }
+
+    fn object(&self) -> Object<'_> {
+        Object::Resource(&self.resource)
+    }
+
+    /// Two who want to read may begin in any order: it makes no difference to
+    /// anybody who of them is admitted first.
+    #[inline(always)]
+    #[track_caller]
+    fn begin(&self, access: Access, verb: &'static str) -> Told {
+        operation(self.object(), access, verb)
     }
 
     /// Could the claim be granted, if nobody waited?
@@ -226,6 +242,34 @@ impl<T: ?Sized> RwLock<T> {
             self.hold(claim);
         }
         free
+    }
+
+    #[inline(always)]
+    fn release_read(&self) {
+        self.readers.set(self.readers.get() - 1);
+        self.released();
+    }
+
+    #[inline(always)]
+    fn release_write(&self) {
+        self.resource.set_holder(None);
+        self.released();
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn release_read_told(&self, at: &'static Location<'static>) {
+        note_at(self.object(), Access::Write, "read unlock", at);
+        self.release_read();
+    }
+
+    /// Releases a lock that is not [plain](Won::is_plain).
+    #[cold]
+    #[inline(never)]
+    fn release_write_rarely(&self, won: Won) {
+        won.note_release(&self.resource, "write unlock");
+        self.poison.released(won);
+        self.release_write();
     }
 
     /// Somebody has released the lock.
@@ -263,6 +307,7 @@ impl<T: ?Sized> RwLock<T> {
         let deadline = deadline(scheduler);
         let (outcome, claim) = self.waiting.wait(scheduler, Some(claim), &wait, deadline);
         if claim.is_some() {
+            note(self.object(), Access::Write, "give up");
             // It may have been the one that others had to wait behind.
             self.admit();
             if outcome == Outcome::Interrupted {
@@ -273,26 +318,31 @@ impl<T: ?Sized> RwLock<T> {
     }
 
     #[inline(always)]
-    fn read_guard(&self) -> LockResult<RwLockReadGuard<'_, T>> {
-        self.poison.result(RwLockReadGuard { value: self.value.borrow(), lock: self })
+    fn read_guard(&self, told: Told) -> LockResult<RwLockReadGuard<'_, T>> {
+        if told.is_some() {
+            look(&self.resource);
+        }
+        self.poison.result(RwLockReadGuard { value: self.value.borrow(), lock: self, told })
     }
 
     #[inline(always)]
-    fn write_guard(&self) -> LockResult<RwLockWriteGuard<'_, T>> {
-        let (value, before) = (self.value.borrow_mut(), Unwinding::now());
-        self.poison.result(RwLockWriteGuard { value, lock: self, before })
+    fn write_guard(&self, told: Told) -> LockResult<RwLockWriteGuard<'_, T>> {
+        let (won, value) = (Won::now(told, &self.resource), self.value.borrow_mut());
+        self.poison.result(RwLockWriteGuard { value, lock: self, won })
     }
 
     /// Has a green thread panicked or been cancelled while it held the lock to
     /// write?
     #[must_use]
+    #[track_caller]
     pub fn is_poisoned(&self) -> bool {
-        self.poison.is_set()
+        self.poison.is_set(&self.resource)
     }
 
     /// Says that the value is all right again.
+    #[track_caller]
     pub fn clear_poison(&self) {
-        self.poison.clear();
+        self.poison.clear(&self.resource);
     }
 
     /// The value, without locking: nobody else can use it meanwhile.
@@ -313,29 +363,35 @@ impl<T: ?Sized> RwLock<T> {
 impl<'a, T: ?Sized> RwLockWriteGuard<'a, T> {
     /// From writing to reading: nobody writes in between, and those who have
     /// waited longest, if they want to read, go on.
+    #[track_caller]
     pub fn downgrade(guard: Self) -> RwLockReadGuard<'a, T> {
         let lock = guard.lock;
+        let told = guard.won.is_told().then_some(Location::caller());
         // Keeps those away who want to write.
         lock.hold(Claim::Read);
         drop(guard);
-        RwLockReadGuard { value: lock.value.borrow(), lock }
+        RwLockReadGuard { value: lock.value.borrow(), lock, told }
     }
 }
 
 impl<T: ?Sized> Drop for RwLockReadGuard<'_, T> {
     #[inline(always)]
     fn drop(&mut self) {
-        self.lock.readers.set(self.lock.readers.get() - 1);
-        self.lock.released();
+        match self.told {
+            None => self.lock.release_read(),
+            Some(at) => self.lock.release_read_told(at),
+        }
     }
 }
 
 impl<T: ?Sized> Drop for RwLockWriteGuard<'_, T> {
     #[inline(always)]
     fn drop(&mut self) {
-        self.lock.poison.released(self.before);
-        self.lock.resource.set_holder(None);
-        self.lock.released();
+        if self.won.is_plain() {
+            self.lock.release_write();
+        } else {
+            self.lock.release_write_rarely(self.won);
+        }
     }
 }
 

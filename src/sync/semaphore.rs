@@ -3,10 +3,12 @@
 use std::cell::Cell;
 use std::error::Error;
 use std::fmt;
+use std::panic::Location;
 use std::time::Duration;
 
 use crate::runtime::{
-    Need, Outcome, Resource, Scheduler, Wait, WaitFor, WaitList, checkpoint, interrupted, scheduler,
+    Access, Need, Object, Outcome, Resource, Scheduler, Told, Wait, WaitFor, WaitList, asked,
+    interrupted, note, note_at, operation, scheduler,
 };
 
 /// A number of permits, which green threads take and give back.
@@ -37,6 +39,7 @@ pub struct Semaphore {
 pub struct SemaphorePermit<'a> {
     semaphore: &'a Semaphore,
     count: usize,
+    told: Told,
 }
 
 /// The semaphore is closed.
@@ -110,6 +113,7 @@ impl Semaphore {
     ///
     /// If there is none, or if the semaphore is closed.
     #[inline]
+    #[track_caller]
     pub fn try_acquire(&self) -> Result<SemaphorePermit<'_>, TryAcquireError> {
         self.try_acquire_many(1)
     }
@@ -120,7 +124,14 @@ impl Semaphore {
     ///
     /// As [`try_acquire`](Semaphore::try_acquire).
     #[inline]
+    #[track_caller]
     pub fn try_acquire_many(&self, count: usize) -> Result<SemaphorePermit<'_>, TryAcquireError> {
+        let told = note(self.object(), Access::Write, "try acquire");
+        self.try_take(count).map(|()| self.permit(count, told))
+    }
+
+    #[inline(always)]
+    fn try_take(&self, count: usize) -> Result<(), TryAcquireError> {
         if self.closed.get() {
             return Err(TryAcquireError::Closed);
         }
@@ -129,7 +140,16 @@ impl Semaphore {
             Some(left) => self.permits.set(left),
             None => return Err(TryAcquireError::NoPermits),
         }
-        Ok(SemaphorePermit { semaphore: self, count })
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn permit(&self, count: usize, told: Told) -> SemaphorePermit<'_> {
+        SemaphorePermit { semaphore: self, count, told }
+    }
+
+    fn object(&self) -> Object<'_> {
+        Object::Resource(&self.resource)
     }
 
     /// As [`acquire`](Semaphore::acquire), but waits at most so long.
@@ -177,12 +197,41 @@ impl Semaphore {
         count: usize,
         deadline: impl FnOnce(&Scheduler) -> Option<u64>,
     ) -> Result<SemaphorePermit<'_>, AcquireTimeoutError> {
-        checkpoint();
-        match self.try_acquire_many(count) {
-            Ok(permit) => Ok(permit),
-            Err(TryAcquireError::Closed) => Err(AcquireTimeoutError::Closed),
-            Err(TryAcquireError::NoPermits) => self.wait(function, count, deadline),
+        match operation(self.object(), Access::Write, "acquire") {
+            None => self.take_and_tell(function, count, deadline, None),
+            told => self.take_told(function, count, deadline, told),
         }
+    }
+
+    /// Apart, so that what is told costs nothing where nothing is.
+    #[cold]
+    #[inline(never)]
+    #[track_caller]
+    fn take_told(
+        &self,
+        function: &'static str,
+        count: usize,
+        deadline: impl FnOnce(&Scheduler) -> Option<u64>,
+        told: Told,
+    ) -> Result<SemaphorePermit<'_>, AcquireTimeoutError> {
+        self.take_and_tell(function, count, deadline, told)
+    }
+
+    #[inline(always)]
+    #[track_caller]
+    fn take_and_tell(
+        &self,
+        function: &'static str,
+        count: usize,
+        deadline: impl FnOnce(&Scheduler) -> Option<u64>,
+        told: Told,
+    ) -> Result<SemaphorePermit<'_>, AcquireTimeoutError> {
+        match self.try_take(count) {
+            Ok(()) => {}
+            Err(TryAcquireError::Closed) => return Err(AcquireTimeoutError::Closed),
+            Err(TryAcquireError::NoPermits) => self.wait(function, count, deadline)?,
+        }
+        Ok(self.permit(count, told))
     }
 
     #[inline(always)]
@@ -192,15 +241,16 @@ impl Semaphore {
         function: &'static str,
         count: usize,
         deadline: impl FnOnce(&Scheduler) -> Option<u64>,
-    ) -> Result<SemaphorePermit<'_>, AcquireTimeoutError> {
+    ) -> Result<(), AcquireTimeoutError> {
         let scheduler = scheduler(function);
         let what = if count == 1 { "a permit of" } else { "permits of" };
         let wait = Wait::new(WaitFor::Resource(Need { what, resource: &self.resource }));
         let deadline = deadline(scheduler);
         let (outcome, wanted) = self.waiting.wait(scheduler, Some(count), &wait, deadline);
         if wanted.is_none() {
-            return Ok(SemaphorePermit { semaphore: self, count });
+            return Ok(());
         }
+        note(self.object(), Access::Write, "give up");
         // It may have been the one that others had to wait behind.
         self.grant();
         match outcome {
@@ -226,12 +276,22 @@ impl Semaphore {
     /// # Panics
     ///
     /// If there were more than `usize::MAX`.
+    #[inline]
     #[track_caller]
     pub fn add_permits(&self, count: usize) {
+        if let Some(at) = asked() {
+            self.tell("add permits to", at);
+        }
         match self.permits.get().checked_add(count) {
             Some(permits) => self.hold(permits),
             None => panic!("a semaphore cannot hold more than usize::MAX permits"),
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn tell(&self, verb: &'static str, at: &'static Location<'static>) {
+        note_at(self.object(), Access::Write, verb, at);
     }
 
     /// It has so many permits now.
@@ -245,20 +305,26 @@ impl Semaphore {
 
     /// How many permits are there to be taken.
     #[must_use]
+    #[track_caller]
     pub fn available_permits(&self) -> usize {
+        note(self.object(), Access::Read, "look at");
         self.permits.get()
     }
 
     /// Ends all waits for permits with an error, and all that would come. Permits
     /// that were taken can be given back.
+    #[track_caller]
     pub fn close(&self) {
+        note(self.object(), Access::Write, "close");
         self.closed.set(true);
         self.waiting.wake_all();
     }
 
     /// Has it been closed?
     #[must_use]
+    #[track_caller]
     pub fn is_closed(&self) -> bool {
+        note(self.object(), Access::Read, "look at");
         self.closed.get()
     }
 
@@ -284,6 +350,9 @@ impl SemaphorePermit<'_> {
 impl Drop for SemaphorePermit<'_> {
     #[inline(always)]
     fn drop(&mut self) {
+        if let Some(at) = self.told {
+            self.semaphore.tell("release", at);
+        }
         // If there are too many, these are lost: a destructor must not panic.
         self.semaphore.hold(self.semaphore.permits.get().saturating_add(self.count));
     }
@@ -292,8 +361,8 @@ impl Drop for SemaphorePermit<'_> {
 impl fmt::Debug for Semaphore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Semaphore")
-            .field("permits", &self.permits.get())
-            .field("closed", &self.closed.get())
+            .field("permits", &self.available_permits())
+            .field("closed", &self.is_closed())
             .finish_non_exhaustive()
     }
 }

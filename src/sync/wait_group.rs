@@ -6,7 +6,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::runtime::{
-    Need, Outcome, Resource, Scheduler, Wait, WaitFor, WaitList, checkpoint, interrupted, scheduler,
+    Access, Need, Object, Outcome, Resource, Scheduler, Wait, WaitFor, WaitList, also, checkpoint,
+    interrupted, note, note_at, operation, scheduler,
 };
 
 /// A group whose members are its clones: each is done when its clone is dropped.
@@ -39,7 +40,15 @@ pub struct WaitGroup {
 struct Members {
     waiting: WaitList<()>,
     count: Cell<usize>,
+    /// Somebody has joined it who was not the clone of a member.
+    is_rejoined: Cell<bool>,
     resource: Resource,
+}
+
+impl Members {
+    fn object(&self) -> Object<'_> {
+        Object::Resource(&self.resource)
+    }
 }
 
 impl WaitGroup {
@@ -48,7 +57,12 @@ impl WaitGroup {
     #[must_use]
     pub fn new() -> WaitGroup {
         let resource = Resource::new("wait group");
-        let members = Members { waiting: WaitList::new(), count: Cell::new(1), resource };
+        let members = Members {
+            waiting: WaitList::new(),
+            count: Cell::new(1),
+            is_rejoined: Cell::new(false),
+            resource,
+        };
         WaitGroup { members: Rc::new(members) }
     }
 
@@ -86,6 +100,7 @@ impl WaitGroup {
         checkpoint();
         let members = self.members.clone();
         drop(self);
+        operation(members.object(), Access::Write, "wait");
         if members.count.get() == 0 {
             return Ok(());
         }
@@ -94,8 +109,18 @@ impl WaitGroup {
         let wait = Wait::new(WaitFor::Resource(need));
         let (outcome, _) = members.waiting.wait(scheduler, None, &wait, deadline(scheduler));
         match outcome {
-            Outcome::Woken => Ok(()),
-            Outcome::Elapsed => Err(WaitGroup::join(members)),
+            Outcome::Woken => {
+                // Nobody comes once all have gone, unless from outside.
+                let is_last = !members.is_rejoined.get();
+                let access = if is_last { Access::Await } else { Access::Write };
+                also(members.object(), access, "wait");
+                Ok(())
+            }
+            Outcome::Elapsed => {
+                note(members.object(), Access::Write, "join");
+                members.is_rejoined.set(true);
+                Err(WaitGroup::join(members))
+            }
             Outcome::Interrupted => interrupted(),
         }
     }
@@ -113,13 +138,17 @@ impl WaitGroup {
 
 impl Clone for WaitGroup {
     /// One more member.
+    #[track_caller]
     fn clone(&self) -> Self {
+        note(self.members.object(), Access::Commute, "join");
         WaitGroup::join(self.members.clone())
     }
 }
 
 impl Drop for WaitGroup {
     fn drop(&mut self) {
+        let members = &self.members;
+        note_at(members.object(), Access::Commute, "leave", members.resource.made_at());
         self.members.count.set(self.members.count.get() - 1);
         if self.members.count.get() == 0 {
             self.members.waiting.wake_all();

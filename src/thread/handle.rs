@@ -34,6 +34,7 @@ impl Thread {
 
     /// Lets the green thread's current [`park`](super::park), or its next one,
     /// return. Does nothing if it has ended.
+    #[track_caller]
     pub fn unpark(&self) {
         self.state.unpark();
     }
@@ -41,6 +42,7 @@ impl Thread {
     /// Has the green thread unwound at its next suspension; see
     /// [`JoinHandle::cancel`](super::JoinHandle::cancel). Does nothing if it has
     /// ended.
+    #[track_caller]
     pub fn cancel(&self) {
         self.state.cancel();
     }

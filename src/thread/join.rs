@@ -92,8 +92,12 @@ impl<T> JoinHandle<T> {
 
     /// Has the closure ended? Then `join` will not wait.
     #[must_use]
+    #[track_caller]
     pub fn is_finished(&self) -> bool {
-        self.spawned.as_ref().is_none_or(Spawned::is_finished)
+        match &self.spawned {
+            Some(spawned) => spawned.is_finished(),
+            None => true,
+        }
     }
 
     /// Has the green thread unwound where it waits now, or where it waits or
@@ -106,6 +110,7 @@ impl<T> JoinHandle<T> {
     /// waits again returns as usual, and `join` gives its value.
     ///
     /// Does nothing if the green thread has ended, or has been cancelled before.
+    #[track_caller]
     pub fn cancel(&self) {
         if let Some(spawned) = &self.spawned {
             spawned.cancel();
@@ -183,11 +188,13 @@ impl<'scope, T> ScopedJoinHandle<'scope, T> {
 
     /// Has the closure ended? Then `join` will not wait.
     #[must_use]
+    #[track_caller]
     pub fn is_finished(&self) -> bool {
         self.handle.is_finished()
     }
 
     /// Has it unwound; see [`JoinHandle::cancel`].
+    #[track_caller]
     pub fn cancel(&self) {
         self.handle.cancel();
     }

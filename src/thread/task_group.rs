@@ -8,7 +8,9 @@ use std::panic::{self, AssertUnwindSafe, Location};
 use std::rc::Rc;
 
 use super::{Builder, Cancelled, Scope, ScopedJoinHandle};
-use crate::runtime::{Breaker, Payload, ThreadState, is_unwinding};
+use crate::runtime::{
+    Access, Breaker, Object, Payload, Resource, ThreadState, is_unwinding, note, note_at,
+};
 
 /// Green threads that succeed or fail together; see [`task_group`].
 //
@@ -25,6 +27,7 @@ pub struct TaskGroup<'scope, 'env: 'scope, E: 'env> {
     is_over: Cell<bool>,
     /// The first.
     failure: RefCell<Option<Failure<E>>>,
+    resource: Resource,
 }
 
 enum Failure<E> {
@@ -97,6 +100,7 @@ where
         spawned: Cell::new(0),
         is_over: Cell::new(false),
         failure: RefCell::new(None),
+        resource: Resource::new("task group"),
     };
     let ended = group.scope.enclose(at, || group.run_body(at, || f(&group)));
     let failure = group.failure.take();
@@ -133,20 +137,33 @@ impl<'scope, E> TaskGroup<'scope, '_, E> {
 
     /// Cancels the tasks that have been spawned so far. That is no failure, and
     /// `f` goes on: for those of which only the first result is wanted.
+    #[track_caller]
     pub fn cancel(&self) {
+        note(self.object(), Access::Write, "cancel");
+        self.cancel_all();
+    }
+
+    fn cancel_all(&self) {
         for task in self.tasks.borrow().values() {
-            task.cancel();
+            task.cancel_now();
         }
+    }
+
+    fn object(&self) -> Object<'_> {
+        Object::Resource(&self.resource)
     }
 
     /// How many tasks have not ended.
     #[must_use]
+    #[track_caller]
     pub fn len(&self) -> usize {
+        note(self.object(), Access::Read, "look at");
         self.tasks.borrow().len()
     }
 
     /// Have all tasks ended?
     #[must_use]
+    #[track_caller]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -173,6 +190,7 @@ impl<'scope, E> TaskGroup<'scope, '_, E> {
                 Ok(None)
             }
             Err(payload) if is_unwinding(&payload) => {
+                self.note_end("cancel");
                 self.end();
                 Err(payload)
             }
@@ -194,6 +212,7 @@ impl<'scope, E> TaskGroup<'scope, '_, E> {
         F: FnOnce() -> Result<T, E> + 'scope,
         T: 'scope,
     {
+        note(self.object(), Access::Write, "spawn in");
         let Builder { name, stack_bytes } = builder;
         let key = self.spawned.get();
         self.spawned.set(key + 1);
@@ -205,7 +224,7 @@ impl<'scope, E> TaskGroup<'scope, '_, E> {
         let spawned = self.scope.spawn_on(function, stack_bytes, name, task)?;
         self.tasks.borrow_mut().insert(key, spawned.thread_state().clone());
         if self.is_over.get() {
-            spawned.cancel();
+            spawned.thread_state().cancel_now();
         }
         Ok(ScopedJoinHandle::new(spawned))
     }
@@ -222,6 +241,7 @@ impl<'scope, E> TaskGroup<'scope, '_, E> {
     }
 
     fn fail(&self, failure: Failure<E>) {
+        self.note_end("fail");
         let mut first = self.failure.borrow_mut();
         if first.is_none() {
             *first = Some(failure);
@@ -233,9 +253,13 @@ impl<'scope, E> TaskGroup<'scope, '_, E> {
         self.end();
     }
 
+    fn note_end(&self, verb: &'static str) {
+        note_at(self.object(), Access::Write, verb, self.resource.made_at());
+    }
+
     fn end(&self) {
         if !self.is_over.replace(true) {
-            self.cancel();
+            self.cancel_all();
             self.breaker.trip();
         }
     }
@@ -249,7 +273,10 @@ struct Membership<'scope, 'env, E: 'env> {
 
 impl<E> Drop for Membership<'_, '_, E> {
     fn drop(&mut self) {
-        let _thread = self.group.tasks.borrow_mut().remove(&self.key);
+        let group = self.group;
+        // Their order makes no difference.
+        note_at(group.object(), Access::Commute, "end a task of", group.resource.made_at());
+        let _thread = group.tasks.borrow_mut().remove(&self.key);
     }
 }
 

@@ -224,7 +224,7 @@ impl Recording {
                 return self.effect(Deed::Interrupts(thread, verb));
             }
             Object::Unwinding(thread) => Thing::Thread(thread),
-            Object::Scope(_) | Object::Numbers | Object::Clock => return,
+            Object::Poison(_) | Object::Scope(_) | Object::Numbers | Object::Clock => return,
         };
         self.deed(Deed::Operates { verb, thing, access, at });
     }
