@@ -124,7 +124,6 @@ pub(crate) struct Operated<'a> {
 
 /// Why somebody else has a turn.
 pub(crate) struct Suspension<'a> {
-    pub(crate) number: u64,
     pub(crate) why: Suspended<'a>,
     pub(crate) at: &'static Location<'static>,
 }
@@ -454,7 +453,7 @@ impl Scheduler {
             (State::Runnable, _) if is_preempted => (Suspended::Preempted, yields),
             (State::Runnable, _) => (Suspended::Yields, yields),
         };
-        let suspension = Suspension { number: control.number, why, at };
+        let suspension = Suspension { why, at };
         directed.tell(|director| director.suspended(&suspension));
     }
 

@@ -116,7 +116,6 @@ pub(super) struct Reduction {
     /// How many objects have been used.
     numbered: u64,
     is_open: bool,
-    redundant: u64,
 }
 
 impl StepNode {
@@ -140,11 +139,6 @@ impl Reduction {
         self.is_open = false;
     }
 
-    /// How many executions were given up since all they led to had been tried.
-    pub(super) fn redundant(&self) -> u64 {
-        self.redundant
-    }
-
     pub(super) fn choose(&mut self, ready: &[u64], allowed: &[usize]) -> Next {
         self.close_event();
         let mut set = 0;
@@ -164,7 +158,6 @@ impl Reduction {
                 let is_awake =
                     |&&index: &&usize| asleep.iter().all(|tried| tried.thread != ready[index]);
                 let Some(&first) = allowed.iter().find(is_awake) else {
-                    self.redundant += 1;
                     return Next::Redundant;
                 };
                 let chosen = ready[first];
