@@ -51,6 +51,9 @@ pub(crate) trait Director {
     /// The last operation has read this, or left it behind.
     fn has_value(&mut self, value: String);
 
+    /// The one that runs yields.
+    fn yields(&mut self, number: u64);
+
     /// The one that has run is suspended, or has ended.
     fn suspended(&mut self, suspension: &Suspension<'_>);
 
@@ -190,6 +193,8 @@ pub(crate) struct Wants {
     pub(crate) time: bool,
     /// To be told of suspensions.
     pub(crate) suspensions: bool,
+    /// To be told of those who yield.
+    pub(crate) yields: bool,
     /// To be told of values.
     pub(crate) values: bool,
 }
@@ -347,10 +352,14 @@ impl Scheduler {
     #[inline(never)]
     pub(super) fn yield_directed(&self, at: &'static Location<'static>) {
         let directed = &self.directed;
+        if directed.wants.get().yields && !directed.is_preempted.get() {
+            directed.tell(|director| director.yields(self.current().number));
+        }
         if !directed.is_plain.get() {
             directed.at.set(Some(at));
             return self.yield_in_queue();
         }
+        directed.is_preempted.set(false);
         let (queue, control) = (&self.watched, self.current());
         let others = queue.len();
         let ready = Ready::new(queue, Some(control), false);

@@ -9,9 +9,7 @@ use super::reduction::{Next, Reduction};
 use super::sampling::Sampling;
 use super::schedule::{Made, Rules, Schedule, Turn};
 use super::tree::Tree;
-use crate::runtime::{
-    CLOCK, DEADLOCK, Director, Operated, Ready, Spawn, Stuck, Suspended, Suspension, Wants,
-};
+use crate::runtime::{CLOCK, DEADLOCK, Director, Operated, Ready, Spawn, Stuck, Suspension, Wants};
 
 /// How choices are made.
 pub(super) enum Strategy {
@@ -191,7 +189,8 @@ impl Engine {
             preemption: self.rules.preemptive,
             time: self.rules.timed,
             values: self.recording.is_some(),
-            suspensions: self.fairness.is_some() || self.recording.is_some(),
+            suspensions: self.recording.is_some(),
+            yields: self.fairness.is_some(),
         }
     }
 
@@ -255,8 +254,8 @@ impl Engine {
     /// Puts into `allowed` who may be chosen.
     fn allow(&mut self, ready: &[u64]) {
         match &mut self.fairness {
-            Some(fairness) => fairness.allow(ready, &mut self.allowed),
-            None => {
+            Some(fairness) if fairness.has_a_say() => fairness.allow(ready, &mut self.allowed),
+            _ => {
                 self.allowed.clear();
                 self.allowed.extend(0..ready.len());
             }
@@ -343,12 +342,7 @@ impl Engine {
     /// How the choices of the next execution are made.
     fn pace(&self) -> Pace {
         match &self.strategy {
-            _ if self.fairness.is_some()
-                || self.recording.is_some()
-                || self.max_switches.is_some() =>
-            {
-                Pace::Any
-            }
+            _ if self.recording.is_some() || self.max_switches.is_some() => Pace::Any,
             Strategy::Tree(_) => Pace::Tree,
             Strategy::Sampling(sampling) if !sampling.sees_all() => Pace::Random,
             _ => Pace::Any,
@@ -470,15 +464,18 @@ impl Director for Engine {
         }
     }
 
-    fn suspended(&mut self, suspension: &Suspension<'_>) {
-        if let Some(fairness) = &mut self.fairness
-            && matches!(suspension.why, Suspended::Yields)
-        {
-            fairness.yields();
+    fn yields(&mut self, number: u64) {
+        if let Some(fairness) = &mut self.fairness {
+            fairness.yields(number);
+            // From now on it has a say in each choice.
+            self.pace = Pace::Any;
             if let Strategy::Reduced(reduction) = &mut self.strategy {
                 reduction.yields();
             }
         }
+    }
+
+    fn suspended(&mut self, suspension: &Suspension<'_>) {
         if let Some(recording) = &mut self.recording {
             recording.suspended(suspension);
         }

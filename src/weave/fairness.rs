@@ -28,12 +28,13 @@ pub(super) struct Fairness {
     before: u64,
     last: Option<u64>,
     yielded: bool,
+    has_a_say: bool,
 }
 
 impl Fairness {
     pub(super) fn new() -> Fairness {
         let threads = [Thread::default(); MOST];
-        Fairness { threads, count: 0, before: 0, last: None, yielded: false }
+        Fairness { threads, count: 0, before: 0, last: None, yielded: false, has_a_say: false }
     }
 
     pub(super) fn begin(&mut self) {
@@ -42,11 +43,20 @@ impl Fairness {
         self.before = 0;
         self.last = None;
         self.yielded = false;
+        self.has_a_say = false;
     }
 
     /// The one that has run yields.
-    pub(super) fn yields(&mut self) {
+    pub(super) fn yields(&mut self, number: u64) {
         self.yielded = true;
+        self.last = Some(number);
+        self.has_a_say = true;
+    }
+
+    /// Nobody is kept waiting before somebody has yielded, and nothing that was
+    /// before counts.
+    pub(super) fn has_a_say(&self) -> bool {
+        self.has_a_say
     }
 
     /// Puts the indices into `allowed` of those of `ready` who may go on.
