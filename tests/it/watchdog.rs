@@ -16,9 +16,16 @@ use leno::{Builder, Policy};
 use crate::support::{in_child, panic_text};
 
 const SHORT: Duration = Duration::from_millis(5);
-/// Nobody is kept off the processor for so long, or so the tests hope that want no
-/// report.
+/// Nobody is kept off the processor for so long, as a rule.
 const LONG: Duration = Duration::from_millis(250);
+
+/// There is no report. Where the machine is so slow that it keeps us off the
+/// processor for [`LONG`], there is one, and rightly; but not time after time.
+fn assert_no_reports(attempt: impl Fn() -> usize) {
+    let reports: Vec<usize> =
+        (0..5).map(|_| attempt()).take_while(|&reports| reports > 0).collect();
+    assert!(reports.len() < 5, "{reports:?} reports");
+}
 
 type Ids = Arc<Mutex<Vec<ThreadId>>>;
 
@@ -120,36 +127,42 @@ fn one_that_blocks_the_os_thread_is_reported_and_goes_on_blocking() {
 
 #[test]
 fn a_runtime_that_sleeps_is_not_reported() {
-    leno::run(|| {
-        let (_watchdog, reports) = watch(LONG);
-        leno::sleep(LONG * 3);
-        assert_eq!(reports.count(), 0);
+    assert_no_reports(|| {
+        leno::run(|| {
+            let (_watchdog, reports) = watch(LONG);
+            leno::sleep(LONG * 3);
+            reports.count()
+        })
     });
 }
 
 #[test]
 fn one_that_yields_is_not_reported_even_if_nobody_else_can_run() {
-    for builder in [Builder::new(), Builder::new().policy(Policy::random(1))] {
-        builder.run(|| {
-            let (_watchdog, reports) = watch(LONG);
-            let start = Instant::now();
-            while start.elapsed() < LONG * 3 {
-                std::thread::sleep(Duration::from_millis(1));
-                leno::yield_now();
-            }
-            assert_eq!(reports.count(), 0);
+    for policy in [Policy::fifo, || Policy::random(1)] {
+        assert_no_reports(|| {
+            Builder::new().policy(policy()).run(|| {
+                let (_watchdog, reports) = watch(LONG);
+                let start = Instant::now();
+                while start.elapsed() < LONG * 3 {
+                    std::thread::sleep(Duration::from_millis(1));
+                    leno::yield_now();
+                }
+                reports.count()
+            })
         });
     }
 }
 
 #[test]
 fn what_a_host_does_between_two_calls_is_not_reported() {
-    let runtime = leno::Runtime::new();
-    let watching = thread::Builder::new().spawn_on(&runtime, || watch(LONG)).unwrap();
-    runtime.run_until_stalled();
-    std::thread::sleep(LONG * 3);
-    let (_watchdog, reports) = watching.join().unwrap();
-    assert_eq!(reports.count(), 0);
+    assert_no_reports(|| {
+        let runtime = leno::Runtime::new();
+        let watching = thread::Builder::new().spawn_on(&runtime, || watch(LONG)).unwrap();
+        runtime.run_until_stalled();
+        std::thread::sleep(LONG * 3);
+        let (_watchdog, reports) = watching.join().unwrap();
+        reports.count()
+    });
 }
 
 #[test]
@@ -168,10 +181,12 @@ fn hogs_are_found_under_other_policies_too() {
 
 #[test]
 fn a_watchdog_may_outlive_its_runtime_and_be_forgotten() {
-    let (watchdog, reports) = leno::run(|| watch(SHORT));
-    std::thread::sleep(SHORT * 4);
-    drop(watchdog);
-    assert_eq!(reports.count(), 0);
+    assert_no_reports(|| {
+        let (watchdog, reports) = leno::run(|| watch(LONG));
+        std::thread::sleep(LONG * 2);
+        drop(watchdog);
+        reports.count()
+    });
     leno::run(|| mem::forget(watch(SHORT)));
     // Its OS thread ends with the runtime: nobody is left who could report.
     let (watchdog, reports) = leno::run(|| watch(SHORT));
@@ -269,13 +284,15 @@ fn without_a_function_of_ones_own_the_report_goes_to_standard_error() {
 
 #[test]
 fn a_signal_that_nobody_asked_for_does_nothing() {
-    leno::run(|| {
-        let (_watchdog, reports) = watch(LONG);
-        for _ in 0..100 {
-            // SAFETY: raise has no preconditions.
-            unsafe { libc::raise(libc::SIGURG) };
-        }
-        assert_eq!(reports.count(), 0);
+    assert_no_reports(|| {
+        leno::run(|| {
+            let (_watchdog, reports) = watch(LONG);
+            for _ in 0..100 {
+                // SAFETY: raise has no preconditions.
+                unsafe { libc::raise(libc::SIGURG) };
+            }
+            reports.count()
+        })
     });
 }
 
