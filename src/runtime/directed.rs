@@ -321,7 +321,7 @@ impl Scheduler {
             }
             let spawn = Spawn { number, name: control.name(), at: control.spawned_at };
             directed.tell(|director| director.spawned(&spawn));
-            self.operate_on(Object::Numbers, Access::Write, UNTOLD, control.spawned_at);
+            self.operate_on(Object::Numbers, Access::Write);
         } else if directed.wants.get().operations {
             directed.tell(|director| director.woke(number));
         }
@@ -352,7 +352,22 @@ impl Scheduler {
         at: &'static Location<'static>,
     ) {
         if self.begin_operation(at) {
-            self.operate_on(object, access, verb, at);
+            self.tell_operation(object, access, verb, Some(at));
+        }
+    }
+
+    /// As [`Scheduler::operate`], by a destructor, which does not know where it is.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn operate_elsewhere(
+        &self,
+        object: Object<'_>,
+        access: Access,
+        verb: &'static str,
+        at: &'static Location<'static>,
+    ) {
+        if self.begin_operation(at) {
+            self.tell_operation(object, access, verb, None);
         }
     }
 
@@ -370,7 +385,7 @@ impl Scheduler {
             // One that is to be unwound may be so here, unless all is over.
             let may_unwind = self.current().unwind.is_pending();
             let access = if may_unwind { Access::Read } else { Access::Look };
-            self.operate_on(object, access, verb, at);
+            self.tell_operation(object, access, verb, Some(at));
         }
     }
 
@@ -392,12 +407,18 @@ impl Scheduler {
     /// As [`Scheduler::operate`], in an operation that has begun.
     #[cold]
     #[inline(never)]
-    pub(super) fn operate_on(
+    pub(super) fn operate_on(&self, object: Object<'_>, access: Access) {
+        self.tell_operation(object, access, UNTOLD, None);
+    }
+
+    #[cold]
+    #[inline(never)]
+    pub(super) fn tell_operation(
         &self,
         object: Object<'_>,
         access: Access,
         verb: &'static str,
-        at: &'static Location<'static>,
+        at: Option<&'static Location<'static>>,
     ) {
         let directed = &self.directed;
         if self.is_directed() && directed.wants.get().operations {
@@ -436,11 +457,10 @@ impl Scheduler {
     /// `control` has ended.
     #[cold]
     pub(super) fn operate_on_end(&self, control: &Control) {
-        let at = control.spawned_at;
-        self.operate_on(Object::End(control.number), Access::Commute, UNTOLD, at);
+        self.operate_on(Object::End(control.number), Access::Commute);
         // SAFETY: the scope waits until its green threads have ended.
         if let Some(scope) = unsafe { control.scope().as_ref() } {
-            self.operate_on(Object::Scope(scope), Access::Commute, UNTOLD, at);
+            self.operate_on(Object::Scope(scope), Access::Commute);
         }
     }
 
@@ -449,9 +469,9 @@ impl Scheduler {
     #[cold]
     pub(super) fn operate_on_wait(&self, control: &Control, verb: &'static str) {
         let unwinding = Object::Unwinding(control.number);
-        self.operate_on(unwinding, Access::Write, verb, control.spawned_at);
+        self.tell_operation(unwinding, Access::Write, verb, None);
         let Some(wait) = control.waits_for() else { return };
-        let write = |object| self.operate_on(object, Access::Write, UNTOLD, wait.at);
+        let write = |object| self.operate_on(object, Access::Write);
         match wait.what {
             WaitFor::Resource(need) => write(Object::Resource(need.resource)),
             WaitFor::Any(listed) => {
@@ -470,7 +490,7 @@ impl Scheduler {
     #[inline(always)]
     pub(super) fn operate_on_clock(&self, access: Access) {
         if self.chores.get() & chore::OPERATIONS != 0 && self.directed.wants.get().time {
-            self.operate_on(Object::Clock, access, UNTOLD, Location::caller());
+            self.operate_on(Object::Clock, access);
         }
     }
 }

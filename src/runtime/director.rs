@@ -73,8 +73,10 @@ pub(crate) struct Operated<'a> {
     pub(crate) number: u64,
     pub(crate) object: Object<'a>,
     pub(crate) access: Access,
+    /// [`UNTOLD`] for a part of an operation.
     pub(crate) verb: &'static str,
-    pub(crate) at: &'static Location<'static>,
+    /// Where that is; a destructor does not know.
+    pub(crate) at: Option<&'static Location<'static>>,
 }
 
 /// Why somebody else has a turn.

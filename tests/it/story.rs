@@ -126,6 +126,15 @@ fn cancellations_and_deadlines_are_told() {
 }
 
 #[test]
+fn operations_on_primitives_are_told() {
+    assert_story("turns", &story("preemptive: A1", program::turns));
+    let explorer = Explorer::new();
+    let last = |values: &Vec<u32>| *values == [1, 10];
+    let schedule = explorer.find(program::chosen, last).expect("the other may be first");
+    assert_story("chosen", &explorer.story(schedule, program::chosen));
+}
+
+#[test]
 fn many_green_threads_share_a_column() {
     let story = story("", program::crowd);
     assert!(story.failure().is_none());
