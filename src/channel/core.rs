@@ -196,7 +196,7 @@ impl<T> Channel<T> {
     /// after whatever made or dropped one.
     #[track_caller]
     pub(super) fn disconnected(&self) {
-        also(self.object(), Access::Await, "receive from");
+        also(self.object(), Access::Await);
     }
 
     /// One more sender. The order of those who come and go makes no difference.

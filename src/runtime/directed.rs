@@ -11,67 +11,15 @@ use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::clock::{Clock, VIRTUAL_START};
-use super::control::{Control, Payload, State};
+use super::control::{Control, Payload};
+use super::director::{CLOCK, Director, Operated, Spawn, Stuck, UNTOLD, Wants};
 use super::embed::Runtime;
 use super::hooks::hook;
 use super::operation::{Access, Object};
 use super::policy::{Policy, Random};
 use super::queue::{RunQueue, Runnable};
-use super::report;
 use super::scheduler::{SWITCHES_BETWEEN_POLLS, Scheduler, chore};
-use super::wait::{Listed, Need, WaitFor};
-
-/// Among those who can run: not a green thread, but the passing of time to the
-/// next deadline.
-pub(crate) const CLOCK: u64 = 0;
-
-/// The verb of what is done by the way: it is part of something that is told
-/// anyhow.
-pub(crate) const UNTOLD: &str = "";
-
-/// Makes the choices of a run.
-pub(crate) trait Director {
-    /// Who is next, of those who are ready, by its place there. `None` ends the
-    /// run: everybody is unwound.
-    fn choose(&mut self, ready: &Ready<'_>) -> Option<usize>;
-
-    /// One of `count` alternatives, which are at least two, for the green thread
-    /// that runs.
-    fn alternative(&mut self, count: usize) -> usize;
-
-    /// A green thread has been spawned, by the one that runs.
-    fn spawned(&mut self, spawned: &Spawn<'_>);
-
-    /// The one that runs has made another ready.
-    fn woke(&mut self, number: u64);
-
-    /// The one that runs operates on something.
-    fn operated(&mut self, operated: &Operated<'_>);
-
-    /// The last operation has read this, or left it behind.
-    fn has_value(&mut self, value: String);
-
-    /// The one that runs yields.
-    fn yields(&mut self, number: u64);
-
-    /// The one that has run is suspended, or has ended.
-    fn suspended(&mut self, suspension: &Suspension<'_>);
-
-    /// Nobody could run, so time has passed.
-    fn time_passed(&mut self);
-
-    /// So many nanoseconds of time have passed since the run began.
-    fn time_is(&mut self, nanos: u64);
-
-    /// The closure of a green thread has panicked.
-    fn panicked(&mut self, number: u64);
-
-    /// The closure of a green thread was left because that was cancelled.
-    fn unwound(&mut self, number: u64);
-
-    /// Nobody can run, and nobody ever will. The run ends now.
-    fn stuck(&mut self, stuck: &Stuck<'_>);
-}
+use super::wait::{Listed, WaitFor};
 
 /// Those who can run, in the order in which they became ready; one that yields is
 /// the last. Then perhaps [`CLOCK`].
@@ -108,97 +56,6 @@ impl<'a> Ready<'a> {
     }
 }
 
-/// Of a green thread that has been spawned.
-pub(crate) struct Spawn<'a> {
-    pub(crate) number: u64,
-    pub(crate) name: Option<&'a str>,
-    pub(crate) at: &'static Location<'static>,
-}
-
-/// One use of one object.
-pub(crate) struct Operated<'a> {
-    /// Tells the object from others of this execution.
-    pub(crate) number: u64,
-    pub(crate) object: Object<'a>,
-    pub(crate) access: Access,
-    pub(crate) verb: &'static str,
-    pub(crate) at: &'static Location<'static>,
-}
-
-/// Why somebody else has a turn.
-pub(crate) struct Suspension<'a> {
-    pub(crate) why: Suspended<'a>,
-    pub(crate) at: &'static Location<'static>,
-}
-
-pub(crate) enum Suspended<'a> {
-    Yields,
-    /// It is about to operate on something.
-    Preempted,
-    Waits(&'a dyn Fn() -> Awaits<'a>),
-    Ends,
-}
-
-/// What somebody waits for.
-pub(crate) enum Awaits<'a> {
-    /// In words: "sleeps".
-    Words(String),
-    /// Any of these; each with its number, as in [`Operated`].
-    Any(Vec<(Need<'a>, u64)>),
-}
-
-/// A deadlock.
-pub(crate) struct Stuck<'a> {
-    all: &'a [&'a Control],
-    now: u64,
-}
-
-impl Stuck<'_> {
-    /// Who waits for what, in words.
-    pub(crate) fn report(&self) -> String {
-        report::deadlock(self.all, self.now)
-    }
-
-    /// Those who wait for each other in a circle: each for the next one, or for
-    /// something that the next one holds.
-    pub(crate) fn cycles(&self) -> Vec<Vec<(u64, Option<String>)>> {
-        report::cycles(self.all)
-    }
-}
-
-/// What the green thread with this number is called, if it has no name, where
-/// schedules are told: `A` for number 2, `Z` for 27, then `AA`.
-pub(crate) fn letters(number: u64) -> String {
-    if number < 2 {
-        return "main".to_owned();
-    }
-    let mut rest = number - 1;
-    let mut letters = Vec::new();
-    while rest > 0 {
-        rest -= 1;
-        letters.push(char::from(b'A' + (rest % 26) as u8));
-        rest /= 26;
-    }
-    letters.iter().rev().collect()
-}
-
-/// What a director wants, besides choosing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Wants {
-    /// To be told of operations and of who wakes whom.
-    pub(crate) operations: bool,
-    /// To choose before each operation as well.
-    pub(crate) preemption: bool,
-    /// To choose when time passes, even if somebody can run.
-    pub(crate) time: bool,
-    /// To be told of suspensions.
-    pub(crate) suspensions: bool,
-    /// To be told of those who yield.
-    pub(crate) yields: bool,
-    /// To be told of values.
-    pub(crate) values: bool,
-}
-
 /// How a directed run has ended, if not by returning a value.
 #[derive(Debug)]
 pub(crate) enum Cut {
@@ -221,8 +78,8 @@ pub(super) struct Directed {
     /// Somebody is being looked for who can run: nobody may switch.
     is_apart: Cell<bool>,
     /// Where whoever yields does so.
-    at: Cell<Option<&'static Location<'static>>>,
-    is_preempted: Cell<bool>,
+    pub(super) at: Cell<Option<&'static Location<'static>>>,
+    pub(super) is_preempted: Cell<bool>,
     execution: Cell<u32>,
     objects: Cell<u32>,
     last_spawned: Cell<u64>,
@@ -248,9 +105,14 @@ impl Directed {
 
     /// Calls the director.
     #[inline(always)]
-    fn tell<T>(&self, f: impl FnOnce(&mut dyn Director) -> T) -> T {
+    pub(super) fn tell<T>(&self, f: impl FnOnce(&mut dyn Director) -> T) -> T {
         let director = self.director.get().expect("a directed run has a director");
         f(&mut *director.borrow_mut())
+    }
+
+    /// Tells an object from others of the execution.
+    pub(super) fn number_of(&self, object: Object<'_>) -> u64 {
+        object.number(self.execution.get(), || self.next_object())
     }
 
     fn next_object(&self) -> u32 {
@@ -449,40 +311,6 @@ impl Scheduler {
         }
     }
 
-    #[cold]
-    fn tell_suspension(&self, control: &Control) {
-        let directed = &self.directed;
-        let awaits = || self.awaits(control);
-        let is_preempted = directed.is_preempted.replace(false);
-        let yields = directed.at.take().unwrap_or(control.spawned_at);
-        let (why, at) = match (control.state.get(), control.waits_for()) {
-            (State::Finished, _) => (Suspended::Ends, control.spawned_at),
-            (State::Waiting, Some(wait)) => (Suspended::Waits(&awaits), wait.at),
-            (State::Waiting, None) => (Suspended::Waits(&awaits), control.spawned_at),
-            (State::Runnable, _) if is_preempted => (Suspended::Preempted, yields),
-            (State::Runnable, _) => (Suspended::Yields, yields),
-        };
-        let suspension = Suspension { why, at };
-        directed.tell(|director| director.suspended(&suspension));
-    }
-
-    fn awaits<'a>(&self, control: &'a Control) -> Awaits<'a> {
-        let directed = &self.directed;
-        let numbered = |need: Need<'a>| {
-            let object = Object::Resource(need.resource);
-            (need, object.number(directed.execution.get(), || directed.next_object()))
-        };
-        match control.waits_for().map(|wait| wait.what) {
-            None => Awaits::Words("waits".to_owned()),
-            Some(WaitFor::Resource(need)) => Awaits::Any(vec![numbered(need)]),
-            Some(WaitFor::Any(listed)) => {
-                let needs = report::needs(listed);
-                Awaits::Any(needs.into_iter().map(numbered).collect())
-            }
-            Some(other) => Awaits::Words(report::briefly(other)),
-        }
-    }
-
     /// A green thread has become ready.
     pub(super) fn ready_directed(&self, control: &Control) {
         let directed = &self.directed;
@@ -497,7 +325,7 @@ impl Scheduler {
             }
             let spawn = Spawn { number, name: control.name(), at: control.spawned_at };
             directed.tell(|director| director.spawned(&spawn));
-            self.operate_on(Object::Numbers, Access::Write, UNTOLD, control.spawned_at);
+            self.operate_on(Object::Numbers, Access::Write);
         } else if directed.wants.get().operations {
             directed.tell(|director| director.woke(number));
         }
@@ -528,7 +356,22 @@ impl Scheduler {
         at: &'static Location<'static>,
     ) {
         if self.begin_operation(at) {
-            self.operate_on(object, access, verb, at);
+            self.tell_operation(object, access, verb, Some(at));
+        }
+    }
+
+    /// As [`Scheduler::operate`], by a destructor, which does not know where it is.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn operate_elsewhere(
+        &self,
+        object: Object<'_>,
+        access: Access,
+        verb: &'static str,
+        at: &'static Location<'static>,
+    ) {
+        if self.begin_operation(at) {
+            self.tell_operation(object, access, verb, None);
         }
     }
 
@@ -546,7 +389,7 @@ impl Scheduler {
             // One that is to be unwound may be so here, unless all is over.
             let may_unwind = self.current().unwind.is_pending();
             let access = if may_unwind { Access::Read } else { Access::Look };
-            self.operate_on(object, access, verb, at);
+            self.tell_operation(object, access, verb, Some(at));
         }
     }
 
@@ -568,16 +411,22 @@ impl Scheduler {
     /// As [`Scheduler::operate`], in an operation that has begun.
     #[cold]
     #[inline(never)]
-    pub(super) fn operate_on(
+    pub(super) fn operate_on(&self, object: Object<'_>, access: Access) {
+        self.tell_operation(object, access, UNTOLD, None);
+    }
+
+    #[cold]
+    #[inline(never)]
+    pub(super) fn tell_operation(
         &self,
         object: Object<'_>,
         access: Access,
         verb: &'static str,
-        at: &'static Location<'static>,
+        at: Option<&'static Location<'static>>,
     ) {
         let directed = &self.directed;
         if self.is_directed() && directed.wants.get().operations {
-            let number = object.number(directed.execution.get(), || directed.next_object());
+            let number = directed.number_of(object);
             let operated = Operated { number, object, access, verb, at };
             directed.tell(|director| director.operated(&operated));
         }
@@ -612,11 +461,10 @@ impl Scheduler {
     /// `control` has ended.
     #[cold]
     pub(super) fn operate_on_end(&self, control: &Control) {
-        let at = control.spawned_at;
-        self.operate_on(Object::End(control.number), Access::Commute, UNTOLD, at);
+        self.operate_on(Object::End(control.number), Access::Commute);
         // SAFETY: the scope waits until its green threads have ended.
         if let Some(scope) = unsafe { control.scope().as_ref() } {
-            self.operate_on(Object::Scope(scope), Access::Commute, UNTOLD, at);
+            self.operate_on(Object::Scope(scope), Access::Commute);
         }
     }
 
@@ -625,9 +473,9 @@ impl Scheduler {
     #[cold]
     pub(super) fn operate_on_wait(&self, control: &Control, verb: &'static str) {
         let unwinding = Object::Unwinding(control.number);
-        self.operate_on(unwinding, Access::Write, verb, control.spawned_at);
+        self.tell_operation(unwinding, Access::Write, verb, None);
         let Some(wait) = control.waits_for() else { return };
-        let write = |object| self.operate_on(object, Access::Write, UNTOLD, wait.at);
+        let write = |object| self.operate_on(object, Access::Write);
         match wait.what {
             WaitFor::Resource(need) => write(Object::Resource(need.resource)),
             WaitFor::Any(listed) => {
@@ -646,7 +494,7 @@ impl Scheduler {
     #[inline(always)]
     pub(super) fn operate_on_clock(&self, access: Access) {
         if self.chores.get() & chore::OPERATIONS != 0 && self.directed.wants.get().time {
-            self.operate_on(Object::Clock, access, UNTOLD, Location::caller());
+            self.operate_on(Object::Clock, access);
         }
     }
 }

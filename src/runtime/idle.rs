@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::clock::Clock;
 use super::control::{Control, Payload, State};
 use super::current::without_runtime;
-use super::directed::UNTOLD;
+use super::director::UNTOLD;
 use super::hooks::hook;
 use super::queue::Runnable;
 use super::report;

@@ -7,6 +7,7 @@ mod cycles;
 mod deadline;
 mod debugger;
 mod directed;
+mod director;
 mod embed;
 mod future;
 mod handle;
@@ -42,9 +43,9 @@ pub(crate) use clock::now;
 pub(crate) use control::Payload;
 pub(crate) use current::{checkpoint, interrupted, scheduler, try_scheduler};
 pub(crate) use deadline::{Breaker, shield, timeout};
-pub(crate) use directed::{
-    Awaits, CLOCK, Cut, Director, Operated, Ready, Spawn, Stuck, Suspended, Suspension, UNTOLD,
-    Wants, letters,
+pub(crate) use directed::{Cut, Ready};
+pub(crate) use director::{
+    Awaits, CLOCK, Director, Operated, Spawn, Stuck, Suspended, Suspension, UNTOLD, Wants, letters,
 };
 pub use embed::{Builder, Runtime};
 pub(crate) use future::block_on;

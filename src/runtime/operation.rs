@@ -139,7 +139,15 @@ pub(crate) fn operation_on_all<'a>(objects: impl Iterator<Item = Object<'a>>, ve
 #[inline(always)]
 #[track_caller]
 pub(crate) fn note(object: Object<'_>, access: Access, verb: &'static str) -> Told {
-    note_at(object, access, verb, Location::caller())
+    let at = Location::caller();
+    if let Some(scheduler) = try_scheduler()
+        && scheduler.chores.get() & chore::OPERATIONS != 0
+    {
+        scheduler.operate(object, access, verb, at);
+        Some(at)
+    } else {
+        None
+    }
 }
 
 /// Here, if somebody wants to be told of operations. For those who then call a
@@ -151,7 +159,8 @@ pub(crate) fn asked() -> Told {
     (scheduler.chores.get() & chore::OPERATIONS != 0).then_some(Location::caller())
 }
 
-/// As [`note`], for a destructor, which does not know its caller.
+/// As [`note`], for a destructor, which does not know its caller. Others run first
+/// as if it were here.
 #[inline(always)]
 pub(crate) fn note_at(
     object: Object<'_>,
@@ -162,7 +171,7 @@ pub(crate) fn note_at(
     if let Some(scheduler) = try_scheduler()
         && scheduler.chores.get() & chore::OPERATIONS != 0
     {
-        scheduler.operate(object, access, verb, at);
+        scheduler.operate_elsewhere(object, access, verb, at);
         Some(at)
     } else {
         None
@@ -193,11 +202,11 @@ pub(crate) fn look(object: Object<'_>, verb: &'static str) {
 /// As [`note`], of an operation that has begun already: nobody runs in between.
 #[inline(always)]
 #[track_caller]
-pub(crate) fn also(object: Object<'_>, access: Access, verb: &'static str) {
+pub(crate) fn also(object: Object<'_>, access: Access) {
     if let Some(scheduler) = try_scheduler()
         && scheduler.chores.get() & chore::OPERATIONS != 0
     {
-        scheduler.operate_on(object, access, verb, Location::caller());
+        scheduler.operate_on(object, access);
     }
 }
 
@@ -227,7 +236,7 @@ impl Scheduler {
         if let Some(first) = objects.next() {
             self.operate(first, Access::Write, verb, at);
         }
-        objects.for_each(|other| self.operate_on(other, Access::Write, verb, at));
+        objects.for_each(|other| self.tell_operation(other, Access::Write, verb, Some(at)));
         self.checkpoint();
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::control::{Control, State};
 use super::cycles;
-use super::directed::letters;
+use super::director::letters;
 use super::scheduler::Scheduler;
 use super::wait::{Listed, Need, Resource, WaitFor};
 

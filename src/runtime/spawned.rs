@@ -117,7 +117,7 @@ impl<T> Spawned<T> {
         if !self.has_ended() {
             self.wait(None, Location::caller());
         }
-        also(end, Access::Await, "join");
+        also(end, Access::Await);
         self.take()
     }
 }

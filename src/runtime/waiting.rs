@@ -101,7 +101,7 @@ impl Scheduler {
             let waiter = Waiter::new(self);
             scope.waiter.enrolled(&waiter, 0, None, || self.block_lent(&wait));
         }
-        self.awaited(Object::Scope(scope), at);
+        self.awaited(Object::Scope(scope));
     }
 
     /// Waits until all green threads of `scope` have ended, or until the caller is
@@ -114,7 +114,7 @@ impl Scheduler {
                 interrupted();
             }
         }
-        self.awaited(Object::Scope(scope), at);
+        self.awaited(Object::Scope(scope));
     }
 
     fn look_at_scope(&self, scope: &ScopeState, at: &'static Location<'static>) {
@@ -125,9 +125,9 @@ impl Scheduler {
     }
 
     /// The wait for all who use an object is over.
-    fn awaited(&self, object: Object<'_>, at: &'static Location<'static>) {
+    fn awaited(&self, object: Object<'_>) {
         if self.is_directed() {
-            self.operate_on(object, Access::Await, "join", at);
+            self.operate_on(object, Access::Await);
         }
     }
 

@@ -170,7 +170,7 @@ impl Condvar {
         let wait = Wait::new(WaitFor::Resource(need));
         let (mutex, won) = guard.release();
         // Nobody has run since the lock was released: no notification is missed.
-        also(self.object(), Access::Write, "wait");
+        also(self.object(), Access::Write);
         scheduler.checkpoint();
         let (outcome, _) = self.waiting.wait(scheduler, None, &wait, deadline);
         if outcome == Outcome::Interrupted {

@@ -101,7 +101,7 @@ impl Event {
         if self.set.get() {
             return Ok(());
         }
-        also(self.object(), Access::Write, "wait");
+        also(self.object(), Access::Write);
         let scheduler = scheduler(function);
         let wait = Wait::new(WaitFor::Resource(Need { what: "", resource: &self.resource }));
         let (outcome, _) = self.waiting.wait(scheduler, None, &wait, deadline(scheduler));

@@ -196,7 +196,7 @@ impl Once {
             State::Poisoned if !ignore_poison => poisoned(function),
             State::New | State::Poisoned | State::Running => {}
         }
-        also(self.object(), Access::Write, "call");
+        also(self.object(), Access::Write);
         let state = OnceState { poisoned: self.state.get() == State::Poisoned };
         self.state.set(State::Running);
         self.resource.set_holder(Some(holder()));
@@ -225,7 +225,7 @@ impl Once {
         let scheduler = scheduler(function);
         let need = Need { what: "the completion of", resource: &self.resource };
         let wait = Wait::new(WaitFor::Resource(need));
-        also(self.object(), Access::Write, "wait");
+        also(self.object(), Access::Write);
         let (outcome, _) = self.waiting.wait(scheduler, None, &wait, None);
         if outcome == Outcome::Interrupted {
             interrupted();

@@ -94,7 +94,7 @@ impl Won {
             let at = resource.holder().map_or(resource.made_at(), |holder| holder.at);
             note_at(Object::Resource(resource), Access::Write, verb, at);
             if is_panicking() {
-                also(Object::Poison(resource), Access::Write, "poison");
+                also(Object::Poison(resource), Access::Write);
             }
         }
     }
@@ -103,5 +103,5 @@ impl Won {
 /// As [`Won::look`], by one who has told of its lock.
 #[cold]
 pub(super) fn look(resource: &Resource) {
-    also(Object::Poison(resource), Access::Read, "look at the poison of");
+    also(Object::Poison(resource), Access::Read);
 }

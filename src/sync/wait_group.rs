@@ -113,7 +113,7 @@ impl WaitGroup {
                 // Nobody comes once all have gone, unless from outside.
                 let is_last = !members.is_rejoined.get();
                 let access = if is_last { Access::Await } else { Access::Write };
-                also(members.object(), access, "wait");
+                also(members.object(), access);
                 Ok(())
             }
             Outcome::Elapsed => {

@@ -158,7 +158,7 @@ fn park_until(function: &'static str, deadline: impl FnOnce(&Scheduler) -> Optio
     match scheduler.block(&wait, deadline(scheduler)) {
         Outcome::Woken | Outcome::Elapsed => {
             // One that has come meanwhile is lost, and one that comes later is not.
-            also(Object::Token(scheduler.current().id().number()), Access::Write, "park");
+            also(Object::Token(scheduler.current().id().number()), Access::Write);
             token.set(false);
         }
         Outcome::Interrupted => interrupted(),

@@ -6,8 +6,9 @@ use super::names::Names;
 use super::panics;
 use super::recording::Recording;
 use super::reduction::{Next, Reduction};
+use super::replay::Replay;
 use super::sampling::Sampling;
-use super::schedule::{Made, Rules, Schedule, Turn};
+use super::schedule::{Made, Rules, Schedule};
 use super::tree::Tree;
 use crate::runtime::{CLOCK, DEADLOCK, Director, Operated, Ready, Spawn, Stuck, Suspension, Wants};
 
@@ -17,14 +18,6 @@ pub(super) enum Strategy {
     Reduced(Box<Reduction>),
     Sampling(Box<Sampling>),
     Replay(Replay),
-}
-
-/// The schedule that is followed, and how far.
-pub(super) struct Replay {
-    schedule: Schedule,
-    position: usize,
-    /// Turns that nobody can take are passed over.
-    is_lenient: bool,
 }
 
 /// What went wrong first in an execution.
@@ -105,57 +98,6 @@ enum Pace {
     Any,
 }
 
-impl Replay {
-    pub(super) fn new(schedule: Schedule, is_lenient: bool) -> Replay {
-        Replay { schedule, position: 0, is_lenient }
-    }
-
-    fn choose(&mut self, ready: &[u64], allowed: &[usize], names: &Names) -> Result<usize, String> {
-        while let Some(turn) = self.schedule.turns.get(self.position) {
-            let who = match turn {
-                Turn::Thread(who) => Some(who),
-                Turn::Value(_) => None,
-            };
-            let fits = |&&index: &&usize| who.is_some_and(|who| who.is(ready[index], names));
-            let found = allowed.iter().find(fits).copied();
-            if let Some(index) = found {
-                self.position += 1;
-                return Ok(index);
-            }
-            if !self.is_lenient {
-                let can = allowed.iter().map(|&index| names.label(ready[index]));
-                let can = can.collect::<Vec<_>>().join(", ");
-                return Err(match who {
-                    Some(who) => {
-                        format!("it gives the turn to {who}, but those who can run are: {can}")
-                    }
-                    None => format!("it takes an alternative, but here one of these runs: {can}"),
-                });
-            }
-            self.position += 1;
-        }
-        Ok(allowed[0])
-    }
-
-    fn alternative(&mut self, count: usize) -> Result<usize, String> {
-        match self.schedule.turns.get(self.position) {
-            Some(Turn::Value(value)) if (*value as usize) < count => {
-                self.position += 1;
-                Ok(*value as usize)
-            }
-            None => Ok(0),
-            Some(_) if self.is_lenient => Ok(0),
-            Some(Turn::Value(value)) => {
-                Err(format!("it takes alternative {value}, but there are only {count} (from 0)"))
-            }
-            Some(Turn::Thread(who)) => Err(format!(
-                "it gives the turn to {who}, but here one of {count} alternatives is taken (?0 for \
-                 the first)"
-            )),
-        }
-    }
-}
-
 impl Engine {
     pub(super) fn new(rules: Rules, strategy: Strategy, max_steps: u64) -> Engine {
         let is_fair = rules.fair || rules.preemptive;
@@ -214,7 +156,7 @@ impl Engine {
         match &mut self.strategy {
             Strategy::Sampling(sampling) => sampling.begin(index),
             Strategy::Reduced(reduction) => reduction.begin(),
-            Strategy::Replay(replay) => replay.position = 0,
+            Strategy::Replay(replay) => replay.begin(),
             Strategy::Tree(_) => {}
         }
     }

@@ -5,8 +5,9 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use super::drive::{Ended, outside_of_runtimes};
-use super::engine::{Replay, Strategy};
+use super::engine::Strategy;
 use super::failure::{Failure, FailureKind};
+use super::replay::Replay;
 use super::report::Report;
 use super::sampling::Kind;
 use super::schedule::{Rules, Schedule};

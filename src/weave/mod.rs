@@ -99,6 +99,7 @@ mod panics;
 mod progress;
 mod recording;
 mod reduction;
+mod replay;
 mod report;
 mod sampling;
 mod schedule;

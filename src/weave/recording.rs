@@ -64,8 +64,7 @@ pub(super) enum Deed {
     Operates {
         verb: &'static str,
         thing: Thing,
-        access: Access,
-        at: Place,
+        at: Option<Place>,
     },
     Spawns(u64, Place),
     /// Part of the deed before: who is ready from now on.
@@ -210,7 +209,8 @@ impl Recording {
 
     pub(super) fn operated(&mut self, operated: &Operated<'_>) {
         let Operated { number, access, verb, at, .. } = *operated;
-        if verb == UNTOLD && matches!(operated.object, Object::End(_)) {
+        let ends = access == Access::Commute && matches!(operated.object, Object::End(_));
+        if verb == UNTOLD && ends {
             return self.deed(Deed::Ends);
         }
         if access == Access::Await || verb == UNTOLD {
@@ -226,7 +226,7 @@ impl Recording {
             Object::Unwinding(thread) => Thing::Thread(thread),
             Object::Poison(_) | Object::Scope(_) | Object::Numbers | Object::Clock => return,
         };
-        self.deed(Deed::Operates { verb, thing, access, at });
+        self.deed(Deed::Operates { verb, thing, at });
     }
 
     pub(super) fn suspended(&mut self, suspension: &Suspension<'_>) {

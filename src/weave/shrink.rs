@@ -3,9 +3,10 @@
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-use super::engine::{Replay, Strategy};
+use super::engine::Strategy;
 use super::explorer::Explorer;
 use super::failure::{Failure, FailureKind};
+use super::replay::Replay;
 use super::schedule::{Schedule, Turn};
 use super::session::{Ran, Session};
 use super::tree::Tree;

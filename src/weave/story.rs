@@ -14,10 +14,11 @@ use std::io::IsTerminal;
 use std::panic::{self, AssertUnwindSafe};
 
 use super::drive::outside_of_runtimes;
-use super::engine::{Replay, Strategy};
+use super::engine::Strategy;
 use super::explorer::Explorer;
 use super::failure::{Failure, FailureKind};
 use super::recording::{Actor, Deed, End, Recording};
+use super::replay::Replay;
 use super::report::grouped;
 use super::schedule::Schedule;
 use crate::runtime;

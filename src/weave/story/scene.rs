@@ -7,10 +7,12 @@ use crate::weave::recording::{Actor, Awaited, Deed, End, Place, Step, Thing};
 
 /// More than so many that are spawned in a row are not listed.
 const MOST_SPAWNED: usize = 4;
-/// Of what a panic says: all of what matters stands above the story.
+/// So much of what a panic says: all of what matters stands above the story.
+const MOST_MESSAGE: usize = 60;
 /// And of a value.
 const MOST_VALUE: usize = 32;
-const MOST_MESSAGE: usize = 60;
+/// The verb of an operation on several things.
+const SELECT: &str = "select on";
 
 pub(super) struct Scene<'t, 'a> {
     teller: &'t mut Teller<'a>,
@@ -24,8 +26,6 @@ pub(super) struct Scene<'t, 'a> {
     times: usize,
     /// The first of those that it spawns in a row, and how many.
     spawned: (String, usize),
-    /// Nothing has been done yet but to go on after a wait.
-    is_fresh: bool,
 }
 
 impl<'t, 'a> Scene<'t, 'a> {
@@ -43,7 +43,6 @@ impl<'t, 'a> Scene<'t, 'a> {
             operated: None,
             times: 0,
             spawned: (String::new(), 0),
-            is_fresh: true,
         }
     }
 
@@ -125,7 +124,7 @@ impl<'t, 'a> Scene<'t, 'a> {
 
     fn deed(&mut self, index: usize, deed: &'t Deed) {
         match deed {
-            Deed::Operates { verb, thing, at, .. } => self.operates(index, verb, thing, at),
+            Deed::Operates { verb, thing, at, .. } => self.operates(index, verb, thing, *at),
             Deed::Spawns(number, at) => {
                 let at = At::of(at);
                 let label = self.teller.cast.label(*number).to_owned();
@@ -175,23 +174,24 @@ impl<'t, 'a> Scene<'t, 'a> {
             Deed::Ends => self.ends(),
             Deed::Returns => self.say("returns".to_owned(), None),
         }
-        self.is_fresh = false;
     }
 
-    fn operates(&mut self, index: usize, verb: &str, thing: &'t Thing, at: Place) {
-        let waited = self.thread().and_then(|thread| thread.waited.as_ref());
-        if self.is_fresh && waited.is_some_and(|(_, place)| *place == at) {
-            // It has said that it does this, and waited.
-            return;
-        }
-        let name = self.teller.thing(thing);
-        let verb = if verb == "wait" { "wait for" } else { verb };
+    fn operates(&mut self, index: usize, verb: &str, thing: &'t Thing, at: Option<Place>) {
+        let at = at.and_then(At::of);
         let is_own = matches!(thing, Thing::Thread(number) if Some(*number) == self.number());
-        let words = if is_own { verb.to_owned() } else { format!("{verb} {name}") };
-        let again = self.lines.last().is_some_and(|line| {
-            let is_same = line.place == At::of(at) && line.marks.is_empty();
-            is_same && self.operated == Some(thing) && line.words.starts_with(&words)
-        });
+        let name = self.teller.thing(thing);
+        let words = match verb {
+            _ if is_own => verb.to_owned(),
+            "wait" => format!("wait for {name}"),
+            _ => format!("{verb} {name}"),
+        };
+        let is_here = |line: &&Line| line.place == at && line.marks.is_empty();
+        let last = self.lines.last().filter(is_here).map(|line| &*line.words);
+        let again =
+            self.operated == Some(thing) && last.is_some_and(|last| last.starts_with(&words));
+        if last.is_some_and(|last| last.starts_with(SELECT)) && verb == SELECT {
+            return self.add(&format!(", {name}"));
+        }
         self.times = if again { self.times + 1 } else { 1 };
         let times = if again { format!(" x {}", self.times) } else { String::new() };
         let value = self.teller.recording.value(self.place, index);
@@ -199,7 +199,7 @@ impl<'t, 'a> Scene<'t, 'a> {
         let words = format!("{words}{times}{}", value.unwrap_or_default());
         match self.lines.last_mut() {
             Some(last) if again => last.words = words,
-            _ => self.say(words, At::of(at)),
+            _ => self.say(words, at),
         }
         self.operated = Some(thing);
         let by = self.number().and_then(|who| self.teller.overtaken(who, verb, thing));
@@ -262,8 +262,15 @@ impl<'t, 'a> Scene<'t, 'a> {
             }
             _ => false,
         };
-        if is_here && of_the_same {
-            return self.add(": waits");
+        if let Some(last) = self.lines.last_mut()
+            && is_here
+            && (of_the_same || last.words.starts_with(SELECT))
+        {
+            match last.words.strip_prefix("wait for ") {
+                Some(name) => last.words = format!("waits for {name}"),
+                None => last.words += ": waits",
+            }
+            return;
         }
         let words = match what {
             Awaited::Words(words) => words.clone(),

@@ -266,7 +266,9 @@ impl<'a> Teller<'a> {
         let thread = &mut self.threads[lane];
         for deed in &step.deeds {
             match deed {
-                Deed::Operates { at, .. } | Deed::Spawns(_, at) => thread.last = Some((at, false)),
+                Deed::Operates { at: Some(at), .. } | Deed::Spawns(_, at) => {
+                    thread.last = Some((at, false));
+                }
                 Deed::Returns | Deed::Panics(_) => thread.has_returned = true,
                 _ => {}
             }

@@ -11,6 +11,9 @@ use crate::weave::report::grouped;
 
 const RUNS: &str = "█";
 
+/// The colours of those who are spawned, as terminals number them.
+const LANES: [&str; 5] = ["36", "33", "35", "32", "34"];
+
 /// How a piece of a line looks.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Style {
@@ -79,10 +82,9 @@ impl Page {
                 Style::Dim => "2",
                 Style::Bold => "1",
                 Style::Wrong => "1;31",
-                Style::Odd => "33",
-                Style::Lane(lane) => {
-                    ["39", "36", "33", "35", "32", "34"][(lane).min(1 + (lane + 4) % 5)]
-                }
+                Style::Odd => "1;33",
+                Style::Lane(0) => "39",
+                Style::Lane(lane) => LANES[(lane - 1) % LANES.len()],
                 Style::Plain => "",
             };
             let is_blank = text.trim().is_empty();

@@ -5,7 +5,7 @@ use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 use leno::channel;
-use leno::sync::{Event, Mutex};
+use leno::sync::{Condvar, Event, Mutex};
 use leno::thread::{self, Builder, Scope};
 use leno::weave::Shared;
 
@@ -251,4 +251,41 @@ pub fn bad_values() {
         }
     }
     Shared::named("bad", Bad).set(Bad);
+}
+
+pub fn chosen() -> Vec<u32> {
+    let (tens, from_tens) = channel::bounded(1);
+    let (ones, from_ones) = channel::bounded(1);
+    tens.set_name("tens");
+    ones.set_name("ones");
+    let mut got = Vec::new();
+    thread::scope(|scope| {
+        named(scope, "ten", move || tens.send(10).expect("it is wanted"));
+        named(scope, "one", move || ones.send(1).expect("it is wanted"));
+        for _ in 0..2 {
+            leno::select! {
+                recv(from_tens) -> ten => got.extend(ten),
+                recv(from_ones) -> one => got.extend(one),
+            }
+        }
+    });
+    got
+}
+
+pub fn turns() {
+    let (turn, changed) = (Mutex::new(0), Condvar::new());
+    turn.set_name("turn");
+    changed.set_name("changed");
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut turn = turn.lock().expect("nobody panics");
+            while *turn == 0 {
+                turn = changed.wait(turn).expect("nobody panics");
+            }
+        });
+        scope.spawn(|| {
+            *turn.lock().expect("nobody panics") = 1;
+            changed.notify_one();
+        });
+    });
 }
