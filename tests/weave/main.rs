@@ -1,4 +1,5 @@
 //! Explorations through the public API.
 
+mod gallery;
 mod sampling;
 mod time;
