@@ -39,7 +39,9 @@ impl Explorer {
 
     pub(super) fn session(&self, strategy: Strategy, rules: Rules) -> Session {
         let mut engine = Engine::new(rules, strategy, self.max_steps);
-        engine.max_switches = self.max_switches;
+        if !matches!(engine.strategy, Strategy::Replay(_)) {
+            engine.max_switches = self.max_switches;
+        }
         Session::new(engine, self.stack_bytes)
     }
 

@@ -172,7 +172,16 @@ impl Engine {
             }
             Strategy::Reduced(reduction) => reduction.end(),
             Strategy::Sampling(sampling) => sampling.end(),
-            Strategy::Replay(_) => {}
+            Strategy::Replay(replay) => {
+                if let Some(rest) = replay.rest()
+                    && self.cut.is_none()
+                {
+                    let made = self.trail.len();
+                    self.cut = Some(Cut::Misfit(format!(
+                        "the run has {made} choices and is over then, but the schedule goes on: {rest}"
+                    )));
+                }
+            }
         }
     }
 

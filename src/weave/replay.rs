@@ -21,6 +21,13 @@ impl Replay {
         self.position = 0;
     }
 
+    /// The turns that the run did not come to.
+    pub(super) fn rest(&self) -> Option<Schedule> {
+        let turns = self.schedule.turns.get(self.position..)?.to_vec();
+        let rest = Schedule { turns, ..Schedule::default() };
+        (!self.is_lenient && rest.turns() > 0).then_some(rest)
+    }
+
     pub(super) fn choose(
         &mut self,
         ready: &[u64],

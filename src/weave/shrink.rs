@@ -73,7 +73,6 @@ impl Explorer {
     ) -> Option<Found> {
         let replay = Replay::new(schedule.clone(), true);
         let mut session = self.session(Strategy::Replay(replay), schedule.rules);
-        session.engine.borrow_mut().max_switches = None;
         let ran = session.run(program);
         found(&session, ran, like)
     }
