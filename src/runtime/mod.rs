@@ -53,7 +53,8 @@ pub use handle::{Ended, Handle};
 pub use instant::Instant;
 pub(crate) use locals::{LocalError, with_local};
 pub(crate) use operation::{
-    Access, Object, Told, also, asked, note, note_at, operation, operation_on_all, tell_value,
+    Access, Object, Told, also, asked, is_eventful, note, note_at, operation, operation_on_all,
+    tell_value,
 };
 pub(crate) use panics::is_panicking;
 pub use policy::Policy;

@@ -123,6 +123,14 @@ pub(crate) fn operation(object: Object<'_>, access: Access, verb: &'static str) 
     }
 }
 
+/// Does it make a difference whether [`operation`] is called now? For those who
+/// would do more with what it gives.
+#[inline(always)]
+pub(crate) fn is_eventful() -> bool {
+    try_scheduler()
+        .is_some_and(|scheduler| scheduler.chores.get() & (chore::UNWIND | chore::OPERATIONS) != 0)
+}
+
 /// As [`operation`], of one that writes several objects.
 #[inline(always)]
 #[track_caller]

@@ -168,7 +168,7 @@ impl Condvar {
     ) -> (LockResult<MutexGuard<'a, T>>, WaitTimeoutResult) {
         let need = Need { what: "a notification of", resource: &self.resource };
         let wait = Wait::new(WaitFor::Resource(need));
-        let (mutex, won) = guard.release();
+        let (mutex, before) = guard.release();
         // Nobody has run since the lock was released: no notification is missed.
         also(self.object(), Access::Write);
         scheduler.checkpoint();
@@ -176,7 +176,7 @@ impl Condvar {
         if outcome == Outcome::Interrupted {
             interrupted();
         }
-        let guard = mutex.lock_again(scheduler, holder(), won);
+        let guard = mutex.lock_again(scheduler, holder(), before);
         (guard, WaitTimeoutResult { timed_out: outcome == Outcome::Elapsed })
     }
 

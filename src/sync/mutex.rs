@@ -6,11 +6,11 @@ use std::ops::{Deref, DerefMut};
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::Duration;
 
-use super::poison::{Poison, Won};
+use super::poison::{Poison, Unwinding};
 use super::{LockResult, TryLockError, TryLockResult, holder};
 use crate::runtime::{
-    Access, Holder, Need, Object, Outcome, Resource, Scheduler, Told, Wait, WaitFor, WaitList,
-    Waiter, interrupted, note, note_at, operation, scheduler,
+    Access, Holder, Need, Object, Outcome, Resource, Scheduler, Wait, WaitFor, WaitList, Waiter,
+    interrupted, note, scheduler,
 };
 
 /// A value that one green thread at a time can use, as [`std::sync::Mutex`].
@@ -57,7 +57,7 @@ pub struct MutexGuard<'a, T: ?Sized> {
     // else runs.
     value: RefMut<'a, T>,
     mutex: &'a Mutex<T>,
-    won: Won,
+    before: Unwinding,
 }
 
 impl<T> Mutex<T> {
@@ -78,7 +78,7 @@ impl<T> Mutex<T> {
     ///
     /// If the mutex is poisoned; the error holds the value.
     pub fn into_inner(self) -> LockResult<T> {
-        self.poison.result(self.value.into_inner())
+        self.poison.result(&self.resource, || self.value.into_inner())
     }
 }
 
@@ -96,28 +96,12 @@ impl<T: ?Sized> Mutex<T> {
     #[inline(always)]
     #[track_caller]
     pub fn lock(&self) -> LockResult<MutexGuard<'_, T>> {
-        match operation(self.object(), Access::Write, "lock") {
-            None => self.lock_and_tell(None),
-            told => self.lock_told(told),
-        }
-    }
-
-    /// Apart, so that what is told costs nothing where nothing is.
-    #[cold]
-    #[inline(never)]
-    #[track_caller]
-    fn lock_told(&self, told: Told) -> LockResult<MutexGuard<'_, T>> {
-        self.lock_and_tell(told)
-    }
-
-    #[inline(always)]
-    #[track_caller]
-    fn lock_and_tell(&self, told: Told) -> LockResult<MutexGuard<'_, T>> {
+        self.poison.begin(&self.resource, Access::Write, "lock");
         let holder = holder();
         if !self.try_hold(holder) {
             self.wait("Mutex::lock", holder, |_| None);
         }
-        self.guard(Won::now(told, &self.resource))
+        self.guard(Unwinding::now())
     }
 
     /// Takes the lock if nobody holds it.
@@ -129,11 +113,11 @@ impl<T: ?Sized> Mutex<T> {
     #[inline]
     #[track_caller]
     pub fn try_lock(&self) -> TryLockResult<MutexGuard<'_, T>> {
-        let told = note(self.object(), Access::Write, "try lock");
+        self.poison.set_told(note(self.object(), Access::Write, "try lock"));
         if !self.try_hold(holder()) {
             return Err(TryLockError::WouldBlock);
         }
-        Ok(self.guard(Won::now(told, &self.resource))?)
+        Ok(self.guard(Unwinding::now())?)
     }
 
     /// As [`lock`](Mutex::lock), but waits at most so long.
@@ -148,13 +132,13 @@ impl<T: ?Sized> Mutex<T> {
     /// As [`lock`](Mutex::lock).
     #[track_caller]
     pub fn lock_timeout(&self, timeout: Duration) -> TryLockResult<MutexGuard<'_, T>> {
-        let told = operation(self.object(), Access::Write, "lock");
+        self.poison.begin(&self.resource, Access::Write, "lock");
         let holder = holder();
         let deadline = |scheduler: &Scheduler| scheduler.deadline_after(timeout);
         if !self.try_hold(holder) && !self.wait("Mutex::lock_timeout", holder, deadline) {
             return Err(TryLockError::WouldBlock);
         }
-        Ok(self.guard(Won::now(told, &self.resource))?)
+        Ok(self.guard(Unwinding::now())?)
     }
 
     #[inline(always)]
@@ -175,12 +159,11 @@ impl<T: ?Sized> Mutex<T> {
         }
     }
 
-    /// Releases a lock that is not [plain](Won::is_plain).
+    /// As [`Mutex::release`], if that is not [plain](Poison::is_plain).
     #[cold]
     #[inline(never)]
-    fn release_rarely(&self, won: Won) {
-        won.note_release(&self.resource, "unlock");
-        self.poison.released(won);
+    fn release_rarely(&self, before: Unwinding) {
+        self.poison.released(before, &self.resource, "unlock");
         self.hand_over();
     }
 
@@ -211,15 +194,14 @@ impl<T: ?Sized> Mutex<T> {
     }
 
     /// Takes the lock as one who had it before, at `holder.at`: come what may.
+    #[track_caller]
     pub(super) fn lock_again(
         &self,
         scheduler: &Scheduler,
         holder: Holder,
-        won: Won,
+        before: Unwinding,
     ) -> LockResult<MutexGuard<'_, T>> {
-        if won.is_told() {
-            note_at(self.object(), Access::Write, "lock", holder.at);
-        }
+        self.poison.set_told(note(self.object(), Access::Write, "lock"));
         if !self.try_hold(holder) {
             let wait = Wait::at(self.need(), holder.at);
             let waiter = Waiter::new(scheduler);
@@ -228,8 +210,7 @@ impl<T: ?Sized> Mutex<T> {
                 interrupted();
             }
         }
-        won.look(&self.resource);
-        self.guard(won)
+        self.guard(before)
     }
 
     #[inline(always)]
@@ -242,16 +223,16 @@ impl<T: ?Sized> Mutex<T> {
     }
 
     #[inline(always)]
-    fn guard(&self, won: Won) -> LockResult<MutexGuard<'_, T>> {
-        let guard = MutexGuard { value: self.value.borrow_mut(), mutex: self, won };
-        self.poison.result(guard)
+    fn guard(&self, before: Unwinding) -> LockResult<MutexGuard<'_, T>> {
+        let guard = || MutexGuard { value: self.value.borrow_mut(), mutex: self, before };
+        self.poison.result(&self.resource, guard)
     }
 
     /// Has a green thread panicked or been cancelled while it held the lock?
     #[must_use]
     #[track_caller]
     pub fn is_poisoned(&self) -> bool {
-        self.poison.is_set(&self.resource)
+        self.poison.look(&self.resource)
     }
 
     /// Says that the value is all right again.
@@ -266,7 +247,7 @@ impl<T: ?Sized> Mutex<T> {
     ///
     /// If the mutex is poisoned; the error holds the reference.
     pub fn get_mut(&mut self) -> LockResult<&mut T> {
-        self.poison.result(self.value.get_mut())
+        self.poison.result(&self.resource, || self.value.get_mut())
     }
 
     /// Names the mutex, for reports. The first name stays.
@@ -277,8 +258,8 @@ impl<T: ?Sized> Mutex<T> {
 
 impl<'a, T: ?Sized> MutexGuard<'a, T> {
     /// Releases the lock, and gives what it takes to get it back.
-    pub(super) fn release(self) -> (&'a Mutex<T>, Won) {
-        (self.mutex, self.won)
+    pub(super) fn release(self) -> (&'a Mutex<T>, Unwinding) {
+        (self.mutex, self.before)
     }
 }
 
@@ -301,10 +282,10 @@ impl<T: ?Sized> DerefMut for MutexGuard<'_, T> {
 impl<T: ?Sized> Drop for MutexGuard<'_, T> {
     #[inline(always)]
     fn drop(&mut self) {
-        if self.won.is_plain() {
+        if self.mutex.poison.is_plain() {
             self.mutex.release();
         } else {
-            self.mutex.release_rarely(self.won);
+            self.mutex.release_rarely(self.before);
         }
     }
 }

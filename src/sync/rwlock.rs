@@ -6,11 +6,11 @@ use std::ops::{Deref, DerefMut};
 use std::panic::{Location, RefUnwindSafe, UnwindSafe};
 use std::time::Duration;
 
-use super::poison::{Poison, Won, look};
+use super::poison::{Poison, Unwinding};
 use super::{LockResult, TryLockError, TryLockResult, holder};
 use crate::runtime::{
     Access, Holder, Need, Object, Outcome, Resource, Scheduler, Told, Wait, WaitFor, WaitList,
-    interrupted, note, note_at, operation, scheduler,
+    asked, interrupted, note, note_at, scheduler,
 };
 
 /// A value that many green threads can read or one can change, as
@@ -67,7 +67,7 @@ pub struct RwLockReadGuard<'a, T: ?Sized> {
 pub struct RwLockWriteGuard<'a, T: ?Sized> {
     value: RefMut<'a, T>,
     lock: &'a RwLock<T>,
-    won: Won,
+    before: Unwinding,
 }
 
 impl<T> RwLock<T> {
@@ -89,7 +89,7 @@ impl<T> RwLock<T> {
     ///
     /// If the lock is poisoned; the error holds the value.
     pub fn into_inner(self) -> LockResult<T> {
-        self.poison.result(self.value.into_inner())
+        self.poison.result(&self.resource, || self.value.into_inner())
     }
 }
 
@@ -124,7 +124,7 @@ impl<T: ?Sized> RwLock<T> {
     #[inline]
     #[track_caller]
     pub fn try_read(&self) -> TryLockResult<RwLockReadGuard<'_, T>> {
-        let told = note(self.object(), Access::Commute, "try read lock");
+        let told = self.poison.set_told(note(self.object(), Access::Commute, "try read lock"));
         if !self.try_hold(Claim::Read) {
             return Err(TryLockError::WouldBlock);
         }
@@ -164,12 +164,12 @@ impl<T: ?Sized> RwLock<T> {
     #[inline]
     #[track_caller]
     pub fn write(&self) -> LockResult<RwLockWriteGuard<'_, T>> {
-        let told = self.begin(Access::Write, "write lock");
+        self.begin(Access::Write, "write lock");
         let claim = Claim::Write(holder());
         if !self.try_hold(claim) {
             self.wait("RwLock::write", claim, |_| None);
         }
-        self.write_guard(told)
+        self.write_guard()
     }
 
     /// Takes the lock to write, if nobody holds it.
@@ -180,11 +180,11 @@ impl<T: ?Sized> RwLock<T> {
     #[inline]
     #[track_caller]
     pub fn try_write(&self) -> TryLockResult<RwLockWriteGuard<'_, T>> {
-        let told = note(self.object(), Access::Write, "try write lock");
+        self.poison.set_told(note(self.object(), Access::Write, "try write lock"));
         if !self.try_hold(Claim::Write(holder())) {
             return Err(TryLockError::WouldBlock);
         }
-        Ok(self.write_guard(told)?)
+        Ok(self.write_guard()?)
     }
 
     /// As [`write`](RwLock::write), but waits at most so long.
@@ -198,13 +198,13 @@ impl<T: ?Sized> RwLock<T> {
     /// As [`read`](RwLock::read).
     #[track_caller]
     pub fn write_timeout(&self, timeout: Duration) -> TryLockResult<RwLockWriteGuard<'_, T>> {
-        let told = self.begin(Access::Write, "write lock");
+        self.begin(Access::Write, "write lock");
         let claim = Claim::Write(holder());
         let deadline = |scheduler: &Scheduler| scheduler.deadline_after(timeout);
         if !self.try_hold(claim) && !self.wait("RwLock::write_timeout", claim, deadline) {
             return Err(TryLockError::WouldBlock);
         }
-        Ok(self.write_guard(told)?)
+        Ok(self.write_guard()?)
     }
 
     fn object(&self) -> Object<'_> {
@@ -216,7 +216,7 @@ impl<T: ?Sized> RwLock<T> {
     #[inline(always)]
     #[track_caller]
     fn begin(&self, access: Access, verb: &'static str) -> Told {
-        operation(self.object(), access, verb)
+        self.poison.begin(&self.resource, access, verb)
     }
 
     /// Could the claim be granted, if nobody waited?
@@ -263,12 +263,11 @@ impl<T: ?Sized> RwLock<T> {
         self.release_read();
     }
 
-    /// Releases a lock that is not [plain](Won::is_plain).
+    /// As [`RwLock::release_write`], if that is not [plain](Poison::is_plain).
     #[cold]
     #[inline(never)]
-    fn release_write_rarely(&self, won: Won) {
-        won.note_release(&self.resource, "write unlock");
-        self.poison.released(won);
+    fn release_write_rarely(&self, before: Unwinding) {
+        self.poison.released(before, &self.resource, "write unlock");
         self.release_write();
     }
 
@@ -319,16 +318,15 @@ impl<T: ?Sized> RwLock<T> {
 
     #[inline(always)]
     fn read_guard(&self, told: Told) -> LockResult<RwLockReadGuard<'_, T>> {
-        if told.is_some() {
-            look(&self.resource);
-        }
-        self.poison.result(RwLockReadGuard { value: self.value.borrow(), lock: self, told })
+        let guard = || RwLockReadGuard { value: self.value.borrow(), lock: self, told };
+        self.poison.result(&self.resource, guard)
     }
 
     #[inline(always)]
-    fn write_guard(&self, told: Told) -> LockResult<RwLockWriteGuard<'_, T>> {
-        let (won, value) = (Won::now(told, &self.resource), self.value.borrow_mut());
-        self.poison.result(RwLockWriteGuard { value, lock: self, won })
+    fn write_guard(&self) -> LockResult<RwLockWriteGuard<'_, T>> {
+        let before = Unwinding::now();
+        let guard = || RwLockWriteGuard { value: self.value.borrow_mut(), lock: self, before };
+        self.poison.result(&self.resource, guard)
     }
 
     /// Has a green thread panicked or been cancelled while it held the lock to
@@ -336,7 +334,7 @@ impl<T: ?Sized> RwLock<T> {
     #[must_use]
     #[track_caller]
     pub fn is_poisoned(&self) -> bool {
-        self.poison.is_set(&self.resource)
+        self.poison.look(&self.resource)
     }
 
     /// Says that the value is all right again.
@@ -351,7 +349,7 @@ impl<T: ?Sized> RwLock<T> {
     ///
     /// If the lock is poisoned; the error holds the reference.
     pub fn get_mut(&mut self) -> LockResult<&mut T> {
-        self.poison.result(self.value.get_mut())
+        self.poison.result(&self.resource, || self.value.get_mut())
     }
 
     /// Names the lock, for reports. The first name stays.
@@ -366,7 +364,7 @@ impl<'a, T: ?Sized> RwLockWriteGuard<'a, T> {
     #[track_caller]
     pub fn downgrade(guard: Self) -> RwLockReadGuard<'a, T> {
         let lock = guard.lock;
-        let told = guard.won.is_told().then_some(Location::caller());
+        let told = asked();
         // Keeps those away who want to write.
         lock.hold(Claim::Read);
         drop(guard);
@@ -387,10 +385,10 @@ impl<T: ?Sized> Drop for RwLockReadGuard<'_, T> {
 impl<T: ?Sized> Drop for RwLockWriteGuard<'_, T> {
     #[inline(always)]
     fn drop(&mut self) {
-        if self.won.is_plain() {
+        if self.lock.poison.is_plain() {
             self.lock.release_write();
         } else {
-            self.lock.release_write_rarely(self.won);
+            self.lock.release_write_rarely(self.before);
         }
     }
 }

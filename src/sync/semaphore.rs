@@ -197,35 +197,7 @@ impl Semaphore {
         count: usize,
         deadline: impl FnOnce(&Scheduler) -> Option<u64>,
     ) -> Result<SemaphorePermit<'_>, AcquireTimeoutError> {
-        match operation(self.object(), Access::Write, "acquire") {
-            None => self.take_and_tell(function, count, deadline, None),
-            told => self.take_told(function, count, deadline, told),
-        }
-    }
-
-    /// Apart, so that what is told costs nothing where nothing is.
-    #[cold]
-    #[inline(never)]
-    #[track_caller]
-    fn take_told(
-        &self,
-        function: &'static str,
-        count: usize,
-        deadline: impl FnOnce(&Scheduler) -> Option<u64>,
-        told: Told,
-    ) -> Result<SemaphorePermit<'_>, AcquireTimeoutError> {
-        self.take_and_tell(function, count, deadline, told)
-    }
-
-    #[inline(always)]
-    #[track_caller]
-    fn take_and_tell(
-        &self,
-        function: &'static str,
-        count: usize,
-        deadline: impl FnOnce(&Scheduler) -> Option<u64>,
-        told: Told,
-    ) -> Result<SemaphorePermit<'_>, AcquireTimeoutError> {
+        let told = operation(self.object(), Access::Write, "acquire");
         match self.try_take(count) {
             Ok(()) => {}
             Err(TryAcquireError::Closed) => return Err(AcquireTimeoutError::Closed),

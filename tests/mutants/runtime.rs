@@ -110,7 +110,7 @@ const MUTANTS: &[Mutant] = &[
     ),
     mutant(
         WAITING,
-        "            self.yield_while_panicking();\n            Outcome::Elapsed",
+        "            self.yield_while_panicking(wait.at);\n            Outcome::Elapsed",
         "            Outcome::Elapsed",
         "who has no time left gives nobody a turn",
     ),
