@@ -7,15 +7,19 @@
 //!
 //! ```text
 //! cargo run --example 12_check
+//! cargo run --example 12_check -- story.svg
 //! ```
+//!
+//! The second draws that story.
+
+use std::{env, fs};
 
 use leno::thread::{self, Builder};
-use leno::weave::{Explorer, Shared};
+use leno::weave::{self, Explorer, Shared};
 
 /// An account holds 100, and two people want 70.
 fn two_withdrawals() {
-    let balance = Shared::new(100);
-    balance.set_name("balance");
+    let balance = Shared::named("balance", 100);
     let withdraw = |amount| {
         if balance.get() >= amount {
             balance.update(|left| *left -= amount);
@@ -31,5 +35,9 @@ fn two_withdrawals() {
 }
 
 fn main() {
+    if let Some(path) = env::args_os().nth(1) {
+        let story = weave::story("preemptive: ann1 bob2", two_withdrawals);
+        return fs::write(path, story.to_svg()).expect("a file that can be written");
+    }
     Explorer::new().preemptive().check(two_withdrawals);
 }

@@ -12,6 +12,16 @@ fn readme_shows_what_the_first_example_prints() {
 }
 
 #[test]
+fn the_picture_in_readme_is_what_the_check_draws() {
+    let path = std::env::temp_dir().join(format!("leno-check-{}.svg", std::process::id()));
+    succeed("12_check", &[path.to_str().expect("a path in UTF-8")]);
+    let drawn = std::fs::read_to_string(&path).expect("it was written");
+    std::fs::remove_file(&path).expect("it is ours");
+    let is_same = drawn == include_str!("../../docs/weave.svg");
+    assert!(is_same, "run: cargo run --example 12_check -- docs/weave.svg");
+}
+
+#[test]
 fn readme_shows_how_a_failed_check_explains_itself() {
     let readme = include_str!("../../README.md");
     let block = readme.split("```text\n").find(|block| block.starts_with("execution 1 fails\n"));
@@ -19,5 +29,5 @@ fn readme_shows_how_a_failed_check_explains_itself() {
     let ran = run("12_check", &[""; 0]);
     assert_eq!((ran.status, &*ran.stdout), (101, ""), "{}", ran.stderr);
     assert!(ran.stderr.contains(block), "{}", ran.stderr);
-    assert!(ran.stderr.contains("panicked at examples/12_check.rs:34:"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("panicked at examples/12_check.rs:42:"), "{}", ran.stderr);
 }

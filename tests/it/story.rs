@@ -67,16 +67,6 @@ fn a_lost_update_shows_who_lost_it() {
 }
 
 #[test]
-fn the_picture_in_the_docs_is_what_comes_of_it() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/weave.svg");
-    let svg = story("preemptive: A1 B1 A1", program::lost_update).to_svg();
-    if env::var_os("LENO_KEEP_STORIES").is_some() {
-        fs::write(&path, &svg).unwrap();
-    }
-    assert!(fs::read_to_string(&path).is_ok_and(|kept| kept == svg), "docs/weave.svg is older");
-}
-
-#[test]
 fn what_is_no_operation_is_told_by_the_source_in_between() {
     assert_story("lost_between_yields", &story("A1 B1 A1", program::lost_between_yields));
     let story = story("A2 B2 A1", program::letters);

@@ -16,6 +16,8 @@ const MAX_SIGNS: usize = 10;
 /// What is left for the source, at least and at most.
 const MIN_SOURCE: usize = 30;
 const LEAST_SOURCE: usize = 20;
+/// A row that is added is as bad as so many characters of source that are cut off.
+const ROW_LOSS: usize = 20;
 const MAX_SOURCE: usize = 70;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +53,13 @@ fn lines(parts: &[Part]) -> impl Iterator<Item = &Line> {
         Part::Step(lines) => lines.as_slice(),
         _ => &[],
     })
+}
+
+/// How many rows are added, by the width of a lane's column.
+fn rows_added(parts: &[Part], lane: usize) -> Vec<usize> {
+    let own = || lines(parts).filter(|line| line.lane == Some(lane));
+    let rows = |line: &Line, column: usize| wrapped(&line.words, column.max(2) - 1).len() - 1;
+    (0..=MAX_WORDS + 2).map(|column| own().map(|line| rows(line, column)).sum()).collect()
 }
 
 impl Layout {
@@ -107,40 +116,29 @@ impl Layout {
             words.max(width(&self.labels[lane])).clamp(6, MAX_WORDS) + 2
         };
         let wanted: Vec<usize> = self.lanes.iter().map(wanted).collect();
-        // The widest give way first.
-        let tried = (MIN_WORDS..=MAX_WORDS + 2).rev().filter_map(|most| {
-            let widths: Vec<usize> = wanted.iter().map(|&width| width.min(most)).collect();
+        let losses: Vec<Vec<usize>> =
+            self.lanes.iter().map(|&lane| rows_added(parts, lane)).collect();
+        let cut_off = |source: usize| -> usize {
+            lines(parts).map(|line| self.source_width(line).saturating_sub(source)).sum()
+        };
+        let cut_off: Vec<usize> = (0..=room).map(cut_off).collect();
+        // The widest give way first; the first column, which is mostly that of the main
+        // green thread, by itself.
+        let most = || MIN_WORDS..=MAX_WORDS + 2;
+        let tried = most().flat_map(|first| most().map(move |most| (first, most)));
+        let fitting = tried.filter_map(|(first, most)| {
+            let limits = std::iter::once(first).chain(std::iter::repeat(most));
+            let widths: Vec<usize> =
+                wanted.iter().zip(limits).map(|(&width, limit)| width.min(limit)).collect();
             let left = room.checked_sub(widths.iter().sum())?;
-            (room - left <= room_for_words).then(|| (self.loss(parts, &widths, left), widths, left))
+            let added: usize = losses.iter().zip(&widths).map(|(loss, &width)| loss[width]).sum();
+            let loss = added * ROW_LOSS + cut_off[left];
+            (room - left <= room_for_words).then_some((loss, widths, left))
         });
-        let best = tried.min_by_key(|(loss, ..)| *loss);
-        let Some((mut least, mut widths, mut left)) = best else { return false };
-        // Then each by itself.
-        for column in 0..widths.len() {
-            for width in MIN_WORDS.min(widths[column])..=wanted[column] {
-                let mut other = widths.clone();
-                other[column] = width;
-                let Some(rest) = room.checked_sub(other.iter().sum()) else { break };
-                let loss = self.loss(parts, &other, rest);
-                if room - rest <= room_for_words && loss < least {
-                    (least, widths, left) = (loss, other, rest);
-                }
-            }
-        }
+        let Some((_, widths, left)) = fitting.min_by_key(|(loss, ..)| *loss) else { return false };
         self.widths = widths;
         self.source = left;
         true
-    }
-
-    /// What such columns cost: lines that are added, and source that is cut off.
-    fn loss(&self, parts: &[Part], widths: &[usize], source: usize) -> usize {
-        const LINE: usize = 12;
-        let of = |line: &Line| {
-            let column = line.lane.and_then(|lane| self.column_of(lane));
-            let rows = column.map_or(1, |column| wrapped(&line.words, widths[column] - 1).len());
-            (rows - 1) * LINE + self.source_width(line).saturating_sub(source)
-        };
-        lines(parts).map(of).sum()
     }
 
     fn fit_narrow(&mut self, parts: &[Part], room: usize, source: usize) {

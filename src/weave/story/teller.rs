@@ -318,7 +318,9 @@ impl<'a> Teller<'a> {
             self.seen.insert((who, number), None);
             return None;
         }
-        let overtaken = self.seen.remove(&(who, number)).flatten().filter(|_| verb == "set");
+        // One that compares has seen to it.
+        let trusts = verb != "compare and exchange";
+        let overtaken = self.seen.remove(&(who, number)).flatten().filter(|_| trusts);
         for ((_, other), by) in &mut self.seen {
             if *other == number {
                 *by = Some(who);
