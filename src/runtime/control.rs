@@ -489,7 +489,7 @@ where
     }
     let panicked = result.as_ref().is_err_and(|payload| !unwind::is_unwinding(payload));
     let result = result.map_err(|payload| {
-        scheduler.has_failed(control, panicked);
+        scheduler.has_failed(control, &payload, panicked);
         unwind::for_join(payload)
     });
     // SAFETY: the closure has been moved out.

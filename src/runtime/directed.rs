@@ -19,6 +19,7 @@ use super::operation::{Access, Object};
 use super::policy::{Policy, Random};
 use super::queue::{RunQueue, Runnable};
 use super::scheduler::{SWITCHES_BETWEEN_POLLS, Scheduler, chore};
+use super::stopped::{Stopped, Stopping};
 use super::wait::{Listed, WaitFor};
 
 /// Those who can run, in the order in which they became ready; one that yields is
@@ -68,7 +69,7 @@ pub(crate) enum Cut {
 /// What a scheduler knows of its being directed.
 pub(super) struct Directed {
     director: OnceCell<Rc<RefCell<dyn Director>>>,
-    wants: Cell<Wants>,
+    pub(super) wants: Cell<Wants>,
     /// Only green threads are chosen among, and nobody wants to know where they
     /// yield.
     is_plain: Cell<bool>,
@@ -83,9 +84,8 @@ pub(super) struct Directed {
     execution: Cell<u32>,
     objects: Cell<u32>,
     last_spawned: Cell<u64>,
+    pub(super) stopped: Stopping,
 }
-
-struct Stopped;
 
 impl Directed {
     pub(super) fn new() -> Directed {
@@ -100,6 +100,7 @@ impl Directed {
             execution: Cell::new(0),
             objects: Cell::new(0),
             last_spawned: Cell::new(1),
+            stopped: Stopping::default(),
         }
     }
 
@@ -168,6 +169,7 @@ impl Scheduler {
         directed.is_apart.set(false);
         directed.objects.set(0);
         directed.last_spawned.set(1);
+        directed.stopped.begin();
         self.last_number.set(1);
         self.last_scope.set(0);
         self.random.replace(Random::new(0));
@@ -189,15 +191,8 @@ impl Scheduler {
         self.chores.set(self.chores.get() & !chore::OPERATIONS);
     }
 
-    /// Ends the run: everybody is unwound, first come, first served.
-    fn stop_directing(&self) {
-        self.end_directed();
-        self.failure.borrow_mut().get_or_insert_with(|| Box::new(Stopped));
-        self.unwind_all();
-    }
-
     pub(crate) fn is_directed(&self) -> bool {
-        self.hooks.get() & hook::DIRECTED != 0
+        self.hooks.get() & hook::DIRECTED != 0 && !self.directed.stopped.is_it()
     }
 
     /// One of several things that may happen, in no order that a program may count
@@ -244,18 +239,21 @@ impl Scheduler {
 
     /// The next to run, by the director. The caller is not in the queue, or at its
     /// end.
-    pub(super) fn next_directed(&self) -> Runnable {
+    /// `None` if the run is over: then it is first come, first served.
+    pub(super) fn next_directed(&self) -> Option<Runnable> {
         let directed = &self.directed;
+        if directed.stopped.is_it() {
+            self.end_last_turn();
+            return None;
+        }
         directed.is_apart.set(true);
         if directed.wants.get().suspensions {
             self.tell_suspension(self.current());
         }
         let next = loop {
-            if let Some(next) = self.choose_directed() {
+            let next = self.choose_directed();
+            if next.is_some() || directed.stopped.is_it() {
                 break next;
-            }
-            if !self.is_directed() {
-                break self.next();
             }
         };
         directed.is_apart.set(false);
@@ -315,6 +313,9 @@ impl Scheduler {
     pub(super) fn ready_directed(&self, control: &Control) {
         let directed = &self.directed;
         let number = control.number;
+        if directed.stopped.is_it() {
+            return;
+        }
         if number > directed.last_spawned.get() {
             directed.last_spawned.set(number);
             // SAFETY: the scope waits until its green threads have ended.
@@ -332,9 +333,9 @@ impl Scheduler {
     }
 
     /// A closure was left by a panic.
-    pub(super) fn panicked_directed(&self, control: &Control) {
+    pub(super) fn panicked_directed(&self, control: &Control, payload: &Payload) {
         if self.is_directed() {
-            self.directed.tell(|director| director.panicked(control.number));
+            self.directed.tell(|director| director.panicked(control.number, payload));
         }
     }
 
@@ -397,6 +398,10 @@ impl Scheduler {
     /// False if this is no operation.
     fn begin_operation(&self, at: &'static Location<'static>) -> bool {
         let directed = &self.directed;
+        if directed.stopped.is_it() {
+            self.operate_at_last(at);
+            return false;
+        }
         if !self.is_directed() || directed.is_apart.get() {
             return false;
         }
@@ -449,7 +454,7 @@ impl Scheduler {
     }
 
     /// Lets others run, if the director wants it.
-    fn preempt(&self, at: &'static Location<'static>) {
+    pub(super) fn preempt(&self, at: &'static Location<'static>) {
         self.directed.is_preempted.set(true);
         if std::thread::panicking() {
             self.yield_while_panicking(at);

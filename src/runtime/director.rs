@@ -4,7 +4,7 @@
 
 use std::panic::Location;
 
-use super::control::{Control, State};
+use super::control::{Control, Payload, State};
 use super::directed::Ready;
 use super::operation::{Access, Object};
 use super::report;
@@ -54,7 +54,10 @@ pub(crate) trait Director {
     fn time_is(&mut self, nanos: u64);
 
     /// The closure of a green thread has panicked.
-    fn panicked(&mut self, number: u64);
+    fn panicked(&mut self, number: u64, payload: &Payload);
+
+    /// There are as many green threads as there may be, and there was to be another.
+    fn too_many(&mut self);
 
     /// The closure of a green thread was left because that was cancelled.
     fn unwound(&mut self, number: u64);
@@ -154,6 +157,8 @@ pub(crate) struct Wants {
     pub(crate) yields: bool,
     /// To be told of values.
     pub(crate) values: bool,
+    /// As many green threads as there may be at once.
+    pub(crate) most_threads: usize,
 }
 
 impl Scheduler {

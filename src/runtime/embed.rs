@@ -10,6 +10,7 @@ use super::clock::Clock;
 use super::control::Control;
 use super::current::Installed;
 use super::handle::Handle;
+use super::hooks::hook;
 use super::inbox::Job;
 use super::policy::Policy;
 use super::scheduler::Scheduler;
@@ -152,10 +153,12 @@ impl Runtime {
     {
         let at = Location::caller();
         let installed = Installed::new("leno::run", &self.scheduler, &self.main);
-        let result = panic::catch_unwind(AssertUnwindSafe(f)).map_err(unwind::for_join);
-        if result.as_ref().is_err_and(|payload| !unwind::is_unwinding(payload)) {
-            self.scheduler.panicked_directed(&self.main);
-        }
+        let result = panic::catch_unwind(AssertUnwindSafe(f)).map_err(|payload| {
+            if !unwind::is_unwinding(&payload) {
+                self.scheduler.panicked_directed(&self.main, &payload);
+            }
+            unwind::for_join(payload)
+        });
         self.main.drop_locals(&self.scheduler);
         self.scheduler.wait_for_all(at);
         // What others have sent until then is not left behind.
@@ -295,6 +298,9 @@ impl Scheduler {
     /// A stack of so many bytes, or of the runtime's default.
     #[inline(always)]
     pub(crate) fn stack(&self, bytes: Option<usize>) -> io::Result<Stack> {
+        if self.hooks.get() & hook::DIRECTED != 0 {
+            self.may_spawn()?;
+        }
         match bytes.or(self.stack_bytes) {
             None => Stack::with_default_size(),
             Some(bytes) => Stack::new(bytes),

@@ -5,7 +5,7 @@
 
 use std::ptr;
 
-use super::control::Control;
+use super::control::{Control, Payload};
 use super::queue::{RunQueue, Runnable};
 use super::scheduler::Scheduler;
 use crate::arch::StackPointer;
@@ -44,10 +44,10 @@ impl Scheduler {
 
     /// The closure of `control` was left by unwinding.
     #[cold]
-    pub(super) fn has_failed(&self, control: &Control, panicked: bool) {
+    pub(super) fn has_failed(&self, control: &Control, payload: &Payload, panicked: bool) {
         self.trace_failure(control, panicked);
         if panicked {
-            self.panicked_directed(control);
+            self.panicked_directed(control, payload);
         } else {
             self.unwound_directed(control);
         }

@@ -50,8 +50,10 @@ impl Scheduler {
         if self.hooks.get() & hook::TRACE != 0 {
             self.trace_leave(self.current());
         }
-        if self.hooks.get() & hook::DIRECTED != 0 {
-            return self.next_directed();
+        if self.hooks.get() & hook::DIRECTED != 0
+            && let Some(next) = self.next_directed()
+        {
+            return next;
         }
         if let Some(next) = self.take_next() {
             return next;

@@ -29,6 +29,7 @@ mod scope_state;
 mod shared;
 mod spawned;
 mod stacks;
+mod stopped;
 mod survey;
 mod thread_state;
 mod timers;

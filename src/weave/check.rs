@@ -29,25 +29,31 @@ const EXECUTIONS: &str = "LENO_WEAVE_EXECUTIONS";
 const REPLAY: &str = "LENO_WEAVE_REPLAY";
 
 impl Settings {
-    /// # Panics
+    /// # Errors
     ///
     /// If a variable is set to something that makes no sense; the text says what
     /// does.
-    fn read(variable: impl Fn(&str) -> Option<String>) -> Settings {
+    fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Settings, String> {
         let number = |name: &str| {
-            let text = variable(name)?;
-            match u64::from_str(text.trim()) {
-                Ok(number) => Some(number),
-                Err(_) => panic!("{name} is {text:?}; it must be a number, as in {name}=1000"),
-            }
+            let read = |text: String| {
+                u64::from_str(text.trim()).map_err(|_| {
+                    format!("{name} is {text:?}; it must be a number, as in {name}=1000")
+                })
+            };
+            variable(name).map(read).transpose()
         };
-        let executions = number(EXECUTIONS);
-        assert!(executions != Some(0), "{EXECUTIONS} is 0; it must be at least 1");
-        let replay = variable(REPLAY).map(|text| match text.parse() {
-            Ok(schedule) => schedule,
-            Err(error) => panic!("{REPLAY} is no schedule: {error}"),
-        });
-        Settings { seed: number(SEED), executions, replay }
+        let executions = number(EXECUTIONS)?;
+        if executions == Some(0) {
+            return Err(format!("{EXECUTIONS} is 0; it must be at least 1"));
+        }
+        let parse = |text: String| {
+            text.parse().map_err(|error| format!("{REPLAY} is no schedule: {error}"))
+        };
+        Ok(Settings {
+            seed: number(SEED)?,
+            executions,
+            replay: variable(REPLAY).map(parse).transpose()?,
+        })
     }
 }
 
@@ -74,40 +80,43 @@ impl Explorer {
         F: Fn() -> T,
     {
         outside_of_runtimes("leno::weave::check");
-        let settings = Settings::read(|name| env::var(name).ok());
+        if let Err(text) = self.checked(&program) {
+            panic!("{text}");
+        }
+    }
+
+    /// Gives the text of a check that fails.
+    fn checked<T>(&self, program: &impl Fn() -> T) -> Result<(), String> {
+        let settings = Settings::read(|name| {
+            env::var_os(name).map(|value| value.to_string_lossy().into_owned())
+        })?;
         if let Some(schedule) = &settings.replay {
-            match self.replayed(schedule, &program) {
-                Ok(_) => eprintln!("leno::weave: the execution of {REPLAY} does not fail"),
-                Err(failure) => panic!("{}", self.explain(&failure, 1, &program)),
-            }
-            return;
+            self.replayed(schedule, program).map_err(|failure| match failure.kind() {
+                FailureKind::Misfit => format!("{REPLAY} is {schedule}: {}", failure.message()),
+                _ => self.explain(&failure, 1, program),
+            })?;
+            eprintln!("leno::weave: the execution of {REPLAY} does not fail");
+            return Ok(());
         }
         let mut explorer = self.clone().progress(false);
         if let Some(seed) = settings.seed {
             explorer = explorer.with_seed(seed);
         }
-        let is_bounded = self.max_executions.is_some() || self.max_time.is_some();
-        explorer.max_executions = match settings.executions {
-            None if !is_bounded && explorer.is_exhaustive() => Some(DEFAULT_EXECUTIONS),
-            None => explorer.max_executions,
-            executions => executions,
+        explorer.max_executions = settings.executions.or(self.max_executions);
+        let is_bounded = explorer.max_executions.is_some() || self.max_time.is_some();
+        if !is_bounded && explorer.is_exhaustive() {
+            explorer.max_executions = Some(DEFAULT_EXECUTIONS);
+        }
+        let failed = |explorer: &Explorer, failure: Failure, executions| {
+            explorer.explain(&explorer.shrink(failure, program), executions, program)
         };
-        let (executions, result) = explorer.until_failure(&program);
-        let ended = match result {
-            Ok(ended) => ended,
-            Err(failure) => {
-                let failure = explorer.shrink(*failure, &program);
-                panic!("{}", explorer.explain(&failure, executions, &program))
-            }
-        };
+        let (executions, result) = explorer.until_failure(program);
+        let ended = result.map_err(|failure| failed(&explorer, *failure, executions))?;
         if ended == Ended::Early && explorer.is_exhaustive() && !is_bounded {
             let sampled =
                 explorer.clone().portfolio(0).max_executions(super::drive::DEFAULT_SAMPLES);
-            let (more, result) = sampled.until_failure(&program);
-            if let Err(failure) = result {
-                let failure = sampled.shrink(*failure, &program);
-                panic!("{}", sampled.explain(&failure, executions + more, &program));
-            }
+            let (more, result) = sampled.until_failure(program);
+            result.map_err(|failure| failed(&sampled, *failure, executions + more))?;
             eprintln!(
                 "leno::weave: {} executions and {} drawn by chance have not failed; there are more. \
                  {EXECUTIONS} says how many to try",
@@ -115,6 +124,7 @@ impl Explorer {
                 grouped(more),
             );
         }
+        Ok(())
     }
 
     /// The first execution that fails, and how many were begun until then, with that
@@ -188,7 +198,8 @@ impl Explorer {
             Some(story) => write!(text, "{}", story.for_stderr().trim_end()),
             None => write!(text, "{failure}"),
         };
-        let _ = write!(text, "\n\nto run it again: leno::weave::replay(\"{schedule}\", program)");
+        let literal = format!("{:?}", schedule.to_string());
+        let _ = write!(text, "\n\nto run it again: leno::weave::replay({literal}, program)");
         let current = thread::current();
         if let Some(test) = current.name().filter(|name| *name != "main") {
             let _ =
@@ -221,7 +232,7 @@ fn shell(schedule: &Schedule) -> String {
 mod tests {
     use super::*;
 
-    fn read(set: &[(&str, &str)]) -> Settings {
+    fn read(set: &[(&str, &str)]) -> Result<Settings, String> {
         Settings::read(|name| {
             let found = set.iter().find(|(key, _)| *key == name);
             found.map(|(_, value)| (*value).to_owned())
@@ -230,28 +241,20 @@ mod tests {
 
     #[test]
     fn the_environment_is_read() {
-        assert_eq!(read(&[]), Settings::default());
-        let all = read(&[(SEED, "7"), (EXECUTIONS, " 10 "), (REPLAY, "A1 B2")]);
+        assert_eq!(read(&[]), Ok(Settings::default()));
+        let all = read(&[(SEED, "7"), (EXECUTIONS, " 10 "), (REPLAY, "A1 B2")]).unwrap();
         assert_eq!((all.seed, all.executions), (Some(7), Some(10)));
         assert_eq!(all.replay.unwrap().to_string(), "A1 B2");
     }
 
     #[test]
-    #[should_panic(expected = "LENO_WEAVE_EXECUTIONS is 0; it must be at least 1")]
-    fn no_executions_are_too_few() {
-        read(&[(EXECUTIONS, "0")]);
-    }
-
-    #[test]
-    #[should_panic(expected = "LENO_WEAVE_SEED is \"x\"; it must be a number")]
-    fn a_seed_is_a_number() {
-        read(&[(SEED, "x")]);
-    }
-
-    #[test]
-    #[should_panic(expected = "LENO_WEAVE_REPLAY is no schedule: `A0`")]
-    fn a_schedule_is_a_schedule() {
-        read(&[(REPLAY, "B1 A0")]);
+    fn what_makes_no_sense_is_refused() {
+        let refused = |name, value| read(&[(name, value)]).unwrap_err();
+        assert_eq!(refused(EXECUTIONS, "0"), "LENO_WEAVE_EXECUTIONS is 0; it must be at least 1");
+        let number = "LENO_WEAVE_SEED is \"x\"; it must be a number, as in LENO_WEAVE_SEED=1000";
+        assert_eq!(refused(SEED, "x"), number);
+        let schedule = refused(REPLAY, "B1 A0");
+        assert!(schedule.starts_with("LENO_WEAVE_REPLAY is no schedule: `A0`, at "), "{schedule}");
     }
 
     #[test]

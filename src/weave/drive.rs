@@ -39,6 +39,7 @@ impl Explorer {
 
     pub(super) fn session(&self, strategy: Strategy, rules: Rules) -> Session {
         let mut engine = Engine::new(rules, strategy, self.max_steps);
+        // A schedule is followed wherever it leads.
         if !matches!(engine.strategy, Strategy::Replay(_)) {
             engine.max_switches = self.max_switches;
         }

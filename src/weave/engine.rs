@@ -10,7 +10,9 @@ use super::replay::Replay;
 use super::sampling::Sampling;
 use super::schedule::{Made, Rules, Schedule};
 use super::tree::Tree;
-use crate::runtime::{CLOCK, DEADLOCK, Director, Operated, Ready, Spawn, Stuck, Suspension, Wants};
+use crate::runtime::{
+    CLOCK, DEADLOCK, Director, Operated, Payload, Ready, Spawn, Stuck, Suspension, Wants,
+};
 
 /// How choices are made.
 pub(super) enum Strategy {
@@ -52,6 +54,8 @@ pub(super) enum Cut {
     Misfit(String),
     /// More green threads than can be told apart.
     TooMany,
+    /// More green threads at once than it may have.
+    TooManyAtOnce,
     /// It is equivalent to one that has been tried.
     Redundant,
 }
@@ -133,6 +137,7 @@ impl Engine {
             values: self.recording.is_some(),
             suspensions: self.recording.is_some(),
             yields: self.fairness.is_some(),
+            most_threads: usize::try_from(self.max_steps).unwrap_or(usize::MAX),
         }
     }
 
@@ -173,8 +178,10 @@ impl Engine {
             Strategy::Reduced(reduction) => reduction.end(),
             Strategy::Sampling(sampling) => sampling.end(),
             Strategy::Replay(replay) => {
+                // One that fails is over wherever it fails.
                 if let Some(rest) = replay.rest()
                     && self.cut.is_none()
+                    && self.wrong.is_none()
                 {
                     let made = self.trail.len();
                     self.cut = Some(Cut::Misfit(format!(
@@ -447,8 +454,8 @@ impl Director for Engine {
         }
     }
 
-    fn panicked(&mut self, number: u64) {
-        let said = panics::take_last();
+    fn panicked(&mut self, number: u64, payload: &Payload) {
+        let said = panics::said_by(payload);
         if let Some(recording) = &mut self.recording {
             recording.panicked(&said);
         }
@@ -461,6 +468,11 @@ impl Director for Engine {
             place: said.place,
             thread: Some(number),
         });
+    }
+
+    fn too_many(&mut self) {
+        self.limit = 0;
+        self.cut.get_or_insert(Cut::TooManyAtOnce);
     }
 
     fn unwound(&mut self, _number: u64) {

@@ -241,11 +241,14 @@ impl Explorer {
         report
     }
 
-    /// The first schedule under which the program returns what is `wanted`.
+    /// The first schedule under which the program returns what is `wanted`. `None` if
+    /// there is none among the executions that this explorer is for; one that fails
+    /// returns nothing.
     ///
     /// # Panics
     ///
-    /// Inside a runtime.
+    /// If the exploration cannot go on, since the program does not repeat itself or
+    /// has too many green threads: nothing is known then. Inside a runtime.
     #[track_caller]
     pub fn find<F, T>(&self, program: F, wanted: impl Fn(&T) -> bool) -> Option<Schedule>
     where
@@ -254,6 +257,7 @@ impl Explorer {
         outside_of_runtimes("leno::weave::find");
         let mut session = self.session(self.strategy(), self.rules);
         let mut found = None;
+        let mut failure = None;
         self.drive(
             &mut session,
             &program,
@@ -263,9 +267,16 @@ impl Explorer {
                     found = Some(session.engine.borrow().schedule());
                     ControlFlow::Break(())
                 }
+                Ran::Cut(cut) if cut.ends_exploration() => {
+                    failure = session.failure_of(Ran::<T>::Cut(cut)).err();
+                    ControlFlow::Break(())
+                }
                 _ => ControlFlow::Continue(()),
             },
         );
+        if let Some(failure) = failure {
+            panic!("{failure}");
+        }
         found
     }
 

@@ -37,7 +37,7 @@ fn endless(schedule: &Schedule, steps: u64) -> String {
     who.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
     match &who[..] {
         [] => format!("{text}: one green thread goes on for ever, or max_steps is too small"),
-        [(name, count), ..] if *count > TAIL * 9 / 10 => format!(
+        [(name, count), ..] if *count > tail.len() * 9 / 10 => format!(
             "{text}: {name} has nearly every turn while others could run. If it waits for them by \
              yielding, explore with `fair`, which lets them go first; otherwise raise max_steps"
         ),
@@ -68,8 +68,9 @@ pub enum FailureKind {
     NotRepeatable,
     /// The schedule does not fit the program.
     Misfit,
-    /// More green threads than can be told apart: 63 at once with
-    /// [`reduced`](super::Explorer::reduced).
+    /// More green threads at once than an execution may have steps
+    /// ([`max_steps`](super::Explorer::max_steps)), or more than can be told apart: 63
+    /// with [`reduced`](super::Explorer::reduced).
     TooManyThreads,
 }
 
@@ -115,8 +116,9 @@ impl Failure {
             Cut::Differs { after } => (
                 FailureKind::NotRepeatable,
                 format!(
-                    "the program does not repeat itself: after {after} choices that were the same, \
-                     something else could run than before. {REPEATABLE}"
+                    "the program does not repeat itself: at choice {} of the run, others could run \
+                     than before. {REPEATABLE}",
+                    after + 1
                 ),
             ),
             Cut::OtherValue => (
@@ -129,6 +131,12 @@ impl Failure {
             Cut::Misfit(why) => {
                 (FailureKind::Misfit, format!("the schedule does not fit the program: {why}"))
             }
+            Cut::TooManyAtOnce => (
+                FailureKind::TooManyThreads,
+                "the program has more green threads at once than the steps that an execution may \
+                 have: if it should end, raise max_steps"
+                    .to_owned(),
+            ),
             Cut::TooMany => (
                 FailureKind::TooManyThreads,
                 "the program has more than 63 green threads, which a reduced exploration cannot \
@@ -142,9 +150,11 @@ impl Failure {
     /// Is it the same, in another execution?
     pub(super) fn is_like(&self, other: &Failure) -> bool {
         let first = |text: &str| text.lines().next().map(str::to_owned);
+        let says_the_same = || first(&self.message) == first(&other.message);
         self.kind == other.kind
             && self.place == other.place
-            && first(&self.message) == first(&other.message)
+            // Who has the turns in the end is different each time.
+            && (self.kind == FailureKind::Endless || says_the_same())
     }
 
     /// In one line.

@@ -85,6 +85,35 @@
 //! the beginning of the one before it, so a program that asks the system's clock or
 //! a random number is found out as a rule, and the report says where its runs
 //! parted.
+//!
+//! # What cannot be explored, or not well
+//!
+//! - **Blocking the OS thread, real I/O**: takes as long as it takes, in each
+//!   execution. [`unblock`](crate::unblock), a [`Handle`](crate::Handle) and wakers
+//!   on other OS threads work, and are really waited for; but when they come is no
+//!   choice of the explorer, so a program that does something else meanwhile may not
+//!   repeat itself.
+//! - **Another runtime** inside panics, which is the failure.
+//! - **Statics, thread-locals, the system's clock, random numbers**:
+//!   [`FailureKind::NotRepeatable`], if the program does or returns something else
+//!   for that.
+//! - **No end**: [`FailureKind::Endless`] after 20,000 steps, or what
+//!   [`max_steps`](Explorer::max_steps) says. With more green threads at once than
+//!   that: [`FailureKind::TooManyThreads`].
+//! - **A green thread that never switches** holds up everything, as on any runtime;
+//!   [`watch_hogs`](crate::debug::watch_hogs), called in the program, names it.
+//! - **A panic in a destructor** is a failure like another. During an unwinding it
+//!   ends the process, after the schedule has been printed.
+//! - **An execution that is given up**, at a deadlock, without end, or since it is
+//!   redundant, is unwound: every destructor runs, once, and may wait. The process
+//!   ends, with a message, if destructors have had a million turns, or if a green
+//!   thread has caught its unwinding and gone on a thousand times.
+//! - **A forgotten join handle** keeps the stack of its green thread, in each
+//!   execution.
+//!
+//! A panic that the program catches is no failure. Panics of the program are kept and
+//! not printed: a panic hook is not called for them. One that is installed after the
+//! first exploration is, and then failures do not say on which line they are.
 
 #![forbid(unsafe_code)]
 
@@ -141,7 +170,7 @@ where
 ///
 /// # Panics
 ///
-/// Inside a runtime.
+/// As [`Explorer::find`].
 #[track_caller]
 pub fn find<F, T>(program: F, wanted: impl Fn(&T) -> bool) -> Option<Schedule>
 where

@@ -5,8 +5,14 @@
 //! panic says; elsewhere the hook that was there before is called.
 
 use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::io::{self, Write};
 use std::panic::{self, PanicHookInfo};
+use std::rc::Rc;
 use std::sync::Once;
+
+use super::engine::Engine;
+use crate::runtime::Payload;
 
 /// What a panic says, and where it is.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -15,9 +21,23 @@ pub(super) struct Said {
     pub(super) place: Option<(String, u32)>,
 }
 
+const NO_TEXT: &str = "a panic without a text";
+
 thread_local! {
     static KEEPS: Cell<bool> = const { Cell::new(false) };
     static LAST: RefCell<Option<Said>> = const { RefCell::new(None) };
+    /// Of the program that runs.
+    static ENGINE: RefCell<Option<Rc<RefCell<Engine>>>> = const { RefCell::new(None) };
+}
+
+impl fmt::Display for Said {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        match &self.place {
+            Some((file, line)) => write!(f, ", at {file}:{line}"),
+            None => Ok(()),
+        }
+    }
 }
 
 /// Panics of this OS thread are kept while this lives.
@@ -26,9 +46,11 @@ pub(super) struct Kept {
 }
 
 impl Kept {
-    pub(super) fn new() -> Kept {
+    pub(super) fn new(engine: &Rc<RefCell<Engine>>) -> Kept {
         static INSTALLED: Once = Once::new();
-        INSTALLED.call_once(|| {
+        // A thread that panics may not change the hook.
+        let may_install = !INSTALLED.is_completed() && !std::thread::panicking();
+        let install = || {
             let before = panic::take_hook();
             panic::set_hook(Box::new(move |info| {
                 if KEEPS.get() {
@@ -37,7 +59,11 @@ impl Kept {
                     before(info);
                 }
             }));
-        });
+        };
+        if may_install {
+            INSTALLED.call_once(install);
+        }
+        ENGINE.set(Some(engine.clone()));
         Kept { before: KEEPS.replace(true) }
     }
 }
@@ -45,23 +71,46 @@ impl Kept {
 impl Drop for Kept {
     fn drop(&mut self) {
         KEEPS.set(self.before);
+        ENGINE.take();
     }
 }
 
 fn keep(info: &PanicHookInfo<'_>) {
     let place = info.location().map(|at| (at.file().to_owned(), at.line()));
-    let message = info.payload_as_str().unwrap_or("a panic without a text").to_owned();
+    let message = info.payload_as_str().unwrap_or(NO_TEXT).to_owned();
+    // In a destructor during an unwinding, or where none may pass. No public name
+    // tells these from others.
+    let ends_process = message.starts_with("panic in a ")
+        && place.as_ref().is_some_and(|(file, _)| file.ends_with("core/src/panicking.rs"));
+    if ends_process {
+        let schedule = ENGINE.with_borrow(|engine| {
+            let engine = engine.as_ref()?.try_borrow().ok()?;
+            Some(format!(
+                "leno: to see it again: leno::weave::replay({:?}, program)\n",
+                engine.schedule().to_string()
+            ))
+        });
+        let last = LAST.take().map(|last| format!(": {last}")).unwrap_or_default();
+        let _ = io::stderr().write_all(
+            format!(
+                "leno: the program that is explored ends the process by a {message}{last}\n{}",
+                schedule.unwrap_or_default()
+            )
+            .as_bytes(),
+        );
+        return;
+    }
     LAST.set(Some(Said { message, place }));
 }
 
-/// What the last panic of this OS thread has said.
-pub(super) fn take_last() -> Said {
-    let unknown = || Said { message: "a panic without a text".to_owned(), place: None };
-    LAST.take().unwrap_or_else(unknown)
-}
-
-impl Said {
-    pub(super) fn of(message: &str) -> Said {
-        Said { message: message.to_owned(), place: None }
-    }
+/// What a panic with this payload has said.
+pub(super) fn said_by(payload: &Payload) -> Said {
+    let text = match payload.downcast_ref::<String>() {
+        Some(text) => text,
+        None => payload.downcast_ref().copied().unwrap_or(NO_TEXT),
+    };
+    // One that was resumed has told the hook nothing, nor have those that met a
+    // hook that others have installed since.
+    let said = LAST.take().filter(|said| said.message == text);
+    said.unwrap_or_else(|| Said { message: text.to_owned(), place: None })
 }

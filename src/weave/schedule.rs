@@ -291,6 +291,9 @@ impl<'a> Reader<'a> {
             if count == 0 {
                 return Err(self.error(from, "gives no turn"));
             }
+            if count as usize > MOST_TURNS.saturating_sub(schedule.turns.len()) {
+                return Err(self.error(from, "gives more turns than a schedule can have"));
+            }
             let turns = std::iter::repeat_n(Turn::Thread(who), count as usize);
             schedule.turns.extend(turns);
         }
@@ -300,6 +303,9 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 }
+
+/// A typing error must not fill the memory.
+const MOST_TURNS: usize = 10_000_000;
 
 fn is_letter(c: char) -> bool {
     c.is_alphabetic() || c == '_' || c == '-'

@@ -17,7 +17,6 @@ pub(super) struct Session {
     step: u64,
     /// The program is known to repeat itself.
     pub(super) is_verified: bool,
-    _kept: Kept,
 }
 
 /// How an execution has ended.
@@ -31,15 +30,7 @@ impl Session {
     pub(super) fn new(engine: Engine, stack_bytes: Option<usize>) -> Session {
         let engine = Rc::new(RefCell::new(engine));
         let runtime = Runtime::directed(engine.clone(), stack_bytes);
-        Session {
-            engine,
-            runtime,
-            stack_bytes,
-            index: 0,
-            step: 1,
-            is_verified: false,
-            _kept: Kept::new(),
-        }
+        Session { engine, runtime, stack_bytes, index: 0, step: 1, is_verified: false }
     }
 
     /// Runs the program once.
@@ -50,7 +41,9 @@ impl Session {
             engine.wants()
         };
         self.index += self.step;
+        let kept = Kept::new(&self.engine);
         let result = self.runtime.run_directed(wants, program);
+        drop(kept);
         if !self.runtime.is_as_new() {
             // Others may still have a handle of that one.
             self.runtime = Runtime::directed(self.engine.clone(), self.stack_bytes);
@@ -119,18 +112,13 @@ impl Session {
     }
 }
 
-/// The panic of the main green thread.
+/// What was wrong with the main green thread, if nobody has told.
 fn of_main(cut: &runtime::Cut) -> Wrong {
     let said = match cut {
-        runtime::Cut::Panicked(payload) => {
-            let said = panics::take_last();
-            // One that was resumed has told the hook nothing.
-            match payload.downcast_ref::<String>() {
-                Some(text) if *text != said.message => panics::Said::of(text),
-                _ => said,
-            }
+        runtime::Cut::Panicked(payload) => panics::said_by(payload),
+        runtime::Cut::Stopped => {
+            panics::Said { message: "the run was stopped".to_owned(), place: None }
         }
-        runtime::Cut::Stopped => panics::Said::of("the run was stopped"),
     };
     Wrong { what: What::Panic, message: said.message, place: said.place, thread: Some(1) }
 }

@@ -37,3 +37,4 @@ mod timeline;
 mod unblock;
 mod unwinding;
 mod watchdog;
+mod weave;

@@ -5,10 +5,13 @@ use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::env;
 use std::ffi::{c_int, c_void};
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::{FromRawFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
 use std::panic::{self, AssertUnwindSafe};
-use std::process::{self, Command, Output};
+use std::process::{self, Command, Output, Stdio};
+use std::ptr;
 use std::rc::Rc;
 use std::sync::Once;
 
@@ -198,6 +201,36 @@ pub fn in_child(test: &str, variables: &[(&str, &str)], body: impl FnOnce()) -> 
         .output()
         .expect("the test binary can be run again");
     Ended { output }
+}
+
+/// As [`in_child`], with a terminal for standard error. Gives what it was told.
+pub fn terminal_of_child(test: &str, body: impl FnOnce()) -> String {
+    if env::var_os(CHILD).is_some_and(|name| name == test) {
+        body();
+        eprintln!("{SURVIVED}");
+        process::exit(0);
+    }
+    let size = libc::winsize { ws_row: 24, ws_col: 120, ws_xpixel: 0, ws_ypixel: 0 };
+    let (mut near, mut far) = (-1, -1);
+    // SAFETY: it is given places for two descriptors, and a size.
+    let result = unsafe {
+        let nothing = ptr::null_mut();
+        libc::openpty(&mut near, &mut far, nothing, nothing.cast(), (&raw const size).cast_mut())
+    };
+    assert_eq!(result, 0, "openpty: {}", io::Error::last_os_error());
+    // SAFETY: both are open, and nobody else's.
+    let (mut near, far) = unsafe { (File::from_raw_fd(near), OwnedFd::from_raw_fd(far)) };
+    let mut command = this_binary();
+    command.args(child_arguments(test)).env(CHILD, test).env("TERM", "xterm");
+    command.stdout(Stdio::null()).stderr(far);
+    let mut child = command.spawn().expect("the test binary can be run again");
+    // Nobody has the far end but the child, so reading ends with it: by an error.
+    drop(command);
+    let mut told = Vec::new();
+    let _ = near.read_to_end(&mut told);
+    let told = String::from_utf8_lossy(&told).into_owned();
+    assert!(child.wait().expect("it is our child").success(), "{told}");
+    told
 }
 
 impl Ended {

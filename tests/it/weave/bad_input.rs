@@ -1,0 +1,354 @@
+//! Programs and bounds that make no sense, or that cannot be explored: each has one
+//! outcome.
+
+use std::cell::Cell;
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+use leno::coroutine::Coroutine;
+use leno::weave::{self, Explorer, Failure, FailureKind, check, explore, find, replay};
+
+use super::{lost_update, steps};
+use crate::support::panic_text;
+
+fn failure<T: Ord>(explorer: &Explorer, program: impl Fn() -> T) -> Failure {
+    let report = explorer.explore(program);
+    assert!(!report.is_complete() || report.failure().is_some());
+    report.failure().expect("it fails").clone()
+}
+
+#[test]
+fn bounds_of_zero_are_refused() {
+    type Refused = (fn() -> Explorer, &'static str);
+    let refused: [Refused; 4] = [
+        (|| Explorer::new().max_executions(0), "an exploration of no execution finds nothing"),
+        (|| Explorer::new().max_steps(0), "an execution without a step does nothing"),
+        (|| Explorer::new().max_time(Duration::ZERO), "an exploration needs some time"),
+        (|| Explorer::new().pct(1, 0), "a bug has a depth of at least 1"),
+    ];
+    for (make, words) in refused {
+        let text = panic_text(make);
+        assert!(text.starts_with(words), "{text}");
+    }
+    let text = panic_text(|| Explorer::new().workers(0));
+    assert!(text.starts_with("no workers do no work"), "{text}");
+    // These make sense: nobody is stopped who could go on; the smallest stack.
+    let report = Explorer::new().max_switches(0).explore(|| steps(&[3, 3]));
+    let orders: Vec<&str> = report.outcomes().keys().map(|order| &**order).collect();
+    assert_eq!(orders, ["aaabbb", "bbbaaa"]);
+    assert_eq!(Explorer::new().stack_size(0).explore(|| leno::scope(|_| 1)).executions(), 1);
+    // Sizes that no system has.
+    let huge = Explorer::new().stack_size(usize::MAX);
+    assert_eq!(failure(&huge, || drop(leno::spawn(|| ()))).kind(), FailureKind::Panic);
+    // And bounds as large as they can be.
+    let explorer = Explorer::new().max_executions(u64::MAX).max_steps(u64::MAX);
+    let explorer = explorer.max_time(Duration::MAX).max_switches(u32::MAX);
+    assert_eq!(explorer.explore(lost_update).executions(), 6);
+}
+
+#[test]
+fn nobody_explores_inside_a_runtime() {
+    for (function, text) in [
+        ("explore", leno::run(|| panic_text(|| explore(|| 1)))),
+        ("find", leno::run(|| panic_text(|| find(|| 1, |_| true)))),
+        ("replay", leno::run(|| panic_text(|| replay("", || 1)))),
+        ("check", leno::run(|| panic_text(|| check(|| 1)))),
+        ("story", leno::run(|| panic_text(|| weave::story("", || 1)))),
+        (
+            "Explorer::first_failure",
+            leno::run(|| panic_text(|| Explorer::new().first_failure(|| 1))),
+        ),
+        ("explore", leno::run(|| panic_text(|| Explorer::new().workers(2).explore(|| 1)))),
+    ] {
+        let expected = format!("leno::weave::{function} was called inside a runtime: it runs the ");
+        assert!(text.starts_with(&expected), "{text}");
+    }
+    // Nor inside another exploration: that is the failure of the program.
+    let found = failure(&Explorer::new(), || explore(|| 1).executions());
+    assert!(found.message().starts_with("leno::weave::explore was called inside a runtime"));
+    let place = found.to_string();
+    assert!(place.starts_with("main: panic at tests/it/weave/bad_input.rs:"), "{place}");
+}
+
+#[test]
+fn a_coroutine_may_explore_outside_a_runtime() {
+    let coroutine = Coroutine::<(), (), u64>::new(|yielder, ()| {
+        let executions = explore(lost_update).executions();
+        yielder.suspend(());
+        executions + explore(lost_update).executions()
+    });
+    assert!(coroutine.resume(()).as_yield().is_some());
+    assert_eq!(explore(lost_update).executions(), 6);
+    assert_eq!(coroutine.resume(()).as_return(), Some(12));
+    // Inside one it is as outside of it.
+    let inside = || {
+        let explores = |_: &leno::coroutine::Yielder<(), ()>, ()| panic_text(|| explore(|| 1));
+        let coroutine = Coroutine::<(), (), String>::new(explores);
+        coroutine.resume(()).as_return().unwrap()
+    };
+    assert!(leno::run(inside).contains("called inside a runtime"));
+}
+
+#[test]
+fn another_runtime_inside_is_the_failure() {
+    let found = failure(&Explorer::new(), || leno::run(|| 1));
+    assert_eq!(found.kind(), FailureKind::Panic);
+    assert!(found.message().starts_with("leno::run was called inside leno::run"), "{found}");
+}
+
+#[test]
+fn a_program_may_use_coroutines() {
+    let report = explore(|| {
+        let coroutine = Coroutine::<(), u32, ()>::new(|yielder, ()| {
+            leno::yield_now();
+            yielder.suspend(1);
+        });
+        let other = leno::spawn(|| leno::yield_now());
+        let one = coroutine.resume(()).as_yield();
+        other.join().unwrap();
+        one
+    });
+    assert_eq!((report.outcomes().len(), report.failure()), (1, None));
+}
+
+#[test]
+fn whoever_blocks_the_os_thread_just_takes_time() {
+    let start = Instant::now();
+    let report = explore(|| {
+        std::thread::sleep(Duration::from_millis(2));
+        let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"));
+        (lost_update(), text.is_ok_and(|text| text.contains("leno")))
+    });
+    assert_eq!((report.executions(), report.outcomes().len()), (6, 2));
+    assert!(start.elapsed() >= Duration::from_millis(12));
+}
+
+#[test]
+fn a_program_that_fails_at_once_fails_in_its_only_execution() {
+    let report = explore(|| -> u8 { panic!("at once") });
+    assert_eq!((report.executions(), report.outcomes().len(), report.is_complete()), (1, 0, true));
+    let found = report.failure().unwrap();
+    assert_eq!((found.count(), found.schedule().turns(), found.message()), (1, 0, "at once"));
+    // In the first step of another.
+    let report = explore(|| leno::spawn(|| -> u8 { panic!("then") }).join().is_err());
+    assert_eq!((report.executions(), report.failure().unwrap().message()), (1, "then"));
+}
+
+#[test]
+fn nobody_and_one_have_one_execution() {
+    assert_eq!(explore(|| ()).to_string(), "1 execution, 1 outcome\n  1 x  ()");
+    let one = || leno::spawn(|| (0..5).for_each(|_| leno::yield_now())).join().is_ok();
+    assert_eq!(explore(one).executions(), 1);
+    assert_eq!(Explorer::new().preemptive().explore(one).executions(), 1);
+    assert_eq!(Explorer::new().random(1).max_executions(3).explore(one).executions(), 3);
+    assert_eq!(Explorer::new().reduced().explore(one).executions(), 1);
+}
+
+#[test]
+fn ten_thousand_steps() {
+    let program = || {
+        let count = Cell::new(0);
+        leno::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    for _ in 0..5_000 {
+                        count.set(count.get() + 1);
+                        leno::yield_now();
+                    }
+                });
+            }
+        });
+        count.get()
+    };
+    for explorer in [
+        Explorer::new(),
+        Explorer::new().random(1),
+        Explorer::new().pct(1, 3),
+        Explorer::new().preemptive(),
+        Explorer::new().fair(),
+    ] {
+        let report = explorer.max_executions(3).explore(program);
+        assert_eq!((report.executions(), report.failure()), (3, None), "{report}");
+        assert!(report.steps() >= 30_000);
+        let schedule = report.outcomes()[&10_000].schedule().to_string();
+        assert_eq!(replay(&schedule, program), 10_000);
+    }
+    // They have nothing to do with each other.
+    let report = Explorer::new().reduced().explore(program);
+    assert_eq!((report.executions(), report.is_complete()), (1, true), "{report}");
+    // One that has more than it may have.
+    let found = failure(&Explorer::new().max_steps(9_999).max_executions(1), program);
+    assert_eq!(found.kind(), FailureKind::Endless);
+    assert!(found.message().starts_with("the execution did not end within 9999 steps"), "{found}");
+}
+
+#[test]
+fn spawning_without_bound_is_a_failure_and_does_not_fill_the_memory() {
+    let spawns = || {
+        loop {
+            leno::spawn(|| ());
+        }
+    };
+    let explorer = Explorer::new().max_steps(500);
+    for explorer in [explorer.clone(), explorer.clone().random(1), explorer.preemptive()] {
+        let found = failure(&explorer, spawns);
+        assert_eq!(found.kind(), FailureKind::TooManyThreads);
+        let expected = "the program has more green threads at once than the steps that an \
+                        execution may have: if it should end, raise max_steps";
+        assert_eq!(found.message(), expected);
+    }
+    // The one who spawns takes no notice.
+    let ignores = || {
+        let mut errors = 0;
+        while errors < 10 {
+            errors += u32::from(leno::thread::Builder::new().spawn(|| ()).is_err());
+        }
+    };
+    let explorer = Explorer::new().max_steps(100);
+    assert_eq!(failure(&explorer, ignores).kind(), FailureKind::TooManyThreads);
+    // Each spawns another, and ends.
+    fn again() {
+        leno::spawn(again);
+    }
+    assert_eq!(failure(&Explorer::new().max_steps(500), again).kind(), FailureKind::Endless);
+    // As many as there may be.
+    let many = || {
+        leno::scope(|scope| (0..100).for_each(|_| drop(scope.spawn(|| ()))));
+    };
+    assert_eq!(Explorer::new().max_steps(101).max_executions(3).explore(many).failure(), None);
+}
+
+fn not_repeatable(program: impl Fn() -> u64) -> String {
+    let report = Explorer::new().explore(&program);
+    assert!(!report.is_complete());
+    let found = report.failures().last().unwrap();
+    assert_eq!(found.kind(), FailureKind::NotRepeatable, "{report}");
+    let text = found.message().to_owned();
+    assert!(text.starts_with("the program does not repeat itself: "), "{text}");
+    text
+}
+
+#[test]
+fn a_program_that_depends_on_something_else_is_found_out() {
+    const SECOND_TIME: &str = "it returned something else when it was run a second time";
+    // A random number.
+    assert!(not_repeatable(|| RandomState::new().hash_one(1)).contains(SECOND_TIME));
+    // The system's clock.
+    let clock = || {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+        u64::try_from(now.as_nanos()).unwrap()
+    };
+    assert!(not_repeatable(clock).contains(SECOND_TIME));
+    // Something that is kept: the second time there are more to choose from.
+    static RUNS: AtomicU32 = AtomicU32::new(0);
+    let more =
+        || steps(&[2; 10][..2 + RUNS.fetch_add(1, Ordering::Relaxed) as usize % 2]).len() as u64;
+    let text = not_repeatable(more);
+    // That nothing is found would be no proof.
+    RUNS.store(0, Ordering::Relaxed);
+    assert_eq!(panic_text(|| find(more, |_| false)).lines().next(), Some(&*text));
+    assert!(text.contains("at choice 1 of the run, others could run than before"), "{text}");
+}
+
+#[test]
+fn where_two_runs_parted_is_told() {
+    thread_local! {
+        static RUNS: Cell<u32> = const { Cell::new(0) };
+    }
+    let program = || {
+        RUNS.set(RUNS.get() + 1);
+        // From the fifth run on, there is one more in the end.
+        let order = steps(&[2, 1]) + &steps(&[1; 3][..2 + usize::from(RUNS.get() > 4)]);
+        u64::from(order.ends_with('a'))
+    };
+    let text = not_repeatable(program);
+    assert!(text.contains("at choice 3 of the run, others could run than before"), "{text}");
+    // By sampling, just the second run is compared with the first.
+    RUNS.set(0);
+    let report = Explorer::new().random(1).max_executions(20).explore(program);
+    assert_eq!(report.failure(), None);
+}
+
+#[test]
+fn a_check_and_a_first_failure_tell_of_a_program_that_does_not_repeat_itself() {
+    thread_local! {
+        static RUNS: Cell<usize> = const { Cell::new(0) };
+    }
+    let program = || {
+        RUNS.set(RUNS.get() + 1);
+        steps(&[2, 1 + RUNS.get()]);
+    };
+    let text = panic_text(|| check(program));
+    assert!(text.contains("does not repeat itself: at choice "), "{text}");
+    let (found, executions) = Explorer::new().first_failure(program).unwrap();
+    assert_eq!((found.kind(), executions), (FailureKind::NotRepeatable, 1));
+}
+
+#[test]
+fn a_green_thread_that_waits_by_yielding_is_endless_unless_it_is_fair() {
+    let program = || {
+        let is_set = Cell::new(false);
+        leno::scope(|scope| {
+            scope.spawn(|| {
+                while !is_set.get() {
+                    leno::yield_now();
+                }
+            });
+            scope.spawn(|| is_set.set(true));
+        });
+    };
+    let found = failure(&Explorer::new().max_steps(50), program);
+    assert_eq!(found.kind(), FailureKind::Endless);
+    assert!(found.message().contains("A has nearly every turn while others could run"), "{found}");
+    let report = Explorer::new().fair().explore(program);
+    assert!(report.is_complete() && report.failure().is_none(), "{report}");
+    // One that goes on alone.
+    let alone = || {
+        loop {
+            leno::yield_now();
+        }
+    };
+    let found = failure(&Explorer::new().max_steps(50), || -> u8 { alone() });
+    assert_eq!(found.kind(), FailureKind::Endless);
+    // The clock goes on, and nothing else.
+    let found = failure(&Explorer::new().max_steps(50), || -> u8 {
+        loop {
+            leno::sleep(Duration::from_secs(1));
+        }
+    });
+    assert_eq!(found.kind(), FailureKind::Endless);
+}
+
+#[test]
+fn an_os_thread_with_a_small_stack_may_explore() {
+    let explore_all = || {
+        let deadlock = explore(|| leno::thread::park());
+        (explore(|| steps(&[3, 3])).executions(), deadlock.failure().is_some())
+    };
+    let thread = std::thread::Builder::new().stack_size(128 * 1024).spawn(explore_all);
+    assert_eq!(thread.unwrap().join().unwrap(), (20, true));
+}
+
+#[test]
+fn ten_thousand_frames_deep() {
+    fn deep(depth: u32) -> u32 {
+        let below = std::hint::black_box(depth);
+        if below == 0 {
+            leno::yield_now();
+            return 0;
+        }
+        deep(below - 1) + 1
+    }
+    let program = || {
+        leno::scope(|scope| {
+            let threads = [(); 2].map(|()| scope.spawn(|| deep(10_000)));
+            leno::sleep(Duration::from_secs(1));
+            threads.map(|thread| thread.join().unwrap())
+        })
+    };
+    let report = Explorer::new().stack_size(8 << 20).explore(program);
+    assert_eq!((report.executions(), report.outcomes().len()), (6, 1));
+    assert_eq!(report.outcomes().keys().next(), Some(&[10_000, 10_000]));
+}

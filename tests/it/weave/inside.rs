@@ -1,0 +1,257 @@
+//! What a program may do besides: other OS threads, futures, what is leaked, what
+//! outlives an execution.
+
+use std::cell::{Cell, RefCell};
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex as OsMutex};
+use std::task::{Poll, Waker};
+use std::thread as os;
+use std::time::Duration;
+
+use leno::sync::Mutex;
+use leno::thread;
+use leno::weave::{Explorer, FailureKind, explore};
+use leno::{Handle, block_on, unblock};
+
+use super::{counts, explored};
+
+#[test]
+fn a_closure_that_blocks_elsewhere_is_waited_for() {
+    let report = explore(|| {
+        let other = unblock(|| {
+            os::sleep(Duration::from_millis(2));
+            os::current().id()
+        });
+        other != os::current().id()
+    });
+    assert_eq!(counts(&report), (1, vec![(true, 1)]));
+    // Time waits for it, too.
+    let report = explore(|| {
+        let start = leno::time::Instant::now();
+        unblock(|| os::sleep(Duration::from_millis(5)));
+        leno::sleep(Duration::from_secs(1));
+        start.elapsed()
+    });
+    assert_eq!(counts(&report), (1, vec![(Duration::from_secs(1), 1)]));
+    // Two, one after the other, in every execution.
+    let report = explore(|| {
+        let order = RefCell::new(String::new());
+        leno::scope(|scope| {
+            for name in ['a', 'b'] {
+                let order = &order;
+                scope.spawn(move || order.borrow_mut().push(unblock(move || name)));
+            }
+        });
+        order.into_inner().len()
+    });
+    // Which of the two is the first to come back is not the explorer's choice.
+    assert!(report.executions() <= 2 && report.outcomes().len() <= 1, "{report}");
+}
+
+#[test]
+fn another_os_thread_may_wake_spawn_and_cancel() {
+    let report = explore(|| {
+        let (handle, main) = (Handle::current(), thread::current().id());
+        let other = os::spawn(move || {
+            os::sleep(Duration::from_millis(2));
+            let spawned = handle.spawn(|| thread::current().id().number());
+            let number = spawned.ok().and_then(|spawned| spawned.join().ok());
+            handle.unpark(main);
+            number
+        });
+        thread::park();
+        other.join().unwrap()
+    });
+    assert_eq!(counts(&report), (1, vec![(Some(2), 1)]));
+}
+
+#[test]
+fn a_future_that_another_os_thread_wakes_is_waited_for() {
+    let report = explore(|| {
+        let (is_done, waker) = (Arc::new(AtomicBool::new(false)), Arc::new(OsMutex::new(None)));
+        let (sets, wakes) = (is_done.clone(), waker.clone());
+        let other = os::spawn(move || {
+            os::sleep(Duration::from_millis(2));
+            sets.store(true, Ordering::SeqCst);
+            let waker: Option<Waker> = wakes.lock().unwrap().take();
+            waker.map(Waker::wake)
+        });
+        block_on(poll_fn(|context| {
+            *waker.lock().unwrap() = Some(context.waker().clone());
+            if is_done.load(Ordering::SeqCst) { Poll::Ready(()) } else { Poll::Pending }
+        }));
+        other.join().is_ok()
+    });
+    assert_eq!(counts(&report), (1, vec![(true, 1)]));
+}
+
+#[test]
+fn futures_of_others_are_explored_like_the_rest() {
+    let program = || {
+        let (sender, receiver) = async_channel::bounded(1);
+        let log = Rc::new(RefCell::new(Vec::new()));
+        let notes = log.clone();
+        let reader = leno::spawn(move || {
+            while let Ok(number) = block_on(receiver.recv()) {
+                notes.borrow_mut().push(number);
+            }
+        });
+        let send = |number| {
+            let sender = sender.clone();
+            leno::spawn(move || block_on(sender.send(number)).is_ok())
+        };
+        let senders = [send(1), send(2)];
+        drop(sender);
+        assert!(senders.map(|sender| sender.join().unwrap()).iter().all(|&sent| sent));
+        reader.join().unwrap();
+        log.take()
+    };
+    let report = Explorer::new().explore(program);
+    let orders: Vec<&[u32]> = report.outcomes().keys().map(Vec::as_slice).collect();
+    assert_eq!(orders, [&[1, 2][..], &[2, 1]], "{report}");
+    assert!(report.is_complete() && report.failure().is_none());
+    // A join handle is a future.
+    let report = explored(&Explorer::new(), || {
+        let mut handle = leno::spawn(|| 5);
+        block_on(poll_fn(|context| pin!(&mut handle).poll(context))).unwrap()
+    });
+    assert_eq!(counts(&report), (1, vec![(5, 1)]));
+}
+
+#[test]
+fn nobody_who_could_wake_is_left_and_that_is_a_deadlock() {
+    let report = explore(|| block_on(std::future::pending::<u8>()));
+    assert_eq!(report.failure().unwrap().kind(), FailureKind::Deadlock);
+}
+
+#[test]
+fn detached_green_threads_are_run_to_their_end() {
+    let done = Rc::new(Cell::new(0));
+    let report = explore(|| {
+        for _ in 0..2 {
+            let done = done.clone();
+            leno::spawn(move || {
+                leno::yield_now();
+                done.set(done.get() + 1);
+            });
+        }
+        "returned"
+    });
+    // All their interleavings are executions.
+    assert_eq!(counts(&report), (6, vec![("returned", 6)]));
+    // And one was run twice.
+    assert_eq!(done.get(), 14);
+    // One that waits for ever is a deadlock, though main has returned.
+    let report = explore(|| drop(leno::spawn(thread::park)));
+    assert_eq!(report.failure().unwrap().kind(), FailureKind::Deadlock);
+}
+
+#[test]
+fn a_guard_that_is_forgotten_is_a_lock_that_is_held() {
+    let report = explored(&Explorer::new(), || {
+        let lock = Rc::new(Mutex::new(()));
+        let others = lock.clone();
+        let forgets = leno::spawn(move || std::mem::forget(others.lock().unwrap()));
+        let takes = leno::spawn(move || drop(lock.lock().unwrap()));
+        (forgets.join().is_ok(), takes.join().is_ok())
+    });
+    assert_eq!(report.executions(), 3);
+    let found = report.failure().unwrap();
+    // The main one may go on before the other begins.
+    assert_eq!((found.kind(), found.count()), (FailureKind::Deadlock, 2));
+    assert_eq!(counts(&report).1, [((true, true), 1)]);
+}
+
+#[test]
+fn a_handle_that_is_forgotten_does_no_harm() {
+    let program = || {
+        std::mem::forget(leno::spawn(|| leno::yield_now()));
+        leno::scope(|scope| std::mem::forget(scope.spawn(|| leno::yield_now())));
+    };
+    let report = explored(&Explorer::new(), program);
+    assert_eq!(report.failure(), None);
+    // It keeps its stack, in each execution.
+    let report = Explorer::new().random(1).max_executions(200).explore(program);
+    assert_eq!((report.executions(), report.failure()), (200, None));
+}
+
+#[test]
+fn a_handle_that_outlives_its_execution_is_of_no_use_and_no_harm() {
+    thread_local! {
+        static KEPT: RefCell<Vec<thread::JoinHandle<u32>>> = const { RefCell::new(Vec::new()) };
+    }
+    let report = explore(|| {
+        KEPT.with_borrow_mut(|kept| kept.push(leno::spawn(|| 3)));
+        leno::spawn(leno::yield_now);
+    });
+    assert_eq!((report.executions(), report.failure()), (3, None), "{report}");
+    let kept = KEPT.take();
+    assert!(kept.iter().all(thread::JoinHandle::is_finished));
+    let values: Vec<u32> = kept.into_iter().map(|handle| handle.join().unwrap()).collect();
+    assert_eq!(values, [3; 4]);
+}
+
+#[test]
+fn a_lock_that_outlives_an_execution_is_as_it_was_left() {
+    thread_local! {
+        static LOCK: Mutex<u32> = const { Mutex::new(0) };
+    }
+    // The program does not repeat itself: it is told.
+    let report = explore(|| {
+        LOCK.with(|lock| {
+            let mut number = lock.lock().unwrap();
+            *number += 1;
+            *number
+        })
+    });
+    assert_eq!(report.failure().unwrap().kind(), FailureKind::NotRepeatable);
+    // This one does.
+    let report = Explorer::new().reduced().preemptive().explore(|| {
+        LOCK.with(|lock| {
+            leno::scope(|scope| {
+                for _ in 0..2 {
+                    scope.spawn(|| *lock.lock().unwrap() += 1);
+                }
+            });
+        });
+    });
+    assert_eq!(report.failure(), None);
+}
+
+#[test]
+fn values_of_the_os_thread_are_kept_from_one_execution_to_the_next() {
+    thread_local! {
+        static COUNT: Cell<u32> = const { Cell::new(0) };
+    }
+    let counted = || {
+        COUNT.set(COUNT.get() + 1);
+        COUNT.get()
+    };
+    assert_eq!(explore(counted).failure().unwrap().kind(), FailureKind::NotRepeatable);
+    let report = explore(|| {
+        COUNT.set(0);
+        counted()
+    });
+    assert_eq!((report.failure(), counts(&report).1), (None, vec![(1, 1)]));
+}
+
+#[test]
+fn poisoned_locks_are_as_everywhere() {
+    let report = explored(&Explorer::new(), || {
+        let lock = Rc::new(Mutex::new(()));
+        let others = lock.clone();
+        let panics = move || {
+            let _guard = others.lock().unwrap();
+            std::panic::resume_unwind(Box::new("on purpose"));
+        };
+        let caught = leno::spawn(|| std::panic::catch_unwind(std::panic::AssertUnwindSafe(panics)));
+        leno::yield_now();
+        let poisoned = lock.lock().is_err();
+        let _ = caught.join().unwrap();
+        poisoned
+    });
+    assert_eq!(counts(&report), (2, vec![(false, 1), (true, 1)]));
+}

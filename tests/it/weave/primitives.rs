@@ -1,0 +1,392 @@
+//! Every primitive has its executions, no more and no fewer.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
+use std::rc::Rc;
+use std::time::Duration;
+
+use leno::channel::{bounded, unbounded};
+use leno::sync::{Barrier, Condvar, Event, Mutex, RwLock, Semaphore};
+use leno::thread::{self, task_group};
+use leno::time::{self, Instant};
+use leno::weave::{Explorer, FailureKind, explore};
+use leno::{green_local, select};
+
+use super::{counts, explored};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn all() -> Explorer {
+    Explorer::new()
+}
+
+#[test]
+fn a_lock_excludes_whoever_has_it() {
+    // Each has the lock over a switch. Who begins is a choice; who comes second may
+    // come while the lock is held or after it.
+    let program = || {
+        let lock = Mutex::new(Vec::new());
+        leno::scope(|scope| {
+            for name in ['a', 'b'] {
+                let lock = &lock;
+                scope.spawn(move || {
+                    let mut guard = lock.lock().unwrap();
+                    guard.push(name);
+                    leno::yield_now();
+                    guard.push(name);
+                });
+            }
+        });
+        lock.into_inner().unwrap().into_iter().collect::<String>()
+    };
+    let report = explored(&all(), program);
+    assert_eq!(counts(&report), (4, vec![("aabb".to_owned(), 2), ("bbaa".to_owned(), 2)]));
+}
+
+#[test]
+fn readers_come_together_and_a_writer_alone() {
+    let report = explored(&all(), || {
+        let lock = RwLock::new(());
+        let (readers, most) = (Cell::new(0), Cell::new(0));
+        leno::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    let _guard = lock.read().unwrap();
+                    readers.set(readers.get() + 1);
+                    most.set(most.get().max(readers.get()));
+                    leno::yield_now();
+                    readers.set(readers.get() - 1);
+                });
+            }
+            scope.spawn(|| {
+                let _guard = lock.write().unwrap();
+                assert_eq!(readers.get(), 0);
+                leno::yield_now();
+                assert_eq!(readers.get(), 0);
+            });
+        });
+        most.get()
+    });
+    assert_eq!(report.failure(), None);
+    assert_eq!(report.outcomes().keys().copied().collect::<Vec<_>>(), [1, 2]);
+}
+
+#[test]
+fn a_poisoned_lock_says_so_in_the_executions_where_it_is() {
+    let report = explored(&all(), || {
+        let lock = Rc::new(Mutex::new(0));
+        let others = lock.clone();
+        let other = leno::spawn(move || {
+            let _guard = others.lock().unwrap();
+            leno::yield_now();
+            let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                let _guard = others.try_lock();
+                panic!("while nobody has it");
+            }));
+        });
+        let was_free = lock.try_lock().is_ok();
+        leno::yield_now();
+        let was_poisoned = lock.lock().is_err();
+        other.join().unwrap();
+        (was_free, was_poisoned, lock.is_poisoned())
+    });
+    // The lock is held by the one that panics, which does not get it again.
+    assert!(report.outcomes().keys().all(|(free, poisoned, _)| *free && !poisoned), "{report}");
+}
+
+#[test]
+fn messages_come_in_order_and_nobody_else_chooses() {
+    let program = |capacity: Option<usize>| {
+        move || {
+            let (sender, receiver) = capacity.map_or_else(unbounded, bounded);
+            leno::scope(|scope| {
+                let other = sender.clone();
+                scope.spawn(move || [1, 2].into_iter().for_each(|one| sender.send(one).unwrap()));
+                scope.spawn(move || [3, 4].into_iter().for_each(|one| other.send(one).unwrap()));
+                receiver.iter().collect::<Vec<_>>()
+            })
+        }
+    };
+    // Nobody waits who has room: each sends at one go.
+    let report = explored(&all(), program(None));
+    let orders: Vec<&[u32]> = report.outcomes().keys().map(Vec::as_slice).collect();
+    assert_eq!(orders, [&[1, 2, 3, 4][..], &[3, 4, 1, 2]]);
+    for capacity in 0..3 {
+        let report = explored(&all(), program(Some(capacity)));
+        for order in report.outcomes().keys() {
+            let place = |number| order.iter().position(|&other| other == number).unwrap();
+            assert!(place(1) < place(2) && place(3) < place(4), "{order:?}");
+        }
+    }
+}
+
+#[test]
+fn each_arm_of_a_select_that_is_ready_is_a_choice() {
+    let program = || {
+        let channels: [_; 3] = std::array::from_fn(|_| unbounded());
+        channels.iter().for_each(|(sender, _)| sender.send(()).unwrap());
+        let [(_, one), (_, two), (_, three)] = &channels;
+        select! {
+            recv(one) -> _ => 1,
+            recv(two) -> _ => 2,
+            recv(three) -> _ => 3,
+        }
+    };
+    let report = explored(&all(), program);
+    assert_eq!(counts(&report), (3, vec![(1, 1), (2, 1), (3, 1)]));
+    let schedules: Vec<String> =
+        report.outcomes().values().map(|one| one.schedule().to_string()).collect();
+    assert_eq!(schedules, ["?0", "?1", "?2"]);
+    // One is no choice.
+    let report = explored(&all(), || {
+        let (sender, receiver) = unbounded();
+        let (_other, never) = unbounded::<()>();
+        sender.send(()).unwrap();
+        select! {
+            recv(receiver) -> _ => 1,
+            recv(never) -> _ => 2,
+        }
+    });
+    assert_eq!(counts(&report), (1, vec![(1, 1)]));
+}
+
+#[test]
+fn sleeps_end_in_the_order_of_time() {
+    let program = || {
+        let log = RefCell::new(Vec::new());
+        let start = Instant::now();
+        leno::scope(|scope| {
+            for seconds in [3, 1, 2] {
+                let log = &log;
+                scope.spawn(move || {
+                    leno::sleep(SECOND * seconds);
+                    log.borrow_mut().push(seconds);
+                });
+            }
+        });
+        assert_eq!(start.elapsed(), SECOND * 3);
+        log.into_inner()
+    };
+    // Who begins first makes six executions, and no difference.
+    assert_eq!(counts(&explored(&all(), program)), (6, vec![(vec![1, 2, 3], 6)]));
+    // Those who wake at one moment go on in any order.
+    let report = explored(&all(), || {
+        let log = RefCell::new(String::new());
+        leno::scope(|scope| {
+            for name in ['a', 'b'] {
+                let log = &log;
+                scope.spawn(move || {
+                    leno::sleep(SECOND);
+                    log.borrow_mut().push(name);
+                });
+            }
+        });
+        log.into_inner()
+    });
+    assert_eq!(counts(&report), (4, vec![("ab".to_owned(), 2), ("ba".to_owned(), 2)]));
+}
+
+#[test]
+fn whether_the_timeout_or_the_message_wins_is_explored_when_asked_for() {
+    let program = || {
+        let (sender, receiver) = bounded(1);
+        leno::spawn(move || {
+            leno::yield_now();
+            let _ = sender.send(());
+        });
+        receiver.recv_timeout(SECOND).is_ok()
+    };
+    assert_eq!(counts(&explored(&all(), program)), (1, vec![(true, 1)]));
+    let report = explored(&all().timed(), program);
+    assert_eq!(report.outcomes().keys().copied().collect::<Vec<_>>(), [false, true]);
+    assert_eq!(report.outcomes()[&false].schedule().to_string(), "timed: A1 ~1 A1");
+
+    let program = || time::timeout(SECOND, || leno::yield_now()).is_ok();
+    assert_eq!(counts(&explored(&all(), program)), (1, vec![(true, 1)]));
+    let report = explored(&all().timed(), program);
+    assert_eq!(counts(&report), (2, vec![(false, 1), (true, 1)]));
+}
+
+#[test]
+fn a_cancellation_comes_at_every_point() {
+    let report = explored(&all(), || {
+        let done = Rc::new(Cell::new(0));
+        let counted = done.clone();
+        let worker = leno::spawn(move || {
+            for _ in 0..3 {
+                counted.set(counted.get() + 1);
+                leno::yield_now();
+            }
+        });
+        let other = leno::spawn({
+            let worker = worker.thread().clone();
+            move || worker.cancel()
+        });
+        other.join().unwrap();
+        (done.get(), worker.join().is_ok())
+    });
+    // Before it begins, at each of its yields, and after its end.
+    let outcomes: Vec<_> = report.outcomes().keys().copied().collect();
+    assert_eq!(outcomes, [(0, false), (1, false), (2, false), (3, false), (3, true)]);
+}
+
+#[test]
+fn a_join_ends_when_the_joined_one_has() {
+    let report = explored(&all(), || {
+        let log = Rc::new(RefCell::new(String::new()));
+        let spawn = |name| {
+            let log = log.clone();
+            leno::spawn(move || log.borrow_mut().push(name))
+        };
+        let (a, b) = (spawn('a'), spawn('b'));
+        a.join().unwrap();
+        log.borrow_mut().push('|');
+        b.join().unwrap();
+        log.take()
+    });
+    let outcomes: Vec<_> = report.outcomes().keys().map(|text| &**text).collect();
+    assert_eq!(outcomes, ["ab|", "a|b", "ba|"]);
+}
+
+#[test]
+fn scopes_nest() {
+    let report = explored(&all(), || {
+        let log = RefCell::new(String::new());
+        let push = |name| log.borrow_mut().push(name);
+        leno::scope(|outer| {
+            outer.spawn(|| {
+                leno::scope(|inner| {
+                    inner.spawn(|| push('a'));
+                    inner.spawn(|| push('b'));
+                });
+                push('|');
+            });
+            outer.spawn(|| push('c'));
+        });
+        log.into_inner()
+    });
+    let outcomes: BTreeSet<&str> = report.outcomes().keys().map(|text| &**text).collect();
+    assert_eq!(outcomes.len(), 8, "{outcomes:?}");
+    assert!(outcomes.iter().all(|text| text.find('|') > text.find('a')), "{outcomes:?}");
+}
+
+#[test]
+fn values_of_green_threads_are_new_in_each_execution() {
+    green_local! {
+        static COUNT: Cell<u32> = Cell::new(0);
+    }
+    let report = explored(&all(), || {
+        let count = || {
+            COUNT.set(COUNT.get() + 1);
+            leno::yield_now();
+            COUNT.get()
+        };
+        let threads = [leno::spawn(count), leno::spawn(count)];
+        (count(), threads.map(|thread| thread.join().unwrap()))
+    });
+    assert_eq!(report.outcomes().keys().copied().collect::<Vec<_>>(), [(1, [1, 1])]);
+}
+
+#[test]
+fn a_group_of_tasks_gives_the_first_error() {
+    let report = explored(&all(), || {
+        let result = task_group(|group| {
+            for number in [1, 2] {
+                group.spawn(move || {
+                    leno::yield_now();
+                    Err::<(), _>(number)
+                });
+            }
+            group.spawn(|| Ok(leno::yield_now()));
+            Ok(())
+        });
+        result.unwrap_err()
+    });
+    assert_eq!(report.outcomes().keys().copied().collect::<Vec<_>>(), [1, 2]);
+    assert_eq!(report.failure(), None);
+}
+
+#[test]
+fn those_who_wait_for_each_other_go_on_in_any_order() {
+    let meet = |wait: fn(&Barrier)| {
+        move || {
+            let barrier = Barrier::new(2);
+            let log = RefCell::new(String::new());
+            leno::scope(|scope| {
+                for name in ['a', 'b'] {
+                    let (barrier, log) = (&barrier, &log);
+                    scope.spawn(move || {
+                        wait(barrier);
+                        log.borrow_mut().push(name);
+                    });
+                }
+            });
+            log.into_inner()
+        }
+    };
+    // The last to come does not wait, and goes on at once.
+    let report = explored(
+        &all(),
+        meet(|barrier| {
+            barrier.wait();
+        }),
+    );
+    assert_eq!(counts(&report), (2, vec![("ab".to_owned(), 1), ("ba".to_owned(), 1)]));
+    let report = explored(&all(), meet(|_| ()));
+    assert_eq!(report.executions(), 2);
+}
+
+#[test]
+fn a_notification_that_comes_too_early_is_lost() {
+    let program = || {
+        let (lock, condvar, event) = (Mutex::new(()), Condvar::new(), Event::new());
+        leno::scope(|scope| {
+            scope.spawn(|| {
+                let guard = lock.lock().unwrap();
+                drop(condvar.wait(guard));
+            });
+            scope.spawn(|| {
+                condvar.notify_one();
+                event.set();
+            });
+            event.wait();
+        });
+    };
+    let report = explored(&all(), program);
+    let failure = report.failure().unwrap();
+    assert_eq!(failure.kind(), FailureKind::Deadlock);
+    assert_eq!(failure.schedule().to_string(), "B1 A1", "{report}");
+    assert!(failure.message().contains("a notification of a condvar"), "{}", failure.message());
+}
+
+#[test]
+fn permits_go_to_those_who_come_first() {
+    let report = explored(&all(), || {
+        let semaphore = Semaphore::new(1);
+        let log = RefCell::new(String::new());
+        leno::scope(|scope| {
+            for name in ['a', 'b', 'c'] {
+                let (semaphore, log) = (&semaphore, &log);
+                scope.spawn(move || {
+                    let _permit = semaphore.acquire().unwrap();
+                    log.borrow_mut().push(name);
+                    leno::yield_now();
+                });
+            }
+        });
+        log.into_inner()
+    });
+    assert_eq!(report.outcomes().len(), 6);
+    assert_eq!(report.failure(), None);
+}
+
+#[test]
+fn a_token_is_kept_for_who_parks_later() {
+    let report = explore(|| {
+        let parked = leno::spawn(thread::park);
+        let other = parked.thread().clone();
+        leno::spawn(move || other.unpark());
+        parked.join().is_ok()
+    });
+    assert_eq!((report.executions(), report.failure()), (2, None), "{report}");
+}

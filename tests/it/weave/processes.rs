@@ -1,0 +1,152 @@
+//! What ends the process, what is printed, and whose panic hook is called: in child
+//! processes.
+
+use std::panic;
+use std::time::Duration;
+
+use leno::weave::{Explorer, explore};
+
+use super::losing_fails;
+use crate::support::in_child;
+
+struct Panics(&'static str);
+
+impl Drop for Panics {
+    fn drop(&mut self) {
+        panic!("{}", self.0);
+    }
+}
+
+#[test]
+fn a_panic_in_a_destructor_is_a_failure_like_another() {
+    let report = explore(|| drop(Panics("in a destructor")));
+    assert_eq!(report.failure().unwrap().message(), "in a destructor");
+    let report = explore(|| leno::spawn(|| drop(Panics("in another"))).join().is_err());
+    assert_eq!(report.failure().unwrap().message(), "in another");
+}
+
+#[test]
+fn a_panic_in_a_destructor_that_an_unwinding_runs_ends_the_process_and_says_why() {
+    let test = "weave::processes::\
+                a_panic_in_a_destructor_that_an_unwinding_runs_ends_the_process_and_says_why";
+    let ended = in_child(test, &[], || {
+        explore(|| {
+            leno::spawn(leno::yield_now);
+            leno::spawn(leno::yield_now);
+            leno::yield_now();
+            let _panics = Panics("the second");
+            panic!("the first");
+        });
+    });
+    ended.assert_aborted("leno: to see it again: leno::weave::replay(\"A1 B1 main1\", program)");
+    let stderr = ended.stderr();
+    let line = "leno: the program that is explored ends the process by a panic in a destructor \
+                during cleanup: the second, at tests/it/weave/processes.rs:";
+    assert!(stderr.lines().any(|other| other.starts_with(line)), "{stderr}");
+}
+
+#[test]
+fn so_does_one_while_an_execution_is_given_up() {
+    let test = "weave::processes::so_does_one_while_an_execution_is_given_up";
+    let ended = in_child(test, &[], || {
+        explore(|| {
+            let _panics = Panics("while all are unwound");
+            leno::thread::park();
+        });
+    });
+    ended.assert_aborted("leno: to see it again: leno::weave::replay(\"\", program)");
+    assert!(ended.stderr().contains(": while all are unwound, at "), "{}", ended.stderr());
+}
+
+#[test]
+fn panics_of_the_program_are_not_printed() {
+    let test = "weave::processes::panics_of_the_program_are_not_printed";
+    let ended = in_child(test, &[], || {
+        assert_eq!(explore(losing_fails).failure().unwrap().count(), 4);
+        explore(|| panic::catch_unwind(|| panic!("caught")).is_err());
+    });
+    ended.assert_survived();
+    assert_eq!(ended.stderr(), "the child has come to its end\n");
+}
+
+#[test]
+fn those_of_other_os_threads_are() {
+    let test = "weave::processes::those_of_other_os_threads_are";
+    let ended = in_child(test, &[], || {
+        explore(|| std::thread::spawn(|| panic!("elsewhere")).join().is_err());
+    });
+    ended.assert_survived();
+    assert!(ended.stderr().contains("elsewhere"), "{}", ended.stderr());
+}
+
+#[test]
+fn a_hook_from_before_is_called_for_all_others() {
+    let test = "weave::processes::a_hook_from_before_is_called_for_all_others";
+    let ended = in_child(test, &[], || {
+        panic::set_hook(Box::new(|info| eprintln!("hook: {}", info.payload_as_str().unwrap())));
+        assert!(panic::catch_unwind(|| panic!("before")).is_err());
+        assert_eq!(explore(losing_fails).failure().unwrap().count(), 4);
+        assert!(panic::catch_unwind(|| panic!("after")).is_err());
+        let report = Explorer::new().workers(2).explore(losing_fails);
+        assert_eq!(report.failure().unwrap().count(), 4);
+    });
+    ended.assert_survived();
+    let expected = "hook: before\nhook: after\nthe child has come to its end\n";
+    assert_eq!(ended.stderr(), expected);
+}
+
+#[test]
+fn a_hook_that_is_set_later_is_called_and_hides_the_place() {
+    let test = "weave::processes::a_hook_that_is_set_later_is_called_and_hides_the_place";
+    let ended = in_child(test, &[], || {
+        explore(|| 1);
+        panic::set_hook(Box::new(|_| eprintln!("hook")));
+        let report = explore(losing_fails);
+        let failure = report.failure().unwrap();
+        assert_eq!(failure.count(), 4);
+        assert!(failure.message().contains("an update was lost"));
+        assert!(failure.to_string().starts_with("main: panic: assertion"), "{failure}");
+        // One that calls the one before hides nothing.
+        let _ = panic::take_hook();
+        explore(|| 1);
+    });
+    ended.assert_survived();
+    let expected = "hook\n".repeat(4) + "the child has come to its end\n";
+    assert_eq!(ended.stderr(), expected);
+}
+
+#[test]
+fn an_exploration_may_be_in_a_destructor_that_a_panic_runs() {
+    let test = "weave::processes::an_exploration_may_be_in_a_destructor_that_a_panic_runs";
+    let ended = in_child(test, &[], || {
+        struct Explores;
+        impl Drop for Explores {
+            fn drop(&mut self) {
+                assert_eq!(explore(super::lost_update).executions(), 6);
+            }
+        }
+        let explores = || {
+            let _explores = Explores;
+            panic!("on purpose");
+        };
+        assert!(panic::catch_unwind(explores).is_err());
+    });
+    ended.assert_survived();
+}
+
+#[test]
+fn a_watchdog_names_a_green_thread_that_never_switches() {
+    let test = "weave::processes::a_watchdog_names_a_green_thread_that_never_switches";
+    let ended = in_child(test, &[], || {
+        let report = Explorer::new().max_executions(1).explore(|| {
+            let watchdog = leno::debug::watch_hogs(Duration::from_millis(20)).unwrap();
+            let hog = leno::thread::Builder::new().name("hog".to_owned());
+            let hog = hog.spawn(|| std::thread::sleep(Duration::from_millis(200))).unwrap();
+            hog.join().unwrap();
+            drop(watchdog);
+        });
+        assert_eq!(report.executions(), 1);
+    });
+    ended.assert_survived();
+    assert!(ended.stderr().contains("'hog' (#2)"), "{}", ended.stderr());
+}

@@ -1,0 +1,129 @@
+//! The schedule of a check that fails has as few switches as any that fails so.
+
+use std::collections::BTreeSet;
+
+use leno::weave::{Explorer, FailureKind, Shared, check, explore, replay};
+
+use super::steps;
+use crate::support::{caught, panic_text, text_of};
+
+/// How often the order goes from one to another who could go on.
+fn switches(order: &str) -> usize {
+    let letters: Vec<char> = order.chars().collect();
+    let has_more = |place: usize| letters[place + 1..].contains(&letters[place]);
+    (1..letters.len())
+        .filter(|&place| letters[place] != letters[place - 1] && has_more(place - 1))
+        .count()
+}
+
+/// The schedule in the text of a check that fails.
+fn schedule_of(text: &str) -> String {
+    let (_, rest) = text.split_once("leno::weave::replay(\"").expect(text);
+    rest.split_once("\", program)").expect(text).0.to_owned()
+}
+
+/// A check that fails for these orders, in this order of theirs.
+fn shrunk(explorer: &Explorer, counts: &[usize], bad: &BTreeSet<String>) -> String {
+    let program = || assert!(!bad.contains(&steps(counts)), "a bad order");
+    let text = panic_text(|| explorer.check(program));
+    let schedule = schedule_of(&text);
+    let result = caught(|| replay(&schedule, program));
+    let again = text_of(result.expect_err("it is to fail in the same way"));
+    assert!(again.contains("a bad order"), "{again}");
+    replay(&schedule, || steps(counts))
+}
+
+#[test]
+fn as_few_switches_as_brute_force_finds() {
+    let mut random = 7u64;
+    let mut hash = || {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963);
+        random >> 33
+    };
+    let programs: [&[usize]; 5] = [&[2, 2], &[3, 3], &[4, 3], &[2, 2, 2], &[3, 2, 2]];
+    for counts in programs {
+        let all: Vec<String> =
+            explore(|| steps(counts)).outcomes().keys().map(String::clone).collect();
+        for one_in in [2, 5, 20] {
+            let bad: BTreeSet<String> =
+                all.iter().filter(|_| hash() % one_in == 0).cloned().collect();
+            let Some(fewest) = bad.iter().map(|order| switches(order)).min() else { continue };
+            for explorer in [Explorer::new(), Explorer::new().random(hash()).max_executions(2_000)]
+            {
+                let order = shrunk(&explorer, counts, &bad);
+                assert!(bad.contains(&order), "{order}");
+                assert_eq!(switches(&order), fewest, "{counts:?}: {order} of {bad:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn of_several_failures_it_is_the_first_that_is_made_short() {
+    // Both can happen; the first execution that fails has the one.
+    let program = || {
+        let order = steps(&[3, 3]);
+        assert!(order != "ababab", "this one");
+        assert!(!order.starts_with("aa"), "not this one");
+    };
+    let text = panic_text(|| check(program));
+    assert!(text.contains("this one") && !text.contains("not this one"), "{text}");
+    assert_eq!(schedule_of(&text), "A1 B1 A1 B1 A1");
+}
+
+#[test]
+fn a_deadlock_is_made_short() {
+    let program = || {
+        let locks = [(); 2].map(|()| leno::sync::Mutex::new(()));
+        leno::scope(|scope| {
+            scope.spawn(|| (0..3).for_each(|_| leno::yield_now()));
+            for (one, other) in [(0, 1), (1, 0)] {
+                let locks = &locks;
+                scope.spawn(move || {
+                    for _ in 0..2 {
+                        leno::yield_now();
+                        let _one = locks[one].lock().unwrap();
+                        leno::yield_now();
+                        let _other = locks[other].lock().unwrap();
+                    }
+                });
+            }
+        });
+    };
+    let text = panic_text(|| Explorer::new().random(3).check(program));
+    let schedule = schedule_of(&text);
+    // The first one runs by itself; then one lock each, which takes one switch from
+    // one who could go on. It is the end of a turn that nobody else needs.
+    let again = panic_text(|| replay(&schedule, program));
+    assert!(again.starts_with("deadlock"), "{again}");
+    let fewest = (0..).find(|&most| {
+        let report = Explorer::new().max_switches(most).explore(program);
+        report.failures().iter().any(|failure| failure.kind() == FailureKind::Deadlock)
+    });
+    assert_eq!(fewest, Some(1));
+    let turns = schedule.split(' ').count();
+    assert!(turns <= 3, "{schedule}");
+}
+
+#[test]
+fn a_preemptive_failure_is_made_short() {
+    let program = || {
+        let shared = Shared::new(0);
+        leno::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| (0..3).for_each(|_| shared.set(shared.get() + 1)));
+            }
+        });
+        assert_eq!(shared.get(), 9);
+    };
+    let text = panic_text(|| Explorer::new().preemptive().random(1).check(program));
+    let schedule = schedule_of(&text);
+    // Stopped between a look and a write, while all of another is done; then on.
+    let fewest = Explorer::new().preemptive().max_switches(0).explore(program);
+    assert_eq!(fewest.failure(), None);
+    let fewest = Explorer::new().preemptive().max_switches(1).explore(program);
+    assert!(fewest.failure().is_some());
+    assert!(schedule.starts_with("preemptive: "), "{schedule}");
+    assert_eq!(schedule.split(' ').count(), 4, "{schedule}");
+    assert!(panic_text(|| replay(&schedule, program)).contains("assertion"));
+}
