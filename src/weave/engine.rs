@@ -197,6 +197,7 @@ impl Engine {
 
     /// The execution with this index begins.
     pub(super) fn begin(&mut self, index: u64) {
+        panics::forget();
         self.names.clear();
         self.trail.clear();
         self.steps = 0;
@@ -493,7 +494,7 @@ impl Director for Engine {
     }
 
     fn panicked(&mut self, number: u64) {
-        let said = panics::take_last();
+        let said = panics::take_last(number);
         if let Some(recording) = &mut self.recording {
             recording.panicked(&said);
         }

@@ -8,6 +8,8 @@ use std::cell::{Cell, RefCell};
 use std::panic::{self, PanicHookInfo};
 use std::sync::Once;
 
+use crate::runtime::try_scheduler;
+
 /// What a panic says, and where it is.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Said {
@@ -17,7 +19,8 @@ pub(super) struct Said {
 
 thread_local! {
     static KEEPS: Cell<bool> = const { Cell::new(false) };
-    static LAST: RefCell<Option<Said>> = const { RefCell::new(None) };
+    /// The last of each green thread, by its number: they may be unwinding at once.
+    static LAST: RefCell<Vec<(u64, Said)>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Panics of this OS thread are kept while this lives.
@@ -51,13 +54,25 @@ impl Drop for Kept {
 fn keep(info: &PanicHookInfo<'_>) {
     let place = info.location().map(|at| (at.file().to_owned(), at.line()));
     let message = info.payload_as_str().unwrap_or("a panic without a text").to_owned();
-    LAST.set(Some(Said { message, place }));
+    let number = try_scheduler().map_or(0, |scheduler| scheduler.current().id().number());
+    LAST.with_borrow_mut(|last| {
+        last.retain(|(other, _)| *other != number);
+        last.push((number, Said { message, place }));
+    });
 }
 
-/// What the last panic of this OS thread has said.
-pub(super) fn take_last() -> Said {
+/// What the last panic of this green thread has said.
+pub(super) fn take_last(number: u64) -> Said {
     let unknown = || Said { message: "a panic without a text".to_owned(), place: None };
-    LAST.take().unwrap_or_else(unknown)
+    LAST.with_borrow_mut(|last| {
+        let place = last.iter().position(|(other, _)| *other == number);
+        place.map_or_else(unknown, |place| last.swap_remove(place).1)
+    })
+}
+
+/// An execution begins: nobody has panicked.
+pub(super) fn forget() {
+    LAST.with_borrow_mut(Vec::clear);
 }
 
 impl Said {

@@ -135,7 +135,7 @@ impl Session {
 fn of_main(cut: &runtime::Cut) -> Wrong {
     let said = match cut {
         runtime::Cut::Panicked(payload) => {
-            let said = panics::take_last();
+            let said = panics::take_last(1);
             // One that was resumed has told the hook nothing.
             match payload.downcast_ref::<String>() {
                 Some(text) if *text != said.message => panics::Said::of(text),
