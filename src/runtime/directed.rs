@@ -15,7 +15,7 @@ use super::control::{Control, Payload};
 use super::director::{CLOCK, Director, Operated, Spawn, Stuck, UNTOLD, Wants};
 use super::embed::Runtime;
 use super::hooks::hook;
-use super::operation::{Access, Object};
+use super::operation::{Access, Object, Tag};
 use super::policy::{Policy, Random};
 use super::queue::{RunQueue, Runnable};
 use super::scheduler::{SWITCHES_BETWEEN_POLLS, Scheduler, chore};
@@ -66,6 +66,15 @@ pub(crate) enum Cut {
     Stopped,
 }
 
+/// What one green thread has done since it was chosen.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Done {
+    Nothing,
+    /// It has spawned others, who could run before whatever it does next.
+    Spawns,
+    Something,
+}
+
 /// What a scheduler knows of its being directed.
 pub(super) struct Directed {
     director: OnceCell<Rc<RefCell<dyn Director>>>,
@@ -75,7 +84,7 @@ pub(super) struct Directed {
     is_plain: Cell<bool>,
     /// Whoever runs has just been chosen, and has done nothing yet: to choose again
     /// would be the same choice twice.
-    is_fresh: Cell<bool>,
+    done: Cell<Done>,
     /// Somebody is being looked for who can run: nobody may switch.
     is_apart: Cell<bool>,
     /// Where whoever yields does so.
@@ -83,6 +92,8 @@ pub(super) struct Directed {
     pub(super) is_preempted: Cell<bool>,
     execution: Cell<u32>,
     objects: Cell<u32>,
+    /// How many each green thread has made.
+    made: RefCell<Vec<u32>>,
     last_spawned: Cell<u64>,
     pub(super) stopped: Stopping,
 }
@@ -93,12 +104,13 @@ impl Directed {
             director: OnceCell::new(),
             wants: Cell::default(),
             is_plain: Cell::new(false),
-            is_fresh: Cell::new(false),
+            done: Cell::new(Done::Something),
             is_apart: Cell::new(false),
             at: Cell::new(None),
             is_preempted: Cell::new(false),
             execution: Cell::new(0),
             objects: Cell::new(0),
+            made: RefCell::default(),
             last_spawned: Cell::new(1),
             stopped: Stopping::default(),
         }
@@ -165,9 +177,10 @@ impl Scheduler {
         directed.wants.set(wants);
         let is_traced = self.hooks.get() & hook::TRACE != 0;
         directed.is_plain.set(!wants.suspensions && !wants.time && !is_traced);
-        directed.is_fresh.set(true);
+        directed.done.set(Done::Nothing);
         directed.is_apart.set(false);
         directed.objects.set(0);
+        directed.made.borrow_mut().clear();
         directed.last_spawned.set(1);
         directed.stopped.begin();
         self.last_number.set(1);
@@ -220,7 +233,7 @@ impl Scheduler {
         let (queue, control) = (&self.watched, self.current());
         let others = queue.len();
         let ready = Ready::new(queue, Some(control), false);
-        directed.is_fresh.set(true);
+        directed.done.set(Done::Nothing);
         match directed.tell(|director| director.choose(&ready)) {
             Some(index) if index == others => {}
             Some(index) => {
@@ -257,7 +270,7 @@ impl Scheduler {
             }
         };
         directed.is_apart.set(false);
-        directed.is_fresh.set(true);
+        directed.done.set(Done::Nothing);
         next
     }
 
@@ -324,6 +337,11 @@ impl Scheduler {
             {
                 scope.first.set(number);
             }
+            // What the main one has done before it spawned the first, nobody can have
+            // come before.
+            if directed.done.get() == Done::Nothing || self.running.get() == 1 {
+                directed.done.set(Done::Spawns);
+            }
             let spawn = Spawn { number, name: control.name(), at: control.spawned_at };
             directed.tell(|director| director.spawned(&spawn));
             self.operate_on(Object::Numbers, Access::Write);
@@ -356,7 +374,7 @@ impl Scheduler {
         verb: &'static str,
         at: &'static Location<'static>,
     ) {
-        if self.begin_operation(at) {
+        if self.begin_operation(false, at) {
             self.tell_operation(object, access, verb, Some(at));
         }
     }
@@ -371,7 +389,7 @@ impl Scheduler {
         verb: &'static str,
         at: &'static Location<'static>,
     ) {
-        if self.begin_operation(at) {
+        if self.begin_operation(false, at) {
             self.tell_operation(object, access, verb, None);
         }
     }
@@ -386,7 +404,7 @@ impl Scheduler {
         verb: &'static str,
         at: &'static Location<'static>,
     ) {
-        if self.begin_operation(at) {
+        if self.begin_operation(true, at) {
             // One that is to be unwound may be so here, unless all is over.
             let may_unwind = self.current().unwind.is_pending();
             let access = if may_unwind { Access::Read } else { Access::Look };
@@ -394,9 +412,30 @@ impl Scheduler {
         }
     }
 
+    /// The current green thread has made an object.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn make_known(&self, tag: &Tag) {
+        const MOST_MAKERS: usize = 1 << 7;
+        const MOST_MADE: u32 = 1 << 24;
+        let maker = self.current().number as usize;
+        if !self.is_directed() || maker >= MOST_MAKERS {
+            return;
+        }
+        let mut made = self.directed.made.borrow_mut();
+        if made.len() <= maker {
+            made.resize(maker + 1, 0);
+        }
+        made[maker] += 1;
+        if made[maker] < MOST_MADE {
+            let number = 1 << 31 | (maker as u32) << 24 | made[maker];
+            tag.set(self.directed.execution.get(), number);
+        }
+    }
+
     /// Lets others run first, if the director is to choose before each operation.
     /// False if this is no operation.
-    fn begin_operation(&self, at: &'static Location<'static>) -> bool {
+    fn begin_operation(&self, is_look: bool, at: &'static Location<'static>) -> bool {
         let directed = &self.directed;
         if directed.stopped.is_it() {
             self.operate_at_last(at);
@@ -405,10 +444,18 @@ impl Scheduler {
         if !self.is_directed() || directed.is_apart.get() {
             return false;
         }
-        let is_fresh = directed.is_fresh.replace(false);
-        if directed.wants.get().preemption && !is_fresh {
+        // Those who were spawned have their chance while it waits for them.
+        let may_go_on = match directed.done.get() {
+            Done::Nothing => true,
+            Done::Spawns => is_look,
+            Done::Something => false,
+        };
+        if directed.wants.get().preemption && !may_go_on {
             self.preempt(at);
-            directed.is_fresh.set(false);
+        }
+        // To look changes nothing, so that there is no choice after it.
+        if !is_look {
+            directed.done.set(Done::Something);
         }
         true
     }

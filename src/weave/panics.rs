@@ -12,7 +12,7 @@ use std::rc::Rc;
 use std::sync::Once;
 
 use super::engine::Engine;
-use crate::runtime::Payload;
+use crate::runtime::{Payload, try_scheduler};
 
 /// What a panic says, and where it is.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -25,7 +25,8 @@ const NO_TEXT: &str = "a panic without a text";
 
 thread_local! {
     static KEEPS: Cell<bool> = const { Cell::new(false) };
-    static LAST: RefCell<Option<Said>> = const { RefCell::new(None) };
+    /// The last of each green thread, by its number: they may be unwinding at once.
+    static LAST: RefCell<Vec<(u64, Said)>> = const { RefCell::new(Vec::new()) };
     /// Of the program that runs.
     static ENGINE: RefCell<Option<Rc<RefCell<Engine>>>> = const { RefCell::new(None) };
 }
@@ -78,6 +79,7 @@ impl Drop for Kept {
 fn keep(info: &PanicHookInfo<'_>) {
     let place = info.location().map(|at| (at.file().to_owned(), at.line()));
     let message = info.payload_as_str().unwrap_or(NO_TEXT).to_owned();
+    let number = try_scheduler().map_or(0, |scheduler| scheduler.current().id().number());
     // In a destructor during an unwinding, or where none may pass. No public name
     // tells these from others.
     let ends_process = message.starts_with("panic in a ")
@@ -90,7 +92,7 @@ fn keep(info: &PanicHookInfo<'_>) {
                 engine.schedule().to_string()
             ))
         });
-        let last = LAST.take().map(|last| format!(": {last}")).unwrap_or_default();
+        let last = take_last(number).map(|last| format!(": {last}")).unwrap_or_default();
         let _ = io::stderr().write_all(
             format!(
                 "leno: the program that is explored ends the process by a {message}{last}\n{}",
@@ -100,17 +102,33 @@ fn keep(info: &PanicHookInfo<'_>) {
         );
         return;
     }
-    LAST.set(Some(Said { message, place }));
+    let said = Said { message, place };
+    LAST.with_borrow_mut(|last| last.push((number, said)));
 }
 
-/// What a panic with this payload has said.
-pub(super) fn said_by(payload: &Payload) -> Said {
+/// What the last panic of this green thread has said.
+fn take_last(number: u64) -> Option<Said> {
+    LAST.with_borrow_mut(|last| {
+        let place = last.iter().rposition(|(other, _)| *other == number);
+        let said = place.map(|place| last.swap_remove(place).1);
+        last.retain(|(other, _)| *other != number);
+        said
+    })
+}
+
+/// An execution begins: nobody has panicked.
+pub(super) fn forget() {
+    LAST.with_borrow_mut(Vec::clear);
+}
+
+/// What a panic of this green thread with this payload has said.
+pub(super) fn said_by(number: u64, payload: &Payload) -> Said {
     let text = match payload.downcast_ref::<String>() {
         Some(text) => text,
         None => payload.downcast_ref().copied().unwrap_or(NO_TEXT),
     };
     // One that was resumed has told the hook nothing, nor have those that met a
     // hook that others have installed since.
-    let said = LAST.take().filter(|said| said.message == text);
+    let said = take_last(number).filter(|said| said.message == text);
     said.unwrap_or_else(|| Said { message: text.to_owned(), place: None })
 }

@@ -15,7 +15,7 @@
 //! objects. That a step enables another, by waking or spawning its green thread, is
 //! no race: it could not be otherwise.
 
-use super::used::{Used, conflict, merge, numbered};
+use super::used::{Used, conflict, covers, merge, numbered};
 use crate::runtime::{Access, CLOCK};
 
 /// Green threads are bits of sets.
@@ -121,6 +121,14 @@ pub(super) struct Reduction {
 impl StepNode {
     fn is_asleep(&self, thread: u64) -> bool {
         self.asleep.iter().any(|tried| tried.thread == thread)
+    }
+
+    /// The step of one that sleeps here is another, after the one that has been tried
+    /// from here, if it has used this. What it would have used is in no race then,
+    /// so that it must be tried from here.
+    fn wake_if_other(&mut self, thread: u64, used: &[Used]) {
+        self.asleep
+            .retain(|tried| tried.thread != thread || covers(used, &tried.used, tried.numbered));
     }
 
     fn has_tried(&self, thread: u64) -> bool {
@@ -250,7 +258,7 @@ impl Reduction {
         let Some(event) = self.events.last_mut().filter(|_| self.is_open) else { return };
         let access = match access {
             // The first is whether it is to be unwound.
-            Access::Look if event.used.len() == 1 => return,
+            Access::Look if event.used[1..].iter().all(Used::is_await) => return,
             Access::Look => Access::Read,
             access => access,
         };
@@ -370,13 +378,14 @@ impl Reduction {
     fn reverse(&mut self, earlier: usize, later: usize) {
         let Some(place) = self.events[earlier].node else { return };
         let thread = self.events[earlier].thread;
-        // Those who can begin the part that does not depend on `earlier`.
+        // Those who can begin the part that does not depend on `earlier`. What `later`
+        // is after another beginning is not known: it begins only if nothing else can.
         let mut initials: Threads = 0;
         let mut part: Vec<usize> = Vec::new();
-        for index in (earlier + 1)..=later {
+        for index in (earlier + 1)..later {
             let event = &self.events[index];
             let depends = event.before.get(thread as usize).is_some_and(|&last| last > earlier);
-            if depends && index != later {
+            if depends {
                 continue;
             }
             let is_first = part.iter().all(|&other| {
@@ -388,19 +397,18 @@ impl Reduction {
             }
             part.push(index);
         }
-        let preferred = self.events[later].thread;
         let Node::Step(node) = &mut self.nodes[place] else { return };
+        if part.is_empty() {
+            let later = &self.events[later];
+            initials = bit(later.thread);
+            node.wake_if_other(later.thread, &later.used);
+        }
         let known = node.asleep.iter().fold(node.wanted, |set, tried| set | bit(tried.thread));
         let possible = initials & node.ready;
-        if initials & known != 0 || possible == 0 {
-            return;
+        if initials & known == 0 {
+            // Any of them will do.
+            node.wanted |= possible & possible.wrapping_neg();
         }
-        let added = if possible & bit(preferred) != 0 {
-            bit(preferred)
-        } else {
-            possible & possible.wrapping_neg()
-        };
-        node.wanted |= added;
     }
 
     /// Goes to the next execution. False if there is none.

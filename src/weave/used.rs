@@ -15,11 +15,17 @@ pub(super) struct Used {
     pub(super) access: Access,
 }
 
-/// What is the same in every execution of what tells an object from others; and
-/// for one that is numbered by its first use, which execution numbers it so.
+impl Used {
+    pub(super) fn is_await(&self) -> bool {
+        self.access == Access::Await
+    }
+}
+
+/// What is the same in every execution of what tells an object from others; and,
+/// for one that is numbered when it is used first, that number.
 fn parts(object: u64) -> (u64, Option<u64>) {
     match object >> 60 {
-        0 | 7 => (object >> 32, Some(object & u64::from(u32::MAX))),
+        0 | 7 if object & (1 << 31) == 0 => (object >> 32, Some(object & u64::from(u32::MAX))),
         _ => (object, None),
     }
 }
@@ -74,6 +80,19 @@ pub(super) fn conflict(one: &[Used], other: &[Used], numbered: u64) -> bool {
     depends_on_all(one)
         || depends_on_all(other)
         || one.iter().any(|&used| other.iter().any(|&other| conflicts(used, other)))
+}
+
+/// Has a step used all that one of another execution has, and in the same way? For
+/// `numbered`, see [`conflict`].
+pub(super) fn covers(one: &[Used], other: &[Used], numbered: u64) -> bool {
+    other.iter().all(|other| {
+        let is_new = parts(other.object).1.is_some_and(|number| number > numbered);
+        let covers = |used: &Used| {
+            let is_as_strong = used.access == other.access || used.access == Access::Write;
+            used.object == other.object && is_as_strong
+        };
+        !is_new && one.iter().any(covers)
+    })
 }
 
 /// Which events of an execution have used which objects.

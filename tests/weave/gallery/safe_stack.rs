@@ -79,7 +79,7 @@ impl SafeStack {
 /// one is a pop.
 fn safe_stack(operations: [usize; 3]) {
     let stack = SafeStack::new();
-    let owner = [const { Shared::new(None) }; 3];
+    let owner = std::array::from_fn::<_, 3, _>(|_| Shared::new(None));
     let thread = |number: usize| {
         let mut element = NONE;
         for operation in 0..operations[number] {
