@@ -467,8 +467,7 @@ impl Scheduler {
         self.tell_operation(object, access, UNTOLD, None);
     }
 
-    #[cold]
-    #[inline(never)]
+    #[inline(always)]
     pub(super) fn tell_operation(
         &self,
         object: Object<'_>,
@@ -477,7 +476,8 @@ impl Scheduler {
         at: Option<&'static Location<'static>>,
     ) {
         let directed = &self.directed;
-        if self.is_directed() && directed.wants.get().operations {
+        // Often a choice is all that is wanted.
+        if directed.wants.get().operations && self.is_directed() {
             let number = directed.number_of(object);
             let operated = Operated { number, object, access, verb, at };
             directed.tell(|director| director.operated(&operated));

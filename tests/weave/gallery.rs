@@ -113,7 +113,7 @@ impl Bug {
         let explorer = match self.proof {
             Proof::All => self.explorer(),
             Proof::Reduced => self.explorer().reduced(),
-            Proof::Some => self.explorer().portfolio(11).max_executions(1_000),
+            Proof::Some => self.explorer().portfolio(11).max_executions(300),
         };
         let report = explorer.explore(self.right);
         let failure = report.failure().map(ToString::to_string);

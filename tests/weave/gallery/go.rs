@@ -1,8 +1,7 @@
-//! Blocking bugs of Go programs, from the kernels of GoBench (Yuan, Li, Liu, Lu,
-//! Bian, Hu, Cai, "GoBench: a benchmark suite of real-world Go concurrency bugs",
-//! CGO 2021). Each is called by its project and the number of its issue there. A
-//! goroutine that is left waiting for ever is a deadlock here: a run ends when all
-//! have ended.
+//! Blocking bugs of Go programs, from the kernels of GoBench (Yuan et al., "GoBench: a
+//! benchmark suite of real-world Go concurrency bugs", CGO 2021). Each is called by its
+//! project and the number of its issue there. A goroutine that is left waiting for
+//! ever is a deadlock here: a run ends when all have ended.
 
 use std::time::Duration;
 

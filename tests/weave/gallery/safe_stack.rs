@@ -1,6 +1,6 @@
-//! The one that explorers miss: a lock-free stack by Dmitry Vyukov, posted to the
-//! forum of CHESS in 2010 as a bug that needs five preemptions of three threads.
-//! No tool of SCTBench's study found it.
+//! The one that explorers miss, and that here only chance finds, after millions of
+//! executions: a lock-free stack by Dmitry Vyukov, posted to the forum of CHESS as a
+//! bug that needs five preemptions of three threads; SCTBench's `safestack`.
 //!
 //! The program is cut down as in the version of it for stateless model checkers
 //! among the benchmarks of Nidhugg: of three threads two pop, push and pop once more,

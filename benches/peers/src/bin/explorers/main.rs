@@ -154,7 +154,7 @@ fn rows(wanted: &str) -> impl Iterator<Item = &'static Row> {
 /// Has somebody explore alone, for about a second to a row.
 fn alone(who: &str, wanted: &str) {
     for row in rows(wanted) {
-        for &(name, explore) in row.entries.iter().filter(|entry| entry.0.starts_with(who)) {
+        for &(name, explore) in row.entries.iter().filter(|entry| entry.0 == who) {
             let start = processor_time();
             let mut explorations = 0;
             while processor_time() - start < Duration::from_secs(1) {
