@@ -127,7 +127,8 @@ fn table() {
         rows.push(row);
     }
     print(&rows);
-    // Many threads, of which the right one must come at the right moment.
-    missed.retain(|name| !["reorder_20", "twostage_20", "twostage_100"].contains(name));
-    assert_eq!(missed, [safe_stack::BUG.name], "nobody finds these in {bound} executions");
+    // Those of many threads need the right one at the right moment.
+    let rare = [safe_stack::BUG.name, "reorder_20", "twostage_20", "twostage_100"];
+    missed.retain(|name| !rare.contains(name));
+    assert!(missed.is_empty(), "nobody finds {missed:?} in {bound} executions");
 }
