@@ -8,10 +8,11 @@ use leno::channel::{
     Receiver, RecvTimeoutError, SendTimeoutError, Sender, TryRecvError, TrySendError, bounded,
     unbounded,
 };
-use leno::{Policy, select};
+use leno::select;
+use leno::weave::Explorer;
 
 use super::super::support::Tracked;
-use super::explore::{Bounds, Totals, lists, programs};
+use super::explore::{Bounds, Checks, Totals, lists, programs};
 use super::story::{End, Patience, Story};
 use super::trouble::{Trouble, UNIT, UNIT_NANOS, perform_all};
 
@@ -265,17 +266,8 @@ impl Actor {
 
 impl Program {
     /// Runs it once, and checks what has happened.
-    fn run(&self, policy: Policy) {
-        struct Print<'a>(&'a Story);
-        impl Drop for Print<'_> {
-            fn drop(&mut self) {
-                if std::thread::panicking() {
-                    self.0.print();
-                }
-            }
-        }
+    fn run(&self, checks: &Checks) {
         let story = Story::new(&self.capacities);
-        let _print = Print(&story);
         let ends = self.ends(&story);
         let uses = |list: &[Op], channel: usize| {
             let any =
@@ -304,9 +296,14 @@ impl Program {
             Box::new(move || perform_all(&list, |op| actor.perform(op))) as Box<dyn FnOnce()>
         };
         let bodies = actors.into_iter().map(body).collect();
-        let deadlocked = story.watch.run(policy, self.trouble, bodies, |_| {});
-        drop(kept);
-        story.check(deadlocked);
+        let check = |deadlocked| {
+            drop(kept);
+            if checks.print() {
+                story.print();
+            }
+            story.check(deadlocked);
+        };
+        story.watch.run(checks, self.trouble, bodies, |_| {}, check);
     }
 
     fn ends(&self, story: &Rc<Story>) -> Vec<Ends> {
@@ -327,7 +324,7 @@ fn explore(
     programs: &[Vec<Vec<Op>>],
     capacities: &[Vec<Option<usize>>],
 ) {
-    let mut totals = Totals::default();
+    let mut totals = Totals::of(Explorer::new());
     for (threads, capacities) in
         programs.iter().flat_map(|program| capacities.iter().map(move |all| (program, all)))
     {
@@ -339,7 +336,7 @@ fn explore(
         for (trouble, kept) in troubles.filter(wanted) {
             let (threads, capacities) = (threads.clone(), capacities.clone());
             let program = Program { threads, capacities, trouble, kept };
-            totals.explore(&program, |policy| program.run(policy));
+            totals.explore(&program, |checks| program.run(checks));
         }
     }
     totals.print(family);

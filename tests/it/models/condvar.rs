@@ -5,10 +5,10 @@ use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::rc::Rc;
 
-use leno::Policy;
 use leno::sync::{Condvar, Mutex, MutexGuard};
+use leno::weave::Explorer;
 
-use super::explore::{Bounds, Totals, lists, programs};
+use super::explore::{Bounds, Checks, Totals, lists, programs};
 use super::trouble::{Trouble, UNIT, UNIT_NANOS, Watch, perform_all};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -149,7 +149,7 @@ impl fmt::Debug for Program {
 }
 
 impl Program {
-    fn run(&self, policy: Policy) {
+    fn run(&self, checks: &Checks) {
         let watch = Rc::<Watch>::default();
         let model = Rc::new(Model {
             mutex: Mutex::new(()),
@@ -171,8 +171,7 @@ impl Program {
             other.settle();
             other.waiting.borrow_mut().retain(|one| one.thread != thread);
         };
-        let deadlocked = watch.run(policy, self.trouble, bodies, cancel);
-        model.check(deadlocked);
+        watch.run(checks, self.trouble, bodies, cancel, |deadlocked| model.check(deadlocked));
     }
 }
 
@@ -182,11 +181,11 @@ fn condition_variables() {
     let bounds = Bounds::wanted();
     let alphabet = [Lock, Wait, WaitInTime, NotifyOne, NotifyAll, NotifyLocked, Sleep];
     let lists = lists(&alphabet, bounds.pick(2, 3));
-    let mut totals = Totals::default();
+    let mut totals = Totals::of(Explorer::new());
     for threads in programs(&lists, 3, bounds.pick(3, 5)) {
         for trouble in Trouble::all(&threads) {
             let program = Program { threads: threads.clone(), trouble };
-            totals.explore(&program, |policy| program.run(policy));
+            totals.explore(&program, |checks| program.run(checks));
         }
     }
     totals.print("condition variable");

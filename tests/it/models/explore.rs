@@ -1,101 +1,68 @@
-//! Every schedule of a small program, and every small program of a family.
+//! Every execution of a small program, and every small program of a family.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::env;
 use std::fmt::Debug;
-use std::rc::Rc;
+use std::panic::{self, AssertUnwindSafe};
 
-use leno::Policy;
+use leno::weave::{self, Explorer, FailureKind};
 
-/// The choices of one run: which alternative was taken, of how many.
+use super::super::support::{caught, text_of};
+
+/// What is wrong with an execution. After a deadlock there is nobody whom a panic
+/// could tell.
 #[derive(Default)]
-struct Choices {
-    made: Vec<(usize, usize)>,
-    position: usize,
+pub struct Checks {
+    after_deadlock: RefCell<Option<String>>,
+    /// What has happened is to be printed.
+    prints: Cell<bool>,
 }
 
-/// Goes through all schedules, depth first: the next run repeats the last one up
-/// to the last choice that has an alternative left, and takes that.
-#[derive(Default)]
-pub struct Schedules(Rc<RefCell<Choices>>);
-
-impl Choices {
-    fn choose(&mut self, alternatives: usize) -> usize {
-        let position = self.position;
-        self.position += 1;
-        match self.made.get(position) {
-            Some(&(taken, of)) => {
-                assert_eq!(of, alternatives, "choice {position}: the program does not repeat");
-                taken
-            }
-            None => {
-                self.made.push((0, alternatives));
-                0
-            }
+impl Checks {
+    pub fn after_deadlock(&self, check: impl FnOnce()) {
+        if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(check)) {
+            self.after_deadlock.borrow_mut().get_or_insert(text_of(payload));
         }
     }
 
-    fn advance(&mut self) -> bool {
-        assert_eq!(self.position, self.made.len(), "the program does not repeat: it is shorter");
-        self.position = 0;
-        while let Some((taken, of)) = self.made.pop() {
-            if taken + 1 < of {
-                self.made.push((taken + 1, of));
-                return true;
-            }
-        }
-        false
-    }
-}
-
-impl Schedules {
-    fn policy(&self) -> Policy {
-        let choices = self.0.clone();
-        Policy::choose(move |ready| choices.borrow_mut().choose(ready.len()))
-    }
-}
-
-/// Says which program and schedule it was, if a check fails.
-struct Context<'a>(&'a dyn Debug, &'a Schedules);
-
-impl Drop for Context<'_> {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            let taken: Vec<usize> = self.1.0.borrow().made.iter().map(|made| made.0).collect();
-            eprintln!("the program: {:?}\nits schedule: {taken:?}", self.0);
-        }
+    pub fn print(&self) -> bool {
+        self.prints.get()
     }
 }
 
 /// How much was tried.
-#[derive(Default)]
 pub struct Totals {
+    explorer: Explorer,
     programs: u64,
     executions: u64,
     most: u64,
 }
 
 impl Totals {
-    /// Runs a program under every schedule. `run` is given the policy.
-    pub fn explore(&mut self, program: &dyn Debug, mut run: impl FnMut(Policy)) {
-        let schedules = Schedules::default();
-        let mut executions = 0;
-        loop {
-            let context = Context(program, &schedules);
-            run(schedules.policy());
-            executions += 1;
-            drop(context);
-            if !schedules.0.borrow_mut().advance() {
-                break;
-            }
-        }
-        self.programs += 1;
-        self.executions += executions;
-        self.most = self.most.max(executions);
+    /// For explorations by this one.
+    pub fn of(explorer: Explorer) -> Totals {
+        let explorer = explorer.stack_size(64 * 1024).progress(false);
+        Totals { explorer, programs: 0, executions: 0, most: 0 }
     }
 
-    pub fn executions(&self) -> u64 {
-        self.executions
+    /// Runs all executions of a program, each of which checks itself. A deadlock is
+    /// no failure if it has to be one.
+    pub fn explore(&mut self, program: &dyn Debug, run: impl Fn(&Checks)) {
+        let checks = Checks::default();
+        let report = self.explorer.explore(|| run(&checks));
+        let is_wrong = |failure: &&weave::Failure| failure.kind() != FailureKind::Deadlock;
+        if let Some(failure) = report.failures().iter().find(is_wrong) {
+            checks.prints.set(true);
+            let _ = caught(|| weave::replay(failure.schedule(), || run(&checks)));
+            panic!("the program: {program:?}\n{failure}");
+        }
+        if let Some(text) = checks.after_deadlock.take() {
+            panic!("the program: {program:?}\nafter a deadlock: {text}");
+        }
+        assert!(report.is_complete(), "{program:?}");
+        self.programs += 1;
+        self.executions += report.executions();
+        self.most = self.most.max(report.executions());
     }
 
     pub fn print(&self, family: &str) {
@@ -180,34 +147,6 @@ fn extend<T: Clone>(
             extend(lists, index, threads, total - list.len(), chosen, all);
             chosen.pop();
         }
-    }
-}
-
-#[test]
-fn the_schedules_of_two_and_three_threads_are_all_there() {
-    for (threads, steps, expected) in [(2, 3, 20), (3, 2, 90), (3, 3, 1_680)] {
-        let mut totals = Totals::default();
-        let mut seen = std::collections::BTreeSet::new();
-        totals.explore(&(threads, steps), |policy| {
-            let story = Rc::new(RefCell::new(Vec::new()));
-            let log = story.clone();
-            leno::Builder::new().policy(policy).run(move || {
-                for thread in 0..threads {
-                    let log = log.clone();
-                    leno::spawn(move || {
-                        for step in 0..steps {
-                            if step > 0 {
-                                leno::yield_now();
-                            }
-                            log.borrow_mut().push(thread);
-                        }
-                    });
-                }
-            });
-            seen.insert(story.take());
-        });
-        assert_eq!(totals.executions(), expected);
-        assert_eq!(seen.len() as u64, expected);
     }
 }
 

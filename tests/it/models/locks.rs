@@ -5,10 +5,10 @@ use std::cell::RefCell;
 use std::fmt;
 use std::rc::Rc;
 
-use leno::Policy;
 use leno::sync::{Mutex, MutexGuard, Semaphore, SemaphorePermit};
+use leno::weave::Explorer;
 
-use super::explore::{Bounds, Totals, lists, programs};
+use super::explore::{Bounds, Checks, Totals, lists, programs};
 use super::trouble::{Trouble, UNIT, UNIT_NANOS, Watch, perform_all};
 
 /// What a green thread takes, has over a switch, and gives back.
@@ -184,7 +184,7 @@ impl fmt::Debug for Program {
 }
 
 impl Program {
-    fn run(&self, policy: Policy) {
+    fn run(&self, checks: &Checks) {
         let watch = Rc::<Watch>::default();
         let left = self.permits.unwrap_or(1);
         let model = Rc::new(Model {
@@ -203,19 +203,19 @@ impl Program {
         let bodies = self.threads.iter().enumerate().map(body).collect();
         let other = model.clone();
         let cancel = move |thread| other.line.borrow_mut().cancel(other.watch.now(), thread);
-        let deadlocked = watch.run(policy, self.trouble, bodies, cancel);
-        model.check(left, deadlocked);
+        let check = |deadlocked| model.check(left, deadlocked);
+        watch.run(checks, self.trouble, bodies, cancel, check);
     }
 }
 
 fn explore(family: &str, alphabet: &[Op], permits: &[Option<usize>], longest: usize, total: usize) {
-    let mut totals = Totals::default();
+    let mut totals = Totals::of(Explorer::new());
     for threads in programs(&lists(alphabet, longest), 3, total) {
         for (&permits, trouble) in
             permits.iter().flat_map(|p| Trouble::all(&threads).into_iter().map(move |t| (p, t)))
         {
             let program = Program { threads: threads.clone(), permits, trouble };
-            totals.explore(&program, |policy| program.run(policy));
+            totals.explore(&program, |checks| program.run(checks));
         }
     }
     totals.print(family);

@@ -7,11 +7,11 @@ use std::panic::{self, AssertUnwindSafe};
 use std::rc::Rc;
 use std::time::Duration;
 
-use leno::thread::JoinHandle;
+use leno::thread::ScopedJoinHandle;
 use leno::time::{self, Instant};
-use leno::{Builder, Policy};
 
-use super::super::support::{caught, text_of};
+use super::super::support::text_of;
+use super::explore::Checks;
 
 /// The unit of time: whatever may elapse does after one of these.
 pub const UNIT: Duration = Duration::from_secs(1);
@@ -97,58 +97,61 @@ impl Watch {
         }
     }
 
-    /// Runs the green threads with these bodies, and says whether they came to a
-    /// point at which none could go on. `on_cancel` is called just before one is
-    /// cancelled.
+    /// Runs the green threads with these bodies, and then `check`, which is told
+    /// whether they came to a point at which none could go on. `on_cancel` is called
+    /// just before one is cancelled.
     pub fn run(
         self: &Rc<Watch>,
-        policy: Policy,
+        checks: &Checks,
         trouble: Trouble,
         bodies: Vec<Box<dyn FnOnce()>>,
-        on_cancel: impl FnOnce(usize) + 'static,
-    ) -> bool {
-        let builder = Builder::new().virtual_time().policy(policy).stack_size(64 * 1024);
-        let result = caught(|| builder.run(|| self.start(trouble, bodies, on_cancel)));
-        assert_eq!(*self.failures.borrow(), [""; 0]);
-        result.is_err_and(|payload| {
-            let text = text_of(payload);
-            assert!(text.starts_with("deadlock"), "{text}");
-            true
-        })
+        on_cancel: impl FnOnce(usize),
+        check: impl FnOnce(bool),
+    ) {
+        let ended =
+            panic::catch_unwind(AssertUnwindSafe(|| self.run_all(trouble, bodies, on_cancel)));
+        let check = || {
+            assert_eq!(*self.failures.borrow(), [""; 0]);
+            check(ended.is_err());
+        };
+        if ended.is_ok() {
+            return check();
+        }
+        checks.after_deadlock(check);
+        ended.unwrap_or_else(|payload| panic::resume_unwind(payload));
     }
 
-    fn start(
+    fn run_all(
         self: &Rc<Watch>,
         trouble: Trouble,
         bodies: Vec<Box<dyn FnOnce()>>,
-        on_cancel: impl FnOnce(usize) + 'static,
+        on_cancel: impl FnOnce(usize),
     ) {
-        let mut handles: Vec<Option<JoinHandle<()>>> = Vec::new();
-        for (number, body) in bodies.into_iter().enumerate() {
-            let watch = self.clone();
-            let scoped = trouble == Trouble::Deadline(number);
-            let part = move || {
-                if scoped {
-                    watch.scope.set(Some((number, watch.now() + UNIT_NANOS)));
-                    let _ = time::timeout(UNIT, body);
-                } else {
-                    body();
-                }
-            };
-            let watch = self.clone();
-            handles.push(Some(leno::spawn(move || watch.keep_failure(part))));
-        }
-        if let Trouble::Cancel(target) = trouble {
-            let handle = handles[target].take().expect("it is there");
-            let watch = self.clone();
-            leno::spawn(move || {
-                if !handle.is_finished() {
-                    watch.keep_failure(|| on_cancel(target));
-                    watch.cancelled.set(Some(target));
-                    handle.cancel();
-                }
-            });
-        }
+        leno::scope(|scope| {
+            let mut handles: Vec<Option<ScopedJoinHandle<'_, ()>>> = Vec::new();
+            for (number, body) in bodies.into_iter().enumerate() {
+                let scoped = trouble == Trouble::Deadline(number);
+                let part = move || {
+                    if scoped {
+                        self.scope.set(Some((number, self.now() + UNIT_NANOS)));
+                        let _ = time::timeout(UNIT, body);
+                    } else {
+                        body();
+                    }
+                };
+                handles.push(Some(scope.spawn(move || self.keep_failure(part))));
+            }
+            if let Trouble::Cancel(target) = trouble {
+                let handle = handles[target].take().expect("it is there");
+                scope.spawn(move || {
+                    if !handle.is_finished() {
+                        self.keep_failure(|| on_cancel(target));
+                        self.cancelled.set(Some(target));
+                        handle.cancel();
+                    }
+                });
+            }
+        });
     }
 }
 
