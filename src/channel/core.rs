@@ -35,7 +35,7 @@ impl<T> Channel<T> {
             receiving: WaitList::new(),
             senders: Cell::new(1),
             receivers: Cell::new(1),
-            resource: Resource::new("channel"),
+            resource: Resource::known("channel"),
         }
     }
 

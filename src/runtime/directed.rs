@@ -15,7 +15,7 @@ use super::control::{Control, Payload};
 use super::director::{CLOCK, Director, Operated, Spawn, Stuck, UNTOLD, Wants};
 use super::embed::Runtime;
 use super::hooks::hook;
-use super::operation::{Access, Object};
+use super::operation::{Access, Object, Tag};
 use super::policy::{Policy, Random};
 use super::queue::{RunQueue, Runnable};
 use super::scheduler::{SWITCHES_BETWEEN_POLLS, Scheduler, chore};
@@ -83,6 +83,8 @@ pub(super) struct Directed {
     pub(super) is_preempted: Cell<bool>,
     execution: Cell<u32>,
     objects: Cell<u32>,
+    /// How many each green thread has made.
+    made: RefCell<Vec<u32>>,
     last_spawned: Cell<u64>,
     pub(super) stopped: Stopping,
 }
@@ -99,6 +101,7 @@ impl Directed {
             is_preempted: Cell::new(false),
             execution: Cell::new(0),
             objects: Cell::new(0),
+            made: RefCell::default(),
             last_spawned: Cell::new(1),
             stopped: Stopping::default(),
         }
@@ -168,6 +171,7 @@ impl Scheduler {
         directed.is_fresh.set(true);
         directed.is_apart.set(false);
         directed.objects.set(0);
+        directed.made.borrow_mut().clear();
         directed.last_spawned.set(1);
         directed.stopped.begin();
         self.last_number.set(1);
@@ -391,6 +395,27 @@ impl Scheduler {
             let may_unwind = self.current().unwind.is_pending();
             let access = if may_unwind { Access::Read } else { Access::Look };
             self.tell_operation(object, access, verb, Some(at));
+        }
+    }
+
+    /// The current green thread has made an object.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn make_known(&self, tag: &Tag) {
+        const MOST_MAKERS: usize = 1 << 7;
+        const MOST_MADE: u32 = 1 << 24;
+        let maker = self.current().number as usize;
+        if !self.is_directed() || maker >= MOST_MAKERS {
+            return;
+        }
+        let mut made = self.directed.made.borrow_mut();
+        if made.len() <= maker {
+            made.resize(maker + 1, 0);
+        }
+        made[maker] += 1;
+        if made[maker] < MOST_MADE {
+            let number = 1 << 31 | (maker as u32) << 24 | made[maker];
+            tag.set(self.directed.execution.get(), number);
         }
     }
 

@@ -70,8 +70,12 @@ impl Tag {
             return tag as u32;
         }
         let number = next();
-        self.0.set(u64::from(execution) << 32 | u64::from(number));
+        self.set(execution, number);
         number
+    }
+
+    pub(super) fn set(&self, execution: u32, number: u32) {
+        self.0.set(u64::from(execution) << 32 | u64::from(number));
     }
 }
 
@@ -79,9 +83,11 @@ impl Object<'_> {
     /// Tells it from all others of the execution. The same execution gives the
     /// same numbers.
     ///
-    /// The number of a resource ends with 32 bits that say as the how many-th it
-    /// was used, which depends on the schedule. What comes before is where it was
-    /// made, which does not: two that differ there differ in every execution.
+    /// The number of a resource ends with 32 bits. If the highest of them is set,
+    /// they say who has made it, and as the how many-th, which is the same in every
+    /// execution. Otherwise they say as the how many-th it was used, which depends
+    /// on the schedule; but what comes before them is where it was made: two that
+    /// differ there are two in every execution.
     pub(super) fn number(&self, execution: u32, next: impl FnOnce() -> u32) -> u64 {
         let of_kind = |kind: u64, number: u64| kind << 60 | number;
         match self {
@@ -193,6 +199,16 @@ pub(crate) fn tell_value(value: &dyn Fn() -> String) {
         && scheduler.chores.get() & chore::OPERATIONS != 0
     {
         scheduler.tell_value(value);
+    }
+}
+
+/// An object is made: tells it from all others from now on.
+#[inline(always)]
+pub(super) fn make_known(tag: &Tag) {
+    if let Some(scheduler) = try_scheduler()
+        && scheduler.chores.get() & chore::OPERATIONS != 0
+    {
+        scheduler.make_known(tag);
     }
 }
 

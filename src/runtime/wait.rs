@@ -13,7 +13,7 @@ use std::cell::{Cell, OnceCell};
 use std::panic::Location;
 
 use super::control::Control;
-use super::operation::Tag;
+use super::operation::{Tag, make_known};
 use super::scope_state::ScopeState;
 
 /// What a green thread waits for, and since which line.
@@ -117,6 +117,16 @@ impl Resource {
             holder: Cell::new(None),
             tag: Tag::new(),
         }
+    }
+
+    /// As [`Resource::new`], and whoever directs the run knows of it from now on: it
+    /// is the same in every execution, whoever uses it first.
+    #[track_caller]
+    #[inline(always)]
+    pub(crate) fn known(kind: &'static str) -> Resource {
+        let resource = Resource::new(kind);
+        make_known(&resource.tag);
+        resource
     }
 
     /// Names it. The first name stays.

@@ -250,7 +250,7 @@ impl Reduction {
         let Some(event) = self.events.last_mut().filter(|_| self.is_open) else { return };
         let access = match access {
             // The first is whether it is to be unwound.
-            Access::Look if event.used.len() == 1 => return,
+            Access::Look if event.used[1..].iter().all(Used::is_await) => return,
             Access::Look => Access::Read,
             access => access,
         };

@@ -44,8 +44,8 @@ pub struct Shared<T> {
 impl<T> Shared<T> {
     /// Shared data with this value.
     #[track_caller]
-    pub const fn new(value: T) -> Shared<T> {
-        Shared { resource: Resource::new("shared value"), show: None, value: RefCell::new(value) }
+    pub fn new(value: T) -> Shared<T> {
+        Shared { resource: Resource::known("shared value"), show: None, value: RefCell::new(value) }
     }
 
     /// Shared data with a name: a [`Story`](super::Story) calls it so, and tells the

@@ -15,11 +15,17 @@ pub(super) struct Used {
     pub(super) access: Access,
 }
 
-/// What is the same in every execution of what tells an object from others; and
-/// for one that is numbered by its first use, which execution numbers it so.
+impl Used {
+    pub(super) fn is_await(&self) -> bool {
+        self.access == Access::Await
+    }
+}
+
+/// What is the same in every execution of what tells an object from others; and,
+/// for one that is numbered when it is used first, that number.
 fn parts(object: u64) -> (u64, Option<u64>) {
     match object >> 60 {
-        0 | 7 => (object >> 32, Some(object & u64::from(u32::MAX))),
+        0 | 7 if object & (1 << 31) == 0 => (object >> 32, Some(object & u64::from(u32::MAX))),
         _ => (object, None),
     }
 }

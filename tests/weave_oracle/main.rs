@@ -9,3 +9,4 @@ mod model;
 mod program;
 #[path = "../it/oracle_coroutine/seed.rs"]
 mod seed;
+mod traces;
