@@ -14,6 +14,7 @@ use std::time::Duration;
 use super::control::Control;
 use super::current::scheduler;
 use super::idle::Target;
+use super::operation::Access;
 use super::scheduler::Scheduler;
 use super::thread_state::ThreadState;
 use super::timers::TimerId;
@@ -38,7 +39,11 @@ pub(crate) fn timeout<T>(
     let deadline = scheduler.deadline_after(duration);
     let start =
         |deadline| scheduler.timers.borrow_mut().insert(deadline, Target::scope(control, id));
-    let timer = deadline.filter(|&deadline| deadline != 0).map(start);
+    let deadline_to_come = deadline.filter(|&deadline| deadline != 0);
+    if deadline_to_come.is_some() {
+        scheduler.operate_on_clock(Access::Write);
+    }
+    let timer = deadline_to_come.map(start);
     let breaker = Breaker { thread: control.thread_state().clone(), id };
     breaker.enclose(control, timer, || {
         if deadline == Some(0) {

@@ -66,6 +66,15 @@ pub(crate) enum Cut {
     Stopped,
 }
 
+/// What one green thread has done since it was chosen.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Done {
+    Nothing,
+    /// It has spawned others, who could run before whatever it does next.
+    Spawns,
+    Something,
+}
+
 /// What a scheduler knows of its being directed.
 pub(super) struct Directed {
     director: OnceCell<Rc<RefCell<dyn Director>>>,
@@ -75,7 +84,7 @@ pub(super) struct Directed {
     is_plain: Cell<bool>,
     /// Whoever runs has just been chosen, and has done nothing yet: to choose again
     /// would be the same choice twice.
-    is_fresh: Cell<bool>,
+    done: Cell<Done>,
     /// Somebody is being looked for who can run: nobody may switch.
     is_apart: Cell<bool>,
     /// Where whoever yields does so.
@@ -95,7 +104,7 @@ impl Directed {
             director: OnceCell::new(),
             wants: Cell::default(),
             is_plain: Cell::new(false),
-            is_fresh: Cell::new(false),
+            done: Cell::new(Done::Something),
             is_apart: Cell::new(false),
             at: Cell::new(None),
             is_preempted: Cell::new(false),
@@ -168,7 +177,7 @@ impl Scheduler {
         directed.wants.set(wants);
         let is_traced = self.hooks.get() & hook::TRACE != 0;
         directed.is_plain.set(!wants.suspensions && !wants.time && !is_traced);
-        directed.is_fresh.set(true);
+        directed.done.set(Done::Nothing);
         directed.is_apart.set(false);
         directed.objects.set(0);
         directed.made.borrow_mut().clear();
@@ -224,7 +233,7 @@ impl Scheduler {
         let (queue, control) = (&self.watched, self.current());
         let others = queue.len();
         let ready = Ready::new(queue, Some(control), false);
-        directed.is_fresh.set(true);
+        directed.done.set(Done::Nothing);
         match directed.tell(|director| director.choose(&ready)) {
             Some(index) if index == others => {}
             Some(index) => {
@@ -261,7 +270,7 @@ impl Scheduler {
             }
         };
         directed.is_apart.set(false);
-        directed.is_fresh.set(true);
+        directed.done.set(Done::Nothing);
         next
     }
 
@@ -328,6 +337,9 @@ impl Scheduler {
             {
                 scope.first.set(number);
             }
+            if directed.done.get() == Done::Nothing {
+                directed.done.set(Done::Spawns);
+            }
             let spawn = Spawn { number, name: control.name(), at: control.spawned_at };
             directed.tell(|director| director.spawned(&spawn));
             self.operate_on(Object::Numbers, Access::Write);
@@ -360,7 +372,7 @@ impl Scheduler {
         verb: &'static str,
         at: &'static Location<'static>,
     ) {
-        if self.begin_operation(at) {
+        if self.begin_operation(false, at) {
             self.tell_operation(object, access, verb, Some(at));
         }
     }
@@ -375,7 +387,7 @@ impl Scheduler {
         verb: &'static str,
         at: &'static Location<'static>,
     ) {
-        if self.begin_operation(at) {
+        if self.begin_operation(false, at) {
             self.tell_operation(object, access, verb, None);
         }
     }
@@ -390,7 +402,7 @@ impl Scheduler {
         verb: &'static str,
         at: &'static Location<'static>,
     ) {
-        if self.begin_operation(at) {
+        if self.begin_operation(true, at) {
             // One that is to be unwound may be so here, unless all is over.
             let may_unwind = self.current().unwind.is_pending();
             let access = if may_unwind { Access::Read } else { Access::Look };
@@ -421,7 +433,7 @@ impl Scheduler {
 
     /// Lets others run first, if the director is to choose before each operation.
     /// False if this is no operation.
-    fn begin_operation(&self, at: &'static Location<'static>) -> bool {
+    fn begin_operation(&self, is_look: bool, at: &'static Location<'static>) -> bool {
         let directed = &self.directed;
         if directed.stopped.is_it() {
             self.operate_at_last(at);
@@ -430,10 +442,18 @@ impl Scheduler {
         if !self.is_directed() || directed.is_apart.get() {
             return false;
         }
-        let is_fresh = directed.is_fresh.replace(false);
-        if directed.wants.get().preemption && !is_fresh {
+        // Those who were spawned have their chance while it waits for them.
+        let may_go_on = match directed.done.get() {
+            Done::Nothing => true,
+            Done::Spawns => is_look,
+            Done::Something => false,
+        };
+        if directed.wants.get().preemption && !may_go_on {
             self.preempt(at);
-            directed.is_fresh.set(false);
+        }
+        // To look changes nothing, so that there is no choice after it.
+        if !is_look {
+            directed.done.set(Done::Something);
         }
         true
     }

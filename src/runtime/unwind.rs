@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::control::{Control, Payload, State};
+use super::operation::Access;
 use super::scheduler::{Scheduler, chore};
 use super::thread_state::{DeadlineScope, ThreadState};
 use super::timers::TimerId;
@@ -265,6 +266,7 @@ impl Control {
         let Some(place) = place else { return };
         let scope = extra.scopes.borrow_mut().remove(place);
         if let Some(timer) = scope.timer {
+            self.scheduler().operate_on_clock(Access::Write);
             self.scheduler().timers.borrow_mut().remove(timer);
         }
         let pending = self.unwind.pending.get();

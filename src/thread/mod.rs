@@ -41,7 +41,7 @@ use std::num::NonZero;
 use std::time::Duration;
 
 use crate::runtime::{
-    Access, Object, Outcome, Scheduler, Wait, WaitFor, also, interrupted, operation, scheduler,
+    Access, Object, Outcome, Scheduler, Wait, WaitFor, interrupted, note, operation, scheduler,
 };
 
 pub use crate::runtime::{Cancelled, Scope, ThreadId, scope};
@@ -158,7 +158,7 @@ fn park_until(function: &'static str, deadline: impl FnOnce(&Scheduler) -> Optio
     match scheduler.block(&wait, deadline(scheduler)) {
         Outcome::Woken | Outcome::Elapsed => {
             // One that has come meanwhile is lost, and one that comes later is not.
-            also(Object::Token(scheduler.current().id().number()), Access::Write);
+            note(Object::Token(scheduler.current().id().number()), Access::Write, "unpark");
             token.set(false);
         }
         Outcome::Interrupted => interrupted(),

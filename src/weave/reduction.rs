@@ -370,13 +370,14 @@ impl Reduction {
     fn reverse(&mut self, earlier: usize, later: usize) {
         let Some(place) = self.events[earlier].node else { return };
         let thread = self.events[earlier].thread;
-        // Those who can begin the part that does not depend on `earlier`.
+        // Those who can begin the part that does not depend on `earlier`. What `later`
+        // is after another beginning is not known: it begins only if nothing else can.
         let mut initials: Threads = 0;
         let mut part: Vec<usize> = Vec::new();
-        for index in (earlier + 1)..=later {
+        for index in (earlier + 1)..later {
             let event = &self.events[index];
             let depends = event.before.get(thread as usize).is_some_and(|&last| last > earlier);
-            if depends && index != later {
+            if depends {
                 continue;
             }
             let is_first = part.iter().all(|&other| {
@@ -388,19 +389,16 @@ impl Reduction {
             }
             part.push(index);
         }
-        let preferred = self.events[later].thread;
+        if part.is_empty() {
+            initials = bit(self.events[later].thread);
+        }
         let Node::Step(node) = &mut self.nodes[place] else { return };
         let known = node.asleep.iter().fold(node.wanted, |set, tried| set | bit(tried.thread));
         let possible = initials & node.ready;
-        if initials & known != 0 || possible == 0 {
-            return;
+        if initials & known == 0 {
+            // Any of them will do.
+            node.wanted |= possible & possible.wrapping_neg();
         }
-        let added = if possible & bit(preferred) != 0 {
-            bit(preferred)
-        } else {
-            possible & possible.wrapping_neg()
-        };
-        node.wanted |= added;
     }
 
     /// Goes to the next execution. False if there is none.

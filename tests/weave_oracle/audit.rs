@@ -128,6 +128,27 @@ fn nothing_is_missed_cooperatively() {
 }
 
 #[test]
+fn nothing_is_missed_if_time_is_a_choice() {
+    const MIX: Mix = Mix {
+        subjects: &[
+            Subject::Cells,
+            Subject::Tokens,
+            Subject::Tokens,
+            Subject::Threads,
+            Subject::Cancels,
+            Subject::Time,
+            Subject::Time,
+        ],
+        most_threads: 2,
+        most_operations: 3,
+        has_timeouts: true,
+    };
+    audit("reduced, timed", 2_000, MIX, &Explorer::new().timed());
+    audit("reduced, cooperative, with sleep", 2_000, MIX, &Explorer::new());
+    audit("reduced, timed, preemptive", 500, MIX, &Explorer::new().timed().preemptive());
+}
+
+#[test]
 fn nothing_is_missed_preemptively() {
     const MIX: Mix = Mix { subjects: TOLD.subjects.split_at(6).0, most_threads: 2, ..TOLD };
     audit("reduced, preemptive", 2_000, MIX, &Explorer::new().preemptive());

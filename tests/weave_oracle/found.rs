@@ -10,6 +10,9 @@ use leno::thread::{self, Thread};
 use leno::time::{self, Duration};
 use leno::weave::{Explorer, Report, Shared};
 
+use crate::interpret;
+use crate::program::{CHANNELS, Ending, Logs, Op, Program};
+
 /// Explores in full and reduced, and gives the executions of the latter.
 #[track_caller]
 fn reduced<T: Ord + Debug>(explorer: &Explorer, program: impl Fn() -> T) -> u64 {
@@ -146,6 +149,77 @@ fn a_wait_while_others_are_unwound() {
             threads.replace(all.iter().map(|handle| handle.thread().clone()).collect());
             leno::yield_now();
             all.map(|handle| handle.join().is_ok())
+        });
+    }
+}
+
+/// A program that the audit has come across.
+fn program(ending: Ending, started: usize, bodies: &[&[Op]]) -> impl Fn() -> Logs + use<> {
+    let bodies = bodies.iter().map(|body| body.to_vec()).collect();
+    let program = Program { bodies, started, ending, capacities: [None; CHANNELS], permits: 0 };
+    interpret::closure(&program, false)
+}
+
+/// A step that comes before what it was after may be another, and so depend on what
+/// it did not depend on.
+#[test]
+fn a_step_that_is_another_if_it_comes_first() {
+    use Op::{Cancel, Yield};
+    for explorer in both_ways() {
+        reduced(
+            &explorer,
+            program(
+                Ending::Join,
+                3,
+                &[&[Yield, Yield, Cancel(1)], &[Cancel(3)], &[Cancel(1)], &[Yield]],
+            ),
+        );
+    }
+}
+
+/// One that has just been woken may start others, who then run first.
+#[test]
+fn one_that_is_started_by_one_that_was_woken() {
+    use Op::{Add, Cancel, Get, Join, Spawn, Within};
+    let others: [&[Op]; 2] = [&[Cancel(2), Add(2)], &[Cancel(2), Cancel(1)]];
+    let first: &[Op] = &[Add(0), Within(3, vec![]), Spawn(4), Join(4)];
+    for explorer in both_ways() {
+        reduced(
+            &explorer,
+            program(Ending::Scope, 2, &[&[], first, &[Get(0)], others[0], others[1]]),
+        );
+    }
+    let report = Explorer::new().preemptive().explore(|| {
+        let cell = Rc::new(Shared::new(0));
+        let other = cell.clone();
+        thread::spawn(move || other.set(1));
+        cell.get()
+    });
+    assert_eq!(report.outcomes().len(), 2);
+}
+
+/// A timer that is no longer wanted is taken out by somebody's step, and might have
+/// come before.
+#[test]
+fn a_deadline_that_does_not_come() {
+    for explorer in both_ways() {
+        reduced(&explorer.timed(), || {
+            let start = time::Instant::now();
+            let main = thread::current();
+            thread::spawn(move || main.unpark());
+            thread::park_timeout(Duration::from_millis(1));
+            start.elapsed()
+        });
+    }
+}
+
+#[test]
+fn a_deadline_scope_that_is_left_in_time() {
+    for explorer in both_ways() {
+        reduced(&explorer.timed(), || {
+            let main = thread::current();
+            thread::spawn(move || main.unpark());
+            time::timeout(Duration::from_millis(1), thread::park).is_ok()
         });
     }
 }

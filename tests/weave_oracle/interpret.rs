@@ -148,7 +148,7 @@ pub fn receives(body: &[Op], channel: usize) -> bool {
 }
 
 /// The closure to explore. With `plain`, leno does not know of what is shared.
-pub fn closure(program: &Program, plain: bool) -> impl Fn() -> Logs + 'static {
+pub fn closure(program: &Program, plain: bool) -> impl Fn() -> Logs + use<> {
     let program = Rc::new(program.clone());
     move || run(&program, plain)
 }

@@ -10,7 +10,7 @@ mod unwinding;
 use std::collections::BTreeMap;
 
 use crate::program::{End, Ending, Op, Patience, Program, said};
-use state::{Instruction, Scope, State, Status, Wait, Why, Woken};
+use state::{Done, Instruction, Scope, State, Status, Wait, Why, Woken};
 
 /// How many executions there are that end so.
 pub type Counts = BTreeMap<End, u64>;
@@ -19,7 +19,7 @@ pub type Counts = BTreeMap<End, u64>;
 pub fn executions(program: &Program, preemptive: bool, most: u64) -> Option<Counts> {
     let mut search = Search { program, counts: Counts::new(), left: most };
     let mut state = State::new(program, preemptive);
-    state.step(program, 0);
+    state.begin_main(program);
     search.go_on(state)?;
     Some(search.counts)
 }
@@ -80,11 +80,26 @@ impl State {
         )
     }
 
+    /// The main one begins by starting others.
+    fn begin_main(&mut self, program: &Program) {
+        self.take_turn(0);
+        (1..program.known()).for_each(|number| self.start(number));
+        self.go_on(program);
+    }
+
     /// `who` has a turn.
     fn step(&mut self, program: &Program, who: usize) {
+        self.take_turn(who);
+        self.go_on(program);
+    }
+
+    fn take_turn(&mut self, who: usize) {
         self.who = who;
-        self.is_fresh = true;
+        self.done = Done::Nothing;
         self.threads[who].status = Status::Running;
+    }
+
+    fn go_on(&mut self, program: &Program) {
         while self.advance(program) == GoesOn {}
     }
 
@@ -112,10 +127,18 @@ impl State {
     }
 
     /// Before an operation: may others run first?
-    fn begin(&mut self) -> Then {
-        if self.is_preemptive && !std::mem::take(&mut self.is_fresh) {
+    fn begin(&mut self, is_look: bool) -> Then {
+        let may_go_on = match self.done {
+            Done::Nothing => true,
+            Done::Spawns => is_look,
+            Done::Something => false,
+        };
+        if self.is_preemptive && !may_go_on {
             self.threads[self.who].status = Status::Ready;
             return Stops;
+        }
+        if !is_look {
+            self.done = Done::Something;
         }
         GoesOn
     }
@@ -128,7 +151,14 @@ impl State {
             self.throw();
             return GoesOn;
         }
-        if woken.is_none() && self.is_operation(instruction) && self.begin() == Stops {
+        let is_look = matches!(
+            instruction,
+            Instruction::Op(Op::Join(_))
+                | Instruction::JoinIfThere(_)
+                | Instruction::LeaveScope(_)
+                | Instruction::LeaveMainScope
+        );
+        if woken.is_none() && self.is_operation(instruction) && self.begin(is_look) == Stops {
             return Stops;
         }
         match instruction {
@@ -248,6 +278,7 @@ impl State {
     fn park(&mut self, patience: Patience, woken: Option<Woken>) -> Then {
         let who = self.who;
         if woken.is_some() {
+            self.done = Done::Something;
             self.threads[who].token = false;
             return GoesOn;
         }

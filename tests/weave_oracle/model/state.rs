@@ -11,8 +11,8 @@ pub struct State {
     /// Whose turn it is.
     pub who: usize,
     pub is_preemptive: bool,
-    /// It has done nothing in this turn.
-    pub is_fresh: bool,
+    /// What it has done in this turn.
+    pub done: Done,
     pub started: usize,
     /// Those are in a scope that the main one has not left.
     pub is_in_main_scope: bool,
@@ -78,6 +78,14 @@ pub struct Thread {
     pub is_timed_out: bool,
     pub kept: u8,
     pub sent: u8,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Done {
+    Nothing,
+    /// It has started others, who could run before whatever it does next.
+    Spawns,
+    Something,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -247,7 +255,7 @@ impl State {
             threads,
             who: 0,
             is_preemptive,
-            is_fresh: true,
+            done: Done::Nothing,
             started: program.started,
             is_in_main_scope: program.ending == Ending::Scope,
             cells: [0; CELLS],
@@ -263,11 +271,14 @@ impl State {
             value: None,
             first_panic: None,
         };
-        (0..program.known()).for_each(|number| state.start(number));
+        state.threads[0].status = Status::Ready;
         state
     }
 
     pub fn start(&mut self, number: usize) {
+        if self.done == Done::Nothing {
+            self.done = Done::Spawns;
+        }
         self.threads[number].status = Status::Ready;
     }
 

@@ -159,7 +159,7 @@ impl State {
                 GoesOn
             }
             Some(Scope::Threads(number)) => {
-                if woken.is_none() && self.begin() == Stops {
+                if woken.is_none() && self.begin(true) == Stops {
                     return Stops;
                 }
                 if self.threads[number].status != Status::Ended {
@@ -171,7 +171,7 @@ impl State {
             None if self.drop_frame() == Stops => Stops,
             None => {
                 if who == 0 && self.is_in_main_scope {
-                    if woken.is_none() && self.begin() == Stops {
+                    if woken.is_none() && self.begin(true) == Stops {
                         return Stops;
                     }
                     if self.wait_for_started() == Stops {
