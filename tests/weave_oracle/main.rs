@@ -7,6 +7,7 @@ mod generate;
 mod interpret;
 mod model;
 mod program;
+mod sampling;
 #[path = "../it/oracle_coroutine/seed.rs"]
 mod seed;
 mod traces;
