@@ -192,13 +192,6 @@ impl Engine {
         }
     }
 
-    /// The next execution is drawn as if none had been before it.
-    pub(super) fn forget(&mut self) {
-        if let Strategy::Sampling(sampling) = &mut self.strategy {
-            sampling.forget();
-        }
-    }
-
     /// The schedule of the execution that has just ended.
     pub(super) fn schedule(&self) -> Schedule {
         Schedule::of(self.rules, &self.trail, &self.names)

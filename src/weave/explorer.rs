@@ -126,7 +126,7 @@ impl Explorer {
 
     /// Executions drawn by chance, all equally likely as far as can be told: each
     /// green thread is chosen in proportion to the turns that it has left, judged by
-    /// the execution before. That is exact if the number of turns does not depend
+    /// the first execution. That is exact if the number of turns does not depend
     /// on the schedule.
     pub fn uniform(mut self, seed: u64) -> Explorer {
         self.order = Order::Sampled(Kind::Uniform, seed);

@@ -30,10 +30,12 @@ pub(super) struct Sampling {
     threads: Vec<Drawn>,
     /// The steps at which the priority of whoever would run falls.
     changes: Vec<u64>,
-    /// The most steps that an execution has had.
-    longest: u64,
-    /// How many turns each green thread had in the execution before, by its number.
-    turns_before: Vec<u32>,
+    /// The index of this execution.
+    index: u64,
+    /// How many steps the first execution had.
+    steps_at_first: u64,
+    /// How many turns each green thread had in the first execution, by its number.
+    turns_at_first: Vec<u32>,
 }
 
 /// What is kept of one green thread, by its number.
@@ -57,14 +59,21 @@ impl Sampling {
             steps: 0,
             threads: Vec::new(),
             changes: Vec::new(),
-            longest: 0,
-            turns_before: Vec::new(),
+            index: 0,
+            steps_at_first: 0,
+            turns_at_first: Vec::new(),
         }
     }
 
     /// The execution with this index begins: what it does depends on that, on the
-    /// seed, and for some kinds on how long the ones before were.
+    /// seed, and for some kinds on how long the first was. So it can be repeated, and
+    /// it makes no difference which others have been run.
     pub(super) fn begin(&mut self, index: u64) {
+        self.index = index;
+        if index == 0 {
+            self.steps_at_first = 0;
+            self.turns_at_first.clear();
+        }
         self.random = Random::new(self.seed ^ index.wrapping_mul(0xd134_2543_de82_ef95));
         self.current = match self.kind {
             Kind::Portfolio => match index % 4 {
@@ -79,23 +88,23 @@ impl Sampling {
         self.threads.clear();
         self.changes.clear();
         if let Kind::Pct { depth } = self.current {
-            let longest = self.longest.max(1) as usize;
-            let change = |_| self.random.below(longest) as u64 + 1;
+            let steps = self.steps_at_first.max(1) as usize;
+            let change = |_| self.random.below(steps) as u64 + 1;
             self.changes.extend((1..depth).map(change));
             self.changes.sort_unstable();
         }
     }
 
     pub(super) fn end(&mut self) {
-        self.longest = self.longest.max(self.steps);
-        self.turns_before.clear();
-        self.turns_before.extend(self.threads.iter().map(|thread| thread.turns));
+        if self.index == 0 {
+            self.steps_at_first = self.steps;
+            self.turns_at_first.extend(self.threads.iter().map(|thread| thread.turns));
+        }
     }
 
-    /// As if there had been no execution.
-    pub(super) fn forget(&mut self) {
-        self.longest = 0;
-        self.turns_before.clear();
+    /// Does it have to know how the first execution went?
+    pub(super) fn learns(&self) -> bool {
+        self.kind != Kind::Random
     }
 
     /// Does it have to see the steps at which there is no choice?
@@ -110,7 +119,7 @@ impl Sampling {
             Kind::Uniform => self.by_turns_left(ready, allowed),
             Kind::Pct { .. } => self.by_priority(ready, allowed),
         };
-        self.took(ready[index]);
+        self.count(ready[index]);
         index
     }
 
@@ -118,8 +127,15 @@ impl Sampling {
         self.random.below(count)
     }
 
-    /// A step of this green thread comes.
+    /// A step of this green thread comes, since no other can have one.
     pub(super) fn took(&mut self, number: u64) {
+        if let Kind::Pct { .. } = self.current {
+            self.fall(number);
+        }
+        self.count(number);
+    }
+
+    fn count(&mut self, number: u64) {
         self.steps += 1;
         self.drawn(number).turns += 1;
     }
@@ -134,7 +150,7 @@ impl Sampling {
 
     fn by_turns_left(&mut self, ready: &[u64], allowed: &[usize]) -> usize {
         let left = |this: &mut Sampling, number: u64| {
-            let before = this.turns_before.get(number as usize).copied().unwrap_or(1);
+            let before = this.turns_at_first.get(number as usize).copied().unwrap_or(1);
             let had = this.drawn(number).turns;
             before.saturating_sub(had).max(1) as usize
         };
@@ -157,20 +173,26 @@ impl Sampling {
                 self.drawn(number).priority = priority;
             }
         }
-        let step = self.steps + 1;
         loop {
-            let highest = |this: &Sampling| {
-                let priority = |&&index: &&usize| this.threads[ready[index] as usize].priority;
-                *allowed.iter().max_by_key(priority).expect("somebody is allowed")
-            };
-            let index = highest(self);
-            let Some(place) = self.changes.iter().position(|&change| change == step) else {
+            let priority = |&&index: &&usize| self.threads[ready[index] as usize].priority;
+            let index = *allowed.iter().max_by_key(priority).expect("somebody is allowed");
+            if !self.fall(ready[index]) {
                 return index;
-            };
-            // The first to fall falls to the highest of the low ones.
-            self.changes[place] = 0;
-            let low = (self.changes.len() - place) as u64;
-            self.drawn(ready[index]).priority = low;
+            }
         }
+    }
+
+    /// Lowers the priority of the one that would have the next step, if it is to fall
+    /// there.
+    fn fall(&mut self, number: u64) -> bool {
+        let step = self.steps + 1;
+        let Some(place) = self.changes.iter().position(|&change| change == step) else {
+            return false;
+        };
+        // The first to fall falls to the highest of the low ones.
+        self.changes[place] = 0;
+        let low = (self.changes.len() - place) as u64;
+        self.drawn(number).priority = low;
+        true
     }
 }

@@ -74,7 +74,6 @@ impl Session {
         }
         let (trail, steps) = self.trail();
         self.index -= self.step;
-        self.engine.borrow_mut().forget();
         let second = self.run(program);
         match (&first, &second) {
             (Ran::Value(one), Ran::Value(other)) if self.trail() == (trail, steps) => {
@@ -82,6 +81,19 @@ impl Session {
             }
             (_, Ran::Cut(Cut::Differs { .. })) => second,
             _ => Ran::Cut(Cut::Differs { after: self.trail().0.len() }),
+        }
+    }
+
+    /// Runs the first execution, if others depend on how that goes.
+    pub(super) fn learn<T>(&mut self, program: &impl Fn() -> T) {
+        let learns = match &self.engine.borrow().strategy {
+            Strategy::Sampling(sampling) => sampling.learns(),
+            _ => false,
+        };
+        if learns {
+            let index = std::mem::take(&mut self.index);
+            let _ = self.run(program);
+            self.index = index;
         }
     }
 

@@ -181,6 +181,9 @@ impl Workers {
             let explorer = Explorer { max_executions: Some(own), ..self.explorer.clone() };
             let mut session = explorer.session(explorer.strategy(), explorer.rules);
             session.stride(worker, count);
+            if worker > 0 {
+                session.learn(program);
+            }
             let mut report = Report::new();
             if own > 0 {
                 explorer.drive(

@@ -96,6 +96,18 @@ fn the_same_seed_draws_the_same() {
     }
 }
 
+#[test]
+fn it_makes_no_difference_how_many_draw() {
+    let explorer = Explorer::new().max_executions(300);
+    let program = turns(&[3, 2, 2]);
+    for explorer in [explorer.clone().uniform(3), explorer.clone().pct(3, 3), explorer.portfolio(3)]
+    {
+        let alone = explorer.explore(&program);
+        let together = explorer.workers(3).explore(&program);
+        assert_eq!(alone.to_string(), together.to_string());
+    }
+}
+
 /// `threads` green threads of `turns` turns each. The bug is there if the turns in
 /// `order`, of each a green thread and its how many-th turn, come in this order.
 struct Bug {
@@ -155,6 +167,7 @@ fn pct_finds_bugs_as_often_as_it_promises() {
         (2, Bug { threads: 2, turns: 8, order: &[(1, 5), (0, 0), (1, 6)] }),
         (3, Bug { threads: 2, turns: 5, order: &[(0, 1), (1, 1), (0, 2), (1, 2)] }),
         (3, Bug { threads: 3, turns: 4, order: &[(2, 1), (0, 2), (2, 2), (0, 3)] }),
+        (4, Bug { threads: 3, turns: 2, order: &[(0, 0), (1, 0), (2, 0), (1, 1), (0, 1)] }),
     ];
     for (depth, bug) in bugs {
         let executions = if depth < 3 { 4_000 } else { 20_000 };
