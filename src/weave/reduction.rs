@@ -15,7 +15,7 @@
 //! objects. That a step enables another, by waking or spawning its green thread, is
 //! no race: it could not be otherwise.
 
-use super::used::{Used, conflict, merge, numbered};
+use super::used::{Used, conflict, covers, merge, numbered};
 use crate::runtime::{Access, CLOCK};
 
 /// Green threads are bits of sets.
@@ -121,6 +121,14 @@ pub(super) struct Reduction {
 impl StepNode {
     fn is_asleep(&self, thread: u64) -> bool {
         self.asleep.iter().any(|tried| tried.thread == thread)
+    }
+
+    /// The step of one that sleeps here is another, after the one that has been tried
+    /// from here, if it has used this. What it would have used is in no race then,
+    /// so that it must be tried from here.
+    fn wake_if_other(&mut self, thread: u64, used: &[Used]) {
+        self.asleep
+            .retain(|tried| tried.thread != thread || covers(used, &tried.used, tried.numbered));
     }
 
     fn has_tried(&self, thread: u64) -> bool {
@@ -389,10 +397,12 @@ impl Reduction {
             }
             part.push(index);
         }
-        if part.is_empty() {
-            initials = bit(self.events[later].thread);
-        }
         let Node::Step(node) = &mut self.nodes[place] else { return };
+        if part.is_empty() {
+            let later = &self.events[later];
+            initials = bit(later.thread);
+            node.wake_if_other(later.thread, &later.used);
+        }
         let known = node.asleep.iter().fold(node.wanted, |set, tried| set | bit(tried.thread));
         let possible = initials & node.ready;
         if initials & known == 0 {

@@ -82,6 +82,19 @@ pub(super) fn conflict(one: &[Used], other: &[Used], numbered: u64) -> bool {
         || one.iter().any(|&used| other.iter().any(|&other| conflicts(used, other)))
 }
 
+/// Has a step used all that one of another execution has, and in the same way? For
+/// `numbered`, see [`conflict`].
+pub(super) fn covers(one: &[Used], other: &[Used], numbered: u64) -> bool {
+    other.iter().all(|other| {
+        let is_new = parts(other.object).1.is_some_and(|number| number > numbered);
+        let covers = |used: &Used| {
+            let is_as_strong = used.access == other.access || used.access == Access::Write;
+            used.object == other.object && is_as_strong
+        };
+        !is_new && one.iter().any(covers)
+    })
+}
+
 /// Which events of an execution have used which objects.
 #[derive(Default)]
 pub(super) struct History {

@@ -177,6 +177,19 @@ fn a_step_that_is_another_if_it_comes_first() {
     }
 }
 
+/// A step that was tried elsewhere and sleeps is not tried if it becomes another and
+/// so has nothing to do with what it had to do with.
+#[test]
+fn a_step_that_sleeps_and_wakes_as_another() {
+    use Op::{Add, Cancel, Get, Yield};
+    for explorer in both_ways() {
+        reduced(
+            &explorer,
+            program(Ending::Scope, 3, &[&[Yield], &[Get(0)], &[Yield, Add(0)], &[Cancel(1)]]),
+        );
+    }
+}
+
 /// One that has just been woken may start others, who then run first.
 #[test]
 fn one_that_is_started_by_one_that_was_woken() {
