@@ -337,7 +337,9 @@ impl Scheduler {
             {
                 scope.first.set(number);
             }
-            if directed.done.get() == Done::Nothing {
+            // What the main one has done before it spawned the first, nobody can have
+            // come before.
+            if directed.done.get() == Done::Nothing || self.running.get() == 1 {
                 directed.done.set(Done::Spawns);
             }
             let spawn = Spawn { number, name: control.name(), at: control.spawned_at };

@@ -316,6 +316,7 @@ impl SemaphorePermit<'_> {
     /// Never gives them back.
     pub fn forget(mut self) {
         self.count = 0;
+        self.told = None;
     }
 }
 

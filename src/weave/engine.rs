@@ -143,6 +143,7 @@ impl Engine {
 
     /// The execution with this index begins.
     pub(super) fn begin(&mut self, index: u64) {
+        panics::forget();
         self.names.clear();
         self.trail.clear();
         self.steps = 0;
@@ -448,7 +449,7 @@ impl Director for Engine {
     }
 
     fn panicked(&mut self, number: u64, payload: &Payload) {
-        let said = panics::said_by(payload);
+        let said = panics::said_by(number, payload);
         if let Some(recording) = &mut self.recording {
             recording.panicked(&said);
         }

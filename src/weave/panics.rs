@@ -12,7 +12,7 @@ use std::rc::Rc;
 use std::sync::Once;
 
 use super::engine::Engine;
-use crate::runtime::Payload;
+use crate::runtime::{Payload, try_scheduler};
 
 /// What a panic says, and where it is.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -25,7 +25,8 @@ const NO_TEXT: &str = "a panic without a text";
 
 thread_local! {
     static KEEPS: Cell<bool> = const { Cell::new(false) };
-    static LAST: RefCell<Option<Said>> = const { RefCell::new(None) };
+    /// The last of each green thread, by its number: several may be unwinding.
+    static LAST: RefCell<Vec<(u64, Said)>> = const { RefCell::new(Vec::new()) };
     /// Of the program that runs.
     static ENGINE: RefCell<Option<Rc<RefCell<Engine>>>> = const { RefCell::new(None) };
 }
@@ -90,7 +91,8 @@ fn keep(info: &PanicHookInfo<'_>) {
                 engine.schedule().to_string()
             ))
         });
-        let last = LAST.take().map(|last| format!(": {last}")).unwrap_or_default();
+        let last = LAST.with_borrow(|all| all.last().map(|(_, last)| format!(": {last}")));
+        let last = last.unwrap_or_default();
         let _ = io::stderr().write_all(
             format!(
                 "leno: the program that is explored ends the process by a {message}{last}\n{}",
@@ -100,17 +102,29 @@ fn keep(info: &PanicHookInfo<'_>) {
         );
         return;
     }
-    LAST.set(Some(Said { message, place }));
+    let number = try_scheduler().map_or(0, |scheduler| scheduler.current().id().number());
+    LAST.with_borrow_mut(|all| {
+        all.retain(|(other, _)| *other != number);
+        all.push((number, Said { message, place }));
+    });
 }
 
-/// What a panic with this payload has said.
-pub(super) fn said_by(payload: &Payload) -> Said {
+/// An execution begins: nobody has panicked.
+pub(super) fn forget() {
+    LAST.with_borrow_mut(Vec::clear);
+}
+
+/// What a panic of this green thread with this payload has said.
+pub(super) fn said_by(number: u64, payload: &Payload) -> Said {
     let text = match payload.downcast_ref::<String>() {
         Some(text) => text,
         None => payload.downcast_ref().copied().unwrap_or(NO_TEXT),
     };
     // One that was resumed has told the hook nothing, nor have those that met a
     // hook that others have installed since.
-    let said = LAST.take().filter(|said| said.message == text);
+    let said = LAST.with_borrow_mut(|all| {
+        let place = all.iter().position(|(other, _)| *other == number)?;
+        Some(all.remove(place).1).filter(|said| said.message == text)
+    });
     said.unwrap_or_else(|| Said { message: text.to_owned(), place: None })
 }

@@ -127,7 +127,7 @@ impl Session {
 /// What was wrong with the main green thread, if nobody has told.
 fn of_main(cut: &runtime::Cut) -> Wrong {
     let said = match cut {
-        runtime::Cut::Panicked(payload) => panics::said_by(payload),
+        runtime::Cut::Panicked(payload) => panics::said_by(1, payload),
         runtime::Cut::Stopped => {
             panics::Said { message: "the run was stopped".to_owned(), place: None }
         }

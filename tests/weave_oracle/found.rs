@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::rc::Rc;
 
+use leno::sync::Mutex;
 use leno::thread::{self, Thread};
 use leno::time::{self, Duration};
 use leno::weave::{Explorer, Report, Shared};
@@ -42,6 +43,32 @@ fn the_first_of_two_panics() {
             let other = thread::spawn(|| panic!("other"));
             let _: [thread::Result<()>; 2] = [one.join(), other.join()];
         });
+    }
+}
+
+/// What a panic says is told as what that green thread has said.
+#[test]
+fn two_who_unwind_at_once() {
+    let report = Explorer::new().preemptive().explore(|| {
+        let mutexes: [Mutex<()>; 2] = Default::default();
+        leno::scope(|scope| {
+            for (number, mutex) in mutexes.iter().enumerate() {
+                let body = move || {
+                    let _guard = mutex.lock();
+                    panic!("number {number}");
+                };
+                thread::Builder::new()
+                    .name(format!("n{number}"))
+                    .spawn_scoped(scope, body)
+                    .unwrap();
+            }
+        });
+    });
+    let counts: Vec<u64> = report.failures().iter().map(|failure| failure.count()).collect();
+    assert_eq!(counts, [3, 3]);
+    for failure in report.failures() {
+        let who = failure.to_string();
+        assert_eq!(who.starts_with("'n0'"), failure.message() == "number 0", "{who}");
     }
 }
 

@@ -188,6 +188,14 @@ impl State {
             Instruction::Op(Op::Join(number) | Op::IsFinished(number))
             | Instruction::JoinIfThere(number) => self.has_child(*number),
             Instruction::LeaveScope(_) | Instruction::LeaveMainScope => true,
+            &Instruction::Op(Op::Unlock(number)) => self.threads[self.who].guards[number],
+            Instruction::Op(Op::Wait(_)) => self.threads[self.who].guards[0],
+            &Instruction::Op(Op::Send(channel, _) | Op::DropSender(channel)) => {
+                self.threads[self.who].senders[channel]
+            }
+            &Instruction::Op(Op::Receive(channel, _) | Op::DropReceiver(channel)) => {
+                self.threads[self.who].receivers[channel]
+            }
             Instruction::Op(op) => {
                 !matches!(op, Op::Yield | Op::Sleep(_) | Op::Spawn(_) | Op::Panic)
             }

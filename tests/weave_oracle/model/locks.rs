@@ -1,7 +1,7 @@
 //! Mutexes, the condition variable and the semaphore.
 
-use super::Then::{self, GoesOn};
-use super::state::{State, Wait, Woken};
+use super::Then::{self, GoesOn, Stops};
+use super::state::{Done, State, Wait, Woken};
 use crate::program::{Op, Patience, said};
 
 impl State {
@@ -55,13 +55,28 @@ impl State {
     /// The guards and the ends of channels of the one that runs go away.
     pub fn drop_frame(&mut self) -> Then {
         for number in 0..self.mutexes.len() {
-            self.release(number);
+            if self.threads[self.who].guards[number] {
+                if self.begin(false) == Stops {
+                    return Stops;
+                }
+                self.release(number);
+            }
         }
         for channel in 0..self.channels.len() {
-            self.drop_sender(channel);
+            if self.threads[self.who].senders[channel] {
+                if self.begin(false) == Stops {
+                    return Stops;
+                }
+                self.drop_sender(channel);
+            }
         }
         for channel in 0..self.channels.len() {
-            self.drop_receiver(channel);
+            if self.threads[self.who].receivers[channel] {
+                if self.begin(false) == Stops {
+                    return Stops;
+                }
+                self.drop_receiver(channel);
+            }
         }
         GoesOn
     }
@@ -83,6 +98,7 @@ impl State {
         let me = &mut self.threads[who];
         if me.wait == Some(Wait::Notification) {
             me.is_timed_out = woken == Woken::Elapsed;
+            self.done = Done::Something;
             if !self.take_if_free(0) {
                 self.threads[who].is_shielded = true;
                 self.mutexes[0].waiting.push(who);
@@ -112,6 +128,7 @@ impl State {
             Some(Woken::Done) => said::YES,
             Some(_) => {
                 // Others may have waited behind it.
+                self.done = Done::Something;
                 self.grant();
                 said::TIMED_OUT
             }

@@ -276,7 +276,12 @@ impl State {
     }
 
     pub fn start(&mut self, number: usize) {
-        if self.done == Done::Nothing {
+        let others = self.threads.iter().skip(1);
+        let is_only = others
+            .filter(|thread| !matches!(thread.status, Status::Unborn | Status::Ended))
+            .next()
+            .is_none();
+        if self.done == Done::Nothing || is_only {
             self.done = Done::Spawns;
         }
         self.threads[number].status = Status::Ready;

@@ -1,7 +1,7 @@
 //! Cancellation, deadlines, panics, and the scopes that they leave.
 
 use super::Then::{self, GoesOn, Stops};
-use super::state::{Instruction, Scope, State, Status, Timer, Wait, Why, Woken};
+use super::state::{Done, Instruction, Scope, State, Status, Timer, Wait, Why, Woken};
 use crate::program::{Op, said};
 
 impl State {
@@ -72,6 +72,7 @@ impl State {
     /// What is done before the unwinding of one whose wait was interrupted.
     pub fn give_up(&mut self, instruction: &Instruction) {
         if let Instruction::Op(Op::Acquire(..)) = instruction {
+            self.done = Done::Something;
             self.grant();
         }
     }
