@@ -115,6 +115,9 @@ pub(super) struct Reduction {
     history: super::used::History,
     /// How many objects have been used.
     numbered: u64,
+    /// Somebody has yielded where that keeps it waiting. Then every step counts, if
+    /// only as a turn.
+    has_yielded: bool,
     is_open: bool,
 }
 
@@ -144,6 +147,7 @@ impl Reduction {
         self.enabler.clear();
         self.history.clear();
         self.numbered = 0;
+        self.has_yielded = false;
         self.is_open = false;
     }
 
@@ -258,7 +262,9 @@ impl Reduction {
         let Some(event) = self.events.last_mut().filter(|_| self.is_open) else { return };
         let access = match access {
             // The first is whether it is to be unwound.
-            Access::Look if event.used[1..].iter().all(Used::is_await) => return,
+            Access::Look if !self.has_yielded && event.used[1..].iter().all(Used::is_await) => {
+                return;
+            }
             Access::Look => Access::Read,
             access => access,
         };
@@ -281,6 +287,7 @@ impl Reduction {
     /// The step that runs yields where that keeps it waiting: who may go on depends
     /// on the order of all steps.
     pub(super) fn yields(&mut self) {
+        self.has_yielded = true;
         self.used(ALL, Access::Write);
     }
 

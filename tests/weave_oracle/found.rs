@@ -217,6 +217,18 @@ fn a_step_that_sleeps_and_wakes_as_another() {
     }
 }
 
+/// If those who yield let others go first, a step that only finds that it has to wait
+/// is a turn all the same.
+#[test]
+fn a_turn_that_does_nothing() {
+    use Op::{Exchange, IsFinished, Within, Yield};
+    let main: &[Op] = &[Within(2, vec![Yield]), IsFinished(1)];
+    let bodies: [&[Op]; 3] = [main, &[Yield, Yield], &[Exchange(1, 1)]];
+    for explorer in both_ways() {
+        reduced(&explorer.fair(), program(Ending::Scope, 1, &bodies));
+    }
+}
+
 /// One that has just been woken may start others, who then run first.
 #[test]
 fn one_that_is_started_by_one_that_was_woken() {
