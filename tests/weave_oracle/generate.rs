@@ -42,7 +42,7 @@ pub fn programs(mix: Mix) -> impl Strategy<Value = Program> {
         .prop_map(move |(settings, main, threads)| decode(mix, settings, &main, &threads))
 }
 
-fn decode(mix: Mix, settings: u64, main: &[u32], threads: &[Vec<u32>]) -> Program {
+pub fn decode(mix: Mix, settings: u64, main: &[u32], threads: &[Vec<u32>]) -> Program {
     let bytes = settings.to_le_bytes().map(usize::from);
     let ending = match bytes[0] % 8 {
         0..4 => Ending::Scope,

@@ -10,4 +10,5 @@ mod program;
 mod sampling;
 #[path = "../it/oracle_coroutine/seed.rs"]
 mod seed;
+mod stable;
 mod traces;

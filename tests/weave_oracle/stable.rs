@@ -1,0 +1,101 @@
+//! The same explorations come to the same on every architecture.
+
+use std::fmt::Write;
+
+use leno::weave::{Explorer, Report};
+
+use crate::generate::{self, Mix, Subject};
+use crate::interpret;
+use crate::program::Logs;
+
+/// What all of them came to when this was written down. If it differs on one
+/// architecture only, that is a mistake. If explorations have been changed, so that
+/// it differs on all, this has to be, too; the test says to what.
+const RECORDED: u64 = 0;
+
+const MIX: Mix = Mix {
+    subjects: &[
+        Subject::Yields,
+        Subject::Cells,
+        Subject::Mutexes,
+        Subject::Channels,
+        Subject::Permits,
+        Subject::Condvar,
+        Subject::Tokens,
+        Subject::Threads,
+        Subject::Cancels,
+        Subject::Time,
+        Subject::Panics,
+    ],
+    most_threads: 3,
+    most_operations: 4,
+    has_timeouts: true,
+};
+
+/// Numbers that follow from the one before (Knuth's constants).
+struct Numbers(u64);
+
+impl Numbers {
+    fn next(&mut self) -> u32 {
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 32) as u32
+    }
+
+    fn list(&mut self, most: u32) -> Vec<u32> {
+        (0..=self.next() % most).map(|_| self.next()).collect()
+    }
+}
+
+/// Everything in the report that does not depend on where the source is.
+fn add(text: &mut String, report: &Report<Logs>) {
+    let (executions, redundant, steps) = (report.executions(), report.redundant(), report.steps());
+    let _ = writeln!(text, "{executions} {redundant} {steps} {}", report.is_complete());
+    for (value, outcome) in report.outcomes() {
+        let _ = writeln!(text, "{value:?} {} {}", outcome.count(), outcome.schedule());
+    }
+    for failure in report.failures() {
+        let said = failure.message().lines().next().unwrap_or_default();
+        let (kind, count) = (failure.kind(), failure.count());
+        let _ = writeln!(text, "{kind:?} {said} {count} {}", failure.schedule());
+    }
+}
+
+/// FNV-1a.
+fn hash(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
+#[test]
+fn explorations_come_to_the_same_on_every_architecture() {
+    let bounded = Explorer::new().max_executions(300);
+    let explorers = [
+        bounded.clone(),
+        bounded.clone().preemptive(),
+        bounded.clone().fair(),
+        bounded.clone().timed(),
+        bounded.clone().reduced(),
+        bounded.clone().reduced().preemptive(),
+        bounded.clone().reduced().timed(),
+        bounded.clone().max_executions(20).random(1),
+        bounded.clone().max_executions(20).uniform(2),
+        bounded.clone().max_executions(20).preemptive().pct(3, 3),
+        bounded.max_executions(20).portfolio(4),
+    ];
+    let mut numbers = Numbers(1);
+    let mut text = String::new();
+    for _ in 0..40 {
+        let settings = u64::from(numbers.next()) << 32 | u64::from(numbers.next());
+        let main = numbers.list(3);
+        let threads: Vec<Vec<u32>> = (0..=numbers.next() % 3).map(|_| numbers.list(4)).collect();
+        let closure = interpret::closure(&generate::decode(MIX, settings, &main, &threads), false);
+        for explorer in &explorers {
+            add(&mut text, &explorer.explore(&closure));
+        }
+    }
+    let lines = text.lines().count();
+    assert!(lines > 500, "{lines}");
+    assert_eq!(hash(&text), RECORDED, "{lines} lines");
+}
