@@ -12,15 +12,14 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::clock::{Clock, VIRTUAL_START};
 use super::control::{Control, Payload};
-use super::director::{CLOCK, Director, Operated, Spawn, Stuck, UNTOLD, Wants};
+use super::director::{CLOCK, Director, Spawn, Stuck, Wants};
 use super::embed::Runtime;
 use super::hooks::hook;
-use super::operation::{Access, Object, Tag};
+use super::operation::{Access, Object};
 use super::policy::{Policy, Random};
 use super::queue::{RunQueue, Runnable};
 use super::scheduler::{SWITCHES_BETWEEN_POLLS, Scheduler, chore};
 use super::stopped::{Stopped, Stopping};
-use super::wait::{Listed, WaitFor};
 
 /// Those who can run, in the order in which they became ready; one that yields is
 /// the last. Then perhaps [`CLOCK`].
@@ -68,7 +67,7 @@ pub(crate) enum Cut {
 
 /// What one green thread has done since it was chosen.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Done {
+pub(super) enum Done {
     Nothing,
     /// It has spawned others, who could run before whatever it does next.
     Spawns,
@@ -77,24 +76,24 @@ enum Done {
 
 /// What a scheduler knows of its being directed.
 pub(super) struct Directed {
-    director: OnceCell<Rc<RefCell<dyn Director>>>,
+    pub(super) director: OnceCell<Rc<RefCell<dyn Director>>>,
     pub(super) wants: Cell<Wants>,
     /// Only green threads are chosen among, and nobody wants to know where they
     /// yield.
-    is_plain: Cell<bool>,
+    pub(super) is_plain: Cell<bool>,
     /// Whoever runs has just been chosen, and has done nothing yet: to choose again
     /// would be the same choice twice.
-    done: Cell<Done>,
+    pub(super) done: Cell<Done>,
     /// Somebody is being looked for who can run: nobody may switch.
-    is_apart: Cell<bool>,
+    pub(super) is_apart: Cell<bool>,
     /// Where whoever yields does so.
     pub(super) at: Cell<Option<&'static Location<'static>>>,
     pub(super) is_preempted: Cell<bool>,
-    execution: Cell<u32>,
-    objects: Cell<u32>,
+    pub(super) execution: Cell<u32>,
+    pub(super) objects: Cell<u32>,
     /// How many each green thread has made.
-    made: RefCell<Vec<u32>>,
-    last_spawned: Cell<u64>,
+    pub(super) made: RefCell<Vec<u32>>,
+    pub(super) last_spawned: Cell<u64>,
     pub(super) stopped: Stopping,
 }
 
@@ -364,152 +363,6 @@ impl Scheduler {
         }
     }
 
-    /// The current green thread is about to operate on something.
-    #[cold]
-    #[inline(never)]
-    pub(super) fn operate(
-        &self,
-        object: Object<'_>,
-        access: Access,
-        verb: &'static str,
-        at: &'static Location<'static>,
-    ) {
-        if self.begin_operation(false, at) {
-            self.tell_operation(object, access, verb, Some(at));
-        }
-    }
-
-    /// As [`Scheduler::operate`], by a destructor, which does not know where it is.
-    #[cold]
-    #[inline(never)]
-    pub(super) fn operate_elsewhere(
-        &self,
-        object: Object<'_>,
-        access: Access,
-        verb: &'static str,
-        at: &'static Location<'static>,
-    ) {
-        if self.begin_operation(false, at) {
-            self.tell_operation(object, access, verb, None);
-        }
-    }
-
-    /// As [`Scheduler::operate`], before a wait for something that others do once
-    /// and for all.
-    #[cold]
-    #[inline(never)]
-    pub(super) fn look(
-        &self,
-        object: Object<'_>,
-        verb: &'static str,
-        at: &'static Location<'static>,
-    ) {
-        if self.begin_operation(true, at) {
-            // One that is to be unwound may be so here, unless all is over.
-            let may_unwind = self.current().unwind.is_pending();
-            let access = if may_unwind { Access::Read } else { Access::Look };
-            self.tell_operation(object, access, verb, Some(at));
-        }
-    }
-
-    /// The current green thread has made an object.
-    #[cold]
-    #[inline(never)]
-    pub(super) fn make_known(&self, tag: &Tag) {
-        const MOST_MAKERS: usize = 1 << 7;
-        const MOST_MADE: u32 = 1 << 24;
-        let maker = self.current().number as usize;
-        if !self.is_directed() || maker >= MOST_MAKERS {
-            return;
-        }
-        let mut made = self.directed.made.borrow_mut();
-        if made.len() <= maker {
-            made.resize(maker + 1, 0);
-        }
-        made[maker] += 1;
-        if made[maker] < MOST_MADE {
-            let number = 1 << 31 | (maker as u32) << 24 | made[maker];
-            tag.set(self.directed.execution.get(), number);
-        }
-    }
-
-    /// Lets others run first, if the director is to choose before each operation.
-    /// False if this is no operation.
-    fn begin_operation(&self, is_look: bool, at: &'static Location<'static>) -> bool {
-        let directed = &self.directed;
-        if directed.stopped.is_it() {
-            self.operate_at_last(at);
-            return false;
-        }
-        if !self.is_directed() || directed.is_apart.get() {
-            return false;
-        }
-        // Those who were spawned have their chance while it waits for them.
-        let may_go_on = match directed.done.get() {
-            Done::Nothing => true,
-            Done::Spawns => is_look,
-            Done::Something => false,
-        };
-        if directed.wants.get().preemption && !may_go_on {
-            self.preempt(at);
-        }
-        // To look changes nothing, so that there is no choice after it.
-        if !is_look {
-            directed.done.set(Done::Something);
-        }
-        true
-    }
-
-    /// As [`Scheduler::operate`], in an operation that has begun.
-    #[cold]
-    #[inline(never)]
-    pub(super) fn operate_on(&self, object: Object<'_>, access: Access) {
-        self.tell_operation(object, access, UNTOLD, None);
-    }
-
-    #[inline(always)]
-    pub(super) fn tell_operation(
-        &self,
-        object: Object<'_>,
-        access: Access,
-        verb: &'static str,
-        at: Option<&'static Location<'static>>,
-    ) {
-        let directed = &self.directed;
-        // Often a choice is all that is wanted.
-        if directed.wants.get().operations && self.is_directed() {
-            let number = directed.number_of(object);
-            let operated = Operated { number, object, access, verb, at };
-            directed.tell(|director| director.operated(&operated));
-        }
-    }
-
-    /// The operation that was told last has come to this.
-    #[cold]
-    #[inline(never)]
-    pub(super) fn tell_value(&self, value: &dyn Fn() -> String) {
-        let directed = &self.directed;
-        if self.is_directed() && directed.wants.get().values && !directed.is_apart.get() {
-            // Somebody else's code: what it does is no part of the execution.
-            directed.is_apart.set(true);
-            let value = panic::catch_unwind(AssertUnwindSafe(value));
-            directed.is_apart.set(false);
-            if let Ok(value) = value {
-                directed.tell(|director| director.has_value(value));
-            }
-        }
-    }
-
-    /// Lets others run, if the director wants it.
-    pub(super) fn preempt(&self, at: &'static Location<'static>) {
-        self.directed.is_preempted.set(true);
-        if std::thread::panicking() {
-            self.yield_while_panicking(at);
-        } else {
-            self.yield_slow(at);
-        }
-    }
-
     /// `control` has ended.
     #[cold]
     pub(super) fn operate_on_end(&self, control: &Control) {
@@ -517,36 +370,6 @@ impl Scheduler {
         // SAFETY: the scope waits until its green threads have ended.
         if let Some(scope) = unsafe { control.scope().as_ref() } {
             self.operate_on(Object::Scope(scope), Access::Commute);
-        }
-    }
-
-    /// A wait is about to be ended by something else than what it is for, or its
-    /// green thread is to be unwound where it waits next.
-    #[cold]
-    pub(super) fn operate_on_wait(&self, control: &Control, verb: &'static str) {
-        let unwinding = Object::Unwinding(control.number);
-        self.tell_operation(unwinding, Access::Write, verb, None);
-        let Some(wait) = control.waits_for() else { return };
-        let write = |object| self.operate_on(object, Access::Write);
-        match wait.what {
-            WaitFor::Resource(need) => write(Object::Resource(need.resource)),
-            WaitFor::Any(listed) => {
-                let all = std::iter::successors(Some(listed), |listed: &&Listed<'_>| listed.others);
-                all.filter_map(|listed| listed.need)
-                    .for_each(|need| write(Object::Resource(need.resource)));
-            }
-            WaitFor::Join(target) => write(Object::End(target.number)),
-            WaitFor::Scope(scope) => write(Object::Scope(scope)),
-            WaitFor::Unpark => write(Object::Token(control.number)),
-            WaitFor::Sleep | WaitFor::Future | WaitFor::AllEnded | WaitFor::Stalled => {}
-        }
-    }
-
-    /// The clock is read, or somebody's deadline comes or goes.
-    #[inline(always)]
-    pub(super) fn operate_on_clock(&self, access: Access) {
-        if self.chores.get() & chore::OPERATIONS != 0 && self.directed.wants.get().time {
-            self.operate_on(Object::Clock, access);
         }
     }
 }

@@ -17,6 +17,7 @@ mod inbox;
 mod instant;
 mod locals;
 mod mailbox;
+mod operating;
 mod operation;
 mod panics;
 mod policy;
