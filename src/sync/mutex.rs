@@ -10,7 +10,7 @@ use super::poison::{Poison, Unwinding};
 use super::{LockResult, TryLockError, TryLockResult, holder};
 use crate::runtime::{
     Access, Holder, Need, Object, Outcome, Resource, Scheduler, Wait, WaitFor, WaitList, Waiter,
-    interrupted, note, scheduler,
+    interrupted, note, note_at, scheduler,
 };
 
 /// A value that one green thread at a time can use, as [`std::sync::Mutex`].
@@ -194,14 +194,14 @@ impl<T: ?Sized> Mutex<T> {
     }
 
     /// Takes the lock as one who had it before, at `holder.at`: come what may.
-    #[track_caller]
     pub(super) fn lock_again(
         &self,
         scheduler: &Scheduler,
         holder: Holder,
         before: Unwinding,
     ) -> LockResult<MutexGuard<'_, T>> {
-        self.poison.set_told(note(self.object(), Access::Write, "lock"));
+        // Where it waited has been told already.
+        self.poison.set_told(note_at(self.object(), Access::Write, "lock", holder.at));
         if !self.try_hold(holder) {
             let wait = Wait::at(self.need(), holder.at);
             let waiter = Waiter::new(scheduler);
