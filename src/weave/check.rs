@@ -185,7 +185,7 @@ impl Explorer {
                 }
             },
         );
-        (executions, failure.map_or(Ok(ended), |failure| Err(Box::new(failure))))
+        (executions, failure.map_or(Ok(ended), Err))
     }
 
     /// The text of a failed check.

@@ -7,7 +7,6 @@ use super::engine::{Cut, Engine, Strategy};
 use super::explorer::{Explorer, Order};
 use super::failure::Failure;
 use super::progress::Progress;
-use super::reduction::Reduction;
 use super::report::Report;
 use super::sampling::Sampling;
 use super::schedule::Rules;
@@ -29,9 +28,7 @@ pub(super) enum Ended {
 impl Explorer {
     pub(super) fn strategy(&self) -> Strategy {
         match self.order {
-            Order::Reduced if self.max_switches.is_none() => {
-                Strategy::Reduced(Box::new(Reduction::default()))
-            }
+            Order::Reduced if self.max_switches.is_none() => Strategy::Reduced(Box::default()),
             Order::All | Order::Reduced => Strategy::Tree(Tree::default()),
             Order::Sampled(kind, seed) => Strategy::Sampling(Box::new(Sampling::new(kind, seed))),
         }
@@ -109,7 +106,7 @@ impl<T: Ord> Report<T> {
             ran => {
                 self.executions += 1;
                 if let Err(failure) = session.failure_of(ran) {
-                    self.add_failure(failure);
+                    self.add_failure(*failure);
                 }
             }
         }
@@ -118,7 +115,7 @@ impl<T: Ord> Report<T> {
 
 impl Session {
     /// The value of an execution, or else its failure.
-    pub(super) fn failure_of<T>(&self, ran: Ran<T>) -> Result<T, Failure> {
+    pub(super) fn failure_of<T>(&self, ran: Ran<T>) -> Result<T, Box<Failure>> {
         let engine = self.engine.borrow();
         match ran {
             Ran::Value(value) => Ok(value),
@@ -126,11 +123,11 @@ impl Session {
                 let thread = wrong.thread.map(|number| engine.names.label(number));
                 let mut failure = Failure::of_wrong(wrong, engine.schedule(), thread);
                 failure.first = self.index();
-                Err(failure)
+                Err(Box::new(failure))
             }
             Ran::Cut(cut) => {
                 let failure = Failure::of_cut(&cut, engine.schedule(), engine.steps);
-                Err(failure.expect("a redundant execution is no failure"))
+                Err(Box::new(failure.expect("a redundant execution is no failure")))
             }
         }
     }

@@ -309,7 +309,7 @@ impl Explorer {
         &self,
         schedule: &Schedule,
         program: &impl Fn() -> T,
-    ) -> Result<T, Failure> {
+    ) -> Result<T, Box<Failure>> {
         let replay = Replay::new(schedule.clone(), false);
         let mut session = self.session(Strategy::Replay(replay), schedule.rules);
         let ran = session.run(program);

@@ -360,7 +360,7 @@ impl Reduction {
     /// of which no other event forces that they come before it.
     fn find_races(&self, index: usize, event: &mut Event, races: &mut Vec<usize>) {
         let mut candidates = self.history.conflicting(index, &event.used);
-        candidates.sort_unstable_by(|one, other| other.event.cmp(&one.event));
+        candidates.sort_unstable_by_key(|candidate| std::cmp::Reverse(candidate.event));
         candidates.dedup_by(|one, kept| {
             let same = one.event == kept.event;
             // A pair is a race if any of its objects makes it one.

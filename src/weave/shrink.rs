@@ -151,7 +151,11 @@ fn found<T>(session: &Session, ran: Ran<T>, like: &Failure) -> Option<Found> {
     let Ran::Wrong(wrong) = ran else { return None };
     let failure = session.failure_of(Ran::<T>::Wrong(wrong)).err()?;
     let engine = session.engine.borrow();
-    failure.is_like(like).then(|| Found { failure, switches: engine.switches, steps: engine.steps })
+    failure.is_like(like).then(|| Found {
+        failure: *failure,
+        switches: engine.switches,
+        steps: engine.steps,
+    })
 }
 
 /// The schedule without the turn at `place`.

@@ -112,7 +112,7 @@ impl Explorer {
             }
             result.unwrap_or_else(|payload| panic::resume_unwind(payload))
         });
-        let failure = session.failure_of(ran).err();
+        let failure = session.failure_of(ran).err().map(|failure| *failure);
         let mut engine = engine.borrow_mut();
         let mut recording = *engine.recording.take().expect("it was put there");
         recording.finish();
