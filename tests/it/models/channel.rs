@@ -9,7 +9,6 @@ use leno::channel::{
     unbounded,
 };
 use leno::select;
-use leno::weave::Explorer;
 
 use super::super::support::Tracked;
 use super::explore::{Bounds, Checks, Totals, lists, programs};
@@ -320,11 +319,11 @@ impl Program {
 /// kept only where there is none.
 fn explore(
     family: &str,
+    mut totals: Totals,
     bounds: Bounds,
     programs: &[Vec<Vec<Op>>],
     capacities: &[Vec<Option<usize>>],
 ) {
-    let mut totals = Totals::of(Explorer::new());
     for (threads, capacities) in
         programs.iter().flat_map(|program| capacities.iter().map(move |all| (program, all)))
     {
@@ -342,6 +341,16 @@ fn explore(
     totals.print(family);
 }
 
+const OF_ONE: [Op; 7] = [
+    Op::Send(0),
+    Op::Receive(0),
+    Op::TrySend(0),
+    Op::TryReceive(0),
+    Op::SendInTime(0),
+    Op::ReceiveInTime(0),
+    Op::Sleep,
+];
+
 fn one_channel() -> [Vec<Option<usize>>; 4] {
     [Some(0), Some(1), Some(2), None].map(|capacity| vec![capacity])
 }
@@ -351,18 +360,23 @@ fn a_channel_with_sends_and_receives() {
     let bounds = Bounds::wanted();
     let lists = lists(&[Op::Send(0), Op::Receive(0)], bounds.pick(3, 4));
     let programs = programs(&lists, 3, bounds.pick(4, 7));
-    explore("channel, blocking", bounds, &programs, &one_channel());
+    explore("channel, blocking", Totals::new(), bounds, &programs, &one_channel());
 }
 
 #[test]
 fn a_channel_with_every_operation() {
-    use Op::*;
     let bounds = Bounds::wanted();
-    let alphabet =
-        [Send(0), Receive(0), TrySend(0), TryReceive(0), SendInTime(0), ReceiveInTime(0), Sleep];
-    let lists = lists(&alphabet, bounds.pick(2, 3));
+    let lists = lists(&OF_ONE, bounds.pick(2, 3));
     let programs = programs(&lists, 3, bounds.pick(3, 5));
-    explore("channel, all operations", bounds, &programs, &one_channel());
+    explore("channel, all operations", Totals::new(), bounds, &programs, &one_channel());
+}
+
+#[test]
+fn a_channel_while_others_run_at_any_moment() {
+    let bounds = Bounds::wanted();
+    let (threads, total) = bounds.pick((2, 3), (3, 3));
+    let programs = programs(&lists(&OF_ONE, 2), threads, total);
+    explore("channel, preemptive", Totals::preemptive(), bounds, &programs, &one_channel());
 }
 
 #[test]
@@ -385,5 +399,5 @@ fn selects_over_two_channels() {
     let mut programs = programs(&lists, 3, bounds.pick(3, 4));
     programs.retain(|threads| threads.iter().flatten().any(|&op| op >= SelectReceive));
     let capacities = [vec![Some(0), Some(0)], vec![Some(1), Some(0)], vec![Some(1), Some(1)]];
-    explore("select", bounds, &programs, &capacities);
+    explore("select", Totals::new(), bounds, &programs, &capacities);
 }

@@ -6,7 +6,6 @@ use std::fmt;
 use std::rc::Rc;
 
 use leno::sync::{Condvar, Mutex, MutexGuard};
-use leno::weave::Explorer;
 
 use super::explore::{Bounds, Checks, Totals, lists, programs};
 use super::trouble::{Trouble, UNIT, UNIT_NANOS, Watch, perform_all};
@@ -181,7 +180,7 @@ fn condition_variables() {
     let bounds = Bounds::wanted();
     let alphabet = [Lock, Wait, WaitInTime, NotifyOne, NotifyAll, NotifyLocked, Sleep];
     let lists = lists(&alphabet, bounds.pick(2, 3));
-    let mut totals = Totals::of(Explorer::new());
+    let mut totals = Totals::new();
     for threads in programs(&lists, 3, bounds.pick(3, 5)) {
         for trouble in Trouble::all(&threads) {
             let program = Program { threads: threads.clone(), trouble };

@@ -6,7 +6,6 @@ use std::fmt;
 use std::rc::Rc;
 
 use leno::sync::{Mutex, MutexGuard, Semaphore, SemaphorePermit};
-use leno::weave::Explorer;
 
 use super::explore::{Bounds, Checks, Totals, lists, programs};
 use super::trouble::{Trouble, UNIT, UNIT_NANOS, Watch, perform_all};
@@ -208,12 +207,11 @@ impl Program {
     }
 }
 
-fn explore(family: &str, alphabet: &[Op], permits: &[Option<usize>], longest: usize, total: usize) {
-    let mut totals = Totals::of(Explorer::new());
-    for threads in programs(&lists(alphabet, longest), 3, total) {
-        for (&permits, trouble) in
-            permits.iter().flat_map(|p| Trouble::all(&threads).into_iter().map(move |t| (p, t)))
-        {
+fn explore(family: &str, mut totals: Totals, programs: &[Vec<Vec<Op>>], permits: &[Option<usize>]) {
+    for (threads, &permits) in
+        programs.iter().flat_map(|program| permits.iter().map(move |all| (program, all)))
+    {
+        for trouble in Trouble::all(threads) {
             let program = Program { threads: threads.clone(), permits, trouble };
             totals.explore(&program, |checks| program.run(checks));
         }
@@ -221,24 +219,32 @@ fn explore(family: &str, alphabet: &[Op], permits: &[Option<usize>], longest: us
     totals.print(family);
 }
 
+const OF_SEMAPHORES: [Op; 6] =
+    [Op::Take(1), Op::Take(2), Op::TryTake(1), Op::TakeInTime(1), Op::TakeInTime(2), Op::TakeLong];
+
+const OF_MUTEXES: [Op; 4] = [Op::Take(1), Op::TryTake(1), Op::TakeInTime(1), Op::TakeLong];
+
 #[test]
 fn semaphores() {
     let bounds = Bounds::wanted();
-    let alphabet = [
-        Op::Take(1),
-        Op::Take(2),
-        Op::TryTake(1),
-        Op::TakeInTime(1),
-        Op::TakeInTime(2),
-        Op::TakeLong,
-    ];
-    let permits = [Some(1), Some(2)];
-    explore("semaphore", &alphabet, &permits, bounds.pick(2, 3), bounds.pick(3, 5));
+    let lists = lists(&OF_SEMAPHORES, bounds.pick(2, 3));
+    let programs = programs(&lists, 3, bounds.pick(3, 5));
+    explore("semaphore", Totals::new(), &programs, &[Some(1), Some(2)]);
 }
 
 #[test]
 fn mutexes() {
     let bounds = Bounds::wanted();
-    let alphabet = [Op::Take(1), Op::TryTake(1), Op::TakeInTime(1), Op::TakeLong];
-    explore("mutex", &alphabet, &[None], bounds.pick(2, 4), bounds.pick(3, 6));
+    let programs = programs(&lists(&OF_MUTEXES, bounds.pick(2, 4)), 3, bounds.pick(3, 6));
+    explore("mutex", Totals::new(), &programs, &[None]);
+}
+
+#[test]
+fn semaphores_and_mutexes_while_others_run_at_any_moment() {
+    let bounds = Bounds::wanted();
+    let (threads, total) = bounds.pick((2, 3), (3, 4));
+    let semaphores = programs(&lists(&OF_SEMAPHORES, 2), threads, total);
+    explore("semaphore, preemptive", Totals::preemptive(), &semaphores, &[Some(1), Some(2)]);
+    let mutexes = programs(&lists(&OF_MUTEXES, 2), threads, total);
+    explore("mutex, preemptive", Totals::preemptive(), &mutexes, &[None]);
 }

@@ -99,7 +99,7 @@ impl Watch {
 
     /// Runs the green threads with these bodies, and then `check`, which is told
     /// whether they came to a point at which none could go on. `on_cancel` is called
-    /// just before one is cancelled.
+    /// just after one was cancelled.
     pub fn run(
         self: &Rc<Watch>,
         checks: &Checks,
@@ -145,9 +145,10 @@ impl Watch {
                 let handle = handles[target].take().expect("it is there");
                 scope.spawn(move || {
                     if !handle.is_finished() {
+                        // Others may run before it, and nobody after it.
+                        handle.cancel();
                         self.keep_failure(|| on_cancel(target));
                         self.cancelled.set(Some(target));
-                        handle.cancel();
                     }
                 });
             }
