@@ -12,7 +12,9 @@ fn text<T: Ord + std::fmt::Debug>(report: &Report<T>) -> String {
     format!("{report}\n{report:#?}")
 }
 
-fn ways() -> [(&'static str, fn(u64) -> Explorer); 5] {
+type Way = (&'static str, fn(u64) -> Explorer);
+
+fn ways() -> [Way; 5] {
     [
         ("random", |seed| Explorer::new().random(seed)),
         ("uniform", |seed| Explorer::new().uniform(seed)),
