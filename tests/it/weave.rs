@@ -4,6 +4,7 @@ mod bad_input;
 mod checking;
 mod counts;
 mod inside;
+mod operations;
 mod primitives;
 mod processes;
 mod progress;
