@@ -15,6 +15,7 @@ use super::control::Control;
 use super::current::scheduler;
 use super::idle::Target;
 use super::operation::Access;
+use super::panics::is_panicking;
 use super::scheduler::Scheduler;
 use super::thread_state::ThreadState;
 use super::timers::TimerId;
@@ -126,7 +127,11 @@ impl Scheduler {
     pub(crate) fn block_shielded(&self, wait: &Wait<'_>) -> Outcome {
         let control = self.current();
         control.shield();
-        let outcome = self.block(wait, None);
+        // One that is forced to end was told of it before it came here.
+        let outcome = match control.is_unwind_due(is_panicking()) {
+            true => Outcome::Interrupted,
+            false => self.block(wait, None),
+        };
         control.unshield();
         outcome
     }

@@ -2,7 +2,8 @@
 //! `arch/` that saves, restores or adjusts is deleted or corrupted in turn, and
 //! the register tests are built and run with the result. A mutant that they do not
 //! notice, nor the checks of the text that `tests/tidy` makes, is a hole in the
-//! suite, and fails this test. The mistakes in the runtime are in `runtime.rs`.
+//! suite, and fails this test. The mistakes in the runtime are in `runtime.rs`, those
+//! in the explorer in `weave.rs`.
 //!
 //! It takes minutes, so it is done only if it is asked for:
 //!
@@ -10,14 +11,15 @@
 //! LENO_MUTANTS=1 cargo test --test mutants
 //! ```
 //!
-//! `LENO_MUTANTS=aarch64` does that instruction set alone, and `runtime` the
-//! runtime. The instruction set that is not the machine's own needs a linker and a
+//! `LENO_MUTANTS=aarch64` does that instruction set alone, `runtime` the runtime and
+//! `weave` the explorer. The instruction set that is not the machine's own needs a linker and a
 //! runner, in the variables that cargo reads.
 
 #[path = "../tidy/assembly.rs"]
 mod assembly;
 mod catalogue;
 mod runtime;
+mod weave;
 mod workshop;
 
 use std::env;
@@ -63,7 +65,7 @@ fn every_mutant_of_the_assembly_is_noticed() {
 /// What `LENO_MUTANTS` names, or everything.
 fn asked_for(name: &str) -> bool {
     let Some(asked) = env::var_os("LENO_MUTANTS") else { return false };
-    let known = ["1", "x86_64", "aarch64", "runtime"];
+    let known = ["1", "x86_64", "aarch64", "runtime", "weave"];
     assert!(known.iter().any(|known| asked == *known), "LENO_MUTANTS is one of {known:?}");
     asked == "1" || asked == name
 }

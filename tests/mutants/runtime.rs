@@ -17,14 +17,14 @@ use super::{TURN, Target, asked_for, say, target, try_in, workshops};
 const PROGRAMS: &str = "20000";
 
 /// A file, what it says there, what it says with the mistake, and what that is.
-struct Mutant {
+pub(super) struct Mutant {
     file: &'static str,
     before: &'static str,
     after: &'static str,
     what: &'static str,
 }
 
-const fn mutant(
+pub(super) const fn mutant(
     file: &'static str,
     before: &'static str,
     after: &'static str,
@@ -135,6 +135,7 @@ const MUTANTS: &[Mutant] = &[
     mutant(
         UNWIND,
         "        if let Some(timer) = scope.timer {\n            \
+         self.scheduler().operate_on_clock(Access::Write);\n            \
          self.scheduler().timers.borrow_mut().remove(timer);\n        }\n",
         "",
         "the timer of a scope that has been left goes on",
@@ -321,44 +322,51 @@ fn judge(workshop: &Workshop, target: &Target, mutant: &Mutant) -> Outcome {
     tried.expect("cargo runs").0
 }
 
-#[test]
-fn every_mistake_in_the_runtime_is_found() {
-    if !asked_for("runtime") {
-        return say("not asked for: set LENO_MUTANTS=1 to try the mutants of the runtime");
+/// Tries all mistakes of one kind.
+pub(super) fn try_mistakes(name: &str, kit: &Kit, mutants: &[Mutant]) {
+    if !asked_for(name) {
+        return say(&format!("not asked for: set LENO_MUTANTS=1 to try the mutants of the {name}"));
     }
     let _turn = TURN.lock();
     let start = Instant::now();
-    let workshops = workshops("runtime", &Kit::oracle(PROGRAMS));
+    let workshops = workshops(name, kit);
     let mut target = target(std::env::consts::ARCH);
     let build = Build { fp_env: false, optimised: false };
     let (outcome, took) = workshops[0].try_out(&target, build).expect("cargo runs");
     assert_eq!(outcome, Outcome::Passed, "leno as it is");
     target.timeout = 4 * took + Duration::from_secs(3);
-    let outcomes = try_in(&workshops, MUTANTS, |workshop, mutant| judge(workshop, &target, mutant));
+    let outcomes = try_in(&workshops, mutants, |workshop, mutant| judge(workshop, &target, mutant));
     let mut missed = 0;
-    for (mutant, outcome) in MUTANTS.iter().zip(&outcomes) {
-        let verdict = match outcome {
-            Outcome::Failed(_) => "found",
-            Outcome::Passed => "NOT FOUND",
-            Outcome::DoesNotBuild(_) => "DOES NOT BUILD",
+    for (mutant, outcome) in mutants.iter().zip(&outcomes) {
+        let (verdict, by) = match outcome {
+            Outcome::Failed(by) => ("found", &**by),
+            Outcome::Passed => ("NOT FOUND", ""),
+            Outcome::DoesNotBuild(why) => ("DOES NOT BUILD", &**why),
         };
         missed += usize::from(verdict != "found");
-        say(&format!("{verdict:14} {}: {}", mutant.file, mutant.what));
-        if let Outcome::DoesNotBuild(why) = outcome {
-            say(&format!("               {why}"));
-        }
+        say(&format!("{verdict:14} {}: {} ({by})", mutant.file, mutant.what));
     }
-    let found = MUTANTS.len() - missed;
-    say(&format!("runtime: found {found} of {} in {:?}", MUTANTS.len(), start.elapsed()));
+    let found = mutants.len() - missed;
+    say(&format!("{name}: found {found} of {} in {:?}", mutants.len(), start.elapsed()));
     assert_eq!(missed, 0, "the oracle does not find every mistake");
 }
 
-#[test]
-fn the_mistakes_fit_the_sources() {
-    for mutant in MUTANTS {
+/// Each mistake replaces what is there once.
+pub(super) fn check_that_they_fit(mutants: &[Mutant]) {
+    for mutant in mutants {
         let package = Path::new(env!("CARGO_MANIFEST_DIR"));
         let source = fs::read_to_string(package.join(mutant.file)).expect("the file is there");
         let places = source.matches(mutant.before).count();
         assert_eq!(places, 1, "{} has changed: {}", mutant.file, mutant.before);
     }
+}
+
+#[test]
+fn every_mistake_in_the_runtime_is_found() {
+    try_mistakes("runtime", &Kit::oracle(PROGRAMS), MUTANTS);
+}
+
+#[test]
+fn the_mistakes_fit_the_sources() {
+    check_that_they_fit(MUTANTS);
 }

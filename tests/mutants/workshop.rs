@@ -84,6 +84,25 @@ impl Kit {
     }
 }
 
+impl Kit {
+    /// The oracle of explorations, with so many programs, the same each time. What
+    /// all explorations came to once is not compared: that would be too easy.
+    pub fn weave(programs: &'static str) -> Kit {
+        const MAIN: &str = "//! The oracle.\n\nmod audit;\nmod exact;\nmod found;\nmod generate;\n\
+                            mod interpret;\nmod model;\nmod program;\nmod sampling;\n\
+                            #[path = \"../it/oracle_coroutine.rs\"]\nmod seed;\nmod traces;\n";
+        Kit {
+            test: "weave_oracle",
+            copied: &[
+                ("tests/weave_oracle", "tests/weave_oracle"),
+                ("tests/it/oracle_coroutine/seed.rs", "tests/it/oracle_coroutine.rs"),
+            ],
+            written: &[("tests/weave_oracle/main.rs", MAIN)],
+            ..Kit::oracle(programs)
+        }
+    }
+}
+
 pub struct Workshop {
     root: PathBuf,
     kit: Kit,

@@ -1,15 +1,15 @@
 //! Small programs of which a reduction has missed something, or had to try too
 //! much.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::rc::Rc;
 
-use leno::sync::Mutex;
+use leno::sync::{Condvar, Mutex};
 use leno::thread::{self, Thread};
 use leno::time::{self, Duration};
-use leno::weave::{Explorer, Report, Shared};
+use leno::weave::{Explorer, FailureKind, Report, Shared};
 
 use crate::interpret;
 use crate::program::{CHANNELS, Ending, Logs, Op, Program};
@@ -303,4 +303,65 @@ fn a_second_token() {
             (waker.join().unwrap(), start.elapsed())
         });
     }
+}
+
+/// One that waits for another by yielding has executions without end, unless it lets
+/// the other go first.
+#[test]
+fn a_loop_that_waits_by_yielding() {
+    for explorer in [Explorer::new().fair(), Explorer::new().preemptive()] {
+        let executions = reduced(&explorer, || {
+            let is_set = Shared::new(false);
+            leno::scope(|scope| {
+                scope.spawn(|| {
+                    while !is_set.get() {
+                        leno::yield_now();
+                    }
+                });
+                scope.spawn(|| is_set.set(true));
+            });
+        });
+        assert!(executions <= 3, "{executions}");
+    }
+}
+
+/// As many can run as before, but not the same.
+#[test]
+fn a_program_that_does_not_repeat_itself() {
+    let count = Cell::new(0);
+    let report = Explorer::new().explore(|| {
+        count.set(count.get() + 1);
+        let parks = usize::from(count.get() > 4);
+        leno::scope(|scope| {
+            let both = [0, 1].map(|number| {
+                scope.spawn(move || {
+                    if number == parks {
+                        thread::park();
+                    }
+                    leno::yield_now();
+                })
+            });
+            leno::yield_now();
+            both[parks].thread().unpark();
+        });
+    });
+    assert_eq!(report.failure().unwrap().kind(), FailureKind::NotRepeatable);
+}
+
+/// One that was notified, and has not gone on when the execution is given up, does
+/// not wait for its lock.
+#[test]
+fn an_execution_that_is_given_up_after_a_notification() {
+    let report = Explorer::new().max_steps(2).explore(|| {
+        let (mutex, condvar) = (Mutex::new(()), Condvar::new());
+        let mut guard = None;
+        leno::scope(|scope| {
+            scope.spawn(|| drop(condvar.wait(mutex.lock().unwrap())));
+            leno::yield_now();
+            guard = Some(mutex.lock());
+            condvar.notify_one();
+        });
+    });
+    let kinds = report.failures().iter().map(|failure| failure.kind());
+    assert!(kinds.into_iter().any(|kind| kind == FailureKind::Endless), "{report:?}");
 }

@@ -156,7 +156,8 @@ impl Decoder<'_> {
         let channel = if body.number > self.started { return } else { channel };
         body.ops.push(match kind % 16 {
             0..7 => Op::Send(channel, self.patience(second)),
-            7..14 => Op::Receive(channel, self.patience(second)),
+            13 => Op::Select(self.patience(second)),
+            7..13 => Op::Receive(channel, self.patience(second)),
             14 => Op::DropSender(channel),
             _ => Op::DropReceiver(channel),
         });

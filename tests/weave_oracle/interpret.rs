@@ -142,6 +142,7 @@ pub fn sends(body: &[Op], channel: usize) -> bool {
 pub fn receives(body: &[Op], channel: usize) -> bool {
     body.iter().any(|op| match op {
         Op::Receive(other, _) | Op::DropReceiver(other) => *other == channel,
+        Op::Select(_) => true,
         Op::Timeout(_, inner) | Op::Within(_, inner) => receives(inner, channel),
         _ => false,
     })
@@ -294,6 +295,7 @@ impl<'world, 'scope> Frame<'world, 'scope> {
             }
             Op::Lock(_) | Op::TryLock(_) | Op::Unlock(_) | Op::Wait(_) => self.lock(op),
             Op::Send(..) | Op::Receive(..) => self.channel(op),
+            Op::Select(patience) => self.select(patience),
             Op::DropSender(channel) => drop(self.senders[channel].take()),
             Op::DropReceiver(channel) => drop(self.receivers[channel].take()),
             Op::Acquire(count, patience) => self.acquire(count, patience),
@@ -409,6 +411,29 @@ impl<'world, 'scope> Frame<'world, 'scope> {
             }
             _ => unreachable!("no operation of a channel"),
         }
+    }
+
+    fn select(&self, patience: Patience) {
+        let [Some(one), Some(other)] = &self.receivers else { return self.log(said::NOTHING) };
+        let limit = Duration::from_millis(patience.millis().unwrap_or(0));
+        let (arm, said) = match patience {
+            Patience::None => leno::select! {
+                recv(one) -> message => (0, message),
+                recv(other) -> message => (1, message),
+                default => return self.log(said::NO),
+            },
+            Patience::Millis(_) => leno::select! {
+                recv(one) -> message => (0, message),
+                recv(other) -> message => (1, message),
+                default(limit) => return self.log(said::TIMED_OUT),
+            },
+            Patience::Endless => leno::select! {
+                recv(one) -> message => (0, message),
+                recv(other) -> message => (1, message),
+            },
+        };
+        self.log(arm);
+        self.log(said.unwrap_or(said::DISCONNECTED));
     }
 
     /// The permits are given back by [`Op::AddPermits`] only.

@@ -18,9 +18,7 @@ pub type Counts = BTreeMap<End, u64>;
 /// All executions of a program. `None` if there are more than `most`.
 pub fn executions(program: &Program, preemptive: bool, most: u64) -> Option<Counts> {
     let mut search = Search { program, counts: Counts::new(), left: most };
-    let mut state = State::new(program, preemptive);
-    state.begin_main(program);
-    search.go_on(state)?;
+    search.main(&State::new(program, preemptive), &[])?;
     Some(search.counts)
 }
 
@@ -41,14 +39,44 @@ impl Search<'_> {
                     *self.counts.entry(state.end(self.program)).or_default() += 1;
                     return Some(());
                 }
-                [only] => state.step(self.program, only),
+                [only] => {
+                    let before = state.clone();
+                    state.step(self.program, only);
+                    if state.alternatives.is_some() {
+                        return self.turn(&before, only, &[]);
+                    }
+                }
                 _ => break,
             }
         }
         for next in state.ready() {
-            let mut branch = state.clone();
-            branch.step(self.program, next);
-            self.go_on(branch)?;
+            self.turn(&state, next, &[])?;
+        }
+        Some(())
+    }
+
+    /// As [`Search::turn`], of the first turn of the main one.
+    fn main(&mut self, state: &State, taken: &[usize]) -> Option<()> {
+        let mut branch = state.clone();
+        branch.taken = taken.to_vec();
+        branch.begin_main(self.program);
+        let Some(count) = branch.alternatives else { return self.go_on(branch) };
+        for next in 0..count {
+            let taken: Vec<usize> = taken.iter().copied().chain([next]).collect();
+            self.main(state, &taken)?;
+        }
+        Some(())
+    }
+
+    /// A turn, with all its alternatives, of which these have been taken.
+    fn turn(&mut self, state: &State, who: usize, taken: &[usize]) -> Option<()> {
+        let mut branch = state.clone();
+        branch.taken = taken.to_vec();
+        branch.step(self.program, who);
+        let Some(count) = branch.alternatives else { return self.go_on(branch) };
+        for next in 0..count {
+            let taken: Vec<usize> = taken.iter().copied().chain([next]).collect();
+            self.turn(state, who, &taken)?;
         }
         Some(())
     }
@@ -196,6 +224,7 @@ impl State {
             &Instruction::Op(Op::Receive(channel, _) | Op::DropReceiver(channel)) => {
                 self.threads[self.who].receivers[channel]
             }
+            Instruction::Op(Op::Select(_)) => self.threads[self.who].receivers == [true; 2],
             Instruction::Op(op) => {
                 !matches!(op, Op::Yield | Op::Sleep(_) | Op::Spawn(_) | Op::Panic)
             }
@@ -225,6 +254,7 @@ impl State {
             Op::AddPermits(count) => self.add_permits(count),
             Op::Send(channel, patience) => self.send(channel, patience, woken),
             Op::Receive(channel, patience) => self.receive(channel, patience, woken),
+            Op::Select(patience) => self.select(patience, woken),
             Op::DropSender(channel) => self.drop_sender(channel),
             Op::DropReceiver(channel) => self.drop_receiver(channel),
             Op::Park(patience) => self.park(patience, woken),

@@ -49,6 +49,8 @@ pub enum Op {
     Unlock(usize),
     Send(usize, Patience),
     Receive(usize, Patience),
+    /// Receives from either of the first two channels.
+    Select(Patience),
     DropSender(usize),
     DropReceiver(usize),
     Acquire(usize, Patience),

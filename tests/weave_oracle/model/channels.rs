@@ -1,6 +1,6 @@
 //! Channels.
 
-use super::Then::{self, GoesOn};
+use super::Then::{self, GoesOn, Stops};
 use super::state::{State, Wait, Woken};
 use crate::program::{Patience, said};
 
@@ -29,6 +29,7 @@ impl State {
                     said::DISCONNECTED
                 } else if let Some(&receiver) = channel.receiving.first() {
                     self.threads[receiver].given = Some(value);
+                    self.threads[receiver].came_from = number;
                     self.wake(receiver, Woken::Done);
                     said::YES
                 } else if has_room {
@@ -59,29 +60,76 @@ impl State {
                 if patience != Patience::None && self.unwinds_here() {
                     return GoesOn;
                 }
-                let channel = &mut self.channels[number];
-                let first = (!channel.buffer.is_empty()).then(|| channel.buffer.remove(0));
-                let sender = channel.sending.first().copied();
-                if let Some((sender, value)) = sender {
-                    if first.is_some() {
-                        channel.buffer.push(value);
-                    }
-                    // It finds that its value was taken.
-                    self.threads[sender].given = Some(value);
-                    self.wake(sender, Woken::Done);
-                }
-                let channel = &mut self.channels[number];
-                match first.or(sender.map(|(_, value)| value)) {
+                match self.take_message(number) {
                     Some(value) => value,
-                    None if channel.senders == 0 => said::DISCONNECTED,
+                    None if self.channels[number].senders == 0 => said::DISCONNECTED,
                     None if patience == Patience::None => said::NO,
                     None => {
-                        channel.receiving.push(who);
+                        self.channels[number].receiving.push(who);
                         return self.wait(Wait::Receive(number), patience.millis());
                     }
                 }
             }
         };
+        self.log(said);
+        GoesOn
+    }
+
+    /// The next message, if there is one.
+    fn take_message(&mut self, number: usize) -> Option<u8> {
+        let channel = &mut self.channels[number];
+        let first = (!channel.buffer.is_empty()).then(|| channel.buffer.remove(0));
+        let sender = channel.sending.first().copied();
+        if let Some((sender, value)) = sender {
+            if first.is_some() {
+                channel.buffer.push(value);
+            }
+            // It finds that its value was taken.
+            self.threads[sender].given = Some(value);
+            self.wake(sender, Woken::Done);
+        }
+        first.or(sender.map(|(_, value)| value))
+    }
+
+    pub fn select(&mut self, patience: Patience, woken: Option<Woken>) -> Then {
+        let who = self.who;
+        let (arm, said) = match woken {
+            Some(Woken::Done) => {
+                let me = &mut self.threads[who];
+                (me.came_from, me.given.take().unwrap_or(said::DISCONNECTED))
+            }
+            Some(_) => {
+                self.log(said::TIMED_OUT);
+                return GoesOn;
+            }
+            None => {
+                if self.threads[who].receivers != [true; 2] {
+                    self.log(said::NOTHING);
+                    return GoesOn;
+                }
+                if self.unwinds_here() {
+                    return GoesOn;
+                }
+                let is_ready = |&number: &usize| {
+                    let channel = &self.channels[number];
+                    let is_empty = channel.buffer.is_empty() && channel.sending.is_empty();
+                    channel.senders == 0 || !is_empty
+                };
+                let ready: Vec<usize> = (0..2).filter(is_ready).collect();
+                if ready.is_empty() && patience == Patience::None {
+                    self.log(said::NO);
+                    return GoesOn;
+                }
+                if ready.is_empty() {
+                    self.channels.iter_mut().for_each(|channel| channel.receiving.push(who));
+                    return self.wait(Wait::Either, patience.millis());
+                }
+                let Some(taken) = self.alternative(ready.len()) else { return Stops };
+                let arm = ready[taken];
+                (arm, self.take_message(arm).unwrap_or(said::DISCONNECTED))
+            }
+        };
+        self.log(arm as u8);
         self.log(said);
         GoesOn
     }
@@ -92,6 +140,7 @@ impl State {
             channel.senders -= 1;
             if channel.senders == 0 {
                 for receiver in channel.receiving.clone() {
+                    self.threads[receiver].came_from = number;
                     self.wake(receiver, Woken::Done);
                 }
             }

@@ -30,6 +30,10 @@ pub struct State {
     pub logs: Logs,
     pub value: Option<Logs>,
     pub first_panic: Option<String>,
+    /// Which alternatives are taken in this turn.
+    pub taken: Vec<usize>,
+    /// There is one more to take, of so many.
+    pub alternatives: Option<usize>,
 }
 
 #[derive(Clone, Default)]
@@ -73,8 +77,9 @@ pub struct Thread {
     pub guards: [bool; MUTEXES],
     pub senders: [bool; CHANNELS],
     pub receivers: [bool; CHANNELS],
-    /// What it was given while it waited.
+    /// What it was given while it waited, and from which channel something came.
     pub given: Option<u8>,
+    pub came_from: usize,
     pub is_timed_out: bool,
     pub kept: u8,
     pub sent: u8,
@@ -111,6 +116,7 @@ pub enum Wait {
     Permits,
     Send(usize),
     Receive(usize),
+    Either,
 }
 
 /// Why a wait has ended.
@@ -207,6 +213,7 @@ impl Thread {
             has_ends
                 && uses(ops, &|op| match *op {
                     Op::Receive(other, _) | Op::DropReceiver(other) => other == channel,
+                    Op::Select(_) => true,
                     _ => false,
                 })
         };
@@ -229,6 +236,7 @@ impl Thread {
             senders: std::array::from_fn(sends),
             receivers: std::array::from_fn(receives),
             given: None,
+            came_from: 0,
             is_timed_out: false,
             kept: 0,
             sent: 0,
@@ -270,6 +278,8 @@ impl State {
             logs: vec![Vec::new(); program.bodies.len()],
             value: None,
             first_panic: None,
+            taken: Vec::new(),
+            alternatives: None,
         };
         state.threads[0].status = Status::Ready;
         state
@@ -306,6 +316,19 @@ impl State {
         me.wait = Some(what);
         me.status = Status::Waiting;
         Stops
+    }
+
+    /// One of several alternatives. `None` if none has been taken: then this state is
+    /// of no more use.
+    pub fn alternative(&mut self, count: usize) -> Option<usize> {
+        if count == 1 {
+            return Some(0);
+        }
+        if self.taken.is_empty() {
+            self.alternatives = Some(count);
+            return None;
+        }
+        Some(self.taken.remove(0))
     }
 
     pub fn add_timer(&mut self, millis: u64, timer: Timer) -> u64 {
