@@ -13,7 +13,7 @@ use crate::program::{End, Logs, Program};
 use crate::seed::{scaled, seeded_runner};
 
 /// An exploration of more executions than this is given up.
-const MOST: u64 = 3_000;
+const MOST: u64 = 1_000;
 
 /// All that can come of it.
 fn ends(report: &Report<Logs>) -> BTreeSet<End> {
@@ -134,20 +134,20 @@ fn without_yields() -> Mix {
 
 #[test]
 fn nothing_is_missed_cooperatively() {
-    audit("reduced, cooperative", 2_000, MIX, &Explorer::new());
+    audit("reduced, cooperative", 1_000, MIX, &Explorer::new());
 }
 
 #[test]
 fn nothing_is_missed_preemptively() {
-    audit("reduced, preemptive", 2_000, without_yields(), &Explorer::new().preemptive());
+    audit("reduced, preemptive", 800, without_yields(), &Explorer::new().preemptive());
 }
 
 #[test]
 fn nothing_is_missed_if_those_who_yield_wait() {
     let explorer = Explorer::new().max_steps(10_000);
     let mix = Mix { most_threads: 2, most_operations: 3, ..MIX };
-    audit("reduced, fair", 1_000, mix, &explorer.clone().fair());
-    audit("reduced, preemptive and fair", 1_000, mix, &explorer.preemptive());
+    audit("reduced, fair", 400, mix, &explorer.clone().fair());
+    audit("reduced, preemptive and fair", 300, mix, &explorer.preemptive());
 }
 
 const TIMED: Mix = Mix {
@@ -171,11 +171,11 @@ const TIMED: Mix = Mix {
 
 #[test]
 fn nothing_is_missed_with_deadlines() {
-    audit("reduced, with deadlines", 2_000, TIMED, &Explorer::new());
+    audit("reduced, with deadlines", 800, TIMED, &Explorer::new());
 }
 
 #[test]
 fn nothing_is_missed_if_time_is_a_choice() {
-    audit("reduced, timed", 1_000, TIMED, &Explorer::new().timed());
-    audit("reduced, timed, preemptive", 500, TIMED, &Explorer::new().timed().preemptive());
+    audit("reduced, timed", 400, TIMED, &Explorer::new().timed());
+    audit("reduced, timed, preemptive", 200, TIMED, &Explorer::new().timed().preemptive());
 }

@@ -13,7 +13,7 @@ use crate::program::{End, Logs, Program};
 use crate::seed::{scaled, seeded_runner};
 
 /// A program of more executions than this is not compared.
-const MOST: u64 = 1_000;
+const MOST: u64 = 400;
 
 fn counts(report: &Report<Logs>) -> Counts {
     let mut counts: Counts = report
@@ -121,7 +121,7 @@ fn all_executions_are_tried_once() {
         most_operations: 4,
         has_timeouts: true,
     };
-    compare("exact, cooperative", 4_000, MIX, false);
+    compare("exact, cooperative", 3_000, MIX, false);
 }
 
 #[test]
@@ -144,5 +144,5 @@ fn all_preemptive_executions_are_tried_once() {
         most_operations: 3,
         has_timeouts: true,
     };
-    compare("exact, preemptive", 4_000, MIX, true);
+    compare("exact, preemptive", 2_000, MIX, true);
 }

@@ -54,10 +54,10 @@ fn interleavings(counts: &[usize]) -> usize {
 
 #[test]
 fn uniform_draws_all_interleavings_equally_often() {
-    for counts in [&[3, 3][..], &[3, 2, 2], &[1, 4], &[2, 2, 2]] {
+    for counts in [&[3, 3][..], &[3, 2, 2], &[1, 4]] {
         let kinds = interleavings(counts);
-        for seed in 0..4 {
-            let explorer = Explorer::new().max_executions(200 * kinds as u64);
+        for seed in 0..2 {
+            let explorer = Explorer::new().max_executions(100 * kinds as u64);
             let uniform = explorer.clone().uniform(seed).explore(turns(counts));
             let random = explorer.random(seed).explore(turns(counts));
             let (uniform, random) = (chi_square(&uniform, kinds), chi_square(&random, kinds));
@@ -65,7 +65,7 @@ fn uniform_draws_all_interleavings_equally_often() {
             println!("{counts:?}, seed {seed}: {uniform:.0} and {random:.0}, limit {limit:.0}");
             assert!(uniform < limit, "{counts:?}: {uniform} is more than {limit}");
             // An even choice at each step favours those who have few turns left.
-            assert!(random > 3.0 * limit, "{counts:?}: {random}");
+            assert!(random > 2.0 * limit, "{counts:?}: {random}");
         }
     }
 }
@@ -170,7 +170,7 @@ fn pct_finds_bugs_as_often_as_it_promises() {
         (4, Bug { threads: 3, turns: 2, order: &[(0, 0), (1, 0), (2, 0), (1, 1), (0, 1)] }),
     ];
     for (depth, bug) in bugs {
-        let executions = if depth < 3 { 4_000 } else { 20_000 };
+        let executions = if depth < 3 { 2_000 } else { 6_000 };
         let (measured, bound) = (bug.frequency(depth, executions), bug.bound(depth));
         println!("depth {depth}: {measured:.4}, promised {bound:.4}");
         assert!(measured >= bound, "{measured} is less than {bound}");
