@@ -70,6 +70,27 @@ pub fn atomics() -> Explored {
     })
 }
 
+/// As [`atomics`]. Who was it each time?
+pub fn atomics_told() -> Explored {
+    all_told(|| {
+        let shared = Arc::new(loom::sync::atomic::AtomicU64::new(0));
+        let said = Arc::new(Mutex::new(vec![0; 2 * FEW as usize]));
+        let threads = [1, 2].map(|number| {
+            let (shared, said) = (shared.clone(), said.clone());
+            loom::thread::spawn(move || {
+                for _ in 0..FEW {
+                    let turn = shared.fetch_add(1, SeqCst);
+                    said.lock().expect("nobody panics")[turn as usize] = number;
+                }
+            })
+        });
+        for thread in threads {
+            thread.join().expect("nobody panics");
+        }
+        std::mem::take(&mut *said.lock().expect("nobody panics"))
+    })
+}
+
 pub fn locks() -> Explored {
     all(programs::locks)
 }

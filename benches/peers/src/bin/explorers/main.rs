@@ -61,6 +61,7 @@ const ROWS: &[Row] = &[
         entries: &[
             ("shuttle", shuttle_rows::yields_told),
             ("loom", loom_rows::yields_told),
+            ("loom, atomics instead", loom_rows::atomics_told),
             ("leno", leno_weave_rows::yields_told),
         ],
     },
