@@ -148,6 +148,17 @@ fn the_middle_of_a_long_story_is_left_out() {
 }
 
 #[test]
+fn the_middle_of_a_long_step_is_left_out() {
+    let busy = story("", program::busy_step);
+    check_forms(&busy);
+    let text = busy.to_string();
+    assert!(text.contains(" more …"), "{text}");
+    assert!(text.lines().count() < 60, "{text}");
+    assert!(text.contains("○"), "{text}");
+    assert!(text.contains("set value 2"), "{text}");
+}
+
+#[test]
 fn what_went_wrong_is_never_left_out() {
     // It goes on for long after the panic.
     let story = Explorer::new().story("", || {

@@ -5,6 +5,8 @@ use super::teller::{At, Line, Mark, Teller};
 use super::width::shortened;
 use crate::weave::recording::{Actor, Awaited, Deed, End, Place, Step, Thing};
 
+/// A step has no more lines.
+const MOST_LINES: usize = 40;
 /// More than so many that are spawned in a row are not listed.
 const MOST_SPAWNED: usize = 4;
 /// So much of what a panic says: all of what matters stands above the story.
@@ -67,7 +69,19 @@ impl<'t, 'a> Scene<'t, 'a> {
             self.end(end);
         }
         self.fill();
+        self.shorten();
         self.lines
+    }
+
+    /// Leaves out what is in the middle of a long step.
+    fn shorten(&mut self) {
+        let Some(more) = self.lines.len().checked_sub(MOST_LINES + 1) else { return };
+        let (from, to) = (MOST_LINES / 2, MOST_LINES / 2 + more + 1);
+        let words = format!("… {} more …", more + 1);
+        let rest = Line { lane: self.lane, words, goes_on: true, ..Line::default() };
+        let gone: Vec<Line> = self.lines.splice(from..to, [rest]).collect();
+        let marks = gone.into_iter().flat_map(|line| line.marks);
+        self.lines[from].marks.extend(marks);
     }
 
     fn first(&mut self) -> &mut Line {

@@ -164,7 +164,12 @@ impl<'a> Teller<'a> {
 
     /// The story in at most about `rows` lines.
     pub(super) fn tell(mut self, is_endless: bool, rows: usize) -> Vec<Part> {
-        let runs = fold::fold(self.recording.order(), is_endless);
+        let mut order = self.recording.order().to_vec();
+        if let Some(wrong) = self.wrong {
+            // It is like no other, and is told by itself.
+            order[wrong] = u32::MAX;
+        }
+        let runs = fold::fold(&order, is_endless);
         let shown = self.shown(&runs, rows);
         let mut parts: Vec<Part> = Vec::new();
         let Some(&last) = runs.last() else { return parts };
@@ -242,11 +247,7 @@ impl<'a> Teller<'a> {
         let states = |threads: &[Thread]| threads.iter().map(|thread| thread.state).collect();
         for line in lines.iter_mut() {
             line.states = states(&self.threads);
-            for &lane in line.marks.keys() {
-                if self.threads[lane].state != State::Ready {
-                    self.threads[lane].state = State::Ready;
-                }
-            }
+            line.marks.keys().for_each(|&lane| self.threads[lane].state = State::Ready);
         }
         for deed in &step.deeds {
             let (number, at) = match deed {
@@ -349,7 +350,7 @@ fn things(step: &Step) -> impl Iterator<Item = &Thing> {
 }
 
 /// Leaves out what is in the middle.
-fn limit(mut parts: Vec<Part>, rows: usize) -> Vec<Part> {
+fn limit(parts: Vec<Part>, rows: usize) -> Vec<Part> {
     let rows_of = |part: &Part| match part {
         Part::Step(lines) => lines.len(),
         _ => 1,
@@ -358,33 +359,30 @@ fn limit(mut parts: Vec<Part>, rows: usize) -> Vec<Part> {
     if total <= rows {
         return parts;
     }
-    let wrong = parts.iter().position(
-        |part| matches!(part, Part::Step(lines) if lines.iter().any(|line| line.is_wrong)),
-    );
-    // The last lines tell most, and those up to what went wrong.
+    let is_wrong =
+        |part: &Part| matches!(part, Part::Step(lines) if lines.iter().any(|line| line.is_wrong));
+    let wrong = parts.iter().position(is_wrong);
     let mut keep = vec![false; parts.len()];
     let mut left = rows;
-    let tail = (0..parts.len()).rev().take(parts.len());
-    let before = wrong.map_or(0..0, |wrong| 0..wrong + 1).rev();
     let mut take = |places: &mut dyn Iterator<Item = usize>, most: usize| {
-        let mut most = most.min(left);
+        let least = left.saturating_sub(most);
         for place in places {
-            let rows = rows_of(&parts[place]);
-            if !keep[place] {
-                if rows > most {
-                    break;
-                }
-                keep[place] = true;
-                most -= rows;
-                left -= rows;
+            let rows = if keep[place] { 0 } else { rows_of(&parts[place]) };
+            // What went wrong is always told.
+            let fits = left.checked_sub(rows).filter(|left| *left >= least);
+            match fits {
+                None if Some(place) != wrong => break,
+                fits => left = fits.unwrap_or(0),
             }
+            keep[place] = true;
         }
     };
-    take(&mut before.into_iter(), rows / 3);
+    // The last lines tell most, and those up to what went wrong.
+    take(&mut (0..wrong.map_or(0, |wrong| wrong + 1)).rev(), rows / 3);
     take(&mut (0..parts.len()), rows / 3);
-    take(&mut tail.into_iter(), rows);
+    take(&mut (0..parts.len()).rev(), rows);
     let mut kept: Vec<Part> = Vec::new();
-    for (place, part) in parts.drain(..).enumerate() {
+    for (place, part) in parts.into_iter().enumerate() {
         if keep[place] {
             kept.push(part);
             continue;

@@ -289,3 +289,14 @@ pub fn turns() {
         });
     });
 }
+
+pub fn busy_step() {
+    let (left, right) = (Shared::new(0), Shared::new(0));
+    for number in 0..1_000 {
+        left.set(number);
+        right.set(number);
+        if number == 500 {
+            thread::spawn(|| ());
+        }
+    }
+}
