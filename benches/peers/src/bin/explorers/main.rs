@@ -26,12 +26,15 @@ struct Explored {
     outcomes: Option<usize>,
 }
 
+/// Explores a program once.
+type Explore = fn() -> Explored;
+
 /// A program, and who explores it; shuttle comes first.
 struct Row {
     program: &'static str,
     /// What is timed is so much of an execution.
     parts: u64,
-    entries: &'static [(&'static str, fn() -> Explored)],
+    entries: &'static [(&'static str, Explore)],
 }
 
 const ROWS: &[Row] = &[
@@ -189,7 +192,7 @@ fn measure(row: &'static Row, rounds: usize) -> Vec<Line> {
 }
 
 /// Explores so many times over.
-fn repeated(explore: fn() -> Explored) -> impl Fn(u64) -> Duration {
+fn repeated(explore: Explore) -> impl Fn(u64) -> Duration {
     move |count| {
         let start = processor_time();
         for _ in 0..count {
