@@ -132,10 +132,13 @@ fn at_depth(depth: usize, work: Work, operations: u64) -> Duration {
 /// The ratios of the pairs, sorted. The short runs with which criterion warms up
 /// are left out, and so is a test run, which has nothing else.
 fn ratios(pairs: &[Pair]) -> Vec<f64> {
+    if pairs.len() <= 2 {
+        return Vec::new();
+    }
     let most = pairs.iter().map(|pair| pair.operations).max().unwrap_or(0);
     let mut ratios: Vec<f64> = pairs
         .iter()
-        .filter(|pair| pair.operations > 1 && pair.operations >= most / 4)
+        .filter(|pair| pair.operations >= most / 4)
         .map(|pair| pair.ours.as_secs_f64() / pair.theirs.as_secs_f64())
         .filter(|ratio| ratio.is_finite())
         .collect();

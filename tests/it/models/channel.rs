@@ -10,6 +10,7 @@ use leno::channel::{
 };
 use leno::select;
 
+use super::super::oracle_coroutine::is_emulated;
 use super::super::support::Tracked;
 use super::explore::{Bounds, Checks, Totals, lists, programs};
 use super::story::{End, Patience, Story};
@@ -400,4 +401,29 @@ fn selects_over_two_channels() {
     programs.retain(|threads| threads.iter().flatten().any(|&op| op >= SelectReceive));
     let capacities = [vec![Some(0), Some(0)], vec![Some(1), Some(0)], vec![Some(1), Some(1)]];
     explore("select", Totals::new(), bounds, &programs, &capacities);
+}
+
+/// As large as time allows: a few programs of three green threads with three
+/// operations each, two where the build is slow, under every schedule, and with a
+/// cancellation or a deadline at every point of each.
+#[test]
+fn three_green_threads_of_three_operations() {
+    use Op::*;
+    let longest = if cfg!(debug_assertions) || is_emulated() { 2 } else { 3 };
+    let cut = |threads: [[Op; 3]; 3]| threads.map(|list| list[..longest].to_vec()).to_vec();
+    let one = [
+        [[Send(0); 3], [Receive(0); 3], [Send(0), Receive(0), Send(0)]],
+        [[Send(0); 3], [Receive(0); 3], [ReceiveInTime(0), SendInTime(0), TryReceive(0)]],
+    ];
+    let two = [
+        [[Send(0), Send(1), Send(0)], [SelectReceive; 3], [SelectBoth; 3]],
+        [
+            [Receive(0), Send(1), Receive(0)],
+            [SelectSend, SelectBoth, SelectReceiveInTime],
+            [SelectBoth, SelectReceiveNow, Send(0)],
+        ],
+    ];
+    let bounds = Bounds::Small;
+    explore("channel, 3 x 3", bounds, &one.map(cut), &[vec![Some(0)], vec![Some(1)]]);
+    explore("select, 3 x 3", bounds, &two.map(cut), &[vec![Some(0), Some(1)]]);
 }

@@ -29,7 +29,11 @@ pub(crate) fn scaled(cases: u32) -> u32 {
     if let Ok(text) = std::env::var("LENO_TEST_PROGRAMS") {
         return text.parse().expect("LENO_TEST_PROGRAMS is a number");
     }
-    let emulated = cfg!(target_arch = "aarch64")
-        && std::env::var_os("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER").is_some();
-    if emulated { cases / 20 } else { cases }
+    if is_emulated() { cases / 20 } else { cases }
+}
+
+/// Is each instruction emulated?
+pub(crate) fn is_emulated() -> bool {
+    cfg!(target_arch = "aarch64")
+        && std::env::var_os("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER").is_some()
 }
