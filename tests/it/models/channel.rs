@@ -375,7 +375,7 @@ fn a_channel_with_every_operation() {
 #[test]
 fn a_channel_while_others_run_at_any_moment() {
     let bounds = Bounds::wanted();
-    let (threads, total) = bounds.pick((2, 3), (3, 3));
+    let (threads, total) = bounds.pick((2, 2), (2, 3));
     let programs = programs(&lists(&OF_ONE, 2), threads, total);
     explore("channel, preemptive", Totals::preemptive(), bounds, &programs, &one_channel());
 }

@@ -242,9 +242,8 @@ fn mutexes() {
 #[test]
 fn semaphores_and_mutexes_while_others_run_at_any_moment() {
     let bounds = Bounds::wanted();
-    let (threads, total) = bounds.pick((2, 3), (3, 4));
-    let semaphores = programs(&lists(&OF_SEMAPHORES, 2), threads, total);
+    let semaphores = programs(&lists(&OF_SEMAPHORES, 2), 2, bounds.pick(2, 3));
     explore("semaphore, preemptive", Totals::preemptive(), &semaphores, &[Some(1), Some(2)]);
-    let mutexes = programs(&lists(&OF_MUTEXES, 2), threads, total);
+    let mutexes = programs(&lists(&OF_MUTEXES, 2), bounds.pick(2, 3), bounds.pick(3, 4));
     explore("mutex, preemptive", Totals::preemptive(), &mutexes, &[None]);
 }
