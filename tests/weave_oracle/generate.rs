@@ -134,7 +134,7 @@ impl Decoder<'_> {
             Subject::Cancels => body.ops.push(Op::Cancel(1 + first % self.started)),
             Subject::Time => self.time(body, kind, [first, second]),
             Subject::Panics => {
-                let panics = kind % 3 == 0;
+                let panics = kind.is_multiple_of(3);
                 body.ops.push(if panics { Op::Panic } else { cells(first, 0, 1) });
             }
         }
@@ -204,13 +204,17 @@ impl Decoder<'_> {
             body.ops.push(cells(first, second % CELLS, 1));
         } else {
             let child = body.children[first % body.children.len()];
-            body.ops.push(if second % 4 == 0 { Op::IsFinished(child) } else { Op::Join(child) });
+            body.ops.push(if second.is_multiple_of(4) {
+                Op::IsFinished(child)
+            } else {
+                Op::Join(child)
+            });
         }
     }
 
     fn time(&mut self, body: &mut Body, kind: usize, [first, second]: [usize; 2]) {
         let millis = 1 + first as u64 % 2;
-        if kind % 3 > 0 || body.is_inner {
+        if !kind.is_multiple_of(3) || body.is_inner {
             return body.ops.push(Op::Sleep(millis));
         }
         let outer = std::mem::take(&mut body.ops);

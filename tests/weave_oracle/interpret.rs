@@ -25,7 +25,7 @@ struct World {
 
 /// What green threads share: with leno knowing of it, or not.
 enum Cells {
-    Shared([Shared<u8>; CELLS]),
+    Shared(Box<[Shared<u8>; CELLS]>),
     Plain([Cell<u8>; CELLS]),
 }
 

@@ -144,7 +144,7 @@ pub enum Scope {
 #[derive(Clone, Copy)]
 pub enum Timer {
     Wait(usize),
-    Deadline(usize, u64),
+    Deadline(usize),
 }
 
 #[derive(Clone, Debug)]
@@ -286,11 +286,8 @@ impl State {
     }
 
     pub fn start(&mut self, number: usize) {
-        let others = self.threads.iter().skip(1);
-        let is_only = others
-            .filter(|thread| !matches!(thread.status, Status::Unborn | Status::Ended))
-            .next()
-            .is_none();
+        let is_there = |thread: &Thread| !matches!(thread.status, Status::Unborn | Status::Ended);
+        let is_only = !self.threads.iter().skip(1).any(is_there);
         if self.done == Done::Nothing || is_only {
             self.done = Done::Spawns;
         }
@@ -372,7 +369,7 @@ impl State {
             self.remove_timer(id);
             match timer {
                 Timer::Wait(number) => self.wake(number, Woken::Elapsed),
-                Timer::Deadline(number, _) => self.deadline_elapsed(number, id),
+                Timer::Deadline(number) => self.deadline_elapsed(number, id),
             }
         }
     }

@@ -79,7 +79,7 @@ impl State {
 
     pub fn enter_timeout(&mut self, millis: u64) -> Then {
         let who = self.who;
-        let id = self.add_timer(millis, Timer::Deadline(who, 0));
+        let id = self.add_timer(millis, Timer::Deadline(who));
         let me = &mut self.threads[who];
         let mut depth = 0;
         let rest = me.code[me.place..].iter();
