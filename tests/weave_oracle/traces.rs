@@ -18,11 +18,11 @@ struct Use {
     writes: bool,
 }
 
-/// Pairs of uses that conflict, the first one first; a use is a thread and a place.
-type Trace = Vec<((usize, usize), (usize, usize))>;
-
 /// What each green thread does; each use is a step.
 type Threads = Vec<Vec<Use>>;
+
+/// Whose, and as the how many-th.
+type Step = (usize, usize);
 
 /// The kinds of executions: of each pair of uses that conflict, which is first.
 fn kinds(threads: &Threads) -> usize {
@@ -35,8 +35,8 @@ fn kinds(threads: &Threads) -> usize {
 fn go_on(
     threads: &Threads,
     places: &mut [usize],
-    run: &mut Vec<(usize, usize)>,
-    found: &mut BTreeSet<Trace>,
+    run: &mut Vec<Step>,
+    found: &mut BTreeSet<Vec<(Step, Step)>>,
 ) {
     let mut is_over = true;
     for who in 0..threads.len() {
@@ -76,7 +76,7 @@ fn explore(threads: &Threads) -> Report<()> {
                     for used in uses {
                         match used.writes {
                             true => cells[used.cell].set(1),
-                            false => drop(cells[used.cell].get()),
+                            false => _ = cells[used.cell].get(),
                         }
                     }
                 });
@@ -125,9 +125,7 @@ fn those_who_have_nothing_in_common_are_run_in_one_order() {
     for count in 1..=6 {
         let report = alike(count, |cells, number| cells[number].set(1));
         assert_eq!((report.executions(), report.redundant()), (1, 0));
-        let report = alike(count, |cells, _| {
-            cells[0].get();
-        });
+        let report = alike(count, |cells, _| _ = cells[0].get());
         assert_eq!((report.executions(), report.redundant()), (1, 0));
     }
 }
@@ -148,7 +146,7 @@ fn readers_among_a_writer() {
     for readers in 1..=5 {
         let report = alike(readers + 1, |cells, number| match number {
             0 => cells[0].set(1),
-            _ => drop(cells[0].get()),
+            _ => _ = cells[0].get(),
         });
         assert_eq!(report.executions(), 1 << readers, "{report}");
     }

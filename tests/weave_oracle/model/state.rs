@@ -286,8 +286,8 @@ impl State {
     }
 
     pub fn start(&mut self, number: usize) {
-        let is_over = |thread: &Thread| matches!(thread.status, Status::Unborn | Status::Ended);
-        let is_only = self.threads.iter().skip(1).all(is_over);
+        let is_there = |thread: &Thread| !matches!(thread.status, Status::Unborn | Status::Ended);
+        let is_only = !self.threads.iter().skip(1).any(is_there);
         if self.done == Done::Nothing || is_only {
             self.done = Done::Spawns;
         }
