@@ -10,11 +10,12 @@ use super::runtime::{Mutant, check_that_they_fit, mutant, try_mistakes};
 use super::workshop::Kit;
 
 /// So many programs of each kind must do.
-const PROGRAMS: &str = "600";
+const PROGRAMS: &str = "400";
 
 const DIRECTED: &str = "src/runtime/directed.rs";
 const ENGINE: &str = "src/weave/engine.rs";
 const FAIRNESS: &str = "src/weave/fairness.rs";
+const OPERATING: &str = "src/runtime/operating.rs";
 const ORDER: &str = "src/weave/order.rs";
 const REDUCTION: &str = "src/weave/reduction.rs";
 const SAMPLING: &str = "src/weave/sampling.rs";
@@ -43,7 +44,7 @@ const MUTANTS: &[Mutant] = &[
         "who lets others go first waits for those who had a turn",
     ),
     mutant(
-        DIRECTED,
+        OPERATING,
         "Done::Spawns => is_look,",
         "Done::Spawns => true,",
         "nobody runs between a spawn and what comes next",
