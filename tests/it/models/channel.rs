@@ -424,6 +424,12 @@ fn three_green_threads_of_three_operations() {
         ],
     ];
     let bounds = Bounds::Small;
-    explore("channel, 3 x 3", bounds, &one.map(cut), &[vec![Some(0)], vec![Some(1)]]);
-    explore("select, 3 x 3", bounds, &two.map(cut), &[vec![Some(0), Some(1)]]);
+    explore(
+        "channel, 3 x 3",
+        Totals::new(),
+        bounds,
+        &one.map(cut),
+        &[vec![Some(0)], vec![Some(1)]],
+    );
+    explore("select, 3 x 3", Totals::new(), bounds, &two.map(cut), &[vec![Some(0), Some(1)]]);
 }
