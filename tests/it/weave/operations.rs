@@ -103,6 +103,16 @@ fn a_notification_comes_before_the_wait_or_during_it() {
 }
 
 #[test]
+fn a_notification_without_the_lock_may_be_too_early() {
+    let program = || {
+        let (lock, changed) = (Mutex::new(()), Condvar::new());
+        let wait = || changed.wait_timeout(lock.lock().unwrap(), SECOND).unwrap().1.timed_out();
+        beside(|| changed.notify_one(), wait)
+    };
+    assert_eq!(found(program), [false, true]);
+}
+
+#[test]
 fn nobody_comes_between_the_release_of_a_lock_and_the_wait() {
     // Otherwise the notification would be lost, and the wait without end.
     let program = || {
@@ -171,6 +181,21 @@ fn who_waits_for_permits_may_run_out_of_time_before_another_who_waits_behind() {
         })
     };
     assert_eq!(found(program), [(false, true, false), (false, true, true)]);
+}
+
+#[test]
+fn what_one_has_waited_for_in_vain_goes_to_the_next_when_it_runs() {
+    let program = || {
+        let permits = Semaphore::new(1);
+        leno::scope(|scope| {
+            scope.spawn(|| permits.acquire_many_timeout(2, SECOND).is_ok());
+            thread::sleep(SECOND / 2);
+            scope.spawn(|| permits.acquire().unwrap().forget());
+            thread::sleep(SECOND / 2);
+            permits.available_permits()
+        })
+    };
+    assert_eq!(found(program), [0, 1]);
 }
 
 #[test]
