@@ -103,6 +103,13 @@ fn keep(info: &PanicHookInfo<'_>) {
         return;
     }
     let said = Said { message, place };
+    ENGINE.with_borrow(|engine| {
+        if let Some(Ok(mut engine)) = engine.as_ref().map(|engine| engine.try_borrow_mut())
+            && let Some(recording) = &mut engine.recording
+        {
+            recording.panics(&said);
+        }
+    });
     LAST.with_borrow_mut(|last| last.push((number, said)));
 }
 

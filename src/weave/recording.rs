@@ -32,6 +32,10 @@ pub(super) struct Recording {
     /// What came of operations: the place of the step, and which of its deeds. Not
     /// in the steps: a loop that counts repeats its steps all the same.
     values: HashMap<(usize, usize), String>,
+    /// The places of the steps in which somebody has begun to panic, and how.
+    panics: Vec<(usize, Said)>,
+    /// The place of the step in which the first panic began that was not caught.
+    pub(super) wrong: Option<usize>,
     /// In nanoseconds, since the beginning.
     time: u64,
 }
@@ -73,7 +77,10 @@ pub(super) enum Deed {
     Interrupts(u64, &'static str),
     /// An alternative, and how many there were.
     Takes(usize, usize),
+    /// It may be caught.
     Panics(Said),
+    /// The closure was left by a panic.
+    Fails,
     /// The closure was left because its green thread was cancelled.
     Unwinds,
     /// Its green thread is at its end: what is left is to tell others.
@@ -268,8 +275,27 @@ impl Recording {
         self.values.get(&(place, deed)).map(String::as_str)
     }
 
+    /// Somebody panics, and may catch it.
+    pub(super) fn panics(&mut self, said: &Said) {
+        if self.current.as_ref().is_some_and(|step| step.end.is_none()) {
+            self.deed(Deed::Panics(said.clone()));
+            self.panics.push((self.order.len(), said.clone()));
+        }
+    }
+
+    /// A closure was left by this panic.
     pub(super) fn panicked(&mut self, said: &Said) {
-        self.deed(Deed::Panics(said.clone()));
+        let begun = self.panics.iter().rposition(|(_, begun)| begun == said);
+        let place = match begun {
+            Some(begun) => self.panics.remove(begun).0,
+            None => {
+                // One that was resumed.
+                self.deed(Deed::Panics(said.clone()));
+                self.order.len()
+            }
+        };
+        self.deed(Deed::Fails);
+        self.wrong.get_or_insert(place);
     }
 
     pub(super) fn unwound(&mut self) {

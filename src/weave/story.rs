@@ -17,7 +17,7 @@ use super::drive::outside_of_runtimes;
 use super::engine::Strategy;
 use super::explorer::Explorer;
 use super::failure::{Failure, FailureKind};
-use super::recording::{Actor, Deed, End, Recording};
+use super::recording::{Actor, End, Recording};
 use super::replay::Replay;
 use super::report::grouped;
 use super::schedule::Schedule;
@@ -128,9 +128,7 @@ impl Explorer {
 fn wrong_step(failure: &Failure, recording: &Recording) -> Option<usize> {
     let mut steps = recording.steps();
     match failure.kind {
-        FailureKind::Panic => {
-            steps.position(|step| step.deeds.iter().any(|deed| matches!(deed, Deed::Panics(_))))
-        }
+        FailureKind::Panic => recording.wrong,
         // The last one to come to wait.
         FailureKind::Deadlock => steps.rposition(|step| {
             matches!(step.actor, Actor::Thread(_)) && matches!(step.end, Some(End::Waits(..)))

@@ -172,7 +172,7 @@ fn what_went_wrong_is_never_left_out() {
     });
     for rows in [10, 30, 100] {
         let text = story.text(100, rows);
-        let wrong: Vec<&str> = text.lines().filter(|line| line.starts_with('✗')).collect();
+        let wrong: Vec<&str> = text.lines().filter(|line| line.starts_with("✗  ")).collect();
         assert!(matches!(wrong[..], [line] if line.contains("panics: in")), "{rows}: {text}");
     }
     check_forms(&story);
@@ -193,6 +193,7 @@ fn panics_of_all_sorts() {
     assert_story("panics_first", &story("", program::panics_first));
     assert_story("panics_at_once", &story("", program::panics_at_once));
     assert_story("panics_when_dropped", &story("", program::panics_when_dropped));
+    assert_story("panics_and_catches", &story("", program::panics_and_catches));
     let anything = story("", program::panics_with_anything);
     check_forms(&anything);
     assert!(anything.to_string().contains("panics: a panic without a text"), "{anything}");

@@ -184,6 +184,7 @@ impl<'t, 'a> Scene<'t, 'a> {
                     line.is_wrong = true;
                 }
             }
+            Deed::Fails => {}
             Deed::Unwinds => self.say("is unwound".to_owned(), None),
             Deed::Ends => self.ends(),
             Deed::Returns => self.say("returns".to_owned(), None),

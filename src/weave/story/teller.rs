@@ -270,7 +270,7 @@ impl<'a> Teller<'a> {
                 Deed::Operates { at: Some(at), .. } | Deed::Spawns(_, at) => {
                     thread.last = Some((at, false));
                 }
-                Deed::Returns | Deed::Panics(_) => thread.has_returned = true,
+                Deed::Returns | Deed::Fails => thread.has_returned = true,
                 _ => {}
             }
         }

@@ -201,11 +201,12 @@ impl Page {
 
     fn gutter(&mut self, line: &Line, row: usize) {
         let (sign, style) = match (line.is_wrong, line.is_odd) {
-            (true, _) => ("✗", Style::Wrong),
-            (_, true) => ("!", Style::Odd),
-            _ => (" ", Style::Plain),
+            (true, _) => ('✗', Style::Wrong),
+            (_, true) => ('!', Style::Odd),
+            _ => (' ', Style::Plain),
         };
-        self.put(if row == 0 { sign } else { " " }, style);
+        self.use_sign(sign);
+        self.put(if row == 0 { sign } else { ' ' }.to_string(), style);
         let turn = match line.turn {
             _ if row > 0 => String::new(),
             Some(turn) => grouped(turn),
@@ -230,6 +231,8 @@ impl Page {
                 Some(_) => '◀',
                 None => '*',
             },
+            // What has been done to it in the row above.
+            (None, _) if line.marks.contains_key(&lane) => '│',
             (None, State::Absent) => ' ',
             (None, State::Ready) => '│',
             (None, State::Waits) => '┊',
@@ -327,6 +330,8 @@ impl Page {
         }
         self.end_line();
         let known = [
+            ('✗', "went wrong"),
+            ('!', "may be why"),
             ('·', "nobody else could run"),
             ('█', "runs"),
             ('│', "could run"),
@@ -347,9 +352,14 @@ impl Page {
         let legend: Vec<String> =
             legend.into_iter().map(|(signs, what)| format!("{signs} {what}")).collect();
         let rest = self.layout.rest_note();
-        if !legend.is_empty() {
-            self.say(&legend.join("   "), Style::Dim);
+        for entry in legend {
+            let used: usize = self.line.iter().map(|(text, _)| width(text)).sum();
+            if used > 0 && used + width(&entry) > self.columns {
+                self.end_line();
+            }
+            self.put(entry + "   ", Style::Dim);
         }
+        self.end_line();
         if let Some(rest) = rest {
             self.say(&rest, Style::Dim);
         }

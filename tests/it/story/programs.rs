@@ -300,3 +300,16 @@ pub fn busy_step() {
         }
     }
 }
+
+pub fn panics_and_catches() {
+    let lock = Mutex::new(());
+    lock.set_name("lock");
+    let caught = std::panic::catch_unwind(|| panic!("it is caught"));
+    assert!(caught.is_err());
+    let fails = thread::spawn(move || {
+        let _lock = lock.lock();
+        panic!("it is not");
+    });
+    assert!(fails.join().is_err());
+    std::panic::resume_unwind(Box::new("again"));
+}

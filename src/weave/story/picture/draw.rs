@@ -3,11 +3,11 @@
 use std::fmt::Write;
 
 use super::measure::{CHARACTER, GAP, Item, MARGIN, NARROW_BOX, NARROW_WORDS, PADDING, Plan};
-use super::{cycle, measure};
+use super::{cycle, lines, measure};
 use crate::debug::{COLOURS, escaped};
 use crate::weave::report::grouped;
 use crate::weave::story::Story;
-use crate::weave::story::teller::{Mark, Part, State};
+use crate::weave::story::teller::{Line, Mark, Part, State};
 use crate::weave::story::width::{plain, shortened};
 
 const STYLE: &str = "\
@@ -356,6 +356,13 @@ impl<'a> Drawing<'a> {
         });
         if has_dots {
             legend += " · without a number: nobody else could run";
+        }
+        let has = |is: fn(&Line) -> bool| lines(self.parts).any(is);
+        if has(|line| line.is_wrong) {
+            legend += " · red: went wrong";
+        }
+        if has(|line| line.is_odd) {
+            legend += " · yellow: may be why";
         }
         let room = (self.plan.width - 2 * MARGIN) / 6;
         *bottom += GAP / 2;
