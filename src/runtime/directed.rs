@@ -20,6 +20,7 @@ use super::policy::{Policy, Random};
 use super::queue::{RunQueue, Runnable};
 use super::scheduler::{SWITCHES_BETWEEN_POLLS, Scheduler, chore};
 use super::stopped::{Stopped, Stopping};
+use super::wait::{Wait, WaitFor};
 
 /// Those who can run, in the order in which they became ready; one that yields is
 /// the last. Then perhaps [`CLOCK`].
@@ -346,6 +347,9 @@ impl Scheduler {
             self.operate_on(Object::Numbers, Access::Write);
         } else if directed.wants.get().operations {
             directed.tell(|director| director.woke(number));
+            if let Some(Wait { what: WaitFor::Any(listed), .. }) = control.waits_for() {
+                self.operate_on_all(listed);
+            }
         }
     }
 

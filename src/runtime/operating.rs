@@ -169,16 +169,20 @@ impl Scheduler {
         let write = |object| self.operate_on(object, Access::Write);
         match wait.what {
             WaitFor::Resource(need) => write(Object::Resource(need.resource)),
-            WaitFor::Any(listed) => {
-                let all = std::iter::successors(Some(listed), |listed: &&Listed<'_>| listed.others);
-                all.filter_map(|listed| listed.need)
-                    .for_each(|need| write(Object::Resource(need.resource)));
-            }
+            WaitFor::Any(listed) => self.operate_on_all(listed),
             WaitFor::Join(target) => write(Object::End(target.number)),
             WaitFor::Scope(scope) => write(Object::Scope(scope)),
             WaitFor::Unpark => write(Object::Token(control.number)),
             WaitFor::Sleep | WaitFor::Future | WaitFor::AllEnded | WaitFor::Stalled => {}
         }
+    }
+
+    /// A wait for any of these ends. Whoever uses another of them later finds nobody
+    /// waiting there.
+    pub(super) fn operate_on_all(&self, listed: &Listed<'_>) {
+        let all = std::iter::successors(Some(listed), |listed| listed.others);
+        all.filter_map(|listed| listed.need)
+            .for_each(|need| self.operate_on(Object::Resource(need.resource), Access::Write));
     }
 
     /// The clock is read, or somebody's deadline comes or goes.

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::rc::Rc;
 
+use leno::channel;
 use leno::sync::{Condvar, Mutex};
 use leno::thread::{self, Thread};
 use leno::time::{self, Duration};
@@ -226,6 +227,29 @@ fn a_turn_that_does_nothing() {
     let bodies: [&[Op]; 3] = [main, &[Yield, Yield], &[Exchange(1, 1)]];
     for explorer in both_ways() {
         reduced(&explorer.fair(), program(Ending::Scope, 1, &bodies));
+    }
+}
+
+/// Whoever ends a wait for any of several channels ends it for all of them: who comes
+/// by another one finds nobody waiting.
+#[test]
+fn two_who_send_to_a_select() {
+    for explorer in both_ways() {
+        reduced(&explorer, || {
+            let channels = [0, 1].map(|_| channel::bounded(0));
+            leno::scope(|scope| {
+                let sent = channels
+                    .each_ref()
+                    .map(|(sender, _)| scope.spawn(move || sender.try_send(()).is_ok()));
+                let [(_, one), (_, other)] = &channels;
+                let received = leno::select! {
+                    recv(one) -> _ => 0,
+                    recv(other) -> _ => 1,
+                    default(Duration::from_millis(1)) => 2,
+                };
+                (received, sent.map(|sent| sent.join().unwrap()))
+            })
+        });
     }
 }
 

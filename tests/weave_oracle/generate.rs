@@ -134,7 +134,7 @@ impl Decoder<'_> {
             Subject::Cancels => body.ops.push(Op::Cancel(1 + first % self.started)),
             Subject::Time => self.time(body, kind, [first, second]),
             Subject::Panics => {
-                let panics = kind % 3 == 0;
+                let panics = kind.is_multiple_of(3);
                 body.ops.push(if panics { Op::Panic } else { cells(first, 0, 1) });
             }
         }
