@@ -247,10 +247,6 @@ impl Reduction {
         self.is_open = true;
         if thread == CLOCK {
             self.used(CLOCK_OBJECT, Access::Write);
-            if !is_barrier {
-                // It may end any wait, and is seen by whoever reads the time.
-                self.used(ALL, Access::Write);
-            }
         } else {
             self.used(UNWINDING | thread, Access::Read);
         }
