@@ -124,6 +124,7 @@ mod explorer;
 mod failure;
 mod fairness;
 mod names;
+mod order;
 mod panics;
 mod progress;
 mod recording;

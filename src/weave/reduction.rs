@@ -15,24 +15,14 @@
 //! objects. That a step enables another, by waking or spawning its green thread, is
 //! no race: it could not be otherwise.
 
-use super::used::{Used, conflict, covers, merge, numbered};
+use std::rc::Rc;
+
+use super::order::Order;
+use super::used::{Used, conflict, covers, merge};
 use crate::runtime::{Access, CLOCK};
 
 /// Green threads are bits of sets.
 pub(super) const MOST_THREADS: u64 = 64;
-
-/// Every step reads this of its own green thread, as one that is to be unwound
-/// finds out wherever it goes on.
-const UNWINDING: u64 = 3 << 60;
-
-/// The clock, which its own steps write.
-const CLOCK_OBJECT: u64 = 6 << 60;
-
-/// What is told of an execution that fails: the panic that came first.
-const FIRST_PANIC: u64 = 15 << 60;
-
-/// An object that every step uses which depends on all others.
-const ALL: u64 = u64::MAX;
 
 type Threads = u64;
 
@@ -55,7 +45,7 @@ pub(super) enum Next {
 #[derive(Clone)]
 struct Tried {
     thread: u64,
-    used: Vec<Used>,
+    used: Rc<[Used]>,
     numbered: u64,
 }
 
@@ -68,6 +58,7 @@ enum Node {
     },
 }
 
+#[derive(Default)]
 struct StepNode {
     ready: Threads,
     /// How many objects had been used before.
@@ -82,43 +73,17 @@ struct StepNode {
     used: Vec<Used>,
 }
 
-/// A step of the execution that runs.
-struct Event {
-    thread: u64,
-    /// The node that chose it; none for the clock when nobody could run.
-    node: Option<usize>,
-    /// The event that made its green thread ready, if it had to be.
-    enabler: Option<usize>,
-    used: Vec<Used>,
-    /// For each green thread, one more than the last of its events that comes
-    /// before this, or is this, in every execution of the kind.
-    before: Vec<usize>,
-    /// It depends on everything before it, and everything after it on it.
-    is_barrier: bool,
-}
-
 #[derive(Default)]
 pub(super) struct Reduction {
     nodes: Vec<Node>,
+    /// Spare nodes, for their allocations.
+    #[expect(clippy::vec_box, reason = "they become nodes as they are")]
+    spare: Vec<Box<StepNode>>,
     /// Where the run is in `nodes`.
     depth: usize,
     /// From here on, the execution differs from the one before.
     branch: usize,
-    events: Vec<Event>,
-    /// Spare events, for their allocations.
-    spare: Vec<Event>,
-    /// The last event of each green thread.
-    last: Vec<Option<usize>>,
-    /// Who made each ready, since its last event.
-    enabler: Vec<Option<usize>>,
-    /// The events that used each object since the last write, with that.
-    history: super::used::History,
-    /// How many objects have been used.
-    numbered: u64,
-    /// Somebody has yielded where that keeps it waiting. Then every step counts, if
-    /// only as a turn.
-    has_yielded: bool,
-    is_open: bool,
+    order: Order,
 }
 
 impl StepNode {
@@ -142,13 +107,7 @@ impl StepNode {
 impl Reduction {
     pub(super) fn begin(&mut self) {
         self.depth = 0;
-        self.spare.append(&mut self.events);
-        self.last.clear();
-        self.enabler.clear();
-        self.history.clear();
-        self.numbered = 0;
-        self.has_yielded = false;
-        self.is_open = false;
+        self.order.begin(self.branch);
     }
 
     pub(super) fn choose(&mut self, ready: &[u64], allowed: &[usize]) -> Next {
@@ -165,30 +124,12 @@ impl Reduction {
         let chosen = match self.nodes.get(place) {
             Some(Node::Step(node)) if node.ready == set => node.chosen,
             Some(_) => return Next::Differs,
-            None => {
-                let asleep = self.fall_asleep(place);
-                let is_awake =
-                    |&&index: &&usize| asleep.iter().all(|tried| tried.thread != ready[index]);
-                let Some(&first) = allowed.iter().find(is_awake) else {
-                    return Next::Redundant;
-                };
-                let chosen = ready[first];
-                // Whoever ends the last wait for a deadline takes its step away from
-                // the clock: a step that never comes is not found to race.
-                let clock = set & bit(CLOCK);
-                self.nodes.push(Node::Step(Box::new(StepNode {
-                    ready: set,
-                    numbered: self.numbered,
-                    chosen,
-                    wanted: bit(chosen) | clock,
-                    tried: Vec::new(),
-                    asleep,
-                    used: Vec::new(),
-                })));
-                chosen
-            }
+            None => match self.new_node(set, ready, allowed) {
+                Some(chosen) => chosen,
+                None => return Next::Redundant,
+            },
         };
-        self.open_event(chosen, Some(place), false);
+        self.order.open(chosen, Some(place));
         let place = ready.iter().position(|&number| number == chosen);
         Next::Index(place.expect("it is ready"))
     }
@@ -206,96 +147,70 @@ impl Reduction {
         }
     }
 
+    /// Chooses for the first time here. `None` if all who may go on are asleep.
+    fn new_node(&mut self, set: Threads, ready: &[u64], allowed: &[usize]) -> Option<u64> {
+        let mut node = self.spare.pop().unwrap_or_default();
+        node.tried.clear();
+        node.asleep.clear();
+        node.used.clear();
+        self.fall_asleep(&mut node.asleep);
+        let Some(&first) = allowed.iter().find(|&&index| !node.is_asleep(ready[index])) else {
+            self.spare.push(node);
+            return None;
+        };
+        node.ready = set;
+        node.numbered = self.order.numbered();
+        node.chosen = ready[first];
+        // Whoever ends the last wait for a deadline takes its step away from the
+        // clock: a step that never comes is not found to race.
+        node.wanted = bit(ready[first]) | set & bit(CLOCK);
+        self.nodes.push(Node::Step(node));
+        Some(ready[first])
+    }
+
     /// Those who are asleep below the step that has just been closed.
-    fn fall_asleep(&self, place: usize) -> Vec<Tried> {
-        let above = self.nodes[..place].iter().rev().find_map(|node| match node {
+    fn fall_asleep(&self, asleep: &mut Vec<Tried>) {
+        let above = self.nodes.iter().rev().find_map(|node| match node {
             Node::Step(node) => Some(node),
             Node::Value { .. } => None,
         });
-        let (Some(above), Some(event)) = (above, self.events.last()) else { return Vec::new() };
+        let (Some(above), Some(event)) = (above, self.order.last_closed()) else { return };
         // After the clock everything is new.
         if event.is_barrier {
-            return Vec::new();
+            return;
         }
         let stays = |tried: &&Tried| {
             tried.thread != event.thread && !conflict(&tried.used, &event.used, tried.numbered)
         };
-        above.asleep.iter().chain(&above.tried).filter(stays).cloned().collect()
-    }
-
-    fn open_event(&mut self, thread: u64, node: Option<usize>, is_barrier: bool) {
-        let index = thread as usize;
-        if self.enabler.len() <= index {
-            self.enabler.resize(index + 1, None);
-            self.last.resize(index + 1, None);
-        }
-        let mut event = self.spare.pop().unwrap_or_else(|| Event {
-            thread,
-            node,
-            enabler: None,
-            used: Vec::new(),
-            before: Vec::new(),
-            is_barrier,
-        });
-        event.thread = thread;
-        event.node = node;
-        event.enabler = self.enabler[index].take();
-        event.is_barrier = is_barrier;
-        event.used.clear();
-        event.before.clear();
-        self.events.push(event);
-        self.is_open = true;
-        if thread == CLOCK {
-            self.used(CLOCK_OBJECT, Access::Write);
-        } else {
-            self.used(UNWINDING | thread, Access::Read);
-        }
+        asleep.extend(above.asleep.iter().chain(&above.tried).filter(stays).cloned());
     }
 
     /// The step that runs uses an object.
     pub(super) fn used(&mut self, object: u64, access: Access) {
-        self.numbered = self.numbered.max(numbered(object));
-        let Some(event) = self.events.last_mut().filter(|_| self.is_open) else { return };
-        let access = match access {
-            // The first is whether it is to be unwound.
-            Access::Look if !self.has_yielded && event.used[1..].iter().all(Used::is_await) => {
-                return;
-            }
-            Access::Look => Access::Read,
-            access => access,
-        };
-        merge(&mut event.used, Used { object, access });
+        self.order.used(object, access);
     }
 
     /// The step that runs has made a green thread ready.
     pub(super) fn woke(&mut self, number: u64) {
-        let index = number as usize;
-        if number >= MOST_THREADS {
-            return;
+        if number < MOST_THREADS {
+            self.order.woke(number);
         }
-        if self.enabler.len() <= index {
-            self.enabler.resize(index + 1, None);
-            self.last.resize(index + 1, None);
-        }
-        self.enabler[index] = self.events.len().checked_sub(1);
     }
 
-    /// The step that runs yields where that keeps it waiting: who may go on depends
-    /// on the order of all steps.
+    /// See [`Order::yields`].
     pub(super) fn yields(&mut self) {
-        self.has_yielded = true;
-        self.used(ALL, Access::Write);
+        self.order.yields();
     }
 
-    /// The step that runs panics: a failure is the panic that comes first.
+    /// See [`Order::panicked`].
     pub(super) fn panicked(&mut self) {
-        self.used(FIRST_PANIC, Access::Write);
+        self.order.panicked();
     }
 
     /// Nobody can run, and time passes.
     pub(super) fn time_passed(&mut self) {
         self.close_event();
-        self.open_event(CLOCK, None, true);
+        self.order.open(CLOCK, None);
     }
 
     /// The execution is over.
@@ -303,106 +218,36 @@ impl Reduction {
         self.close_event();
     }
 
-    /// The step that has run is over: finds its races.
+    /// The step that has run is over.
     fn close_event(&mut self) {
-        if !std::mem::take(&mut self.is_open) {
-            return;
-        }
-        let index = self.events.len() - 1;
-        let mut event = self.events.pop().expect("one is open");
-        self.clock_before(&mut event);
-        let mut races = Vec::new();
-        if event.is_barrier {
-            for earlier in 0..index {
-                join(&mut event.before, &self.events[earlier].before);
-            }
-        } else {
-            self.find_races(index, &mut event, &mut races);
-        }
-        let thread = event.thread as usize;
-        if event.before.len() <= thread {
-            event.before.resize(thread + 1, 0);
-        }
-        event.before[thread] = index + 1;
+        // Those of an execution that was the same up to here have been seen to.
+        let Some(index) = self.order.close() else { return };
+        let event = self.order.event(index);
         if let Some(Node::Step(node)) = event.node.map(|node| &mut self.nodes[node]) {
             for &used in &event.used {
                 merge(&mut node.used, used);
             }
         }
-        self.history.add(index, &event.used);
-        self.last[thread] = Some(index);
-        let is_new = event.node.is_some_and(|node| node >= self.branch);
-        self.events.push(event);
-        // Those of an execution that was the same up to here have been seen to.
-        if is_new {
-            for earlier in races {
-                self.reverse(earlier, index);
-            }
-        }
-    }
-
-    fn clock_before(&self, event: &mut Event) {
-        for earlier in [self.last[event.thread as usize], event.enabler].into_iter().flatten() {
-            join(&mut event.before, &self.events[earlier].before);
-        }
-    }
-
-    fn comes_before(&self, earlier: usize, before: &[usize]) -> bool {
-        let thread = self.events[earlier].thread as usize;
-        before.get(thread).is_some_and(|&last| last > earlier)
-    }
-
-    /// Finds the events that `event` races with: those that conflict with it, and
-    /// of which no other event forces that they come before it.
-    fn find_races(&self, index: usize, event: &mut Event, races: &mut Vec<usize>) {
-        let mut candidates = self.history.conflicting(index, &event.used);
-        candidates.sort_unstable_by_key(|candidate| std::cmp::Reverse(candidate.event));
-        candidates.dedup_by(|one, kept| {
-            let same = one.event == kept.event;
-            // A pair is a race if any of its objects makes it one.
-            kept.is_race |= same && one.is_race;
-            same
-        });
-        for candidate in candidates {
-            let earlier = candidate.event;
-            if self.comes_before(earlier, &event.before) {
-                continue;
-            }
-            if candidate.is_race && self.events[earlier].thread != event.thread {
-                races.push(earlier);
-            }
-            let clock = &self.events[earlier].before;
-            join(&mut event.before, clock);
+        for race in 0..self.order.races.len() {
+            self.reverse(self.order.races[race], index);
         }
     }
 
     /// Sees to it that an execution is tried in which the event `later` comes
     /// before `earlier`, which it races with.
     fn reverse(&mut self, earlier: usize, later: usize) {
-        let Some(place) = self.events[earlier].node else { return };
-        let thread = self.events[earlier].thread;
+        let Some(place) = self.order.event(earlier).node else { return };
         // Those who can begin the part that does not depend on `earlier`. What `later`
         // is after another beginning is not known: it begins only if nothing else can.
         let mut initials: Threads = 0;
-        let mut part: Vec<usize> = Vec::new();
-        for index in (earlier + 1)..later {
-            let event = &self.events[index];
-            let depends = event.before.get(thread as usize).is_some_and(|&last| last > earlier);
-            if depends {
-                continue;
-            }
-            let is_first = part.iter().all(|&other| {
-                let own = self.events[other].thread;
-                own != event.thread && !self.comes_before(other, &event.before)
-            });
+        self.order.each_apart(earlier, later, |event, is_first| {
             if is_first {
                 initials |= bit(event.thread);
             }
-            part.push(index);
-        }
+        });
         let Node::Step(node) = &mut self.nodes[place] else { return };
-        if part.is_empty() {
-            let later = &self.events[later];
+        if initials == 0 {
+            let later = self.order.event(later);
             initials = bit(later.thread);
             node.wake_if_other(later.thread, &later.used);
         }
@@ -431,7 +276,9 @@ impl Reduction {
                 self.branch = self.nodes.iter().rposition(is_step).unwrap_or(0);
                 return true;
             }
-            self.nodes.pop();
+            if let Some(Node::Step(node)) = self.nodes.pop() {
+                self.spare.push(node);
+            }
         }
         false
     }
@@ -457,7 +304,8 @@ impl Reduction {
 impl StepNode {
     /// The step of the chosen one has been tried: chooses the next that is wanted.
     fn go_on(&mut self) -> bool {
-        let used = std::mem::take(&mut self.used);
+        let used = Rc::from(&self.used[..]);
+        self.used.clear();
         self.tried.push(Tried { thread: self.chosen, used, numbered: self.numbered });
         let next = (0..MOST_THREADS).find(|&thread| {
             self.wanted & bit(thread) != 0 && !self.has_tried(thread) && !self.is_asleep(thread)
@@ -469,15 +317,5 @@ impl StepNode {
             }
             None => false,
         }
-    }
-}
-
-/// The later of two clocks, green thread by green thread.
-fn join(clock: &mut Vec<usize>, other: &[usize]) {
-    if clock.len() < other.len() {
-        clock.resize(other.len(), 0);
-    }
-    for (own, other) in clock.iter_mut().zip(other) {
-        *own = (*own).max(*other);
     }
 }

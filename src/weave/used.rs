@@ -1,6 +1,7 @@
 //! What steps use, and when that makes a difference to their order.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 
 use crate::runtime::Access;
 
@@ -98,7 +99,7 @@ pub(super) fn covers(one: &[Used], other: &[Used], numbered: u64) -> bool {
 /// Which events of an execution have used which objects.
 #[derive(Default)]
 pub(super) struct History {
-    of: HashMap<u64, Vec<(usize, Access)>>,
+    of: HashMap<u64, Vec<(usize, Access)>, BuildHasherDefault<Numbers>>,
     /// Those that depend on everything.
     of_all: Vec<usize>,
 }
@@ -110,10 +111,14 @@ pub(super) struct Candidate {
 }
 
 impl History {
-    pub(super) fn clear(&mut self) {
+    /// Forgets all events from this one on.
+    pub(super) fn keep(&mut self, kept: usize) {
         // Objects have the same numbers in the next execution.
-        self.of.values_mut().for_each(Vec::clear);
-        self.of_all.clear();
+        for of in self.of.values_mut() {
+            let place = of.partition_point(|&(event, _)| event < kept);
+            of.truncate(place);
+        }
+        self.of_all.truncate(self.of_all.partition_point(|&event| event < kept));
     }
 
     pub(super) fn add(&mut self, event: usize, used: &[Used]) {
@@ -126,14 +131,14 @@ impl History {
         }
     }
 
-    /// The events before `index` that conflict with these uses; of each object,
-    /// back to its last write.
-    pub(super) fn conflicting(&self, index: usize, used: &[Used]) -> Vec<Candidate> {
+    /// Puts the events before `index` that conflict with these uses into `found`; of
+    /// each object, back to its last write.
+    pub(super) fn conflicting(&self, index: usize, used: &[Used], found: &mut Vec<Candidate>) {
+        found.clear();
         if used.iter().any(|used| used.object == ALL) {
-            return (0..index).map(|event| Candidate { event, is_race: true }).collect();
+            return found.extend((0..index).map(|event| Candidate { event, is_race: true }));
         }
-        let of_all = self.of_all.iter().map(|&event| Candidate { event, is_race: true });
-        let mut found: Vec<Candidate> = of_all.collect();
+        found.extend(self.of_all.iter().map(|&event| Candidate { event, is_race: true }));
         for used in used {
             for &(event, access) in self.of.get(&used.object).into_iter().flatten().rev() {
                 if orders(access, used.access) {
@@ -144,6 +149,24 @@ impl History {
                 }
             }
         }
-        found
+    }
+}
+
+/// Objects are told from each other by numbers, which need no strong hash.
+#[derive(Default)]
+struct Numbers(u64);
+
+impl Hasher for Numbers {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|&byte| self.write_u64(u64::from(byte)));
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        let mixed = (self.0 ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.0 = mixed ^ mixed >> 32;
     }
 }

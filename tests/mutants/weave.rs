@@ -15,6 +15,7 @@ const PROGRAMS: &str = "600";
 const DIRECTED: &str = "src/runtime/directed.rs";
 const ENGINE: &str = "src/weave/engine.rs";
 const FAIRNESS: &str = "src/weave/fairness.rs";
+const ORDER: &str = "src/weave/order.rs";
 const REDUCTION: &str = "src/weave/reduction.rs";
 const SAMPLING: &str = "src/weave/sampling.rs";
 const TREE: &str = "src/weave/tree.rs";
@@ -57,8 +58,8 @@ const MUTANTS: &[Mutant] = &[
     ),
     mutant(
         REDUCTION,
-        "let Some(place) = self.events[earlier].node else { return };",
-        "let Some(place) = self.events[later].node else { return };",
+        "let Some(place) = self.order.event(earlier).node else { return };",
+        "let Some(place) = self.order.event(later).node else { return };",
         "the other order is tried at the wrong choice",
     ),
     mutant(
@@ -68,13 +69,13 @@ const MUTANTS: &[Mutant] = &[
         "whoever is in the part that does not depend is taken to begin it",
     ),
     mutant(
-        REDUCTION,
-        "[self.last[event.thread as usize], event.enabler]",
-        "[self.last[event.thread as usize], None]",
+        ORDER,
+        "[self.last[thread], event.enabler]",
+        "[self.last[thread], None]",
         "who makes another ready does not come before it",
     ),
     mutant(
-        REDUCTION,
+        ORDER,
         "all(Used::is_await) => {\n                return;\n            }\n            \
          Access::Look => Access::Read,",
         "all(Used::is_await) => {\n                return;\n            }\n            \
@@ -82,25 +83,25 @@ const MUTANTS: &[Mutant] = &[
         "a wait is a wait, whatever is done before it in the same step",
     ),
     mutant(
-        REDUCTION,
+        ORDER,
         "Access::Look if !self.has_yielded && event",
         "Access::Look if event",
         "a turn that only finds that it has to wait is no turn",
     ),
     mutant(
-        REDUCTION,
+        ORDER,
         "self.used(FIRST_PANIC, Access::Write);",
         "self.used(FIRST_PANIC, Access::Read);",
         "which panic is first makes no difference",
     ),
     mutant(
         REDUCTION,
-        "let clock = set & bit(CLOCK);",
-        "let clock = 0;",
+        "node.wanted = bit(ready[first]) | set & bit(CLOCK);",
+        "node.wanted = bit(ready[first]);",
         "time that could have passed is not tried",
     ),
     mutant(
-        REDUCTION,
+        ORDER,
         "self.used(UNWINDING | thread, Access::Read);",
         "",
         "whether one is unwound depends on nobody",
