@@ -71,12 +71,6 @@ const MUTANTS: &[Mutant] = &[
     ),
     mutant(
         ORDER,
-        "[self.last[thread], event.enabler]",
-        "[self.last[thread], None]",
-        "who makes another ready does not come before it",
-    ),
-    mutant(
-        ORDER,
         "all(Used::is_await) => {\n                return;\n            }\n            \
          Access::Look => Access::Read,",
         "all(Used::is_await) => {\n                return;\n            }\n            \

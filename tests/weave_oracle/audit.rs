@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 use leno::weave::{Explorer, FailureKind, Report};
+use proptest::prop_assert_eq;
 use proptest::test_runner::TestCaseError;
 
 use crate::generate::{self, Mix, Subject};
@@ -66,6 +67,12 @@ fn audit(name: &str, programs: u32, mix: Mix, explorer: &Explorer) {
         }
         let reduced = explorer.clone().reduced().explore(&closure);
         compare(&program, &full, &reduced)?;
+        // Each schedule leads to what it is said to lead to.
+        for (value, outcome) in reduced.outcomes() {
+            let schedule = outcome.schedule().to_string();
+            let again = explorer.replay(&schedule, &closure);
+            prop_assert_eq!(&again, value, "{:?}{}", program, schedule);
+        }
         let (executions, redundant) = (reduced.executions(), reduced.redundant());
         tally.borrow_mut().add(&ends(&full), full.executions(), executions, redundant);
         Ok(())
@@ -74,6 +81,9 @@ fn audit(name: &str, programs: u32, mix: Mix, explorer: &Explorer) {
         panic!("{repeat}\n{error}");
     }
     let tally = tally.into_inner();
+    let few = tally.programs < 200;
+    assert!(few || tally.several_ends > tally.programs / 20, "{tally:?}");
+    assert!(few || tally.reduced < tally.full * 3 / 4, "{tally:?}");
     println!(
         "  {tally:?}: {:.1} times fewer",
         tally.full as f64 / (tally.reduced + tally.redundant) as f64

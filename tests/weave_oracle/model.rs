@@ -3,6 +3,7 @@
 //! tried on a copy.
 
 mod channels;
+mod fairness;
 mod locks;
 mod state;
 mod unwinding;
@@ -15,10 +16,19 @@ use state::{Done, Instruction, Scope, State, Status, Wait, Why, Woken};
 /// How many executions there are that end so.
 pub type Counts = BTreeMap<End, u64>;
 
+/// Where others may run.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    Cooperative,
+    /// And who yields lets others go first.
+    Fair,
+    Preemptive,
+}
+
 /// All executions of a program. `None` if there are more than `most`.
-pub fn executions(program: &Program, preemptive: bool, most: u64) -> Option<Counts> {
+pub fn executions(program: &Program, mode: Mode, most: u64) -> Option<Counts> {
     let mut search = Search { program, counts: Counts::new(), left: most };
-    search.main(&State::new(program, preemptive), &[])?;
+    search.main(&State::new(program, mode), &[])?;
     Some(search.counts)
 }
 
@@ -32,8 +42,15 @@ impl Search<'_> {
     fn go_on(&mut self, mut state: State) -> Option<()> {
         loop {
             let ready = state.ready();
-            match ready[..] {
-                [] if state.pass_time() => {}
+            if ready.is_empty() && state.pass_time() {
+                continue;
+            }
+            let yielded = std::mem::take(&mut state.yielded);
+            let allowed = match &mut state.fairness {
+                Some(fairness) if !ready.is_empty() => fairness.allowed(&ready, yielded),
+                _ => ready.clone(),
+            };
+            match allowed[..] {
                 [] => {
                     self.left = self.left.checked_sub(1)?;
                     *self.counts.entry(state.end(self.program)).or_default() += 1;
@@ -46,13 +63,11 @@ impl Search<'_> {
                         return self.turn(&before, only, &[]);
                     }
                 }
-                _ => break,
+                _ => {
+                    return allowed.into_iter().try_for_each(|next| self.turn(&state, next, &[]));
+                }
             }
         }
-        for next in state.ready() {
-            self.turn(&state, next, &[])?;
-        }
-        Some(())
     }
 
     /// As [`Search::turn`], of the first turn of the main one.
@@ -110,6 +125,9 @@ impl State {
 
     /// The main one begins by starting others.
     fn begin_main(&mut self, program: &Program) {
+        if let Some(fairness) = &mut self.fairness {
+            fairness.took(&[], 0);
+        }
         self.take_turn(0);
         (1..program.known()).for_each(|number| self.start(number));
         self.go_on(program);
@@ -117,6 +135,10 @@ impl State {
 
     /// `who` has a turn.
     fn step(&mut self, program: &Program, who: usize) {
+        let ready = self.ready();
+        if let Some(fairness) = &mut self.fairness {
+            fairness.took(&ready, who);
+        }
         self.take_turn(who);
         self.go_on(program);
     }
@@ -235,6 +257,7 @@ impl State {
     fn operate(&mut self, op: &Op, woken: Option<Woken>) -> Then {
         match *op {
             Op::Yield => {
+                self.yielded = true;
                 let me = &mut self.threads[self.who];
                 me.yields = true;
                 me.status = Status::Ready;

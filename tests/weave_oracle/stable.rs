@@ -11,7 +11,7 @@ use crate::program::Logs;
 /// What all of them came to when this was written down. If it differs on one
 /// architecture only, that is a mistake. If explorations have been changed, so that
 /// it differs on all, this has to be, too; the test says to what.
-const RECORDED: u64 = 6_802_454_961_040_302_662;
+const RECORDED: u64 = 6_066_813_273_597_952_275;
 
 const MIX: Mix = Mix {
     subjects: &[
@@ -70,7 +70,7 @@ fn hash(text: &str) -> u64 {
 
 #[test]
 fn explorations_come_to_the_same_on_every_architecture() {
-    let bounded = Explorer::new().max_executions(300);
+    let bounded = Explorer::new().max_executions(200);
     let explorers = [
         bounded.clone(),
         bounded.clone().preemptive(),
@@ -86,7 +86,7 @@ fn explorations_come_to_the_same_on_every_architecture() {
     ];
     let mut numbers = Numbers(1);
     let mut text = String::new();
-    for _ in 0..40 {
+    for _ in 0..20 {
         let settings = u64::from(numbers.next()) << 32 | u64::from(numbers.next());
         let main = numbers.list(3);
         let threads: Vec<Vec<u32>> = (0..=numbers.next() % 3).map(|_| numbers.list(4)).collect();

@@ -2,7 +2,9 @@
 
 use std::rc::Rc;
 
+use super::Mode;
 use super::Then::{self, Stops};
+use super::fairness::Fairness;
 use crate::program::{CELLS, CHANNELS, Ending, Logs, MUTEXES, Op, Program};
 
 #[derive(Clone)]
@@ -34,6 +36,9 @@ pub struct State {
     pub taken: Vec<usize>,
     /// There is one more to take, of so many.
     pub alternatives: Option<usize>,
+    pub fairness: Option<Fairness>,
+    /// The last turn ended with a yield.
+    pub yielded: bool,
 }
 
 #[derive(Clone, Default)]
@@ -246,7 +251,7 @@ impl Thread {
 
 impl State {
     /// The main one and those that it starts are there, and none has had a turn.
-    pub fn new(program: &Program, is_preemptive: bool) -> State {
+    pub fn new(program: &Program, mode: Mode) -> State {
         let new = |number| Thread::new(program, number);
         let mut threads: Vec<Thread> = (0..program.bodies.len()).map(new).collect();
         threads[0].children.extend(1..=program.started);
@@ -262,7 +267,7 @@ impl State {
         let mut state = State {
             threads,
             who: 0,
-            is_preemptive,
+            is_preemptive: mode == Mode::Preemptive,
             done: Done::Nothing,
             started: program.started,
             is_in_main_scope: program.ending == Ending::Scope,
@@ -280,6 +285,8 @@ impl State {
             first_panic: None,
             taken: Vec::new(),
             alternatives: None,
+            fairness: (mode != Mode::Cooperative).then(|| Fairness::new(program.bodies.len())),
+            yielded: false,
         };
         state.threads[0].status = Status::Ready;
         state
