@@ -6,12 +6,11 @@ mod xml;
 use std::env;
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use leno::weave::{Explorer, FailureKind, Schedule, Story, story};
 
-use crate::support::panic_text;
+use crate::support::{panic_text, this_binary};
 use programs as program;
 
 /// The story is the one that is kept in the file with this name. With
@@ -262,7 +261,7 @@ fn without_the_source_there_are_numbers_of_lines() {
         return;
     }
     let name = "story::without_the_source_there_are_numbers_of_lines";
-    let ran = Command::new(env::current_exe().unwrap())
+    let ran = this_binary()
         .args([name, "--exact", "--nocapture"])
         .env(CHILD, "1")
         .env_remove("CARGO_MANIFEST_DIR")

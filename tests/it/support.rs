@@ -152,7 +152,7 @@ const CHILD: &str = "LENO_TEST_CHILD";
 const SURVIVED: &str = "the child has come to its end";
 
 /// A command that runs this test binary, through the emulator if it needs one.
-fn this_binary() -> Command {
+pub fn this_binary() -> Command {
     let binary = env::current_exe().expect("the binary has a path");
     let runner = env::var("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER").unwrap_or_default();
     let mut words = runner.split_whitespace();
