@@ -5,7 +5,7 @@
 //! switch. The director says who is next where the run queue would; what it must
 //! not do is to use the runtime.
 
-use std::cell::{Cell, OnceCell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell, RefMut};
 use std::panic::{self, AssertUnwindSafe, Location};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -20,6 +20,7 @@ use super::policy::{Policy, Random};
 use super::queue::{RunQueue, Runnable};
 use super::scheduler::{SWITCHES_BETWEEN_POLLS, Scheduler, chore};
 use super::stopped::{Stopped, Stopping};
+use super::track::Track;
 use super::wait::{Wait, WaitFor};
 
 /// Those who can run, in the order in which they became ready; one that yields is
@@ -78,6 +79,8 @@ pub(super) enum Done {
 /// What a scheduler knows of its being directed.
 pub(super) struct Directed {
     pub(super) director: OnceCell<Rc<RefCell<dyn Director>>>,
+    /// Makes what choices it can instead of the director.
+    pub(super) track: OnceCell<Rc<RefCell<Track>>>,
     pub(super) wants: Cell<Wants>,
     /// Only green threads are chosen among, and nobody wants to know where they
     /// yield.
@@ -102,6 +105,7 @@ impl Directed {
     pub(super) fn new() -> Directed {
         Directed {
             director: OnceCell::new(),
+            track: OnceCell::new(),
             wants: Cell::default(),
             is_plain: Cell::new(false),
             done: Cell::new(Done::Something),
@@ -123,6 +127,23 @@ impl Directed {
         f(&mut *director.borrow_mut())
     }
 
+    /// Who is next of these, by its place. `None` ends the run.
+    #[inline(always)]
+    fn choose(&self, ready: &Ready<'_>) -> Option<usize> {
+        let next = self.track().next(ready.len(), |place| ready.number(place) as u32);
+        next.or_else(|| self.ask(ready))
+    }
+
+    #[inline(never)]
+    fn ask(&self, ready: &Ready<'_>) -> Option<usize> {
+        self.tell(|director| director.choose(ready))
+    }
+
+    #[inline(always)]
+    fn track(&self) -> RefMut<'_, Track> {
+        self.track.get().expect("a directed run has a track").borrow_mut()
+    }
+
     /// Tells an object from others of the execution.
     pub(super) fn number_of(&self, object: Object<'_>) -> u64 {
         object.number(self.execution.get(), || self.next_object())
@@ -136,13 +157,15 @@ impl Directed {
 }
 
 impl Runtime {
-    /// A runtime for runs that `director` directs.
+    /// A runtime for runs that `director` directs, along `track`.
     pub(crate) fn directed(
         director: Rc<RefCell<dyn Director>>,
+        track: Rc<RefCell<Track>>,
         stack_bytes: Option<usize>,
     ) -> Runtime {
         let runtime = Runtime::with(Clock::simulated(), Policy::fifo(), stack_bytes);
         let _ = runtime.scheduler.directed.director.set(director);
+        let _ = runtime.scheduler.directed.track.set(track);
         runtime
     }
 
@@ -222,19 +245,23 @@ impl Scheduler {
     #[inline(never)]
     pub(super) fn yield_directed(&self, at: &'static Location<'static>) {
         let directed = &self.directed;
-        if directed.wants.get().yields && !directed.is_preempted.get() {
-            directed.tell(|director| director.yields(self.current().number));
+        if directed.wants.get().yields {
+            self.tell_yield();
         }
         if !directed.is_plain.get() {
             directed.at.set(Some(at));
             return self.yield_in_queue();
         }
-        directed.is_preempted.set(false);
         let (queue, control) = (&self.watched, self.current());
         let others = queue.len();
-        let ready = Ready::new(queue, Some(control), false);
+        let number = |place| match place {
+            _ if place == others => control.number as u32,
+            // SAFETY: whoever is in the queue has a control block.
+            _ => unsafe { (*queue.control_at(place)).number as u32 },
+        };
+        let next = directed.track().next(others + 1, number);
         directed.done.set(Done::Nothing);
-        match directed.tell(|director| director.choose(&ready)) {
+        match next.or_else(|| directed.ask(&Ready::new(queue, Some(control), false))) {
             Some(index) if index == others => {}
             Some(index) => {
                 let next = queue.take(index);
@@ -247,6 +274,18 @@ impl Scheduler {
                 self.stop_directing();
                 self.yield_in_queue();
             }
+        }
+    }
+
+    #[inline(never)]
+    fn tell_yield(&self) {
+        let directed = &self.directed;
+        if !directed.is_preempted.get() {
+            directed.tell(|director| director.yields(self.current().number));
+        }
+        // Otherwise it is still to be told why this one is suspended.
+        if !directed.wants.get().suspensions {
+            directed.is_preempted.set(false);
         }
     }
 
@@ -285,7 +324,7 @@ impl Scheduler {
             self.wait_directed();
             return None;
         }
-        match directed.tell(|director| director.choose(&ready)) {
+        match directed.choose(&ready) {
             Some(index) if index == ready.threads => {
                 self.pass_virtual_time();
                 directed.tell(|director| director.time_is(self.now() - VIRTUAL_START));

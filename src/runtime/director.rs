@@ -22,7 +22,8 @@ pub(crate) const UNTOLD: &str = "";
 /// Makes the choices of a run.
 pub(crate) trait Director {
     /// Who is next, of those who are ready, by its place there. `None` ends the
-    /// run: everybody is unwound.
+    /// run: everybody is unwound. It is asked where the [track](super::track) does
+    /// not know.
     fn choose(&mut self, ready: &Ready<'_>) -> Option<usize>;
 
     /// One of `count` alternatives, which are at least two, for the green thread

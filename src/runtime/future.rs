@@ -20,6 +20,7 @@ use super::inbox::{Inbox, Message};
 use super::scheduler::Scheduler;
 use super::thread_state::ThreadId;
 use super::wait::{Outcome, Wait, WaitFor};
+use super::wait_list::Waiter;
 
 /// Runs `future` to its end. `function` is the name of the public function that
 /// needs a runtime for it.
@@ -62,6 +63,13 @@ pub(super) struct SpareWaker {
     waker: Waker,
 }
 
+/// One who waits for its waker to be woken.
+pub(super) struct Awaiting {
+    state: Arc<WakerState>,
+    /// The address in the waker.
+    data: *const (),
+}
+
 impl WakerState {
     fn take_woken(&self) -> bool {
         // Acquire: whoever woke us has seen to it that the future gets on.
@@ -73,11 +81,15 @@ impl WakerState {
 impl SpareWaker {
     /// How many clones of the waker do others have?
     fn clones(&self) -> usize {
-        let owners = Arc::strong_count(&self.state);
-        // What they have done with others comes before they dropped those.
-        fence(Ordering::Acquire);
-        owners - 2
+        owners(&self.state) - 2
     }
+}
+
+fn owners(state: &Arc<WakerState>) -> usize {
+    let owners = Arc::strong_count(state);
+    // What they have done with others comes before they dropped those.
+    fence(Ordering::Acquire);
+    owners
 }
 
 impl Wake for WakerState {
@@ -131,12 +143,10 @@ impl Scheduler {
         }
         let wait = Wait::at(WaitFor::Future, at);
         let awaiting = &self.outside.awaiting;
+        let waiter = Waiter::new(self);
         loop {
-            // Green threads that keep a clone until they end are no outsiders.
-            let reachable = usize::from(spare.clones() > self.kept_clones(&spare.waker));
-            awaiting.set(awaiting.get() + reachable);
-            let outcome = self.block(&wait, None);
-            awaiting.set(awaiting.get() - reachable);
+            let own = Awaiting { state: state.clone(), data: spare.waker.data() };
+            let (outcome, _) = awaiting.enrolled(&waiter, 0, Some(own), || self.block(&wait, None));
             if outcome == Outcome::Interrupted {
                 interrupted();
             }
@@ -146,8 +156,16 @@ impl Scheduler {
         }
     }
 
-    fn kept_clones(&self, waker: &Waker) -> usize {
-        self.outside.kept_wakers.borrow().get(&waker.data()).copied().unwrap_or(0)
+    /// Does somebody outside have the waker of one who waits for that? Green threads
+    /// that keep a clone until they end are no outsiders, and others who have one can
+    /// run, or wait themselves.
+    pub(super) fn somebody_has_a_waker(&self) -> bool {
+        let kept = self.outside.kept_wakers.borrow();
+        self.outside.awaiting.any(|awaiting| {
+            let kept = kept.get(&awaiting.data).copied().unwrap_or(0);
+            // The one who waits has three.
+            owners(&awaiting.state) - 3 > kept
+        })
     }
 
     /// A green thread of this runtime has a clone of this waker until it ends.

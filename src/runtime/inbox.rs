@@ -9,11 +9,12 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
 use super::current::try_scheduler;
-use super::future::SpareWaker;
+use super::future::{Awaiting, SpareWaker};
 use super::mailbox::{Bell, Mailbox};
 use super::scheduler::Scheduler;
 use super::thread_state::{ThreadId, ThreadState};
 use super::trace::Cause;
+use super::wait_list::WaitList;
 use crate::sys::wakeup::Wakeup;
 
 pub(super) type Job = Box<dyn FnOnce() + Send>;
@@ -54,8 +55,8 @@ impl Bell for Wakeup {
 #[derive(Default)]
 pub(super) struct Outside {
     pub(super) inbox: OnceCell<Arc<Inbox>>,
-    /// Green threads that wait for a future whose waker somebody has.
-    pub(super) awaiting: Cell<usize>,
+    /// Green threads that wait for a future.
+    pub(super) awaiting: WaitList<Awaiting>,
     /// Closures that run on other OS threads for one that waits here.
     pub(super) unblocked: Cell<usize>,
     pub(super) spare_waker: Cell<Option<SpareWaker>>,
@@ -157,7 +158,7 @@ impl Scheduler {
 
     /// Can anybody outside make a green thread runnable?
     pub(super) fn can_be_reached(&self) -> bool {
-        self.outside.awaiting.get() > 0
+        self.somebody_has_a_waker()
             || self.outside.inbox.get().is_some_and(|inbox| !inbox.mailbox.is_deserted())
     }
 }

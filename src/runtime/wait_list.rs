@@ -189,6 +189,24 @@ impl<T> WaitList<T> {
         count
     }
 
+    /// Is there one who waits with such a value in its slot? `is_it` must not switch.
+    pub(crate) fn any(&self, is_it: impl Fn(&T) -> bool) -> bool {
+        let mut next = self.first.get();
+        // SAFETY: as in `len`.
+        while let Some(node) = unsafe { next.as_ref() } {
+            let value = node.slot.take();
+            // SAFETY: as in `len`.
+            let waits = unsafe { (*(*node.waiter).control).state.get() == State::Waiting };
+            let found = waits && value.as_ref().is_some_and(&is_it);
+            node.slot.set(value);
+            if found {
+                return true;
+            }
+            next = node.next.get();
+        }
+        false
+    }
+
     /// Wakes the first. False if nobody waits.
     #[inline(always)]
     pub(crate) fn wake_one(&self) -> bool {
@@ -239,6 +257,12 @@ impl<T> WaitList<T> {
         T: Copy,
     {
         self.front()?.slot.get()
+    }
+}
+
+impl<T> Default for WaitList<T> {
+    fn default() -> WaitList<T> {
+        WaitList::new()
     }
 }
 

@@ -95,7 +95,7 @@ impl Explorer {
 impl<T: Ord> Report<T> {
     /// Adds an execution.
     pub(super) fn add(&mut self, session: &Session, ran: Ran<T>) {
-        self.steps += session.engine.borrow().steps;
+        self.steps += session.engine.borrow().steps();
         match ran {
             Ran::Cut(Cut::Redundant) => self.redundant += 1,
             Ran::Value(value) => {
@@ -126,7 +126,7 @@ impl Session {
                 Err(Box::new(failure))
             }
             Ran::Cut(cut) => {
-                let failure = Failure::of_cut(&cut, engine.schedule(), engine.steps);
+                let failure = Failure::of_cut(&cut, engine.schedule(), engine.steps());
                 Err(Box::new(failure.expect("a redundant execution is no failure")))
             }
         }

@@ -1,6 +1,9 @@
 //! The director of the executions of one exploration: it makes each choice by the
 //! strategy, and keeps what was chosen.
 
+use std::cell::RefCell;
+use std::rc::Rc;
+
 use super::fairness::Fairness;
 use super::names::Names;
 use super::panics;
@@ -8,10 +11,11 @@ use super::recording::Recording;
 use super::reduction::{Next, Reduction};
 use super::replay::Replay;
 use super::sampling::Sampling;
-use super::schedule::{Made, Rules, Schedule};
+use super::schedule::{Rules, Schedule};
 use super::tree::Tree;
 use crate::runtime::{
-    CLOCK, DEADLOCK, Director, Operated, Payload, Ready, Spawn, Stuck, Suspension, Wants,
+    CLOCK, Choice, DEADLOCK, Director, Operated, Payload, Ready, Spawn, Stuck, Suspension, Track,
+    Wants,
 };
 
 /// How choices are made.
@@ -75,16 +79,13 @@ pub(super) struct Engine {
     /// were so many switches.
     pub(super) max_switches: Option<u32>,
     fairness: Option<Box<Fairness>>,
-    pace: Pace,
     pub(super) recording: Option<Box<Recording>>,
     /// The report of a deadlock has been made.
     has_report: bool,
     // Of the execution that runs:
     pub(super) names: Names,
-    pub(super) trail: Vec<Made>,
-    pub(super) steps: u64,
-    /// As many as it may have; none once it is to end.
-    limit: u64,
+    /// What was chosen, and where the common choices are made.
+    pub(super) track: Rc<RefCell<Track>>,
     pub(super) switches: u32,
     last: u64,
     pub(super) wrong: Option<Wrong>,
@@ -92,14 +93,6 @@ pub(super) struct Engine {
     /// Those who can run, and the indices of those who may be chosen, kept so that no choice allocates.
     ready: Vec<u64>,
     allowed: Vec<usize>,
-}
-
-/// Choices of the two common kinds are made without looking at anything else.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Pace {
-    Tree,
-    Random,
-    Any,
 }
 
 impl Engine {
@@ -113,11 +106,8 @@ impl Engine {
             fairness: is_fair.then(|| Box::new(Fairness::new())),
             recording: None,
             has_report: false,
-            pace: Pace::Any,
             names: Names::default(),
-            trail: Vec::new(),
-            steps: 0,
-            limit: max_steps,
+            track: Rc::new(RefCell::new(Track::new())),
             switches: 0,
             last: 1,
             wrong: None,
@@ -145,10 +135,6 @@ impl Engine {
     pub(super) fn begin(&mut self, index: u64) {
         panics::forget();
         self.names.clear();
-        self.trail.clear();
-        self.steps = 0;
-        self.limit = self.max_steps;
-        self.pace = self.pace();
         self.switches = 0;
         self.last = 1;
         self.wrong = None;
@@ -159,32 +145,45 @@ impl Engine {
         if let Some(recording) = &mut self.recording {
             recording.begin();
         }
+        let sees_all = self.recording.is_some() || self.max_switches.is_some();
+        let mut track = self.track.borrow_mut();
         match &mut self.strategy {
-            Strategy::Sampling(sampling) => sampling.begin(index),
-            Strategy::Reduced(reduction) => reduction.begin(),
-            Strategy::Replay(replay) => replay.begin(),
-            Strategy::Tree(_) => {}
+            Strategy::Tree(_) => track.repeat(),
+            Strategy::Sampling(sampling) => sampling.begin(index, &mut track),
+            Strategy::Reduced(reduction) => {
+                track.start();
+                reduction.begin();
+            }
+            Strategy::Replay(replay) => {
+                track.start();
+                replay.begin();
+            }
+        }
+        if !sees_all && self.strategy.is_simple() {
+            track.go_alone(self.max_steps);
         }
     }
 
     /// It is over.
     pub(super) fn end(&mut self) {
         match &mut self.strategy {
-            Strategy::Tree(tree) => {
-                let depth = tree.depth();
-                if !tree.end() && self.cut.is_none() {
-                    self.cut = Some(Cut::Differs { after: depth });
+            Strategy::Tree(_) => {
+                // Shorter than the one that it should have repeated?
+                let track = self.track.borrow();
+                let made = track.made().len();
+                if made < track.choices().len() && self.cut.is_none() {
+                    self.cut = Some(Cut::Differs { after: made });
                 }
             }
             Strategy::Reduced(reduction) => reduction.end(),
-            Strategy::Sampling(sampling) => sampling.end(),
+            Strategy::Sampling(sampling) => sampling.end(self.track.borrow().steps()),
             Strategy::Replay(replay) => {
                 // One that fails is over wherever it fails.
                 if let Some(rest) = replay.rest()
                     && self.cut.is_none()
                     && self.wrong.is_none()
                 {
-                    let made = self.trail.len();
+                    let made = self.track.borrow().made().len();
                     self.cut = Some(Cut::Misfit(format!(
                         "the run has {made} choices and is over then, but the schedule goes on: {rest}"
                     )));
@@ -195,12 +194,17 @@ impl Engine {
 
     /// The schedule of the execution that has just ended.
     pub(super) fn schedule(&self) -> Schedule {
-        Schedule::of(self.rules, &self.trail, &self.names)
+        Schedule::of(self.rules, self.track.borrow().made(), &self.names)
     }
 
-    fn cut<T>(&mut self, cut: Cut) -> Option<T> {
+    pub(super) fn steps(&self) -> u64 {
+        self.track.borrow().steps()
+    }
+
+    /// The execution ends at the next choice.
+    fn cut(&mut self, cut: Cut) {
         self.cut.get_or_insert(cut);
-        None
+        self.track.borrow_mut().ask();
     }
 
     /// Puts into `allowed` who may be chosen.
@@ -225,59 +229,60 @@ impl Engine {
         }
     }
 
-    /// Chooses among `allowed`, where there is a choice.
-    fn pick(&mut self, ready: &[u64]) -> Option<usize> {
-        let Engine { strategy, allowed, names, trail, .. } = self;
-        let picked = match strategy {
-            Strategy::Tree(tree) if allowed.len() > 1 => tree
-                .choose(allowed.len(), signature(ready))
-                .map(|choice| allowed[choice])
-                .map_err(|_| Cut::Differs { after: tree.depth() - 1 }),
+    /// Chooses among `allowed`, by the index in `ready`, and keeps the choice if
+    /// there was any.
+    fn pick(&mut self, ready: &[u64], has_choice: bool) -> Result<usize, Cut> {
+        let Engine { strategy, allowed, names, .. } = self;
+        let mut track = self.track.borrow_mut();
+        let made = track.made().len();
+        let index = match strategy {
+            _ if strategy.is_simple() => {
+                return match has_choice {
+                    false => Ok(allowed[0]),
+                    true => track
+                        .choose(allowed.len(), |place| ready[allowed[place]] as u32)
+                        .map(|place| allowed[place])
+                        .map_err(|_| Cut::Differs { after: made }),
+                };
+            }
             Strategy::Sampling(sampling) if allowed.len() > 1 => {
-                Ok(sampling.choose(ready, allowed))
+                sampling.choose(ready, allowed, track.random())
             }
             Strategy::Sampling(sampling) => {
                 sampling.took(ready[allowed[0]]);
-                Ok(allowed[0])
+                allowed[0]
             }
             Strategy::Replay(replay) if allowed.len() > 1 => {
                 replay.choose(ready, allowed, names).map_err(|why| {
-                    Cut::Misfit(format!("at choice {} of the run, {why}", trail.len() + 1))
-                })
+                    Cut::Misfit(format!("at choice {} of the run, {why}", made + 1))
+                })?
             }
             Strategy::Reduced(reduction) => match reduction.choose(ready, allowed) {
-                Next::Index(index) => Ok(index),
-                Next::Redundant => Err(Cut::Redundant),
-                Next::Differs => Err(Cut::Differs { after: trail.len() }),
-                Next::TooMany => Err(Cut::TooMany),
+                Next::Index(index) => index,
+                Next::Redundant => return Err(Cut::Redundant),
+                Next::Differs => return Err(Cut::Differs { after: made }),
+                Next::TooMany => return Err(Cut::TooMany),
             },
-            Strategy::Tree(_) | Strategy::Replay(_) => Ok(allowed[0]),
+            Strategy::Replay(_) | Strategy::Tree(_) => allowed[0],
         };
-        match picked {
-            Ok(index) => Some(index),
-            Err(cut) => self.cut(cut),
+        if has_choice {
+            track.push(Choice::new(ready[index] as u32, index, ready.len()));
         }
-    }
-
-    #[inline(never)]
-    fn choose_slow(&mut self, ready: &Ready<'_>) -> Option<usize> {
-        let mut numbers = std::mem::take(&mut self.ready);
-        numbers.clear();
-        numbers.extend((0..ready.len()).map(|place| ready.number(place)));
-        let index = self.choose_among(&numbers);
-        self.ready = numbers;
-        index
+        Ok(index)
     }
 
     fn choose_among(&mut self, ready: &[u64]) -> Option<usize> {
         self.allow(ready);
         let has_choice = self.allowed.len() > 1;
         self.bound_switches(ready);
-        let index = self.pick(ready)?;
+        let index = match self.pick(ready, has_choice) {
+            Ok(index) => index,
+            Err(cut) => {
+                self.cut(cut);
+                return None;
+            }
+        };
         let number = ready[index];
-        if has_choice {
-            self.trail.push(Made::Thread(number as u32));
-        }
         if number != self.last && ready.contains(&self.last) {
             self.switches += 1;
         }
@@ -290,91 +295,70 @@ impl Engine {
         }
         Some(index)
     }
+}
 
-    /// How the choices of the next execution are made.
-    fn pace(&self) -> Pace {
-        match &self.strategy {
-            _ if self.recording.is_some() || self.max_switches.is_some() => Pace::Any,
-            Strategy::Tree(_) => Pace::Tree,
-            Strategy::Sampling(sampling) if !sampling.sees_all() => Pace::Random,
-            _ => Pace::Any,
+impl Strategy {
+    /// Are its choices made without looking at anything else?
+    fn is_simple(&self) -> bool {
+        match self {
+            Strategy::Tree(_) => true,
+            Strategy::Sampling(sampling) => !sampling.sees_all(),
+            Strategy::Reduced(_) | Strategy::Replay(_) => false,
         }
     }
-
-    #[cold]
-    fn is_over(&mut self) -> Option<usize> {
-        let cut = if self.steps > self.limit { Cut::Endless } else { self.differs() };
-        self.cut(cut)
-    }
-
-    fn differs(&self) -> Cut {
-        Cut::Differs { after: self.trail.len() }
-    }
-}
-
-/// Tells sets of green threads from each other.
-fn signature(ready: &[u64]) -> u64 {
-    ready.iter().fold(0, |sum, &number| mix(sum, number))
-}
-
-#[inline(always)]
-fn signature_of(ready: &Ready<'_>) -> u64 {
-    (0..ready.len()).fold(0, |sum, place| mix(sum, ready.number(place)))
-}
-
-#[inline(always)]
-fn mix(sum: u64, number: u64) -> u64 {
-    sum.wrapping_mul(0x0100_0000_01b3).wrapping_add(number)
 }
 
 impl Director for Engine {
-    #[inline]
     fn choose(&mut self, ready: &Ready<'_>) -> Option<usize> {
-        self.steps += 1;
-        if self.steps > self.limit {
-            return self.is_over();
+        let track = self.track.borrow();
+        let (steps, is_alone, after) = (track.steps(), track.is_alone(), track.made().len());
+        drop(track);
+        if self.cut.is_some() {
+            return None;
         }
-        // The two that are worth it.
-        let index = match (self.pace, &mut self.strategy) {
-            (Pace::Tree | Pace::Random, _) if ready.len() == 1 => return Some(0),
-            (Pace::Tree, Strategy::Tree(tree)) => {
-                match tree.choose(ready.len(), signature_of(ready)) {
-                    Ok(index) => index,
-                    Err(_) => return self.is_over(),
-                }
-            }
-            (Pace::Random, Strategy::Sampling(sampling)) => sampling.alternative(ready.len()),
-            _ => return self.choose_slow(ready),
-        };
-        self.trail.push(Made::Thread(ready.number(index) as u32));
-        Some(index)
+        if steps > self.max_steps {
+            self.cut(Cut::Endless);
+            return None;
+        }
+        if is_alone {
+            self.cut(Cut::Differs { after });
+            return None;
+        }
+        let mut numbers = std::mem::take(&mut self.ready);
+        numbers.clear();
+        numbers.extend((0..ready.len()).map(|place| ready.number(place)));
+        let index = self.choose_among(&numbers);
+        self.ready = numbers;
+        index
     }
 
     fn alternative(&mut self, count: usize) -> usize {
+        let mut track = self.track.borrow_mut();
+        let made = track.made().len();
         let chosen = match &mut self.strategy {
-            Strategy::Tree(tree) => {
-                tree.choose(count, u64::MAX).map_err(|_| Cut::Differs { after: tree.depth() - 1 })
+            Strategy::Tree(_) | Strategy::Sampling(_) => {
+                track.choose(count, |_| Choice::VALUE).map_err(|_| Cut::Differs { after: made })
             }
             Strategy::Reduced(reduction) => {
-                reduction.alternative(count).ok_or(Cut::Differs { after: self.trail.len() })
+                reduction.alternative(count).ok_or(Cut::Differs { after: made })
             }
-            Strategy::Sampling(sampling) => Ok(sampling.alternative(count)),
-            Strategy::Replay(replay) => replay.alternative(count).map_err(|why| {
-                Cut::Misfit(format!("at choice {} of the run, {why}", self.trail.len() + 1))
-            }),
+            Strategy::Replay(replay) => replay
+                .alternative(count)
+                .map_err(|why| Cut::Misfit(format!("at choice {} of the run, {why}", made + 1))),
         };
         match chosen {
             Ok(value) => {
-                self.trail.push(Made::Value(value as u32));
+                if track.made().len() == made {
+                    track.push(Choice::new(Choice::VALUE, value, count));
+                }
                 if let Some(recording) = &mut self.recording {
                     recording.alternative(value, count);
                 }
                 value
             }
             Err(cut) => {
-                // It ends at the next choice.
-                self.limit = 0;
-                self.cut.get_or_insert(cut);
+                drop(track);
+                self.cut(cut);
                 0
             }
         }
@@ -420,7 +404,7 @@ impl Director for Engine {
         if let Some(fairness) = &mut self.fairness {
             fairness.yields(number);
             // From now on it has a say in each choice.
-            self.pace = Pace::Any;
+            self.track.borrow_mut().ask();
             if let Strategy::Reduced(reduction) = &mut self.strategy {
                 reduction.yields();
             }
@@ -465,8 +449,7 @@ impl Director for Engine {
     }
 
     fn too_many(&mut self) {
-        self.limit = 0;
-        self.cut.get_or_insert(Cut::TooManyAtOnce);
+        self.cut(Cut::TooManyAtOnce);
     }
 
     fn unwound(&mut self, _number: u64) {

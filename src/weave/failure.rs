@@ -69,8 +69,9 @@ pub enum FailureKind {
     /// The schedule does not fit the program.
     Misfit,
     /// More green threads at once than an execution may have steps
-    /// ([`max_steps`](super::Explorer::max_steps)), or more than can be told apart: 63
-    /// with [`reduced`](super::Explorer::reduced).
+    /// ([`max_steps`](super::Explorer::max_steps)), or, with
+    /// [`reduced`](super::Explorer::reduced), more than 63 in all, the main one and
+    /// those that have ended among them.
     TooManyThreads,
 }
 
@@ -139,8 +140,9 @@ impl Failure {
             ),
             Cut::TooMany => (
                 FailureKind::TooManyThreads,
-                "the program has more than 63 green threads, which a reduced exploration cannot \
-                 tell apart: explore without `reduced`, or at random"
+                "the program has more than 63 green threads, those that have ended among them, \
+                 which a reduced exploration cannot tell apart: explore without `reduced`, or at \
+                 random"
                     .to_owned(),
             ),
         };

@@ -49,7 +49,7 @@ impl Progress {
         });
         let engine = session.engine.borrow();
         let of_tree = match &engine.strategy {
-            Strategy::Tree(tree) => tree.progress(),
+            Strategy::Tree(tree) => tree.progress(&engine.track.borrow()),
             Strategy::Reduced(reduction) => reduction.progress(),
             Strategy::Sampling(_) | Strategy::Replay(_) => 0.0,
         };
@@ -61,7 +61,7 @@ impl Progress {
             "{} executions, {}/s, {} choices deep, about {} left",
             grouped(executions),
             grouped((executions as f64 / seconds) as u64),
-            engine.trail.len(),
+            engine.track.borrow().choices().len(),
             indicatif::HumanDuration(left),
         ));
     }

@@ -1,6 +1,6 @@
 //! Executions drawn by chance.
 
-use crate::runtime::Random;
+use crate::runtime::{Random, Track};
 
 /// How an execution is drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +23,6 @@ pub(super) enum Kind {
 pub(super) struct Sampling {
     kind: Kind,
     seed: u64,
-    random: Random,
     /// Of this execution.
     current: Kind,
     steps: u64,
@@ -54,7 +53,6 @@ impl Sampling {
         Sampling {
             kind,
             seed,
-            random: Random::new(seed),
             current: kind,
             steps: 0,
             threads: Vec::new(),
@@ -68,13 +66,13 @@ impl Sampling {
     /// The execution with this index begins: what it does depends on that, on the
     /// seed, and for some kinds on how long the first was. So it can be repeated, and
     /// it makes no difference which others have been run.
-    pub(super) fn begin(&mut self, index: u64) {
+    pub(super) fn begin(&mut self, index: u64, track: &mut Track) {
         self.index = index;
         if index == 0 {
             self.steps_at_first = 0;
             self.turns_at_first.clear();
         }
-        self.random = Random::new(self.seed ^ index.wrapping_mul(0xd134_2543_de82_ef95));
+        track.draw(Random::new(self.seed ^ index.wrapping_mul(0xd134_2543_de82_ef95)));
         self.current = match self.kind {
             Kind::Portfolio => match index % 4 {
                 0 => Kind::Random,
@@ -89,15 +87,16 @@ impl Sampling {
         self.changes.clear();
         if let Kind::Pct { depth } = self.current {
             let steps = self.steps_at_first.max(1) as usize;
-            let change = |_| self.random.below(steps) as u64 + 1;
+            let change = |_| track.random().below(steps) as u64 + 1;
             self.changes.extend((1..depth).map(change));
             self.changes.sort_unstable();
         }
     }
 
-    pub(super) fn end(&mut self) {
+    /// It is over, after so many steps.
+    pub(super) fn end(&mut self, steps: u64) {
         if self.index == 0 {
-            self.steps_at_first = self.steps;
+            self.steps_at_first = steps;
             self.turns_at_first.extend(self.threads.iter().map(|thread| thread.turns));
         }
     }
@@ -113,18 +112,19 @@ impl Sampling {
     }
 
     /// One of `ready`, of which `allowed` are indices.
-    pub(super) fn choose(&mut self, ready: &[u64], allowed: &[usize]) -> usize {
+    pub(super) fn choose(
+        &mut self,
+        ready: &[u64],
+        allowed: &[usize],
+        random: &mut Random,
+    ) -> usize {
         let index = match self.current {
-            Kind::Random | Kind::Portfolio => allowed[self.random.below(allowed.len())],
-            Kind::Uniform => self.by_turns_left(ready, allowed),
-            Kind::Pct { .. } => self.by_priority(ready, allowed),
+            Kind::Random | Kind::Portfolio => allowed[random.below(allowed.len())],
+            Kind::Uniform => self.by_turns_left(ready, allowed, random),
+            Kind::Pct { .. } => self.by_priority(ready, allowed, random),
         };
         self.count(ready[index]);
         index
-    }
-
-    pub(super) fn alternative(&mut self, count: usize) -> usize {
-        self.random.below(count)
     }
 
     /// A step of this green thread comes, since no other can have one.
@@ -148,14 +148,14 @@ impl Sampling {
         &mut self.threads[index]
     }
 
-    fn by_turns_left(&mut self, ready: &[u64], allowed: &[usize]) -> usize {
+    fn by_turns_left(&mut self, ready: &[u64], allowed: &[usize], random: &mut Random) -> usize {
         let left = |this: &mut Sampling, number: u64| {
             let before = this.turns_at_first.get(number as usize).copied().unwrap_or(1);
             let had = this.drawn(number).turns;
             before.saturating_sub(had).max(1) as usize
         };
         let total: usize = allowed.iter().map(|&index| left(self, ready[index])).sum();
-        let mut drawn = self.random.below(total);
+        let mut drawn = random.below(total);
         for &index in allowed {
             let weight = left(self, ready[index]);
             if drawn < weight {
@@ -166,10 +166,10 @@ impl Sampling {
         unreachable!("the weights add up to the total")
     }
 
-    fn by_priority(&mut self, ready: &[u64], allowed: &[usize]) -> usize {
+    fn by_priority(&mut self, ready: &[u64], allowed: &[usize], random: &mut Random) -> usize {
         for &number in ready {
             if self.drawn(number).priority == 0 {
-                let priority = HIGH | self.random.next();
+                let priority = HIGH | random.next();
                 self.drawn(number).priority = priority;
             }
         }

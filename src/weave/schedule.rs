@@ -5,7 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::names::{Names, is_plain};
-use crate::runtime::CLOCK;
+use crate::runtime::{CLOCK, Choice};
 
 /// Who is given each turn of a run at which several could have one.
 ///
@@ -66,13 +66,6 @@ pub(super) enum Who {
     Clock,
 }
 
-/// A choice that was made: of a green thread, by its number, or of an alternative.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Made {
-    Thread(u32),
-    Value(u32),
-}
-
 impl Schedule {
     /// How many turns it gives.
     #[must_use]
@@ -89,12 +82,12 @@ impl Schedule {
     }
 
     /// The choices of one execution, with the names that its green threads had.
-    pub(super) fn of(rules: Rules, trail: &[Made], names: &Names) -> Schedule {
-        let turn = |made: &Made| match made {
-            Made::Value(value) => Turn::Value(*value),
-            Made::Thread(number) => Turn::Thread(names.who(u64::from(*number))),
+    pub(super) fn of(rules: Rules, made: &[Choice], names: &Names) -> Schedule {
+        let turn = |choice: &Choice| match choice.number {
+            Choice::VALUE => Turn::Value(choice.taken),
+            number => Turn::Thread(names.who(u64::from(number))),
         };
-        Schedule { rules, turns: trail.iter().map(turn).collect() }
+        Schedule { rules, turns: made.iter().map(turn).collect() }
     }
 }
 

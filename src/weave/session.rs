@@ -5,8 +5,8 @@ use std::rc::Rc;
 
 use super::engine::{Cut, Engine, Strategy, What, Wrong};
 use super::panics::{self, Kept};
-use super::schedule::Made;
-use crate::runtime::{self, Runtime};
+use super::tree::Tree;
+use crate::runtime::{self, Choice, Runtime};
 
 pub(super) struct Session {
     pub(super) engine: Rc<RefCell<Engine>>,
@@ -28,8 +28,9 @@ pub(super) enum Ran<T> {
 
 impl Session {
     pub(super) fn new(engine: Engine, stack_bytes: Option<usize>) -> Session {
+        let track = engine.track.clone();
         let engine = Rc::new(RefCell::new(engine));
-        let runtime = Runtime::directed(engine.clone(), stack_bytes);
+        let runtime = Runtime::directed(engine.clone(), track, stack_bytes);
         Session { engine, runtime, stack_bytes, index: 0, step: 1, is_verified: false }
     }
 
@@ -46,7 +47,8 @@ impl Session {
         drop(kept);
         if !self.runtime.is_as_new() {
             // Others may still have a handle of that one.
-            self.runtime = Runtime::directed(self.engine.clone(), self.stack_bytes);
+            let track = self.engine.borrow().track.clone();
+            self.runtime = Runtime::directed(self.engine.clone(), track, self.stack_bytes);
         }
         let mut engine = self.engine.borrow_mut();
         engine.end();
@@ -97,9 +99,10 @@ impl Session {
         }
     }
 
-    fn trail(&self) -> (Vec<Made>, u64) {
+    fn trail(&self) -> (Vec<Choice>, u64) {
         let engine = self.engine.borrow();
-        (engine.trail.clone(), engine.steps)
+        let track = engine.track.borrow();
+        (track.made().to_vec(), track.steps())
     }
 
     /// Which execution was the last: 0 is the first.
@@ -113,10 +116,20 @@ impl Session {
         self.step = step;
     }
 
+    /// Explores only what is below the choices `above`.
+    pub(super) fn go_below(&mut self, above: Vec<Choice>) {
+        self.is_verified = !above.is_empty();
+        let mut engine = self.engine.borrow_mut();
+        let tree = Tree::below(above, &mut engine.track.borrow_mut());
+        engine.strategy = Strategy::Tree(tree);
+    }
+
     /// Goes to the next execution. False if there is none.
     pub(super) fn advance(&mut self) -> bool {
-        match &mut self.engine.borrow_mut().strategy {
-            Strategy::Tree(tree) => tree.advance(),
+        let mut engine = self.engine.borrow_mut();
+        let Engine { strategy, track, .. } = &mut *engine;
+        match strategy {
+            Strategy::Tree(tree) => tree.advance(&mut track.borrow_mut()),
             Strategy::Reduced(reduction) => reduction.advance(),
             Strategy::Sampling(_) => true,
             Strategy::Replay(_) => false,

@@ -154,7 +154,7 @@ fn found<T>(session: &Session, ran: Ran<T>, like: &Failure) -> Option<Found> {
     failure.is_like(like).then(|| Found {
         failure: *failure,
         switches: engine.switches,
-        steps: engine.steps,
+        steps: engine.steps(),
     })
 }
 

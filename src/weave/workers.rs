@@ -6,11 +6,12 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread;
 
 use super::drive::{Ended, outside_of_runtimes};
-use super::engine::Strategy;
+use super::engine::{Engine, Strategy};
 use super::explorer::Explorer;
 use super::report::Report;
 use super::session::Session;
-use super::tree::{Prefix, Tree};
+use super::tree::Tree;
+use crate::runtime::Choice;
 
 /// An [`Explorer`] whose executions are run by several OS threads; see
 /// [`Explorer::workers`].
@@ -62,7 +63,7 @@ impl Explorer {
 /// The part of the tree below some choices, and where in the order of all it
 /// begins.
 struct Part {
-    below: Vec<Prefix>,
+    below: Vec<Choice>,
 }
 
 /// What a worker has found in a part.
@@ -145,10 +146,10 @@ impl Workers {
     {
         while let Some(part) = common.next_part() {
             let mut busy = Busy { common, is_over: true };
-            let start: Vec<u32> = part.below.iter().map(|prefix| prefix.taken).collect();
-            let tree = Tree::below(part.below);
-            let mut session = self.explorer.session(Strategy::Tree(tree), self.explorer.rules);
-            session.is_verified = !start.is_empty();
+            let start: Vec<u32> = part.below.iter().map(|choice| choice.taken).collect();
+            let whole = Strategy::Tree(Tree::default());
+            let mut session = self.explorer.session(whole, self.explorer.rules);
+            session.go_below(part.below);
             let mut report = Report::new();
             let most = self.explorer.most_executions();
             let ended = self.explorer.drive(
@@ -260,8 +261,8 @@ impl<T> Common<T> {
             return;
         }
         let mut engine = session.engine.borrow_mut();
-        let Strategy::Tree(tree) = &mut engine.strategy else { return };
-        let shared = tree.split();
+        let Engine { strategy: Strategy::Tree(tree), track, .. } = &mut *engine else { return };
+        let shared = tree.split(&mut track.borrow_mut());
         if shared.is_empty() {
             return;
         }

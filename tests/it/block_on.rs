@@ -429,19 +429,24 @@ fn a_future_that_nobody_can_wake_is_a_deadlock() {
 
 #[test]
 fn a_waker_that_is_dropped_unused_lets_the_deadlock_come() {
-    let text = panic_text(|| {
-        leno::run(|| {
-            let gate = Gate::default();
-            let forgets = gate.clone();
-            leno::spawn(move || drop(forgets.0.lock().unwrap().waker.take()));
-            block_on(poll_fn(|context| {
-                let polled = Pin::new(&mut gate.clone()).poll(context);
-                leno::yield_now();
-                polled
-            }))
-        })
-    });
-    assert!(text.starts_with("deadlock: every green thread waits"), "{text}");
+    // Before the wait, or while it lasts.
+    for is_early in [true, false] {
+        let text = panic_text(|| {
+            leno::run(|| {
+                let gate = Gate::default();
+                let forgets = gate.clone();
+                leno::spawn(move || drop(forgets.0.lock().unwrap().waker.take()));
+                block_on(poll_fn(|context| {
+                    let polled = Pin::new(&mut gate.clone()).poll(context);
+                    if is_early {
+                        leno::yield_now();
+                    }
+                    polled
+                }))
+            })
+        });
+        assert!(text.starts_with("deadlock: every green thread waits"), "{text}");
+    }
 }
 
 #[test]

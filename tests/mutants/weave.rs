@@ -19,17 +19,24 @@ const OPERATING: &str = "src/runtime/operating.rs";
 const ORDER: &str = "src/weave/order.rs";
 const REDUCTION: &str = "src/weave/reduction.rs";
 const SAMPLING: &str = "src/weave/sampling.rs";
+const TRACK: &str = "src/runtime/track.rs";
 const TREE: &str = "src/weave/tree.rs";
 const USED: &str = "src/weave/used.rs";
 
 const MUTANTS: &[Mutant] = &[
     // All executions.
-    mutant(TREE, "last.made.taken += 1;", "last.made.taken += 2;", "an alternative is skipped"),
+    mutant(TREE, "last.taken += 1;", "last.taken += 2;", "an alternative is skipped"),
     mutant(
-        ENGINE,
-        "sum.wrapping_mul(0x0100_0000_01b3).wrapping_add(number)",
-        "sum.wrapping_add(number & 0)",
+        TRACK,
+        "|| choice.among != among",
+        "",
         "those who can run are told from others by how many they are",
+    ),
+    mutant(
+        TRACK,
+        "if choice.of as usize == of && choice.number == number(taken) {",
+        "if choice.of as usize == of {",
+        "who is taken need not be who was taken before",
     ),
     mutant(
         ENGINE,
@@ -158,8 +165,8 @@ const MUTANTS: &[Mutant] = &[
     ),
     mutant(
         SAMPLING,
-        "self.steps_at_first = self.steps;",
-        "self.steps_at_first = self.steps / 4;",
+        "self.steps_at_first = steps;",
+        "self.steps_at_first = steps / 4;",
         "priorities fall only at the beginning",
     ),
 ];

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use leno::coroutine::Coroutine;
-use leno::weave::{self, Explorer, Failure, FailureKind, check, explore, find, replay};
+use leno::weave::{self, Explorer, Failure, FailureKind, Shared, check, explore, find, replay};
 
 use super::{lost_update, steps};
 use crate::support::panic_text;
@@ -272,6 +272,26 @@ fn where_two_runs_parted_is_told() {
 }
 
 #[test]
+fn as_many_who_are_others_are_noticed() {
+    // From the third run on, another stands in for B after its first turn.
+    let runs = Cell::new(0);
+    let program = || {
+        runs.set(runs.get() + 1);
+        leno::scope(|scope| {
+            scope.spawn(leno::yield_now);
+            scope.spawn(|| match runs.get() {
+                1 | 2 => leno::yield_now(),
+                _ => drop(scope.spawn(|| ())),
+            });
+            scope.spawn(|| ());
+        });
+        0
+    };
+    let text = not_repeatable(program);
+    assert!(text.contains("at choice 4 of the run, others could run than before"), "{text}");
+}
+
+#[test]
 fn a_check_and_a_first_failure_tell_of_a_program_that_does_not_repeat_itself() {
     thread_local! {
         static RUNS: Cell<usize> = const { Cell::new(0) };
@@ -319,6 +339,28 @@ fn a_green_thread_that_waits_by_yielding_is_endless_unless_it_is_fair() {
         }
     });
     assert_eq!(found.kind(), FailureKind::Endless);
+}
+
+#[test]
+fn one_that_yields_is_fair_after_it_was_preempted_whatever_else_is_explored() {
+    let program = || {
+        let is_set = Shared::new(false);
+        leno::scope(|scope| {
+            scope.spawn(|| {
+                while !is_set.get() {
+                    leno::yield_now();
+                }
+            });
+            scope.spawn(|| {
+                let _before = is_set.get();
+                is_set.set(true);
+            });
+        });
+    };
+    for explorer in [Explorer::new(), Explorer::new().timed()] {
+        let report = explorer.preemptive().max_steps(100).explore(program);
+        assert!(report.is_complete() && report.failure().is_none(), "{report}");
+    }
 }
 
 #[test]

@@ -36,19 +36,25 @@ fn a_closure_that_blocks_elsewhere_is_waited_for() {
         start.elapsed()
     });
     assert_eq!(counts(&report), (1, vec![(Duration::from_secs(1), 1)]));
-    // Two, one after the other, in every execution.
+    // Two at once.
     let report = explore(|| {
         let order = RefCell::new(String::new());
         leno::scope(|scope| {
             for name in ['a', 'b'] {
                 let order = &order;
-                scope.spawn(move || order.borrow_mut().push(unblock(move || name)));
+                scope.spawn(move || {
+                    let name = unblock(move || name);
+                    order.borrow_mut().push(name);
+                });
             }
         });
         order.into_inner().len()
     });
-    // Which of the two is the first to come back is not the explorer's choice.
-    assert!(report.executions() <= 2 && report.outcomes().len() <= 1, "{report}");
+    // Which of the two is the first to come back is not the explorer's choice, so it may
+    // find that the program does not repeat itself.
+    assert!(report.outcomes().keys().all(|&length| length == 2), "{report}");
+    let mut failures = report.failures().iter();
+    assert!(failures.all(|found| found.kind() == FailureKind::NotRepeatable), "{report}");
 }
 
 #[test]

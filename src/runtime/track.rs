@@ -1,0 +1,197 @@
+//! The choices of a directed run, kept where each switch can make them without a
+//! call: most choices of an exploration are made by repeating the last execution,
+//! by going on with the first who can, or by chance.
+
+#![forbid(unsafe_code)]
+
+use super::policy::Random;
+
+/// One choice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Choice {
+    /// The number of the green thread that was chosen, or one of those below.
+    pub(crate) number: u32,
+    /// Which of how many.
+    pub(crate) taken: u32,
+    pub(crate) of: u32,
+    /// Alternatives from here on are for others to try.
+    pub(crate) end: u32,
+    /// Tells those among whom the choice was from others.
+    among: u32,
+}
+
+impl Choice {
+    /// Not a green thread was chosen, but what the one that runs does.
+    pub(crate) const VALUE: u32 = u32::MAX;
+    /// It is to be seen whose turn this alternative is.
+    const UNSEEN: u32 = u32::MAX - 1;
+
+    pub(crate) fn new(number: u32, taken: usize, of: usize) -> Choice {
+        Choice { number, taken: taken as u32, of: of as u32, end: of as u32, among: 0 }
+    }
+
+    /// Another alternative is taken than the one that was seen.
+    pub(crate) fn forget_who(&mut self) {
+        if self.number != Choice::VALUE {
+            self.number = Choice::UNSEEN;
+        }
+    }
+}
+
+/// What was to be repeated cannot be.
+#[derive(Debug)]
+pub(crate) struct Differs;
+
+/// The choices of an execution: first those that it repeats, then those that are
+/// new.
+pub(crate) struct Track {
+    choices: Vec<Choice>,
+    /// How many of them the run has come to.
+    depth: usize,
+    steps: u64,
+    /// From this step on, the director is asked.
+    asks_from: u64,
+    /// What is new is drawn, and not the first alternative.
+    is_drawn: bool,
+    random: Random,
+}
+
+impl Track {
+    pub(crate) fn new() -> Track {
+        Track {
+            choices: Vec::new(),
+            depth: 0,
+            steps: 0,
+            asks_from: 0,
+            is_drawn: false,
+            random: Random::new(0),
+        }
+    }
+
+    /// A run begins that repeats the choices of the last one. What comes after them
+    /// is the first alternative.
+    pub(crate) fn repeat(&mut self) {
+        self.depth = 0;
+        self.steps = 0;
+        self.is_drawn = false;
+        self.ask();
+    }
+
+    /// A run begins that repeats nothing.
+    pub(crate) fn start(&mut self) {
+        self.choices.clear();
+        self.repeat();
+    }
+
+    /// As [`Track::start`], and choices are drawn.
+    pub(crate) fn draw(&mut self, random: Random) {
+        self.start();
+        self.is_drawn = true;
+        self.random = random;
+    }
+
+    /// The director is not asked for so many steps.
+    pub(crate) fn go_alone(&mut self, steps: u64) {
+        self.asks_from = steps.saturating_add(1);
+    }
+
+    /// The director makes all choices from now on.
+    pub(crate) fn ask(&mut self) {
+        self.asks_from = 0;
+    }
+
+    /// Does it make choices, as long as nobody has to be asked?
+    pub(crate) fn is_alone(&self) -> bool {
+        self.asks_from > 0
+    }
+
+    pub(crate) fn random(&mut self) -> &mut Random {
+        &mut self.random
+    }
+
+    pub(crate) fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    /// The choices of the run up to now.
+    pub(crate) fn made(&self) -> &[Choice] {
+        &self.choices[..self.depth]
+    }
+
+    /// These, and what is still to be repeated.
+    pub(crate) fn choices(&self) -> &[Choice] {
+        &self.choices
+    }
+
+    /// To change what the next run repeats.
+    pub(crate) fn choices_mut(&mut self) -> &mut Vec<Choice> {
+        self.depth = 0;
+        &mut self.choices
+    }
+
+    /// The next step: who has it, of so many, by the place. `None` if the director is
+    /// to say, for whatever reason.
+    #[inline(always)]
+    pub(super) fn next(&mut self, of: usize, number: impl Fn(usize) -> u32) -> Option<usize> {
+        self.steps += 1;
+        if self.steps >= self.asks_from {
+            None
+        } else if of == 1 {
+            Some(0)
+        } else {
+            self.choose(of, number).ok()
+        }
+    }
+
+    /// A choice among `of`, which are at least one. `number` says who is at a place.
+    ///
+    /// # Errors
+    ///
+    /// If it repeats one that was another. How many there are and who is taken is
+    /// always compared; who the others are, where another alternative is taken for
+    /// the first time.
+    #[inline(always)]
+    pub(crate) fn choose(
+        &mut self,
+        of: usize,
+        number: impl Fn(usize) -> u32,
+    ) -> Result<usize, Differs> {
+        if let Some(choice) = self.choices.get(self.depth) {
+            let taken = choice.taken as usize;
+            if choice.of as usize == of && choice.number == number(taken) {
+                self.depth += 1;
+                return Ok(taken);
+            }
+        } else if self.is_drawn {
+            let taken = self.random.below(of);
+            self.push(Choice::new(number(taken), taken, of));
+            return Ok(taken);
+        }
+        self.choose_anew(of, &number)
+    }
+
+    /// Takes an alternative that was not taken before.
+    #[inline(never)]
+    fn choose_anew(&mut self, of: usize, number: &dyn Fn(usize) -> u32) -> Result<usize, Differs> {
+        let among =
+            (0..of).fold(0, |sum: u32, place| sum.wrapping_mul(0x0100_0193) ^ number(place));
+        let Some(choice) = self.choices.get_mut(self.depth) else {
+            self.push(Choice { among, ..Choice::new(number(0), 0, of) });
+            return Ok(0);
+        };
+        let is_another = choice.number == Choice::UNSEEN;
+        if !is_another || choice.of as usize != of || choice.among != among {
+            return Err(Differs);
+        }
+        choice.number = number(choice.taken as usize);
+        self.depth += 1;
+        Ok(choice.taken as usize)
+    }
+
+    /// A choice was made by the director.
+    #[inline]
+    pub(crate) fn push(&mut self, choice: Choice) {
+        self.choices.push(choice);
+        self.depth = self.choices.len();
+    }
+}
