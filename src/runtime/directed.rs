@@ -20,6 +20,7 @@ use super::policy::{Policy, Random};
 use super::queue::{RunQueue, Runnable};
 use super::scheduler::{SWITCHES_BETWEEN_POLLS, Scheduler, chore};
 use super::stopped::{Stopped, Stopping};
+use super::switching::Departure;
 use super::track::Track;
 use super::wait::{Wait, WaitFor};
 
@@ -83,8 +84,10 @@ pub(super) struct Directed {
     pub(super) track: OnceCell<Rc<RefCell<Track>>>,
     pub(super) wants: Cell<Wants>,
     /// Only green threads are chosen among, and nobody wants to know where they
-    /// yield.
+    /// yield. Not so once the run is over.
     pub(super) is_plain: Cell<bool>,
+    /// And nobody wants to know that they do.
+    pub(super) is_quiet: Cell<bool>,
     /// Whoever runs has just been chosen, and has done nothing yet: to choose again
     /// would be the same choice twice.
     pub(super) done: Cell<Done>,
@@ -108,6 +111,7 @@ impl Directed {
             track: OnceCell::new(),
             wants: Cell::default(),
             is_plain: Cell::new(false),
+            is_quiet: Cell::new(false),
             done: Cell::new(Done::Something),
             is_apart: Cell::new(false),
             at: Cell::new(None),
@@ -200,6 +204,7 @@ impl Scheduler {
         directed.wants.set(wants);
         let is_traced = self.hooks.get() & hook::TRACE != 0;
         directed.is_plain.set(!wants.suspensions && !wants.time && !is_traced);
+        directed.is_quiet.set(directed.is_plain.get() && !wants.yields);
         directed.done.set(Done::Nothing);
         directed.is_apart.set(false);
         directed.objects.set(0);
@@ -224,6 +229,8 @@ impl Scheduler {
 
     fn end_directed(&self) {
         self.set_hooks(hook::DIRECTED, false);
+        self.directed.is_plain.set(false);
+        self.directed.is_quiet.set(false);
         self.chores.set(self.chores.get() & !chore::OPERATIONS);
     }
 
@@ -241,16 +248,60 @@ impl Scheduler {
         }
     }
 
-    /// Yields where the director says who is next.
+    /// Yields where the director says who is next, and wants to be told of more than
+    /// that. Or says to whom to switch, and where the context goes.
     #[inline(never)]
-    pub(super) fn yield_directed(&self, at: &'static Location<'static>) {
+    pub(super) fn yield_directed(&self, at: &'static Location<'static>) -> Option<Departure> {
         let directed = &self.directed;
-        if directed.wants.get().yields {
-            self.tell_yield();
+        let wants = directed.wants.get();
+        if wants.yields && !directed.is_preempted.get() {
+            directed.tell(|director| director.yields(self.current().number));
         }
-        if !directed.is_plain.get() {
-            directed.at.set(Some(at));
-            return self.yield_in_queue();
+        // Otherwise it is still to be told why this one is suspended.
+        if !wants.suspensions {
+            directed.is_preempted.set(false);
+        }
+        if directed.is_plain.get() {
+            return self.next_for_yield();
+        }
+        directed.at.set(Some(at));
+        self.yield_in_queue();
+        None
+    }
+
+    /// Lets others run if the director says so, who wants to be told nothing.
+    #[inline(never)]
+    pub(super) fn switch_by_choice(&self) {
+        if let Some(departure) = self.next_for_yield() {
+            // SAFETY: the context goes where the run queue wants it.
+            unsafe { self.go(departure) };
+            self.do_chores(false);
+        }
+    }
+
+    /// To whom the director has one switch that yields, and where the context goes.
+    /// `None` if it goes on itself.
+    #[inline(never)]
+    fn next_for_yield(&self) -> Option<Departure> {
+        let ready = Ready::new(&self.watched, Some(self.current()), false);
+        self.directed.done.set(Done::Nothing);
+        match self.directed.choose(&ready) {
+            Some(index) => self.give_turn(index),
+            None => {
+                self.stop_directing();
+                self.yield_in_queue();
+                None
+            }
+        }
+    }
+
+    /// As [`Scheduler::next_for_yield`], where all that is wanted is a choice and it is
+    /// a common one. `None` otherwise. Nobody asks then what was [`Done`].
+    #[inline(always)]
+    pub(super) fn next_at_once(&self) -> Option<Option<Departure>> {
+        let directed = &self.directed;
+        if !directed.is_quiet.get() {
+            return None;
         }
         let (queue, control) = (&self.watched, self.current());
         let others = queue.len();
@@ -259,34 +310,21 @@ impl Scheduler {
             // SAFETY: whoever is in the queue has a control block.
             _ => unsafe { (*queue.control_at(place)).number as u32 },
         };
-        let next = directed.track().next(others + 1, number);
-        directed.done.set(Done::Nothing);
-        match next.or_else(|| directed.ask(&Ready::new(queue, Some(control), false))) {
-            Some(index) if index == others => {}
-            Some(index) => {
-                let next = queue.take(index);
-                let place = queue.push_place(control);
-                // SAFETY: the context goes where the run queue wants it.
-                unsafe { self.switch(place, next) };
-                self.do_chores(false);
-            }
-            None => {
-                self.stop_directing();
-                self.yield_in_queue();
-            }
-        }
+        let index = directed.track().next_at_once(others + 1, number)?;
+        Some(self.give_turn(index))
     }
 
-    #[inline(never)]
-    fn tell_yield(&self) {
-        let directed = &self.directed;
-        if !directed.is_preempted.get() {
-            directed.tell(|director| director.yields(self.current().number));
+    /// The one that runs gives its turn to the one at `index` of those in the queue,
+    /// or goes on if there are not so many.
+    #[inline(always)]
+    fn give_turn(&self, index: usize) -> Option<Departure> {
+        let queue = &self.watched;
+        if index >= queue.len() {
+            return None;
         }
-        // Otherwise it is still to be told why this one is suspended.
-        if !directed.wants.get().suspensions {
-            directed.is_preempted.set(false);
-        }
+        // SAFETY: there are more.
+        let next = unsafe { queue.take_unchecked(index) };
+        Some(self.depart(queue.push_place(self.current()), next))
     }
 
     /// The next to run, by the director. The caller is not in the queue, or at its

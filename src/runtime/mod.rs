@@ -32,6 +32,7 @@ mod spawned;
 mod stacks;
 mod stopped;
 mod survey;
+mod switching;
 mod thread_state;
 mod timers;
 mod trace;

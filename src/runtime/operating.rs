@@ -151,11 +151,15 @@ impl Scheduler {
 
     /// Lets others run, if the director wants it.
     pub(super) fn preempt(&self, at: &'static Location<'static>) {
-        self.directed.is_preempted.set(true);
+        let directed = &self.directed;
         if std::thread::panicking() {
+            directed.is_preempted.set(true);
             self.yield_while_panicking(at);
+        } else if directed.is_plain.get() {
+            self.switch_by_choice();
         } else {
-            self.yield_slow(at);
+            directed.is_preempted.set(true);
+            self.yield_out_of_line(at);
         }
     }
 

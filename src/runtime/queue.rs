@@ -143,18 +143,30 @@ impl RunQueue {
     /// order.
     #[inline(always)]
     pub(super) fn take(&self, index: usize) -> Runnable {
-        let head = self.head();
-        assert!(index < (self.tail.get() - head) / STEP, "there are not so many");
+        assert!(index < self.len(), "there are not so many");
+        // SAFETY: as it is.
+        unsafe { self.take_unchecked(index) }
+    }
+
+    /// As [`RunQueue::take`].
+    ///
+    /// # Safety
+    ///
+    /// There is such an entry.
+    #[inline(always)]
+    pub(super) unsafe fn take_unchecked(&self, index: usize) -> Runnable {
+        debug_assert!(index < self.len());
         if index > 0 {
             self.bring_forward(index);
         }
+        let head = self.head();
         self.set_head(head + STEP);
         // SAFETY: an entry between head and tail has been written.
         unsafe { self.entry(head).read() }
     }
 
     /// The entry that is `index` behind the next becomes the next.
-    #[inline(never)]
+    #[inline(always)]
     fn bring_forward(&self, index: usize) {
         // SAFETY: all these are between head and tail.
         unsafe {

@@ -30,9 +30,8 @@ use super::timers::Timers;
 use super::trace::Trace;
 use super::wait::Outcome;
 use super::watch::Watched;
-use crate::arch::{self, StackPointer, Word};
+use crate::arch::StackPointer;
 use crate::stack::Stack;
-use crate::stack::sanitizer::{self, Bounds};
 use crate::sys;
 
 /// What whoever arrives after a switch has to see to, as bits.
@@ -68,7 +67,7 @@ pub(crate) struct Scheduler {
     /// Bits of [`hook`].
     pub(super) hooks: Cell<u8>,
     /// Who switched here last, for the sanitizer.
-    previous: Cell<*const Control>,
+    pub(super) previous: Cell<*const Control>,
     dead: Cell<*const Control>,
     /// Green threads that have not ended, the main one not counted.
     pub(super) running: Cell<usize>,
@@ -231,62 +230,9 @@ impl Scheduler {
         }
     }
 
-    /// Lets every other green thread that can run have a turn.
-    #[inline(always)]
-    #[track_caller]
-    pub(crate) fn yield_now(&self) {
-        self.poll_sometimes();
-        if std::thread::panicking() {
-            self.yield_while_panicking(Location::caller());
-        } else if let Some((next, context)) = self.queue.rotate(self.current.get()) {
-            // SAFETY: the context goes where the run queue wants it.
-            unsafe { self.switch(context, next) };
-        } else {
-            self.yield_slow(Location::caller());
-        }
-        self.do_chores(true);
-    }
-
-    /// A destructor yields, or somebody else is suspended in one.
-    #[cold]
-    #[inline(never)]
-    pub(super) fn yield_while_panicking(&self, at: &'static Location<'static>) {
-        let control = self.current();
-        let panics = self.suspend_panic(control);
-        self.yield_slow(at);
-        self.resume_panic(control, panics);
-    }
-
-    /// Yields where nobody else can run, or where a hook wants to see it.
-    #[cold]
-    #[inline(never)]
-    pub(super) fn yield_slow(&self, at: &'static Location<'static>) {
-        if self.is_directed() {
-            return self.yield_directed(at);
-        }
-        self.yield_in_queue();
-    }
-
-    /// Goes to the end of the run queue, if anybody else can run.
-    #[inline(never)]
-    pub(super) fn yield_in_queue(&self) {
-        if self.ready().is_empty() && !self.is_watched() {
-            return self.queue.skip();
-        }
-        let control = self.current();
-        self.ready().push(Runnable { context: ptr::null_mut(), control });
-        let next = self.next();
-        if !ptr::eq(next.control, control) {
-            // SAFETY: the context goes where the run queue wants it.
-            unsafe { self.switch(self.ready().place_of(control), next) };
-        }
-        // Before it counts as going on: it may only be shown to a visitor.
-        self.do_chores(false);
-    }
-
     /// Looks at the timers and the inbox, once in many switches.
     #[inline(always)]
-    fn poll_sometimes(&self) {
+    pub(super) fn poll_sometimes(&self) {
         if self.queue.has_popped_a_multiple_of::<SWITCHES_BETWEEN_POLLS>() {
             self.poll();
         }
@@ -351,79 +297,6 @@ impl Scheduler {
         }
     }
 
-    /// # Safety
-    ///
-    /// `context` must be where the current green thread's context is looked for
-    /// when it is its turn again.
-    #[inline(always)]
-    pub(super) unsafe fn switch(&self, context: *mut StackPointer, next: Runnable) {
-        let away = self.depart(next);
-        // SAFETY: what is in the queue is a context that nobody has entered since
-        // it was saved.
-        unsafe { arch::switch(context, next.context, Word::uninit(), 0) };
-        self.note_arrival(sanitizer::arrive(Some(away)));
-    }
-
-    #[inline(always)]
-    fn depart(&self, next: Runnable) -> sanitizer::Away {
-        let bounds = if cfg!(feature = "sanitizer") {
-            self.previous.set(self.current.get());
-            // SAFETY: whoever is in the queue has a control block.
-            unsafe { &*next.control }.bounds.get()
-        } else {
-            Bounds::UNKNOWN
-        };
-        self.current.set(next.control);
-        sanitizer::depart(bounds)
-    }
-
-    /// The stack that was left is where its owner goes on: its own, or that of a
-    /// coroutine that it runs.
-    #[inline(always)]
-    fn note_arrival(&self, left: Bounds) {
-        if cfg!(feature = "sanitizer") {
-            // SAFETY: whoever was left waits or is in the queue, or is dead and
-            // not freed before the chores are done.
-            if let Some(previous) = unsafe { self.previous.replace(ptr::null()).as_ref() } {
-                previous.bounds.set(left);
-            }
-        }
-    }
-
-    /// A green thread has come to its first function.
-    #[inline(always)]
-    pub(super) fn arrived(&self, left: Bounds) {
-        self.note_arrival(left);
-        self.do_chores(true);
-    }
-
-    /// The current green thread has ended, and leaves its stack for the next. If
-    /// nobody joins it, that one frees it.
-    ///
-    /// # Safety
-    ///
-    /// Nothing on the stack may need dropping.
-    #[inline(always)]
-    pub(super) unsafe fn leave(&self, control: &Control, unwanted: bool) -> ! {
-        let running = self.running.get() - 1;
-        self.running.set(running);
-        if running == 0 {
-            self.wake_main_at_its_end();
-        }
-        if unwanted {
-            self.free_when_left(control);
-        }
-        let next = self.next();
-        if cfg!(feature = "sanitizer") {
-            self.previous.set(ptr::null());
-            // SAFETY: whoever is in the queue has a control block.
-            sanitizer::depart_for_ever(unsafe { &*next.control }.bounds.get());
-        }
-        self.current.set(next.control);
-        // SAFETY: as in `switch`; this green thread is in no queue any more.
-        unsafe { arch::leave(next.context, Word::uninit(), 0) }
-    }
-
     /// Has whoever arrives next give back the stack of one that has ended.
     #[inline(always)]
     pub(super) fn free_when_left(&self, control: &Control) {
@@ -431,7 +304,7 @@ impl Scheduler {
         self.add_chore(chore::FREE_DEAD);
     }
 
-    fn wake_main_at_its_end(&self) {
+    pub(super) fn wake_main_at_its_end(&self) {
         // SAFETY: the main green thread outlives all others.
         let main = unsafe { &*self.main.get() };
         if main.waits_for_all() {

@@ -129,18 +129,61 @@ impl Track {
         &mut self.choices
     }
 
-    /// The next step: who has it, of so many, by the place. `None` if the director is
-    /// to say, for whatever reason.
+    /// The next step: who has it, of so many, by the place. `number` says who is at
+    /// a place. `None` if the director is to say, for whatever reason.
     #[inline(always)]
     pub(super) fn next(&mut self, of: usize, number: impl Fn(usize) -> u32) -> Option<usize> {
-        self.steps += 1;
-        if self.steps >= self.asks_from {
-            None
-        } else if of == 1 {
-            Some(0)
-        } else {
-            self.choose(of, number).ok()
+        self.next_at_once(of, &number).or_else(|| self.next_with_care(of, number))
+    }
+
+    /// As [`Track::next`], but gives up, and leaves everything as it is, where there
+    /// is more to do than to repeat a choice, or to draw and keep one. It calls
+    /// nothing, so that a function that uses it needs no frame for that.
+    #[inline(always)]
+    pub(super) fn next_at_once(
+        &mut self,
+        of: usize,
+        number: impl Fn(usize) -> u32,
+    ) -> Option<usize> {
+        let steps = self.steps + 1;
+        if steps >= self.asks_from {
+            return None;
         }
+        let place = if of == 1 {
+            0
+        } else if self.is_drawn {
+            if self.choices.len() == self.choices.capacity() {
+                return None;
+            }
+            self.draw_one(of, number)
+        } else {
+            let choice = self.choices.get(self.depth)?;
+            let taken = choice.taken as usize;
+            if choice.of as usize != of || choice.number != number(taken) {
+                return None;
+            }
+            self.depth += 1;
+            taken
+        };
+        self.steps = steps;
+        Some(place)
+    }
+
+    #[inline(never)]
+    fn next_with_care(&mut self, of: usize, number: impl Fn(usize) -> u32) -> Option<usize> {
+        self.steps += 1;
+        match of {
+            _ if self.steps >= self.asks_from => None,
+            1 => Some(0),
+            _ => self.choose(of, number).ok(),
+        }
+    }
+
+    #[inline(always)]
+    fn draw_one(&mut self, of: usize, number: impl Fn(usize) -> u32) -> usize {
+        let taken = self.random.below(of);
+        self.push(Choice::new(number(taken), taken, of));
+        taken
     }
 
     /// A choice among `of`, which are at least one. `number` says who is at a place.
@@ -150,46 +193,37 @@ impl Track {
     /// If it repeats one that was another. How many there are and who is taken is
     /// always compared; who the others are, where another alternative is taken for
     /// the first time.
-    #[inline(always)]
     pub(crate) fn choose(
         &mut self,
         of: usize,
         number: impl Fn(usize) -> u32,
     ) -> Result<usize, Differs> {
-        if let Some(choice) = self.choices.get(self.depth) {
-            let taken = choice.taken as usize;
-            if choice.of as usize == of && choice.number == number(taken) {
-                self.depth += 1;
-                return Ok(taken);
-            }
-        } else if self.is_drawn {
-            let taken = self.random.below(of);
-            self.push(Choice::new(number(taken), taken, of));
-            return Ok(taken);
+        if self.is_drawn {
+            return Ok(self.draw_one(of, number));
         }
-        self.choose_anew(of, &number)
-    }
-
-    /// Takes an alternative that was not taken before.
-    #[inline(never)]
-    fn choose_anew(&mut self, of: usize, number: &dyn Fn(usize) -> u32) -> Result<usize, Differs> {
         let among =
             (0..of).fold(0, |sum: u32, place| sum.wrapping_mul(0x0100_0193) ^ number(place));
         let Some(choice) = self.choices.get_mut(self.depth) else {
             self.push(Choice { among, ..Choice::new(number(0), 0, of) });
             return Ok(0);
         };
-        let is_another = choice.number == Choice::UNSEEN;
-        if !is_another || choice.of as usize != of || choice.among != among {
+        let taken = choice.taken as usize;
+        if choice.of as usize != of || choice.among != among {
             return Err(Differs);
         }
-        choice.number = number(choice.taken as usize);
+        let number = number(taken);
+        if choice.number == Choice::UNSEEN {
+            choice.number = number;
+        }
+        if choice.number != number {
+            return Err(Differs);
+        }
         self.depth += 1;
-        Ok(choice.taken as usize)
+        Ok(taken)
     }
 
     /// A choice was made by the director.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn push(&mut self, choice: Choice) {
         self.choices.push(choice);
         self.depth = self.choices.len();

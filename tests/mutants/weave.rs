@@ -34,8 +34,8 @@ const MUTANTS: &[Mutant] = &[
     ),
     mutant(
         TRACK,
-        "if choice.of as usize == of && choice.number == number(taken) {",
-        "if choice.of as usize == of {",
+        "if choice.of as usize != of || choice.number != number(taken) {",
+        "if choice.of as usize != of {",
         "who is taken need not be who was taken before",
     ),
     mutant(
