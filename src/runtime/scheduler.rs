@@ -281,11 +281,18 @@ impl Scheduler {
     pub(crate) fn wake(&self, control: &Control, outcome: Outcome) -> bool {
         let waits = control.state.get() == State::Waiting;
         if waits {
-            control.state.set(State::Runnable);
-            control.outcome.set(outcome);
-            self.make_runnable(control.context.get(), control);
+            self.end_wait(control, outcome);
         }
         waits
+    }
+
+    /// As [`Scheduler::wake`], of one who waits.
+    #[inline(always)]
+    pub(super) fn end_wait(&self, control: &Control, outcome: Outcome) {
+        debug_assert!(control.state.get() == State::Waiting);
+        control.state.set(State::Runnable);
+        control.outcome.set(outcome);
+        self.make_runnable(control.context.get(), control);
     }
 
     /// The next to run. The caller is not in the queue, or at its end.

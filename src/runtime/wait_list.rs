@@ -7,7 +7,7 @@
 //!   +-------+------+                         |  previous, next      |
 //!                                            |  slot: what it gives |
 //!                                            |        or is given   |
-//!                                            |  case                |
+//!                                            |  case, control       |
 //!                                            |  waiter -----------+ |
 //!                                            +--------------------|-+
 //!                                            | Waiter  <----------+ |
@@ -43,6 +43,9 @@ struct Node<T> {
     next: Cell<*const Node<T>>,
     /// Null when it is in no list.
     list: Cell<*const WaitList<T>>,
+    /// Of the waiter, so that whoever ends the wait need not go there first: each
+    /// step on the way is one that the processor waits for.
+    control: *const Control,
     waiter: *const Waiter,
     case: usize,
     slot: Cell<Option<T>>,
@@ -77,21 +80,6 @@ impl Waiter {
     pub(crate) fn chosen(&self) -> usize {
         self.chosen.get()
     }
-
-    /// Ends the wait. False if something else has ended it before.
-    #[inline(always)]
-    fn choose(&self, case: usize) -> bool {
-        // SAFETY: a linked node's waiter and its green thread are there.
-        let control = unsafe { &*self.control };
-        if control.state.get() != State::Waiting {
-            return false;
-        }
-        self.chosen.set(case);
-        // SAFETY: the scheduler is there as long as any of its green threads
-        // waits.
-        unsafe { (*control.scheduler).wake(control, Outcome::Woken) };
-        true
-    }
 }
 
 impl<T> WaitList<T> {
@@ -113,6 +101,7 @@ impl<T> WaitList<T> {
             previous: Cell::new(self.last.get()),
             next: Cell::new(ptr::null()),
             list: Cell::new(self),
+            control: waiter.control,
             waiter,
             case,
             slot: Cell::new(slot),
@@ -152,11 +141,24 @@ impl<T> WaitList<T> {
             // in use, as this module sees to.
             let node = unsafe { self.first.get().as_ref() }?;
             // SAFETY: as above.
-            let waits = unsafe { (*(*node.waiter).control).state.get() == State::Waiting };
+            let waits = unsafe { (*node.control).state.get() == State::Waiting };
             if waits {
                 return Some(node);
             }
             node.unlink();
+        }
+    }
+
+    /// As [`Node::unlink`], for the first.
+    #[inline(always)]
+    fn unlink_front(&self, node: &Node<T>) {
+        let next = node.next.get();
+        node.list.set(ptr::null());
+        self.first.set(next);
+        // SAFETY: linked nodes are on frames that are there.
+        match unsafe { next.as_ref() } {
+            Some(next) => next.previous.set(ptr::null()),
+            None => self.last.set(ptr::null()),
         }
     }
 
@@ -181,7 +183,7 @@ impl<T> WaitList<T> {
         unsafe {
             let mut next = self.first.get().as_ref();
             while let Some(node) = next {
-                let waits = (*(*node.waiter).control).state.get() == State::Waiting;
+                let waits = (*node.control).state.get() == State::Waiting;
                 count += usize::from(waits);
                 next = node.next.get().as_ref();
             }
@@ -196,7 +198,7 @@ impl<T> WaitList<T> {
         while let Some(node) = unsafe { next.as_ref() } {
             let value = node.slot.take();
             // SAFETY: as in `len`.
-            let waits = unsafe { (*(*node.waiter).control).state.get() == State::Waiting };
+            let waits = unsafe { (*node.control).state.get() == State::Waiting };
             let found = waits && value.as_ref().is_some_and(&is_it);
             node.slot.set(value);
             if found {
@@ -210,9 +212,12 @@ impl<T> WaitList<T> {
     /// Wakes the first. False if nobody waits.
     #[inline(always)]
     pub(crate) fn wake_one(&self) -> bool {
-        let Some(node) = self.front() else { return false };
-        node.unlink();
-        node.choose()
+        let node = self.front();
+        if let Some(node) = node {
+            self.unlink_front(node);
+            node.choose();
+        }
+        node.is_some()
     }
 
     /// Wakes all, and says how many.
@@ -232,7 +237,7 @@ impl<T> WaitList<T> {
     #[inline(always)]
     pub(crate) fn give(&self, value: T) -> Result<(), T> {
         let Some(node) = self.front() else { return Err(value) };
-        node.unlink();
+        self.unlink_front(node);
         // The slot of one who is given something is empty: nothing is dropped.
         let previous = node.slot.replace(Some(value));
         node.choose();
@@ -244,7 +249,7 @@ impl<T> WaitList<T> {
     #[inline(always)]
     pub(crate) fn take(&self) -> Option<T> {
         let node = self.front()?;
-        node.unlink();
+        self.unlink_front(node);
         let value = node.slot.take();
         node.choose();
         value
@@ -267,10 +272,17 @@ impl<T> Default for WaitList<T> {
 }
 
 impl<T> Node<T> {
+    /// Ends the wait, which is not over.
     #[inline(always)]
-    fn choose(&self) -> bool {
-        // SAFETY: the waiter is on the same frame as the node, or above it.
-        unsafe { (*self.waiter).choose(self.case) }
+    fn choose(&self) {
+        // SAFETY: the green thread has the node on its stack, and the waiter is on the
+        // same frame as the node, or above it. The scheduler is there as long as any of
+        // its green threads waits.
+        unsafe {
+            let control = &*self.control;
+            (*self.waiter).chosen.set(self.case);
+            (*control.scheduler).end_wait(control, Outcome::Woken);
+        }
     }
 
     #[inline(always)]

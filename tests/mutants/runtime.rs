@@ -69,23 +69,22 @@ const MUTANTS: &[Mutant] = &[
     ),
     mutant(
         WAIT_LIST,
-        "let node = self.front()?;\n        node.unlink();",
+        "let node = self.front()?;\n        self",
         "let first = self.first.get();\n        \
-         let node = self.front().filter(|&node| ptr::eq(node, first))?;\n        node.unlink();",
+         let node = self.front().filter(|&node| ptr::eq(node, first))?;\n        self",
         "an unlock wakes nobody if the first who waited was cancelled",
     ),
     mutant(
         WAIT_LIST,
-        "let Some(node) = self.front() else { return false };",
+        "let node = self.front();\n",
         "let first = self.first.get();\n        \
-         let Some(node) = self.front().filter(|&node| ptr::eq(node, first)) else {\n            \
-         return false;\n        };",
+         let node = self.front().filter(|&node| ptr::eq(node, first));\n",
         "a notification is lost on one whose wait is over",
     ),
     mutant(
         WAIT_LIST,
-        "        self.chosen.set(case);\n",
-        "        self.chosen.set(0);\n",
+        "(*self.waiter).chosen.set(self.case);",
+        "(*self.waiter).chosen.set(0);",
         "a select takes another case for the one that was chosen",
     ),
     mutant(
@@ -97,8 +96,8 @@ const MUTANTS: &[Mutant] = &[
     ),
     mutant(
         SCHEDULER,
-        "            control.outcome.set(outcome);\n            self.make_runnable",
-        "            control.outcome.set(Outcome::Woken);\n            self.make_runnable",
+        "control.outcome.set(outcome);\n        self.make_runnable",
+        "control.outcome.set(Outcome::Woken);\n        self.make_runnable",
         "who is interrupted, or out of time, takes it for an event",
     ),
     // Deadlines.

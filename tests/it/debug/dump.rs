@@ -273,7 +273,7 @@ fn a_stack_that_is_nearly_full_is_not_looked_at() {
                 continue;
             };
             let (left, rest) = why.split_once(' ').expect(why);
-            assert!((100..10_000).contains(&left.parse::<usize>().expect(why)), "{dump}");
+            assert!((100..16_384).contains(&left.parse::<usize>().expect(why)), "{dump}");
             assert_eq!(rest, "bytes of its stack are left, too few");
             found = true;
             break;
