@@ -104,7 +104,9 @@ fn the_generator_and_the_destructor_are_shown(dump: &str) {
     let unwinding = block(dump, "'unwinding' (#6)");
     assert_outermost_is_here(unwinding);
     let unwinding = short(unwinding);
-    assert!(unwinding.starts_with(&["parks_here", "drop", "drop_in_place"]), "{dump}");
+    assert!(unwinding.starts_with(&["parks_here", "drop"]), "{dump}");
+    // It depends on the compiler how what calls the destructor is named.
+    assert!(["drop_in_place", "drop_glue"].contains(&unwinding[2]), "{dump}");
     assert_eq!(unwinding.last(), Some(&"closure"), "{dump}");
 }
 
