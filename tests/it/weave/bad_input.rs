@@ -390,7 +390,7 @@ fn ten_thousand_frames_deep() {
             threads.map(|thread| thread.join().unwrap())
         })
     };
-    let report = Explorer::new().stack_size(8 << 20).explore(program);
+    let report = Explorer::new().stack_size(64 << 20).explore(program);
     assert_eq!((report.executions(), report.outcomes().len()), (6, 1));
     assert_eq!(report.outcomes().keys().next(), Some(&[10_000, 10_000]));
 }
