@@ -97,28 +97,18 @@ impl<T> WaitList<T> {
         slot: Option<T>,
         wait: impl FnOnce() -> R,
     ) -> (R, Option<T>) {
-        let node = Node {
-            previous: Cell::new(self.last.get()),
-            next: Cell::new(ptr::null()),
-            list: Cell::new(self),
-            control: waiter.control,
-            waiter,
-            case,
-            slot: Cell::new(slot),
-        };
-        // SAFETY: the last node is linked, so its frame is there.
-        match unsafe { self.last.get().as_ref() } {
-            Some(last) => last.next.set(&node),
-            None => self.first.set(&node),
-        }
-        self.last.set(&node);
+        let node = Node::new(waiter, case, slot);
+        self.link(&node);
         let result = wait();
-        let slot = node.slot.take();
-        (result, slot)
+        (result, node.slot.take())
         // The node leaves the list when it is dropped.
     }
 
     /// Waits in this list until somebody chooses the node, or until `deadline`.
+    ///
+    /// As [`WaitList::enrolled`], but without a closure: nobody can say of one that it
+    /// is to be inlined, and a function that is left by a switch returns to where the
+    /// processor does not expect it.
     #[inline(always)]
     pub(crate) fn wait(
         &self,
@@ -128,7 +118,24 @@ impl<T> WaitList<T> {
         deadline: Option<u64>,
     ) -> (Outcome, Option<T>) {
         let waiter = Waiter::new(scheduler);
-        self.enrolled(&waiter, 0, slot, || waiter.block(scheduler, wait, deadline))
+        let node = Node::new(&waiter, 0, slot);
+        self.link(&node);
+        let outcome = waiter.block(scheduler, wait, deadline);
+        (outcome, node.slot.take())
+    }
+
+    /// Puts a node at the end, which must leave the list before it is moved.
+    #[inline(always)]
+    fn link(&self, node: &Node<T>) {
+        let last = self.last.get();
+        node.previous.set(last);
+        node.list.set(self);
+        // SAFETY: the last node is linked, so its frame is there.
+        match unsafe { last.as_ref() } {
+            Some(last) => last.next.set(node),
+            None => self.first.set(node),
+        }
+        self.last.set(node);
     }
 
     /// The first node whose owner still waits. Those before it leave the list:
@@ -272,6 +279,20 @@ impl<T> Default for WaitList<T> {
 }
 
 impl<T> Node<T> {
+    /// One that is in no list.
+    #[inline(always)]
+    fn new(waiter: &Waiter, case: usize, slot: Option<T>) -> Node<T> {
+        Node {
+            previous: Cell::new(ptr::null()),
+            next: Cell::new(ptr::null()),
+            list: Cell::new(ptr::null()),
+            control: waiter.control,
+            waiter,
+            case,
+            slot: Cell::new(slot),
+        }
+    }
+
     /// Ends the wait, which is not over.
     #[inline(always)]
     fn choose(&self) {
