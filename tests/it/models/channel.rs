@@ -404,32 +404,46 @@ fn selects_over_two_channels() {
 }
 
 /// As large as time allows: a few programs of three green threads with three
-/// operations each, two where the build is slow, under every schedule, and with a
-/// cancellation or a deadline at every point of each.
+/// operations each, two where the build is slow, and four with `LENO_MODELS=large`,
+/// under every schedule, and with a cancellation or a deadline at every point of each.
 #[test]
 fn three_green_threads_of_three_operations() {
     use Op::*;
-    let longest = if cfg!(debug_assertions) || is_emulated() { 2 } else { 3 };
-    let cut = |threads: [[Op; 3]; 3]| threads.map(|list| list[..longest].to_vec()).to_vec();
+    let longest = match Bounds::wanted() {
+        Bounds::Large => 4,
+        Bounds::Small if cfg!(debug_assertions) || is_emulated() => 2,
+        Bounds::Small => 3,
+    };
+    let cut = |threads: [[Op; 4]; 3]| threads.map(|list| list[..longest].to_vec()).to_vec();
     let one = [
-        [[Send(0); 3], [Receive(0); 3], [Send(0), Receive(0), Send(0)]],
-        [[Send(0); 3], [Receive(0); 3], [ReceiveInTime(0), SendInTime(0), TryReceive(0)]],
+        [[Send(0); 4], [Receive(0); 4], [Send(0), Receive(0), Send(0), Receive(0)]],
+        [
+            [Send(0); 4],
+            [Receive(0); 4],
+            [ReceiveInTime(0), SendInTime(0), TryReceive(0), Receive(0)],
+        ],
     ];
     let two = [
-        [[Send(0), Send(1), Send(0)], [SelectReceive; 3], [SelectBoth; 3]],
+        [[Send(0), Send(1), Send(0), Send(1)], [SelectReceive; 4], [SelectBoth; 4]],
         [
-            [Receive(0), Send(1), Receive(0)],
-            [SelectSend, SelectBoth, SelectReceiveInTime],
-            [SelectBoth, SelectReceiveNow, Send(0)],
+            [Receive(0), Send(1), Receive(0), Send(1)],
+            [SelectSend, SelectBoth, SelectReceiveInTime, Receive(1)],
+            [SelectBoth, SelectReceiveNow, Send(0), SelectSend],
         ],
     ];
     let bounds = Bounds::Small;
     explore(
-        "channel, 3 x 3",
+        &format!("channel, 3 x {longest}"),
         Totals::new(),
         bounds,
         &one.map(cut),
         &[vec![Some(0)], vec![Some(1)]],
     );
-    explore("select, 3 x 3", Totals::new(), bounds, &two.map(cut), &[vec![Some(0), Some(1)]]);
+    explore(
+        &format!("select, 3 x {longest}"),
+        Totals::new(),
+        bounds,
+        &two.map(cut),
+        &[vec![Some(0), Some(1)]],
+    );
 }
