@@ -1,7 +1,7 @@
 //! Are all executions tried, each once? What an exploration finds is compared
 //! with what a model finds.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use leno::weave::{Explorer, FailureKind, Report};
 use proptest::test_runner::TestCaseError;
@@ -149,4 +149,25 @@ fn all_fair_executions_are_tried_once() {
 fn all_preemptive_executions_are_tried_once() {
     let mix = Mix { most_threads: 2, most_operations: 3, ..MIX };
     compare("exact, preemptive", 2_000, mix, Mode::Preemptive);
+}
+
+#[test]
+fn as_many_who_are_others_are_noticed() {
+    // From the third run on, another stands in for B after its first turn.
+    let runs = Cell::new(0);
+    let report = Explorer::new().explore(|| {
+        runs.set(runs.get() + 1);
+        leno::scope(|scope| {
+            scope.spawn(leno::yield_now);
+            scope.spawn(|| match runs.get() {
+                1 | 2 => leno::yield_now(),
+                _ => drop(scope.spawn(|| ())),
+            });
+            scope.spawn(|| ());
+        });
+    });
+    let found = report.failure().expect("it does not repeat itself");
+    assert_eq!(found.kind(), FailureKind::NotRepeatable, "{report}");
+    let text = found.message();
+    assert!(text.contains("at choice 4 of the run, others could run than before"), "{text}");
 }

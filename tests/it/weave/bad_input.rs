@@ -272,26 +272,6 @@ fn where_two_runs_parted_is_told() {
 }
 
 #[test]
-fn as_many_who_are_others_are_noticed() {
-    // From the third run on, another stands in for B after its first turn.
-    let runs = Cell::new(0);
-    let program = || {
-        runs.set(runs.get() + 1);
-        leno::scope(|scope| {
-            scope.spawn(leno::yield_now);
-            scope.spawn(|| match runs.get() {
-                1 | 2 => leno::yield_now(),
-                _ => drop(scope.spawn(|| ())),
-            });
-            scope.spawn(|| ());
-        });
-        0
-    };
-    let text = not_repeatable(program);
-    assert!(text.contains("at choice 4 of the run, others could run than before"), "{text}");
-}
-
-#[test]
 fn a_check_and_a_first_failure_tell_of_a_program_that_does_not_repeat_itself() {
     thread_local! {
         static RUNS: Cell<usize> = const { Cell::new(0) };
