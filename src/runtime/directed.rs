@@ -28,18 +28,17 @@ use super::wait::{Wait, WaitFor};
 /// the last. Then perhaps [`CLOCK`].
 pub(crate) struct Ready<'a> {
     queue: &'a RunQueue,
-    threads: usize,
+    queued: usize,
+    yields: Option<&'a Control>,
     count: usize,
 }
 
 impl<'a> Ready<'a> {
     #[inline(always)]
-    fn new(queue: &'a RunQueue, yields: Option<&Control>, clock: bool) -> Ready<'a> {
-        if let Some(control) = yields {
-            queue.announce(control);
-        }
-        let threads = queue.len() + usize::from(yields.is_some());
-        Ready { queue, threads, count: threads + usize::from(clock) }
+    fn new(queue: &'a RunQueue, yields: Option<&'a Control>, clock: bool) -> Ready<'a> {
+        let queued = queue.len();
+        let count = queued + usize::from(yields.is_some()) + usize::from(clock);
+        Ready { queue, queued, yields, count }
     }
 
     #[inline(always)]
@@ -50,11 +49,11 @@ impl<'a> Ready<'a> {
     /// The number of the one at a place, which is less than `len`.
     #[inline(always)]
     pub(crate) fn number(&self, place: usize) -> u64 {
-        if place < self.threads {
-            // SAFETY: whoever is in the queue, or is announced, has a control block.
-            unsafe { (*self.queue.control_at(place)).number }
-        } else {
-            CLOCK
+        match self.yields {
+            // SAFETY: whoever is in the queue has a control block.
+            _ if place < self.queued => unsafe { (*self.queue.control_at(place)).number },
+            Some(control) if place == self.queued => control.number,
+            _ => CLOCK,
         }
     }
 }
@@ -131,10 +130,16 @@ impl Directed {
         f(&mut *director.borrow_mut())
     }
 
+    /// Nothing may be left out at a yield from now on.
+    pub(super) fn take_the_long_way(&self) {
+        self.is_plain.set(false);
+        self.is_quiet.set(false);
+    }
+
     /// Who is next of these, by its place. `None` ends the run.
     #[inline(always)]
     fn choose(&self, ready: &Ready<'_>) -> Option<usize> {
-        let next = self.track().next(ready.len(), |place| ready.number(place) as u32);
+        let next = self.track().next(ready);
         next.or_else(|| self.ask(ready))
     }
 
@@ -229,8 +234,7 @@ impl Scheduler {
 
     fn end_directed(&self) {
         self.set_hooks(hook::DIRECTED, false);
-        self.directed.is_plain.set(false);
-        self.directed.is_quiet.set(false);
+        self.directed.take_the_long_way();
         self.chores.set(self.chores.get() & !chore::OPERATIONS);
     }
 
@@ -303,14 +307,8 @@ impl Scheduler {
         if !directed.is_quiet.get() {
             return None;
         }
-        let (queue, control) = (&self.watched, self.current());
-        let others = queue.len();
-        let number = |place| match place {
-            _ if place == others => control.number as u32,
-            // SAFETY: whoever is in the queue has a control block.
-            _ => unsafe { (*queue.control_at(place)).number as u32 },
-        };
-        let index = directed.track().next_at_once(others + 1, number)?;
+        let ready = Ready::new(&self.watched, Some(self.current()), false);
+        let index = directed.track().next_at_once(&ready)?;
         Some(self.give_turn(index))
     }
 
@@ -363,7 +361,7 @@ impl Scheduler {
             return None;
         }
         match directed.choose(&ready) {
-            Some(index) if index == ready.threads => {
+            Some(index) if index == ready.queued => {
                 self.pass_virtual_time();
                 directed.tell(|director| director.time_is(self.now() - VIRTUAL_START));
                 self.poll();

@@ -20,7 +20,6 @@ use super::inbox::{Inbox, Message};
 use super::scheduler::Scheduler;
 use super::thread_state::ThreadId;
 use super::wait::{Outcome, Wait, WaitFor};
-use super::wait_list::Waiter;
 
 /// Runs `future` to its end. `function` is the name of the public function that
 /// needs a runtime for it.
@@ -143,10 +142,9 @@ impl Scheduler {
         }
         let wait = Wait::at(WaitFor::Future, at);
         let awaiting = &self.outside.awaiting;
-        let waiter = Waiter::new(self);
         loop {
             let own = Awaiting { state: state.clone(), data: spare.waker.data() };
-            let (outcome, _) = awaiting.enrolled(&waiter, 0, Some(own), || self.block(&wait, None));
+            let (outcome, _) = awaiting.wait(self, Some(own), &wait, None);
             if outcome == Outcome::Interrupted {
                 interrupted();
             }

@@ -114,20 +114,11 @@ impl RunQueue {
         self.positions().map(|position| unsafe { (*self.entry(position)).control })
     }
 
-    /// Lets [`RunQueue::control_at`] show `control` behind all others, where it comes
-    /// if it is pushed.
-    #[inline(always)]
-    pub(super) fn announce(&self, control: *const Control) {
-        // SAFETY: there is room for one more.
-        unsafe { (&raw mut (*self.entry(self.tail.get())).control).write(control) };
-    }
-
-    /// The one that is `index` behind the next: in the queue, or announced.
+    /// The one that is `index` behind the next, which is in the queue.
     #[inline(always)]
     pub(super) fn control_at(&self, index: usize) -> *const Control {
-        debug_assert!(index <= self.len());
-        // SAFETY: an entry between head and tail has been written, and so has the
-        // next if it was announced.
+        debug_assert!(index < self.len());
+        // SAFETY: an entry between head and tail has been written.
         unsafe { (*self.entry(self.head() + index * STEP)).control }
     }
 

@@ -45,8 +45,7 @@ impl Scheduler {
     /// Ends the run: everybody is unwound, first come, first served.
     pub(super) fn stop_directing(&self) {
         self.directed.stopped.is_set.set(true);
-        self.directed.is_plain.set(false);
-        self.directed.is_quiet.set(false);
+        self.directed.take_the_long_way();
         self.failure.borrow_mut().get_or_insert_with(|| Box::new(Stopped));
         self.unwind_all();
     }

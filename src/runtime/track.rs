@@ -4,6 +4,7 @@
 
 #![forbid(unsafe_code)]
 
+use super::directed::Ready;
 use super::policy::Random;
 
 /// One choice.
@@ -129,22 +130,20 @@ impl Track {
         &mut self.choices
     }
 
-    /// The next step: who has it, of so many, by the place. `number` says who is at
-    /// a place. `None` if the director is to say, for whatever reason.
+    /// The next step: who has it, by the place. `None` if the director is to say, for
+    /// whatever reason.
     #[inline(always)]
-    pub(super) fn next(&mut self, of: usize, number: impl Fn(usize) -> u32) -> Option<usize> {
-        self.next_at_once(of, &number).or_else(|| self.next_with_care(of, number))
+    pub(super) fn next(&mut self, ready: &Ready<'_>) -> Option<usize> {
+        self.next_at_once(ready).or_else(|| self.next_with_care(ready))
     }
 
     /// As [`Track::next`], but gives up, and leaves everything as it is, where there
     /// is more to do than to repeat a choice, or to draw and keep one. It calls
     /// nothing, so that a function that uses it needs no frame for that.
     #[inline(always)]
-    pub(super) fn next_at_once(
-        &mut self,
-        of: usize,
-        number: impl Fn(usize) -> u32,
-    ) -> Option<usize> {
+    pub(super) fn next_at_once(&mut self, ready: &Ready<'_>) -> Option<usize> {
+        let of = ready.len();
+        let number = |place| ready.number(place) as u32;
         let steps = self.steps + 1;
         if steps >= self.asks_from {
             return None;
@@ -170,12 +169,12 @@ impl Track {
     }
 
     #[inline(never)]
-    fn next_with_care(&mut self, of: usize, number: impl Fn(usize) -> u32) -> Option<usize> {
+    fn next_with_care(&mut self, ready: &Ready<'_>) -> Option<usize> {
         self.steps += 1;
-        match of {
+        match ready.len() {
             _ if self.steps >= self.asks_from => None,
             1 => Some(0),
-            _ => self.choose(of, number).ok(),
+            of => self.choose(of, |place| ready.number(place) as u32).ok(),
         }
     }
 

@@ -26,6 +26,7 @@
 //! one only if its owner will find it gone.
 
 use std::cell::Cell;
+use std::iter;
 use std::ptr;
 
 use super::control::{Control, State};
@@ -182,38 +183,29 @@ impl<T> WaitList<T> {
         self.first.get().is_null() || self.front().is_none()
     }
 
+    /// The nodes of those who wait. Nobody may switch while they are gone through.
+    fn waiting(&self) -> impl Iterator<Item = &Node<T>> {
+        // SAFETY: linked nodes are on frames that are there.
+        let all = iter::successors(unsafe { self.first.get().as_ref() }, |node| unsafe {
+            node.next.get().as_ref()
+        });
+        // SAFETY: and so are their green threads.
+        all.filter(|node| unsafe { (*node.control).state.get() == State::Waiting })
+    }
+
     /// How many wait. It goes through all of them.
     pub(crate) fn len(&self) -> usize {
-        let mut count = 0;
-        // SAFETY: linked nodes are on frames that are there, and so are their
-        // waiters and green threads.
-        unsafe {
-            let mut next = self.first.get().as_ref();
-            while let Some(node) = next {
-                let waits = (*node.control).state.get() == State::Waiting;
-                count += usize::from(waits);
-                next = node.next.get().as_ref();
-            }
-        }
-        count
+        self.waiting().count()
     }
 
     /// Is there one who waits with such a value in its slot? `is_it` must not switch.
     pub(crate) fn any(&self, is_it: impl Fn(&T) -> bool) -> bool {
-        let mut next = self.first.get();
-        // SAFETY: as in `len`.
-        while let Some(node) = unsafe { next.as_ref() } {
+        self.waiting().any(|node| {
             let value = node.slot.take();
-            // SAFETY: as in `len`.
-            let waits = unsafe { (*node.control).state.get() == State::Waiting };
-            let found = waits && value.as_ref().is_some_and(&is_it);
+            let found = value.as_ref().is_some_and(&is_it);
             node.slot.set(value);
-            if found {
-                return true;
-            }
-            next = node.next.get();
-        }
-        false
+            found
+        })
     }
 
     /// Wakes the first. False if nobody waits.

@@ -235,16 +235,15 @@ impl Engine {
         let Engine { strategy, allowed, names, .. } = self;
         let mut track = self.track.borrow_mut();
         let made = track.made().len();
-        let index = match strategy {
-            _ if strategy.is_simple() => {
-                return match has_choice {
-                    false => Ok(allowed[0]),
-                    true => track
-                        .choose(allowed.len(), |place| ready[allowed[place]] as u32)
-                        .map(|place| allowed[place])
-                        .map_err(|_| Cut::Differs { after: made }),
-                };
+        if strategy.is_simple() {
+            if !has_choice {
+                return Ok(allowed[0]);
             }
+            let chosen = track.choose(allowed.len(), |place| ready[allowed[place]] as u32);
+            let place = chosen.map_err(|_| Cut::Differs { after: made })?;
+            return Ok(allowed[place]);
+        }
+        let index = match strategy {
             Strategy::Sampling(sampling) if allowed.len() > 1 => {
                 sampling.choose(ready, allowed, track.random())
             }

@@ -28,9 +28,8 @@ pub(super) enum Ran<T> {
 
 impl Session {
     pub(super) fn new(engine: Engine, stack_bytes: Option<usize>) -> Session {
-        let track = engine.track.clone();
         let engine = Rc::new(RefCell::new(engine));
-        let runtime = Runtime::directed(engine.clone(), track, stack_bytes);
+        let runtime = runtime_of(&engine, stack_bytes);
         Session { engine, runtime, stack_bytes, index: 0, step: 1, is_verified: false }
     }
 
@@ -47,8 +46,7 @@ impl Session {
         drop(kept);
         if !self.runtime.is_as_new() {
             // Others may still have a handle of that one.
-            let track = self.engine.borrow().track.clone();
-            self.runtime = Runtime::directed(self.engine.clone(), track, self.stack_bytes);
+            self.runtime = runtime_of(&self.engine, self.stack_bytes);
         }
         let mut engine = self.engine.borrow_mut();
         engine.end();
@@ -135,6 +133,12 @@ impl Session {
             Strategy::Replay(_) => false,
         }
     }
+}
+
+/// A runtime that the engine directs.
+fn runtime_of(engine: &Rc<RefCell<Engine>>, stack_bytes: Option<usize>) -> Runtime {
+    let track = engine.borrow().track.clone();
+    Runtime::directed(engine.clone(), track, stack_bytes)
 }
 
 /// What was wrong with the main green thread, if nobody has told.
