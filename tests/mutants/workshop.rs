@@ -161,7 +161,9 @@ impl Workshop {
             .args(["--message-format=json", "--target", &target.triple, "--target-dir"])
             .arg(self.root.join("target"))
             .current_dir(self.package())
-            .env("RUSTFLAGS", "-Awarnings");
+            .env("RUSTFLAGS", "-Awarnings")
+            // A mutant is one line, and most of the time is for building it.
+            .env("CARGO_INCREMENTAL", "1");
         cargo.args(build.optimised.then_some("--release"));
         cargo.args(build.fp_env.then_some("--features=fp-env"));
         let output = cargo.output()?;

@@ -10,9 +10,8 @@ use leno::channel::{
 };
 use leno::select;
 
-use super::super::oracle_coroutine::is_emulated;
 use super::super::support::Tracked;
-use super::explore::{Bounds, Checks, Totals, lists, programs};
+use super::explore::{Bounds, Checks, Totals, lists, programs, three_by_four};
 use super::story::{End, Patience, Story};
 use super::trouble::{Trouble, UNIT, UNIT_NANOS, perform_all};
 
@@ -403,47 +402,44 @@ fn selects_over_two_channels() {
     explore("select", Totals::new(), bounds, &programs, &capacities);
 }
 
-/// As large as time allows: a few programs of three green threads with three
-/// operations each, two where the build is slow, and four with `LENO_MODELS=large`,
-/// under every schedule, and with a cancellation or a deadline at every point of each.
+/// As large as time allows: under every schedule, with a cancellation or a deadline
+/// at every point.
 #[test]
-fn three_green_threads_of_three_operations() {
+fn a_channel_with_three_green_threads_of_four_operations() {
     use Op::*;
-    let longest = match Bounds::wanted() {
-        Bounds::Large => 4,
-        Bounds::Small if cfg!(debug_assertions) || is_emulated() => 2,
-        Bounds::Small => 3,
-    };
-    let cut = |threads: [[Op; 4]; 3]| threads.map(|list| list[..longest].to_vec()).to_vec();
-    let one = [
-        [[Send(0); 4], [Receive(0); 4], [Send(0), Receive(0), Send(0), Receive(0)]],
-        [
-            [Send(0); 4],
-            [Receive(0); 4],
-            [ReceiveInTime(0), SendInTime(0), TryReceive(0), Receive(0)],
-        ],
+    let bounds = Bounds::wanted();
+    let chosen = [
+        ([[Send(0); 4], [Receive(0); 4], [Send(0), Receive(0), Send(0), Receive(0)]], 4),
+        (
+            [
+                [Send(0); 4],
+                [Receive(0); 4],
+                [ReceiveInTime(0), SendInTime(0), TryReceive(0), Receive(0)],
+            ],
+            3,
+        ),
     ];
-    let two = [
-        [[Send(0), Send(1), Send(0), Send(1)], [SelectReceive; 4], [SelectBoth; 4]],
-        [
-            [Receive(0), Send(1), Receive(0), Send(1)],
-            [SelectSend, SelectBoth, SelectReceiveInTime, Receive(1)],
-            [SelectBoth, SelectReceiveNow, Send(0), SelectSend],
-        ],
+    let capacities = bounds.pick(vec![vec![Some(1)]], vec![vec![Some(0)], vec![Some(1)]]);
+    let programs = three_by_four(bounds, &chosen);
+    explore("channel, 3 x 4", Totals::new(), Bounds::Small, &programs, &capacities);
+}
+
+#[test]
+fn selects_with_three_green_threads_of_four_operations() {
+    use Op::*;
+    let bounds = Bounds::wanted();
+    let chosen = [
+        ([[Send(0), Send(1), Send(0), Send(1)], [SelectReceive; 4], [SelectBoth; 4]], 4),
+        (
+            [
+                [Receive(0), Send(1), Receive(0), Send(1)],
+                [SelectSend, SelectBoth, SelectReceiveInTime, Receive(1)],
+                [SelectBoth, SelectReceiveNow, Send(0), SelectSend],
+            ],
+            3,
+        ),
     ];
-    let bounds = Bounds::Small;
-    explore(
-        &format!("channel, 3 x {longest}"),
-        Totals::new(),
-        bounds,
-        &one.map(cut),
-        &[vec![Some(0)], vec![Some(1)]],
-    );
-    explore(
-        &format!("select, 3 x {longest}"),
-        Totals::new(),
-        bounds,
-        &two.map(cut),
-        &[vec![Some(0), Some(1)]],
-    );
+    let programs = three_by_four(bounds, &chosen);
+    let capacities = [vec![Some(0), Some(1)]];
+    explore("select, 3 x 4", Totals::new(), Bounds::Small, &programs, &capacities);
 }

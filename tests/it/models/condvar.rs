@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use leno::sync::{Condvar, Mutex, MutexGuard};
 
-use super::explore::{Bounds, Checks, Totals, lists, programs};
+use super::explore::{Bounds, Checks, Totals, lists, programs, three_by_four};
 use super::trouble::{Trouble, UNIT, UNIT_NANOS, Watch, perform_all};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -174,18 +174,49 @@ impl Program {
     }
 }
 
+fn explore(family: &str, programs: Vec<Vec<Vec<Op>>>) {
+    let mut totals = Totals::new();
+    for threads in programs {
+        for trouble in Trouble::all(&threads) {
+            let program = Program { threads: threads.clone(), trouble };
+            totals.explore(&program, |checks| program.run(checks));
+        }
+    }
+    totals.print(family);
+}
+
 #[test]
 fn condition_variables() {
     use Op::*;
     let bounds = Bounds::wanted();
     let alphabet = [Lock, Wait, WaitInTime, NotifyOne, NotifyAll, NotifyLocked, Sleep];
     let lists = lists(&alphabet, bounds.pick(2, 3));
-    let mut totals = Totals::new();
-    for threads in programs(&lists, 3, bounds.pick(3, 5)) {
-        for trouble in Trouble::all(&threads) {
-            let program = Program { threads: threads.clone(), trouble };
-            totals.explore(&program, |checks| program.run(checks));
-        }
-    }
-    totals.print("condition variable");
+    explore("condition variable", programs(&lists, 3, bounds.pick(3, 5)));
+}
+
+/// As large as time allows: under every schedule, with a cancellation or a deadline
+/// at every point.
+#[test]
+fn condition_variables_with_three_green_threads_of_four_operations() {
+    use Op::*;
+    let chosen = [
+        ([[Wait; 4], [Wait; 4], [NotifyOne; 4]], 4),
+        (
+            [
+                [Wait; 4],
+                [WaitInTime, NotifyOne, WaitInTime, NotifyOne],
+                [NotifyAll, Sleep, NotifyAll, NotifyOne],
+            ],
+            4,
+        ),
+        (
+            [
+                [Wait, NotifyOne, Wait, NotifyLocked],
+                [WaitInTime, NotifyOne, Wait, Wait],
+                [NotifyAll, Lock, NotifyOne, NotifyAll],
+            ],
+            3,
+        ),
+    ];
+    explore("condition variable, 3 x 4", three_by_four(Bounds::wanted(), &chosen));
 }

@@ -7,6 +7,7 @@ use std::panic::{self, AssertUnwindSafe};
 
 use leno::weave::{self, Explorer, FailureKind};
 
+use super::super::oracle_coroutine::is_emulated;
 use super::super::support::{caught, text_of};
 
 /// What is wrong with an execution. After a deadlock there is nobody whom a panic
@@ -162,6 +163,25 @@ fn extend<T: Clone>(
             chosen.pop();
         }
     }
+}
+
+/// Chosen programs of three green threads with four operations each, or with the
+/// first of them: with as many as the number beside a program says, unless larger
+/// ones are asked for, and with two where a build is slow.
+pub fn three_by_four<T: Copy>(
+    bounds: Bounds,
+    programs: &[([[T; 4]; 3], usize)],
+) -> Vec<Vec<Vec<T>>> {
+    let small = |wanted: usize| if is_slow() { wanted.min(2) } else { wanted };
+    let cut = |&(threads, wanted): &([[T; 4]; 3], usize)| {
+        let longest = bounds.pick(small(wanted), 4);
+        threads.map(|list| list[..longest].to_vec()).to_vec()
+    };
+    programs.iter().map(cut).collect()
+}
+
+fn is_slow() -> bool {
+    cfg!(debug_assertions) || is_emulated()
 }
 
 #[test]

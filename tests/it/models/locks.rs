@@ -4,20 +4,41 @@
 use std::cell::RefCell;
 use std::fmt;
 use std::rc::Rc;
+use std::sync::TryLockError;
 
 use leno::sync::{Mutex, MutexGuard, Semaphore, SemaphorePermit};
 
-use super::explore::{Bounds, Checks, Totals, lists, programs};
+use super::explore::{Bounds, Checks, Totals, lists, programs, three_by_four};
+use super::story::Patience;
 use super::trouble::{Trouble, UNIT, UNIT_NANOS, Watch, perform_all};
 
-/// What a green thread takes, has over a switch, and gives back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Op {
+    /// These take, have what they took over a switch, and give it back.
     Take(usize),
     TryTake(usize),
     TakeInTime(usize),
     /// Has one for a unit of time.
     TakeLong,
+    /// These take, and what they took is there until it is given back.
+    Acquire(usize),
+    TryAcquire(usize),
+    AcquireInTime(usize),
+    /// Gives the last back that was taken and is still there.
+    Release,
+    Sleep,
+}
+
+impl Op {
+    /// How many it takes, if it does take any.
+    fn count(self) -> Option<usize> {
+        match self {
+            Op::Take(count) | Op::TryTake(count) | Op::TakeInTime(count) => Some(count),
+            Op::Acquire(count) | Op::TryAcquire(count) | Op::AcquireInTime(count) => Some(count),
+            Op::TakeLong => Some(1),
+            Op::Release | Op::Sleep => None,
+        }
+    }
 }
 
 /// Those who wait, as one would write it down: each event happens at once.
@@ -27,6 +48,8 @@ struct Line {
     waiting: Vec<Request>,
     granted: Vec<usize>,
     requests: usize,
+    /// How many would have waited for ever, when nobody could go on.
+    stuck: Option<usize>,
 }
 
 struct Request {
@@ -68,6 +91,13 @@ impl Line {
         self.settle(now);
     }
 
+    /// Nobody can go on, and all who wait are unwound.
+    fn give_up(&mut self) {
+        let endless = self.waiting.iter().filter(|request| request.until.is_none()).count();
+        self.stuck.get_or_insert(endless);
+        self.waiting.clear();
+    }
+
     fn cancel(&mut self, now: u64, thread: usize) {
         self.settle(now);
         self.waiting.retain(|request| request.thread != thread);
@@ -88,29 +118,30 @@ enum Taken<'a> {
 }
 
 impl Primitive {
-    fn take(&self, op: Op) -> Option<Taken<'_>> {
-        let whatever = |result: Result<_, std::sync::TryLockError<_>>| match result {
-            Ok(guard) => Some(guard),
-            Err(std::sync::TryLockError::Poisoned(error)) => Some(error.into_inner()),
-            Err(std::sync::TryLockError::WouldBlock) => None,
-        };
-        match (self, op) {
-            (Primitive::Semaphore(semaphore), op) => match op {
-                Op::Take(count) => semaphore.acquire_many(count).ok(),
-                Op::TakeLong => semaphore.acquire().ok(),
-                Op::TryTake(count) => semaphore.try_acquire_many(count).ok(),
-                Op::TakeInTime(count) => semaphore.acquire_many_timeout(count, UNIT).ok(),
+    fn take(&self, count: usize, patience: Patience) -> Option<Taken<'_>> {
+        match self {
+            Primitive::Semaphore(semaphore) => match patience {
+                Patience::Endless => semaphore.acquire_many(count).ok(),
+                Patience::None => semaphore.try_acquire_many(count).ok(),
+                Patience::Until(_) => semaphore.acquire_many_timeout(count, UNIT).ok(),
             }
             .map(Taken::Permit),
-            (Primitive::Mutex(mutex), op) => match op {
-                Op::Take(_) | Op::TakeLong => {
-                    Some(mutex.lock().unwrap_or_else(|error| error.into_inner()))
-                }
-                Op::TryTake(_) => whatever(mutex.try_lock()),
-                Op::TakeInTime(_) => whatever(mutex.lock_timeout(UNIT)),
+            Primitive::Mutex(mutex) => match patience {
+                Patience::Endless => Some(mutex.lock().unwrap_or_else(|error| error.into_inner())),
+                Patience::None => whatever(mutex.try_lock()),
+                Patience::Until(_) => whatever(mutex.lock_timeout(UNIT)),
             }
             .map(Taken::Guard),
         }
+    }
+}
+
+/// A guard, poisoned or not.
+fn whatever<G>(result: Result<G, TryLockError<G>>) -> Option<G> {
+    match result {
+        Ok(guard) => Some(guard),
+        Err(TryLockError::Poisoned(error)) => Some(error.into_inner()),
+        Err(TryLockError::WouldBlock) => None,
     }
 }
 
@@ -120,36 +151,76 @@ struct Model {
     line: RefCell<Line>,
 }
 
-impl Model {
-    fn perform(&self, thread: usize, op: Op) {
-        struct Back<'a>(&'a Model, usize);
-        impl Drop for Back<'_> {
-            fn drop(&mut self) {
-                self.0.line.borrow_mut().give(self.0.watch.now(), self.1);
-            }
+/// What was taken, on both sides. Nobody runs between the two.
+struct Held<'a> {
+    _back: Back<'a>,
+    _taken: Taken<'a>,
+}
+
+/// The model's side of it.
+struct Back<'a>(&'a Model, usize);
+
+impl Drop for Back<'_> {
+    fn drop(&mut self) {
+        self.0.line.borrow_mut().give(self.0.watch.now(), self.1);
+    }
+}
+
+/// Is there while a green thread is, and goes before what that has.
+struct Leaving<'a>(&'a Model, usize);
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() && !self.0.watch.may_be_unwound(self.1) {
+            self.0.line.borrow_mut().give_up();
         }
+    }
+}
+
+impl Model {
+    fn run(&self, thread: usize, list: &[Op]) {
+        let held = RefCell::default();
+        let _leaving = Leaving(self, thread);
+        perform_all(list, |op| self.perform(thread, op, &held));
+    }
+
+    fn perform<'a>(&'a self, thread: usize, op: Op, held: &RefCell<Vec<Held<'a>>>) {
         self.watch.begins(thread);
         let now = self.watch.now();
-        let (count, patience) = match op {
-            Op::Take(count) => (count, None),
-            Op::TryTake(count) => (count, Some(now)),
-            Op::TakeInTime(count) => (count, Some(now + UNIT_NANOS)),
-            Op::TakeLong => (1, None),
+        let patience = match op {
+            Op::TryTake(_) | Op::TryAcquire(_) => Patience::None,
+            Op::TakeInTime(_) | Op::AcquireInTime(_) => Patience::Until(now + UNIT_NANOS),
+            _ => Patience::Endless,
         };
-        let until = patience.into_iter().chain(self.watch.end_of_scope(thread)).min();
+        let taken = op.count().and_then(|count| self.take(thread, count, patience));
+        match op {
+            Op::Release => drop(held.borrow_mut().pop()),
+            Op::Sleep => leno::sleep(UNIT),
+            Op::Acquire(_) | Op::TryAcquire(_) | Op::AcquireInTime(_) => {
+                held.borrow_mut().extend(taken);
+            }
+            Op::TakeLong => leno::sleep(UNIT),
+            Op::Take(_) | Op::TryTake(_) | Op::TakeInTime(_) if taken.is_some() => {
+                leno::yield_now();
+            }
+            Op::Take(_) | Op::TryTake(_) | Op::TakeInTime(_) => {}
+        }
+    }
+
+    fn take(&self, thread: usize, count: usize, patience: Patience) -> Option<Held<'_>> {
+        let now = self.watch.now();
+        let own = match patience {
+            Patience::None => Some(now),
+            Patience::Until(until) => Some(until),
+            Patience::Endless => None,
+        };
+        let until = own.into_iter().chain(self.watch.end_of_scope(thread)).min();
         let number = self.line.borrow_mut().take(now, thread, count, until);
-        let taken = self.primitive.take(op);
+        let taken = self.primitive.take(count, patience);
         self.line.borrow_mut().settle(self.watch.now());
         let granted = self.line.borrow().granted.contains(&number);
-        assert_eq!(taken.is_some(), granted, "{op:?} of {thread}");
-        if taken.is_some() {
-            // Nobody runs between the two.
-            let (_back, _taken) = (Back(self, count), taken);
-            match op {
-                Op::TakeLong => leno::sleep(UNIT),
-                _ => leno::yield_now(),
-            }
-        }
+        assert_eq!(taken.is_some(), granted, "{count} by {thread}, {patience:?}");
+        taken.map(|taken| Held { _back: Back(self, count), _taken: taken })
     }
 
     /// Only those wait for ever who want more than there is, and who are behind
@@ -157,8 +228,8 @@ impl Model {
     fn check(&self, permits: usize, deadlocked: bool) {
         let line = self.line.borrow();
         assert_eq!(line.left, permits, "the model has lost some");
-        let endless = line.waiting.iter().any(|request| request.until.is_none());
-        assert_eq!(endless, deadlocked);
+        assert_eq!(line.stuck.is_some_and(|stuck| stuck > 0), deadlocked);
+        assert_eq!(line.waiting.iter().filter(|request| request.until.is_none()).count(), 0);
         match &self.primitive {
             Primitive::Semaphore(semaphore) => assert_eq!(semaphore.available_permits(), permits),
             Primitive::Mutex(mutex) => {
@@ -196,8 +267,7 @@ impl Program {
         });
         let body = |(thread, list): (usize, &Vec<Op>)| {
             let (model, list) = (model.clone(), list.clone());
-            Box::new(move || perform_all(&list, |op| model.perform(thread, op)))
-                as Box<dyn FnOnce()>
+            Box::new(move || model.run(thread, &list)) as Box<dyn FnOnce()>
         };
         let bodies = self.threads.iter().enumerate().map(body).collect();
         let other = model.clone();
@@ -246,4 +316,31 @@ fn semaphores_and_mutexes_while_others_run_at_any_moment() {
     explore("semaphore, preemptive", Totals::preemptive(), &semaphores, &[Some(1), Some(2)]);
     let mutexes = programs(&lists(&OF_MUTEXES, 2), bounds.pick(2, 3), bounds.pick(3, 4));
     explore("mutex, preemptive", Totals::preemptive(), &mutexes, &[None]);
+}
+
+/// As large as time allows: under every schedule, with a cancellation or a deadline
+/// at every point. To take and to give back are two operations here.
+#[test]
+fn locks_with_three_green_threads_of_four_operations() {
+    use Op::*;
+    let bounds = Bounds::wanted();
+    let in_turn = [Acquire(1), Release, Acquire(1), Release];
+    let each_kind = [
+        in_turn,
+        [TryAcquire(1), Release, Take(1), AcquireInTime(1)],
+        [AcquireInTime(1), Sleep, Release, Acquire(1)],
+    ];
+    let chosen = [([in_turn; 3], 4), (each_kind, 4)];
+    let programs = three_by_four(bounds, &chosen);
+    explore("mutex, 3 x 4", Totals::new(), &programs, &[None]);
+    // They wait for each other, and some want both at once.
+    let deadlocks = [
+        [Acquire(1), Acquire(1), Release, Release],
+        [Acquire(1), AcquireInTime(1), Release, Release],
+        [Acquire(2), Release, TryAcquire(2), Release],
+    ];
+    let mut chosen = vec![(each_kind, 4), (deadlocks, 4)];
+    chosen.extend(bounds.pick(None, Some(([in_turn; 3], 4))));
+    let programs = three_by_four(bounds, &chosen);
+    explore("semaphore, 3 x 4", Totals::new(), &programs, &[Some(2)]);
 }
