@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 
 use super::error::{RecvTimeoutError, SendTimeoutError, TryRecvError, TrySendError};
+use super::watching::Watcher;
 use crate::runtime::{
     Access, Need, Object, Outcome, Resource, Wait, WaitFor, WaitList, also, interrupted, note,
     note_at, operation, scheduler,
@@ -17,6 +18,9 @@ pub(super) struct Channel<T> {
     /// Those who wait to send have what they send in their nodes.
     pub(super) sending: WaitList<T>,
     pub(super) receiving: WaitList<T>,
+    /// Those who watch until they could send, or receive.
+    pub(super) watching_room: WaitList<Watcher>,
+    pub(super) watching_messages: WaitList<Watcher>,
     pub(super) senders: Cell<usize>,
     pub(super) receivers: Cell<usize>,
     pub(super) resource: Resource,
@@ -33,6 +37,8 @@ impl<T> Channel<T> {
             capacity,
             sending: WaitList::new(),
             receiving: WaitList::new(),
+            watching_room: WaitList::new(),
+            watching_messages: WaitList::new(),
             senders: Cell::new(1),
             receivers: Cell::new(1),
             resource: Resource::known("channel"),
@@ -59,6 +65,10 @@ impl<T> Channel<T> {
         !self.has_room(self.len())
     }
 
+    pub(super) fn is_rendezvous(&self) -> bool {
+        self.capacity == Some(0)
+    }
+
     /// Would sending not have to wait? Tells nobody.
     pub(super) fn can_send(&self) -> bool {
         let somebody_waits = || !self.receiving.is_empty();
@@ -83,6 +93,8 @@ impl<T> Channel<T> {
             return Err(TrySendError::Full(value));
         }
         buffer.push_back(value);
+        drop(buffer);
+        let_look(&self.watching_messages);
         Ok(())
     }
 
@@ -93,8 +105,9 @@ impl<T> Channel<T> {
         let received = match buffer.pop_front() {
             Some(value) => {
                 // The first who waits to send has room now.
-                if let Some(next) = self.sending.take() {
-                    buffer.push_back(next);
+                match self.sending.take() {
+                    Some(next) => buffer.push_back(next),
+                    None => let_look(&self.watching_room),
                 }
                 Some(value)
             }
@@ -131,6 +144,7 @@ impl<T> Channel<T> {
         value: T,
         deadline: Deadline,
     ) -> Result<(), SendTimeoutError<T>> {
+        self.is_about_to_send();
         let scheduler = scheduler(function);
         let wait = Wait::new(WaitFor::Resource(self.room()));
         let (outcome, left) = self.sending.wait(scheduler, Some(value), &wait, deadline);
@@ -168,6 +182,7 @@ impl<T> Channel<T> {
         function: &'static str,
         deadline: Deadline,
     ) -> Result<T, RecvTimeoutError> {
+        self.is_about_to_receive();
         let scheduler = scheduler(function);
         let wait = Wait::new(WaitFor::Resource(self.message()));
         match self.receiving.wait(scheduler, None, &wait, deadline) {
@@ -179,6 +194,17 @@ impl<T> Channel<T> {
             (Outcome::Elapsed, None) => Err(RecvTimeoutError::Timeout),
             (Outcome::Interrupted, None) => interrupted(),
         }
+    }
+
+    /// Somebody is going to wait with a message for whoever receives it.
+    #[inline(always)]
+    pub(super) fn is_about_to_send(&self) {
+        let_look(&self.watching_messages);
+    }
+
+    #[inline(always)]
+    pub(super) fn is_about_to_receive(&self) {
+        let_look(&self.watching_room);
     }
 
     /// What one waits for who wants to send.
@@ -218,6 +244,7 @@ impl<T> Channel<T> {
         self.senders.set(self.senders.get() - 1);
         if self.senders.get() == 0 {
             self.receiving.wake_all();
+            self.watching_messages.wake_all();
         }
     }
 
@@ -227,8 +254,23 @@ impl<T> Channel<T> {
         self.receivers.set(self.receivers.get() - 1);
         if self.receivers.get() == 0 {
             self.sending.wake_all();
+            self.watching_room.wake_all();
             let unread = self.buffer.take();
             drop(unread);
         }
     }
+}
+
+/// What they watch for may have come.
+#[inline(always)]
+fn let_look(watching: &WaitList<Watcher>) {
+    if !watching.is_clear() {
+        let_all_look(watching);
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn let_all_look(watching: &WaitList<Watcher>) {
+    watching.wake_all();
 }

@@ -220,6 +220,14 @@ impl<T> Receiver<T> {
         }
     }
 
+    /// Would receiving not have to wait? Tells nobody.
+    pub(super) fn can_receive(&self) -> bool {
+        match &self.flavor {
+            Flavor::Channel(channel) => channel.can_receive(),
+            Flavor::Timer(timer) => timer.is_due(),
+        }
+    }
+
     /// See [`Channel::disconnected`].
     pub(super) fn disconnected(&self) -> RecvError {
         if let Flavor::Channel(channel) = &self.flavor {

@@ -22,16 +22,21 @@
 #![forbid(unsafe_code)]
 
 mod core;
+mod deadline;
+mod dynamic;
 mod ends;
 mod error;
 mod iter;
 mod select;
 mod timer;
+mod watching;
 
 pub use crate::{select, select_biased};
+pub use dynamic::{Select, SelectedOperation};
 pub use ends::{Receiver, Sender, bounded, unbounded};
 pub use error::{
-    RecvError, RecvTimeoutError, SendError, SendTimeoutError, TryRecvError, TrySendError,
+    ReadyTimeoutError, RecvError, RecvTimeoutError, SelectTimeoutError, SendError,
+    SendTimeoutError, TryReadyError, TryRecvError, TrySelectError, TrySendError,
 };
 pub use iter::{IntoIter, Iter, TryIter};
 pub use timer::{after, at, never, tick};
@@ -39,5 +44,6 @@ pub use timer::{after, at, never, tick};
 /// What the expansion of [`select!`](crate::select!) uses.
 #[doc(hidden)]
 pub mod __select {
-    pub use crate::channel::select::{Case, Deadline, IntoDeadline, RecvCase, SendCase, select};
+    pub use crate::channel::deadline::{Deadline, IntoDeadline};
+    pub use crate::channel::select::{Case, RecvCase, SendCase, select};
 }

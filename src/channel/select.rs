@@ -7,49 +7,15 @@
 use std::array;
 use std::cell::Cell;
 use std::panic::Location;
-use std::time::Duration;
 
 use super::core::Deadline as Moment;
+use super::deadline::Deadline;
 use super::ends::{Flavor, Receiver, Sender};
 use super::error::{RecvError, SendError, TryRecvError, TrySendError};
 use crate::runtime::{
-    Instant, Listed, Need, Object, Outcome, Resource, Scheduler, Wait, WaitFor, Waiter,
-    interrupted, operation_on_all, scheduler, try_scheduler,
+    Listed, Need, Needs, Object, Outcome, Resource, Scheduler, Wait, WaitFor, Waiter, interrupted,
+    operation_on_all, scheduler, try_scheduler,
 };
-
-/// How long a select waits.
-#[derive(Clone, Copy)]
-pub enum Deadline {
-    /// Not at all: there is a `default`.
-    Now,
-    /// Until a case can go on.
-    Never,
-    /// For so long.
-    After(Duration),
-    /// Until then.
-    At(Instant),
-}
-
-/// What may stand in `default(..)`.
-#[diagnostic::on_unimplemented(
-    message = "a select waits for a `Duration` or until an `Instant`, not for `{Self}`"
-)]
-pub trait IntoDeadline {
-    /// As a deadline.
-    fn into_deadline(self) -> Deadline;
-}
-
-impl IntoDeadline for Duration {
-    fn into_deadline(self) -> Deadline {
-        Deadline::After(self)
-    }
-}
-
-impl IntoDeadline for Instant {
-    fn into_deadline(self) -> Deadline {
-        Deadline::At(self)
-    }
-}
 
 /// One arm.
 pub trait Case {
@@ -86,7 +52,8 @@ impl Round<'_> {
             Some(case) => case.enroll(self, index, listed),
             None => {
                 let nothing = Listed { need: None, others: None };
-                let wait = Wait::at(WaitFor::Any(listed.unwrap_or(&nothing)), self.at);
+                let needs = Needs::Listed(listed.unwrap_or(&nothing));
+                let wait = Wait::at(WaitFor::Any(needs), self.at);
                 self.waiter.block(self.scheduler, &wait, self.deadline.get())
             }
         }
@@ -122,11 +89,7 @@ pub fn select<const CASES: usize>(
         return false;
     }
     let scheduler = scheduler("select!");
-    let deadline = match deadline {
-        Deadline::After(duration) => scheduler.deadline_after(duration),
-        Deadline::At(moment) => scheduler.deadline_at(moment.nanos()),
-        Deadline::Never | Deadline::Now => None,
-    };
+    let deadline = deadline.moment(scheduler);
     loop {
         match wait(scheduler, cases, deadline) {
             Ended::Chosen => return true,
@@ -230,10 +193,7 @@ impl<T> Case for RecvCase<'_, T> {
     }
 
     fn is_ready(&self) -> bool {
-        match &self.receiver.flavor {
-            Flavor::Channel(channel) => channel.can_receive(),
-            Flavor::Timer(timer) => timer.is_due(),
-        }
+        self.receiver.can_receive()
     }
 
     fn try_now(&self) -> bool {
@@ -249,6 +209,7 @@ impl<T> Case for RecvCase<'_, T> {
     fn enroll(&self, round: &Round<'_>, index: usize, others: Option<&Listed<'_>>) -> Outcome {
         match &self.receiver.flavor {
             Flavor::Channel(channel) => {
+                channel.is_about_to_receive();
                 let listed = Listed { need: Some(channel.message()), others };
                 let (outcome, value) =
                     channel.receiving.enrolled(&round.waiter, index, None, || {
@@ -315,6 +276,7 @@ impl<T> Case for SendCase<'_, T> {
 
     fn enroll(&self, round: &Round<'_>, index: usize, others: Option<&Listed<'_>>) -> Outcome {
         let channel = &self.sender.channel;
+        channel.is_about_to_send();
         let listed = Listed { need: Some(channel.room()), others };
         let (outcome, message) =
             channel.sending.enrolled(&round.waiter, index, self.message.take(), || {
@@ -341,7 +303,9 @@ impl<T> Case for SendCase<'_, T> {
 /// }
 /// ```
 ///
-/// Any number of `recv` and `send`, at most one `default`, which comes last. If
+/// Any number of `recv` and `send`, at most one `default`, which comes last. (If the
+/// number is known only when the program runs, there is
+/// [`Select`](crate::channel::Select).) If
 /// several can go on, any of them does, each with the same probability; a channel
 /// that is disconnected can go on, with an error. The message of a `send` is
 /// computed whether it is sent or not, and dropped if it is not.

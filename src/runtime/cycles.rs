@@ -83,9 +83,7 @@ fn edges<'a>(all: &[&'a Control], index: usize) -> Vec<Edge<'a>> {
         }
         WaitFor::Resource(need) => held(need).into_iter().collect(),
         // Of several any will do, so only a single one must.
-        WaitFor::Any(listed) if listed.others.is_none() => {
-            listed.need.and_then(held).into_iter().collect()
-        }
+        WaitFor::Any(needs) => needs.only().and_then(held).into_iter().collect(),
         WaitFor::Scope(scope) => (0..all.len())
             .rev()
             .filter(|&index| ptr::eq(all[index].scope(), scope))

@@ -422,8 +422,8 @@ impl Scheduler {
             self.operate_on(Object::Numbers, Access::Write);
         } else if directed.wants.get().operations {
             directed.tell(|director| director.woke(number));
-            if let Some(Wait { what: WaitFor::Any(listed), .. }) = control.waits_for() {
-                self.operate_on_all(listed);
+            if let Some(Wait { what: WaitFor::Any(needs), .. }) = control.waits_for() {
+                self.operate_on_all(*needs);
             }
         }
     }

@@ -186,9 +186,8 @@ impl Scheduler {
         match control.waits_for().map(|wait| wait.what) {
             None => Awaits::Words("waits".to_owned()),
             Some(WaitFor::Resource(need)) => Awaits::Any(vec![numbered(need)]),
-            Some(WaitFor::Any(listed)) => {
-                let needs = report::needs(listed);
-                Awaits::Any(needs.into_iter().map(numbered).collect())
+            Some(WaitFor::Any(needs)) => {
+                Awaits::Any(needs.as_written().into_iter().map(numbered).collect())
             }
             Some(other) => Awaits::Words(report::briefly(other)),
         }

@@ -77,7 +77,7 @@ pub(crate) use trace::{Awaited, Cause, Event, Happened, Recording};
 pub(crate) use track::{Choice, Track};
 pub use unwind::Cancelled;
 pub(crate) use unwind::is_unwinding;
-pub(crate) use wait::{Holder, Listed, Need, Outcome, Resource, Wait, WaitFor};
+pub(crate) use wait::{Holder, Listed, Need, Needs, Outcome, Resource, Wait, WaitFor};
 pub(crate) use wait_list::{WaitList, Waiter};
 pub(crate) use watch::{Hog, WatchEnd};
 

@@ -10,7 +10,7 @@ use super::directed::Done;
 use super::director::{Operated, UNTOLD};
 use super::operation::{Access, Object, Tag};
 use super::scheduler::{Scheduler, chore};
-use super::wait::{Listed, WaitFor};
+use super::wait::{Needs, WaitFor};
 
 impl Scheduler {
     /// The current green thread is about to operate on something.
@@ -173,7 +173,7 @@ impl Scheduler {
         let write = |object| self.operate_on(object, Access::Write);
         match wait.what {
             WaitFor::Resource(need) => write(Object::Resource(need.resource)),
-            WaitFor::Any(listed) => self.operate_on_all(listed),
+            WaitFor::Any(needs) => self.operate_on_all(needs),
             WaitFor::Join(target) => write(Object::End(target.number)),
             WaitFor::Scope(scope) => write(Object::Scope(scope)),
             WaitFor::Unpark => write(Object::Token(control.number)),
@@ -183,10 +183,10 @@ impl Scheduler {
 
     /// A wait for any of these ends. Whoever uses another of them later finds nobody
     /// waiting there.
-    pub(super) fn operate_on_all(&self, listed: &Listed<'_>) {
-        let all = std::iter::successors(Some(listed), |listed| listed.others);
-        all.filter_map(|listed| listed.need)
-            .for_each(|need| self.operate_on(Object::Resource(need.resource), Access::Write));
+    pub(super) fn operate_on_all(&self, needs: Needs<'_>) {
+        for need in needs.iter() {
+            self.operate_on(Object::Resource(need.resource), Access::Write);
+        }
     }
 
     /// The clock is read, or somebody's deadline comes or goes.

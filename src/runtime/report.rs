@@ -10,7 +10,7 @@ use super::control::{Control, State};
 use super::cycles;
 use super::director::letters;
 use super::scheduler::Scheduler;
-use super::wait::{Listed, Need, Resource, WaitFor};
+use super::wait::{Need, Needs, Resource, WaitFor};
 
 /// What one green thread waits for.
 pub(crate) struct Waiting {
@@ -240,19 +240,10 @@ pub(super) fn waiting(control: &Control, all: &[&Control], now: u64) -> Option<W
             notes.extend(holder(need, "", all));
             wanted_of(need)
         }
-        WaitFor::Any(listed) => any_of(&mut notes, listed, all),
+        WaitFor::Any(needs) => any_of(&mut notes, needs, all),
     };
     let age = Duration::from_nanos(now.saturating_sub(wait.since.get()));
     Some(Waiting { what, at: wait.at, age, notes })
-}
-
-/// What a wait for any of several is for, in the order in which that was written.
-pub(super) fn needs<'a>(listed: &'a Listed<'a>) -> Vec<Need<'a>> {
-    let all = std::iter::successors(Some(listed), |listed| listed.others);
-    let mut needs: Vec<Need<'a>> = all.filter_map(|listed| listed.need).collect();
-    // The innermost, which is the last, comes first.
-    needs.reverse();
-    needs
 }
 
 /// What one does who waits for no resource.
@@ -271,8 +262,8 @@ pub(super) fn briefly(wait: WaitFor<'_>) -> String {
 }
 
 /// Each alternative is a note.
-fn any_of(notes: &mut Vec<Note>, listed: &Listed<'_>, all: &[&Control]) -> String {
-    let needs = needs(listed);
+fn any_of(notes: &mut Vec<Note>, needs: Needs<'_>, all: &[&Control]) -> String {
+    let needs = needs.as_written();
     if needs.is_empty() {
         return "any of no operations: nothing ends that".to_owned();
     }

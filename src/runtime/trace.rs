@@ -17,7 +17,7 @@ use super::current::{scheduler, try_scheduler};
 use super::embed::Builder;
 use super::hooks::hook;
 use super::scheduler::Scheduler;
-use super::wait::{Listed, Need, Outcome, WaitFor};
+use super::wait::{Need, Outcome, WaitFor};
 
 /// As many events as a [`Recorder`] keeps if nothing else is said.
 const DEFAULT_LIMIT: usize = 1_000_000;
@@ -276,9 +276,9 @@ impl Recording {
             WaitFor::AllEnded => Awaited::AllEnded,
             WaitFor::Stalled => Awaited::Stalled,
             WaitFor::Resource(need) => self.resource(need),
-            WaitFor::Any(listed) => match listed {
-                Listed { need: Some(need), others: None } => self.resource(*need),
-                listed => Awaited::Any(count(listed)),
+            WaitFor::Any(needs) => match needs.only() {
+                Some(need) => self.resource(need),
+                None => Awaited::Any(needs.iter().count() as u32),
             },
         }
     }
@@ -287,12 +287,6 @@ impl Recording {
         let name = need.resource.name().map(|name| self.name(name));
         Awaited::Resource { need: need.what, kind: need.resource.kind(), name }
     }
-}
-
-/// How many needs are in the list.
-fn count(listed: &Listed<'_>) -> u32 {
-    let rest = std::iter::successors(Some(listed), |listed| listed.others);
-    rest.filter(|listed| listed.need.is_some()).count() as u32
 }
 
 impl Scheduler {

@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 use std::cell::{Cell, OnceCell};
+use std::iter;
 use std::panic::Location;
 
 use super::control::Control;
@@ -53,7 +54,7 @@ pub(crate) enum WaitFor<'a> {
     Stalled,
     Resource(Need<'a>),
     /// Any of several.
-    Any(&'a Listed<'a>),
+    Any(Needs<'a>),
 }
 
 /// What is wanted of a resource: `"room in"` a channel. Empty if it is the thing
@@ -64,10 +65,18 @@ pub struct Need<'a> {
     pub(crate) resource: &'a Resource,
 }
 
-/// A list of needs, each on the frame that enrolled for it.
+/// A list of needs, each on the frame that enrolled for it. The innermost is the
+/// last.
 pub struct Listed<'a> {
     pub(crate) need: Option<Need<'a>>,
     pub(crate) others: Option<&'a Listed<'a>>,
+}
+
+/// What a wait for any of several is for.
+#[derive(Clone, Copy)]
+pub(crate) enum Needs<'a> {
+    Listed(&'a Listed<'a>),
+    All(&'a [Need<'a>]),
 }
 
 /// What reports say of a lock, a channel or anything else that is waited for.
@@ -90,6 +99,36 @@ impl WaitFor<'_> {
     /// It waits for nobody: it sleeps, or is a host with nothing to do.
     pub(super) fn is_idle(&self) -> bool {
         matches!(self, WaitFor::Sleep | WaitFor::Stalled)
+    }
+}
+
+impl<'a> Needs<'a> {
+    /// All of them, in no particular order.
+    pub(super) fn iter(self) -> impl Iterator<Item = Need<'a>> {
+        let (listed, all) = match self {
+            Needs::Listed(listed) => (Some(listed), &[][..]),
+            Needs::All(all) => (None, all),
+        };
+        let listed = iter::successors(listed, |listed| listed.others);
+        listed.filter_map(|listed| listed.need).chain(all.iter().copied())
+    }
+
+    /// The one that it is for, if there are no others.
+    pub(super) fn only(self) -> Option<Need<'a>> {
+        match self {
+            Needs::Listed(Listed { need, others: None }) => *need,
+            Needs::All([need]) => Some(*need),
+            Needs::Listed(_) | Needs::All(_) => None,
+        }
+    }
+
+    /// In the order in which they were written.
+    pub(super) fn as_written(self) -> Vec<Need<'a>> {
+        let mut needs: Vec<Need<'a>> = self.iter().collect();
+        if let Needs::Listed(_) = self {
+            needs.reverse();
+        }
+        needs
     }
 }
 

@@ -17,7 +17,8 @@
 //!
 //! A node lies on the frame that waits, so waiting allocates nothing, and leaves
 //! the list when that frame does, by return or by unwinding. One who waits for
-//! several things at once has several nodes and one waiter.
+//! several things at once has several nodes and one waiter; as many as are known only
+//! when the program runs are in a box, which the frame owns.
 //!
 //! **A wait ends once.** Whoever ends it, by an event, the deadline or a
 //! cancellation, finds the green thread waiting and leaves it runnable; everybody
@@ -103,6 +104,26 @@ impl<T> WaitList<T> {
         let result = wait();
         (result, node.slot.take())
         // The node leaves the list when it is dropped.
+    }
+
+    /// Runs `wait` with a node of `waiter` at the end of each of these lists. The
+    /// number beside a list is the case. For as many as nobody knows beforehand.
+    pub(crate) fn enrolled_in_all<R>(
+        waiter: &Waiter,
+        lists: &[(usize, &WaitList<T>)],
+        slot: T,
+        wait: impl FnOnce() -> R,
+    ) -> R
+    where
+        T: Copy,
+    {
+        let node = |&(case, _): &(usize, _)| Node::new(waiter, case, Some(slot));
+        // Not moved any more. They leave their lists when they are dropped.
+        let nodes: Box<[Node<T>]> = lists.iter().map(node).collect();
+        for (node, (_, list)) in nodes.iter().zip(lists) {
+            list.link(node);
+        }
+        wait()
     }
 
     /// Waits in this list until somebody chooses the node, or until `deadline`.

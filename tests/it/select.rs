@@ -1,5 +1,7 @@
 //! `select!`: waiting for any of several channels.
 
+mod dynamic;
+mod meeting;
 mod syntax;
 
 use std::cell::Cell;

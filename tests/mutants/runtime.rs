@@ -222,9 +222,8 @@ const MUTANTS: &[Mutant] = &[
     ),
     mutant(
         CHANNEL,
-        "                if let Some(next) = self.sending.take() {\n                    \
-         buffer.push_back(next);\n                }\n",
-        "",
+        "match self.sending.take() {\n                    Some(next)",
+        "match None {\n                    Some(next)",
         "who waits to send is not woken when there is room",
     ),
     mutant(

@@ -1,6 +1,8 @@
 //! Channels and select: programs over one or two channels, with cancellation and
 //! deadlines at every point.
 
+mod dynamic;
+
 use std::fmt;
 use std::rc::Rc;
 
@@ -33,6 +35,11 @@ enum Op {
     /// To the first, or from the second.
     SelectBoth,
     SelectSend,
+    /// The same with a `Select`.
+    WatchReceive,
+    WatchReceiveInTime,
+    WatchBoth,
+    WatchSend,
 }
 
 impl Op {
@@ -45,8 +52,9 @@ impl Op {
             }
             Op::Sleep => (false, false),
             Op::SelectReceive | Op::SelectReceiveInTime | Op::SelectReceiveNow => (false, true),
-            Op::SelectBoth => (channel == 0, channel == 1),
-            Op::SelectSend => (true, false),
+            Op::WatchReceive | Op::WatchReceiveInTime => (false, true),
+            Op::SelectBoth | Op::WatchBoth => (channel == 0, channel == 1),
+            Op::SelectSend | Op::WatchSend => (true, false),
         }
     }
 }
@@ -187,6 +195,10 @@ impl Actor {
             Op::SelectReceiveNow => self.select_receive(Patience::None),
             Op::SelectBoth => self.select_both(),
             Op::SelectSend => self.select_send(),
+            Op::WatchReceive => self.watch(&[(0, false), (1, false)], None),
+            Op::WatchReceiveInTime => self.watch(&[(0, false), (1, false)], Some(UNIT)),
+            Op::WatchBoth => self.watch(&[(0, true), (1, false)], None),
+            Op::WatchSend => self.watch(&[(0, true), (1, true)], None),
         }
     }
 

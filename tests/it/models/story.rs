@@ -107,6 +107,12 @@ impl Story {
         self.begin(thread, channel, false, patience)
     }
 
+    /// One looks until it could send, or receive: nothing is promised to it, and
+    /// whoever waits otherwise is served first.
+    pub fn watch(&self, thread: usize, channel: usize, sends: bool) -> usize {
+        self.begin(thread, channel, sends, Patience::Endless)
+    }
+
     pub fn end(&self, attempt: usize, end: End) {
         let mut attempts = self.attempts.borrow_mut();
         let attempt = &mut attempts[attempt];

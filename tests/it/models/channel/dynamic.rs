@@ -1,0 +1,89 @@
+//! A `Select` over one or two channels.
+
+use std::time::Duration;
+
+use leno::channel::Select;
+
+use super::super::explore::{Bounds, Totals, lists, programs, three_by_four};
+use super::super::story::{End, Patience};
+use super::{Actor, Op, explore};
+
+impl Actor {
+    /// Sends to (`true`) or receives from any of these channels.
+    pub(super) fn watch(&self, all: &[(usize, bool)], timeout: Option<Duration>) {
+        let watched: Vec<usize> = (all.iter())
+            .map(|&(channel, sends)| self.story.watch(self.number, channel, sends))
+            .collect();
+        let mut select = Select::new();
+        for &(channel, sends) in all {
+            match sends {
+                true => select.send(self.ends[channel].sender()),
+                false => select.recv(self.ends[channel].receiver()),
+            };
+        }
+        let selected = match timeout {
+            None => Some(select.select()),
+            Some(timeout) => select.select_timeout(timeout).ok(),
+        };
+        watched.into_iter().for_each(|attempt| self.story.end(attempt, End::Other));
+        let Some(selected) = selected else { return };
+        // Now it is an operation as any other, which need not wait; but without a
+        // buffer it may have to meet somebody who only looks as well.
+        let (channel, sends) = all[selected.index()];
+        let patience = match self.story.places[channel].capacity {
+            Some(0) => Patience::Endless,
+            _ => Patience::None,
+        };
+        if sends {
+            let (attempt, value) = self.story.send(self.number, channel, patience);
+            self.sent(attempt, selected.send(self.ends[channel].sender(), value).err());
+        } else {
+            let attempt = self.story.receive(self.number, channel, patience);
+            let value = selected.recv(self.ends[channel].receiver()).ok();
+            self.received(attempt, value, End::Disconnected);
+        }
+    }
+}
+
+#[test]
+fn selects_of_both_kinds_over_two_channels() {
+    use Op::*;
+    let bounds = Bounds::wanted();
+    let alphabet = [
+        Send(0),
+        Receive(0),
+        Receive(1),
+        TrySend(0),
+        SelectBoth,
+        WatchReceive,
+        WatchReceiveInTime,
+        WatchBoth,
+        WatchSend,
+        Sleep,
+    ];
+    let lists = lists(&alphabet, bounds.pick(2, 3));
+    let mut programs = programs(&lists, 3, bounds.pick(3, 4));
+    programs.retain(|threads| threads.iter().flatten().any(|&op| op >= WatchReceive));
+    let capacities = [vec![Some(0), Some(0)], vec![Some(1), Some(0)], vec![Some(1), Some(1)]];
+    explore("select of either kind", Totals::new(), bounds, &programs, &capacities);
+}
+
+#[test]
+fn selects_of_both_kinds_with_three_green_threads_of_four_operations() {
+    use Op::*;
+    let bounds = Bounds::wanted();
+    let chosen = [
+        ([[Send(0), Send(1), Send(0), Send(1)], [WatchReceive; 4], [WatchBoth; 4]], 3),
+        (
+            [
+                [WatchSend; 4],
+                [WatchReceive, WatchBoth, WatchReceiveInTime, Receive(1)],
+                [WatchBoth, SelectReceive, WatchReceive, SelectBoth],
+            ],
+            3,
+        ),
+    ];
+    let programs = three_by_four(bounds, &chosen);
+    let capacities = [vec![Some(0), Some(0)], vec![Some(0), Some(1)]];
+    explore("select of either kind, 3 x 4", Totals::new(), Bounds::Small, &programs, &capacities);
+}

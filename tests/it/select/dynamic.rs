@@ -1,0 +1,433 @@
+//! `Select`: operations that are known only when the program runs.
+
+use std::cell::{Cell, RefCell};
+use std::panic::{self, AssertUnwindSafe};
+use std::rc::Rc;
+
+use leno::channel::{
+    RecvError, Select, SelectTimeoutError, SendError, TryRecvError, TrySelectError, after, bounded,
+    never, tick, unbounded,
+};
+use leno::thread;
+use leno::time::Instant;
+
+use super::meeting::receive_selected;
+use super::{SECOND, story};
+use crate::support::{Ledger, panic_text};
+
+#[test]
+fn what_can_go_on_is_selected_without_a_runtime() {
+    let (one, receive_one) = unbounded();
+    let (other, receive_other) = bounded(1);
+    one.send(1).unwrap();
+    let mut both = Select::new();
+    let (receiving, sending) = (both.recv(&receive_one), both.send(&other));
+    assert_eq!((receiving, sending), (0, 1));
+    for _ in 0..2 {
+        let selected = both.select();
+        match selected.index() {
+            0 => assert_eq!(selected.recv(&receive_one), Ok(1)),
+            1 => assert_eq!(selected.send(&other, 'a'), Ok(())),
+            _ => unreachable!(),
+        }
+    }
+    assert_eq!(receive_other.try_recv(), Ok('a'));
+    assert_eq!(receive_one.try_recv(), Err(TryRecvError::Empty));
+}
+
+#[test]
+fn an_operation_that_was_removed_is_not_selected() {
+    let (sender, receiver) = unbounded();
+    sender.send(1).unwrap();
+    let (_other, empty) = unbounded::<()>();
+    let mut select = Select::new();
+    let (first, second) = (select.recv(&receiver), select.recv(&empty));
+    select.remove(first);
+    assert_eq!(select.try_ready(), Err(leno::channel::TryReadyError));
+    // Numbers are not given again.
+    assert_eq!(select.recv(&receiver), second + 1);
+    assert_eq!(select.ready(), second + 1);
+    let text = panic_text(|| select.remove(first));
+    assert!(text.contains("no operation number 0"), "{text}");
+}
+
+#[test]
+fn what_is_disconnected_can_go_on() {
+    let (sender, receiver) = bounded::<u8>(1);
+    let (other_sender, other_receiver) = bounded::<u8>(1);
+    drop((sender, other_receiver));
+    let mut select = Select::new_biased();
+    select.recv(&receiver);
+    assert_eq!(select.select().recv(&receiver), Err(RecvError));
+    let mut select = Select::new();
+    select.send(&other_sender);
+    assert_eq!(select.select().send(&other_sender, 7), Err(SendError(7)));
+}
+
+#[test]
+fn of_several_each_comes_as_often_and_with_biased_the_first() {
+    story(|| {
+        let channels: Vec<_> = (0..3).map(|_| unbounded()).collect();
+        let (mut select, mut biased) = (Select::new(), Select::new_biased());
+        for (sender, receiver) in &channels {
+            (0..2_000).for_each(|n| sender.send(n).unwrap());
+            select.recv(receiver);
+            biased.recv(receiver);
+        }
+        let mut counts = [0; 3];
+        for _ in 0..1_500 {
+            let selected = select.select();
+            let index = selected.index();
+            counts[index] += 1;
+            selected.recv(&channels[index].1).unwrap();
+        }
+        assert!(counts.iter().all(|count| (400..600).contains(count)), "{counts:?}");
+        for _ in 0..100 {
+            let selected = biased.select();
+            assert_eq!(selected.index(), 0);
+            selected.recv(&channels[0].1).unwrap();
+        }
+    });
+}
+
+#[test]
+fn it_waits_for_a_message_for_room_and_for_the_end() {
+    for capacity in [Some(0), Some(1), None] {
+        let make = || capacity.map_or_else(unbounded::<u8>, bounded::<u8>);
+        // A message.
+        story(|| {
+            let (sender, receiver) = make();
+            leno::spawn(move || {
+                leno::sleep(SECOND);
+                sender.send(3).unwrap();
+            });
+            let mut select = Select::new();
+            select.recv(&receiver);
+            assert_eq!(select.select().recv(&receiver), Ok(3));
+            assert_eq!(select.select().recv(&receiver), Err(RecvError));
+        });
+        // The end.
+        story(|| {
+            let (sender, receiver) = make();
+            leno::spawn(move || {
+                leno::sleep(SECOND);
+                drop(sender);
+            });
+            let mut select = Select::new();
+            select.recv(&receiver);
+            assert_eq!(select.select().recv(&receiver), Err(RecvError));
+        });
+    }
+    for capacity in [0, 1] {
+        // Room.
+        story(|| {
+            let (sender, receiver) = bounded(capacity);
+            (0..capacity).for_each(|n| sender.send(n).unwrap());
+            let others = leno::spawn(move || {
+                leno::sleep(SECOND);
+                (0..=capacity).map(|_| receiver.recv().unwrap()).collect::<Vec<_>>()
+            });
+            let mut select = Select::new();
+            select.send(&sender);
+            assert_eq!(select.select().send(&sender, 9), Ok(()));
+            assert_eq!(others.join().unwrap(), (0..capacity).chain([9]).collect::<Vec<_>>());
+        });
+        // The end.
+        story(|| {
+            let (sender, receiver) = bounded(capacity);
+            (0..capacity).for_each(|n| sender.send(n).unwrap());
+            leno::spawn(move || {
+                leno::sleep(SECOND);
+                drop(receiver);
+            });
+            let mut select = Select::new();
+            select.send(&sender);
+            assert_eq!(select.select().send(&sender, 9), Err(SendError(9)));
+        });
+    }
+}
+
+#[test]
+fn it_gives_up_in_time() {
+    story(|| {
+        let (_sender, receiver) = bounded::<u8>(1);
+        let mut select = Select::new();
+        select.recv(&receiver);
+        assert_eq!(select.try_select().unwrap_err(), TrySelectError);
+        let start = Instant::now();
+        assert_eq!(select.select_timeout(2 * SECOND).unwrap_err(), SelectTimeoutError);
+        assert_eq!(start.elapsed(), 2 * SECOND);
+        assert_eq!(select.select_deadline(start + 3 * SECOND).unwrap_err(), SelectTimeoutError);
+        assert_eq!(start.elapsed(), 3 * SECOND);
+        // One that is over already.
+        assert_eq!(select.select_deadline(start).unwrap_err(), SelectTimeoutError);
+        assert!(select.ready_timeout(SECOND).is_err());
+        assert!(select.ready_deadline(start + 5 * SECOND).is_err());
+        assert_eq!(start.elapsed(), 5 * SECOND);
+    });
+}
+
+#[test]
+fn without_operations_it_waits_for_nothing_but_the_time() {
+    story(|| {
+        let mut select = Select::new();
+        assert!(select.try_select().is_err());
+        let start = Instant::now();
+        assert!(select.select_timeout(SECOND).is_err());
+        assert_eq!(start.elapsed(), SECOND);
+        let texts = [panic_text(|| drop(select.select())), panic_text(|| select.ready())];
+        assert!(texts.iter().all(|text| text.contains("no operations have been added")));
+    });
+}
+
+#[test]
+fn timers_are_operations_as_others_are() {
+    story(|| {
+        let (late, ticks, nothing) = (after(3 * SECOND), tick(2 * SECOND), never::<Instant>());
+        let receivers = [&late, &ticks, &nothing];
+        let mut select = Select::new();
+        for receiver in receivers {
+            select.recv(receiver);
+        }
+        let start = Instant::now();
+        let mut seen = Vec::new();
+        for _ in 0..3 {
+            let selected = select.select();
+            let index = selected.index();
+            let moment = selected.recv(receivers[index]).unwrap();
+            seen.push((index, (moment - start).as_secs()));
+        }
+        assert_eq!(seen, [(1, 2), (0, 3), (1, 4)]);
+        // The time of the select itself is over before the next.
+        assert!(select.select_timeout(SECOND).is_err());
+    });
+}
+
+#[test]
+fn it_waits_on_if_others_were_faster() {
+    story(|| {
+        let (first, receive_first) = bounded(1);
+        let (second, receive_second) = bounded(1);
+        leno::scope(|scope| {
+            scope.spawn(|| {
+                let mut select = Select::new();
+                select.recv(&receive_first);
+                select.recv(&receive_second);
+                let selected = select.select();
+                assert_eq!(selected.index(), 1);
+                assert_eq!(selected.recv(&receive_second), Ok(2));
+            });
+            scope.spawn(|| {
+                first.send(1).unwrap();
+                assert_eq!(receive_first.try_recv(), Ok(1));
+                leno::sleep(SECOND);
+                second.send(2).unwrap();
+            });
+        });
+    });
+}
+
+#[test]
+fn whoever_waits_otherwise_is_served_first() {
+    story(|| {
+        let (sender, receiver) = unbounded();
+        let order = RefCell::new(Vec::new());
+        leno::scope(|scope| {
+            scope.spawn(|| {
+                let got = receive_selected(&receiver).unwrap();
+                order.borrow_mut().push(("select", got));
+            });
+            scope.spawn(|| {
+                let got = receiver.recv().unwrap();
+                order.borrow_mut().push(("recv", got));
+            });
+            scope.spawn(|| (1..=2).for_each(|n| sender.send(n).unwrap()));
+        });
+        order.borrow_mut().sort_unstable();
+        assert_eq!(*order.borrow(), [("recv", 1), ("select", 2)]);
+    });
+}
+
+#[test]
+fn an_operation_that_is_completed_late_waits() {
+    story(|| {
+        let (sender, receiver) = unbounded();
+        sender.send(1).unwrap();
+        let mut select = Select::new();
+        select.recv(&receiver);
+        let selected = select.select();
+        leno::scope(|scope| {
+            scope.spawn(|| assert_eq!(receiver.recv(), Ok(1)));
+        });
+        leno::spawn(move || {
+            leno::sleep(SECOND);
+            sender.send(2).unwrap();
+        });
+        assert_eq!(selected.recv(&receiver), Ok(2));
+    });
+}
+
+#[test]
+fn an_operation_that_is_not_completed_is_told() {
+    let (sender, receiver) = unbounded();
+    let (other, _receiver) = unbounded();
+    sender.send(1).unwrap();
+    let mut select = Select::new();
+    select.recv(&receiver);
+    let text = panic_text(|| drop(select.select()));
+    assert!(text.contains("number 0 was not completed"), "{text}");
+    let clone = receiver.clone();
+    let text = panic_text(|| select.select().recv(&clone));
+    assert!(text.contains("number 0 was selected"), "{text}");
+    let text = panic_text(|| select.select().send(&other, 1));
+    assert!(text.contains("number 0 was selected"), "{text}");
+    // It does not panic while another panic goes on.
+    let caught = panic::catch_unwind(AssertUnwindSafe(|| {
+        let _selected = select.select();
+        panic!("first");
+    }));
+    assert_eq!(*caught.unwrap_err().downcast::<&str>().unwrap(), "first");
+    assert_eq!(receiver.try_recv(), Ok(1));
+}
+
+#[test]
+fn outside_a_runtime_it_cannot_wait() {
+    let (_sender, receiver) = bounded::<u8>(0);
+    let mut select = Select::new();
+    select.recv(&receiver);
+    let text = panic_text(|| drop(select.select()));
+    assert!(text.starts_with("Select::select needs a runtime"), "{text}");
+    let text = panic_text(|| select.ready_timeout(SECOND));
+    assert!(text.starts_with("Select::ready_timeout needs a runtime"), "{text}");
+}
+
+#[test]
+fn a_cancelled_one_loses_nothing() {
+    let ledger = Ledger::default();
+    story(|| {
+        for cancelled_before in [true, false] {
+            let (sender, receiver) = bounded(0);
+            let waiting = leno::spawn({
+                let receiver = receiver.clone();
+                move || receive_selected(&receiver).map(drop)
+            });
+            leno::yield_now();
+            let sending = leno::spawn({
+                let value = ledger.value();
+                move || sender.send(value).map_err(drop)
+            });
+            if cancelled_before {
+                waiting.cancel();
+                leno::yield_now();
+            } else {
+                // After it was woken, before it runs.
+                leno::yield_now();
+                waiting.cancel();
+            }
+            let sent = receiver.recv();
+            assert_eq!(sent.is_ok(), waiting.join().is_err(), "one of them has it");
+            drop(sent);
+            sending.join().unwrap().unwrap();
+        }
+    });
+    ledger.check();
+}
+
+#[test]
+fn the_report_of_a_deadlock_lists_all_operations() {
+    let text = panic_text(|| {
+        story(|| {
+            let (orders, receive_orders) = bounded::<u8>(0);
+            orders.set_name("orders");
+            let (_words, receive_words) = bounded::<u8>(1);
+            receive_words.set_name("words");
+            let mut select = Select::new();
+            select.send(&orders);
+            select.recv(&receive_words);
+            select.recv(&receive_orders);
+            let _ = select.select();
+        });
+    });
+    let place = |part: &str| text.find(part).unwrap_or_else(|| panic!("{part} in {text}"));
+    assert!(place("- a receiver of channel 'orders'") < place("- a message from channel 'words'"));
+    assert!(place("'words'") < place("- a message from channel 'orders'"));
+    place("dynamic.rs");
+}
+
+#[test]
+fn as_many_operations_as_one_likes() {
+    story(|| {
+        let channels: Vec<_> = (0..20_000).map(|_| bounded(0)).collect();
+        leno::scope(|scope| {
+            scope.spawn(|| {
+                let mut select = Select::new();
+                channels.iter().for_each(|(_, receiver)| {
+                    select.recv(receiver);
+                });
+                let selected = select.select();
+                let index = selected.index();
+                assert_eq!(selected.recv(&channels[index].1), Ok(index));
+            });
+            scope.spawn(|| channels[17_000].0.send(17_000).unwrap());
+        });
+    });
+}
+
+#[test]
+fn one_receiver_can_be_there_twice() {
+    story(|| {
+        let (sender, receiver) = bounded(0);
+        let sender = Rc::new(sender);
+        let other = sender.clone();
+        let sending =
+            thread::Builder::new().spawn(move || (0..10).for_each(|n| other.send(n).unwrap()));
+        let mut select = Select::new();
+        select.recv(&receiver);
+        select.recv(&receiver);
+        for n in 0..10 {
+            assert_eq!(select.select().recv(&receiver), Ok(n));
+        }
+        sending.unwrap().join().unwrap();
+    });
+}
+
+#[test]
+fn every_message_of_a_crowd_arrives_once() {
+    for capacity in [Some(0), Some(3), None] {
+        let ledger = Ledger::default();
+        story(|| {
+            let channels: Vec<_> =
+                (0..5).map(|_| capacity.map_or_else(unbounded, bounded)).collect();
+            let received = Cell::new(0);
+            leno::scope(|scope| {
+                for _ in 0..8 {
+                    scope.spawn(|| {
+                        let mut select = Select::new();
+                        channels.iter().for_each(|(sender, _)| {
+                            select.send(sender);
+                        });
+                        for _ in 0..100 {
+                            let selected = select.select();
+                            let index = selected.index();
+                            selected.send(&channels[index].0, ledger.value()).ok().unwrap();
+                        }
+                    });
+                    scope.spawn(|| {
+                        let mut select = Select::new();
+                        channels.iter().for_each(|(_, receiver)| {
+                            select.recv(receiver);
+                        });
+                        for _ in 0..100 {
+                            let selected = select.select();
+                            let index = selected.index();
+                            drop(selected.recv(&channels[index].1).unwrap());
+                            received.set(received.get() + 1);
+                        }
+                    });
+                }
+            });
+            assert_eq!((received.get(), ledger.made()), (800, 800));
+        });
+        ledger.check();
+    }
+}
