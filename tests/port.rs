@@ -1,7 +1,8 @@
 //! A program that uses std's threads, locks and channels is moved to leno by
-//! replacing `std::` by `leno::` in its imports, and prints the same.
+//! replacing `std::` by `leno::` in its imports, one that uses crossbeam's channels by
+//! replacing `crossbeam_channel` by `leno::channel`, and prints the same.
 //!
-//! The replacement is done here, on the text; both versions are built into one
+//! The replacement is done here, on the text; both versions of both are built into one
 //! package, and run.
 
 #[path = "panic_abort/generated.rs"]
@@ -10,12 +11,15 @@ mod generated;
 use generated::{Package, cargo, command, own_words};
 
 const PROGRAM: &str = include_str!("port/program.rs");
+const CHANNELS: &str = include_str!("port/channels.rs");
 
 const MAIN: &str = r#"
 fn main() {
     match std::env::args().nth(1).as_deref() {
         Some("std") => with_std::main(),
         Some("leno") => leno::run(with_leno::main),
+        Some("crossbeam's channels") => channels_with_crossbeam::main(),
+        Some("leno's channels") => leno::run(channels_with_leno::main),
         other => panic!("which one? {other:?}"),
     }
 }
@@ -32,29 +36,53 @@ Err(RecvError), true
 true, Mutex { data: OnceLock(\"text\"), poisoned: true, .. }
 ";
 
-/// The imports of what leno has: nothing else is changed.
-fn port(program: &str) -> String {
-    let modules = ["sync", "thread", "time"];
-    modules.iter().fold(program.to_owned(), |text, module| {
-        let (from, to) = (format!("use std::{module}"), format!("use leno::{module}"));
-        assert!(text.contains(&from), "the program does not use {module}");
+const EXPECTED_OF_CHANNELS: &str = "\
+    {1: 1, 2: 6, 3: 18, 4: 40, 5: 75, 6: 126, 7: 196}, 28 dealt
+(1, 5)
+true
+ticks: several
+true
+true
+true
+Err(RecvError)
+";
+
+/// The imports of what leno has, and so many lines: nothing else is changed.
+fn port(program: &str, replacements: &[(&str, &str)], lines: usize) -> String {
+    let ported = replacements.iter().fold(program.to_owned(), |text, (from, to)| {
+        let (from, to) = (format!("use {from}"), format!("use {to}"));
+        assert!(text.contains(&from), "the program does not have: {from}");
         text.replace(&from, &to)
-    })
+    });
+    let changed = program.lines().zip(ported.lines()).filter(|(before, after)| before != after);
+    assert!(changed.clone().all(|(before, _)| before.starts_with("use ")));
+    assert_eq!(changed.count(), lines);
+    ported
 }
 
 #[test]
-fn a_program_is_moved_to_leno_by_its_imports() {
-    let ported = port(PROGRAM);
-    let changed = PROGRAM.lines().zip(ported.lines()).filter(|(before, after)| before != after);
-    assert!(changed.clone().all(|(before, _)| before.starts_with("use std::")));
-    assert_eq!(changed.count(), 5);
+fn programs_are_moved_to_leno_by_their_imports() {
+    let threads = [("std::thread", "leno::thread"), ("std::time", "leno::time")];
+    let [thread, time] = threads;
+    let program = port(PROGRAM, &[("std::sync", "leno::sync"), thread, time], 5);
+    let channels = port(CHANNELS, &[("crossbeam_channel", "leno::channel"), thread, time], 4);
 
-    let main = format!("mod with_std {{\n{PROGRAM}}}\nmod with_leno {{\n{ported}}}\n{MAIN}");
-    let binary = Package::write("port", &[], "", &main).build(cargo(), "dev");
-    for version in ["std", "leno"] {
+    let main = format!(
+        "mod with_std {{\n{PROGRAM}}}\nmod with_leno {{\n{program}}}\n\
+         mod channels_with_crossbeam {{\n{CHANNELS}}}\n\
+         mod channels_with_leno {{\n{channels}}}\n{MAIN}"
+    );
+    let crossbeam = "[dependencies.crossbeam-channel]\nversion = \"0.5\"\n";
+    let binary = Package::write("port", &[], crossbeam, &main).build(cargo(), "dev");
+    for (version, expected) in [
+        ("std", EXPECTED),
+        ("leno", EXPECTED),
+        ("crossbeam's channels", EXPECTED_OF_CHANNELS),
+        ("leno's channels", EXPECTED_OF_CHANNELS),
+    ] {
         let output = command(&binary).arg(version).output().expect("it starts");
         assert_eq!(own_words(&output.stderr), "", "{version}");
-        assert_eq!(String::from_utf8_lossy(&output.stdout), EXPECTED, "{version}");
+        assert_eq!(String::from_utf8_lossy(&output.stdout), expected, "{version}");
         assert!(output.status.success(), "{version}: {}", output.status);
     }
 }
