@@ -132,7 +132,7 @@ const EXCLUDED: [&str; 16] = [
 ];
 
 /// Those that cannot run with fake stacks.
-const EXCLUDED_WITH_FAKE_STACKS: [&str; 8] = [
+const EXCLUDED_WITH_FAKE_STACKS: [&str; 11] = [
     // They ask how deep a stack is used, or where a local variable is.
     "stack::a_deep_stack_gives_its_pages_back_when_it_returns_to_the_pool",
     "stack::all_of_a_stack_can_be_used",
@@ -142,6 +142,9 @@ const EXCLUDED_WITH_FAKE_STACKS: [&str; 8] = [
     "debug::dump::it_says_how_much_stack_is_used_and_has_been",
     // They take minutes, and so little of them is on stacks that the first round is enough.
     "models::",
+    "weave::checking::if_there_are_too_many_some_are_drawn_and_that_is_told",
+    "weave::checking::what_only_chance_finds_is_found",
+    "weave::sampled::a_thousand_green_threads_at_random",
     // There is no address space for them.
     "limits::an_address_space_that_is_used_up_is_an_error_that_names_the_limit",
 ];

@@ -275,8 +275,8 @@ impl<'a> Select<'a> {
                 Ended::Deadline => return None,
                 Ended::Timer => None,
             };
-            // Who has woken it may count on it.
             self.tell();
+            // Whoever has woken it for this may count on it.
             let still = woken_for.filter(|(_, operation)| search.finds(*operation));
             if let Some(found) = still.or_else(|| self.look(search)) {
                 return Some(found);

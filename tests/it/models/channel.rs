@@ -441,7 +441,15 @@ fn selects_with_three_green_threads_of_four_operations() {
     use Op::*;
     let bounds = Bounds::wanted();
     let chosen = [
-        ([[Send(0), Send(1), Send(0), Send(1)], [SelectReceive; 4], [SelectBoth; 4]], 4),
+        (
+            [
+                [Send(0), Send(1), Send(0), Send(1)],
+                [SelectReceive; 4],
+                [Receive(1), SelectBoth, Receive(1), SelectBoth],
+            ],
+            4,
+        ),
+        ([[Send(0), Send(1), Send(0), Send(1)], [SelectReceive; 4], [SelectBoth; 4]], 3),
         (
             [
                 [Receive(0), Send(1), Receive(0), Send(1)],

@@ -80,10 +80,11 @@ fn selects_of_both_kinds_with_three_green_threads_of_four_operations() {
                 [WatchReceive, WatchBoth, WatchReceiveInTime, Receive(1)],
                 [WatchBoth, SelectReceive, WatchReceive, SelectBoth],
             ],
-            3,
+            2,
         ),
     ];
     let programs = three_by_four(bounds, &chosen);
-    let capacities = [vec![Some(0), Some(0)], vec![Some(0), Some(1)]];
+    let mut capacities = vec![vec![Some(0), Some(1)]];
+    capacities.extend(bounds.pick(None, Some(vec![Some(0), Some(0)])));
     explore("select of either kind, 3 x 4", Totals::new(), Bounds::Small, &programs, &capacities);
 }
