@@ -68,7 +68,7 @@ use crate::runtime::{
 /// ```
 #[derive(Clone)]
 pub struct Select<'a> {
-    operations: Vec<(usize, &'a dyn Operation)>,
+    operations: Vec<Numbered<'a>>,
     next: usize,
     biased: bool,
 }
@@ -83,6 +83,9 @@ pub struct SelectedOperation<'a> {
     index: usize,
     operation: &'a dyn Operation,
 }
+
+/// An operation and its number.
+type Numbered<'a> = (usize, &'a dyn Operation);
 
 /// How long to look for an operation that can go on, and for whom.
 struct Search {
@@ -256,7 +259,7 @@ impl<'a> Select<'a> {
 
     /// Waits until there is an operation that can go on. `None` at the deadline.
     #[track_caller]
-    fn find(&self, search: &Search) -> Option<(usize, &'a dyn Operation)> {
+    fn find(&self, search: &Search) -> Option<Numbered<'a>> {
         if let Deadline::Never = search.deadline {
             assert!(!self.operations.is_empty(), "no operations have been added to the select");
         }
@@ -270,15 +273,12 @@ impl<'a> Select<'a> {
         let scheduler = scheduler(search.function);
         let deadline = search.deadline.moment(scheduler);
         loop {
-            let woken_for = match self.watch(search, deadline) {
-                Ended::Woken(place) => Some(self.operations[place]),
+            match self.watch(search, deadline) {
+                Ended::Paired(place) => return Some(self.operations[place]),
                 Ended::Deadline => return None,
-                Ended::Timer => None,
-            };
-            self.tell();
-            // Whoever has woken it for this may count on it.
-            let still = woken_for.filter(|(_, operation)| search.finds(*operation));
-            if let Some(found) = still.or_else(|| self.look(search)) {
+                Ended::Changed => self.tell(),
+            }
+            if let Some(found) = self.look(search) {
                 return Some(found);
             }
         }
@@ -292,7 +292,7 @@ impl<'a> Select<'a> {
     }
 
     /// One of those that can go on.
-    fn look(&self, search: &Search) -> Option<(usize, &'a dyn Operation)> {
+    fn look(&self, search: &Search) -> Option<Numbered<'a>> {
         let found = || self.operations.iter().filter(|(_, operation)| search.finds(*operation));
         let place = match try_scheduler() {
             Some(scheduler) if !self.biased => match found().count() {
@@ -301,7 +301,11 @@ impl<'a> Select<'a> {
             },
             _ => 0,
         };
-        found().nth(place).copied()
+        let (index, operation) = *found().nth(place)?;
+        if !operation.is_ready() {
+            operation.pair();
+        }
+        Some((index, operation))
     }
 
     /// Waits until somebody has changed something.
@@ -322,23 +326,25 @@ impl<'a> Select<'a> {
         let deadline = if ends_by_timer { first_timer } else { deadline };
         let wait = Wait::at(WaitFor::Any(Needs::All(&needs)), Location::caller());
         let waiter = Waiter::new(scheduler);
-        let watcher = Watcher { commits: search.commits };
+        let watcher = if search.commits { Watcher::Commits } else { Watcher::Looks };
         let block = || waiter.block(scheduler, &wait, deadline);
         match WaitList::enrolled_in_all(&waiter, &lists, watcher, block) {
-            Outcome::Woken => Ended::Woken(waiter.chosen()),
-            Outcome::Elapsed if ends_by_timer => Ended::Timer,
-            Outcome::Elapsed => Ended::Deadline,
-            Outcome::Interrupted => interrupted(),
+            (Outcome::Woken, Some(Watcher::Paired)) => Ended::Paired(waiter.chosen()),
+            (Outcome::Woken, _) => Ended::Changed,
+            (Outcome::Elapsed, _) if ends_by_timer => Ended::Changed,
+            (Outcome::Elapsed, _) => Ended::Deadline,
+            (Outcome::Interrupted, _) => interrupted(),
         }
     }
 }
 
 /// How a wait has ended.
 enum Ended {
-    /// By somebody who has done something for the operation at this place.
-    Woken(usize),
+    /// A partner has come for the operation at this place.
+    Paired(usize),
+    /// Something has changed, or the moment of a timer has come.
+    Changed,
     Deadline,
-    Timer,
 }
 
 impl Search {

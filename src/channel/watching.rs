@@ -5,7 +5,8 @@
 //! that goes into the buffer, room in it, somebody who begins to wait at the other
 //! end, the last one there who goes. Two that watch opposite ends of a channel without
 //! a buffer would wait for each other; so one that is about to watch looks for one that
-//! does already, and sends or receives: that wakes the other.
+//! does already, and they are a pair: both have selected that operation, and whoever
+//! completes it first waits for the other.
 
 use super::core::Deadline as Moment;
 use super::ends::{Flavor, Receiver, Sender};
@@ -18,8 +19,8 @@ pub(super) trait Operation {
     /// Could it go on without waiting?
     fn is_ready(&self) -> bool;
 
-    /// Does another select watch the other end, and will do its part?
-    fn has_partner(&self) -> bool;
+    /// Those who watch the other end of a channel without a buffer.
+    fn partners(&self) -> Option<&WaitList<Watcher>>;
 
     /// Those who watch until it could go on; nobody does for a timer, whose moment
     /// comes by itself.
@@ -28,16 +29,29 @@ pub(super) trait Operation {
     fn need(&self) -> Need<'_>;
 }
 
-/// One who looks when it is woken.
-#[derive(Clone, Copy)]
-pub(super) struct Watcher {
+/// What one who watches has said of itself, or was told.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Watcher {
+    /// It looks, and may do nothing.
+    Looks,
     /// It goes on with the operation if it can.
-    pub(super) commits: bool,
+    Commits,
+    /// Another select has chosen it as its partner.
+    Paired,
 }
 
-impl WaitList<Watcher> {
-    fn has_partner(&self) -> bool {
-        !self.is_clear() && self.any(|watcher| watcher.commits)
+impl dyn Operation + '_ {
+    /// Does another select watch the other end, and will do its part?
+    pub(super) fn has_partner(&self) -> bool {
+        let partners = self.partners().filter(|partners| !partners.is_clear());
+        partners.is_some_and(|partners| partners.any(|other| *other == Watcher::Commits))
+    }
+
+    /// Chooses the first of them.
+    pub(super) fn pair(&self) {
+        if let Some(partners) = self.partners() {
+            partners.exchange(Watcher::Paired, |other| *other == Watcher::Commits);
+        }
     }
 }
 
@@ -50,8 +64,8 @@ impl<T> Operation for Sender<T> {
         self.channel.can_send()
     }
 
-    fn has_partner(&self) -> bool {
-        self.channel.is_rendezvous() && self.channel.watching_messages.has_partner()
+    fn partners(&self) -> Option<&WaitList<Watcher>> {
+        self.channel.is_rendezvous().then_some(&self.channel.watching_messages)
     }
 
     fn watching(&self) -> Result<&WaitList<Watcher>, Moment> {
@@ -72,12 +86,10 @@ impl<T> Operation for Receiver<T> {
         self.can_receive()
     }
 
-    fn has_partner(&self) -> bool {
+    fn partners(&self) -> Option<&WaitList<Watcher>> {
         match &self.flavor {
-            Flavor::Channel(channel) => {
-                channel.is_rendezvous() && channel.watching_room.has_partner()
-            }
-            Flavor::Timer(_) => false,
+            Flavor::Channel(channel) => channel.is_rendezvous().then_some(&channel.watching_room),
+            Flavor::Timer(_) => None,
         }
     }
 

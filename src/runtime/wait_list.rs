@@ -107,13 +107,14 @@ impl<T> WaitList<T> {
     }
 
     /// Runs `wait` with a node of `waiter` at the end of each of these lists. The
-    /// number beside a list is the case. For as many as nobody knows beforehand.
+    /// number beside a list is the case. For as many as nobody knows beforehand. Gives
+    /// what is in the slot of the node that was chosen as well.
     pub(crate) fn enrolled_in_all<R>(
         waiter: &Waiter,
         lists: &[(usize, &WaitList<T>)],
         slot: T,
         wait: impl FnOnce() -> R,
-    ) -> R
+    ) -> (R, Option<T>)
     where
         T: Copy,
     {
@@ -123,7 +124,9 @@ impl<T> WaitList<T> {
         for (node, (_, list)) in nodes.iter().zip(lists) {
             list.link(node);
         }
-        wait()
+        let result = wait();
+        let chosen = nodes.iter().find(|node| node.case == waiter.chosen());
+        (result, chosen.and_then(|node| node.slot.get()))
     }
 
     /// Waits in this list until somebody chooses the node, or until `deadline`.
@@ -227,6 +230,21 @@ impl<T> WaitList<T> {
             node.slot.set(value);
             found
         })
+    }
+
+    /// Puts `value` into the slot of the first in whose slot is such a value, and wakes
+    /// it. False if there is none.
+    pub(crate) fn exchange(&self, value: T, is_it: impl Fn(&T) -> bool) -> bool
+    where
+        T: Copy,
+    {
+        let found = self.waiting().find(|node| node.slot.get().as_ref().is_some_and(&is_it));
+        if let Some(node) = found {
+            node.unlink();
+            node.slot.set(Some(value));
+            node.choose();
+        }
+        found.is_some()
     }
 
     /// Wakes the first. False if nobody waits.

@@ -87,7 +87,6 @@ impl Story {
     }
 
     fn begin(&self, thread: usize, channel: usize, sends: bool, patience: Patience) -> usize {
-        self.watch.begins(thread);
         let at = self.watch.now();
         let mut attempts = self.attempts.borrow_mut();
         let end = End::Unwound;
@@ -97,6 +96,17 @@ impl Story {
 
     /// A value, and an attempt to send it.
     pub fn send(&self, thread: usize, channel: usize, patience: Patience) -> (usize, Tracked) {
+        self.watch.begins(thread);
+        self.send_selected(thread, channel, patience)
+    }
+
+    /// As [`Story::send`], of one that has begun to look, and has found this.
+    pub fn send_selected(
+        &self,
+        thread: usize,
+        channel: usize,
+        patience: Patience,
+    ) -> (usize, Tracked) {
         let attempt = self.begin(thread, channel, true, patience);
         let value = self.ledger.value();
         self.attempts.borrow_mut()[attempt].value = Some(value.index());
@@ -104,12 +114,18 @@ impl Story {
     }
 
     pub fn receive(&self, thread: usize, channel: usize, patience: Patience) -> usize {
+        self.watch.begins(thread);
+        self.receive_selected(thread, channel, patience)
+    }
+
+    pub fn receive_selected(&self, thread: usize, channel: usize, patience: Patience) -> usize {
         self.begin(thread, channel, false, patience)
     }
 
     /// One looks until it could send, or receive: nothing is promised to it, and
     /// whoever waits otherwise is served first.
     pub fn watch(&self, thread: usize, channel: usize, sends: bool) -> usize {
+        self.watch.begins(thread);
         self.begin(thread, channel, sends, Patience::Endless)
     }
 

@@ -4,6 +4,7 @@ use std::cell::Cell;
 
 use leno::channel::{Receiver, RecvError, Select, SendError, Sender, TrySendError, bounded};
 use leno::select;
+use leno::weave::Explorer;
 
 use super::{SECOND, story};
 
@@ -114,7 +115,7 @@ fn one_that_is_only_ready_does_not_meet_another() {
 }
 
 #[test]
-fn it_goes_on_with_what_it_was_woken_for_if_that_is_still_there() {
+fn it_goes_on_with_its_partner_even_if_something_else_comes() {
     story(|| {
         for _ in 0..20 {
             let (first, receive_first) = bounded(0);
@@ -184,6 +185,74 @@ fn ready_takes_nothing() {
                 let mut to_send = Select::new();
                 to_send.send(&sender);
                 assert!(to_send.ready_timeout(SECOND).is_err());
+            });
+        });
+    });
+}
+
+/// Three that meet at two channels. Gives what the two that receive got.
+fn three_at_two(capacity: usize) -> (u32, u32) {
+    let (one, receive_one) = bounded(capacity);
+    let (other, receive_other) = bounded(0);
+    let (first, second) = (Cell::new(0), Cell::new(0));
+    leno::scope(|scope| {
+        scope.spawn(|| {
+            send_selected(&one, 1).unwrap();
+            let mut select = Select::new();
+            let to_one = select.send(&one);
+            select.send(&other);
+            let selected = select.select();
+            let to = if selected.index() == to_one { (&one, 2) } else { (&other, 3) };
+            selected.send(to.0, to.1).unwrap();
+        });
+        scope.spawn(|| first.set(receive_selected(&receive_one).unwrap()));
+        scope.spawn(|| {
+            let mut select = Select::new();
+            let from_one = select.recv(&receive_one);
+            select.recv(&receive_other);
+            let selected = select.select();
+            let is_one = selected.index() == from_one;
+            let from = if is_one { &receive_one } else { &receive_other };
+            second.set(selected.recv(from).unwrap());
+        });
+    });
+    (first.get(), second.get())
+}
+
+#[test]
+fn those_who_have_met_count_on_each_other_whoever_runs_in_between() {
+    for capacity in [0, 1] {
+        for explorer in [Explorer::new(), Explorer::new().preemptive()] {
+            let outcomes = [explorer.clone(), explorer.reduced()].map(|explorer| {
+                let report = explorer.explore(|| three_at_two(capacity));
+                assert!(report.is_complete() && report.failures().is_empty(), "{report}");
+                let mut outcomes: Vec<_> = report.outcomes().keys().copied().collect();
+                outcomes.sort_unstable();
+                outcomes
+            });
+            assert_eq!(outcomes, [[(1, 2), (1, 3), (2, 1)]; 2]);
+        }
+    }
+}
+
+#[test]
+fn those_who_have_met_wait_for_each_other() {
+    story(|| {
+        let (sender, receiver) = bounded(0);
+        leno::scope(|scope| {
+            scope.spawn(|| {
+                let mut select = Select::new();
+                select.recv(&receiver);
+                let selected = select.select();
+                leno::sleep(SECOND);
+                assert_eq!(selected.recv(&receiver), Ok(1));
+            });
+            scope.spawn(|| {
+                let mut select = Select::new();
+                select.send(&sender);
+                let selected = select.select();
+                leno::sleep(2 * SECOND);
+                selected.send(&sender, 1).unwrap();
             });
         });
     });

@@ -35,10 +35,10 @@ impl Actor {
             _ => Patience::None,
         };
         if sends {
-            let (attempt, value) = self.story.send(self.number, channel, patience);
+            let (attempt, value) = self.story.send_selected(self.number, channel, patience);
             self.sent(attempt, selected.send(self.ends[channel].sender(), value).err());
         } else {
-            let attempt = self.story.receive(self.number, channel, patience);
+            let attempt = self.story.receive_selected(self.number, channel, patience);
             let value = selected.recv(self.ends[channel].receiver()).ok();
             self.received(attempt, value, End::Disconnected);
         }
