@@ -65,10 +65,6 @@ impl<T> Channel<T> {
         !self.has_room(self.len())
     }
 
-    pub(super) fn is_rendezvous(&self) -> bool {
-        self.capacity == Some(0)
-    }
-
     /// Would sending not have to wait? Tells nobody.
     pub(super) fn can_send(&self) -> bool {
         let somebody_waits = || !self.receiving.is_empty();

@@ -19,7 +19,7 @@ pub(super) trait Operation {
     /// Could it go on without waiting?
     fn is_ready(&self) -> bool;
 
-    /// Those who watch the other end of a channel without a buffer.
+    /// Those who watch the other end. If this could not go on either, there is no buffer.
     fn partners(&self) -> Option<&WaitList<Watcher>>;
 
     /// Those who watch until it could go on; nobody does for a timer, whose moment
@@ -65,7 +65,7 @@ impl<T> Operation for Sender<T> {
     }
 
     fn partners(&self) -> Option<&WaitList<Watcher>> {
-        self.channel.is_rendezvous().then_some(&self.channel.watching_messages)
+        Some(&self.channel.watching_messages)
     }
 
     fn watching(&self) -> Result<&WaitList<Watcher>, Moment> {
@@ -88,7 +88,7 @@ impl<T> Operation for Receiver<T> {
 
     fn partners(&self) -> Option<&WaitList<Watcher>> {
         match &self.flavor {
-            Flavor::Channel(channel) => channel.is_rendezvous().then_some(&channel.watching_room),
+            Flavor::Channel(channel) => Some(&channel.watching_room),
             Flavor::Timer(_) => None,
         }
     }

@@ -115,6 +115,22 @@ fn one_that_is_only_ready_does_not_meet_another() {
 }
 
 #[test]
+fn one_that_only_looks_is_passed_over() {
+    story(|| {
+        let (sender, receiver) = bounded(0);
+        leno::scope(|scope| {
+            scope.spawn(|| {
+                let mut select = Select::new();
+                select.recv(&receiver);
+                assert!(select.ready_timeout(SECOND).is_err());
+            });
+            scope.spawn(|| assert_eq!(receive_selected(&receiver), Ok(1)));
+            scope.spawn(|| send_selected(&sender, 1).unwrap());
+        });
+    });
+}
+
+#[test]
 fn it_goes_on_with_its_partner_even_if_something_else_comes() {
     story(|| {
         for _ in 0..20 {
