@@ -136,9 +136,7 @@ pub fn lists<T: Clone>(alphabet: &[T], longest: usize) -> Vec<Vec<T>> {
 /// `total` operations together; or one in seven of them, where there is no time for
 /// more.
 pub fn programs<T: Clone>(lists: &[Vec<T>], threads: usize, total: usize) -> Vec<Vec<Vec<T>>> {
-    // The optimised build, and the one without a sanitizer, try them all.
-    let is_very_slow = cfg!(debug_assertions) && is_emulated() || cfg!(feature = "sanitizer");
-    let stride = if is_very_slow { 7 } else { 1 };
+    let stride = if is_very_slow() { 7 } else { 1 };
     all_programs(lists, threads, total).into_iter().step_by(stride).collect()
 }
 
@@ -176,7 +174,8 @@ fn extend<T: Clone>(
 
 /// Chosen programs of three green threads with four operations each, or with the
 /// first of them: with as many as the number beside a program says, unless larger
-/// ones are asked for, and with two where a build is slow.
+/// ones are asked for, and with two where a build is slow. Where it is very slow, only
+/// the first of the programs.
 pub fn three_by_four<T: Copy>(
     bounds: Bounds,
     programs: &[([[T; 4]; 3], usize)],
@@ -186,11 +185,17 @@ pub fn three_by_four<T: Copy>(
         let longest = bounds.pick(small(wanted), 4);
         threads.map(|list| list[..longest].to_vec()).to_vec()
     };
-    programs.iter().map(cut).collect()
+    let count = if is_very_slow() { 1 } else { programs.len() };
+    programs.iter().take(count).map(cut).collect()
 }
 
 fn is_slow() -> bool {
     cfg!(debug_assertions) || is_emulated()
+}
+
+/// The optimised build, and the one without a sanitizer, try everything.
+fn is_very_slow() -> bool {
+    cfg!(debug_assertions) && is_emulated() || cfg!(feature = "sanitizer")
 }
 
 #[test]
