@@ -34,8 +34,8 @@ use crate::runtime::{
 ///
 /// [`select`](Select::select) and its like give a [`SelectedOperation`], which has to
 /// be completed: with what is to be sent, or for what is received. If that is done at
-/// once it does not wait, but where the other side is a `Select`, too: then it waits
-/// for that to do its part. If others run in between, and take the message or the
+/// once it does not wait, but where the other side is a `Select`, too: then both have
+/// selected it, and it waits for the other to do its part. If others run in between, and take the message or the
 /// room, it waits as [`Sender::send`] and [`Receiver::recv`] do.
 ///
 /// One who waits with [`Sender::send`], [`Receiver::recv`] or

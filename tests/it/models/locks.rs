@@ -48,8 +48,8 @@ struct Line {
     waiting: Vec<Request>,
     granted: Vec<usize>,
     requests: usize,
-    /// How many would have waited for ever, when nobody could go on.
-    stuck: Option<usize>,
+    /// Somebody would have waited for ever, when nobody could go on.
+    stuck: bool,
 }
 
 struct Request {
@@ -91,10 +91,13 @@ impl Line {
         self.settle(now);
     }
 
+    fn waits_for_ever(&self) -> bool {
+        self.waiting.iter().any(|request| request.until.is_none())
+    }
+
     /// Nobody can go on, and all who wait are unwound.
     fn give_up(&mut self) {
-        let endless = self.waiting.iter().filter(|request| request.until.is_none()).count();
-        self.stuck.get_or_insert(endless);
+        self.stuck |= self.waits_for_ever();
         self.waiting.clear();
     }
 
@@ -195,11 +198,10 @@ impl Model {
         let taken = op.count().and_then(|count| self.take(thread, count, patience));
         match op {
             Op::Release => drop(held.borrow_mut().pop()),
-            Op::Sleep => leno::sleep(UNIT),
+            Op::Sleep | Op::TakeLong => leno::sleep(UNIT),
             Op::Acquire(_) | Op::TryAcquire(_) | Op::AcquireInTime(_) => {
                 held.borrow_mut().extend(taken);
             }
-            Op::TakeLong => leno::sleep(UNIT),
             Op::Take(_) | Op::TryTake(_) | Op::TakeInTime(_) if taken.is_some() => {
                 leno::yield_now();
             }
@@ -228,8 +230,8 @@ impl Model {
     fn check(&self, permits: usize, deadlocked: bool) {
         let line = self.line.borrow();
         assert_eq!(line.left, permits, "the model has lost some");
-        assert_eq!(line.stuck.is_some_and(|stuck| stuck > 0), deadlocked);
-        assert_eq!(line.waiting.iter().filter(|request| request.until.is_none()).count(), 0);
+        assert_eq!(line.stuck, deadlocked);
+        assert!(!line.waits_for_ever());
         match &self.primitive {
             Primitive::Semaphore(semaphore) => assert_eq!(semaphore.available_permits(), permits),
             Primitive::Mutex(mutex) => {

@@ -11,7 +11,7 @@ use leno::channel::{
 use leno::thread;
 use leno::time::Instant;
 
-use super::meeting::receive_selected;
+use super::meeting::{receive_selected, to_receive, to_send};
 use super::{SECOND, story};
 use crate::support::{Ledger, panic_text};
 
@@ -59,8 +59,7 @@ fn what_is_disconnected_can_go_on() {
     let mut select = Select::new_biased();
     select.recv(&receiver);
     assert_eq!(select.select().recv(&receiver), Err(RecvError));
-    let mut select = Select::new();
-    select.send(&other_sender);
+    let mut select = to_send(&other_sender);
     assert_eq!(select.select().send(&other_sender, 7), Err(SendError(7)));
 }
 
@@ -101,8 +100,7 @@ fn it_waits_for_a_message_for_room_and_for_the_end() {
                 leno::sleep(SECOND);
                 sender.send(3).unwrap();
             });
-            let mut select = Select::new();
-            select.recv(&receiver);
+            let mut select = to_receive(&receiver);
             assert_eq!(select.select().recv(&receiver), Ok(3));
             assert_eq!(select.select().recv(&receiver), Err(RecvError));
         });
@@ -113,8 +111,7 @@ fn it_waits_for_a_message_for_room_and_for_the_end() {
                 leno::sleep(SECOND);
                 drop(sender);
             });
-            let mut select = Select::new();
-            select.recv(&receiver);
+            let mut select = to_receive(&receiver);
             assert_eq!(select.select().recv(&receiver), Err(RecvError));
         });
     }
@@ -127,8 +124,7 @@ fn it_waits_for_a_message_for_room_and_for_the_end() {
                 leno::sleep(SECOND);
                 (0..=capacity).map(|_| receiver.recv().unwrap()).collect::<Vec<_>>()
             });
-            let mut select = Select::new();
-            select.send(&sender);
+            let mut select = to_send(&sender);
             assert_eq!(select.select().send(&sender, 9), Ok(()));
             assert_eq!(others.join().unwrap(), (0..capacity).chain([9]).collect::<Vec<_>>());
         });
@@ -140,8 +136,7 @@ fn it_waits_for_a_message_for_room_and_for_the_end() {
                 leno::sleep(SECOND);
                 drop(receiver);
             });
-            let mut select = Select::new();
-            select.send(&sender);
+            let mut select = to_send(&sender);
             assert_eq!(select.select().send(&sender, 9), Err(SendError(9)));
         });
     }
@@ -151,8 +146,7 @@ fn it_waits_for_a_message_for_room_and_for_the_end() {
 fn it_gives_up_in_time() {
     story(|| {
         let (_sender, receiver) = bounded::<u8>(1);
-        let mut select = Select::new();
-        select.recv(&receiver);
+        let mut select = to_receive(&receiver);
         assert_eq!(select.try_select().unwrap_err(), TrySelectError);
         let start = Instant::now();
         assert_eq!(select.select_timeout(2 * SECOND).unwrap_err(), SelectTimeoutError);
@@ -253,8 +247,7 @@ fn an_operation_that_is_completed_late_waits() {
     story(|| {
         let (sender, receiver) = unbounded();
         sender.send(1).unwrap();
-        let mut select = Select::new();
-        select.recv(&receiver);
+        let mut select = to_receive(&receiver);
         let selected = select.select();
         leno::scope(|scope| {
             scope.spawn(|| assert_eq!(receiver.recv(), Ok(1)));
@@ -272,8 +265,7 @@ fn an_operation_that_is_not_completed_is_told() {
     let (sender, receiver) = unbounded();
     let (other, _receiver) = unbounded();
     sender.send(1).unwrap();
-    let mut select = Select::new();
-    select.recv(&receiver);
+    let mut select = to_receive(&receiver);
     let text = panic_text(|| drop(select.select()));
     assert!(text.contains("number 0 was not completed"), "{text}");
     let clone = receiver.clone();
@@ -293,8 +285,7 @@ fn an_operation_that_is_not_completed_is_told() {
 #[test]
 fn outside_a_runtime_it_cannot_wait() {
     let (_sender, receiver) = bounded::<u8>(0);
-    let mut select = Select::new();
-    select.recv(&receiver);
+    let mut select = to_receive(&receiver);
     let text = panic_text(|| drop(select.select()));
     assert!(text.starts_with("Select::select needs a runtime"), "{text}");
     let text = panic_text(|| select.ready_timeout(SECOND));

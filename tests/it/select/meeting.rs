@@ -8,17 +8,25 @@ use leno::weave::Explorer;
 
 use super::{SECOND, story};
 
-/// Sends, with a select.
-fn send_selected<T>(sender: &Sender<T>, message: T) -> Result<(), SendError<T>> {
+/// A select with one operation.
+pub fn to_send<T>(sender: &Sender<T>) -> Select<'_> {
     let mut select = Select::new();
     select.send(sender);
-    select.select().send(sender, message)
+    select
+}
+
+pub fn to_receive<T>(receiver: &Receiver<T>) -> Select<'_> {
+    let mut select = Select::new();
+    select.recv(receiver);
+    select
+}
+
+fn send_selected<T>(sender: &Sender<T>, message: T) -> Result<(), SendError<T>> {
+    to_send(sender).select().send(sender, message)
 }
 
 pub fn receive_selected<T>(receiver: &Receiver<T>) -> Result<T, RecvError> {
-    let mut select = Select::new();
-    select.recv(receiver);
-    select.select().recv(receiver)
+    to_receive(receiver).select().recv(receiver)
 }
 
 #[test]
@@ -103,8 +111,7 @@ fn one_that_is_only_ready_does_not_meet_another() {
         leno::scope(|scope| {
             let waiting = scope.spawn(|| receive_selected(&receiver).is_ok());
             scope.spawn(|| {
-                let mut select = Select::new();
-                select.send(&sender);
+                let mut select = to_send(&sender);
                 assert!(select.try_ready().is_err());
                 assert!(select.ready_timeout(SECOND).is_err());
                 select.try_select().unwrap().send(&sender, 1).unwrap();
@@ -120,8 +127,7 @@ fn one_that_only_looks_is_passed_over() {
         let (sender, receiver) = bounded(0);
         leno::scope(|scope| {
             scope.spawn(|| {
-                let mut select = Select::new();
-                select.recv(&receiver);
+                let mut select = to_receive(&receiver);
                 assert!(select.ready_timeout(SECOND).is_err());
             });
             scope.spawn(|| assert_eq!(receive_selected(&receiver), Ok(1)));
@@ -175,8 +181,7 @@ fn ready_is_woken_by_one_who_waits() {
         let (sender, receiver) = bounded(0);
         leno::scope(|scope| {
             scope.spawn(|| {
-                let mut select = Select::new();
-                select.send(&sender);
+                let mut select = to_send(&sender);
                 assert_eq!(select.ready(), 0);
                 assert_eq!(sender.try_send(4), Ok(()));
             });
@@ -198,9 +203,8 @@ fn ready_takes_nothing() {
                 assert_eq!(receiver.try_recv(), Ok(1));
                 assert!(select.try_ready().is_err());
                 // One that only wants to know is no partner.
-                let mut to_send = Select::new();
-                to_send.send(&sender);
-                assert!(to_send.ready_timeout(SECOND).is_err());
+                let mut sending = to_send(&sender);
+                assert!(sending.ready_timeout(SECOND).is_err());
             });
         });
     });
@@ -257,15 +261,13 @@ fn those_who_have_met_wait_for_each_other() {
         let (sender, receiver) = bounded(0);
         leno::scope(|scope| {
             scope.spawn(|| {
-                let mut select = Select::new();
-                select.recv(&receiver);
+                let mut select = to_receive(&receiver);
                 let selected = select.select();
                 leno::sleep(SECOND);
                 assert_eq!(selected.recv(&receiver), Ok(1));
             });
             scope.spawn(|| {
-                let mut select = Select::new();
-                select.send(&sender);
+                let mut select = to_send(&sender);
                 let selected = select.select();
                 leno::sleep(2 * SECOND);
                 selected.send(&sender, 1).unwrap();
