@@ -17,9 +17,9 @@ use crate::table::Row;
 use crate::work::Work;
 
 const VARIABLE: &str = "LENO_BENCH_COUNT_CHILD";
-// Multiples of every number of green threads that a row has.
-const FEW: u64 = 2_000;
-const MANY: u64 = 4_000;
+// Multiples of every number of green threads, coroutines and call sites that a row has.
+const FEW: u64 = 4_000;
+const MANY: u64 = 8_000;
 
 pub fn is_child() -> bool {
     env::var_os(VARIABLE).is_some()

@@ -5,6 +5,8 @@
 //! Each does `count` operations, or the next few more that it can do, and gives
 //! the time that they took, scaled to `count`. Setting up is not counted.
 
+mod shapes;
+
 use std::cell::Cell;
 use std::hint::black_box;
 use std::rc::Rc;
@@ -16,6 +18,8 @@ use corosensei::{
     Yielder as PeerYielder,
 };
 use leno::coroutine::{Coroutine, Resumed, Yielder};
+
+pub use shapes::*;
 
 /// Does so many operations, and says how long they took.
 pub type Work = fn(u64) -> Duration;
@@ -33,13 +37,14 @@ macro_rules! eight_times {
         $operation;
     };
 }
+use eight_times;
 
 /// The time of `done` operations, scaled to `count` of them.
 fn scaled(start: Instant, done: u64, count: u64) -> Duration {
     start.elapsed().mul_f64(count as f64 / done.max(1) as f64)
 }
 
-/// What criterion's `iter` would run: one resume in each turn of the loop.
+/// What criterion's `iter` would run: one resume in each turn of the loop, at one call site.
 ///
 /// A loop has a counter, and the counter has to live across the switch. Every
 /// register that could hold it belongs to the other side in the meantime, so it
