@@ -8,22 +8,37 @@
 //! | `NAME` | the instruction set, as in `target_arch` |
 //! | `STACK_ALIGN` | what the ABI wants of the stack pointer at a call |
 //! | `Saved` | what a suspended context keeps at its stack pointer |
-//! | `switch` | leave this context, enter another; returns when someone enters this one |
+//! | `switch` | leaves this green thread's context for another's; returns when this one is entered again |
+//! | `resume` | the same, from a resumer into its coroutine |
+//! | `suspend` | the same, from a coroutine into its resumer |
+//! | `leave` | enters another context for ever |
 //! | `stack_pointer` | where this context's stack is now |
-//! | `leave` | enter another context for ever |
 //! | `coroutine_root` | first code of a coroutine; its unwind table leads to the resumer |
 //! | `thread_root` | first code of a green thread; the backtrace ends here |
 //! | `shadow_stack_enabled` | does the processor check return addresses? |
-//! | `annotate` | tell Valgrind about a stack |
+//! | `annotate` | tells Valgrind about a stack |
 //! | `may_switch_at` | could the code at an address be in the middle of a switch? |
 //!
 //! # The contract of a switch
 //!
-//! `switch(save, to, word, tag)` pushes what the compiler cannot be told to
-//! save, writes the stack pointer to `*save`, takes `to` as the stack pointer,
-//! and jumps to the address that `to` holds. Two machine words travel in
-//! registers and come out of the switch that is entered: `word`, a value or a
-//! pointer to one, and `tag`, what the word means.
+//! A switch pushes what the compiler cannot be told to save, takes `to` as the stack
+//! pointer, and jumps to the address that `to` holds. A machine word travels in a
+//! register and comes out of the switch that is entered: a value, or a pointer to one.
+//!
+//! The three differ in where the stack pointer of the context that is left is kept:
+//!
+//! | from | by | the stack pointer goes to |
+//! | --- | --- | --- |
+//! | a green thread | `switch` | `*save`, before the other context is entered |
+//! | a resumer | `resume` | `*link`, before the coroutine is entered; and the coroutine, in a register |
+//! | a coroutine | `suspend` | the resumer, in a register |
+//!
+//! A resumer and its coroutine hand each other their place in a register, because a word
+//! in memory that one side writes and the other reads costs more than the rest of the
+//! switch: the reader finds its address in a register that was reloaded a moment before,
+//! runs ahead of the write that it should have waited for, and is started again. On a
+//! Zen 5 that was a third of resume + suspend, and with many call sites twice its time. In a
+//! register the place reaches the local variable in which the compiler keeps it.
 //!
 //! It is inlined at its call site. Every register that the ABI lets us name is
 //! declared clobbered, so the compiler saves what is live there and nothing
@@ -44,7 +59,7 @@
 //! ```text
 //!   higher addresses
 //!   |                             |
-//!   |  frames of whoever switched |
+//!   |  frames of the context      |
 //!   +-----------------------------+
 //!   | fp environment (if saved)   |  feature `fp-env`
 //!   | base pointer   rbx / x19    |
@@ -69,39 +84,41 @@
 //!   |                             |      +--> +---------------------+
 //! ```
 //!
-//! `link` is where the resumer's `switch` saved its stack pointer; while the
-//! coroutine is suspended, the same word holds the coroutine's own. The frame
+//! `link` is where the resumer is saved while the coroutine runs. The frame
 //! pointer of the root points to it, so that the frame-pointer chain goes on
 //! into the resumer; and the root's unwind table says the same in DWARF, so
-//! that a backtrace does. In a green thread, which nobody resumes, both end.
+//! that a backtrace does. It is right at every instruction of the coroutine: `resume`
+//! writes it before it enters. While the coroutine is suspended nothing follows it. A
+//! green thread has no resumer: there, both end.
 
 use core::mem::MaybeUninit;
 
 include!(concat!(env!("OUT_DIR"), "/isa.rs"));
 
 pub(crate) use isa::{
-    NAME, STACK_ALIGN, Saved, annotate, coroutine_root, leave, may_switch_at, shadow_stack_enabled,
-    stack_pointer, switch, thread_root,
+    NAME, STACK_ALIGN, Saved, annotate, coroutine_root, leave, may_switch_at, resume,
+    shadow_stack_enabled, stack_pointer, suspend, switch, thread_root,
 };
 
-/// What a context's stack pointer points to while it is suspended. Null stands
-/// for "nowhere to go".
+/// What a context's stack pointer points to while it is suspended.
 pub(crate) type StackPointer = *mut Saved;
 
 /// The word that travels with a switch: a small value, or a pointer to a large
 /// one. It may have uninitialised bytes, as a small value with padding has.
 pub(crate) type Word = MaybeUninit<usize>;
 
-/// The first function of a context, called by its root with the words of the
-/// switch that entered it and with the address of its control block.
-pub(crate) type Entry = unsafe extern "C" fn(word: Word, tag: usize, control: *mut ()) -> !;
+/// The first function of a context. Its root calls it with the word of the switch that
+/// entered it, with the resumer's stack pointer (of no meaning in a green thread), and with
+/// the address of its control block.
+pub(crate) type Entry =
+    unsafe extern "C" fn(word: Word, resumer: StackPointer, control: *mut ()) -> !;
 
 /// The first two words of every control block. They are laid out as a frame
 /// record because the root's frame pointer points to them.
 #[repr(C)]
 pub(crate) struct Link {
-    /// The context at the other end. While a coroutine runs that is its resumer,
-    /// where the frame-pointer chain goes on. Null in a green thread.
+    /// Where the resumer of a running coroutine is saved, and where the frame-pointer
+    /// chain goes on. Null in a green thread.
     pub(crate) context: core::cell::Cell<StackPointer>,
     /// Stands where a frame record has its return address.
     pub(crate) return_address: usize,
@@ -128,7 +145,7 @@ unsafe fn code_around<'a>(address: usize, before: usize, after: usize) -> Option
 }
 
 /// Lays out a context that has never run: the first switch to the stack
-/// pointer returned enters `root`, which calls `entry(word, tag, control)`.
+/// pointer returned enters `root`, which calls `entry(word, resumer, control)`.
 ///
 /// # Safety
 ///

@@ -22,8 +22,6 @@ pub(crate) struct Saved {
     /// MXCSR in the low half, the x87 control word in the high half.
     #[cfg(feature = "fp-env")]
     fp_environment: u64,
-    #[cfg(not(feature = "fp-env"))]
-    padding: usize,
 }
 
 impl Saved {
@@ -39,8 +37,6 @@ impl Saved {
             // precision: the state in which the ABI starts a process.
             #[cfg(feature = "fp-env")]
             fp_environment: 0x0000_037f_0000_1f80,
-            #[cfg(not(feature = "fp-env"))]
-            padding: 0,
         }
     }
 
@@ -59,12 +55,9 @@ macro_rules! fp_env {
          fnstcw [rsp + 4]"
     };
     (restore) => {
-        "ldmxcsr [rsp]
-         fldcw [rsp + 4]
-         add rsp, 8"
-    };
-    (align) => {
-        ""
+        "ldmxcsr [rcx + 24]
+         fldcw [rcx + 28]
+         lea rsp, [rcx + 32]"
     };
     // DW_CFA_def_cfa_expression, 5 bytes: DW_OP_breg6 (rbp) 0; DW_OP_deref;
     // DW_OP_plus_uconst 32.
@@ -81,11 +74,7 @@ macro_rules! fp_env {
         ""
     };
     (restore) => {
-        ""
-    };
-    // The root drops the padding, so that it is aligned.
-    (align) => {
-        "add rsp, 8"
+        "lea rsp, [rcx + 24]"
     };
     (cfa) => {
         ".cfi_escape 0x0f, 5, 0x76, 0x00, 0x06, 0x23, 24
@@ -95,14 +84,16 @@ macro_rules! fp_env {
     };
 }
 
-/// The second half of a switch: takes the context at `to`.
+/// Enters the context at rcx.
+///
+/// Loads relative to rcx, not pops: resume + suspend takes 2.3 ns with pops on a
+/// Zen 5, and 1.7 ns with loads.
 macro_rules! enter {
     () => {
         concat!(
-            "mov rsp, rcx
-             pop rbp
-             pop rax
-             pop rbx
+            "mov rax, [rcx + 8]
+             mov rbp, [rcx]
+             mov rbx, [rcx + 16]
              ",
             fp_env!(restore),
             "
@@ -111,42 +102,55 @@ macro_rules! enter {
     };
 }
 
-/// Leaves this context, which is saved to `*save`, and enters `to`. Returns
-/// the words of whoever enters this one again.
+/// Saves this context: see [`Saved`].
+macro_rules! save {
+    () => {
+        concat!(
+            fp_env!(save),
+            "
+             push rbx
+             lea rax, [rip + 2f]
+             push rax
+             push rbp"
+        )
+    };
+}
+
+/// The place at which a switch enters this context again.
+///
+/// It begins a block of 32 bytes, which the processor fetches in one go. Nothing runs the
+/// padding. On a Golden Cove, a loop over a generator takes 2.0 ns instead of 2.7.
+macro_rules! landing {
+    () => {
+        ".p2align 5
+         2:
+         endbr64"
+    };
+}
+
+/// Leaves this context, saves its stack pointer to `*save`, and enters `to`. Returns
+/// the word of the switch that enters this context again.
 ///
 /// # Safety
 ///
-/// `to` must come from [`super::prepare`] or from a `save` that nothing has
+/// `to` must come from [`super::prepare`], or be a saved stack pointer that nothing has
 /// entered since; its stack must be alive and on this OS thread. `save` must be
-/// valid for a write. The caller must keep to the meaning of `word` and `tag`
-/// that the other side expects.
+/// valid for a write. The caller must keep to the meaning of `word` that the other side
+/// expects.
 #[inline(always)]
-pub(crate) unsafe fn switch(
-    save: *mut StackPointer,
-    to: StackPointer,
-    mut word: Word,
-    mut tag: usize,
-) -> (Word, usize) {
+pub(crate) unsafe fn switch(save: *mut StackPointer, to: StackPointer, mut word: Word) -> Word {
     // SAFETY: every register that is not restored is declared clobbered, and
     // the caller vouches for both contexts.
     unsafe {
         asm!(
-            // Save this context.
-            fp_env!(save),
-            "push rbx",
-            "lea rax, [rip + 2f]",
-            "push rax",
-            "push rbp",
+            save!(),
             "mov [{save}], rsp",
-            // Take the other one.
             enter!(),
-            // Somebody has entered this context, and has restored its registers.
-            "2:",
-            "endbr64",
-            inlateout("rdi") word,
-            inlateout("rsi") tag,
+            landing!(),
             save = in(reg) save,
             inlateout("rcx") to => _,
+            inlateout("rdi") word,
+            lateout("rsi") _,
             // Not late: rax is written while `to` is still needed.
             out("rax") _,
             lateout("r12") _,
@@ -156,22 +160,106 @@ pub(crate) unsafe fn switch(
             clobber_abi("sysv64"),
         );
     }
-    (word, tag)
+    word
 }
 
-/// Enters `to` for ever: this context will not run again.
+/// Enters the coroutine at `to` as its resumer: as [`switch`], and the entered context
+/// receives this context's stack pointer, plus `MARK`, in a register. Returns what the
+/// coroutine passes in the same way when it suspends or ends, and its word.
+///
+/// Before the coroutine is entered, `*link` becomes this context's stack pointer, so that an
+/// unwinder that interrupts the coroutine at any instruction finds its resumer. A loop resumes
+/// from the same place each time, so `*link` is compared first: a store that changes nothing
+/// would still wait for its cache line. With 1,000 coroutines in turn, a round trip takes
+/// 3.6 ns instead of 5.5 on a Golden Cove.
+///
+/// # Safety
+///
+/// As for [`switch`]. `MARK` must be less than the alignment of a context.
+#[inline(always)]
+pub(crate) unsafe fn resume<const MARK: usize>(
+    link: *mut StackPointer,
+    to: StackPointer,
+    mut word: Word,
+) -> (StackPointer, Word) {
+    let from;
+    // SAFETY: as for `switch`.
+    unsafe {
+        asm!(
+            save!(),
+            "cmp [{link}], rsp",
+            "jne 3f",
+            "4:",
+            "lea rsi, [rsp + {mark}]",
+            enter!(),
+            "3:",
+            "mov [{link}], rsp",
+            "jmp 4b",
+            landing!(),
+            link = in(reg) link,
+            mark = const MARK,
+            inlateout("rcx") to => _,
+            inlateout("rdi") word,
+            // Not late: rsi is written while `to` is still needed.
+            out("rsi") from,
+            // Not late: rax is written while `to` is still needed.
+            out("rax") _,
+            lateout("r12") _,
+            lateout("r13") _,
+            lateout("r14") _,
+            lateout("r15") _,
+            clobber_abi("sysv64"),
+        );
+    }
+    (from, word)
+}
+
+/// Enters the resumer at `to`: as [`resume`], but nothing is written except on this
+/// stack.
+///
+/// # Safety
+///
+/// As for [`switch`].
+#[inline(always)]
+pub(crate) unsafe fn suspend(to: StackPointer, mut word: Word) -> (StackPointer, Word) {
+    let from;
+    // SAFETY: as for `switch`.
+    unsafe {
+        asm!(
+            save!(),
+            "mov rsi, rsp",
+            enter!(),
+            landing!(),
+            inlateout("rcx") to => _,
+            inlateout("rdi") word,
+            // Not late: rsi is written while `to` is still needed.
+            out("rsi") from,
+            // Not late: rax is written while `to` is still needed.
+            out("rax") _,
+            lateout("r12") _,
+            lateout("r13") _,
+            lateout("r14") _,
+            lateout("r15") _,
+            clobber_abi("sysv64"),
+        );
+    }
+    (from, word)
+}
+
+/// Enters `to` for ever: this context will not run again. Where `to` has called
+/// [`resume`], that returns `from` and `word`.
 ///
 /// # Safety
 ///
 /// As for [`switch`]. Nothing on this stack may need dropping.
 #[inline(always)]
-pub(crate) unsafe fn leave(to: StackPointer, word: Word, tag: usize) -> ! {
+pub(crate) unsafe fn leave(to: StackPointer, from: usize, word: Word) -> ! {
     // SAFETY: as for `switch`; there is nothing to save.
     unsafe {
         asm!(
             enter!(),
             in("rdi") word,
-            in("rsi") tag,
+            in("rsi") from,
             in("rcx") to,
             options(noreturn),
         )
@@ -196,7 +284,6 @@ pub(crate) unsafe extern "C" fn coroutine_root() {
         // the link that rbp points to.
         fp_env!(cfa),
         "endbr64",
-        fp_env!(align),
         "mov rdx, rbp",
         // A call in all but name: `entry` never returns, and a real call would
         // leave its return address in the predictor for somebody else's return.
@@ -223,7 +310,6 @@ pub(crate) unsafe extern "C" fn thread_root() {
         ".cfi_startproc",
         ".cfi_undefined rip",
         "endbr64",
-        fp_env!(align),
         "mov rdx, rbp",
         "lea rax, [rip + 2f]",
         "push rax",
@@ -234,13 +320,16 @@ pub(crate) unsafe extern "C" fn thread_root() {
     )
 }
 
-/// Where the stack of this context is now.
+/// Returns the stack pointer of this context.
+///
+/// The compiler may move a call within its function, and make one of two: a function
+/// runs on one stack from its call to its return. So a loop asks once.
 #[inline(always)]
 pub(crate) fn stack_pointer() -> usize {
     let address: usize;
     // SAFETY: a register is read.
     unsafe {
-        asm!("mov {}, rsp", out(reg) address, options(nomem, nostack, preserves_flags));
+        asm!("mov {}, rsp", out(reg) address, options(pure, nomem, nostack, preserves_flags));
     }
     address
 }
@@ -269,11 +358,13 @@ pub(crate) fn shadow_stack_enabled() -> bool {
 ///
 /// `address` must be one of code that this OS thread is running.
 pub(crate) unsafe fn may_switch_at(address: usize) -> bool {
-    // mov rsp, rcx; pop rbp; pop rax; pop rbx: nobody else writes that.
-    const ENTER: [u8; 6] = [0x48, 0x89, 0xcc, 0x5d, 0x58, 0x5b];
-    // At most so many bytes of a switch stand before that and from there on.
-    const BEFORE: usize = 26;
-    const FROM: usize = 20;
+    // lea rsp, [rcx + ...]; jmp rax: no other code has these two.
+    const ENTER: [u8; 6] =
+        [0x48, 0x8d, 0x61, if cfg!(feature = "fp-env") { 32 } else { 24 }, 0xff, 0xe0];
+    // The most bytes that a switch has before these two instructions, and from
+    // their first byte to the landing pad.
+    const BEFORE: usize = if cfg!(feature = "fp-env") { 60 } else { 40 };
+    const FROM: usize = 10;
     // SAFETY: as the caller says.
     let code = unsafe { super::code_around(address, FROM, BEFORE + ENTER.len()) };
     code.is_none_or(|code| code.windows(ENTER.len()).any(|window| window == ENTER))

@@ -2,7 +2,6 @@
 
 #![forbid(unsafe_code)]
 
-use std::any::type_name;
 use std::fmt;
 use std::iter::FusedIterator;
 
@@ -51,9 +50,7 @@ impl<T> Generator<T> {
         F: FnOnce(&Yielder<(), T>) + 'static,
         T: 'static,
     {
-        let coroutine = Coroutine::new(|yielder, ()| body(yielder));
-        coroutine.stack().set_body(type_name::<F>);
-        Generator { coroutine }
+        Generator { coroutine: Coroutine::shown_as::<F, _>(|yielder, ()| body(yielder)) }
     }
 }
 

@@ -46,72 +46,28 @@
 //! for whoever runs next.
 
 mod control;
+mod create;
 mod generator;
+mod raw;
+mod resumed;
 mod scope;
 mod transfer;
 mod unwind;
+mod yielder;
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::mem::ManuallyDrop;
 use std::panic;
-use std::ptr::NonNull;
 use std::thread;
 
-use crate::stack::{Header, Stack};
+use crate::stack::Stack;
 use crate::sys;
-use control::{Control, State, into};
-use transfer::{decode, encode};
+use raw::{RawCoroutine, State};
 
 pub use generator::Generator;
+pub use resumed::Resumed;
 pub use scope::{Scope, ScopedCoroutine, ScopedGenerator, scope};
-
-/// What [`Coroutine::resume`] came back with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Resumed<Yield, Return> {
-    /// The coroutine has suspended itself, with this value.
-    Yield(Yield),
-    /// The coroutine's body has returned this value. It is done.
-    Return(Return),
-}
-
-impl<Yield, Return> Resumed<Yield, Return> {
-    /// The yielded value, if it is one.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use leno::coroutine::Resumed;
-    ///
-    /// assert_eq!(Resumed::<u8, ()>::Yield(1).as_yield(), Some(1));
-    /// assert_eq!(Resumed::<u8, ()>::Return(()).as_yield(), None);
-    /// ```
-    #[inline]
-    pub fn as_yield(self) -> Option<Yield> {
-        match self {
-            Resumed::Yield(value) => Some(value),
-            Resumed::Return(_) => None,
-        }
-    }
-
-    /// The returned value, if it is one.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use leno::coroutine::Resumed;
-    ///
-    /// assert_eq!(Resumed::<(), u8>::Return(1).as_return(), Some(1));
-    /// assert_eq!(Resumed::<(), u8>::Yield(()).as_return(), None);
-    /// ```
-    #[inline]
-    pub fn as_return(self) -> Option<Return> {
-        match self {
-            Resumed::Yield(_) => None,
-            Resumed::Return(value) => Some(value),
-        }
-    }
-}
+pub use yielder::Yielder;
 
 /// A closure on a stack of its own, which can suspend itself and be resumed.
 ///
@@ -123,8 +79,9 @@ impl<Yield, Return> Resumed<Yield, Return> {
 ///
 /// Creating one takes a stack from the [pool](crate::stack::Pool) and allocates
 /// nothing else: the control block and the closure lie on the stack.
+#[repr(transparent)]
 pub struct Coroutine<Input, Yield, Return> {
-    control: NonNull<Control>,
+    raw: RawCoroutine,
     // Contravariant in Input, covariant in Yield and Return; not Send.
     #[allow(clippy::type_complexity)]
     marker: PhantomData<(fn(Input) -> Resumed<Yield, Return>, *mut ())>,
@@ -149,8 +106,20 @@ impl<Input, Yield, Return> Coroutine<Input, Yield, Return> {
         Yield: 'static,
         Return: 'static,
     {
+        Self::shown_as::<F, F>(body)
+    }
+
+    /// As [`Coroutine::new`]; reports name the body after the type `N`, not `F`.
+    #[inline(always)]
+    fn shown_as<N, F>(body: F) -> Self
+    where
+        F: FnOnce(&Yielder<Input, Yield>, Input) -> Return + 'static,
+        Input: 'static,
+        Yield: 'static,
+        Return: 'static,
+    {
         // SAFETY: nothing is borrowed.
-        unsafe { Self::new_unchecked(default_stack(), body) }
+        unsafe { Self::new_unchecked::<N, F>(default_stack(), body) }
     }
 
     /// Creates a coroutine that will run `body` on `stack`.
@@ -184,25 +153,22 @@ impl<Input, Yield, Return> Coroutine<Input, Yield, Return> {
         Return: 'static,
     {
         // SAFETY: nothing is borrowed.
-        unsafe { Self::new_unchecked(stack, body) }
+        unsafe { Self::new_unchecked::<F, F>(stack, body) }
     }
 
+    /// Reports name the body after the type `N`.
+    ///
     /// # Safety
     ///
     /// What `body` borrows, and the types of its values, must live until the
     /// coroutine is done, or for ever if it never is.
     #[inline(always)]
-    unsafe fn new_unchecked<F>(stack: Stack, body: F) -> Self
+    unsafe fn new_unchecked<N, F>(stack: Stack, body: F) -> Self
     where
         F: FnOnce(&Yielder<Input, Yield>, Input) -> Return,
     {
-        Coroutine { control: Control::create(stack, body), marker: PhantomData }
-    }
-
-    #[inline(always)]
-    fn control(&self) -> &Control {
-        // SAFETY: the control block lives until the coroutine is dropped.
-        unsafe { self.control.as_ref() }
+        let raw = create::create::<Input, Yield, Return, N, F>(stack, body);
+        Coroutine { raw, marker: PhantomData }
     }
 
     /// Runs the coroutine until it suspends itself or ends.
@@ -217,33 +183,22 @@ impl<Input, Yield, Return> Coroutine<Input, Yield, Return> {
     /// on here.
     #[inline(always)]
     pub fn resume(&self, input: Input) -> Resumed<Yield, Return> {
-        let control = self.control();
-        let entrance = control.entrance();
-        let mut input = ManuallyDrop::new(input);
-        // SAFETY: an encoded input, and an answer that is taken at once.
-        unsafe {
-            let (word, tag) = control.enter(entrance, encode(&mut input), into::RUN);
-            control::resumed(control, word, tag)
-        }
+        // SAFETY: the types are its own.
+        unsafe { self.raw.resume(input) }
     }
 
-    /// Has the coroutine been resumed, or been closed?
+    /// Returns `true` if the coroutine has been resumed, or been closed.
     #[must_use]
     #[inline]
     pub fn is_started(&self) -> bool {
-        self.control().state() != State::New
+        self.raw.state() != State::New
     }
 
-    /// Is the coroutine over: has it returned, panicked, or been closed?
+    /// Returns `true` if the coroutine is over: it has returned, panicked, or been closed.
     #[must_use]
     #[inline]
     pub fn is_done(&self) -> bool {
-        self.control().is_done()
-    }
-
-    /// Is the coroutine neither suspended nor over, nor still to be started?
-    fn is_running(&self) -> bool {
-        self.control().state() == State::Running
+        self.raw.is_done()
     }
 
     /// Ends the coroutine now: a suspended one is unwound, one that has not been
@@ -274,10 +229,10 @@ impl<Input, Yield, Return> Coroutine<Input, Yield, Return> {
     /// assert!(coroutine.is_done());
     /// ```
     pub fn close(&self) {
-        let control = self.control();
-        assert!(!self.is_running(), "this coroutine is running and cannot be closed");
+        let is_running = self.raw.state() == State::Running;
+        assert!(!is_running, "this coroutine is running and cannot be closed");
         // SAFETY: the types are its own.
-        if let Err(payload) = unsafe { control.close::<Yield, Return>() } {
+        if let Err(payload) = unsafe { self.raw.close::<Yield, Return>() } {
             panic::resume_unwind(payload);
         }
     }
@@ -286,118 +241,75 @@ impl<Input, Yield, Return> Coroutine<Input, Yield, Return> {
     /// [`Stack::high_water`].
     #[must_use]
     pub fn high_water(&self) -> usize {
-        self.stack().high_water()
-    }
-
-    fn stack(&self) -> &Header {
-        // SAFETY: it is looked at only.
-        unsafe { self.control().stack() }
+        self.raw.stack().high_water()
     }
 }
 
+/// Returns a stack of the default size.
+///
+/// Most are free ones of the pool. The cold function either returns a stack or panics, so
+/// that the caller has no result to look at in both cases.
 #[inline(always)]
 fn default_stack() -> Stack {
-    Stack::with_default_size().unwrap_or_else(|error| no_stack(&error))
+    Stack::free_of_default_size().unwrap_or_else(new_default_stack)
 }
 
 #[cold]
 #[inline(never)]
-fn no_stack(error: &std::io::Error) -> ! {
-    panic!("{error}")
+fn new_default_stack() -> Stack {
+    Stack::with_default_size().unwrap_or_else(|error| panic!("{error}"))
 }
 
 impl<Input, Yield, Return> Drop for Coroutine<Input, Yield, Return> {
     #[inline(always)]
     fn drop(&mut self) {
-        if !self.control().is_done() {
-            self.drop_unfinished();
+        if !self.raw.is_done() {
+            // SAFETY: the types are its own, and the coroutine is freed here once.
+            return unsafe { drop_unfinished::<Yield, Return>(self.raw.take()) };
         }
-        // SAFETY: done, and the handle goes away.
-        unsafe { Control::free(self.control) }
+        // SAFETY: done, and the handle is not used again.
+        unsafe { self.raw.free() }
     }
 }
 
-impl<Input, Yield, Return> Coroutine<Input, Yield, Return> {
-    #[cold]
-    #[inline(never)]
-    fn drop_unfinished(&mut self) {
-        let control = self.control();
-        if self.is_running() {
-            sys::abort(&[b"leno: a coroutine was dropped while it runs\n"]);
-        }
-        // Asked first: close may come back on a stack where nobody panics, while
-        // a panic elsewhere on this OS thread is what made it come back. A green
-        // thread that waits in the middle of a panic is none of ours.
-        let panicking = thread::panicking() && sys::panics::own() != Some(0);
-        // SAFETY: the types are its own.
-        let Err(payload) = (unsafe { control.close::<Yield, Return>() }) else { return };
-        if panicking {
-            sys::abort(&[
-                b"leno: a coroutine that was dropped during a panic has panicked itself\n",
-            ]);
-        }
-        // SAFETY: done, and the handle is dropped no further than this.
-        unsafe { Control::free(self.control) };
+/// Ends a coroutine that is not done, and frees it.
+///
+/// # Safety
+///
+/// `Yield` and `Return` must be the coroutine's own, and its handle not be used again.
+#[cold]
+#[inline(never)]
+unsafe fn drop_unfinished<Yield, Return>(raw: RawCoroutine) {
+    if raw.state() == State::Running {
+        sys::abort(&[b"leno: a coroutine was dropped while it runs\n"]);
+    }
+    // Asked first: close may come back on a stack where nothing panics, while
+    // a panic elsewhere on this OS thread is what made it come back. A panic of a green
+    // thread that waits in the middle of it does not count.
+    let panicking = thread::panicking() && sys::panics::own() != Some(0);
+    // SAFETY: the types are its own.
+    let ended = unsafe { raw.close::<Yield, Return>() };
+    if ended.is_err() && panicking {
+        sys::abort(&[b"leno: a coroutine that was dropped during a panic has panicked itself\n"]);
+    }
+    // SAFETY: closed, so done, and the handle is not used again.
+    unsafe { raw.free() };
+    if let Err(payload) = ended {
         panic::resume_unwind(payload);
     }
 }
 
 impl<Input, Yield, Return> fmt::Debug for Coroutine<Input, Yield, Return> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let control = self.control();
-        let state = match control.state() {
+        let state = match self.raw.state() {
             State::New => "new",
             State::Done => "done",
             State::Running => "running",
             State::Suspended => "suspended",
         };
         f.debug_struct("Coroutine")
-            .field("body", &self.stack().occupant().body)
+            .field("body", &self.raw.stack().occupant().body)
             .field("state", &state)
             .finish()
-    }
-}
-
-/// A coroutine's own end: it suspends the coroutine that it was given to.
-///
-/// The body gets a reference to it, and may lend it to whatever it calls,
-/// nested coroutines included: if one of those suspends an outer coroutine, all
-/// of them wait until the outer one is resumed.
-pub struct Yielder<Input, Yield> {
-    control: Control,
-    // Covariant in Input, contravariant in Yield; not Sync.
-    #[allow(clippy::type_complexity)]
-    marker: PhantomData<(fn(Yield) -> Input, *mut ())>,
-}
-
-impl<Input, Yield> Yielder<Input, Yield> {
-    /// A yielder is its coroutine's control block under a type that knows the
-    /// values.
-    #[inline(always)]
-    fn from_control(control: &Control) -> &Self {
-        // SAFETY: Yielder is a Control and a marker without a size.
-        unsafe { NonNull::from(control).cast::<Self>().as_ref() }
-    }
-
-    /// Suspends the coroutine: its pending [`Coroutine::resume`] returns
-    /// `Resumed::Yield(value)`. Returns the input of the next resume.
-    ///
-    /// # Panics
-    ///
-    /// If the coroutine is dropped or closed instead, this unwinds. If this is
-    /// called on another green thread than the one that has resumed the
-    /// coroutine, it panics.
-    #[inline(always)]
-    pub fn suspend(&self, value: Yield) -> Input {
-        self.control.check_inside();
-        let mut value = ManuallyDrop::new(value);
-        // SAFETY: an encoded yield value; an answer that is taken at once.
-        unsafe { decode(self.control.suspend(encode(&mut value))) }
-    }
-}
-
-impl<Input, Yield> fmt::Debug for Yielder<Input, Yield> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Yielder").finish_non_exhaustive()
     }
 }

@@ -4,19 +4,17 @@
 //! what the coroutine borrows. The scope keeps a list of all its coroutines, and
 //! closes those that are left before it returns or unwinds.
 
-use std::any::type_name;
 use std::cell::Cell;
 use std::fmt;
 use std::iter::FusedIterator;
 use std::marker::PhantomData;
-use std::mem::ManuallyDrop;
 use std::ops::Deref;
 use std::panic::{self, AssertUnwindSafe};
 use std::ptr::NonNull;
 
-use super::control::{Control, State};
+use super::raw::{RawCoroutine, State};
 use super::unwind::Payload;
-use super::{Coroutine, Yielder, default_stack, generator};
+use super::{Coroutine, Yielder, create, default_stack, generator};
 use crate::stack::Stack;
 use crate::sys;
 
@@ -67,14 +65,15 @@ pub struct Scope<'scope, 'env: 'scope> {
     env: PhantomData<Cell<&'env ()>>,
 }
 
-/// One of a scope's coroutines. It is allocated, since a handle can move.
+/// One of a scope's coroutines. It is allocated: a [`ScopedCoroutine`] can move and be
+/// forgotten, and the scope has to find what it closes.
 struct Node {
     previous: Cell<Option<NonNull<Node>>>,
     next: Cell<Option<NonNull<Node>>>,
-    control: NonNull<Control>,
-    close: unsafe fn(&Control) -> Result<(), Payload>,
-    /// The scope has taken it out of the list, closes it and frees it; whoever
-    /// drops the handle leaves it alone.
+    coroutine: RawCoroutine,
+    close: unsafe fn(&RawCoroutine) -> Result<(), Payload>,
+    /// The scope has taken it out of the list, and closes and frees it; dropping the
+    /// handle does nothing.
     taken: Cell<bool>,
 }
 
@@ -114,20 +113,35 @@ impl<'scope> Scope<'scope, '_> {
         Yield: 'scope,
         Return: 'scope,
     {
-        // SAFETY: the scope closes it before anything that lives for 'scope ends.
-        let coroutine = unsafe { Coroutine::new_unchecked(stack, body) };
+        self.shown_as::<F, _, _, _, _>(stack, body)
+    }
+
+    /// As [`Scope::coroutine_with_stack`]; reports name the body after the type `N`.
+    ///
+    /// The scope closes the coroutine before anything that lives for `'scope` ends.
+    fn shown_as<N, Input, Yield, Return, F>(
+        &'scope self,
+        stack: Stack,
+        body: F,
+    ) -> ScopedCoroutine<'scope, Input, Yield, Return>
+    where
+        F: FnOnce(&Yielder<Input, Yield>, Input) -> Return + 'scope,
+        Input: 'scope,
+        Yield: 'scope,
+        Return: 'scope,
+    {
         let node = NonNull::from(Box::leak(Box::new(Node {
             previous: Cell::new(None),
             next: Cell::new(self.first.get()),
-            control: coroutine.control,
-            close: Control::close::<Yield, Return>,
+            coroutine: create::create::<Input, Yield, Return, N, F>(stack, body),
+            close: RawCoroutine::close::<Yield, Return>,
             taken: Cell::new(false),
         })));
         if let Some(next) = self.first.replace(Some(node)) {
             // SAFETY: a node in the list is alive.
             unsafe { next.as_ref() }.previous.set(Some(node));
         }
-        ScopedCoroutine { coroutine: ManuallyDrop::new(coroutine), node, first: &self.first }
+        ScopedCoroutine { node, first: &self.first, marker: PhantomData }
     }
 
     /// Creates a generator; see [`Generator`](super::Generator).
@@ -140,9 +154,8 @@ impl<'scope> Scope<'scope, '_> {
         F: FnOnce(&Yielder<(), T>) + 'scope,
         T: 'scope,
     {
-        let coroutine = self.coroutine(|yielder, ()| body(yielder));
-        coroutine.stack().set_body(type_name::<F>);
-        ScopedGenerator { coroutine }
+        let body = |yielder: &_, ()| body(yielder);
+        ScopedGenerator { coroutine: self.shown_as::<F, _, _, _, _>(default_stack(), body) }
     }
 
     /// Closes what is left. Gives the payload of the first panic.
@@ -156,10 +169,10 @@ impl<'scope> Scope<'scope, '_> {
             // SAFETY: a node in the list is alive, and so is its coroutine.
             let ended = unsafe {
                 unlink(&self.first, node);
-                let Node { next, control, close, taken, .. } = node.as_ref();
+                let Node { next, coroutine, close, taken, .. } = node.as_ref();
                 taken.set(true);
                 next.set(closed.replace(node));
-                close(control.as_ref())
+                close(coroutine)
             };
             first_panic = first_panic.and(ended);
         }
@@ -167,7 +180,7 @@ impl<'scope> Scope<'scope, '_> {
             // SAFETY: done, and ours alone: handles that are left were forgotten.
             unsafe {
                 closed = node.as_ref().next.get();
-                Control::free(node.as_ref().control);
+                node.as_ref().coroutine.free();
                 drop(Box::from_raw(node.as_ptr()));
             }
         }
@@ -180,7 +193,7 @@ impl<'scope> Scope<'scope, '_> {
         self.first.get()?;
         let closable = self.nodes().find(|node| {
             // SAFETY: nodes in the list, and their coroutines, are alive.
-            unsafe { node.as_ref().control.as_ref() }.state() != State::Running
+            unsafe { node.as_ref() }.coroutine.state() != State::Running
         });
         if closable.is_none() {
             sys::abort(&[b"leno: a coroutine scope ends while its coroutines run\n"]);
@@ -221,9 +234,11 @@ impl fmt::Debug for Scope<'_, '_> {
 
 /// A coroutine of a [`Scope`]. It has all the methods of [`Coroutine`].
 pub struct ScopedCoroutine<'scope, Input, Yield, Return> {
-    coroutine: ManuallyDrop<Coroutine<Input, Yield, Return>>,
     node: NonNull<Node>,
     first: &'scope Cell<Option<NonNull<Node>>>,
+    // As a reference to a `Coroutine`.
+    #[allow(clippy::type_complexity)]
+    marker: PhantomData<&'scope Coroutine<Input, Yield, Return>>,
 }
 
 // Shared access only: with an exclusive reference one could swap the coroutine
@@ -233,23 +248,28 @@ impl<Input, Yield, Return> Deref for ScopedCoroutine<'_, Input, Yield, Return> {
 
     #[inline(always)]
     fn deref(&self) -> &Self::Target {
-        &self.coroutine
+        // SAFETY: the node lives as long as the handle, and its coroutine has these types.
+        // A Coroutine is nothing but its RawCoroutine.
+        unsafe { NonNull::from(&self.node.as_ref().coroutine).cast::<Self::Target>().as_ref() }
     }
 }
 
 impl<Input, Yield, Return> Drop for ScopedCoroutine<'_, Input, Yield, Return> {
     fn drop(&mut self) {
-        // SAFETY: the scope frees the node when nobody can drop a handle any more.
-        if unsafe { self.node.as_ref() }.taken.get() || self.is_running() {
+        // SAFETY: the scope frees the node when no handle can be dropped any more.
+        let node = unsafe { self.node.as_ref() };
+        if node.taken.get() || node.coroutine.state() == State::Running {
             // The scope has closed it or is just closing it; or it waits inside
             // another suspended coroutine. The scope frees it.
             return;
         }
         // Unlinked last: if the coroutine's drop unwinds, the handle is gone.
-        let (first, node) = (self.first, self.node);
-        let _unlink = Unlink { first, node };
-        // SAFETY: dropped here and nowhere else.
-        unsafe { ManuallyDrop::drop(&mut self.coroutine) }
+        let _unlink = Unlink { first: self.first, node: self.node };
+        // SAFETY: dropped here and nowhere else; as for `deref`.
+        unsafe {
+            let coroutine = &raw mut (*self.node.as_ptr()).coroutine;
+            coroutine.cast::<Coroutine<Input, Yield, Return>>().drop_in_place();
+        }
     }
 }
 
@@ -270,7 +290,7 @@ impl Drop for Unlink<'_> {
 
 impl<Input, Yield, Return> fmt::Debug for ScopedCoroutine<'_, Input, Yield, Return> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("ScopedCoroutine").field(&*self.coroutine).finish()
+        f.debug_tuple("ScopedCoroutine").field(&**self).finish()
     }
 }
 

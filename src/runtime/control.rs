@@ -15,7 +15,7 @@
 //! thread runs on the OS thread's stack, and its control block is in the frame of
 //! [`run`](super::run).
 
-use std::any::{Any, type_name};
+use std::any::Any;
 use std::cell::{Cell, OnceCell, UnsafeCell};
 use std::mem::{ManuallyDrop, align_of, size_of};
 use std::panic::{self, AssertUnwindSafe, Location};
@@ -29,7 +29,7 @@ use super::unwind::{self, Unwind};
 use super::wait::{Outcome, Wait, WaitFor};
 use crate::arch::{self, Link, StackPointer, Word};
 use crate::stack::sanitizer::{self, Bounds};
-use crate::stack::{Header, Stack};
+use crate::stack::{self, Header, Stack};
 
 pub(crate) type Payload = Box<dyn Any + Send>;
 
@@ -134,7 +134,7 @@ impl Control {
             let body = (&raw mut (*block).body).cast::<Body<F, T>>();
             body.write(Body { closure: ManuallyDrop::new(closure) });
             let control: *mut Control = (&raw mut (*block).control).cast();
-            header.as_ref().set_occupant(control.cast(), number, type_name::<F>);
+            header.as_ref().set_thread(control.cast(), number, stack::Body::of_thread::<F>());
             let start = arch::prepare(control.cast(), arch::thread_root, entry::<F, T>);
             control.write(Control {
                 number,
@@ -465,7 +465,7 @@ unsafe fn drop_result<T>(result: *mut ()) {
 /// # Safety
 ///
 /// Called by the root, once, with the control block of a `Block<F, T>`.
-unsafe extern "C" fn entry<F, T>(_word: Word, _tag: usize, control: *mut ()) -> !
+unsafe extern "C" fn entry<F, T>(_word: Word, _resumer: StackPointer, control: *mut ()) -> !
 where
     F: FnOnce() -> T,
 {

@@ -278,8 +278,8 @@ impl Scheduler {
     pub(super) fn switch_by_choice(&self) {
         if let Some(departure) = self.next_for_yield() {
             // SAFETY: the context goes where the run queue wants it.
-            unsafe { self.go(departure) };
-            self.do_chores(false);
+            let chores = unsafe { self.go(departure) };
+            self.do_chores(chores, false);
         }
     }
 

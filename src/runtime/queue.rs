@@ -52,7 +52,7 @@ impl RunQueue {
     }
 
     #[inline(always)]
-    fn head(&self) -> usize {
+    pub(super) fn head(&self) -> usize {
         self.head.load(Ordering::Relaxed)
     }
 
@@ -94,7 +94,7 @@ impl RunQueue {
     /// True after each so many pops.
     #[inline(always)]
     pub(super) fn has_popped_a_multiple_of<const COUNT: usize>(&self) -> bool {
-        self.head().is_multiple_of(COUNT * STEP)
+        is_multiple_of::<COUNT>(self.head())
     }
 
     #[inline(always)]
@@ -219,11 +219,24 @@ impl RunQueue {
     }
 
     /// Pushes `control`, whose context is about to be saved, and pops the next.
-    /// Gives the next and the place for the context; `None` if nobody else can
+    /// Returns the next and the place for the context; `None` if no other thread can
     /// run.
+    ///
+    /// `head` must be the count of pops. The caller has read it to tell whether a poll is due,
+    /// and a second load would wait for the store of the previous yield once more.
     #[inline(always)]
-    pub(super) fn rotate(&self, control: *const Control) -> Option<(Runnable, *mut StackPointer)> {
-        let next = self.pop()?;
+    pub(super) fn rotate(
+        &self,
+        head: usize,
+        control: *const Control,
+    ) -> Option<(Runnable, *mut StackPointer)> {
+        debug_assert!(head == self.head());
+        if head == self.tail.get() {
+            return None;
+        }
+        self.set_head(head + STEP);
+        // SAFETY: an entry between head and tail has been written.
+        let next = unsafe { self.entry(head).read() };
         Some((next, self.push_place(control)))
     }
 }
@@ -243,6 +256,12 @@ impl RunQueue {
             &raw mut (*entry).context
         }
     }
+}
+
+/// Returns `true` if `pops`, a count of pops, is a multiple of `COUNT`.
+#[inline(always)]
+pub(super) fn is_multiple_of<const COUNT: usize>(pops: usize) -> bool {
+    pops.is_multiple_of(COUNT * STEP)
 }
 
 impl Drop for RunQueue {
@@ -314,7 +333,7 @@ mod tests {
                 _ => {
                     number += 16;
                     let control = ptr::without_provenance(number);
-                    let Some((next, context)) = queue.rotate(control) else {
+                    let Some((next, context)) = queue.rotate(queue.head(), control) else {
                         assert!(model.is_empty() && queue.is_empty());
                         continue;
                     };

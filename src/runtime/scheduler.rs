@@ -260,7 +260,9 @@ impl Scheduler {
         control.state.set(State::Waiting);
         self.poll_sometimes();
         let next = self.next();
-        if !ptr::eq(next.control, control) {
+        let chores = if ptr::eq(next.control, control) {
+            self.chores.get()
+        } else {
             let context = if control.state.get() == State::Waiting {
                 control.context.as_ptr()
             } else {
@@ -269,9 +271,9 @@ impl Scheduler {
             };
             // SAFETY: a waiting green thread keeps its context in its control
             // block, and one in the run queue keeps it there.
-            unsafe { self.switch(context, next) };
-        }
-        self.do_chores(false);
+            unsafe { self.switch(context, next) }
+        };
+        self.do_chores(chores, false);
         control.outcome.get()
     }
 
@@ -337,11 +339,11 @@ impl Scheduler {
         self.chores.set(self.chores.get() | chore);
     }
 
-    /// To be called after each switch: sees to what has come up, and unwinds if
-    /// it is the caller's turn to and if it may.
+    /// Does the pending `chores`, which a switch has returned; unwinds if the current thread
+    /// is to be unwound and `may_unwind` allows it. Called after each switch.
     #[inline(always)]
-    pub(super) fn do_chores(&self, may_unwind: bool) {
-        if self.chores.get() & !chore::OPERATIONS != 0 {
+    pub(super) fn do_chores(&self, chores: u8, may_unwind: bool) {
+        if chores & !chore::OPERATIONS != 0 {
             self.do_chores_slow(may_unwind);
         }
     }

@@ -4,8 +4,8 @@ use std::panic::Location;
 use std::ptr::{self, NonNull};
 
 use super::control::Control;
-use super::queue::Runnable;
-use super::scheduler::Scheduler;
+use super::queue::{Runnable, is_multiple_of};
+use super::scheduler::{SWITCHES_BETWEEN_POLLS, Scheduler};
 use crate::arch::{self, StackPointer, Word};
 use crate::stack::sanitizer::{self, Bounds};
 
@@ -21,20 +21,34 @@ impl Scheduler {
     #[inline(always)]
     #[track_caller]
     pub(crate) fn yield_now(&self) {
-        self.poll_sometimes();
-        if std::thread::panicking() {
+        // Read once: it tells whether a poll is due, and which thread is next.
+        let mut head = self.queue.head();
+        if is_multiple_of::<SWITCHES_BETWEEN_POLLS>(head) {
+            head = self.poll_and_count();
+        }
+        let chores = if std::thread::panicking() {
             self.yield_while_panicking(Location::caller());
+            self.chores.get()
         } else {
-            let departure = match self.queue.rotate(self.current.get()) {
+            let departure = match self.queue.rotate(head, self.current.get()) {
                 Some((next, context)) => Some(self.depart(context, next)),
                 None => self.yield_slow(Location::caller()),
             };
-            if let Some(departure) = departure {
+            match departure {
                 // SAFETY: the context goes where the run queue wants it.
-                unsafe { self.go(departure) };
+                Some(departure) => unsafe { self.go(departure) },
+                None => self.chores.get(),
             }
-        }
-        self.do_chores(true);
+        };
+        self.do_chores(chores, true);
+    }
+
+    /// Polls the timers and the inbox, and returns the count of pops after that.
+    #[cold]
+    #[inline(never)]
+    fn poll_and_count(&self) -> usize {
+        self.poll();
+        self.queue.head()
     }
 
     /// A destructor yields, or somebody else is suspended in one.
@@ -51,8 +65,8 @@ impl Scheduler {
     pub(super) fn yield_out_of_line(&self, at: &'static Location<'static>) {
         if let Some(departure) = self.yield_slow(at) {
             // SAFETY: the context goes where the run queue wants it.
-            unsafe { self.go(departure) };
-            self.do_chores(false);
+            let chores = unsafe { self.go(departure) };
+            self.do_chores(chores, false);
         }
     }
 
@@ -90,33 +104,41 @@ impl Scheduler {
             unsafe { self.switch(self.ready().place_of(control), next) };
         }
         // Before it counts as going on: it may only be shown to a visitor.
-        self.do_chores(false);
+        self.do_chores(self.chores.get(), false);
     }
 
+    /// Switches to `next`. Returns the pending chores, as [`Scheduler::go`] does.
+    ///
     /// # Safety
     ///
     /// `context` must be where the current green thread's context is looked for
     /// when it is its turn again.
     #[inline(always)]
-    pub(super) unsafe fn switch(&self, context: *mut StackPointer, next: Runnable) {
+    pub(super) unsafe fn switch(&self, context: *mut StackPointer, next: Runnable) -> u8 {
         let departure = self.depart(context, next);
         // SAFETY: as the caller says.
-        unsafe { self.go(departure) };
+        unsafe { self.go(departure) }
     }
 
-    /// The second half of a switch.
+    /// The second half of a switch. Returns the chores that are pending when this thread
+    /// goes on.
+    ///
+    /// They travel in the word of the switch: a load after it would first have to load the
+    /// scheduler's address from the stack.
     ///
     /// # Safety
     ///
     /// As for [`Scheduler::switch`]; and nothing has happened since
     /// [`Scheduler::depart`].
     #[inline(always)]
-    pub(super) unsafe fn go(&self, departure: Departure) {
+    pub(super) unsafe fn go(&self, departure: Departure) -> u8 {
         let Departure { context, to, away } = departure;
-        // SAFETY: what is in the queue is a context that nobody has entered since
-        // it was saved.
-        unsafe { arch::switch(context.as_ptr(), to, Word::uninit(), 0) };
+        let chores = Word::new(self.chores.get().into());
+        // SAFETY: the run queue holds contexts that nothing has entered since they were saved,
+        // and every word that a green thread passes is initialised.
+        let chores = unsafe { arch::switch(context.as_ptr(), to, chores).assume_init() };
         self.note_arrival(sanitizer::arrive(Some(away)));
+        chores as u8
     }
 
     /// The first half of a switch: `next` counts as running.
@@ -152,7 +174,7 @@ impl Scheduler {
     #[inline(always)]
     pub(super) fn arrived(&self, left: Bounds) {
         self.note_arrival(left);
-        self.do_chores(true);
+        self.do_chores(self.chores.get(), true);
     }
 
     /// The current green thread has ended, and leaves its stack for the next. If
@@ -179,6 +201,6 @@ impl Scheduler {
         }
         self.current.set(next.control);
         // SAFETY: as in `switch`; this green thread is in no queue any more.
-        unsafe { arch::leave(next.context, Word::uninit(), 0) }
+        unsafe { arch::leave(next.context, 0, Word::new(self.chores.get().into())) }
     }
 }

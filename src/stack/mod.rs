@@ -33,7 +33,7 @@ use std::io;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
-pub(crate) use header::Header;
+pub(crate) use header::{Body, Header};
 pub use pool::Pool;
 pub(crate) use pool::{clean_up_after_others, green_threads, room_below, room_left, stack_at};
 
@@ -97,6 +97,12 @@ impl Stack {
         pool::acquire(bytes).map(Stack::own)
     }
 
+    /// Takes a free stack of [`DEFAULT_STACK_BYTES`] from the pool, if it has one.
+    #[inline(always)]
+    pub(crate) fn free_of_default_size() -> Option<Stack> {
+        pool::take_default().map(Stack::own)
+    }
+
     /// A stack of [`DEFAULT_STACK_BYTES`].
     #[inline(always)]
     pub(crate) fn with_default_size() -> io::Result<Stack> {
@@ -149,7 +155,11 @@ impl Stack {
         unsafe { self.header.as_ref() }
     }
 
-    /// The address above which nothing of the stack may be used. A multiple of 64.
+    /// Every top is a multiple of this.
+    pub(crate) const TOP_ALIGN: usize = align_of::<Header>();
+
+    /// The address above which nothing of the stack may be used. A multiple of
+    /// [`Stack::TOP_ALIGN`].
     #[inline(always)]
     pub(crate) fn top(&self) -> *mut u8 {
         self.header.as_ptr().cast()

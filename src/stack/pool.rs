@@ -31,11 +31,11 @@ pub(crate) struct Class {
 }
 
 impl Class {
-    fn new(stack_bytes: usize) -> Class {
+    const fn new(stack_bytes: usize, page_bytes: usize) -> Class {
         Class {
             free: Cell::new(ptr::null_mut()),
             stack_bytes,
-            page_bytes: memory::page_bytes(),
+            page_bytes,
             slabs: RefCell::new(Vec::new()),
             first_slab: Cell::new(ptr::null()),
             slab_count: Cell::new(0),
@@ -122,9 +122,20 @@ struct ThreadPool {
     others: RefCell<Vec<Box<Class>>>,
 }
 
+/// Stands for the pool of an OS thread that has none. It has no stacks, so taking a free
+/// stack needs no test for a missing pool.
+struct NoPool(ThreadPool);
+
+// SAFETY: it is only read: a stack goes back to the class that its header names, which is
+// never this one, and `thread_pool` makes a real pool before a stack is opened.
+unsafe impl Sync for NoPool {}
+
+static NO_POOL: NoPool =
+    NoPool(ThreadPool { default: Class::new(0, 0), others: RefCell::new(Vec::new()) });
+
 thread_local! {
     // Two variables, so that the one on the hot path needs no destructor.
-    static POOL: Cell<*const ThreadPool> = const { Cell::new(ptr::null()) };
+    static POOL: Cell<*const ThreadPool> = const { Cell::new(&raw const NO_POOL.0) };
     static CLEANUP: Cleanup = const { Cleanup };
 }
 
@@ -139,10 +150,10 @@ struct Cleanup;
 
 impl Drop for Cleanup {
     fn drop(&mut self) {
-        let pool = POOL.replace(ptr::null()).cast_mut();
-        if !pool.is_null() {
+        let pool = POOL.replace(&raw const NO_POOL.0).cast_mut();
+        if !ptr::eq(pool, &raw const NO_POOL.0) {
             debugger::remove_pool();
-            // SAFETY: made by Box::leak in `thread_pool`; nobody else has it now.
+            // SAFETY: made by Box::leak in `thread_pool`, and just taken out of POOL.
             unsafe { clear(pool) };
         }
     }
@@ -184,18 +195,23 @@ unsafe fn clear(pool: *mut ThreadPool) {
     }
 }
 
+/// Returns the pool of this OS thread, if it has one.
+fn existing_pool<'a>() -> Option<&'a ThreadPool> {
+    let pool = POOL.get();
+    // SAFETY: it is taken out of POOL before it is freed.
+    (!ptr::eq(pool, &raw const NO_POOL.0)).then(|| unsafe { &*pool })
+}
+
 /// The pool of this OS thread, made if need be.
 #[cold]
 fn thread_pool() -> io::Result<&'static ThreadPool> {
-    let existing = POOL.get();
-    if !existing.is_null() {
-        // SAFETY: it is taken out of POOL before it is freed.
-        return Ok(unsafe { &*existing });
+    if let Some(existing) = existing_pool() {
+        return Ok(existing);
     }
     refuse_shadow_stack(arch::shadow_stack_enabled())?;
     overflow::watch()?;
     let pool = Box::leak(Box::new(ThreadPool {
-        default: Class::new(class_bytes(DEFAULT_STACK_BYTES)?),
+        default: Class::new(class_bytes(DEFAULT_STACK_BYTES)?, memory::page_bytes()),
         others: RefCell::default(),
     }));
     POOL.set(pool);
@@ -234,17 +250,17 @@ fn class_bytes(bytes: usize) -> io::Result<usize> {
     Ok(bytes.max(MIN_STACK_BYTES).next_multiple_of(memory::page_bytes()) + overhead_bytes())
 }
 
+/// Takes a free stack of the default size, if there is one.
+#[inline(always)]
+pub(super) fn take_default() -> Option<NonNull<Header>> {
+    // SAFETY: a pool is taken out of POOL before it is freed, and NO_POOL never is.
+    unsafe { &*POOL.get() }.default.take_free()
+}
+
 /// Takes a stack of the default size.
 #[inline(always)]
 pub(super) fn acquire_default() -> io::Result<NonNull<Header>> {
-    let pool = POOL.get();
-    if !pool.is_null() {
-        // SAFETY: it is taken out of POOL before it is freed.
-        if let Some(header) = unsafe { &*pool }.default.take_free() {
-            return Ok(header);
-        }
-    }
-    acquire_default_slow()
+    take_default().map_or_else(acquire_default_slow, Ok)
 }
 
 #[cold]
@@ -266,7 +282,7 @@ fn with_class<T>(stack_bytes: usize, f: impl FnOnce(&Class) -> io::Result<T>) ->
     }
     let found = pool.others.borrow().binary_search_by_key(&stack_bytes, |class| class.stack_bytes);
     let index = found.unwrap_or_else(|index| {
-        let class = Box::new(Class::new(stack_bytes));
+        let class = Box::new(Class::new(stack_bytes, memory::page_bytes()));
         class.next.set(pool.default.next.replace(&*class));
         insert(&pool.others, index, class);
         index
@@ -292,12 +308,7 @@ pub(super) unsafe fn release(header: NonNull<Header>) {
 
 /// Calls `f` with each class of this OS thread's pool, if it has one.
 fn for_each_class(mut f: impl FnMut(&Class)) {
-    let pool = POOL.get();
-    if pool.is_null() {
-        return;
-    }
-    // SAFETY: it is taken out of POOL before it is freed.
-    let pool = unsafe { &*pool };
+    let Some(pool) = existing_pool() else { return };
     f(&pool.default);
     for class in pool.others.borrow().iter() {
         f(class);
@@ -343,12 +354,7 @@ pub(crate) fn room_left() -> Option<usize> {
 /// Which stack of this OS thread's pool `address` is in, and whether in its
 /// guard. For the fault handler: it allocates nothing and waits for nothing.
 pub(super) fn find(address: usize) -> Option<(NonNull<Header>, bool)> {
-    let pool = POOL.get();
-    if pool.is_null() {
-        return None;
-    }
-    // SAFETY: it is taken out of POOL before it is freed.
-    let pool = unsafe { &*pool };
+    let pool = existing_pool()?;
     let find_in =
         |class: &Class| class.slabs.try_borrow().ok()?.iter().find_map(|slab| slab.find(address));
     find_in(&pool.default)

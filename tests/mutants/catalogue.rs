@@ -108,23 +108,29 @@ pub fn mutants(dialect: &Dialect, source: &str) -> Vec<Mutant> {
         all.push(by_hand(source, "Saved", before, after, what, fp_env));
     }
     for register in dialect.clobbers {
-        let before = format!("lateout({register}) _,");
-        let what = "not declared".to_owned();
-        let clobber = by_hand(source, "switch", &before, "", what, None);
-        all.push(Mutant { optimised: true, ..clobber });
+        undeclared(source, &format!("lateout({register}) _,"), &mut all);
     }
-    let abi = source.find("clobber_abi(").expect("the switch names the ABI's clobbers");
+    let abi = source.find("clobber_abi(").expect("a switch names the ABI's clobbers");
     let end = abi + source[abi..].find('\n').expect("a line ends");
-    all.push(Mutant {
-        place: "switch".to_owned(),
-        before: source[abi..end].to_owned(),
-        what: "not declared".to_owned(),
-        range: abi..end,
-        replacement: String::new(),
-        fp_env: None,
-        optimised: true,
-    });
+    undeclared(source, &source[abi..end], &mut all);
     all
+}
+
+/// The mutants of each function that declares `clobber`, without it.
+fn undeclared(source: &str, clobber: &str, all: &mut Vec<Mutant>) {
+    for (at, _) in source.match_indices(clobber) {
+        let function = source[..at].rfind("unsafe fn ").expect("only a function clobbers");
+        let name = source[function + "unsafe fn ".len()..].split(['(', '<']).next();
+        all.push(Mutant {
+            place: name.unwrap_or_default().to_owned(),
+            before: clobber.to_owned(),
+            what: "not declared".to_owned(),
+            range: at..at + clobber.len(),
+            replacement: String::new(),
+            fp_env: None,
+            optimised: true,
+        });
+    }
 }
 
 fn by_hand(

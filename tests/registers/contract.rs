@@ -13,10 +13,9 @@ const KINDS: [Kind; 2] = [Kind::Coroutine, Kind::Thread];
 #[test]
 fn a_new_context_begins_as_its_first_function_may_expect() {
     for kind in KINDS {
-        let context = Context::new(kind, |_, word, tag| (word + 1, tag + 1));
-        context.save_elsewhere();
+        let context = Context::new(kind, |_, word| word + 1);
         let below_control = std::ptr::from_ref(context.control()).addr();
-        assert_eq!(hold(1, || context.enter(10, 20)), (11, 21), "{kind:?}");
+        assert_eq!(hold(1, || context.enter(10)), 11, "{kind:?}");
 
         let seen = context.at_entry();
         let pushed = (16 - isa::ENTRY_ALIGNMENT) % 16;
@@ -39,34 +38,33 @@ fn a_new_context_begins_as_its_first_function_may_expect() {
 #[test]
 fn canaries_hold_on_both_sides_from_the_first_entry_to_the_last_leave() {
     for kind in KINDS {
-        let context = Context::new(kind, |control, mut word, mut tag| {
+        let context = Context::new(kind, |control, mut word| {
             assert_aligned();
             for round in 0..100 {
-                let next = hold(1_000 + round, || control.suspend(word * 2, tag + 1));
+                word = hold(1_000 + round, || control.suspend(word * 2));
                 assert_aligned();
-                (word, tag) = next;
             }
-            (word * 2, tag + 1)
+            word * 2
         });
         for round in 0..=100 {
-            let (word, tag) = (round as usize, round as usize * 7);
-            let answer = hold(round, || context.enter(word, tag));
-            assert_eq!(answer, (word * 2, tag + 1), "{kind:?}, round {round}");
+            let word = round as usize;
+            let answer = hold(round, || context.enter(word));
+            assert_eq!(answer, word * 2, "{kind:?}, round {round}");
         }
     }
 }
 
 #[test]
 fn where_an_indirect_jump_leads_there_is_a_landing_pad() {
-    let context = Context::new(Kind::Coroutine, |control, _, _| {
+    let context = Context::new(Kind::Coroutine, |control, _| {
         let resumer = raw::read_saved(control.resumer_context());
-        control.suspend(resumer[1], 0)
+        control.suspend(resumer[1])
     });
     let [_, first_target, _] = context.saved();
     assert_eq!(first_target, Kind::Coroutine.root() as *const () as usize);
-    let (resumer_target, _) = context.enter(0, 0);
+    let resumer_target = context.enter(0);
     let [_, suspended_target, _] = context.saved();
-    context.enter(0, 0);
+    context.enter(0);
 
     let thread_root = Kind::Thread.root() as *const () as usize;
     for target in [first_target, thread_root, resumer_target, suspended_target] {
@@ -90,25 +88,22 @@ fn chain_leads_to(mut frame_pointer: usize, canary: usize) -> bool {
 
 #[test]
 fn the_chain_of_frame_pointers_leads_through_the_switch() {
-    let context = Context::new(Kind::Coroutine, |control, _, _| {
-        hold(2, || control.suspend(0, 0));
-        (0, 0)
-    });
+    let context = Context::new(Kind::Coroutine, |control, _| hold(2, || control.suspend(0)));
     hold(1, || {
-        context.enter(0, 0);
+        context.enter(0);
         let own = context.saved()[0];
         assert!(chain_leads_to(own, canaries(2)[isa::FRAME_POINTER] as usize), "suspended");
     });
     // From the first frame of a coroutine into its resumer: its frame pointer is
     // that of a record whose first word is where the resumer was saved.
-    let entered = Context::new(Kind::Coroutine, |control, _, _| {
+    let entered = Context::new(Kind::Coroutine, |control, _| {
         let first = control as *const raw::Control as usize;
         assert!(chain_leads_to(first, canaries(3)[isa::FRAME_POINTER] as usize), "resumer");
-        (0, 0)
+        0
     });
-    hold(3, || entered.enter(0, 0));
+    hold(3, || entered.enter(0));
     assert_eq!(entered.at_entry().frame_pointer, entered.control() as *const _ as usize);
-    hold(1, || context.enter(0, 0));
+    hold(1, || context.enter(0));
 }
 
 /// Switches with more live values than there are registers, so that one that the
@@ -131,24 +126,90 @@ fn lost_across(switch: impl FnOnce()) -> usize {
 fn what_the_switch_changes_is_declared() {
     let lost = Rc::new(Cell::new(0));
     let lost_inside = lost.clone();
-    let context = Context::new(Kind::Coroutine, move |control, _, _| {
+    let context = Context::new(Kind::Coroutine, move |control, _| {
         for _ in 0..3 {
-            lost_inside.set(lost_inside.get() + lost_across(|| control.suspend_inlined()));
+            let lost = lost_across(|| _ = control.suspend_inlined(0));
+            lost_inside.set(lost_inside.get() + lost);
         }
         for _ in 0..3 {
             isa::scribble();
-            control.suspend_inlined();
+            control.suspend_inlined(0);
         }
-        (0, 0)
+        0
     });
     for _ in 0..4 {
         isa::scribble();
-        context.enter_inlined();
+        context.control().resume_inlined::<0>(0);
     }
     for _ in 0..3 {
-        lost.set(lost.get() + lost_across(|| context.enter_inlined()));
+        let control = context.control();
+        lost.set(lost.get() + lost_across(|| _ = control.resume_inlined::<0>(0)));
     }
-    assert_eq!(lost.get(), 0, "values in registers were lost");
+    assert_eq!(lost.get(), 0, "values in registers were lost across a coroutine's switches");
+}
+
+#[test]
+fn what_a_green_threads_switch_changes_is_declared() {
+    let lost = Rc::new(Cell::new(0));
+    let lost_inside = lost.clone();
+    let context = Context::new(Kind::Thread, move |control, _| {
+        for _ in 0..3 {
+            let lost = lost_across(|| control.switch_out_inlined());
+            lost_inside.set(lost_inside.get() + lost);
+        }
+        for _ in 0..3 {
+            isa::scribble();
+            control.switch_out_inlined();
+        }
+        0
+    });
+    for _ in 0..4 {
+        isa::scribble();
+        context.control().switch_in_inlined();
+    }
+    for _ in 0..3 {
+        lost.set(lost.get() + lost_across(|| context.control().switch_in_inlined()));
+    }
+    assert_eq!(lost.get(), 0, "values in registers were lost across a green thread's switches");
+}
+
+#[test]
+fn a_mark_reaches_the_coroutine_and_not_the_link() {
+    let context = Context::new(Kind::Coroutine, |control, word| {
+        let (mark, word) = control.suspend_inlined(word + 1);
+        assert_eq!((mark, word), (1, 20));
+        assert_eq!(control.link.context.get(), control.resumer_context(), "the link is marked");
+        let (mark, word) = control.suspend_inlined(word + 1);
+        assert_eq!((mark, word), (0, 30));
+        word + 1
+    });
+    let control = context.control();
+    assert_eq!(control.resume_inlined::<0>(10), 11);
+    assert_eq!(control.resume_inlined::<1>(20), 21);
+    assert_eq!(control.resume_inlined::<0>(30), 31);
+}
+
+#[test]
+fn the_link_leads_to_the_resumer_from_wherever_the_coroutine_is_resumed() {
+    #[inline(never)]
+    fn from_deeper(context: &Context, depth: usize) -> usize {
+        let found = if depth == 0 { context.enter(0) } else { from_deeper(context, depth - 1) };
+        black_box(found)
+    }
+    let context = Context::new(Kind::Coroutine, |control, _| {
+        for _ in 0..10 {
+            let resumer = control.resumer_context();
+            assert_eq!(control.link.context.get(), resumer);
+            control.suspend(resumer.addr());
+        }
+        0
+    });
+    let from: Vec<usize> = (0..10).map(|turn| from_deeper(&context, turn / 2)).collect();
+    for (turn, pair) in from.windows(2).enumerate() {
+        // The resumer's depth changes with every other turn.
+        assert_eq!(pair[0] == pair[1], turn % 2 == 0, "turn {turn}");
+    }
+    context.enter(0);
 }
 
 /// The frame of the canaries' holder, and what is above it.
@@ -162,19 +223,19 @@ fn from_holder(frames: &[trace::Frame]) -> &[trace::Frame] {
 fn a_backtrace_goes_on_into_the_resumer_with_its_registers() {
     let seen = Rc::new(RefCell::new(Vec::new()));
     let inside = seen.clone();
-    let context = Context::new(Kind::Coroutine, move |control, _, _| {
+    let context = Context::new(Kind::Coroutine, move |control, _| {
         for _ in 0..2 {
             *inside.borrow_mut() = hold(4, trace::trace);
-            control.suspend(0, 0);
+            control.suspend(0);
         }
-        (0, 0)
+        0
     });
     for _ in 0..2 {
         let expected = hold(5, trace::trace);
-        hold(5, || context.enter(0, 0));
+        hold(5, || context.enter(0));
         check_trace(&seen.take(), from_holder(&expected));
     }
-    hold(6, || context.enter(0, 0));
+    hold(6, || context.enter(0));
 }
 
 /// `outside` is what the backtrace has to go on with, from the frame of the
@@ -188,7 +249,7 @@ fn check_trace(frames: &[trace::Frame], outside: &[trace::Frame]) {
         assert_eq!(frame.exact, index == at_root + 1, "only the root is a signal frame");
     }
     let resumer = &inner[at_root + 1];
-    assert_eq!(resumer.function, raw::switch as *const () as usize, "the root's caller");
+    assert_eq!(resumer.function, raw::resume as *const () as usize, "the root's caller");
     let outer = from_holder(&inner[at_root + 1..]);
     assert_eq!(&outer[0].registers[..], &canaries(5)[..outer[0].registers.len()], "outer");
     // The shim, an instance of `hold`, and then the same to the end.
@@ -200,11 +261,11 @@ fn check_trace(frames: &[trace::Frame], outside: &[trace::Frame]) {
 
 #[test]
 fn a_backtrace_in_a_green_thread_ends_at_its_root() {
-    let context = Context::new(Kind::Thread, |control, _, _| {
+    let context = Context::new(Kind::Thread, |control, _| {
         let frames = trace::trace();
-        control.suspend(frames.last().expect("one at least").function, frames.len())
+        control.suspend(frames.last().expect("one at least").function)
     });
-    let (last, count) = hold(1, || context.enter(0, 0));
-    assert_eq!(last, Kind::Thread.root() as *const () as usize, "{count} frames");
-    context.enter(0, 0);
+    let last = hold(1, || context.enter(0));
+    assert_eq!(last, Kind::Thread.root() as *const () as usize);
+    context.enter(0);
 }

@@ -27,21 +27,21 @@ fn a_rounding_mode_is_read_as_it_was_set() {
 
 /// Modes that the inside sees and that the outside sees, in turns.
 fn seen_by_both_sides(kind: Kind) -> Vec<Option<u8>> {
-    let context = Context::new(kind, |control, _, _| {
+    let context = Context::new(kind, |control, _| {
         let encode = |mode: Option<u8>| mode.map_or(9, usize::from);
         let first = encode(rounding());
         set_rounding(2);
-        hold(1, || control.suspend(first, 0));
+        hold(1, || control.suspend(first));
         let second = encode(rounding());
         set_rounding(3);
-        hold(2, || control.suspend(second, 0));
-        (encode(rounding()), 0)
+        hold(2, || control.suspend(second));
+        encode(rounding())
     });
     let _restore = Restore;
     set_rounding(1);
     let mut seen = Vec::new();
     for _ in 0..3 {
-        let (inside, _) = hold(3, || context.enter(0, 0));
+        let inside = hold(3, || context.enter(0));
         let inside = (inside != 9).then_some(inside as u8);
         seen.extend([inside, rounding()]);
     }

@@ -12,7 +12,10 @@ use super::isa;
 
 const STACK_BYTES: usize = 256 * 1024;
 type Root = unsafe extern "C" fn();
-type Body = Box<dyn FnOnce(&Control, usize, usize) -> (usize, usize)>;
+type Body = Box<dyn FnOnce(&Control, usize) -> usize>;
+
+/// A mark on a resumer's stack pointer is less than this.
+const MARKS: usize = 8;
 
 /// What `isa::first_function` has seen.
 #[repr(C)]
@@ -29,10 +32,10 @@ pub struct Control {
     pub link: Link,
     // `isa::first_function` knows that it is here.
     at_entry: Cell<AtEntry>,
-    /// Where the resumer saves its context: for a coroutine in `link`, elsewhere
-    /// in a test of a green thread's root.
-    resumer: Cell<*mut StackPointer>,
-    elsewhere: Cell<StackPointer>,
+    kind: Kind,
+    /// Where the other side waits.
+    resumer: Cell<StackPointer>,
+    /// Where this context goes on.
     own: Cell<StackPointer>,
     body: Cell<Option<Body>>,
     /// What the body has panicked with.
@@ -68,12 +71,9 @@ impl Kind {
 }
 
 impl Context {
-    /// A context that will run `body` with the words of the first switch to it,
-    /// and leave with those that `body` returns.
-    pub fn new(
-        kind: Kind,
-        body: impl FnOnce(&Control, usize, usize) -> (usize, usize) + 'static,
-    ) -> Context {
+    /// A context that will run `body` with the word of the first switch to it,
+    /// and leave with the one that `body` returns.
+    pub fn new(kind: Kind, body: impl FnOnce(&Control, usize) -> usize + 'static) -> Context {
         let mut memory = vec![Line([0xee; 64]); STACK_BYTES / 64];
         let top = memory.as_mut_ptr_range().end.cast::<u8>();
         // Not a multiple of 32, lest an ABI's 16 be taken for more.
@@ -83,17 +83,13 @@ impl Context {
         // below it is free.
         unsafe {
             let own = arch::prepare(control.cast(), kind.root(), isa::first_function);
-            let resumer = match kind {
-                Kind::Coroutine => &raw mut (*control).link.context,
-                Kind::Thread => &raw mut (*control).elsewhere,
-            };
-            // Where there is no link, rubbish that looks like one.
+            // Rubbish that looks like a link, until the first resume.
             let rubbish = ptr::with_exposed_provenance_mut(isa::scribble as *const () as usize + 4);
             control.write(Control {
                 link: Link { context: Cell::new(rubbish), return_address: rubbish.addr() },
                 at_entry: Cell::default(),
-                resumer: Cell::new(resumer.cast()),
-                elsewhere: Cell::new(ptr::null_mut()),
+                kind,
+                resumer: Cell::new(ptr::null_mut()),
                 own: Cell::new(own),
                 body: Cell::new(Some(Box::new(body))),
                 panic: Cell::new(None),
@@ -107,32 +103,22 @@ impl Context {
         unsafe { &*self.control }
     }
 
-    /// Has the resumer's context saved beside the link, not in it.
-    pub fn save_elsewhere(&self) {
-        self.control().resumer.set(self.control().elsewhere.as_ptr());
-    }
-
     /// What was seen at the first instruction of the first function.
     pub fn at_entry(&self) -> AtEntry {
         self.control().at_entry.get()
     }
 
     /// Goes on in the context until it comes back. A panic in it goes on here.
-    pub fn enter(&self, word: usize, tag: usize) -> (usize, usize) {
+    pub fn enter(&self, word: usize) -> usize {
         let control = self.control();
-        let answer = switch(control.resumer.get(), control.own.get(), word, tag);
+        let answer = match control.kind {
+            Kind::Coroutine => resume(control, word),
+            Kind::Thread => switch(&control.resumer, &control.own, word),
+        };
         if let Some(payload) = control.panic.take() {
             resume_unwind(payload);
         }
         answer
-    }
-
-    /// The same, inlined.
-    #[inline(always)]
-    pub fn enter_inlined(&self) {
-        let control = self.control();
-        // SAFETY: as in `switch`.
-        unsafe { arch::switch(control.resumer.get(), control.own.get(), Word::new(0), 0) };
     }
 
     /// The words at the stack pointer of the context while it is suspended.
@@ -142,21 +128,55 @@ impl Context {
 }
 
 impl Control {
-    /// Goes back to whoever entered the context, until it is entered again.
-    pub fn suspend(&self, word: usize, tag: usize) -> (usize, usize) {
-        switch(self.own.as_ptr(), self.resumer_context(), word, tag)
+    /// Resumes the coroutine, inlined.
+    #[inline(always)]
+    pub fn resume_inlined<const MARK: usize>(&self, word: usize) -> usize {
+        // SAFETY: the contexts of this module are entered in turns, and all words are
+        // initialised.
+        unsafe {
+            let link = self.link.context.as_ptr();
+            let (from, word) = arch::resume::<MARK>(link, self.own.get(), Word::new(word));
+            self.own.set(from);
+            word.assume_init()
+        }
     }
 
-    /// The same, inlined.
+    /// Goes back to the other side, until the context is entered again.
+    pub fn suspend(&self, word: usize) -> usize {
+        match self.kind {
+            Kind::Coroutine => suspend(self, word),
+            Kind::Thread => switch(&self.own, &self.resumer, word),
+        }
+    }
+
+    /// Suspends the coroutine, inlined. Gives the mark of the next resume, and its word.
     #[inline(always)]
-    pub fn suspend_inlined(&self) {
-        // SAFETY: as in `switch`.
-        unsafe { arch::switch(self.own.as_ptr(), self.resumer_context(), Word::new(0), 0) };
+    pub fn suspend_inlined(&self, word: usize) -> (usize, usize) {
+        // SAFETY: as in `resume_inlined`.
+        unsafe {
+            let (from, word) = arch::suspend(self.resumer.get(), Word::new(word));
+            let mark = from.addr() % MARKS;
+            self.resumer.set(from.map_addr(|address| address - mark));
+            (mark, word.assume_init())
+        }
+    }
+
+    /// Leaves the green thread's context for the other side, inlined.
+    #[inline(always)]
+    pub fn switch_out_inlined(&self) {
+        // SAFETY: as in `resume_inlined`.
+        unsafe { arch::switch(self.own.as_ptr(), self.resumer.get(), Word::new(0)) };
+    }
+
+    /// Enters the green thread's context from the other side, inlined.
+    #[inline(always)]
+    pub fn switch_in_inlined(&self) {
+        // SAFETY: as in `resume_inlined`.
+        unsafe { arch::switch(self.resumer.as_ptr(), self.own.get(), Word::new(0)) };
     }
 
     pub fn resumer_context(&self) -> StackPointer {
-        // SAFETY: one of two cells in this control block.
-        unsafe { *self.resumer.get() }
+        self.resumer.get()
     }
 }
 
@@ -174,21 +194,21 @@ pub fn code_at(address: usize) -> u32 {
     unsafe { ptr::with_exposed_provenance::<u32>(address).read_unaligned() }
 }
 
-/// `arch::switch` behind a call, so that the compiler does not see where it
-/// leads.
+/// The three switches behind calls, so that the compiler does not see where they lead.
 #[inline(never)]
-pub fn switch(
-    save: *mut StackPointer,
-    to: StackPointer,
-    word: usize,
-    tag: usize,
-) -> (usize, usize) {
-    // SAFETY: the contexts of this module are entered in turns, and all words
-    // are initialised.
-    unsafe {
-        let (word, tag) = arch::switch(save, to, Word::new(word), tag);
-        (word.assume_init(), tag)
-    }
+pub fn resume(control: &Control, word: usize) -> usize {
+    control.resume_inlined::<0>(word)
+}
+
+#[inline(never)]
+pub fn suspend(control: &Control, word: usize) -> usize {
+    control.suspend_inlined(word).1
+}
+
+#[inline(never)]
+pub fn switch(from: &Cell<StackPointer>, to: &Cell<StackPointer>, word: usize) -> usize {
+    // SAFETY: as in `resume_inlined`.
+    unsafe { arch::switch(from.as_ptr(), to.get(), Word::new(word)).assume_init() }
 }
 
 /// Where `isa::first_function` goes on.
@@ -196,15 +216,18 @@ pub fn switch(
 /// # Safety
 ///
 /// `control` must be that of a [`Context`] that is entered for the first time.
-pub unsafe extern "C" fn start(word: Word, tag: usize, control: *mut ()) -> ! {
-    // SAFETY: as the caller says; words are initialised, see `switch`.
+pub unsafe extern "C" fn start(word: Word, resumer: StackPointer, control: *mut ()) -> ! {
+    // SAFETY: as the caller says; words are initialised.
     let (control, word) = unsafe { (&*control.cast::<Control>(), word.assume_init()) };
+    if control.kind == Kind::Coroutine {
+        control.resumer.set(resumer);
+    }
     let body = control.body.take().expect("a context starts once");
-    let result = catch_unwind(AssertUnwindSafe(|| body(control, word, tag)));
-    let (word, tag) = result.unwrap_or_else(|payload| {
+    let result = catch_unwind(AssertUnwindSafe(|| body(control, word)));
+    let word = result.unwrap_or_else(|payload| {
         control.panic.set(Some(payload));
-        (0, 0)
+        0
     });
     // SAFETY: nothing is left that needs dropping.
-    unsafe { arch::leave(control.resumer_context(), Word::new(word), tag) }
+    unsafe { arch::leave(control.resumer_context(), 0, Word::new(word)) }
 }

@@ -15,7 +15,7 @@ use super::trace::end_of_function;
 const SCRIBBLED_BYTES: usize = 1024;
 
 /// The code whose every step is followed by a scribble: begins and ends.
-static WATCHED: [[AtomicUsize; 2]; 3] = [const { [const { AtomicUsize::new(0) }; 2] }; 3];
+static WATCHED: [[AtomicUsize; 2]; 5] = [const { [const { AtomicUsize::new(0) }; 2] }; 5];
 static SCRIBBLES: AtomicU64 = AtomicU64::new(0);
 
 extern "C" fn on_trap(_: libc::c_int, _: *mut libc::siginfo_t, context: *mut libc::c_void) {
@@ -79,6 +79,8 @@ fn nothing_is_kept_below_the_stack_pointer() {
     const ROUNDS: usize = 4;
     let functions = [
         raw::switch as *const () as usize,
+        raw::resume as *const () as usize,
+        raw::suspend as *const () as usize,
         Kind::Coroutine.root() as *const () as usize,
         Kind::Thread.root() as *const () as usize,
     ];
@@ -88,20 +90,20 @@ fn nothing_is_kept_below_the_stack_pointer() {
     }
     with_handler(|| {
         for kind in [Kind::Coroutine, Kind::Thread] {
-            let context = Context::new(kind, |control, mut word, mut tag| {
+            let context = Context::new(kind, |control, mut word| {
                 for _ in 0..ROUNDS {
-                    (word, tag) = hold(12, || control.suspend(word, tag));
+                    word = hold(12, || control.suspend(word));
                 }
-                (word, tag)
+                word
             });
             for round in 0..=ROUNDS {
                 let answer = hold(11, || {
                     set_single_step(true);
-                    let answer = context.enter(round, round + 1);
+                    let answer = context.enter(round);
                     set_single_step(false);
                     answer
                 });
-                assert_eq!(answer, (round, round + 1), "{kind:?}");
+                assert_eq!(answer, round, "{kind:?}");
             }
             let root = kind.root() as *const () as usize;
             let inside = context.at_entry().return_address.wrapping_sub(root);

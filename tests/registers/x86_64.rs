@@ -2,6 +2,7 @@
 
 use std::arch::{asm, naked_asm};
 
+use super::arch::StackPointer;
 use super::raw;
 
 /// The registers that a call must preserve.
@@ -143,7 +144,11 @@ pub extern "C" fn stack_pointer_at_entry() -> usize {
 ///
 /// Not a function: only `arch::prepare` may name it.
 #[unsafe(naked)]
-pub unsafe extern "C" fn first_function(word: raw::Word, tag: usize, control: *mut ()) -> ! {
+pub unsafe extern "C" fn first_function(
+    word: raw::Word,
+    resumer: StackPointer,
+    control: *mut (),
+) -> ! {
     naked_asm!(
         ".cfi_startproc",
         "endbr64",

@@ -82,7 +82,7 @@ fn function_name(line: &str) -> Option<&str> {
         return None;
     }
     let (_, rest) = line.split_once("fn ")?;
-    rest.split_once('(').map(|(name, _)| name)
+    rest.split_once(['(', '<']).map(|(name, _)| name)
 }
 
 /// `fp_env!(save),` is a call of a macro that holds instructions.
@@ -106,7 +106,8 @@ pub fn flatten(regions: &[Region], name: &str, fp_env: bool) -> Vec<Instruction>
 }
 
 /// The functions whose assembly switches contexts.
-pub const SWITCHING: [&str; 4] = ["switch", "leave", "coroutine_root", "thread_root"];
+pub const SWITCHING: [&str; 6] =
+    ["switch", "resume", "suspend", "leave", "coroutine_root", "thread_root"];
 
 const LANDING_PADS: [&str; 4] = ["endbr64", "hint #34", "hint #36", "hint #38"];
 const TRAPS: [&str; 2] = ["ud2", "brk #1"];
@@ -144,13 +145,28 @@ fn landing_pads(name: &str, code: &[&str]) -> Vec<String> {
     if name.ends_with("_root") && !first.is_some_and(|text| LANDING_PADS.contains(text)) {
         found.push("it is jumped to, and does not begin with a landing pad".to_owned());
     }
-    for (index, label) in code.iter().enumerate().filter(|(_, text)| text.ends_with(':')) {
+    let labels = code.iter().enumerate().filter(|(_, text)| text.ends_with(':'));
+    for (index, label) in labels.filter(|(_, label)| !is_only_jumped_to(label, code)) {
         let next = code[index..].iter().find(|text| is_code(text));
         if !next.is_some_and(|text| LANDING_PADS.contains(text) || TRAPS.contains(text)) {
             found.push(format!("no landing pad, nor a trap, after the label {label}"));
         }
     }
     found
+}
+
+/// Returns `true` if direct jumps lead to the label, which need no landing pad, and its address
+/// is not taken.
+fn is_only_jumped_to(label: &str, code: &[&str]) -> bool {
+    let number = label.trim_end_matches(':');
+    let names = |text: &str| {
+        [format!("{number}f"), format!("{number}b")]
+            .iter()
+            .any(|name| text.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| word == name))
+    };
+    let takes_address = |text: &str| text.starts_with("lea ") || text.starts_with("adr ");
+    let mut mentions = code.iter().filter(|text| names(text)).peekable();
+    mentions.peek().is_some() && !mentions.any(|text| takes_address(text))
 }
 
 /// A signal handler may overwrite what is below the stack pointer.

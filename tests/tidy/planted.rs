@@ -167,6 +167,23 @@ pub(crate) unsafe fn switch(a: u8) {
         in("x0") word,
     );
 }
+pub(crate) unsafe fn resume<const MARK: usize>(a: u8) {
+    asm!(
+        "b.ne 3f",
+        "4:",
+        "br x16",
+        "3:",
+        "b 4b",
+    );
+}
+pub(crate) unsafe fn suspend(a: u8) {
+    asm!(
+        "adr x9, 2f",
+        "br x16",
+        "2:",
+        "hint #34",
+    );
+}
 pub(crate) unsafe fn leave(a: u8) {
     asm!(
         "br x16",
@@ -214,6 +231,8 @@ fn assembly_that_breaks_a_rule_is_found() {
         // Landing pads and traps.
         ("        \"hint #36\",\n", ""),
         ("        \"hint #38\",\n", ""),
+        ("        \"hint #34\",\n", ""),
+        ("\"b.ne 3f\"", "\"adr x9, 3f\""),
         ("        \"endbr64\",\n", ""),
         ("        \"brk #1\",\n", ""),
         ("\"hint #36\"", "\"hint #25\""),
