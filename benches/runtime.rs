@@ -1,5 +1,5 @@
-//! Channels, locks, timers and futures, each beside a yield, in one process, and
-//! the table of ratios.
+//! Channels, locks, timers, futures and explorations, each beside a yield, in one
+//! process, and the table of ratios.
 //!
 //!     cargo bench --bench runtime                   all rows, about two minutes
 //!     cargo bench --bench runtime -- --quick        a rough look
@@ -86,6 +86,30 @@ const ROWS: &[Row] = &[
     Row {
         name: "block_on of a ready future",
         ours: ("block_on", work::block_on_ready),
+        theirs: BASELINE,
+        limits: None,
+    },
+    Row {
+        name: "explored, 3 + 3 steps",
+        ours: ("execution", work::executions_of_steps::<2>),
+        theirs: BASELINE,
+        limits: None,
+    },
+    Row {
+        name: "explored, 3 + 3 + 3 steps",
+        ours: ("execution", work::executions_of_steps::<3>),
+        theirs: BASELINE,
+        limits: None,
+    },
+    Row {
+        name: "explored, 3 + 3 locks, preemptive",
+        ours: ("execution", work::executions_preemptive),
+        theirs: BASELINE,
+        limits: None,
+    },
+    Row {
+        name: "explored, 3 + 3 locks, reduced",
+        ours: ("execution", work::executions_reduced),
         theirs: BASELINE,
         limits: None,
     },

@@ -21,6 +21,12 @@ const VARIABLE: &str = "LENO_BENCH_COUNT_CHILD";
 const FEW: u64 = 4_000;
 const MANY: u64 = 8_000;
 
+/// The same for a row. An execution of an exploration takes thousands of
+/// instructions, so a tenth of the operations is enough for it.
+fn operations(row: &Row) -> (u64, u64) {
+    if row.ours.0 == "execution" { (FEW / 10, MANY / 10) } else { (FEW, MANY) }
+}
+
 pub fn is_child() -> bool {
     env::var_os(VARIABLE).is_some()
 }
@@ -55,11 +61,12 @@ pub fn print(rows: &[Row]) {
     let word = env::var("LENO_BENCH_COUNT").unwrap_or_default();
     let wanted = |row: &Row| word == "all" || row.name.contains(&word);
     for (index, row) in rows.iter().enumerate().filter(|(_, row)| wanted(row)) {
+        let (few, many) = operations(row);
         let each = |side: usize| {
             let steps = |operations| {
                 steps(&format!("{index},{side},{operations},stop")).expect("a child can be traced")
             };
-            (steps(MANY) - steps(FEW)) as f64 / (MANY - FEW) as f64
+            (steps(many) - steps(few)) as f64 / (many - few) as f64
         };
         let other = match row.theirs {
             (name, _) if name.starts_with("corosensei") && !is_repeated(row) => {

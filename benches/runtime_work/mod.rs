@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use leno::channel::{Receiver, Sender, bounded, unbounded};
 use leno::sync::{Mutex, Semaphore};
+use leno::weave::Explorer;
 
 /// Does so many operations, and says how long they took.
 pub type Work = fn(u64) -> Duration;
@@ -211,4 +212,53 @@ pub fn block_on_ready(count: u64) -> Duration {
             black_box(leno::block_on(black_box(ready(turn))));
         })
     })
+}
+
+/// Explores `program` until there were `count` executions. The time includes what an
+/// exploration takes besides its executions.
+fn executions(count: u64, explorer: Explorer, program: impl Fn()) -> Duration {
+    let explorer = explorer.progress(false);
+    let mut done = 0;
+    let start = Instant::now();
+    while done < count {
+        done += black_box(explorer.explore(&program)).executions();
+    }
+    scaled(start, done, count)
+}
+
+/// Executions of `THREADS` green threads of three steps each, in a scope. Two have 20
+/// executions. Three have 1,680, of which an exploration runs 100: then whole
+/// explorations make up the numbers of operations that [`count`](crate::count) needs.
+pub fn executions_of_steps<const THREADS: usize>(count: u64) -> Duration {
+    executions(count, Explorer::new().max_executions(100), || {
+        leno::scope(|scope| {
+            for _ in 0..THREADS {
+                scope.spawn(|| (1..3).for_each(|_| leno::yield_now()));
+            }
+        });
+    })
+}
+
+/// Executions of two green threads that lock a mutex three times each, with a choice
+/// before each operation: 100 in each exploration.
+fn executions_of_locks(count: u64, explorer: Explorer) -> Duration {
+    executions(count, explorer.preemptive().max_executions(100), || {
+        let mutex = Mutex::new(0u64);
+        leno::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    (0..3).for_each(|_| *mutex.lock().expect("no panic poisons it") += 1);
+                });
+            }
+        });
+    })
+}
+
+pub fn executions_preemptive(count: u64) -> Duration {
+    executions_of_locks(count, Explorer::new())
+}
+
+/// The count leaves out redundant executions; the time includes them.
+pub fn executions_reduced(count: u64) -> Duration {
+    executions_of_locks(count, Explorer::new().reduced())
 }
