@@ -65,7 +65,12 @@ fn scenario() {
     a_tree_of_generators();
     an_unwound_coroutine();
     green_threads();
-    std::thread::spawn(green_threads).join().expect("it returns");
+    explorations();
+    let at_its_end = || {
+        green_threads();
+        explorations();
+    };
+    std::thread::spawn(at_its_end).join().expect("it returns");
     coroutines_at_every_depth();
 }
 
@@ -126,4 +131,18 @@ fn green_threads() {
         let sum: u32 = handles.into_iter().map(|handle| *handle.join().expect("it returns")).sum();
         assert_eq!(sum, 49 * 50 / 2);
     });
+}
+
+/// The second exploration has what the first has left, and the OS thread frees it.
+fn explorations() {
+    for _ in 0..2 {
+        let report = leno::weave::explore(|| {
+            leno::scope(|scope| {
+                for _ in 0..2 {
+                    scope.spawn(leno::yield_now);
+                }
+            });
+        });
+        assert_eq!(report.executions(), 6);
+    }
 }

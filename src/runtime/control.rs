@@ -10,14 +10,13 @@
 //!   |  frames              |
 //! ```
 //!
-//! It has two owners, the green thread itself and its join handle. Whoever is
-//! last gives the stack back, and the control block with it. The main green
-//! thread runs on the OS thread's stack, and its control block is in the frame of
-//! [`run`](super::run).
+//! It has two owners, the green thread itself and its join handle; the last one gives
+//! the stack back, and the control block with it. The main green thread runs on the
+//! stack of the OS thread, and its control block belongs to the runtime.
 
 use std::any::Any;
 use std::cell::{Cell, OnceCell, UnsafeCell};
-use std::mem::{ManuallyDrop, align_of, size_of};
+use std::mem::{ManuallyDrop, align_of, needs_drop, size_of};
 use std::panic::{self, AssertUnwindSafe, Location};
 use std::ptr::{self, NonNull};
 use std::rc::Rc;
@@ -280,28 +279,28 @@ impl Control {
         self.state.get() == State::Finished
     }
 
-    /// The closure has ended: tells who has to know. Gives whether nobody is left
-    /// who wants the result.
+    /// The closure has ended: wakes what waits for that. Returns `true` if the join
+    /// handle is gone. `has_result` is `false` if the result needs no dropping.
     #[inline(always)]
-    fn finish(&self, scheduler: &Scheduler, panicked: bool) -> bool {
+    fn finish(&self, scheduler: &Scheduler, panicked: bool, has_result: bool) -> bool {
         if self.extra.get().is_some() {
             self.wake_waker();
         }
         let abandoned = self.detached.get();
-        if abandoned {
+        if abandoned && has_result {
             // It still counts as running: the result may borrow from the scope,
             // and dropping it may block.
             self.drop_result(scheduler);
-            if self.extra.get().is_some() {
-                // The result's destructor may have made some.
-                self.drop_locals(scheduler);
-            }
+        }
+        if abandoned && self.extra.get().is_some() {
+            // The result's destructor may have made some.
+            self.drop_locals(scheduler);
         }
         self.forget_unwinding(scheduler);
         if self.extra.get().is_some() {
             scheduler.forget(self.number);
         }
-        if scheduler.chores.get() & chore::OPERATIONS != 0 {
+        if scheduler.chores.get() & chore::OPERATIONS != 0 && scheduler.wants_operations() {
             scheduler.operate_on_end(self);
         }
         self.state.set(State::Finished);
@@ -492,9 +491,10 @@ where
         scheduler.has_failed(control, &payload, panicked);
         unwind::for_join(payload)
     });
+    let has_result = needs_drop::<T>() || result.is_err();
     // SAFETY: the closure has been moved out.
     unsafe { (*body).result = ManuallyDrop::new(result) };
-    let unwanted = control.finish(scheduler, panicked);
+    let unwanted = control.finish(scheduler, panicked, has_result);
     // SAFETY: nothing in this frame needs dropping.
     unsafe { scheduler.leave(control, unwanted) }
 }

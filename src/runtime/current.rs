@@ -92,6 +92,7 @@ impl Installed {
     }
 
     /// As `new`; if the OS thread has one already, that one waits for us.
+    #[inline]
     pub(super) fn for_now(scheduler: &Scheduler, main: &Control) -> Installed {
         scheduler.main.set(main);
         scheduler.current.set(main);
@@ -104,6 +105,7 @@ impl Installed {
 }
 
 impl Drop for Installed {
+    #[inline]
     fn drop(&mut self) {
         // SAFETY: it is there, and set, while this lives.
         let scheduler = unsafe { &*SCHEDULER.replace(self.previous) };

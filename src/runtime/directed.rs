@@ -6,20 +6,17 @@
 //! not do is to use the runtime.
 
 use std::cell::{Cell, OnceCell, RefCell, RefMut};
-use std::panic::{self, AssertUnwindSafe, Location};
+use std::panic::Location;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::clock::{Clock, VIRTUAL_START};
+use super::clock::VIRTUAL_START;
 use super::control::{Control, Payload};
 use super::director::{CLOCK, Director, Spawn, Stuck, Wants};
-use super::embed::Runtime;
 use super::hooks::hook;
 use super::operation::{Access, Object};
-use super::policy::{Policy, Random};
 use super::queue::{RunQueue, Runnable};
-use super::scheduler::{SWITCHES_BETWEEN_POLLS, Scheduler, chore};
-use super::stopped::{Stopped, Stopping};
+use super::scheduler::Scheduler;
+use super::stopped::Stopping;
 use super::switching::Departure;
 use super::track::Track;
 use super::wait::{Wait, WaitFor};
@@ -165,79 +162,14 @@ impl Directed {
     }
 }
 
-impl Runtime {
-    /// A runtime for runs that `director` directs, along `track`.
-    pub(crate) fn directed(
-        director: Rc<RefCell<dyn Director>>,
-        track: Rc<RefCell<Track>>,
-        stack_bytes: Option<usize>,
-    ) -> Runtime {
-        let runtime = Runtime::with(Clock::simulated(), Policy::fifo(), stack_bytes);
-        let _ = runtime.scheduler.directed.director.set(director);
-        let _ = runtime.scheduler.directed.track.set(track);
-        runtime
-    }
-
-    /// Runs `f` as the main green thread, as if this runtime had just been made.
-    ///
-    /// # Errors
-    ///
-    /// Says why there is no value.
-    pub(crate) fn run_directed<T>(&self, wants: Wants, f: impl FnOnce() -> T) -> Result<T, Cut> {
-        self.scheduler.begin_directed(wants);
-        // What others have left there.
-        self.main.token.set(false);
-        let result = panic::catch_unwind(AssertUnwindSafe(|| self.run(f)));
-        self.scheduler.end_directed();
-        result.map_err(
-            |payload| {
-                if payload.is::<Stopped>() { Cut::Stopped } else { Cut::Panicked(payload) }
-            },
-        )
-    }
-
-    /// Is nothing left of what it has run?
-    pub(crate) fn is_as_new(&self) -> bool {
-        self.scheduler.outside.inbox.get().is_none()
-    }
-}
-
 impl Scheduler {
-    fn begin_directed(&self, wants: Wants) {
-        static EXECUTIONS: AtomicU32 = AtomicU32::new(1);
-        let directed = &self.directed;
-        directed.wants.set(wants);
-        let is_traced = self.hooks.get() & hook::TRACE != 0;
-        directed.is_plain.set(!wants.suspensions && !wants.time && !is_traced);
-        directed.is_quiet.set(directed.is_plain.get() && !wants.yields);
-        directed.done.set(Done::Nothing);
-        directed.is_apart.set(false);
-        directed.objects.set(0);
-        directed.made.borrow_mut().clear();
-        directed.last_spawned.set(1);
-        directed.stopped.begin();
-        self.last_number.set(1);
-        self.last_scope.set(0);
-        self.random.replace(Random::new(0));
-        if let Clock::Virtual(now) = &self.clock {
-            now.set(VIRTUAL_START);
-        }
-        self.coarse.set(self.clock.coarse_now());
-        // A yield looks there when to poll, and must not do so each time.
-        self.queue.skip_a_poll::<SWITCHES_BETWEEN_POLLS>();
-        self.set_hooks(hook::DIRECTED, true);
-        if wants.operations || wants.preemption {
-            directed.execution.set(EXECUTIONS.fetch_add(1, Ordering::Relaxed));
-            self.add_chore(chore::OPERATIONS);
-        }
+    /// Returns `true` if the director wants to be told of operations.
+    #[inline(always)]
+    pub(super) fn wants_operations(&self) -> bool {
+        self.directed.wants.get().operations
     }
 
-    fn end_directed(&self) {
-        self.set_hooks(hook::DIRECTED, false);
-        self.directed.take_the_long_way();
-        self.chores.set(self.chores.get() & !chore::OPERATIONS);
-    }
-
+    #[inline(always)]
     pub(crate) fn is_directed(&self) -> bool {
         self.hooks.get() & hook::DIRECTED != 0 && !self.directed.stopped.is_it()
     }
@@ -312,6 +244,19 @@ impl Scheduler {
         Some(self.give_turn(index))
     }
 
+    /// As [`Scheduler::next_at_once`], for a choice that the track makes for the first
+    /// time.
+    #[inline(always)]
+    pub(super) fn next_where_new(&self) -> Option<Option<Departure>> {
+        let directed = &self.directed;
+        if !directed.is_quiet.get() {
+            return None;
+        }
+        let ready = Ready::new(&self.watched, Some(self.current()), false);
+        let index = directed.track().next_where_new(&ready)?;
+        Some(self.give_turn(index))
+    }
+
     /// The one that runs gives its turn to the one at `index` of those in the queue,
     /// or goes on if there are not so many.
     #[inline(always)]
@@ -323,6 +268,27 @@ impl Scheduler {
         // SAFETY: there are more.
         let next = unsafe { queue.take_unchecked(index) };
         Some(self.depart(queue.push_place(self.current()), next))
+    }
+
+    /// As [`Scheduler::next_directed`], where all that is wanted is a choice, and the track
+    /// makes it by `next`. `None` otherwise; then nothing has been done.
+    #[inline(always)]
+    pub(super) fn next_on_track(
+        &self,
+        next: impl FnOnce(&mut Track, &Ready<'_>) -> Option<usize>,
+    ) -> Option<Runnable> {
+        let directed = &self.directed;
+        if !directed.is_plain.get() {
+            return None;
+        }
+        let ready = Ready::new(&self.watched, None, false);
+        if ready.len() == 0 {
+            return None;
+        }
+        let index = next(&mut directed.track(), &ready)?;
+        directed.done.set(Done::Nothing);
+        // SAFETY: the track chooses a place that is in the queue.
+        Some(unsafe { self.watched.take_unchecked(index) })
     }
 
     /// The next to run, by the director. The caller is not in the queue, or at its
@@ -398,6 +364,7 @@ impl Scheduler {
     }
 
     /// A green thread has become ready.
+    #[inline(always)]
     pub(super) fn ready_directed(&self, control: &Control) {
         let directed = &self.directed;
         let number = control.number;
@@ -417,9 +384,14 @@ impl Scheduler {
             if directed.done.get() == Done::Nothing || self.running.get() == 1 {
                 directed.done.set(Done::Spawns);
             }
-            let spawn = Spawn { number, name: control.name(), at: control.spawned_at };
-            directed.tell(|director| director.spawned(&spawn));
-            self.operate_on(Object::Numbers, Access::Write);
+            let name = control.name();
+            // Otherwise the director learns nothing that it wants to know: a call for
+            // each spawn was a twentieth of the time of a small execution.
+            if name.is_some() || directed.wants.get().operations {
+                let spawn = Spawn { number, name, at: control.spawned_at };
+                directed.tell(|director| director.spawned(&spawn));
+                self.operate_on(Object::Numbers, Access::Write);
+            }
         } else if directed.wants.get().operations {
             directed.tell(|director| director.woke(number));
             if let Some(Wait { what: WaitFor::Any(needs), .. }) = control.waits_for() {
@@ -444,6 +416,7 @@ impl Scheduler {
 
     /// `control` has ended.
     #[cold]
+    #[inline(never)]
     pub(super) fn operate_on_end(&self, control: &Control) {
         self.operate_on(Object::End(control.number), Access::Commute);
         // SAFETY: the scope waits until its green threads have ended.

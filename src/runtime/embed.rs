@@ -159,10 +159,16 @@ impl Runtime {
             }
             unwind::for_join(payload)
         });
-        self.main.drop_locals(&self.scheduler);
+        // What follows is tested first, since a run of an exploration is so short that a
+        // call which does nothing counts.
+        if self.main.extra.get().is_some() {
+            self.main.drop_locals(&self.scheduler);
+        }
         self.scheduler.wait_for_all(at);
-        // What others have sent until then is not left behind.
-        self.scheduler.read_inbox();
+        // What other OS threads have sent until then is not left behind.
+        if self.scheduler.outside.inbox.get().is_some() {
+            self.scheduler.read_inbox();
+        }
         while self.scheduler.running.get() > 0 {
             self.scheduler.wait_for_all(at);
             self.scheduler.read_inbox();
@@ -170,10 +176,12 @@ impl Runtime {
         self.main.forget_unwinding(&self.scheduler);
         self.main.forget_locals();
         drop(installed);
+        // Taken in any case: this runtime may run something else later.
+        let deadlock = self.scheduler.deadlock.take();
         if let Some(payload) = self.scheduler.failure.take() {
             panic::resume_unwind(payload);
         }
-        match (result, self.scheduler.deadlock.take()) {
+        match (result, deadlock) {
             (Ok(value), None) => value,
             (Err(payload), None) => panic::resume_unwind(payload),
             (Err(payload), Some(report)) if !unwind::is_unwinding(&payload) => {

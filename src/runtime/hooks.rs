@@ -28,6 +28,10 @@ impl Scheduler {
     #[cold]
     #[inline(never)]
     pub(super) fn make_runnable_slow(&self, context: StackPointer, control: &Control) {
+        if self.hooks.get() == hook::DIRECTED {
+            self.watched.push(Runnable { context, control });
+            return self.ready_directed(control);
+        }
         self.ready().push(Runnable { context, control });
         if self.hooks.get() & hook::TRACE != 0 {
             self.trace_ready(control);
@@ -54,15 +58,18 @@ impl Scheduler {
     }
 
     /// The run queue that is in use.
+    #[inline(always)]
     pub(super) fn ready(&self) -> &RunQueue {
         if self.is_watched() { &self.watched } else { &self.queue }
     }
 
+    #[inline(always)]
     pub(super) fn is_watched(&self) -> bool {
         self.hooks.get() & hook::WATCH != 0
     }
 
     /// Sets or clears bits of [`hook`].
+    #[inline(always)]
     pub(super) fn set_hooks(&self, hooks: u8, on: bool) {
         let from = self.ready();
         let old = self.hooks.get();
@@ -70,9 +77,18 @@ impl Scheduler {
         let to = self.ready();
         if !ptr::eq(from, to) {
             to.make_room(self.running.get() + 1);
-            while let Some(runnable) = from.pop() {
-                to.push(runnable);
+            // An execution of an exploration begins and ends here, with empty queues.
+            if !from.is_empty() {
+                move_all(from, to);
             }
         }
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn move_all(from: &RunQueue, to: &RunQueue) {
+    while let Some(runnable) = from.pop() {
+        to.push(runnable);
     }
 }

@@ -18,6 +18,7 @@ use super::report;
 use super::scheduler::{SWITCHES_BETWEEN_POLLS, Scheduler, chore};
 use super::thread_state::ThreadId;
 use super::trace::Cause;
+use super::track::Track;
 use super::wait::Outcome;
 use crate::stack;
 use crate::sys;
@@ -47,6 +48,23 @@ impl Scheduler {
     #[cold]
     #[inline(never)]
     pub(super) fn idle(&self) -> Runnable {
+        // In an exploration this comes as often as a yield. What repeats a choice is in a
+        // function of its own, since it needs no frame.
+        if self.hooks.get() == hook::DIRECTED
+            && let Some(next) = self.next_on_track(Track::next_at_once)
+        {
+            return next;
+        }
+        self.idle_with_care()
+    }
+
+    #[inline(never)]
+    fn idle_with_care(&self) -> Runnable {
+        if self.hooks.get() == hook::DIRECTED
+            && let Some(next) = self.next_on_track(Track::next_where_new)
+        {
+            return next;
+        }
         if self.hooks.get() & hook::TRACE != 0 {
             self.trace_leave(self.current());
         }

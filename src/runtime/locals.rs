@@ -127,6 +127,7 @@ impl Control {
     }
 
     /// The next run begins without any.
+    #[inline]
     pub(super) fn forget_locals(&self) {
         if let Some(extra) = self.extra.get() {
             extra.locals.forget();

@@ -25,6 +25,7 @@ mod queue;
 mod remote;
 mod report;
 mod requests;
+mod rerun;
 mod scheduler;
 mod scope_state;
 mod shared;

@@ -72,6 +72,7 @@ impl RunQueue {
         unsafe { self.entries.get().byte_add(position & self.mask.get()) }
     }
 
+    #[inline(always)]
     pub(super) fn is_empty(&self) -> bool {
         self.head() == self.tail.get()
     }
@@ -147,25 +148,18 @@ impl RunQueue {
     #[inline(always)]
     pub(super) unsafe fn take_unchecked(&self, index: usize) -> Runnable {
         debug_assert!(index < self.len());
-        if index > 0 {
-            self.bring_forward(index);
-        }
         let head = self.head();
         self.set_head(head + STEP);
-        // SAFETY: an entry between head and tail has been written.
-        unsafe { self.entry(head).read() }
-    }
-
-    /// The entry that is `index` behind the next becomes the next.
-    #[inline(always)]
-    fn bring_forward(&self, index: usize) {
-        // SAFETY: all these are between head and tail.
+        let mut position = head + index * STEP;
+        // SAFETY: all these are between head and tail, so they have been written.
         unsafe {
-            let taken = self.entry(self.head() + index * STEP).read();
-            for position in self.positions().take(index).rev() {
-                self.entry(position + STEP).write(self.entry(position).read());
+            let taken = self.entry(position).read();
+            while position != head {
+                let before = position - STEP;
+                self.entry(position).write(self.entry(before).read());
+                position = before;
             }
-            self.entry(self.head()).write(taken);
+            taken
         }
     }
 
@@ -177,7 +171,7 @@ impl RunQueue {
         }
     }
 
-    fn capacity(&self) -> usize {
+    pub(super) fn capacity(&self) -> usize {
         (self.mask.get() + 1) / STEP
     }
 

@@ -100,9 +100,13 @@ pub(crate) struct Scheduler {
     pub(super) listening: OnceCell<Listening>,
 }
 
+fn next_serial() -> u64 {
+    static SERIAL: AtomicU64 = AtomicU64::new(1);
+    SERIAL.fetch_add(1, Ordering::Relaxed)
+}
+
 impl Scheduler {
     pub(super) fn new(clock: Clock, policy: Policy, stack_bytes: Option<usize>) -> Scheduler {
-        static SERIAL: AtomicU64 = AtomicU64::new(1);
         // A table that nothing refers to would not be linked.
         std::hint::black_box(&LENO_DEBUGGER_TABLE);
         let hooks = if policy.is_fifo() { 0 } else { hook::POLICY };
@@ -119,7 +123,7 @@ impl Scheduler {
             running: Cell::new(0),
             last_number: Cell::new(1),
             last_scope: Cell::new(0),
-            serial: SERIAL.fetch_add(1, Ordering::Relaxed),
+            serial: next_serial(),
             main: Cell::new(ptr::null()),
             interrupted: Cell::new(0),
             coarse: Cell::new(clock.coarse_now()),
@@ -143,6 +147,11 @@ impl Scheduler {
     #[inline(always)]
     pub(crate) fn serial(&self) -> u64 {
         self.serial
+    }
+
+    /// From now on, this is another runtime.
+    pub(super) fn take_new_serial(&mut self) {
+        self.serial = next_serial();
     }
 
     #[inline(always)]
@@ -348,17 +357,20 @@ impl Scheduler {
         }
     }
 
-    #[cold]
+    // Not cold: it is called after each green thread that has been joined by nothing.
     #[inline(never)]
     fn do_chores_slow(&self, may_unwind: bool) {
         // First: a visitor may be just leaving its own stack for good.
-        self.show_stack();
+        if self.chores.get() & chore::SHOW_STACK != 0 {
+            self.show_stack();
+        }
         self.free_dead();
         if may_unwind {
             self.checkpoint();
         }
     }
 
+    #[inline(always)]
     pub(super) fn free_dead(&self) {
         // SAFETY: it has left its stack for good, and nobody refers to it.
         if let Some(dead) = unsafe { self.dead.replace(ptr::null()).as_ref() } {

@@ -34,6 +34,7 @@ impl ScopeState {
         self.running.set(self.running.get() + 1);
     }
 
+    #[inline(always)]
     pub(super) fn one_ended(&self, panicked: bool) {
         if panicked {
             self.unseen_panics.set(self.unseen_panics.get() + 1);

@@ -85,8 +85,19 @@ impl Scheduler {
         }
     }
 
-    /// Sees to it that a program does not fill the memory with green threads.
+    /// Refuses a spawn if there are as many green threads as the director allows: a
+    /// program must not fill the memory with them.
+    #[inline(always)]
     pub(super) fn may_spawn(&self) -> io::Result<()> {
+        if self.running.get() < self.directed.wants.get().most_threads {
+            return Ok(());
+        }
+        self.may_spawn_more()
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn may_spawn_more(&self) -> io::Result<()> {
         let most = self.directed.wants.get().most_threads;
         if !self.is_directed() || self.running.get() < most {
             return Ok(());

@@ -83,6 +83,9 @@ impl Scheduler {
     #[cold]
     #[inline(never)]
     fn yield_with_care(&self, at: &'static Location<'static>) -> Option<Departure> {
+        if let Some(next) = self.next_where_new() {
+            return next;
+        }
         if self.is_directed() {
             return self.yield_directed(at);
         }

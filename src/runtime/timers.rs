@@ -50,6 +50,11 @@ impl<T: Copy> Timers<T> {
         Timers { heap: Vec::new(), slots: Vec::new(), first_free: NONE, started: 0 }
     }
 
+    /// For how many timers there is memory.
+    pub(super) fn room(&self) -> usize {
+        self.heap.capacity().max(self.slots.capacity())
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.heap.is_empty()
     }

@@ -397,6 +397,7 @@ impl Scheduler {
     }
 
     /// The host has called the runtime.
+    #[inline]
     pub(super) fn trace_enter(&self) {
         if self.hooks.get() & hook::TRACE != 0 {
             self.trace_run(self.current());
@@ -404,6 +405,7 @@ impl Scheduler {
     }
 
     /// The runtime returns to the host.
+    #[inline]
     pub(super) fn trace_return(&self) {
         if self.hooks.get() & hook::TRACE != 0 {
             self.trace(self.current(), |_, _| Happened::Returns);

@@ -84,6 +84,11 @@ impl Track {
         self.repeat();
     }
 
+    /// For how many choices there is memory.
+    pub(crate) fn room(&self) -> usize {
+        self.choices.capacity()
+    }
+
     /// As [`Track::start`], and choices are drawn.
     pub(crate) fn draw(&mut self, random: Random) {
         self.start();
@@ -110,6 +115,7 @@ impl Track {
         &mut self.random
     }
 
+    #[inline]
     pub(crate) fn steps(&self) -> u64 {
         self.steps
     }
@@ -168,6 +174,21 @@ impl Track {
         Some(place)
     }
 
+    /// As [`Track::next_at_once`], after that has given up: makes a choice that is new, or
+    /// whose alternative is taken for the first time. `None` if the director is to say;
+    /// then nothing has been done.
+    #[inline(always)]
+    pub(super) fn next_where_new(&mut self, ready: &Ready<'_>) -> Option<usize> {
+        let of = ready.len();
+        let steps = self.steps + 1;
+        if steps >= self.asks_from || of < 2 || self.is_drawn {
+            return None;
+        }
+        let place = self.repeat_or_begin(of, |place| ready.number(place) as u32).ok()?;
+        self.steps = steps;
+        Some(place)
+    }
+
     #[inline(never)]
     fn next_with_care(&mut self, ready: &Ready<'_>) -> Option<usize> {
         self.steps += 1;
@@ -192,6 +213,7 @@ impl Track {
     /// If it repeats one that was another. How many there are and who is taken is
     /// always compared; who the others are, where another alternative is taken for
     /// the first time.
+    #[inline]
     pub(crate) fn choose(
         &mut self,
         of: usize,
@@ -200,6 +222,16 @@ impl Track {
         if self.is_drawn {
             return Ok(self.draw_one(of, number));
         }
+        self.repeat_or_begin(of, number)
+    }
+
+    /// As [`Track::choose`], if choices are not drawn.
+    #[inline(always)]
+    fn repeat_or_begin(
+        &mut self,
+        of: usize,
+        number: impl Fn(usize) -> u32,
+    ) -> Result<usize, Differs> {
         let among =
             (0..of).fold(0, |sum: u32, place| sum.wrapping_mul(0x0100_0193) ^ number(place));
         let Some(choice) = self.choices.get_mut(self.depth) else {

@@ -218,8 +218,19 @@ impl Control {
         panic::resume_unwind(Box::new(Unwinding { in_flight, reason }))
     }
 
-    /// It has ended: nothing is to be unwound any more.
+    /// It has ended: nothing is to be unwound any more. Few green threads have anything
+    /// to forget.
+    #[inline(always)]
     pub(super) fn forget_unwinding(&self, scheduler: &Scheduler) {
+        if self.extra.get().is_some() || self.unwind.pending.get() != 0 {
+            self.forget_unwinding_slow(scheduler);
+        }
+        self.unwind.shields.set(0);
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn forget_unwinding_slow(&self, scheduler: &Scheduler) {
         if let Some(extra) = self.extra.get() {
             // There are some only if a coroutine has carried them off.
             for timer in extra.scopes.take().into_iter().filter_map(|scope| scope.timer) {
@@ -227,7 +238,6 @@ impl Control {
             }
             extra.attempts.set(0);
         }
-        self.unwind.shields.set(0);
         if self.unwind.pending.replace(0) != 0 {
             scheduler.one_less_interrupted();
         }

@@ -124,14 +124,15 @@ impl Scheduler {
         }
     }
 
-    /// The wait for all who use an object is over.
+    /// The wait for all users of an object is over.
     fn awaited(&self, object: Object<'_>) {
-        if self.is_directed() {
+        if self.is_directed() && self.wants_operations() {
             self.operate_on(object, Access::Await);
         }
     }
 
     /// Waits until all green threads have ended.
+    #[inline]
     pub(super) fn wait_for_all(&self, at: &'static Location<'static>) {
         let wait = Wait::at(WaitFor::AllEnded, at);
         while self.running.get() > 0 {

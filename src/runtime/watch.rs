@@ -63,6 +63,12 @@ pub(super) struct Watched {
     watches: RefCell<Vec<Arc<Shared>>>,
 }
 
+impl Watched {
+    pub(super) fn is_empty(&self) -> bool {
+        self.watches.borrow().is_empty()
+    }
+}
+
 impl Drop for Watched {
     fn drop(&mut self) {
         for shared in self.watches.take() {

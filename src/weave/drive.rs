@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-use super::engine::{Cut, Engine, Strategy};
+use super::engine::{Cut, Strategy};
 use super::explorer::{Explorer, Order};
 use super::failure::Failure;
 use super::progress::Progress;
@@ -35,12 +35,13 @@ impl Explorer {
     }
 
     pub(super) fn session(&self, strategy: Strategy, rules: Rules) -> Session {
-        let mut engine = Engine::new(rules, strategy, self.max_steps);
         // A schedule is followed wherever it leads.
-        if !matches!(engine.strategy, Strategy::Replay(_)) {
-            engine.max_switches = self.max_switches;
+        let is_replay = matches!(strategy, Strategy::Replay(_));
+        let session = Session::new(rules, strategy, self.max_steps, self.stack_bytes);
+        if !is_replay {
+            session.engine.borrow_mut().max_switches = self.max_switches;
         }
-        Session::new(engine, self.stack_bytes)
+        session
     }
 
     pub(super) fn is_exhaustive(&self) -> bool {
@@ -66,7 +67,7 @@ impl Explorer {
     ) -> Ended {
         let start = Instant::now();
         let most = self.most_executions();
-        let mut progress = Progress::new(self.shows_progress);
+        let mut progress = Progress::new(self.shows_progress, start);
         let mut executions = 0;
         loop {
             let ran = if executions == 0 && !session.is_verified {

@@ -96,8 +96,15 @@ pub(super) struct Engine {
 }
 
 impl Engine {
-    pub(super) fn new(rules: Rules, strategy: Strategy, max_steps: u64) -> Engine {
+    /// An engine whose choices are kept on `track`, which is cleared.
+    pub(super) fn new(
+        rules: Rules,
+        strategy: Strategy,
+        max_steps: u64,
+        track: Rc<RefCell<Track>>,
+    ) -> Engine {
         let is_fair = rules.fair || rules.preemptive;
+        track.borrow_mut().start();
         Engine {
             rules,
             strategy,
@@ -107,7 +114,7 @@ impl Engine {
             recording: None,
             has_report: false,
             names: Names::default(),
-            track: Rc::new(RefCell::new(Track::new())),
+            track,
             switches: 0,
             last: 1,
             wrong: None,
@@ -137,8 +144,10 @@ impl Engine {
         self.names.clear();
         self.switches = 0;
         self.last = 1;
-        self.wrong = None;
-        self.cut = None;
+        // Dropping what is seldom there is a call that most executions need not make.
+        if self.wrong.is_some() || self.cut.is_some() {
+            self.forget_failure();
+        }
         if let Some(fairness) = &mut self.fairness {
             fairness.begin();
         }
@@ -162,6 +171,13 @@ impl Engine {
         if !sees_all && self.strategy.is_simple() {
             track.go_alone(self.max_steps);
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn forget_failure(&mut self) {
+        self.wrong = None;
+        self.cut = None;
     }
 
     /// It is over.
@@ -197,6 +213,7 @@ impl Engine {
         Schedule::of(self.rules, self.track.borrow().made(), &self.names)
     }
 
+    #[inline]
     pub(super) fn steps(&self) -> u64 {
         self.track.borrow().steps()
     }

@@ -1,5 +1,6 @@
 //! What green threads are called in schedules and stories.
 
+use super::name::Name;
 use super::schedule::Who;
 use crate::runtime::{CLOCK, letters};
 
@@ -34,7 +35,7 @@ impl Names {
         if number == CLOCK {
             return Who::Clock;
         }
-        let name = self.given(number).map_or_else(|| letters(number).into(), Box::from);
+        let name = self.given(number).map_or_else(|| letters_as_name(number), Name::from);
         let is_taken = self.0.iter().any(|(other, given)| *other != number && **given == *name)
             || (self.given(number).is_some()
                 && number_of(&name)
@@ -44,6 +45,16 @@ impl Names {
 
     pub(super) fn label(&self, number: u64) -> String {
         self.who(number).to_string()
+    }
+}
+
+/// [`letters`], without an allocation where that is a single letter.
+fn letters_as_name(number: u64) -> Name {
+    match u8::try_from(number) {
+        Ok(number @ 2..28) => {
+            Name::from(&*char::from(b'A' + (number - 2)).encode_utf8(&mut [0; 4]))
+        }
+        _ => Name::from(&*letters(number)),
     }
 }
 
@@ -76,6 +87,7 @@ mod tests {
         }
         for number in 2..2_000 {
             assert_eq!(number_of(&letters(number)), Some(number));
+            assert_eq!(*letters_as_name(number), letters(number));
         }
         assert_eq!(number_of("a"), None);
         assert_eq!(number_of(""), None);

@@ -27,7 +27,10 @@ thread_local! {
     static KEEPS: Cell<bool> = const { Cell::new(false) };
     /// The last of each green thread, by its number: they may be unwinding at once.
     static LAST: RefCell<Vec<(u64, Said)>> = const { RefCell::new(Vec::new()) };
-    /// Of the program that runs.
+    /// A panic has been kept in `LAST` since `forget`. That has a destructor, so each
+    /// use of it costs a test of whether it is still there.
+    static HAS_LAST: Cell<bool> = const { Cell::new(false) };
+    /// The engine of the session that was made last, if that lives.
     static ENGINE: RefCell<Option<Rc<RefCell<Engine>>>> = const { RefCell::new(None) };
 }
 
@@ -41,13 +44,33 @@ impl fmt::Display for Said {
     }
 }
 
+/// The panic hook knows the engine of a session while this lives. That is for a whole
+/// session, since to set it for each execution takes 20 instructions.
+pub(super) struct Known {
+    before: Option<Rc<RefCell<Engine>>>,
+}
+
+impl Known {
+    pub(super) fn new(engine: &Rc<RefCell<Engine>>) -> Known {
+        // At the end of the OS thread, the place may be gone.
+        let before = ENGINE.try_with(|place| place.replace(Some(engine.clone())));
+        Known { before: before.ok().flatten() }
+    }
+}
+
+impl Drop for Known {
+    fn drop(&mut self) {
+        let _ = ENGINE.try_with(|place| place.replace(self.before.take()));
+    }
+}
+
 /// Panics of this OS thread are kept while this lives.
 pub(super) struct Kept {
     before: bool,
 }
 
 impl Kept {
-    pub(super) fn new(engine: &Rc<RefCell<Engine>>) -> Kept {
+    pub(super) fn new() -> Kept {
         static INSTALLED: Once = Once::new();
         // A thread that panics may not change the hook.
         let may_install = !INSTALLED.is_completed() && !std::thread::panicking();
@@ -64,7 +87,6 @@ impl Kept {
         if may_install {
             INSTALLED.call_once(install);
         }
-        ENGINE.set(Some(engine.clone()));
         Kept { before: KEEPS.replace(true) }
     }
 }
@@ -72,7 +94,6 @@ impl Kept {
 impl Drop for Kept {
     fn drop(&mut self) {
         KEEPS.set(self.before);
-        ENGINE.take();
     }
 }
 
@@ -110,6 +131,7 @@ fn keep(info: &PanicHookInfo<'_>) {
             recording.panics(&said);
         }
     });
+    HAS_LAST.set(true);
     LAST.with_borrow_mut(|last| last.push((number, said)));
 }
 
@@ -123,9 +145,12 @@ fn take_last(number: u64) -> Option<Said> {
     })
 }
 
-/// An execution begins: nobody has panicked.
+/// Forgets the panics of the last execution.
+#[inline]
 pub(super) fn forget() {
-    LAST.with_borrow_mut(Vec::clear);
+    if HAS_LAST.replace(false) {
+        LAST.with_borrow_mut(Vec::clear);
+    }
 }
 
 /// What a panic of this green thread with this payload has said.

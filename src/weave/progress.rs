@@ -24,8 +24,8 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    pub(super) fn new(is_wanted: bool) -> Progress {
-        Progress { start: is_wanted.then(Instant::now), bar: None }
+    pub(super) fn new(is_wanted: bool, start: Instant) -> Progress {
+        Progress { start: is_wanted.then_some(start), bar: None }
     }
 
     /// So many executions are done, of at most `most`.

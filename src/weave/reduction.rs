@@ -98,10 +98,6 @@ impl StepNode {
         self.asleep
             .retain(|tried| tried.thread != thread || covers(used, &tried.used, tried.numbered));
     }
-
-    fn has_tried(&self, thread: u64) -> bool {
-        self.tried.iter().any(|tried| tried.thread == thread)
-    }
 }
 
 impl Reduction {
@@ -302,20 +298,19 @@ impl Reduction {
 }
 
 impl StepNode {
-    /// The step of the chosen one has been tried: chooses the next that is wanted.
+    /// The step of `chosen` has been tried: chooses the next one that is wanted. Returns
+    /// `false` if there is none.
     fn go_on(&mut self) -> bool {
+        let tried = self.tried.iter().fold(bit(self.chosen), |set, tried| set | bit(tried.thread));
+        let left = self.asleep.iter().fold(self.wanted & !tried, |set, it| set & !bit(it.thread));
+        if left == 0 {
+            // The node is given up, so what the step has used need not be kept.
+            return false;
+        }
         let used = Rc::from(&self.used[..]);
         self.used.clear();
         self.tried.push(Tried { thread: self.chosen, used, numbered: self.numbered });
-        let next = (0..MOST_THREADS).find(|&thread| {
-            self.wanted & bit(thread) != 0 && !self.has_tried(thread) && !self.is_asleep(thread)
-        });
-        match next {
-            Some(thread) => {
-                self.chosen = thread;
-                true
-            }
-            None => false,
-        }
+        self.chosen = u64::from(left.trailing_zeros());
+        true
     }
 }

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::str::FromStr;
 
+use super::name::Name;
 use super::names::{Names, is_plain};
 use crate::runtime::{CLOCK, Choice};
 
@@ -61,7 +62,7 @@ pub(super) enum Turn {
 /// Whose turn it is.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Who {
-    Named(Box<str>),
+    Named(Name),
     Numbered(u64),
     Clock,
 }
@@ -216,14 +217,14 @@ impl<'a> Reader<'a> {
         digits.parse().map(Some).map_err(|_| self.error(from, "has too large a number"))
     }
 
-    fn quoted(&mut self, from: &'a str) -> Result<Box<str>, ParseScheduleError> {
+    fn quoted(&mut self, from: &'a str) -> Result<Name, ParseScheduleError> {
         let mut name = String::new();
         let mut chars = self.rest.char_indices();
         loop {
             match chars.next() {
                 Some((at, '\'')) => {
                     self.rest = &self.rest[at + 1..];
-                    return Ok(name.into());
+                    return Ok(Name::from(&*name));
                 }
                 Some((_, '\\')) => match chars.next() {
                     Some((_, 'n')) => name.push('\n'),

@@ -4,13 +4,19 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use super::engine::{Cut, Engine, Strategy, What, Wrong};
-use super::panics::{self, Kept};
+use super::panics::{self, Kept, Known};
+use super::schedule::Rules;
+use super::spare::{Spare, runtime_of};
 use super::tree::Tree;
 use crate::runtime::{self, Choice, Runtime};
 
 pub(super) struct Session {
     pub(super) engine: Rc<RefCell<Engine>>,
-    runtime: Runtime,
+    _known: Known,
+    /// `None` only while the session is dropped.
+    runtime: Option<Runtime>,
+    /// The choices of the first execution, to compare the second with.
+    trail: Vec<Choice>,
     stack_bytes: Option<usize>,
     /// Of the next execution.
     index: u64,
@@ -27,37 +33,67 @@ pub(super) enum Ran<T> {
 }
 
 impl Session {
-    pub(super) fn new(engine: Engine, stack_bytes: Option<usize>) -> Session {
-        let engine = Rc::new(RefCell::new(engine));
-        let runtime = runtime_of(&engine, stack_bytes);
-        Session { engine, runtime, stack_bytes, index: 0, step: 1, is_verified: false }
+    pub(super) fn new(
+        rules: Rules,
+        strategy: Strategy,
+        max_steps: u64,
+        stack_bytes: Option<usize>,
+    ) -> Session {
+        let spare = Spare::take(stack_bytes).unwrap_or_else(|| Spare::make(stack_bytes));
+        let Spare { engine, runtime, trail, .. } = spare;
+        let track = engine.borrow().track.clone();
+        engine.replace(Engine::new(rules, strategy, max_steps, track));
+        let (_known, runtime) = (Known::new(&engine), Some(runtime));
+        Session {
+            engine,
+            _known,
+            runtime,
+            trail,
+            stack_bytes,
+            index: 0,
+            step: 1,
+            is_verified: false,
+        }
     }
 
     /// Runs the program once.
+    ///
+    /// If the execution fails after the program has returned, the value is dropped when
+    /// the execution is over, like every other value: outside the runtime, and while
+    /// nothing unwinds.
     pub(super) fn run<T>(&mut self, program: &impl Fn() -> T) -> Ran<T> {
+        let mut value = None;
+        match self.run_once(&mut || value = Some(program())) {
+            Ran::Value(()) => {
+                Ran::Value(value.expect("a program that does not fail returns a value"))
+            }
+            Ran::Wrong(wrong) => Ran::Wrong(wrong),
+            Ran::Cut(cut) => Ran::Cut(cut),
+        }
+    }
+
+    /// As [`Session::run`]. It is not generic, so the compiler sees it, and all of the
+    /// runtime that it calls, as one piece: a tenth of the time of a small execution.
+    fn run_once(&mut self, program: &mut dyn FnMut()) -> Ran<()> {
         let wants = {
             let mut engine = self.engine.borrow_mut();
             engine.begin(self.index);
             engine.wants()
         };
         self.index += self.step;
-        let kept = Kept::new(&self.engine);
-        let result = self.runtime.run_directed(wants, program);
+        let kept = Kept::new();
+        let runtime = self.runtime.as_ref().expect("a session has a runtime");
+        let result = runtime.run_directed(wants, program);
         drop(kept);
-        if !self.runtime.is_as_new() {
-            // Others may still have a handle of that one.
-            self.runtime = runtime_of(&self.engine, self.stack_bytes);
+        if !runtime.is_as_new() {
+            // A handle may still lead to that one.
+            self.runtime = Some(runtime_of(&self.engine, self.stack_bytes));
         }
         let mut engine = self.engine.borrow_mut();
         engine.end();
-        if let Some(cut) = engine.cut.clone() {
-            return Ran::Cut(cut);
-        }
-        let wrong = engine.wrong.take();
-        match (wrong, result) {
-            (Some(wrong), _) => Ran::Wrong(wrong),
-            (None, Ok(value)) => Ran::Value(value),
-            (None, Err(cut)) => Ran::Wrong(of_main(&cut)),
+        match result {
+            Ok(()) if engine.cut.is_none() && engine.wrong.is_none() => Ran::Value(()),
+            result => failed(&mut engine, result),
         }
     }
 
@@ -72,15 +108,20 @@ impl Session {
         if !matches!(first, Ran::Value(_)) {
             return first;
         }
-        let (trail, steps) = self.trail();
+        let steps = self.keep_trail();
         self.index -= self.step;
         let second = self.run(program);
+        let (is_same, after) = self.compare_trail(steps);
         match (&first, &second) {
-            (Ran::Value(one), Ran::Value(other)) if self.trail() == (trail, steps) => {
-                if same(one, other) { second } else { Ran::Cut(Cut::OtherValue) }
+            (Ran::Value(one), Ran::Value(other)) if is_same => {
+                if same(one, other) {
+                    second
+                } else {
+                    Ran::Cut(Cut::OtherValue)
+                }
             }
             (_, Ran::Cut(Cut::Differs { .. })) => second,
-            _ => Ran::Cut(Cut::Differs { after: self.trail().0.len() }),
+            _ => Ran::Cut(Cut::Differs { after }),
         }
     }
 
@@ -97,10 +138,21 @@ impl Session {
         }
     }
 
-    fn trail(&self) -> (Vec<Choice>, u64) {
+    /// Keeps the choices of the last execution. Returns how many steps it had.
+    fn keep_trail(&mut self) -> u64 {
         let engine = self.engine.borrow();
         let track = engine.track.borrow();
-        (track.made().to_vec(), track.steps())
+        self.trail.clear();
+        self.trail.extend_from_slice(track.made());
+        track.steps()
+    }
+
+    /// Returns `true` if the last execution had so many steps and the choices that were
+    /// kept; and how many choices it had.
+    fn compare_trail(&self, steps: u64) -> (bool, usize) {
+        let engine = self.engine.borrow();
+        let track = engine.track.borrow();
+        (track.made() == self.trail && track.steps() == steps, track.made().len())
     }
 
     /// Which execution was the last: 0 is the first.
@@ -135,10 +187,32 @@ impl Session {
     }
 }
 
-/// A runtime that the engine directs.
-fn runtime_of(engine: &Rc<RefCell<Engine>>, stack_bytes: Option<usize>) -> Runtime {
-    let track = engine.borrow().track.clone();
-    Runtime::directed(engine.clone(), track, stack_bytes)
+impl Drop for Session {
+    fn drop(&mut self) {
+        // A panic in a comparison or a destructor of values, or in leno itself, may have
+        // left the engine in any state.
+        if std::thread::panicking() {
+            return;
+        }
+        if let Some(runtime) = self.runtime.take() {
+            let (engine, trail) = (self.engine.clone(), std::mem::take(&mut self.trail));
+            Spare { engine, runtime, trail, stack_bytes: self.stack_bytes }.leave();
+        }
+    }
+}
+
+/// How an execution has ended that has failed or was cut.
+#[cold]
+#[inline(never)]
+fn failed(engine: &mut Engine, result: Result<(), runtime::Cut>) -> Ran<()> {
+    if let Some(cut) = engine.cut.clone() {
+        return Ran::Cut(cut);
+    }
+    match (engine.wrong.take(), result) {
+        (Some(wrong), _) => Ran::Wrong(wrong),
+        (None, Ok(())) => Ran::Value(()),
+        (None, Err(cut)) => Ran::Wrong(of_main(&cut)),
+    }
 }
 
 /// What was wrong with the main green thread, if nobody has told.

@@ -17,6 +17,7 @@ const ENGINE: &str = "src/weave/engine.rs";
 const FAIRNESS: &str = "src/weave/fairness.rs";
 const OPERATING: &str = "src/runtime/operating.rs";
 const ORDER: &str = "src/weave/order.rs";
+const RERUN: &str = "src/runtime/rerun.rs";
 const REDUCTION: &str = "src/weave/reduction.rs";
 const SAMPLING: &str = "src/weave/sampling.rs";
 const TRACK: &str = "src/runtime/track.rs";
@@ -56,7 +57,13 @@ const MUTANTS: &[Mutant] = &[
         "Done::Spawns => true,",
         "nobody runs between a spawn and what comes next",
     ),
-    mutant(DIRECTED, "self.main.token.set(false);", "", "a token is there in the next execution"),
+    mutant(RERUN, "self.main.token.set(false);", "", "a token is there in the next execution"),
+    mutant(
+        DIRECTED,
+        "        directed.done.set(Done::Nothing);\n        // SAFETY: the track chooses",
+        "        // SAFETY: the track chooses",
+        "a green thread that has just been chosen is chosen again before it does anything",
+    ),
     // The reduction.
     mutant(
         REDUCTION,
@@ -107,6 +114,12 @@ const MUTANTS: &[Mutant] = &[
         "self.used(UNWINDING | thread, Access::Read);",
         "",
         "whether one is unwound depends on nobody",
+    ),
+    mutant(
+        REDUCTION,
+        "fold(self.wanted & !tried, |set, it| set & !bit(it.thread));",
+        "fold(self.wanted & !tried, |set, _| set);",
+        "a step that sleeps is tried all the same",
     ),
     mutant(
         REDUCTION,
