@@ -117,12 +117,6 @@ const MUTANTS: &[Mutant] = &[
     ),
     mutant(
         REDUCTION,
-        "fold(self.wanted & !tried, |set, it| set & !bit(it.thread));",
-        "fold(self.wanted & !tried, |set, _| set);",
-        "a step that sleeps is tried all the same",
-    ),
-    mutant(
-        REDUCTION,
         "node.wake_if_other(later.thread, &later.used);",
         "",
         "who sleeps and wakes as another is not tried",
