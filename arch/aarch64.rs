@@ -321,11 +321,12 @@ pub(crate) fn shadow_stack_enabled() -> bool {
 ///
 /// `address` must be one of code that this OS thread is running.
 pub(crate) unsafe fn may_switch_at(address: usize) -> bool {
-    // add sp, x3, #32; br x16: nobody else writes that.
+    // add sp, x3, #32; br x16: no other code has these two.
     const ENTER: [u8; 8] = [0x7f, 0x80, 0x00, 0x91, 0x00, 0x02, 0x1f, 0xd6];
-    // At most so many bytes of a switch stand before that and from there on.
-    const BEFORE: usize = 48;
-    const FROM: usize = 8;
+    // The most bytes that a switch has before these two instructions, and from their first
+    // byte to the last instruction before the landing pad.
+    const BEFORE: usize = 64;
+    const FROM: usize = 12;
     // SAFETY: as the caller says.
     let code = unsafe { super::code_around(address, FROM, BEFORE + ENTER.len()) };
     code.is_none_or(|code| code.windows(ENTER.len()).any(|window| window == ENTER))

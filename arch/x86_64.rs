@@ -361,10 +361,10 @@ pub(crate) unsafe fn may_switch_at(address: usize) -> bool {
     // lea rsp, [rcx + ...]; jmp rax: no other code has these two.
     const ENTER: [u8; 6] =
         [0x48, 0x8d, 0x61, if cfg!(feature = "fp-env") { 32 } else { 24 }, 0xff, 0xe0];
-    // The most bytes that a switch has before these two instructions, and from
-    // their first byte to the landing pad.
+    // The most bytes that a switch has before these two instructions, and from their first
+    // byte to the last instruction before the landing pad.
     const BEFORE: usize = if cfg!(feature = "fp-env") { 60 } else { 40 };
-    const FROM: usize = 10;
+    const FROM: usize = 12;
     // SAFETY: as the caller says.
     let code = unsafe { super::code_around(address, FROM, BEFORE + ENTER.len()) };
     code.is_none_or(|code| code.windows(ENTER.len()).any(|window| window == ENTER))
