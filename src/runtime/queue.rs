@@ -78,6 +78,7 @@ impl RunQueue {
     }
 
     /// Counts as a push and a pop of the same.
+    #[inline(always)]
     pub(super) fn skip(&self) {
         debug_assert!(self.is_empty());
         self.set_head(self.head() + STEP);
