@@ -6,8 +6,8 @@ use std::collections::VecDeque;
 use super::error::{RecvTimeoutError, SendTimeoutError, TryRecvError, TrySendError};
 use super::watching::Watcher;
 use crate::runtime::{
-    Access, Need, Object, Outcome, Resource, Wait, WaitFor, WaitList, also, interrupted, note,
-    note_at, operation, scheduler,
+    Access, Need, Object, Outcome, Resource, Wait, WaitFor, WaitList, Want, also, interrupted,
+    note, note_at, operation, scheduler,
 };
 
 pub(super) struct Channel<T> {
@@ -21,6 +21,8 @@ pub(super) struct Channel<T> {
     /// Those who watch until they could send, or receive.
     pub(super) watching_room: WaitList<Watcher>,
     pub(super) watching_messages: WaitList<Watcher>,
+    /// A receiver, if the buffer holds nothing, or else room.
+    wanted_to_send: Want,
     pub(super) senders: Cell<usize>,
     pub(super) receivers: Cell<usize>,
     pub(super) resource: Resource,
@@ -39,6 +41,7 @@ impl<T> Channel<T> {
             receiving: WaitList::new(),
             watching_room: WaitList::new(),
             watching_messages: WaitList::new(),
+            wanted_to_send: if capacity == Some(0) { Want::Receiver } else { Want::Room },
             senders: Cell::new(1),
             receivers: Cell::new(1),
             resource: Resource::known("channel"),
@@ -144,15 +147,15 @@ impl<T> Channel<T> {
         let scheduler = scheduler(function);
         let wait = Wait::new(WaitFor::Resource(self.room()));
         let (outcome, left) = self.sending.wait(scheduler, Some(value), &wait, deadline);
-        match (outcome, left) {
-            (Outcome::Woken, None) => Ok(()),
-            (Outcome::Woken, Some(value)) => Err(SendTimeoutError::Disconnected(value)),
-            (Outcome::Elapsed, Some(value)) => Err(SendTimeoutError::Timeout(value)),
-            (Outcome::Interrupted, value) => {
+        // Taking the value ends the wait, so without one only a receiver has.
+        let Some(value) = left else { return Ok(()) };
+        match outcome {
+            Outcome::Woken => Err(SendTimeoutError::Disconnected(value)),
+            Outcome::Elapsed => Err(SendTimeoutError::Timeout(value)),
+            Outcome::Interrupted => {
                 drop(value);
                 interrupted()
             }
-            (Outcome::Elapsed, None) => unreachable!("who takes the value ends the wait"),
         }
     }
 
@@ -203,15 +206,14 @@ impl<T> Channel<T> {
         let_look(&self.watching_room);
     }
 
-    /// What one waits for who wants to send.
+    /// Returns what a thread waits for that cannot send.
     pub(super) fn room(&self) -> Need<'_> {
-        let what = if self.capacity == Some(0) { "a receiver of" } else { "room in" };
-        Need { what, resource: &self.resource }
+        Need { what: self.wanted_to_send, resource: &self.resource }
     }
 
-    /// What one waits for who wants to receive.
+    /// Returns what a thread waits for that cannot receive.
     pub(super) fn message(&self) -> Need<'_> {
-        Need { what: "a message from", resource: &self.resource }
+        Need { what: Want::Message, resource: &self.resource }
     }
 
     /// Who waited to receive has been woken since all senders are gone: that comes

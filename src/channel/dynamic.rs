@@ -19,8 +19,8 @@ use super::error::{
 };
 use super::watching::{Operation, Watcher};
 use crate::runtime::{
-    Access, Instant, Need, Needs, Object, Outcome, Wait, WaitFor, WaitList, Waiter, also,
-    interrupted, operation_on_all, scheduler, try_scheduler,
+    Access, Instant, Need, Needs, Object, Outcome, Wait, WaitFor, WaitList, also, interrupted,
+    operation_on_all, scheduler, try_scheduler,
 };
 
 /// Waits until one of several channel operations can go on, as crossbeam-channel's.
@@ -324,12 +324,12 @@ impl<'a> Select<'a> {
         let needs: Vec<Need<'_>> = all().map(|operation| operation.need()).collect();
         let ends_by_timer = first_timer.is_some_and(|first| deadline.is_none_or(|end| first < end));
         let deadline = if ends_by_timer { first_timer } else { deadline };
-        let wait = Wait::at(WaitFor::Any(Needs::All(&needs)), Location::caller());
-        let waiter = Waiter::new(scheduler);
+        let needs = Needs::All(&needs);
+        let wait = Wait::at(WaitFor::Any(&needs), Location::caller());
         let watcher = if search.commits { Watcher::Commits } else { Watcher::Looks };
-        let block = || waiter.block(scheduler, &wait, deadline);
-        match WaitList::enrolled_in_all(&waiter, &lists, watcher, block) {
-            (Outcome::Woken, Some(Watcher::Paired)) => Ended::Paired(waiter.chosen()),
+        let block = || scheduler.block(&wait, deadline);
+        match WaitList::enrolled_in_all(scheduler, &lists, watcher, block) {
+            (Outcome::Woken, Some((place, Watcher::Paired))) => Ended::Paired(place),
             (Outcome::Woken, _) => Ended::Changed,
             (Outcome::Elapsed, _) if ends_by_timer => Ended::Changed,
             (Outcome::Elapsed, _) => Ended::Deadline,

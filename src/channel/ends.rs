@@ -11,8 +11,8 @@ use super::error::{
 use super::iter::{Iter, TryIter};
 use super::timer::Timer;
 use crate::runtime::{
-    Access, Instant, Object, Outcome, Resource, Wait, WaitFor, interrupted, note, operation,
-    scheduler, try_scheduler,
+    Access, Instant, Need, Object, Outcome, Resource, Wait, WaitFor, Want, interrupted, note,
+    operation, scheduler, try_scheduler,
 };
 
 /// Makes a channel that holds at most `capacity` messages. With 0 it holds none:
@@ -348,10 +348,8 @@ impl<T> Timer<T> {
             let own = self.deadline();
             // The earlier of the two, if both will come.
             let first = own.into_iter().chain(deadline).min();
-            let wait = Wait::new(WaitFor::Resource(crate::runtime::Need {
-                what: "",
-                resource: &self.resource,
-            }));
+            let need = Need { what: Want::Itself, resource: &self.resource };
+            let wait = Wait::new(WaitFor::Resource(need));
             match scheduler.block(&wait, first) {
                 Outcome::Interrupted => interrupted(),
                 _ if first == deadline && first != own => return Err(RecvTimeoutError::Timeout),

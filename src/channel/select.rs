@@ -13,7 +13,7 @@ use super::deadline::Deadline;
 use super::ends::{Flavor, Receiver, Sender};
 use super::error::{RecvError, SendError, TryRecvError, TrySendError};
 use crate::runtime::{
-    Listed, Need, Needs, Object, Outcome, Resource, Scheduler, Wait, WaitFor, Waiter, interrupted,
+    Listed, Need, Needs, Object, Outcome, Resource, Scheduler, Wait, WaitFor, Want, interrupted,
     operation_on_all, scheduler, try_scheduler,
 };
 
@@ -38,8 +38,9 @@ pub trait Case {
 /// All arms of one select, while it waits.
 pub struct Round<'a> {
     scheduler: &'a Scheduler,
-    waiter: Waiter,
     cases: &'a [&'a dyn Case],
+    /// The case by whose node the wait was ended, once it was.
+    chosen: Cell<Option<usize>>,
     /// The first deadline, and whether it is that of a case.
     deadline: Cell<Moment>,
     timer: Cell<bool>,
@@ -53,9 +54,16 @@ impl Round<'_> {
             None => {
                 let nothing = Listed { need: None, others: None };
                 let needs = Needs::Listed(listed.unwrap_or(&nothing));
-                let wait = Wait::at(WaitFor::Any(needs), self.at);
-                self.waiter.block(self.scheduler, &wait, self.deadline.get())
+                let wait = Wait::at(WaitFor::Any(&needs), self.at);
+                self.scheduler.block(&wait, self.deadline.get())
             }
+        }
+    }
+
+    /// The wait is over, and was ended by the node of this case if `is_chosen`.
+    fn ended(&self, index: usize, is_chosen: bool) {
+        if is_chosen {
+            self.chosen.set(Some(index));
         }
     }
 
@@ -152,15 +160,17 @@ enum Ended {
 fn wait(scheduler: &Scheduler, cases: &[&dyn Case], deadline: Moment) -> Ended {
     let round = Round {
         scheduler,
-        waiter: Waiter::new(scheduler),
         cases,
+        chosen: Cell::new(None),
         deadline: Cell::new(deadline),
         timer: Cell::new(false),
         at: Location::caller(),
     };
     match round.go_on(0, None) {
         Outcome::Woken => {
-            cases[round.waiter.chosen()].chosen();
+            let chosen =
+                round.chosen.get().expect("a wait of a select is ended by one of its nodes");
+            cases[chosen].chosen();
             Ended::Chosen
         }
         Outcome::Elapsed if round.timer.get() => Ended::Timer,
@@ -211,16 +221,16 @@ impl<T> Case for RecvCase<'_, T> {
             Flavor::Channel(channel) => {
                 channel.is_about_to_receive();
                 let listed = Listed { need: Some(channel.message()), others };
-                let (outcome, value) =
-                    channel.receiving.enrolled(&round.waiter, index, None, || {
-                        round.go_on(index + 1, Some(&listed))
-                    });
-                self.result.set(value.map(Ok));
-                outcome
+                let waited = channel
+                    .receiving
+                    .enrolled(round.scheduler, None, || round.go_on(index + 1, Some(&listed)));
+                self.result.set(waited.slot.map(Ok));
+                round.ended(index, waited.is_chosen);
+                waited.result
             }
             Flavor::Timer(timer) => {
                 round.add_timer(timer.deadline());
-                let need = Some(Need { what: "", resource: &timer.resource });
+                let need = Some(Need { what: Want::Itself, resource: &timer.resource });
                 round.go_on(index + 1, Some(&Listed { need, others }))
             }
         }
@@ -278,12 +288,12 @@ impl<T> Case for SendCase<'_, T> {
         let channel = &self.sender.channel;
         channel.is_about_to_send();
         let listed = Listed { need: Some(channel.room()), others };
-        let (outcome, message) =
-            channel.sending.enrolled(&round.waiter, index, self.message.take(), || {
-                round.go_on(index + 1, Some(&listed))
-            });
-        self.message.set(message);
-        outcome
+        let waited = channel.sending.enrolled(round.scheduler, self.message.take(), || {
+            round.go_on(index + 1, Some(&listed))
+        });
+        self.message.set(waited.slot);
+        round.ended(index, waited.is_chosen);
+        waited.result
     }
 
     fn chosen(&self) {

@@ -10,7 +10,7 @@
 
 use super::core::Deadline as Moment;
 use super::ends::{Flavor, Receiver, Sender};
-use crate::runtime::{Need, Resource, WaitList};
+use crate::runtime::{Need, Resource, WaitList, Want};
 
 /// What a select may do: send to a channel, or receive from one.
 pub(super) trait Operation {
@@ -103,7 +103,7 @@ impl<T> Operation for Receiver<T> {
     fn need(&self) -> Need<'_> {
         match &self.flavor {
             Flavor::Channel(channel) => channel.message(),
-            Flavor::Timer(timer) => Need { what: "", resource: &timer.resource },
+            Flavor::Timer(timer) => Need { what: Want::Itself, resource: &timer.resource },
         }
     }
 }

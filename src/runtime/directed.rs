@@ -395,7 +395,7 @@ impl Scheduler {
         } else if directed.wants.get().operations {
             directed.tell(|director| director.woke(number));
             if let Some(Wait { what: WaitFor::Any(needs), .. }) = control.waits_for() {
-                self.operate_on_all(*needs);
+                self.operate_on_all(**needs);
             }
         }
     }

@@ -78,8 +78,8 @@ pub(crate) use trace::{Awaited, Cause, Event, Happened, Recording};
 pub(crate) use track::{Choice, Track};
 pub use unwind::Cancelled;
 pub(crate) use unwind::is_unwinding;
-pub(crate) use wait::{Holder, Listed, Need, Needs, Outcome, Resource, Wait, WaitFor};
-pub(crate) use wait_list::{WaitList, Waiter};
+pub(crate) use wait::{Holder, Listed, Need, Needs, Outcome, Resource, Wait, WaitFor, Want};
+pub(crate) use wait_list::WaitList;
 pub(crate) use watch::{Hog, WatchEnd};
 
 /// Runs `f` as the main green thread of a new runtime on this OS thread.

@@ -173,7 +173,7 @@ impl Scheduler {
         let write = |object| self.operate_on(object, Access::Write);
         match wait.what {
             WaitFor::Resource(need) => write(Object::Resource(need.resource)),
-            WaitFor::Any(needs) => self.operate_on_all(needs),
+            WaitFor::Any(needs) => self.operate_on_all(*needs),
             WaitFor::Join(target) => write(Object::End(target.number)),
             WaitFor::Scope(scope) => write(Object::Scope(scope)),
             WaitFor::Unpark => write(Object::Token(control.number)),

@@ -10,7 +10,7 @@ use super::control::{Control, State};
 use super::cycles;
 use super::director::letters;
 use super::scheduler::Scheduler;
-use super::wait::{Need, Needs, Resource, WaitFor};
+use super::wait::{Need, Needs, Resource, WaitFor, Want};
 
 /// What one green thread waits for.
 pub(crate) struct Waiting {
@@ -240,7 +240,7 @@ pub(super) fn waiting(control: &Control, all: &[&Control], now: u64) -> Option<W
             notes.extend(holder(need, "", all));
             wanted_of(need)
         }
-        WaitFor::Any(needs) => any_of(&mut notes, needs, all),
+        WaitFor::Any(needs) => any_of(&mut notes, *needs, all),
     };
     let age = Duration::from_nanos(now.saturating_sub(wait.since.get()));
     Some(Waiting { what, at: wait.at, age, notes })
@@ -278,7 +278,10 @@ fn any_of(notes: &mut Vec<Note>, needs: Needs<'_>, all: &[&Control]) -> String {
 /// "a message from channel 'orders'"
 fn wanted_of(need: Need<'_>) -> String {
     let title = need.resource.title();
-    if need.what.is_empty() { title } else { format!("{} {title}", need.what) }
+    match need.what {
+        Want::Itself => title,
+        what => format!("{} {title}", what.words()),
+    }
 }
 
 impl Resource {

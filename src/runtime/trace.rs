@@ -285,7 +285,7 @@ impl Recording {
 
     fn resource(&mut self, need: Need<'_>) -> Awaited {
         let name = need.resource.name().map(|name| self.name(name));
-        Awaited::Resource { need: need.what, kind: need.resource.kind(), name }
+        Awaited::Resource { need: need.what.words(), kind: need.resource.kind(), name }
     }
 }
 

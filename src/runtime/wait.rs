@@ -54,15 +54,35 @@ pub(crate) enum WaitFor<'a> {
     Stalled,
     Resource(Need<'a>),
     /// Any of several.
-    Any(Needs<'a>),
+    Any(&'a Needs<'a>),
 }
 
-/// What is wanted of a resource: `"room in"` a channel. Empty if it is the thing
-/// itself, as a mutex.
+// The tag lies in the free values of a `Want`, so two stores write down a wait for a
+// resource. With a tag and a `str` of its own they were four.
+const _: () = assert!(size_of::<WaitFor<'_>>() == 2 * size_of::<usize>());
+
+/// What is wanted of a resource: room in a channel.
 #[derive(Clone, Copy)]
 pub struct Need<'a> {
-    pub(crate) what: &'static str,
+    pub(crate) what: Want,
     pub(crate) resource: &'a Resource,
+}
+
+/// The part of a resource that is wanted; its words are looked up for a report only.
+#[derive(Clone, Copy)]
+pub(crate) enum Want {
+    /// The thing itself, as a mutex.
+    Itself,
+    Share,
+    Permit,
+    Permits,
+    Room,
+    Receiver,
+    Message,
+    Notification,
+    Completion,
+    End,
+    Others,
 }
 
 /// A list of needs, each on the frame that enrolled for it. The innermost is the
@@ -93,6 +113,26 @@ pub struct Resource {
 pub(crate) struct Holder {
     pub(crate) number: u64,
     pub(crate) at: &'static Location<'static>,
+}
+
+impl Want {
+    /// Returns the words before the name of the resource. There are none for the thing
+    /// itself.
+    pub(crate) fn words(self) -> &'static str {
+        match self {
+            Want::Itself => "",
+            Want::Share => "a share of",
+            Want::Permit => "a permit of",
+            Want::Permits => "permits of",
+            Want::Room => "room in",
+            Want::Receiver => "a receiver of",
+            Want::Message => "a message from",
+            Want::Notification => "a notification of",
+            Want::Completion => "the completion of",
+            Want::End => "the end of",
+            Want::Others => "the others at",
+        }
+    }
 }
 
 impl WaitFor<'_> {

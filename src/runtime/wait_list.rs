@@ -5,83 +5,64 @@
 //!   +-------+------+                         +----------------------+
 //!   | first | last | ---------------------> | Node                 |
 //!   +-------+------+                         |  previous, next      |
+//!                                            |  list, control       |
 //!                                            |  slot: what it gives |
 //!                                            |        or is given   |
-//!                                            |  case, control       |
-//!                                            |  waiter -----------+ |
-//!                                            +--------------------|-+
-//!                                            | Waiter  <----------+ |
-//!                                            |  control, chosen     |
 //!                                            +----------------------+
 //! ```
 //!
 //! A node lies on the frame that waits, so waiting allocates nothing, and leaves
-//! the list when that frame does, by return or by unwinding. One who waits for
-//! several things at once has several nodes and one waiter; as many as are known only
-//! when the program runs are in a box, which the frame owns.
+//! the list when that frame does, by return or by unwinding. A thread that waits for
+//! several things at once has several nodes. If their number is known only when the
+//! program runs, they are in a box, which the frame owns.
 //!
-//! **A wait ends once.** Whoever ends it, by an event, the deadline or a
-//! cancellation, finds the green thread waiting and leaves it runnable; everybody
-//! later finds it no longer waiting, and passes over its nodes. So a value is put
-//! into the slot of a node only if its owner will find it there, and taken from
-//! one only if its owner will find it gone.
+//! **A wait ends once.** An event, the deadline or a cancellation ends it only if it
+//! finds the thread waiting, and leaves it runnable; whatever comes later finds it no
+//! longer waiting, and passes over its nodes. So a value is put into the slot of a node
+//! only if its owner will find it there, and taken from one only if its owner will find
+//! it gone. The node by which a wait was ended is marked as [chosen](CHOSEN).
+//!
+//! A wait for one thing is the common case, and half of what it costs is stores (a
+//! message of a rendezvous took 188 instructions with some 30 of them). So a node has no
+//! more fields than that needs.
 
 use std::cell::Cell;
 use std::iter;
+use std::mem;
 use std::ptr;
 
 use super::control::{Control, State};
 use super::scheduler::Scheduler;
 use super::wait::{Outcome, Wait};
 
-/// Those who wait, each with a value of type `T` to give or to be given.
+/// Threads that wait, each with a value of type `T` to give or to be given.
 pub(crate) struct WaitList<T> {
     first: Cell<*const Node<T>>,
+    /// Not kept up to date while the list is empty.
     last: Cell<*const Node<T>>,
 }
 
 struct Node<T> {
     previous: Cell<*const Node<T>>,
     next: Cell<*const Node<T>>,
-    /// Null when it is in no list.
+    /// The list that the node is in. Null before and after, or [`CHOSEN`].
     list: Cell<*const WaitList<T>>,
-    /// Of the waiter, so that whoever ends the wait need not go there first: each
-    /// step on the way is one that the processor waits for.
+    /// The thread that waits.
     control: *const Control,
-    waiter: *const Waiter,
-    case: usize,
     slot: Cell<Option<T>>,
 }
 
-/// One wait of the current green thread.
-pub(crate) struct Waiter {
-    control: *const Control,
-    /// The case of the node by which it was woken.
-    chosen: Cell<usize>,
-}
+/// Stands for the list of a node that has left it because the node was chosen. The mark
+/// takes no store of its own, since a node that leaves its list has to say so anyway.
+const CHOSEN: usize = 1;
 
-impl Waiter {
-    /// For the current green thread.
-    #[inline(always)]
-    pub(crate) fn new(scheduler: &Scheduler) -> Waiter {
-        Waiter { control: scheduler.current(), chosen: Cell::new(usize::MAX) }
-    }
-
-    /// Waits until one of the nodes is chosen, or until `deadline`.
-    #[inline(always)]
-    pub(crate) fn block(
-        &self,
-        scheduler: &Scheduler,
-        wait: &Wait<'_>,
-        deadline: Option<u64>,
-    ) -> Outcome {
-        scheduler.block(wait, deadline)
-    }
-
-    /// The case of the node that was chosen.
-    pub(crate) fn chosen(&self) -> usize {
-        self.chosen.get()
-    }
+/// How a wait in a list has ended.
+pub(crate) struct Waited<R, T> {
+    pub(crate) result: R,
+    /// The value in the node's slot.
+    pub(crate) slot: Option<T>,
+    /// The wait was ended by way of this node.
+    pub(crate) is_chosen: bool,
 }
 
 impl<T> WaitList<T> {
@@ -89,51 +70,49 @@ impl<T> WaitList<T> {
         WaitList { first: Cell::new(ptr::null()), last: Cell::new(ptr::null()) }
     }
 
-    /// Runs `wait` with a node of `waiter` at the end of the list. Gives what is
-    /// in the node's slot afterwards as well.
+    /// Runs `wait` with a node of the current thread at the end of the list.
     #[inline(always)]
     pub(crate) fn enrolled<R>(
         &self,
-        waiter: &Waiter,
-        case: usize,
+        scheduler: &Scheduler,
         slot: Option<T>,
         wait: impl FnOnce() -> R,
-    ) -> (R, Option<T>) {
-        let node = Node::new(waiter, case, slot);
+    ) -> Waited<R, T> {
+        let node = Node::new(scheduler, slot);
         self.link(&node);
         let result = wait();
-        (result, node.slot.take())
+        Waited { result, slot: node.slot.take(), is_chosen: node.is_chosen() }
         // The node leaves the list when it is dropped.
     }
 
-    /// Runs `wait` with a node of `waiter` at the end of each of these lists. The
-    /// number beside a list is the case. For as many as nobody knows beforehand. Gives
-    /// what is in the slot of the node that was chosen as well.
+    /// Runs `wait` with a node of the current thread at the end of each of these lists,
+    /// for a number of lists that is known only when the program runs. Returns the number
+    /// beside the list whose node was chosen, and the value in its slot, as well.
     pub(crate) fn enrolled_in_all<R>(
-        waiter: &Waiter,
+        scheduler: &Scheduler,
         lists: &[(usize, &WaitList<T>)],
         slot: T,
         wait: impl FnOnce() -> R,
-    ) -> (R, Option<T>)
+    ) -> (R, Option<(usize, T)>)
     where
         T: Copy,
     {
-        let node = |&(case, _): &(usize, _)| Node::new(waiter, case, Some(slot));
         // Not moved any more. They leave their lists when they are dropped.
-        let nodes: Box<[Node<T>]> = lists.iter().map(node).collect();
+        let nodes: Box<[Node<T>]> =
+            lists.iter().map(|_| Node::new(scheduler, Some(slot))).collect();
         for (node, (_, list)) in nodes.iter().zip(lists) {
             list.link(node);
         }
         let result = wait();
-        let chosen = nodes.iter().find(|node| node.case == waiter.chosen());
-        (result, chosen.and_then(|node| node.slot.get()))
+        let chosen = nodes.iter().zip(lists).find(|(node, _)| node.is_chosen());
+        (result, chosen.and_then(|(node, &(case, _))| Some((case, node.slot.get()?))))
     }
 
-    /// Waits in this list until somebody chooses the node, or until `deadline`.
+    /// Waits in this list until the node is chosen, or until `deadline`.
     ///
-    /// As [`WaitList::enrolled`], but without a closure: nobody can say of one that it
-    /// is to be inlined, and a function that is left by a switch returns to where the
-    /// processor does not expect it.
+    /// As [`WaitList::enrolled`], but without a closure: a closure cannot be declared as
+    /// inlined, and a function that is left by a switch returns to where the processor
+    /// does not expect it.
     #[inline(always)]
     pub(crate) fn wait(
         &self,
@@ -142,23 +121,31 @@ impl<T> WaitList<T> {
         wait: &Wait<'_>,
         deadline: Option<u64>,
     ) -> (Outcome, Option<T>) {
-        let waiter = Waiter::new(scheduler);
-        let node = Node::new(&waiter, 0, slot);
+        let offers = slot.is_some();
+        let node = Node::new(scheduler, slot);
         self.link(&node);
-        let outcome = waiter.block(scheduler, wait, deadline);
-        (outcome, node.slot.take())
+        let outcome = scheduler.block(wait, deadline);
+        let slot = node.slot.take();
+        // A value was taken or given, and that has unlinked the node: the caller's look at
+        // the slot takes the place of one at the list.
+        if slot.is_some() != offers {
+            debug_assert!(node.is_chosen());
+            mem::forget(node);
+        }
+        (outcome, slot)
     }
 
     /// Puts a node at the end, which must leave the list before it is moved.
     #[inline(always)]
     fn link(&self, node: &Node<T>) {
-        let last = self.last.get();
-        node.previous.set(last);
         node.list.set(self);
-        // SAFETY: the last node is linked, so its frame is there.
-        match unsafe { last.as_ref() } {
-            Some(last) => last.next.set(node),
-            None => self.first.set(node),
+        if self.is_clear() {
+            self.first.set(node);
+        } else {
+            let last = self.last.get();
+            node.previous.set(last);
+            // SAFETY: the list is not empty, so `last` is linked, and its frame is there.
+            unsafe { (*last).next.set(node) };
         }
         self.last.set(node);
     }
@@ -169,8 +156,8 @@ impl<T> WaitList<T> {
     fn front(&self) -> Option<&Node<T>> {
         loop {
             // SAFETY: linked nodes are on frames that are there, and so are their
-            // waiters and green threads. Nobody switches while the reference is
-            // in use, as this module sees to.
+            // threads. Nothing switches while the reference is in use, as this module
+            // sees to.
             let node = unsafe { self.first.get().as_ref() }?;
             // SAFETY: as above.
             let waits = unsafe { (*node.control).state.get() == State::Waiting };
@@ -181,21 +168,20 @@ impl<T> WaitList<T> {
         }
     }
 
-    /// As [`Node::unlink`], for the first.
+    /// Unlinks the first node, which is going to be [chosen](Node::choose).
     #[inline(always)]
     fn unlink_front(&self, node: &Node<T>) {
         let next = node.next.get();
-        node.list.set(ptr::null());
+        node.mark_as_chosen();
         self.first.set(next);
         // SAFETY: linked nodes are on frames that are there.
-        match unsafe { next.as_ref() } {
-            Some(next) => next.previous.set(ptr::null()),
-            None => self.last.set(ptr::null()),
+        if let Some(next) = unsafe { next.as_ref() } {
+            next.previous.set(ptr::null());
         }
     }
 
-    /// Is there no node? If there is one, it may still be that nobody waits. For
-    /// those who only want to know whether there is anything to be done.
+    /// Returns `true` if there is no node. If there is one, its wait may be over all the
+    /// same: this only tells whether there may be anything to be done.
     #[inline(always)]
     pub(crate) fn is_clear(&self) -> bool {
         self.first.get().is_null()
@@ -241,6 +227,7 @@ impl<T> WaitList<T> {
         let found = self.waiting().find(|node| node.slot.get().as_ref().is_some_and(&is_it));
         if let Some(node) = found {
             node.unlink();
+            node.mark_as_chosen();
             node.slot.set(Some(value));
             node.choose();
         }
@@ -310,39 +297,49 @@ impl<T> Default for WaitList<T> {
 }
 
 impl<T> Node<T> {
-    /// One that is in no list.
+    /// Returns a node of the current thread that is in no list.
     #[inline(always)]
-    fn new(waiter: &Waiter, case: usize, slot: Option<T>) -> Node<T> {
+    fn new(scheduler: &Scheduler, slot: Option<T>) -> Node<T> {
         Node {
             previous: Cell::new(ptr::null()),
             next: Cell::new(ptr::null()),
             list: Cell::new(ptr::null()),
-            control: waiter.control,
-            waiter,
-            case,
+            control: scheduler.current(),
             slot: Cell::new(slot),
         }
     }
 
-    /// Ends the wait, which is not over.
+    #[inline(always)]
+    fn mark_as_chosen(&self) {
+        self.list.set(ptr::without_provenance(CHOSEN));
+    }
+
+    fn is_chosen(&self) -> bool {
+        self.list.get().addr() == CHOSEN
+    }
+
+    /// Ends the wait, which is not over. The node has been unlinked and marked.
     #[inline(always)]
     fn choose(&self) {
-        // SAFETY: the green thread has the node on its stack, and the waiter is on the
-        // same frame as the node, or above it. The scheduler is there as long as any of
-        // its green threads waits.
+        // SAFETY: the thread has the node on its stack. The scheduler is there as long as
+        // any of its threads waits.
         unsafe {
             let control = &*self.control;
-            (*self.waiter).chosen.set(self.case);
             (*control.scheduler).end_wait(control, Outcome::Woken);
         }
     }
 
     #[inline(always)]
     fn unlink(&self) {
+        let list = self.list.get();
+        if list.addr() <= CHOSEN {
+            return;
+        }
+        self.list.set(ptr::null());
         // SAFETY: a node in a list borrows the list, and its neighbours are on
         // frames that are there: each leaves the list before its frame goes.
         unsafe {
-            let Some(list) = self.list.replace(ptr::null()).as_ref() else { return };
+            let list = &*list;
             let (previous, next) = (self.previous.get(), self.next.get());
             match previous.as_ref() {
                 Some(previous) => previous.next.set(next),

@@ -15,7 +15,6 @@ use super::scheduler::{Scheduler, chore};
 use super::scope_state::ScopeState;
 use super::timers::TimerId;
 use super::wait::{Outcome, Wait, WaitFor};
-use super::wait_list::Waiter;
 
 impl Scheduler {
     /// Waits until somebody calls [`Scheduler::wake`], or until `deadline`, which
@@ -98,8 +97,7 @@ impl Scheduler {
         let wait = Wait::at(WaitFor::Scope(scope), at);
         self.look_at_scope(scope, at);
         while scope.is_running() {
-            let waiter = Waiter::new(self);
-            scope.waiter.enrolled(&waiter, 0, None, || self.block_lent(&wait));
+            scope.waiter.enrolled(self, None, || self.block_lent(&wait));
         }
         self.awaited(Object::Scope(scope));
     }

@@ -6,8 +6,8 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::Duration;
 
 use crate::runtime::{
-    Access, Need, Object, Outcome, Resource, Scheduler, Wait, WaitFor, WaitList, interrupted, note,
-    operation, scheduler,
+    Access, Need, Object, Outcome, Resource, Scheduler, Wait, WaitFor, WaitList, Want, interrupted,
+    note, operation, scheduler,
 };
 use crate::time::Elapsed;
 
@@ -110,7 +110,7 @@ impl Barrier {
             return Ok(BarrierWaitResult { leader: true });
         }
         let scheduler = scheduler(function);
-        let need = Need { what: "the others at", resource: &self.resource };
+        let need = Need { what: Want::Others, resource: &self.resource };
         let wait = Wait::new(WaitFor::Resource(need));
         self.arrived.set(arrived + 1);
         let (outcome, _) = self.waiting.wait(scheduler, None, &wait, deadline(scheduler));

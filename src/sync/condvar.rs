@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::mutex::MutexGuard;
 use super::{LockResult, PoisonError, holder};
 use crate::runtime::{
-    Access, Need, Object, Outcome, Resource, Scheduler, Wait, WaitFor, WaitList, also, interrupted,
-    note, scheduler,
+    Access, Need, Object, Outcome, Resource, Scheduler, Wait, WaitFor, WaitList, Want, also,
+    interrupted, note, scheduler,
 };
 
 /// Waiting for a change of what a [`Mutex`](super::Mutex) guards, as
@@ -166,7 +166,7 @@ impl Condvar {
         guard: MutexGuard<'a, T>,
         deadline: Option<u64>,
     ) -> (LockResult<MutexGuard<'a, T>>, WaitTimeoutResult) {
-        let need = Need { what: "a notification of", resource: &self.resource };
+        let need = Need { what: Want::Notification, resource: &self.resource };
         let wait = Wait::new(WaitFor::Resource(need));
         let (mutex, before) = guard.release();
         // Nobody has run since the lock was released: no notification is missed.

@@ -5,8 +5,8 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::runtime::{
-    Access, Need, Object, Outcome, Resource, Scheduler, Wait, WaitFor, WaitList, also, interrupted,
-    note, operation, scheduler,
+    Access, Need, Object, Outcome, Resource, Scheduler, Wait, WaitFor, WaitList, Want, also,
+    interrupted, note, operation, scheduler,
 };
 use crate::time::Elapsed;
 
@@ -103,7 +103,8 @@ impl Event {
         }
         also(self.object(), Access::Write);
         let scheduler = scheduler(function);
-        let wait = Wait::new(WaitFor::Resource(Need { what: "", resource: &self.resource }));
+        let wait =
+            Wait::new(WaitFor::Resource(Need { what: Want::Itself, resource: &self.resource }));
         let (outcome, _) = self.waiting.wait(scheduler, None, &wait, deadline(scheduler));
         match outcome {
             Outcome::Woken => Ok(()),

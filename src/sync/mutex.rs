@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::poison::{Poison, Unwinding};
 use super::{LockResult, TryLockError, TryLockResult, holder};
 use crate::runtime::{
-    Access, Holder, Need, Object, Outcome, Resource, Scheduler, Wait, WaitFor, WaitList, Waiter,
+    Access, Holder, Need, Object, Outcome, Resource, Scheduler, Wait, WaitFor, WaitList, Want,
     interrupted, note, note_at, scheduler,
 };
 
@@ -204,9 +204,8 @@ impl<T: ?Sized> Mutex<T> {
         self.poison.set_told(note_at(self.object(), Access::Write, "lock", holder.at));
         if !self.try_hold(holder) {
             let wait = Wait::at(self.need(), holder.at);
-            let waiter = Waiter::new(scheduler);
             let block = || scheduler.block_shielded(&wait);
-            if let (_, Some(_)) = self.waiting.enrolled(&waiter, 0, Some(holder), block) {
+            if self.waiting.enrolled(scheduler, Some(holder), block).slot.is_some() {
                 interrupted();
             }
         }
@@ -219,7 +218,7 @@ impl<T: ?Sized> Mutex<T> {
     }
 
     fn need(&self) -> WaitFor<'_> {
-        WaitFor::Resource(Need { what: "", resource: &self.resource })
+        WaitFor::Resource(Need { what: Want::Itself, resource: &self.resource })
     }
 
     #[inline(always)]

@@ -6,7 +6,7 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use super::holder;
 use crate::runtime::{
-    Access, Need, Object, Outcome, Resource, Wait, WaitFor, WaitList, also, checkpoint,
+    Access, Need, Object, Outcome, Resource, Wait, WaitFor, WaitList, Want, also, checkpoint,
     interrupted, note, note_at, scheduler,
 };
 
@@ -223,7 +223,7 @@ impl Once {
     #[track_caller]
     fn wait_for_change(&self, function: &'static str) {
         let scheduler = scheduler(function);
-        let need = Need { what: "the completion of", resource: &self.resource };
+        let need = Need { what: Want::Completion, resource: &self.resource };
         let wait = Wait::new(WaitFor::Resource(need));
         also(self.object(), Access::Write);
         let (outcome, _) = self.waiting.wait(scheduler, None, &wait, None);

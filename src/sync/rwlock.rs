@@ -10,7 +10,7 @@ use super::poison::{Poison, Unwinding};
 use super::{LockResult, TryLockError, TryLockResult, holder};
 use crate::runtime::{
     Access, Holder, Need, Object, Outcome, Resource, Scheduler, Told, Wait, WaitFor, WaitList,
-    asked, interrupted, note, note_at, scheduler,
+    Want, asked, interrupted, note, note_at, scheduler,
 };
 
 /// A value that many green threads can read or one can change, as
@@ -301,7 +301,7 @@ impl<T: ?Sized> RwLock<T> {
         deadline: impl FnOnce(&Scheduler) -> Option<u64>,
     ) -> bool {
         let scheduler = scheduler(function);
-        let what = if matches!(claim, Claim::Read) { "a share of" } else { "" };
+        let what = if matches!(claim, Claim::Read) { Want::Share } else { Want::Itself };
         let wait = Wait::new(WaitFor::Resource(Need { what, resource: &self.resource }));
         let deadline = deadline(scheduler);
         let (outcome, claim) = self.waiting.wait(scheduler, Some(claim), &wait, deadline);

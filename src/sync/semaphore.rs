@@ -7,7 +7,7 @@ use std::panic::Location;
 use std::time::Duration;
 
 use crate::runtime::{
-    Access, Need, Object, Outcome, Resource, Scheduler, Told, Wait, WaitFor, WaitList, asked,
+    Access, Need, Object, Outcome, Resource, Scheduler, Told, Wait, WaitFor, WaitList, Want, asked,
     interrupted, note, note_at, operation, scheduler,
 };
 
@@ -215,7 +215,7 @@ impl Semaphore {
         deadline: impl FnOnce(&Scheduler) -> Option<u64>,
     ) -> Result<(), AcquireTimeoutError> {
         let scheduler = scheduler(function);
-        let what = if count == 1 { "a permit of" } else { "permits of" };
+        let what = if count == 1 { Want::Permit } else { Want::Permits };
         let wait = Wait::new(WaitFor::Resource(Need { what, resource: &self.resource }));
         let deadline = deadline(scheduler);
         let (outcome, wanted) = self.waiting.wait(scheduler, Some(count), &wait, deadline);

@@ -6,8 +6,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::runtime::{
-    Access, Need, Object, Outcome, Resource, Scheduler, Wait, WaitFor, WaitList, also, checkpoint,
-    interrupted, note, note_at, operation, scheduler,
+    Access, Need, Object, Outcome, Resource, Scheduler, Wait, WaitFor, WaitList, Want, also,
+    checkpoint, interrupted, note, note_at, operation, scheduler,
 };
 
 /// A group whose members are its clones: each is done when its clone is dropped.
@@ -105,7 +105,7 @@ impl WaitGroup {
             return Ok(());
         }
         let scheduler = scheduler(function);
-        let need = Need { what: "the end of", resource: &members.resource };
+        let need = Need { what: Want::End, resource: &members.resource };
         let wait = Wait::new(WaitFor::Resource(need));
         let (outcome, _) = members.waiting.wait(scheduler, None, &wait, deadline(scheduler));
         match outcome {

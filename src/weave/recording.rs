@@ -246,7 +246,7 @@ impl Recording {
                     Awaits::Words(words) => Awaited::Words(words),
                     Awaits::Any(needs) => {
                         let thing = |(need, number): (crate::runtime::Need<'_>, u64)| {
-                            (need.what, thing(number, need.resource))
+                            (need.what.words(), thing(number, need.resource))
                         };
                         Awaited::Any(needs.into_iter().map(thing).collect())
                     }

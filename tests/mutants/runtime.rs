@@ -56,7 +56,7 @@ const MUTANTS: &[Mutant] = &[
     mutant(
         WAIT_LIST,
         "let node = unsafe { self.first.get().as_ref() }?;",
-        "let node = unsafe { self.last.get().as_ref() }?;",
+        "let node = unsafe { self.first.get().as_ref().map(|_| &*self.last.get()) }?;",
         "who came last is served first",
     ),
     mutant(
@@ -83,8 +83,14 @@ const MUTANTS: &[Mutant] = &[
     ),
     mutant(
         WAIT_LIST,
-        "(*self.waiter).chosen.set(self.case);",
-        "(*self.waiter).chosen.set(0);",
+        "        if slot.is_some() != offers {\n",
+        "        if slot.is_some() != offers || outcome == Outcome::Elapsed {\n",
+        "the node of a wait that has run out of time stays in its list",
+    ),
+    mutant(
+        SELECT,
+        "            self.chosen.set(Some(index));",
+        "            self.chosen.set(Some(0));",
         "a select takes another case for the one that was chosen",
     ),
     mutant(
@@ -204,8 +210,8 @@ const MUTANTS: &[Mutant] = &[
     // Channels and select.
     mutant(
         CHANNEL,
-        "(Outcome::Elapsed, Some(value)) => Err(SendTimeoutError::Timeout(value)),",
-        "(Outcome::Elapsed, Some(value)) => Ok(drop(value)),",
+        "Outcome::Elapsed => Err(SendTimeoutError::Timeout(value)),",
+        "Outcome::Elapsed => Ok(drop(value)),",
         "a message is dropped at the deadline of its sender",
     ),
     mutant(
@@ -246,8 +252,8 @@ const MUTANTS: &[Mutant] = &[
     ),
     mutant(
         SELECT,
-        "        self.message.set(message);\n        outcome",
-        "        drop(message);\n        outcome",
+        "        self.message.set(waited.slot);",
+        "        drop(waited.slot);",
         "a message that a select did not send is taken for sent",
     ),
     // Locks.
