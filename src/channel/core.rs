@@ -1,9 +1,9 @@
 //! What the two ends of a channel share.
 
-use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
+use std::cell::Cell;
 
 use super::error::{RecvTimeoutError, SendTimeoutError, TryRecvError, TrySendError};
+use super::ring::Ring;
 use super::watching::Watcher;
 use crate::runtime::{
     Access, Need, Object, Outcome, Resource, Wait, WaitFor, WaitList, Want, also, interrupted,
@@ -11,14 +11,16 @@ use crate::runtime::{
 };
 
 pub(super) struct Channel<T> {
-    /// What has been sent, and nobody has waited for.
-    buffer: RefCell<VecDeque<T>>,
-    /// How much the buffer may hold: 0 for a rendezvous.
-    pub(super) capacity: Option<usize>,
-    /// Those who wait to send have what they send in their nodes.
+    /// The messages that were sent while no thread waited to receive.
+    buffer: Ring<T>,
+    /// The number of messages that the buffer may hold: 0 for a rendezvous, the largest
+    /// number for a channel without a limit.
+    limit: usize,
+    is_bounded: bool,
+    /// The threads that wait to send. Each has its message in its node.
     pub(super) sending: WaitList<T>,
     pub(super) receiving: WaitList<T>,
-    /// Those who watch until they could send, or receive.
+    /// The selects that watch until a message could be sent, or received.
     pub(super) watching_room: WaitList<Watcher>,
     pub(super) watching_messages: WaitList<Watcher>,
     /// A receiver, if the buffer holds nothing, or else room.
@@ -35,8 +37,9 @@ impl<T> Channel<T> {
     #[track_caller]
     pub(super) fn new(capacity: Option<usize>) -> Channel<T> {
         Channel {
-            buffer: RefCell::new(VecDeque::new()),
-            capacity,
+            buffer: Ring::new(),
+            limit: capacity.unwrap_or(usize::MAX),
+            is_bounded: capacity.is_some(),
             sending: WaitList::new(),
             receiving: WaitList::new(),
             watching_room: WaitList::new(),
@@ -55,12 +58,17 @@ impl<T> Channel<T> {
     #[track_caller]
     pub(super) fn len(&self) -> usize {
         note(self.object(), Access::Read, "look at");
-        self.buffer.borrow().len()
+        self.buffer.len()
+    }
+
+    /// Returns the number of messages that it can hold, `None` for any number.
+    pub(super) fn capacity(&self) -> Option<usize> {
+        self.is_bounded.then_some(self.limit)
     }
 
     #[inline(always)]
     fn has_room(&self, length: usize) -> bool {
-        self.capacity.is_none_or(|capacity| length < capacity)
+        length < self.limit
     }
 
     #[track_caller]
@@ -68,55 +76,74 @@ impl<T> Channel<T> {
         !self.has_room(self.len())
     }
 
-    /// Would sending not have to wait? Tells nobody.
+    /// Returns `true` if sending would not wait. Reports no operation.
     pub(super) fn can_send(&self) -> bool {
-        let somebody_waits = || !self.receiving.is_empty();
-        self.receivers.get() == 0 || somebody_waits() || self.has_room(self.buffer.borrow().len())
+        let is_awaited = || !self.receiving.is_empty();
+        self.receivers.get() == 0 || is_awaited() || self.has_room(self.buffer.len())
     }
 
-    /// Would receiving not have to wait? Tells nobody.
+    /// Returns `true` if receiving would not wait. Reports no operation.
     pub(super) fn can_receive(&self) -> bool {
-        let somebody_waits = || !self.sending.is_empty();
-        self.senders.get() == 0 || somebody_waits() || !self.buffer.borrow().is_empty()
+        let is_offered = || !self.sending.is_empty();
+        self.senders.get() == 0 || is_offered() || !self.buffer.is_empty()
     }
 
     /// Sends without waiting, as part of an operation that has begun.
     #[inline(always)]
     pub(super) fn try_send(&self, value: T) -> Result<(), TrySendError<T>> {
+        let length = self.buffer.len();
+        let Err(value) = self.buffer.put_at_once(value) else { return Ok(()) };
+        // Without receivers no thread waits for a message.
+        let Err(value) = self.receiving.give(value) else { return Ok(()) };
         if self.receivers.get() == 0 {
             return Err(TrySendError::Disconnected(value));
         }
-        let Err(value) = self.receiving.give(value) else { return Ok(()) };
-        let mut buffer = self.buffer.borrow_mut();
-        if !self.has_room(buffer.len()) {
+        if !self.has_room(length) {
             return Err(TrySendError::Full(value));
         }
-        buffer.push_back(value);
-        drop(buffer);
-        let_look(&self.watching_messages);
+        self.send_to_buffer(value);
         Ok(())
+    }
+
+    /// Puts a message into the buffer, which has room. A receiver exists, and no thread
+    /// waits to receive.
+    #[inline(never)]
+    fn send_to_buffer(&self, value: T) {
+        self.buffer.push(value);
+        wake_all(&self.watching_messages);
+        self.buffer.open_put(self.limit);
     }
 
     /// Receives without waiting, as part of an operation that has begun.
     #[inline(always)]
     pub(super) fn try_recv(&self) -> Result<T, TryRecvError> {
-        let mut buffer = self.buffer.borrow_mut();
-        let received = match buffer.pop_front() {
-            Some(value) => {
-                // The first who waits to send has room now.
-                match self.sending.take() {
-                    Some(next) => buffer.push_back(next),
-                    None => let_look(&self.watching_room),
-                }
-                Some(value)
+        if let Some(value) = self.buffer.take_at_once() {
+            return Ok(value);
+        }
+        // What is in the buffer is older than what a thread that waits to send has.
+        if !self.buffer.is_empty() {
+            if let Some(value) = self.recv_from_buffer() {
+                return Ok(value);
             }
-            None => self.sending.take(),
-        };
-        received.ok_or(if self.senders.get() == 0 {
-            TryRecvError::Disconnected
-        } else {
-            TryRecvError::Empty
-        })
+        } else if let Some(value) = self.sending.take() {
+            return Ok(value);
+        }
+        Err(if self.senders.get() == 0 { TryRecvError::Disconnected } else { TryRecvError::Empty })
+    }
+
+    /// Takes a message out of the buffer, and lets the first thread that waits to send
+    /// put its message there.
+    #[inline(never)]
+    fn recv_from_buffer(&self) -> Option<T> {
+        let value = self.buffer.pop()?;
+        match self.sending.take() {
+            Some(next) => self.buffer.push(next),
+            None => {
+                wake_all(&self.watching_room);
+                self.buffer.open_take();
+            }
+        }
+        Some(value)
     }
 
     #[inline(always)]
@@ -195,15 +222,32 @@ impl<T> Channel<T> {
         }
     }
 
-    /// Somebody is going to wait with a message for whoever receives it.
+    /// To be called when the current thread begins to wait with a message.
     #[inline(always)]
     pub(super) fn is_about_to_send(&self) {
-        let_look(&self.watching_messages);
+        self.buffer.close_take();
+        wake_all(&self.watching_messages);
     }
 
+    /// To be called when the current thread begins to wait for a message.
     #[inline(always)]
     pub(super) fn is_about_to_receive(&self) {
-        let_look(&self.watching_room);
+        self.buffer.close_put();
+        wake_all(&self.watching_room);
+    }
+
+    /// Returns the list of the selects that watch for room, to which the caller adds one:
+    /// from now on, every receive looks for selects to wake.
+    pub(super) fn watch_room(&self) -> &WaitList<Watcher> {
+        self.buffer.close_take();
+        &self.watching_room
+    }
+
+    /// Returns the list of the selects that watch for messages, to which the caller adds
+    /// one: from now on, every send looks for selects to wake.
+    pub(super) fn watch_messages(&self) -> &WaitList<Watcher> {
+        self.buffer.close_put();
+        &self.watching_messages
     }
 
     /// Returns what a thread waits for that cannot send.
@@ -246,29 +290,29 @@ impl<T> Channel<T> {
         }
     }
 
-    /// A receiver has gone. With the last one goes what was sent and not received.
+    /// A receiver has gone. With the last one go the messages that were not received.
     pub(super) fn drop_receiver(&self) {
         note_at(self.object(), Access::Write, "drop a receiver of", self.resource.made_at());
         self.receivers.set(self.receivers.get() - 1);
         if self.receivers.get() == 0 {
             self.sending.wake_all();
             self.watching_room.wake_all();
-            let unread = self.buffer.take();
-            drop(unread);
+            // Their destructors may use this channel.
+            drop(self.buffer.take_all());
         }
     }
 }
 
-/// What they watch for may have come.
+/// Wakes the selects that watch: what they watch for may have come.
 #[inline(always)]
-fn let_look(watching: &WaitList<Watcher>) {
+fn wake_all(watching: &WaitList<Watcher>) {
     if !watching.is_clear() {
-        let_all_look(watching);
+        wake_all_that_watch(watching);
     }
 }
 
 #[cold]
 #[inline(never)]
-fn let_all_look(watching: &WaitList<Watcher>) {
+fn wake_all_that_watch(watching: &WaitList<Watcher>) {
     watching.wake_all();
 }

@@ -151,7 +151,7 @@ impl<T> Sender<T> {
     /// How many messages it can hold; `None` for any number.
     #[must_use]
     pub fn capacity(&self) -> Option<usize> {
-        self.channel.capacity
+        self.channel.capacity()
     }
 
     /// Are these two ends of one channel?
@@ -315,7 +315,7 @@ impl<T> Receiver<T> {
     #[must_use]
     pub fn capacity(&self) -> Option<usize> {
         match &self.flavor {
-            Flavor::Channel(channel) => channel.capacity,
+            Flavor::Channel(channel) => channel.capacity(),
             Flavor::Timer(_) => Some(1),
         }
     }

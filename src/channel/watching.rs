@@ -22,8 +22,9 @@ pub(super) trait Operation {
     /// Those who watch the other end. If this could not go on either, there is no buffer.
     fn partners(&self) -> Option<&WaitList<Watcher>>;
 
-    /// Those who watch until it could go on; nobody does for a timer, whose moment
-    /// comes by itself.
+    /// Returns the list of the selects that watch until the operation could go on, to
+    /// which the caller adds one. Returns the moment instead for a timer, which needs no
+    /// watching.
     fn watching(&self) -> Result<&WaitList<Watcher>, Moment>;
 
     fn need(&self) -> Need<'_>;
@@ -69,7 +70,7 @@ impl<T> Operation for Sender<T> {
     }
 
     fn watching(&self) -> Result<&WaitList<Watcher>, Moment> {
-        Ok(&self.channel.watching_room)
+        Ok(self.channel.watch_room())
     }
 
     fn need(&self) -> Need<'_> {
@@ -95,7 +96,7 @@ impl<T> Operation for Receiver<T> {
 
     fn watching(&self) -> Result<&WaitList<Watcher>, Moment> {
         match &self.flavor {
-            Flavor::Channel(channel) => Ok(&channel.watching_messages),
+            Flavor::Channel(channel) => Ok(channel.watch_messages()),
             Flavor::Timer(timer) => Err(timer.deadline()),
         }
     }

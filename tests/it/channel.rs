@@ -1,6 +1,7 @@
 //! Channels: what crossbeam-channel documents, restated.
 
 mod ends;
+mod shortcuts;
 mod timed;
 
 use std::cell::{Cell, RefCell};

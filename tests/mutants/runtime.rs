@@ -39,6 +39,7 @@ const WAITING: &str = "src/runtime/waiting.rs";
 const DEADLINE: &str = "src/runtime/deadline.rs";
 const SCHEDULER: &str = "src/runtime/scheduler.rs";
 const CHANNEL: &str = "src/channel/core.rs";
+const RING: &str = "src/channel/ring.rs";
 const SELECT: &str = "src/channel/select.rs";
 const MUTEX: &str = "src/sync/mutex.rs";
 const RWLOCK: &str = "src/sync/rwlock.rs";
@@ -228,14 +229,14 @@ const MUTANTS: &[Mutant] = &[
     ),
     mutant(
         CHANNEL,
-        "match self.sending.take() {\n                    Some(next)",
-        "match None {\n                    Some(next)",
+        "match self.sending.take() {\n            Some(next)",
+        "match None {\n            Some(next)",
         "who waits to send is not woken when there is room",
     ),
     mutant(
         CHANNEL,
-        "capacity.is_none_or(|capacity| length < capacity)",
-        "capacity.is_none_or(|capacity| length <= capacity)",
+        "length < self.limit",
+        "length <= self.limit",
         "a channel holds one message more than it may",
     ),
     mutant(
@@ -243,6 +244,43 @@ const MUTANTS: &[Mutant] = &[
         "        let Err(value) = self.receiving.give(value) else { return Ok(()) };\n",
         "",
         "a message goes to the buffer though somebody waits for it",
+    ),
+    mutant(
+        CHANNEL,
+        "        self.buffer.close_put();\n        wake_all(&self.watching_room);",
+        "        wake_all(&self.watching_room);",
+        "the shortcut of senders stays open when a thread begins to wait to receive",
+    ),
+    mutant(
+        CHANNEL,
+        "        self.buffer.close_take();\n        wake_all(&self.watching_messages);",
+        "        wake_all(&self.watching_messages);",
+        "the shortcut of receivers stays open when a thread begins to wait to send",
+    ),
+    mutant(
+        CHANNEL,
+        "Some(next) => self.buffer.push(next),",
+        "Some(next) => {\n                self.buffer.push(next);\n                \
+         self.buffer.open_take();\n            }",
+        "the shortcut of receivers is opened while a second thread waits to send",
+    ),
+    mutant(
+        RING,
+        "        self.close_put();\n        self.close_take();\n",
+        "",
+        "the shortcut of senders stays open when the last receiver goes",
+    ),
+    mutant(
+        RING,
+        "limit.min(self.slot_count())",
+        "self.slot_count()",
+        "the shortcut of senders fills the ring beyond the capacity",
+    ),
+    mutant(
+        RING,
+        "self.slot(head.wrapping_add(index)).read()",
+        "self.slot(index).read()",
+        "messages change their order when the ring grows in the middle",
     ),
     mutant(
         SELECT,

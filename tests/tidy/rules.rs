@@ -18,11 +18,13 @@ const LAYERS: [&[&str]; 8] = [
 ];
 
 /// Where unsafe code may be: whole folders, and single files.
-const MAY_BE_UNSAFE: [&str; 18] = [
+const MAY_BE_UNSAFE: [&str; 19] = [
     "arch/",
     "src/sys/",
     "src/stack/",
     "src/coroutine/",
+    // Messages that are in a slot or not, by the count of those put in and taken out.
+    "src/channel/ring.rs",
     "src/runtime/current.rs",
     "src/runtime/debugger.rs",
     "src/runtime/directed.rs",
