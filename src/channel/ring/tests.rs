@@ -189,7 +189,7 @@ fn what_is_taken_out_as_a_whole_leaves_an_empty_ring_with_closed_shortcuts() {
     assert_eq!((ring.len(), all.len()), (0, 5));
     assert!(ring.take_at_once().is_none());
     let last = Counted { number: 5, dropped: Rc::clone(&dropped), panics: false };
-    let last = ring.put_at_once(last).err().expect("the shortcut is closed");
+    let last = ring.put_at_once(last).expect_err("the shortcut is closed");
     drop(all);
     assert!(dropped.borrow().iter().copied().eq(0..5));
     ring.push(last);
