@@ -13,6 +13,7 @@
 //! | `suspend` | the same, from a coroutine into its resumer |
 //! | `leave` | enters another context for ever |
 //! | `stack_pointer` | where this context's stack is now |
+//! | `prefetch` | loads a cache line ahead of its use |
 //! | `coroutine_root` | first code of a coroutine; its unwind table leads to the resumer |
 //! | `thread_root` | first code of a green thread; the backtrace ends here |
 //! | `shadow_stack_enabled` | does the processor check return addresses? |
@@ -96,7 +97,7 @@ use core::mem::MaybeUninit;
 include!(concat!(env!("OUT_DIR"), "/isa.rs"));
 
 pub(crate) use isa::{
-    NAME, STACK_ALIGN, Saved, annotate, coroutine_root, leave, may_switch_at, resume,
+    NAME, STACK_ALIGN, Saved, annotate, coroutine_root, leave, may_switch_at, prefetch, resume,
     shadow_stack_enabled, stack_pointer, suspend, switch, thread_root,
 };
 
@@ -122,6 +123,16 @@ pub(crate) struct Link {
     pub(crate) context: core::cell::Cell<StackPointer>,
     /// Stands where a frame record has its return address.
     pub(crate) return_address: usize,
+}
+
+/// Prefetches cache lines, counted from the line of `address`.
+#[inline(always)]
+pub(crate) fn prefetch_lines(address: *const u8, lines: core::ops::Range<isize>) {
+    /// The size of a cache line on all but a few processors.
+    const LINE_BYTES: isize = 64;
+    for line in lines {
+        prefetch(address.wrapping_offset(line * LINE_BYTES));
+    }
 }
 
 /// The code around `address`, from `before` bytes below it to `after` bytes

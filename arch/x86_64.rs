@@ -320,6 +320,16 @@ pub(crate) unsafe extern "C" fn thread_root() {
     )
 }
 
+/// Asks the processor to load the cache line of `address`, which need not be valid.
+#[inline(always)]
+pub(crate) fn prefetch(address: *const u8) {
+    // SAFETY: a prefetch is a hint: it never faults and changes nothing that a program
+    // can see.
+    unsafe {
+        asm!("prefetcht0 [{}]", in(reg) address, options(readonly, nostack, preserves_flags));
+    }
+}
+
 /// Returns the stack pointer of this context.
 ///
 /// The compiler may move a call within its function, and make one of two: a function

@@ -8,6 +8,7 @@ use std::ptr::{self, NonNull};
 
 use super::pool::Class;
 use super::{sanitizer, valgrind};
+use crate::arch;
 use crate::sys::memory;
 
 /// How far below the uppermost page boundary pages are kept when a stack goes
@@ -25,8 +26,6 @@ const TRIPWIRE_WORDS: usize = 4;
 /// uses the first.
 #[repr(C, align(64))]
 pub(crate) struct Header {
-    /// The next free stack, while this one is in the pool.
-    pub(super) next: Cell<*mut Header>,
     class: *const Class,
     /// The lowest address that can be used.
     limit: *mut u8,
@@ -43,7 +42,7 @@ pub(crate) struct Header {
     pub(super) name: Cell<Option<NonNull<str>>>,
 }
 
-const _: () = assert!(offset_of!(Header, name) == 64 && size_of::<Header>() == 128);
+const _: () = assert!(offset_of!(Header, name) <= 64 && size_of::<Header>() == 128);
 
 /// What is known of a closure that runs on a stack. One static for each type of closure, so
 /// that a new coroutine writes one word.
@@ -95,7 +94,6 @@ impl Header {
         // SAFETY: the caller gives us the place.
         unsafe {
             at.write(Header {
-                next: Cell::new(ptr::null_mut()),
                 class,
                 limit,
                 tripwire: Cell::new(ptr::null_mut()),
@@ -109,6 +107,13 @@ impl Header {
             (*at)
                 .set_tripwire(at.map_addr(|address| address & !((*class).page_bytes() - 1)).cast());
         }
+    }
+
+    /// Prefetches what the next use of a free stack writes first: its header, the
+    /// control block and the closure.
+    pub(super) fn prefetch(header: NonNull<Header>) {
+        const LINES_BELOW: isize = 4;
+        arch::prefetch_lines(header.as_ptr().cast(), -LINES_BELOW..1);
     }
 
     #[inline(always)]

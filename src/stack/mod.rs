@@ -21,6 +21,7 @@
 //! memory. The tripwire tells without asking the system whether it went deeper.
 
 pub(crate) mod debugger;
+mod free;
 mod header;
 mod overflow;
 mod pool;

@@ -5,6 +5,7 @@ use std::io;
 use std::mem;
 use std::ptr::{self, NonNull};
 
+use super::free::FreeStacks;
 use super::header::Header;
 use super::slab::{Slab, overhead_bytes};
 use super::{DEFAULT_STACK_BYTES, MIN_STACK_BYTES, debugger, overflow};
@@ -17,8 +18,8 @@ const FIRST_SLAB_STACKS: usize = 32;
 
 /// Stacks of one size.
 pub(crate) struct Class {
-    /// A list of free stacks, last in first out: the warmest is taken first.
-    free: Cell<*mut Header>,
+    /// Last in, first out: the warmest is taken first.
+    free: FreeStacks,
     stack_bytes: usize,
     page_bytes: usize,
     /// The last has room, or all are full.
@@ -33,7 +34,7 @@ pub(crate) struct Class {
 impl Class {
     const fn new(stack_bytes: usize, page_bytes: usize) -> Class {
         Class {
-            free: Cell::new(ptr::null_mut()),
+            free: FreeStacks::new(),
             stack_bytes,
             page_bytes,
             slabs: RefCell::new(Vec::new()),
@@ -61,17 +62,13 @@ impl Class {
 
     #[inline(always)]
     fn take_free(&self) -> Option<NonNull<Header>> {
-        let header = NonNull::new(self.free.get())?;
-        // SAFETY: a header in the list is that of an open stack.
-        self.free.set(unsafe { header.as_ref() }.next.get());
-        Some(header)
+        self.free.take(Header::prefetch)
     }
 
     #[inline(always)]
     fn put_free(&self, header: NonNull<Header>) {
-        // SAFETY: as above.
-        unsafe { header.as_ref() }.next.set(self.free.get());
-        self.free.set(header.as_ptr());
+        // SAFETY: `open_new` has made room for every stack that it opened.
+        unsafe { self.free.put(header) };
     }
 
     #[cold]
@@ -86,16 +83,12 @@ impl Class {
             self.first_slab.set(self.slabs.borrow().as_ptr());
             self.slab_count.set(index + 1);
         }
+        // Before the stack is opened: a stack that could not come back would be lost.
+        let opened: usize = self.slabs.borrow().iter().map(Slab::opened).sum();
+        self.free.reserve(opened + 1).map_err(explain)?;
         let slabs = self.slabs.borrow();
         let slab = slabs.last().expect("one was pushed if there was none");
         slab.open_next(self).map_err(explain)
-    }
-
-    fn free_stacks(&self) -> impl Iterator<Item = NonNull<Header>> {
-        std::iter::successors(NonNull::new(self.free.get()), |header| {
-            // SAFETY: a header in the list is that of an open stack.
-            NonNull::new(unsafe { header.as_ref() }.next.get())
-        })
     }
 }
 
@@ -173,20 +166,20 @@ unsafe fn clear(pool: *mut ThreadPool) {
     {
         let others = shared.others.borrow();
         for class in others.iter().map(Box::as_ref).chain([&shared.default]) {
-            let free: Vec<NonNull<Header>> = class.free_stacks().collect();
-            class.free.set(ptr::null_mut());
             for slab in class.slabs.take() {
-                let free_here = free
+                let free_here = class
+                    .free
                     .iter()
                     .filter(|header| slab.find(header.as_ptr() as usize).is_some())
                     .count();
                 if free_here == slab.opened() {
-                    // SAFETY: all of its stacks were in the list of free ones.
+                    // SAFETY: all of its stacks are free, and none is taken any more.
                     unsafe { slab.release() };
                 } else {
                     all_free = false;
                 }
             }
+            class.free.clear();
         }
     }
     if all_free {
@@ -391,7 +384,7 @@ impl Pool {
     /// in the pool.
     pub fn reserve(count: usize, bytes: usize) -> io::Result<()> {
         with_class(class_bytes(bytes)?, |class| {
-            for _ in class.free_stacks().take(count).count()..count {
+            for _ in class.free.len()..count {
                 class.put_free(class.open_new()?);
             }
             Ok(())
@@ -402,7 +395,7 @@ impl Pool {
     /// uppermost page of each. The address space stays reserved.
     pub fn trim() {
         for_each_class(|class| {
-            for header in class.free_stacks() {
+            for header in class.free.iter() {
                 // SAFETY: a free stack has a header, and nobody uses it.
                 unsafe { header.as_ref() }.give_back(class.page_bytes);
             }
@@ -413,7 +406,7 @@ impl Pool {
     #[must_use]
     pub fn free() -> usize {
         let mut count = 0;
-        for_each_class(|class| count += class.free_stacks().count());
+        for_each_class(|class| count += class.free.len());
         count
     }
 }
