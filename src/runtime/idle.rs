@@ -20,6 +20,7 @@ use super::thread_state::ThreadId;
 use super::trace::Cause;
 use super::track::Track;
 use super::wait::Outcome;
+use super::warming::warm_control;
 use crate::stack;
 use crate::sys;
 
@@ -39,6 +40,12 @@ impl Target {
 
     pub(super) fn scope(control: &Control, id: u64) -> Target {
         Target::Scope(control, id)
+    }
+
+    fn control(self) -> *const Control {
+        match self {
+            Target::Wait(control) | Target::Scope(control, _) => control,
+        }
     }
 }
 
@@ -104,7 +111,17 @@ impl Scheduler {
     }
 
     fn fire_timers(&self, now: u64) {
-        let expired = || self.timers.borrow_mut().pop_expired(now);
+        let first_woken = self.queue.end();
+        let expired = || {
+            let mut timers = self.timers.borrow_mut();
+            let target = timers.pop_expired(now)?;
+            // While the green thread of this timer is woken, the control block of the next
+            // comes into the cache.
+            if let Some(next) = timers.next_target() {
+                warm_control(next.control());
+            }
+            Some(target)
+        };
         while let Some(target) = expired() {
             // SAFETY: the timer of a wait is removed before the green thread goes
             // on, that of a scope when the scope ends: their green threads are
@@ -118,6 +135,7 @@ impl Scheduler {
                 }
             }
         }
+        self.note_woken_by_timers(first_woken);
     }
 
     fn time_is_over(&self, control: &Control) {

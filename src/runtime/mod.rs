@@ -42,6 +42,7 @@ mod unwind;
 mod wait;
 mod wait_list;
 mod waiting;
+mod warming;
 mod watch;
 
 pub(crate) use clock::now;

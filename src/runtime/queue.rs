@@ -124,6 +124,17 @@ impl RunQueue {
         unsafe { (*self.entry(self.head() + index * STEP)).control }
     }
 
+    /// All entries with their positions, the next first.
+    pub(super) fn entries(&self) -> impl Iterator<Item = (usize, Runnable)> {
+        // SAFETY: an entry between head and tail has been written.
+        self.positions().map(|position| (position, unsafe { *self.entry(position) }))
+    }
+
+    /// The position of the next entry that is pushed.
+    pub(super) fn end(&self) -> usize {
+        self.tail.get()
+    }
+
     /// The place for the context of `control`, which is in the queue.
     pub(super) fn place_of(&self, control: *const Control) -> *mut StackPointer {
         let index = self.controls().position(|other| ptr::eq(other, control));

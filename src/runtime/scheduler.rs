@@ -29,6 +29,7 @@ use super::thread_state::{ThreadId, ThreadState};
 use super::timers::Timers;
 use super::trace::Trace;
 use super::wait::Outcome;
+use super::warming::Cold;
 use super::watch::Watched;
 use crate::arch::StackPointer;
 use crate::stack::Stack;
@@ -81,6 +82,7 @@ pub(crate) struct Scheduler {
     pub(super) coarse: Cell<u64>,
     pub(super) clock: Clock,
     pub(super) timers: RefCell<Timers<Target>>,
+    pub(super) cold: Cold,
     pub(super) policy: RefCell<Policy>,
     pub(super) directed: Directed,
     pub(super) trace: Trace,
@@ -129,6 +131,7 @@ impl Scheduler {
             coarse: Cell::new(clock.coarse_now()),
             clock,
             timers: RefCell::new(Timers::new()),
+            cold: Cold::default(),
             policy: RefCell::new(policy),
             directed: Directed::new(),
             trace: Trace::default(),
@@ -214,9 +217,6 @@ impl Scheduler {
         let running = self.running.get() + 1;
         // The main green thread needs a place, too.
         self.queue.make_room(running + 1);
-        if self.hooks.get() != 0 {
-            self.watched.make_room(running + 1);
-        }
         let scope_state = scope.map_or(ptr::null(), ptr::from_ref);
         // SAFETY: as the caller says.
         let (control, context) =
@@ -224,6 +224,9 @@ impl Scheduler {
         self.running.set(running);
         if let Some(scope) = scope {
             scope.one_started();
+        }
+        if self.hooks.get() != 0 {
+            self.watched.make_room(running + 1);
         }
         // SAFETY: created above.
         self.make_runnable(context, unsafe { control.as_ref() });
@@ -244,7 +247,15 @@ impl Scheduler {
     pub(super) fn poll_sometimes(&self) {
         if self.queue.has_popped_a_multiple_of::<SWITCHES_BETWEEN_POLLS>() {
             self.poll();
+            self.warm_next();
         }
+    }
+
+    /// Returns `true` if a green thread is to be unwound, or if a director wants to know
+    /// of operations.
+    #[inline(always)]
+    pub(super) fn is_eventful(&self) -> bool {
+        self.chores.get() & (chore::UNWIND | chore::OPERATIONS) != 0
     }
 
     /// Unwinds if the current green thread is to be unwound.
@@ -267,23 +278,43 @@ impl Scheduler {
     #[inline(always)]
     pub(super) fn block_once(&self, control: &Control) -> Outcome {
         control.state.set(State::Waiting);
-        self.poll_sometimes();
-        let next = self.next();
-        let chores = if ptr::eq(next.control, control) {
-            self.chores.get()
+        let next = if self.queue.has_popped_a_multiple_of::<SWITCHES_BETWEEN_POLLS>() {
+            None
         } else {
-            let context = if control.state.get() == State::Waiting {
-                control.context.as_ptr()
-            } else {
-                // Woken while somebody was looked for who can run.
-                self.ready().place_of(control)
-            };
+            self.queue.pop()
+        };
+        let departure = match next {
+            Some(next) => Some((control.context.as_ptr(), next)),
+            None => self.next_with_care(control),
+        };
+        let chores = if let Some((context, next)) = departure {
             // SAFETY: a waiting green thread keeps its context in its control
             // block, and one in the run queue keeps it there.
             unsafe { self.switch(context, next) }
+        } else {
+            self.chores.get()
         };
         self.do_chores(chores, false);
         control.outcome.get()
+    }
+
+    /// Returns the next thread to run after `control`, which waits, and the place for
+    /// the context of `control`. Returns `None` if `control` itself is the next: it has
+    /// been woken in the meantime.
+    #[inline(never)]
+    fn next_with_care(&self, control: &Control) -> Option<(*mut StackPointer, Runnable)> {
+        self.poll_sometimes();
+        let next = self.next();
+        if ptr::eq(next.control, control) {
+            return None;
+        }
+        let context = if control.state.get() == State::Waiting {
+            control.context.as_ptr()
+        } else {
+            // Woken by the poll, or while there was no thread that could run.
+            self.ready().place_of(control)
+        };
+        Some((context, next))
     }
 
     /// Ends the wait of a green thread. False if it does not wait: it is left
@@ -322,6 +353,7 @@ impl Scheduler {
         self.add_chore(chore::FREE_DEAD);
     }
 
+    #[inline(always)]
     pub(super) fn wake_main_at_its_end(&self) {
         // SAFETY: the main green thread outlives all others.
         let main = unsafe { &*self.main.get() };

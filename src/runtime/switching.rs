@@ -202,6 +202,7 @@ impl Scheduler {
         if unwanted {
             self.free_when_left(control);
         }
+        self.warm_sometimes();
         let next = self.next();
         if cfg!(feature = "sanitizer") {
             self.previous.set(ptr::null());
