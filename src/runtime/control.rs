@@ -43,13 +43,15 @@ pub(super) enum State {
     Finished,
 }
 
+/// The fields up to `extra` are zero at first: a few wide stores write them.
 #[repr(C)]
 pub(crate) struct Control {
     link: Link,
     /// Where it goes on, while it waits. One that is in the run queue has that
     /// in its entry.
     pub(super) context: Cell<StackPointer>,
-    pub(super) scheduler: *const Scheduler,
+    /// What it waits for, on its own frame. Null while it does not.
+    pub(super) wait: Cell<*const Wait<'static>>,
     pub(super) state: Cell<State>,
     /// How its last wait ended.
     pub(super) outcome: Cell<Outcome>,
@@ -61,8 +63,10 @@ pub(crate) struct Control {
     /// The join handle is gone.
     detached: Cell<bool>,
     pub(super) unwind: Unwind,
-    /// What it waits for, on its own frame. Null while it does not.
-    pub(super) wait: Cell<*const Wait<'static>>,
+    /// The thread that is in `join` for this one.
+    pub(super) joiner: Cell<*const Control>,
+    pub(super) extra: OnceCell<Box<Extra>>,
+    pub(super) scheduler: *const Scheduler,
     pub(super) number: u64,
     /// The runtime's serial number: the scheduler may be gone when it is wanted.
     runtime: u64,
@@ -71,11 +75,8 @@ pub(crate) struct Control {
     /// Where the closure's result goes, and what drops it.
     result: *mut (),
     drop_result: unsafe fn(*mut ()),
-    /// Who is in `join` for this one.
-    pub(super) joiner: Cell<*const Control>,
     scope: *const ScopeState,
     pub(super) spawned_at: &'static Location<'static>,
-    pub(super) extra: OnceCell<Box<Extra>>,
     pub(super) bounds: Cell<Bounds>,
 }
 
@@ -486,11 +487,10 @@ where
     if control.extra.get().is_some() {
         control.drop_locals(scheduler);
     }
-    let panicked = result.as_ref().is_err_and(|payload| !unwind::is_unwinding(payload));
-    let result = result.map_err(|payload| {
-        scheduler.has_failed(control, &payload, panicked);
-        unwind::for_join(payload)
-    });
+    let (result, panicked) = match result {
+        Ok(value) => (Ok(value), false),
+        Err(payload) => scheduler.failed(control, payload),
+    };
     let has_result = needs_drop::<T>() || result.is_err();
     // SAFETY: the closure has been moved out.
     unsafe { (*body).result = ManuallyDrop::new(result) };

@@ -303,9 +303,20 @@ impl fmt::Debug for Runtime {
 }
 
 impl Scheduler {
-    /// A stack of so many bytes, or of the runtime's default.
+    /// Takes a stack of `bytes` bytes, or of the runtime's default size.
     #[inline(always)]
     pub(crate) fn stack(&self, bytes: Option<usize>) -> io::Result<Stack> {
+        if self.hooks.get() == 0
+            && bytes.or(self.stack_bytes).is_none()
+            && let Some(stack) = Stack::free_of_default_size()
+        {
+            return Ok(stack);
+        }
+        self.stack_with_care(bytes)
+    }
+
+    #[inline(never)]
+    fn stack_with_care(&self, bytes: Option<usize>) -> io::Result<Stack> {
         if self.hooks.get() & hook::DIRECTED != 0 {
             self.may_spawn()?;
         }

@@ -8,6 +8,7 @@ use std::ptr;
 use super::control::{Control, Payload};
 use super::queue::{RunQueue, Runnable};
 use super::scheduler::Scheduler;
+use super::unwind;
 use crate::arch::StackPointer;
 
 /// What makes a switch or a wake take the long way round, as bits.
@@ -46,15 +47,29 @@ impl Scheduler {
         }
     }
 
-    /// The closure of `control` was left by unwinding.
+    /// The closure of `control` was left by unwinding with `payload`. Returns what `join`
+    /// gives, and `true` if it was a panic.
+    #[inline(always)]
+    pub(super) fn failed<T>(
+        &self,
+        control: &Control,
+        payload: Payload,
+    ) -> (Result<T, Payload>, bool) {
+        let (payload, panicked) = self.failed_slow(control, payload);
+        (Err(payload), panicked)
+    }
+
     #[cold]
-    pub(super) fn has_failed(&self, control: &Control, payload: &Payload, panicked: bool) {
+    #[inline(never)]
+    fn failed_slow(&self, control: &Control, payload: Payload) -> (Payload, bool) {
+        let panicked = !unwind::is_unwinding(&payload);
         self.trace_failure(control, panicked);
         if panicked {
-            self.panicked_directed(control, payload);
+            self.panicked_directed(control, &payload);
         } else {
             self.unwound_directed(control);
         }
+        (unwind::for_join(payload), panicked)
     }
 
     /// The run queue that is in use.

@@ -218,8 +218,8 @@ impl Control {
         panic::resume_unwind(Box::new(Unwinding { in_flight, reason }))
     }
 
-    /// It has ended: nothing is to be unwound any more. Few green threads have anything
-    /// to forget.
+    /// Forgets what would unwind a green thread that has ended. Few green threads have
+    /// anything to forget.
     #[inline(always)]
     pub(super) fn forget_unwinding(&self, scheduler: &Scheduler) {
         if self.extra.get().is_some() || self.unwind.pending.get() != 0 {

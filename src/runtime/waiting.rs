@@ -148,6 +148,17 @@ impl Scheduler {
         at: &'static Location<'static>,
     ) -> Outcome {
         self.checkpoint();
+        self.wait_for_end(target, deadline, at)
+    }
+
+    /// As [`Scheduler::wait_for`], where no green thread is to be unwound.
+    #[inline(always)]
+    pub(super) fn wait_for_end(
+        &self,
+        target: &Control,
+        deadline: Option<u64>,
+        at: &'static Location<'static>,
+    ) -> Outcome {
         let wait = Wait::at(WaitFor::Join(target), at);
         target.joiner.set(self.current());
         let outcome = self.block(&wait, deadline);

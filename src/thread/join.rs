@@ -48,7 +48,7 @@ impl<T> JoinHandle<T> {
     ///
     /// Outside the runtime, unless it has ended already. If the result has been
     /// awaited.
-    #[inline]
+    #[inline(always)]
     #[track_caller]
     pub fn join(self) -> Result<T> {
         match self.spawned {
