@@ -1,7 +1,7 @@
 //! Channels, locks, timers, futures and explorations, each beside a yield, in one
 //! process, and the table of ratios.
 //!
-//!     cargo bench --bench runtime                   all rows, about two minutes
+//!     cargo bench --bench runtime                   all rows, about five minutes
 //!     cargo bench --bench runtime -- --quick        a rough look
 //!     cargo bench --bench runtime -- channel        the rows with that word
 //!
@@ -81,6 +81,38 @@ const ROWS: &[Row] = &[
         name: "100,000 sleepers, virtual time, each",
         ours: ("spawn + sleep", work::sleepers::<100_000>),
         theirs: ("spawn + yield", work::yielders::<100_000>),
+        limits: None,
+    },
+    // More stacks than the first cache holds, then the second. Threads that only yield
+    // must not pay for what is prefetched for threads that have slept.
+    Row {
+        name: "yield_now among 2,000",
+        ours: ("yield_now", work::yields_among::<2_000>),
+        theirs: BASELINE,
+        limits: None,
+    },
+    Row {
+        name: "yield_now among 5,000",
+        ours: ("yield_now", work::yields_among::<5_000>),
+        theirs: BASELINE,
+        limits: None,
+    },
+    Row {
+        name: "yield_now among 10,000",
+        ours: ("yield_now", work::yields_among::<10_000>),
+        theirs: BASELINE,
+        limits: None,
+    },
+    Row {
+        name: "yield_now among 100,000",
+        ours: ("yield_now", work::yields_among::<100_000>),
+        theirs: BASELINE,
+        limits: None,
+    },
+    Row {
+        name: "yield_now among 1,000, shuffled",
+        ours: ("yield_now", work::yields_shuffled::<1_000>),
+        theirs: BASELINE,
         limits: None,
     },
     Row {

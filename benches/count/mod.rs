@@ -17,7 +17,7 @@ use crate::table::Row;
 use crate::work::Work;
 
 const VARIABLE: &str = "LENO_BENCH_COUNT_CHILD";
-// Multiples of every number of green threads, coroutines and call sites that a row has.
+// Multiples of every number of green threads, coroutines and call sites that a counted row has.
 const FEW: u64 = 4_000;
 const MANY: u64 = 8_000;
 
@@ -60,6 +60,7 @@ pub fn print(rows: &[Row]) {
     println!("| --- | ---: | ---: |");
     let word = env::var("LENO_BENCH_COUNT").unwrap_or_default();
     let wanted = |row: &Row| word == "all" || row.name.contains(&word);
+    let wanted = |row: &Row| wanted(row) && !has_too_many_threads(row.name);
     for (index, row) in rows.iter().enumerate().filter(|(_, row)| wanted(row)) {
         let (few, many) = operations(row);
         let each = |side: usize| {
@@ -76,6 +77,13 @@ pub fn print(rows: &[Row]) {
         };
         println!("| {} | {:.1} | {other} |", row.name, each(0));
     }
+}
+
+/// Returns `true` if the name of a row has a number of green threads for which [`FEW`] and
+/// [`MANY`] operations are one round each: their difference would count nothing.
+fn has_too_many_threads(name: &str) -> bool {
+    let numbers = name.split(' ').filter_map(|word| word.replace(',', "").parse::<u64>().ok());
+    numbers.max().is_some_and(|number| number > FEW)
 }
 
 /// Does another row count its other side?

@@ -48,6 +48,52 @@ pub fn yields(count: u64) -> Duration {
     })
 }
 
+/// `THREADS` green threads, the main one among them, yield in turn.
+pub fn yields_among<const THREADS: u64>(count: u64) -> Duration {
+    yields_in_order(count, (1..THREADS).collect())
+}
+
+/// The same in an order in which neighbours in the run queue have no neighbouring
+/// stacks, as after a while in every program.
+pub fn yields_shuffled<const THREADS: u64>(count: u64) -> Duration {
+    let mut order: Vec<u64> = (1..THREADS).collect();
+    let mut random = 1u64;
+    for last in (1..order.len()).rev() {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        order.swap(last, (random >> 33) as usize % (last + 1));
+    }
+    yields_in_order(count, order)
+}
+
+/// The main green thread and one for each number in `order` yield in turn. A number says
+/// how many of them were spawned before.
+fn yields_in_order(count: u64, order: Vec<u64>) -> Duration {
+    leno::run(|| {
+        let threads = order.len() as u64 + 1;
+        let turns = count.div_ceil(threads);
+        let others: Vec<_> = (1..threads)
+            .map(|_| {
+                leno::spawn(move || {
+                    leno::thread::park();
+                    (0..turns).for_each(|_| leno::yield_now());
+                })
+            })
+            .collect();
+        // All of them park, and become ready in that order.
+        leno::yield_now();
+        for number in order {
+            others[number as usize - 1].thread().unpark();
+        }
+        let start = Instant::now();
+        (0..turns).for_each(|_| leno::yield_now());
+        let elapsed = scaled(start, turns * threads, count);
+        for other in others {
+            other.join().expect("a loop of yields does not panic");
+        }
+        elapsed
+    })
+}
+
 /// One sends, the main one receives. The clock runs from the first message.
 fn messages(count: u64, channel: (Sender<u64>, Receiver<u64>)) -> Duration {
     let (sender, receiver) = channel;
