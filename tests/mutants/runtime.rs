@@ -204,8 +204,8 @@ const MUTANTS: &[Mutant] = &[
     ),
     mutant(
         WAITING,
-        "        self.checkpoint();\n        let wait = Wait::at(WaitFor::Join(target), at);",
-        "        let wait = Wait::at(WaitFor::Join(target), at);",
+        "        self.checkpoint();\n        self.wait_for_end(target",
+        "        self.wait_for_end(target",
         "one that has been cancelled goes on to wait in join",
     ),
     // Channels and select.
