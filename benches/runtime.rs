@@ -87,31 +87,31 @@ const ROWS: &[Row] = &[
     // must not pay for what is prefetched for threads that have slept.
     Row {
         name: "yield_now among 2,000",
-        ours: ("yield_now", work::yields_among::<2_000>),
+        ours: ("yield", work::yields_among::<2_000>),
         theirs: BASELINE,
         limits: None,
     },
     Row {
         name: "yield_now among 5,000",
-        ours: ("yield_now", work::yields_among::<5_000>),
+        ours: ("yield", work::yields_among::<5_000>),
         theirs: BASELINE,
         limits: None,
     },
     Row {
         name: "yield_now among 10,000",
-        ours: ("yield_now", work::yields_among::<10_000>),
+        ours: ("yield", work::yields_among::<10_000>),
         theirs: BASELINE,
         limits: None,
     },
     Row {
         name: "yield_now among 100,000",
-        ours: ("yield_now", work::yields_among::<100_000>),
+        ours: ("yield", work::yields_among::<100_000>),
         theirs: BASELINE,
         limits: None,
     },
     Row {
         name: "yield_now among 1,000, shuffled",
-        ours: ("yield_now", work::yields_shuffled::<1_000>),
+        ours: ("yield", work::yields_shuffled::<1_000>),
         theirs: BASELINE,
         limits: None,
     },

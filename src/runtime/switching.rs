@@ -54,6 +54,7 @@ impl Scheduler {
     #[inline(never)]
     fn poll_and_count(&self) -> usize {
         self.poll();
+        self.warm_next();
         self.queue.head()
     }
 
