@@ -49,7 +49,7 @@ impl Scheduler {
 
     /// The closure of `control` was left by unwinding with `payload`. Returns what `join`
     /// gives, and `true` if it was a panic.
-    #[inline(always)]
+    #[inline]
     pub(super) fn failed<T>(
         &self,
         control: &Control,

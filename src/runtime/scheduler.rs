@@ -353,7 +353,7 @@ impl Scheduler {
         self.add_chore(chore::FREE_DEAD);
     }
 
-    #[inline(always)]
+    #[inline]
     pub(super) fn wake_main_at_its_end(&self) {
         // SAFETY: the main green thread outlives all others.
         let main = unsafe { &*self.main.get() };

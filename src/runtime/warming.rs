@@ -54,7 +54,7 @@ impl Cold {
 
 impl Scheduler {
     /// Prefetches for the next threads, once in many switches.
-    #[inline(always)]
+    #[inline]
     pub(super) fn warm_sometimes(&self) {
         if self.queue.has_popped_a_multiple_of::<SWITCHES_BETWEEN_POLLS>() {
             self.warm_next();
