@@ -91,14 +91,13 @@ impl<T> Channel<T> {
     /// Sends without waiting, as part of an operation that has begun.
     #[inline(always)]
     pub(super) fn try_send(&self, value: T) -> Result<(), TrySendError<T>> {
-        let length = self.buffer.len();
         let Err(value) = self.buffer.put_at_once(value) else { return Ok(()) };
         // Without receivers no thread waits for a message.
         let Err(value) = self.receiving.give(value) else { return Ok(()) };
         if self.receivers.get() == 0 {
             return Err(TrySendError::Disconnected(value));
         }
-        if !self.has_room(length) {
+        if !self.has_room(self.buffer.len()) {
             return Err(TrySendError::Full(value));
         }
         self.send_to_buffer(value);

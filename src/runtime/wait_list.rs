@@ -23,7 +23,7 @@
 //! it gone. The node by which a wait was ended is marked as [chosen](CHOSEN).
 //!
 //! A wait for one thing is the common case, and half of what it costs is stores (a
-//! message of a rendezvous took 188 instructions with some 30 of them). So a node has no
+//! message of a rendezvous took 180 instructions, some 30 of them stores). So a node has no
 //! more fields than that needs.
 
 use std::cell::Cell;
