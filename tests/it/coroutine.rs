@@ -267,6 +267,62 @@ fn closing_a_running_coroutine_panics_and_it_goes_on() {
     assert_eq!(coroutine.resume(()), Resumed::Return(2));
 }
 
+fn counter(from: u32) -> Coroutine<u32, u32, u32> {
+    Coroutine::new(move |yielder, mut step| {
+        let mut sum = from;
+        while step != 0 {
+            sum += step;
+            step = yielder.suspend(sum);
+        }
+        sum
+    })
+}
+
+#[test]
+fn where_a_coroutine_goes_on_moves_with_its_handle() {
+    let mut counters = Vec::new();
+    for number in 0..100 {
+        // The vector grows, and moves those that are suspended.
+        counters.push(counter(number * 1_000));
+        assert_eq!(counters[number as usize].resume(1), Resumed::Yield(number * 1_000 + 1));
+    }
+    counters.reverse();
+    let (left, right) = counters.split_at_mut(50);
+    left.swap_with_slice(right);
+    let mut boxed: Vec<Option<Box<_>>> =
+        counters.into_iter().map(|it| Some(Box::new(it))).collect();
+    boxed.rotate_left(50);
+    for (index, place) in boxed.iter_mut().enumerate() {
+        let number = 99 - index as u32;
+        let mut moved = *place.take().expect("each is taken once");
+        assert_eq!(moved.resume(2), Resumed::Yield(number * 1_000 + 3));
+        // A new one takes its place, is suspended, and is swapped with it.
+        let mut other = counter(7);
+        other.resume(1);
+        std::mem::swap(&mut moved, &mut other);
+        assert_eq!(moved.resume(1), Resumed::Yield(9));
+        assert_eq!(other.resume(0), Resumed::Return(number * 1_000 + 3));
+        assert!(other.is_done() && !moved.is_done());
+        drop(std::mem::replace(&mut moved, counter(0)));
+        assert!(!moved.is_started());
+    }
+}
+
+#[test]
+fn a_coroutine_is_resumed_from_many_depths_and_finds_its_resumer_each_time() {
+    #[inline(never)]
+    fn resume_from(depth: u32, counter: &Coroutine<u32, u32, u32>) -> Resumed<u32, u32> {
+        let frame = black_box([depth; 16]);
+        let resumed = if depth == 0 { counter.resume(1) } else { resume_from(depth - 1, counter) };
+        assert_eq!(black_box(frame), [depth; 16], "another frame was written over");
+        resumed
+    }
+    let counter = counter(0);
+    for turn in 1..1_000 {
+        assert_eq!(resume_from(turn * 7 % 13, &counter), Resumed::Yield(turn));
+    }
+}
+
 #[test]
 fn a_million_resumes_lose_no_value() {
     let sum = Coroutine::<u64, u64, u64>::new(|yielder, first| {
