@@ -157,11 +157,12 @@ fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Says what kind of line it is: labels, and what frames unwind tables, are left
-/// alone, since without them nothing builds.
+/// Returns `true` if a line is to be mutated. Without labels, and without what frames unwind
+/// tables, nothing builds; alignment changes the time that a switch takes and nothing else.
 fn is_mutable(text: &str) -> bool {
     let frames = [".cfi_startproc", ".cfi_endproc"];
-    !text.ends_with(':') && !text.starts_with("//") && !frames.contains(&text)
+    let is_alignment = text.starts_with(".p2align");
+    !text.ends_with(':') && !text.starts_with("//") && !frames.contains(&text) && !is_alignment
 }
 
 fn of_region(dialect: &Dialect, source: &str, region: &Region, all: &mut Vec<Mutant>) {
