@@ -265,11 +265,10 @@ impl<Input, Yield, Return> Drop for ScopedCoroutine<'_, Input, Yield, Return> {
         }
         // Unlinked last: if the coroutine's drop unwinds, the handle is gone.
         let _unlink = Unlink { first: self.first, node: self.node };
-        // SAFETY: dropped here and nowhere else; as for `deref`.
-        unsafe {
-            let coroutine = &raw mut (*self.node.as_ptr()).coroutine;
-            coroutine.cast::<Coroutine<Input, Yield, Return>>().drop_in_place();
-        }
+        // While its destructors run, the scope must find it running.
+        let coroutine = node.coroutine.take();
+        // SAFETY: the types are its own, and the node goes away.
+        unsafe { super::free::<Yield, Return>(coroutine) }
     }
 }
 
