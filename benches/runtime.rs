@@ -32,7 +32,7 @@ const ROWS: &[Row] = &[
         name: "channel, bounded(128)",
         ours: ("message", work::bounded_channel),
         theirs: BASELINE,
-        limits: Some((2.0, 1.0)),
+        limits: Some((1.2, 1.05)),
     },
     Row {
         name: "channel, unbounded",
@@ -44,7 +44,7 @@ const ROWS: &[Row] = &[
         name: "channel, rendezvous",
         ours: ("message", work::rendezvous_channel),
         theirs: BASELINE,
-        limits: Some((4.0, 2.5)),
+        limits: Some((4.0, 3.0)),
     },
     Row { name: "select of two", ours: ("message", work::select), theirs: BASELINE, limits: None },
     Row {
@@ -57,7 +57,7 @@ const ROWS: &[Row] = &[
         name: "mutex, handed over",
         ours: ("lock + yield + unlock", work::mutex_handed_over),
         theirs: BASELINE,
-        limits: None,
+        limits: Some((5.5, 4.0)),
     },
     Row {
         name: "semaphores, there and back",
