@@ -76,10 +76,12 @@ fn file_of(function: *const ()) -> Option<PathBuf> {
     file
 }
 
-/// The standard library is compiled as `/rustc/<commit>/library/core/src/..`, and
-/// its dependencies as `/rust/deps/..`. Where its sources are installed, they are in
+/// Returns `true` if `file` is one of the standard library's.
+///
+/// It is compiled as `/rustc/<commit>/library/core/src/..`, and its dependencies as
+/// `/rust/deps/..`. Where its sources are installed (the component `rust-src`), they are in
 /// `rustlib/src/rust/library` or the like.
-fn is_of_std(file: &Path) -> bool {
+pub(crate) fn is_of_std(file: &Path) -> bool {
     if file.starts_with("/rustc") || file.starts_with("/rust/deps") {
         return true;
     }

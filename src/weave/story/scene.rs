@@ -1,8 +1,11 @@
 //! One step as lines: what was done, in words, and where.
 
+use std::path::Path;
+
 use super::source::Way;
 use super::teller::{At, Line, Mark, Teller};
 use super::width::shortened;
+use crate::debug::is_of_std;
 use crate::weave::recording::{Actor, Awaited, Deed, End, Place, Step, Thing};
 
 /// A step has no more lines.
@@ -354,9 +357,9 @@ impl<'t, 'a> Scene<'t, 'a> {
 }
 
 impl At {
-    /// Nothing if that is in the standard library, which calls what it was given.
+    /// Returns `None` if `place` is in the standard library, which calls what it was given.
     fn of(place: Place) -> Option<At> {
-        let is_in_std = place.file().starts_with("/rustc/");
+        let is_in_std = is_of_std(Path::new(place.file()));
         (!is_in_std).then(|| At { file: place.file().to_owned(), line: place.line() })
     }
 }
