@@ -202,7 +202,9 @@ impl RawCoroutine {
 
     /// Takes the coroutine out of its handle, which counts as running from then on.
     pub(super) fn take(&self) -> RawCoroutine {
-        RawCoroutine { control: self.control, entrance: Cell::new(self.entrance.replace(RUNNING)) }
+        let taken = self.copy();
+        self.entrance.set(RUNNING);
+        taken
     }
 
     /// Gives the stack back, and the control block with it.
@@ -212,7 +214,7 @@ impl RawCoroutine {
     /// The coroutine must be done, and neither this nor another handle of it be used again.
     #[inline(always)]
     pub(super) unsafe fn free(&self) {
-        // SAFETY: done, so the stack is unused; `Control::create` took it out of a Stack.
+        // SAFETY: done, so the stack is unused; `create` took it out of a Stack.
         drop(unsafe { Stack::from_header(self.control().header()) });
     }
 }
