@@ -159,7 +159,7 @@ fn one_line(text: &str) -> String {
 
 /// Returns `true` if a line is to be mutated. Without labels, and without what frames unwind
 /// tables, nothing builds; alignment changes the time that a switch takes and nothing else.
-fn is_mutable(text: &str) -> bool {
+pub fn is_mutable(text: &str) -> bool {
     let frames = [".cfi_startproc", ".cfi_endproc"];
     let is_alignment = text.starts_with(".p2align");
     !text.ends_with(':') && !text.starts_with("//") && !frames.contains(&text) && !is_alignment
