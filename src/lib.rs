@@ -88,18 +88,25 @@
 //! - `sanitizer`: tells AddressSanitizer about each switch. Only for builds with
 //!   `-Zsanitizer=address`.
 
+mod access;
 #[path = "../arch/mod.rs"]
 mod arch;
 mod bridge;
+mod cancel;
 pub mod channel;
 pub mod coroutine;
 pub mod debug;
+mod explore;
+mod inspect;
+mod kernel;
+mod remote;
 mod runtime;
 pub mod stack;
 pub mod sync;
 mod sys;
 pub mod thread;
 pub mod time;
+mod timer;
 pub mod weave;
 
 pub use bridge::{block_on, unblock};

@@ -8,25 +8,25 @@ use std::ptr;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::clock::Clock;
-use super::control::{Control, Payload, State};
-use super::current::without_runtime;
-use super::director::UNTOLD;
-use super::hooks::hook;
-use super::queue::Runnable;
-use super::report;
-use super::scheduler::{SWITCHES_BETWEEN_POLLS, Scheduler, chore};
-use super::thread_state::ThreadId;
-use super::trace::Cause;
-use super::track::Track;
-use super::wait::Outcome;
-use super::warming::warm_control;
+use crate::explore::controller::UNTOLD;
+use crate::explore::path::Track;
+use crate::inspect::deadlock;
+use crate::inspect::trace::Cause;
+use crate::kernel::control_block::{Control, Payload, State};
+use crate::kernel::current::without_runtime;
+use crate::kernel::run_queue::Runnable;
+use crate::kernel::scheduler::{SWITCHES_BETWEEN_POLLS, Scheduler, chore};
+use crate::kernel::slow_path::hook;
+use crate::kernel::thread_info::ThreadId;
+use crate::kernel::wait_reason::Outcome;
+use crate::runtime::prefetch::warm_control;
 use crate::stack;
 use crate::sys;
+use crate::timer::clock::Clock;
 
 /// What a timer is for.
 #[derive(Clone, Copy)]
-pub(super) enum Target {
+pub(crate) enum Target {
     /// The deadline of a wait.
     Wait(*const Control),
     /// The deadline of a scope that the green thread is in, with the scope's id.
@@ -34,11 +34,11 @@ pub(super) enum Target {
 }
 
 impl Target {
-    pub(super) fn wait(control: &Control) -> Target {
+    pub(crate) fn wait(control: &Control) -> Target {
         Target::Wait(control)
     }
 
-    pub(super) fn scope(control: &Control, id: u64) -> Target {
+    pub(crate) fn scope(control: &Control, id: u64) -> Target {
         Target::Scope(control, id)
     }
 
@@ -54,7 +54,7 @@ impl Scheduler {
     /// empty: fills it, or waits in the kernel until it is filled.
     #[cold]
     #[inline(never)]
-    pub(super) fn idle(&self) -> Runnable {
+    pub(crate) fn idle(&self) -> Runnable {
         // In an exploration this comes as often as a yield. What repeats a choice is in a
         // function of its own, since it needs no frame.
         if self.hooks.get() == hook::DIRECTED
@@ -99,7 +99,7 @@ impl Scheduler {
     }
 
     /// Looks at everything that may make a green thread runnable.
-    pub(super) fn poll(&self) {
+    pub(crate) fn poll(&self) {
         self.coarse.set(self.clock.coarse_now());
         if !self.timers.borrow().is_empty() {
             let now = self.now();
@@ -147,7 +147,7 @@ impl Scheduler {
 
     /// Waits in the kernel, or lets virtual time pass, until something may have
     /// come up. False if nothing ever can.
-    pub(super) fn sleep(&self) -> bool {
+    pub(crate) fn sleep(&self) -> bool {
         if self.pass_virtual_time() {
             return true;
         }
@@ -172,7 +172,7 @@ impl Scheduler {
 
     /// Lets virtual time jump to the next deadline. False if there is none, if
     /// time waits for closures elsewhere, or if it is real.
-    pub(super) fn pass_virtual_time(&self) -> bool {
+    pub(crate) fn pass_virtual_time(&self) -> bool {
         let Clock::Virtual(now) = &self.clock else { return false };
         if !self.can_time_pass() {
             return false;
@@ -183,13 +183,13 @@ impl Scheduler {
     }
 
     /// Is there a deadline to which virtual time may jump?
-    pub(super) fn can_time_pass(&self) -> bool {
+    pub(crate) fn can_time_pass(&self) -> bool {
         !self.timers.borrow().is_empty() && self.outside.unblocked.get() == 0
     }
 
     /// How long the host may wait before it lets green threads run again, if
     /// nothing comes up.
-    pub(super) fn patience(&self) -> Option<Duration> {
+    pub(crate) fn patience(&self) -> Option<Duration> {
         if !self.ready().is_empty() {
             return Some(Duration::ZERO);
         }
@@ -201,7 +201,7 @@ impl Scheduler {
     }
 
     /// Takes the next to run out of the queue, by the policy.
-    pub(super) fn take_next(&self) -> Option<Runnable> {
+    pub(crate) fn take_next(&self) -> Option<Runnable> {
         let queue = self.ready();
         if self.is_watched() && queue.has_popped_a_multiple_of::<SWITCHES_BETWEEN_POLLS>() {
             self.poll();
@@ -236,7 +236,7 @@ impl Scheduler {
     /// Runs somebody else's code where nobody may switch, on the stack of one who
     /// waits already or has ended. It finds no runtime, and that stack stays where
     /// it is, even if the code gives it up. Gives its panic.
-    pub(super) fn apart<T>(&self, f: impl FnOnce() -> T) -> Result<T, Payload> {
+    pub(crate) fn apart<T>(&self, f: impl FnOnce() -> T) -> Result<T, Payload> {
         let control = self.current();
         let has_ended = control.is_finished();
         if has_ended {
@@ -258,7 +258,7 @@ impl Scheduler {
 
     /// Has every green thread unwound, but the main one if it only waits for the
     /// others. Says whether there was one that had not been told before.
-    pub(super) fn unwind_all(&self) -> bool {
+    pub(crate) fn unwind_all(&self) -> bool {
         let mut any = false;
         let mut all = self.all();
         // Whoever waited last goes first: its stack is still warm.
@@ -276,7 +276,7 @@ impl Scheduler {
     /// green thread unwound.
     fn resolve_deadlock(&self) {
         let waiting = self.all();
-        let report = report::deadlock(&waiting, self.now());
+        let report = deadlock::deadlock(&waiting, self.now());
         if std::thread::panicking() {
             // Somebody waits in a destructor during a panic. To unwind it from
             // there ends the process, and then nobody would see the report.
@@ -294,7 +294,7 @@ impl Scheduler {
 
     /// All green threads that have not ended, in the order in which they were
     /// spawned.
-    pub(super) fn all(&self) -> Vec<&Control> {
+    pub(crate) fn all(&self) -> Vec<&Control> {
         let mut all: Vec<&Control> = stack::green_threads()
             .into_iter()
             .chain([self.main.get().cast()])

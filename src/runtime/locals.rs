@@ -7,10 +7,10 @@ use std::cell::RefCell;
 use std::panic::{self, AssertUnwindSafe};
 use std::rc::Rc;
 
-use super::control::Control;
-use super::current::try_scheduler;
-use super::scheduler::Scheduler;
-use super::unwind;
+use crate::cancel::unwind;
+use crate::kernel::control_block::Control;
+use crate::kernel::current::try_scheduler;
+use crate::kernel::scheduler::Scheduler;
 
 /// Why there is no value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub(crate) enum LocalError {
 
 /// The values of one green thread, with the addresses of their keys.
 #[derive(Default)]
-pub(super) struct Locals(RefCell<Vec<(usize, Local)>>);
+pub(crate) struct Locals(RefCell<Vec<(usize, Local)>>);
 
 #[derive(Clone)]
 enum Local {
@@ -52,7 +52,7 @@ impl Locals {
 
     /// Takes out the value that was made last, and keeps in mind that it is gone:
     /// its destructor must not make it again.
-    pub(super) fn take_last(&self) -> Option<Rc<dyn Any>> {
+    pub(crate) fn take_last(&self) -> Option<Rc<dyn Any>> {
         let mut locals = self.0.borrow_mut();
         let last = locals.iter_mut().rev().find_map(|(_, local)| match local {
             Local::Value(_) => Some(local),
@@ -66,7 +66,7 @@ impl Locals {
 
     /// Nobody has asked for anything yet: for the main green thread, which may
     /// live again.
-    pub(super) fn forget(&self) {
+    pub(crate) fn forget(&self) {
         let _none_has_a_value = self.0.take();
     }
 }
@@ -113,7 +113,7 @@ impl Control {
     /// Drops its green-thread-local values, the last made first. A destructor may
     /// make more of them.
     #[cold]
-    pub(super) fn drop_locals(&self, scheduler: &Scheduler) {
+    pub(crate) fn drop_locals(&self, scheduler: &Scheduler) {
         let Some(extra) = self.extra.get() else { return };
         self.shield();
         while let Some(local) = extra.locals.take_last() {
@@ -128,7 +128,7 @@ impl Control {
 
     /// The next run begins without any.
     #[inline]
-    pub(super) fn forget_locals(&self) {
+    pub(crate) fn forget_locals(&self) {
         if let Some(extra) = self.extra.get() {
             extra.locals.forget();
         }

@@ -1,87 +1,51 @@
 //! The runtime: one OS thread's scheduler and its green threads.
 
-mod clock;
-mod control;
-mod current;
-mod cycles;
-mod deadline;
-mod debugger;
-mod directed;
-mod director;
-mod embed;
-mod future;
-mod handle;
-mod hooks;
-mod idle;
-mod inbox;
-mod instant;
-mod locals;
-mod mailbox;
-mod operating;
-mod operation;
-mod panics;
-mod policy;
-mod queue;
-mod remote;
-mod report;
-mod requests;
-mod rerun;
-mod scheduler;
-mod scope_state;
-mod shared;
-mod spawned;
-mod stacks;
-mod stopped;
-mod survey;
-mod switching;
-mod thread_state;
-mod timers;
-mod trace;
-mod track;
-mod unwind;
-mod wait;
-mod wait_list;
-mod waiting;
-mod warming;
-mod watch;
+pub(crate) mod builder;
+pub(crate) mod idle;
+pub(crate) mod locals;
+pub(crate) mod policy;
+pub(crate) mod prefetch;
+pub(crate) mod spawn;
 
-pub(crate) use clock::now;
-pub(crate) use control::Payload;
-pub(crate) use current::{checkpoint, interrupted, scheduler, try_scheduler};
-pub(crate) use deadline::{Breaker, shield, timeout};
-pub(crate) use directed::{Cut, Ready};
-pub(crate) use director::{
-    Awaits, CLOCK, Director, Operated, Spawn, Stuck, Suspended, Suspension, UNTOLD, Wants, letters,
-};
-pub use embed::{Builder, Runtime};
-pub(crate) use future::block_on;
-pub use handle::{Ended, Handle};
-pub use instant::Instant;
-pub(crate) use locals::{LocalError, with_local};
-pub(crate) use operation::{
+pub(crate) use crate::access::access::{
     Access, Object, Told, also, asked, is_eventful, note, note_at, operation, operation_on_all,
     tell_value,
 };
-pub(crate) use panics::is_panicking;
-pub use policy::Policy;
-pub(crate) use policy::Random;
-pub use remote::RemoteJoinHandle;
-pub(crate) use report::{Age, DEADLOCK, Table};
-pub(crate) use requests::listen_for_signal;
-pub(crate) use scheduler::Scheduler;
-pub(crate) use spawned::Spawned;
-pub use spawned::{Scope, scope};
-pub(crate) use survey::{Doing, Frames, Seen, StackUse, with_room};
-pub use thread_state::ThreadId;
-pub(crate) use thread_state::ThreadState;
-pub use trace::Recorder;
-pub(crate) use trace::{Awaited, Cause, Event, Happened, Recording};
-pub(crate) use track::{Choice, Track};
-pub use unwind::Cancelled;
-pub(crate) use unwind::is_unwinding;
-pub(crate) use wait::{Holder, Listed, Need, Needs, Outcome, Resource, Wait, WaitFor, Want};
-pub(crate) use wait_list::WaitList;
-pub(crate) use watch::{Hog, WatchEnd};
+pub(crate) use crate::cancel::panics::is_panicking;
+pub(crate) use crate::cancel::scope::{Breaker, shield, timeout};
+pub use crate::cancel::unwind::Cancelled;
+pub(crate) use crate::cancel::unwind::is_unwinding;
+pub(crate) use crate::explore::controlled_run::{Cut, Ready};
+pub(crate) use crate::explore::controller::{
+    Awaits, CLOCK, Director, Operated, Spawn, Stuck, Suspended, Suspension, UNTOLD, Wants, letters,
+};
+pub(crate) use crate::explore::path::{Choice, Track};
+pub(crate) use crate::inspect::deadlock::{Age, DEADLOCK, Table};
+pub(crate) use crate::inspect::hog_sampler::{Hog, WatchEnd};
+pub(crate) use crate::inspect::signal_dump::listen_for_signal;
+pub(crate) use crate::inspect::snapshot::{Doing, Frames, Seen, StackUse, with_room};
+pub use crate::inspect::trace::Recorder;
+pub(crate) use crate::inspect::trace::{Awaited, Cause, Event, Happened, Recording};
+pub(crate) use crate::kernel::control_block::Payload;
+pub(crate) use crate::kernel::current::{checkpoint, interrupted, scheduler, try_scheduler};
+pub(crate) use crate::kernel::scheduler::Scheduler;
+pub use crate::kernel::thread_info::ThreadId;
+pub(crate) use crate::kernel::thread_info::ThreadState;
+pub(crate) use crate::kernel::wait_queue::WaitList;
+pub(crate) use crate::kernel::wait_reason::{
+    Holder, Listed, Need, Needs, Outcome, Resource, Wait, WaitFor, Want,
+};
+pub(crate) use crate::remote::future::block_on;
+pub use crate::remote::handle::{Ended, Handle};
+pub use crate::remote::join::RemoteJoinHandle;
+pub use crate::runtime::builder::{Builder, Runtime};
+pub(crate) use crate::runtime::locals::{LocalError, with_local};
+pub use crate::runtime::policy::Policy;
+pub(crate) use crate::runtime::policy::Random;
+pub(crate) use crate::runtime::spawn::Spawned;
+pub use crate::runtime::spawn::{Scope, scope};
+pub(crate) use crate::timer::clock::now;
+pub use crate::timer::instant::Instant;
 
 /// Runs `f` as the main green thread of a new runtime on this OS thread.
 /// Returns what `f` returned, when `f` and all green threads that were spawned

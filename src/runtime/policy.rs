@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use super::thread_state::ThreadId;
+use crate::kernel::thread_info::ThreadId;
 
 /// Which green thread runs next when several can; see
 /// [`Builder::policy`](crate::Builder::policy).
@@ -12,9 +12,9 @@ use super::thread_state::ThreadId;
 /// A choice is made at every switch at which at least two green threads can run.
 /// They are counted in the order in which they became ready; one that yields is
 /// the last of them, so it can be chosen to go on.
-pub struct Policy(pub(super) Kind);
+pub struct Policy(pub(crate) Kind);
 
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Fifo,
     Random(Random),
     Chosen(Box<Chooser>),
@@ -82,7 +82,7 @@ impl Policy {
         Policy(Kind::Chosen(Box::new(choose)))
     }
 
-    pub(super) fn is_fifo(&self) -> bool {
+    pub(crate) fn is_fifo(&self) -> bool {
         matches!(self.0, Kind::Fifo)
     }
 
@@ -91,7 +91,7 @@ impl Policy {
     /// # Panics
     ///
     /// As the user's function does, or if it gives no index into `ready`.
-    pub(super) fn pick(&mut self, ready: &[ThreadId]) -> usize {
+    pub(crate) fn pick(&mut self, ready: &[ThreadId]) -> usize {
         match &mut self.0 {
             Kind::Fifo => 0,
             Kind::Random(random) => random.below(ready.len()),

@@ -59,7 +59,7 @@ const BUGS: [(&str, &[(&str, &str)]); 10] = [
 ];
 
 fn main() {
-    const SOURCE: &str = "../../src/runtime/mailbox.rs";
+    const SOURCE: &str = "../../src/remote/mailbox.rs";
     println!("cargo::rerun-if-changed={SOURCE}");
     println!("cargo::rerun-if-changed=build.rs");
     let source = fs::read_to_string(SOURCE).expect("the mailbox can be read");

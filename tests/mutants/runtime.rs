@@ -33,11 +33,11 @@ pub(super) const fn mutant(
     Mutant { file, before, after, what }
 }
 
-const WAIT_LIST: &str = "src/runtime/wait_list.rs";
-const UNWIND: &str = "src/runtime/unwind.rs";
-const WAITING: &str = "src/runtime/waiting.rs";
-const DEADLINE: &str = "src/runtime/deadline.rs";
-const SCHEDULER: &str = "src/runtime/scheduler.rs";
+const WAIT_LIST: &str = "src/kernel/wait_queue.rs";
+const UNWIND: &str = "src/cancel/unwind.rs";
+const WAITING: &str = "src/kernel/block.rs";
+const DEADLINE: &str = "src/cancel/scope.rs";
+const SCHEDULER: &str = "src/kernel/scheduler.rs";
 const CHANNEL: &str = "src/channel/core.rs";
 const RING: &str = "src/channel/ring.rs";
 const SELECT: &str = "src/channel/select.rs";
@@ -121,7 +121,7 @@ const MUTANTS: &[Mutant] = &[
         "who has no time left gives nobody a turn",
     ),
     mutant(
-        "src/runtime/timers.rs",
+        "src/timer/heap.rs",
         "(self.deadline, self.age) < (other.deadline, other.age)",
         "(self.deadline, other.age) < (other.deadline, self.age)",
         "of two timers of one moment, the younger one fires first",
@@ -185,13 +185,13 @@ const MUTANTS: &[Mutant] = &[
         "who has caught the unwinding is never unwound again",
     ),
     mutant(
-        "src/runtime/panics.rs",
+        "src/cancel/panics.rs",
         "panics::suspended() == 0 || own() > 0",
         "panics::suspended() == 0",
         "who panics while others wait in the middle of a panic does not know it",
     ),
     mutant(
-        "src/runtime/waiting.rs",
+        "src/kernel/block.rs",
         "        control.unwind.set_panicking(own > 0);\n",
         "",
         "who waits in the middle of its own panic is unwound",

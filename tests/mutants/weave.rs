@@ -12,15 +12,15 @@ use super::workshop::Kit;
 /// So many programs of each kind must do.
 const PROGRAMS: &str = "400";
 
-const DIRECTED: &str = "src/runtime/directed.rs";
+const DIRECTED: &str = "src/explore/controlled_run.rs";
 const ENGINE: &str = "src/weave/engine.rs";
 const FAIRNESS: &str = "src/weave/fairness.rs";
-const OPERATING: &str = "src/runtime/operating.rs";
+const OPERATING: &str = "src/explore/report.rs";
 const ORDER: &str = "src/weave/order.rs";
-const RERUN: &str = "src/runtime/rerun.rs";
+const RERUN: &str = "src/explore/rerun.rs";
 const REDUCTION: &str = "src/weave/reduction.rs";
 const SAMPLING: &str = "src/weave/sampling.rs";
-const TRACK: &str = "src/runtime/track.rs";
+const TRACK: &str = "src/explore/path.rs";
 const TREE: &str = "src/weave/tree.rs";
 const USED: &str = "src/weave/used.rs";
 

@@ -1,7 +1,7 @@
 //! The mailbox between OS threads, in every order that there is.
 //!
 //! `cargo test` runs the models of `models.rs` under loom, on
-//! `src/runtime/mailbox.rs` as it is and on copies with a bug in each, which must
+//! `src/remote/mailbox.rs` as it is and on copies with a bug in each, which must
 //! be found. `cargo test --no-default-features` runs the same with the types of
 //! std a few thousand times, for ThreadSanitizer.
 
@@ -24,7 +24,7 @@ mod shared {
     };
 }
 
-#[path = "../../../src/runtime/mailbox.rs"]
+#[path = "../../../src/remote/mailbox.rs"]
 #[allow(dead_code)]
 mod mailbox;
 

@@ -1,0 +1,431 @@
+//! Watching a runtime from another OS thread: does a green thread not let others
+//! run?
+//!
+//! ```text
+//!   the runtime's OS thread              the OS thread that watches
+//!
+//!   every switch counts a pop  <-------  reads the count now and then
+//!                                        the same for too long:
+//!                                        asks, in SAMPLE
+//!   handler of SIGURG          <-------  interrupts it
+//!     still the same count?
+//!     whose turn is it, and
+//!     where: into SAMPLE       ------->  a Hog
+//! ```
+//!
+//! What a switch does for this is nothing: it counts in any case. Only the
+//! runtime's own OS thread knows where it is; so it looks itself, in a signal
+//! handler.
+
+use std::cell::RefCell;
+use std::io;
+use std::panic::Location;
+use std::ptr;
+use std::sync::atomic::{
+    AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
+};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::arch;
+use crate::kernel::current::try_scheduler;
+use crate::kernel::scheduler::Scheduler;
+use crate::kernel::thread_info::ThreadId;
+use crate::sys::interrupt::{self, OsThread};
+use crate::sys::signal;
+
+/// How long the runtime's OS thread has to answer.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// So many times is one asked again who was in the middle of a switch.
+const ATTEMPTS: u32 = 100;
+
+const MOST_FRAMES: usize = 128;
+const MOST_NAME_BYTES: usize = 128;
+
+/// A green thread that has run for too long.
+pub(crate) struct Hog {
+    pub(crate) id: ThreadId,
+    /// The first bytes of it.
+    pub(crate) name: Option<String>,
+    pub(crate) spawned_at: &'static Location<'static>,
+    /// At least so long.
+    pub(crate) has_run: Duration,
+    /// Where it is, the innermost frame first.
+    pub(crate) frames: Vec<usize>,
+    pub(crate) has_more_frames: bool,
+}
+
+/// What a scheduler keeps of those who watch it: they must know when it goes
+/// away.
+#[derive(Default)]
+pub(crate) struct Watched {
+    watches: RefCell<Vec<Arc<Shared>>>,
+}
+
+impl Watched {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.watches.borrow().is_empty()
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        for shared in self.watches.take() {
+            shared.close();
+        }
+    }
+}
+
+/// One who watches, from whatever OS thread.
+pub(crate) struct Watch {
+    shared: Arc<Shared>,
+    limit: Duration,
+    seen: Progress,
+    /// Since when it has been that.
+    since: Instant,
+    has_reported: bool,
+}
+
+/// Ends a [`Watch`].
+pub(crate) struct WatchEnd(Arc<Shared>);
+
+impl WatchEnd {
+    pub(crate) fn end(&self) {
+        self.0.close();
+    }
+}
+
+struct Shared {
+    /// None once the runtime, or the watch, has ended. While this is locked, what
+    /// it points to stays.
+    target: Mutex<Option<Target>>,
+    ended: Condvar,
+}
+
+/// A runtime that is watched.
+struct Target {
+    /// The counts of pops of its run queues.
+    pops: [*const AtomicUsize; 2],
+    is_away: *const AtomicBool,
+    serial: u64,
+    thread: OsThread,
+}
+
+// SAFETY: what it points to is atomic, and is there as long as the target is where
+// the scheduler finds it and takes it away before it goes itself.
+unsafe impl Send for Target {}
+
+/// The counts of pops; `None` while the runtime sleeps, or its host does
+/// something else.
+type Progress = Option<[usize; 2]>;
+
+impl Target {
+    fn progress(&self) -> Progress {
+        // SAFETY: the scheduler is there, see `Shared`.
+        let (is_away, pops) =
+            unsafe { ((*self.is_away).load(Ordering::Relaxed), self.pops.map(|pops| &*pops)) };
+        (!is_away).then(|| pops.map(|pops| pops.load(Ordering::Relaxed)))
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Option<Target>> {
+        self.target.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn close(&self) {
+        self.lock().take();
+        self.ended.notify_all();
+    }
+}
+
+impl Scheduler {
+    /// Lets another OS thread watch this runtime, until one of the two ends.
+    pub(crate) fn watch(&self, limit: Duration) -> io::Result<(Watch, WatchEnd)> {
+        interrupt::install(on_interrupt)?;
+        let thread = interrupt::prepare_this_thread()?;
+        // The unwinder sets itself up at its first use, which must not be in a
+        // handler.
+        backtrace::trace(|_| false);
+        let target = Target {
+            pops: [self.queue.pops(), self.watched.pops()].map(ptr::from_ref),
+            is_away: &raw const self.is_away,
+            serial: self.serial(),
+            thread,
+        };
+        let shared = Arc::new(Shared { target: Mutex::new(Some(target)), ended: Condvar::new() });
+        let mut watches = self.watchers.watches.borrow_mut();
+        watches.retain(|watch| watch.lock().is_some());
+        watches.push(shared.clone());
+        let watch = Watch {
+            shared: shared.clone(),
+            limit,
+            seen: None,
+            since: Instant::now(),
+            has_reported: false,
+        };
+        Ok((watch, WatchEnd(shared)))
+    }
+}
+
+impl Watch {
+    /// Waits for the next hog. Each is reported once, until somebody else runs.
+    /// `None` if the runtime or the watch has ended.
+    pub(crate) fn next_hog(&mut self) -> Option<Hog> {
+        let period = (self.limit / 4).clamp(Duration::from_millis(1), Duration::from_millis(250));
+        let shared = self.shared.clone();
+        let mut target = shared.lock();
+        loop {
+            let found = target.as_ref().and_then(|target| self.look(target));
+            if target.is_none() || found.is_some() {
+                return found;
+            }
+            let waited = shared.ended.wait_timeout(target, period);
+            target = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    fn look(&mut self, target: &Target) -> Option<Hog> {
+        let progress = target.progress();
+        if progress != self.seen {
+            self.seen = progress;
+            self.since = Instant::now();
+            self.has_reported = false;
+        }
+        let has_run = self.since.elapsed();
+        if self.has_reported || has_run < self.limit {
+            return None;
+        }
+        let hog = ask(target, progress?, has_run)?;
+        self.has_reported = true;
+        Some(hog)
+    }
+}
+
+/// A question to one OS thread of this process, and its answer. There is one at a
+/// time, and no lock: a handler must not wait.
+struct Sample {
+    /// A [`step`].
+    step: AtomicU32,
+    /// Whom it is for.
+    thread: AtomicU32,
+    serial: AtomicU64,
+    /// What it is about: a green thread that has not let others run since.
+    pops: [AtomicUsize; 2],
+    number: AtomicU64,
+    spawned_at: AtomicPtr<Location<'static>>,
+    name: [AtomicU8; MOST_NAME_BYTES],
+    /// `usize::MAX` for none.
+    name_bytes: AtomicUsize,
+    frames: [AtomicUsize; MOST_FRAMES],
+    /// More than [`MOST_FRAMES`] if there are more.
+    frame_count: AtomicUsize,
+}
+
+mod step {
+    /// There is no question.
+    pub(crate) const IDLE: u32 = 0;
+    pub(crate) const ASKED: u32 = 1;
+    /// The handler is at it.
+    pub(crate) const ANSWERING: u32 = 2;
+    pub(crate) const ANSWERED: u32 = 3;
+    /// It is somebody else's turn by now.
+    pub(crate) const OVER: u32 = 4;
+    /// It was in the middle of a switch, where nobody can say whose stack it is
+    /// on: to be asked again.
+    pub(crate) const SWITCHING: u32 = 5;
+}
+
+static SAMPLE: Sample = Sample {
+    step: AtomicU32::new(step::IDLE),
+    thread: AtomicU32::new(0),
+    serial: AtomicU64::new(0),
+    pops: [const { AtomicUsize::new(0) }; 2],
+    number: AtomicU64::new(0),
+    spawned_at: AtomicPtr::new(ptr::null_mut()),
+    name: [const { AtomicU8::new(0) }; MOST_NAME_BYTES],
+    name_bytes: AtomicUsize::new(usize::MAX),
+    frames: [const { AtomicUsize::new(0) }; MOST_FRAMES],
+    frame_count: AtomicUsize::new(0),
+};
+
+/// Who may use [`SAMPLE`].
+static TURN: Mutex<()> = Mutex::new(());
+
+/// Asks the OS thread of `target` what it is doing. `None` if something else by
+/// now, or if there is no answer: it may have blocked the signal.
+fn ask(target: &Target, pops: [usize; 2], has_run: Duration) -> Option<Hog> {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    SAMPLE.thread.store(target.thread.number().cast_unsigned(), Ordering::Relaxed);
+    SAMPLE.serial.store(target.serial, Ordering::Relaxed);
+    for (place, pops) in SAMPLE.pops.iter().zip(pops) {
+        place.store(pops, Ordering::Relaxed);
+    }
+    for _ in 0..ATTEMPTS {
+        SAMPLE.step.store(step::ASKED, Ordering::Release);
+        if !target.thread.interrupt() {
+            break;
+        }
+        match wait_for_answer() {
+            step::ANSWERED => return Some(SAMPLE.hog(target.serial, has_run)),
+            // Not at the same place in a loop again.
+            step::SWITCHING => thread::sleep(Duration::from_micros(50)),
+            _ => break,
+        }
+    }
+    SAMPLE.step.store(step::IDLE, Ordering::Release);
+    None
+}
+
+/// Waits until the handler has finished, or takes the question back.
+fn wait_for_answer() -> u32 {
+    let start = Instant::now();
+    loop {
+        match SAMPLE.step.load(Ordering::Acquire) {
+            step::ASKED if start.elapsed() > PATIENCE => {
+                let taken_back = SAMPLE.step.compare_exchange(
+                    step::ASKED,
+                    step::IDLE,
+                    Ordering::Relaxed,
+                    Ordering::Relaxed,
+                );
+                if taken_back.is_ok() {
+                    return step::IDLE;
+                }
+            }
+            step::ASKED | step::ANSWERING => thread::sleep(Duration::from_micros(100)),
+            answer => return answer,
+        }
+    }
+}
+
+impl Sample {
+    fn hog(&self, runtime: u64, has_run: Duration) -> Hog {
+        let name = match self.name_bytes.load(Ordering::Relaxed) {
+            usize::MAX => None,
+            count => {
+                let bytes = self.name[..count].iter().map(|byte| byte.load(Ordering::Relaxed));
+                Some(String::from_utf8_lossy(&bytes.collect::<Vec<u8>>()).into_owned())
+            }
+        };
+        let count = self.frame_count.load(Ordering::Relaxed);
+        let frames = self.frames[..count.min(MOST_FRAMES)].iter();
+        Hog {
+            id: ThreadId { runtime, number: self.number.load(Ordering::Relaxed) },
+            name,
+            // SAFETY: the handler has put a location there, which are all static.
+            spawned_at: unsafe { &*self.spawned_at.load(Ordering::Relaxed) },
+            has_run,
+            frames: frames.map(|frame| frame.load(Ordering::Relaxed)).collect(),
+            has_more_frames: count > MOST_FRAMES,
+        }
+    }
+
+    fn set_name(&self, name: Option<&str>) {
+        let bytes = name.map_or(&[][..], str::as_bytes);
+        for (place, byte) in self.name.iter().zip(bytes) {
+            place.store(*byte, Ordering::Relaxed);
+        }
+        let count = name.map_or(usize::MAX, |name| name.len().min(MOST_NAME_BYTES));
+        self.name_bytes.store(count, Ordering::Relaxed);
+    }
+}
+
+/// # Safety
+///
+/// Only the kernel may call it, as the handler that [`interrupt::install`] was
+/// given.
+unsafe extern "C" fn on_interrupt(
+    _signal: libc::c_int,
+    _info: *mut libc::siginfo_t,
+    context: *mut libc::c_void,
+) {
+    signal::keeping_errno(|| {
+        // Anybody can send the signal, and an OS thread may have the number of
+        // one that has gone.
+        let this_thread = OsThread::current().number().cast_unsigned();
+        let is_asked = SAMPLE.thread.load(Ordering::Relaxed) == this_thread
+            && SAMPLE
+                .step
+                .compare_exchange(
+                    step::ASKED,
+                    step::ANSWERING,
+                    Ordering::Acquire,
+                    Ordering::Relaxed,
+                )
+                .is_ok();
+        if is_asked {
+            // SAFETY: the kernel gave us the context.
+            let at = unsafe { interrupt::instruction_pointer(context) };
+            SAMPLE.step.store(answer(at), Ordering::Release);
+        }
+    });
+}
+
+/// Fills [`SAMPLE`] with what this OS thread was doing when the handler
+/// interrupted it, at the instruction at `at`.
+///
+/// It reads what only this OS thread writes, and nothing that takes more than one
+/// store to change: a switch counts the pop before it changes anything else, so if
+/// the count is still the same, none has begun.
+fn answer(at: usize) -> u32 {
+    fence(Ordering::Acquire);
+    let Some(scheduler) = try_scheduler() else { return step::OVER };
+    let pops = [&scheduler.queue, &scheduler.watched].map(|queue| queue.pops());
+    let same = |(pops, asked): (&AtomicUsize, &AtomicUsize)| {
+        pops.load(Ordering::Relaxed) == asked.load(Ordering::Relaxed)
+    };
+    if scheduler.serial() != SAMPLE.serial.load(Ordering::Relaxed)
+        || scheduler.is_away.load(Ordering::Relaxed)
+        || !pops.into_iter().zip(&SAMPLE.pops).all(same)
+    {
+        return step::OVER;
+    }
+    // It may still be in a switch between coroutines.
+    // SAFETY: this OS thread was about to run it.
+    if unsafe { arch::may_switch_at(at) } {
+        return step::SWITCHING;
+    }
+    let control = scheduler.current();
+    SAMPLE.number.store(control.number(), Ordering::Relaxed);
+    SAMPLE.spawned_at.store(ptr::from_ref(control.spawned_at).cast_mut(), Ordering::Relaxed);
+    SAMPLE.set_name(if control.number() == 1 { Some("main") } else { control.name() });
+    trace(at);
+    step::ANSWERED
+}
+
+/// Walks the stack that the handler has interrupted at `at`.
+///
+/// This calls the C runtime's unwinder. It allocates nothing, and it looks up
+/// unwind tables with `_dl_find_object`, which glibc 2.35 and later document as
+/// async-signal-safe; so does the unwinder of GCC 12 and later. With older ones,
+/// and with musl, it calls `dl_iterate_phdr`, which takes a lock that its own OS
+/// thread may take again; only a program that is hogging in the middle of dlopen(3)
+/// could show it a half-written list. The tables that Rust writes hold at every
+/// instruction, and where they do not, in a switch, this is not called.
+fn trace(at: usize) {
+    let mut count = 0;
+    let mut is_below = true;
+    let mut push = |address: usize| {
+        if let Some(place) = SAMPLE.frames.get(count) {
+            place.store(address, Ordering::Relaxed);
+        }
+        count += 1;
+        count <= MOST_FRAMES
+    };
+    // SAFETY: the synchronisation that is left out is for systems whose unwinder
+    // needs it, of which this is none.
+    unsafe {
+        backtrace::trace_unsynchronized(|frame| {
+            let address = frame.ip().addr();
+            // First come the frames of the handler.
+            is_below &= address != at;
+            is_below || (address != 0 && push(address))
+        });
+    }
+    if is_below {
+        push(at);
+    }
+    SAMPLE.frame_count.store(count, Ordering::Relaxed);
+}

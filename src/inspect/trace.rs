@@ -1,0 +1,420 @@
+//! What ran when, and who woke whom: the record of a run.
+//!
+//! While nothing is recorded, this costs nothing: everything here is called from
+//! the long way round, which a switch takes only if a bit of [`hook`] is set.
+
+#![forbid(unsafe_code)]
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+use std::panic::Location;
+use std::ptr;
+use std::rc::Rc;
+
+use crate::kernel::control_block::{Control, State};
+use crate::kernel::current::{scheduler, try_scheduler};
+use crate::kernel::scheduler::Scheduler;
+use crate::kernel::slow_path::hook;
+use crate::kernel::wait_reason::{Need, Outcome, WaitFor};
+use crate::runtime::builder::Builder;
+
+/// As many events as a [`Recorder`] keeps if nothing else is said.
+const DEFAULT_LIMIT: usize = 1_000_000;
+
+/// What a scheduler knows of its being recorded.
+#[derive(Default)]
+pub(crate) struct Trace {
+    recorder: RefCell<Option<Recorder>>,
+    /// Who is behind what happens now, if it is not the current green thread.
+    cause: Cell<Option<Cause>>,
+}
+
+/// Something that happened to a green thread. The order of events is the order in
+/// which they happened: a virtual clock stands still between many of them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Event {
+    /// In nanoseconds of the runtime's clock.
+    pub(crate) at: u64,
+    /// The green thread's number.
+    pub(crate) thread: u64,
+    pub(crate) what: Happened,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Happened {
+    /// It can run for the first time.
+    Spawned(Cause),
+    /// Its wait is over, and it can run.
+    Woken(Cause, Outcome),
+    /// It is to be unwound; with what for.
+    Interrupted(Cause, &'static str),
+    /// It runs from now on.
+    Runs,
+    /// It lets others have a turn.
+    Yields,
+    /// It waits from now on.
+    Waits(Awaited, &'static Location<'static>),
+    /// Its closure was left by a panic, or by the unwinding of a cancelled green
+    /// thread.
+    Fails { panicked: bool },
+    /// It is over.
+    Ends,
+    /// The runtime returns to its host, on whose stack the main one runs.
+    Returns,
+}
+
+/// Who does something to a green thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// The green thread with this number.
+    Thread(u64),
+    Clock,
+    /// Another OS thread.
+    Outside,
+    /// The host of the runtime, between two calls of it.
+    Host,
+    /// The runtime itself: it resolves a deadlock, or goes away.
+    Runtime,
+}
+
+/// What a green thread waits for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Awaited {
+    Unpark,
+    Sleep,
+    Future,
+    /// The end of the green thread with this number.
+    Join(u64),
+    Scope,
+    AllEnded,
+    Stalled,
+    /// Something of a resource of this kind, and an index into
+    /// [`Recording::names`].
+    Resource {
+        need: &'static str,
+        kind: &'static str,
+        name: Option<u32>,
+    },
+    /// Any of so many.
+    Any(u32),
+    Nothing,
+}
+
+/// What is recorded of a green thread besides its events.
+#[derive(Clone, Debug)]
+pub(crate) struct Described {
+    pub(crate) name: Option<Box<str>>,
+    pub(crate) spawned_at: &'static Location<'static>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Recording {
+    /// The serial number of the runtime that is recorded now.
+    runtime: Option<u64>,
+    limit: usize,
+    pub(crate) events: VecDeque<Event>,
+    /// How many events came before those.
+    pub(crate) forgotten: u64,
+    /// Green threads by their numbers.
+    pub(crate) threads: BTreeMap<u64, Described>,
+    /// The names of resources.
+    pub(crate) names: Vec<Box<str>>,
+    /// Is the clock a virtual one?
+    pub(crate) is_virtual: bool,
+}
+
+/// Records what green threads do: who runs when, who waits for what, who wakes
+/// whom.
+///
+/// It is a handle: a clone refers to the same recording. Nothing is recorded
+/// before [`Builder::recorder`] or [`Recorder::start`] says so; to record what one
+/// function does, use [`debug::record`](crate::debug::record).
+///
+/// Recording costs the time of some yields for every switch. A runtime that is
+/// not recorded pays nothing.
+///
+/// # Examples
+///
+/// A whole run, in columns of text:
+///
+/// ```
+/// use leno::debug::Recorder;
+///
+/// let recorder = Recorder::new();
+/// leno::Builder::new().recorder(&recorder).run(|| {
+///     leno::spawn(|| leno::yield_now());
+/// });
+/// println!("{}", recorder.timeline());
+/// ```
+#[derive(Clone)]
+pub struct Recorder {
+    recording: Rc<RefCell<Recording>>,
+}
+
+impl Recorder {
+    /// A recorder that keeps the latest million events, about 60 bytes each.
+    #[must_use]
+    pub fn new() -> Recorder {
+        Recorder::with_limit(DEFAULT_LIMIT)
+    }
+
+    /// A recorder that keeps the latest `events` events, at least one. The memory
+    /// is taken as they come.
+    #[must_use]
+    pub fn with_limit(events: usize) -> Recorder {
+        let recording = Recording {
+            runtime: None,
+            limit: events.max(1),
+            events: VecDeque::new(),
+            forgotten: 0,
+            threads: BTreeMap::new(),
+            names: Vec::new(),
+            is_virtual: false,
+        };
+        Recorder { recording: Rc::new(RefCell::new(recording)) }
+    }
+
+    /// Records the runtime that the caller runs in from now on. What this
+    /// recorder had recorded before is forgotten; another recorder of the same
+    /// runtime stops.
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime.
+    #[track_caller]
+    pub fn start(&self) {
+        scheduler("leno::debug::Recorder::start").start_recording(self);
+    }
+
+    /// Records no more.
+    pub fn stop(&self) {
+        self.recording.borrow_mut().runtime = None;
+        if let Some(scheduler) = try_scheduler() {
+            scheduler.forget_recorder(self);
+        }
+    }
+
+    /// Is anything being recorded?
+    #[must_use]
+    pub fn is_recording(&self) -> bool {
+        self.recording.borrow().runtime.is_some()
+    }
+
+    /// What there is now.
+    pub(crate) fn recording(&self) -> Recording {
+        self.recording.borrow().clone()
+    }
+}
+
+impl Default for Recorder {
+    fn default() -> Recorder {
+        Recorder::new()
+    }
+}
+
+impl fmt::Debug for Recorder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let recording = self.recording.borrow();
+        f.debug_struct("Recorder")
+            .field("is_recording", &recording.runtime.is_some())
+            .field("events", &recording.events.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Builder {
+    /// Records the whole run, from before the first green thread.
+    pub fn recorder(mut self, recorder: &Recorder) -> Builder {
+        self.recorder = Some(recorder.clone());
+        self
+    }
+}
+
+impl Recording {
+    fn push(&mut self, event: Event) {
+        if self.events.len() == self.limit
+            && let Some(first) = self.events.pop_front()
+        {
+            self.forgotten += 1;
+            if matches!(first.what, Happened::Ends) {
+                self.threads.remove(&first.thread);
+            }
+        }
+        self.events.push_back(event);
+    }
+
+    /// Says whether the green thread was not known.
+    fn describe(&mut self, control: &Control) -> bool {
+        let number = control.number();
+        let is_new = !self.threads.contains_key(&number);
+        if is_new {
+            let name = if number == 1 { Some("main") } else { control.name() };
+            let name = name.map(Into::into);
+            self.threads.insert(number, Described { name, spawned_at: control.spawned_at });
+        }
+        is_new
+    }
+
+    fn name(&mut self, name: &str) -> u32 {
+        // There are few, and those in use are found from behind.
+        let index = self.names.iter().rposition(|other| **other == *name);
+        let index = index.unwrap_or_else(|| {
+            self.names.push(name.into());
+            self.names.len() - 1
+        });
+        u32::try_from(index).unwrap_or(u32::MAX)
+    }
+
+    fn awaited(&mut self, what: WaitFor<'_>) -> Awaited {
+        match what {
+            WaitFor::Unpark => Awaited::Unpark,
+            WaitFor::Sleep => Awaited::Sleep,
+            WaitFor::Future => Awaited::Future,
+            WaitFor::Join(target) => Awaited::Join(target.number()),
+            WaitFor::Scope(_) => Awaited::Scope,
+            WaitFor::AllEnded => Awaited::AllEnded,
+            WaitFor::Stalled => Awaited::Stalled,
+            WaitFor::Resource(need) => self.resource(need),
+            WaitFor::Any(needs) => match needs.only() {
+                Some(need) => self.resource(need),
+                None => Awaited::Any(needs.iter().count() as u32),
+            },
+        }
+    }
+
+    fn resource(&mut self, need: Need<'_>) -> Awaited {
+        let name = need.resource.name().map(|name| self.name(name));
+        Awaited::Resource { need: need.what.words(), kind: need.resource.kind(), name }
+    }
+}
+
+impl Scheduler {
+    pub(crate) fn start_recording(&self, recorder: &Recorder) {
+        let previous = self.trace.recorder.replace(Some(recorder.clone()));
+        if let Some(previous) = previous.filter(|previous| !previous.is(recorder)) {
+            previous.recording.borrow_mut().runtime = None;
+        }
+        {
+            let recording = &mut *recorder.recording.borrow_mut();
+            recording.runtime = Some(self.serial());
+            recording.events.clear();
+            recording.threads.clear();
+            recording.names.clear();
+            recording.forgotten = 0;
+            recording.is_virtual = self.clock.is_virtual();
+        }
+        let is_outside = self.hooks.get() & hook::OUTSIDE != 0;
+        self.set_hooks(hook::TRACE, true);
+        if !is_outside {
+            self.record_what_is();
+        }
+    }
+
+    /// Those who are there already, and what they do.
+    fn record_what_is(&self) {
+        for control in self.all() {
+            if ptr::eq(control, self.current()) {
+                self.trace_run(control);
+            } else {
+                self.trace_leave(control);
+            }
+        }
+    }
+
+    fn forget_recorder(&self, recorder: &Recorder) {
+        let is_ours = self.trace.recorder.borrow().as_ref().is_some_and(|ours| ours.is(recorder));
+        if is_ours {
+            self.set_hooks(hook::TRACE, false);
+            self.trace.recorder.take();
+        }
+    }
+
+    /// Runs `f`. What it does to green threads is not the doing of the current
+    /// one.
+    pub(crate) fn caused_by<T>(&self, cause: Cause, f: impl FnOnce() -> T) -> T {
+        let before = self.trace.cause.replace(Some(cause));
+        let result = f();
+        self.trace.cause.set(before);
+        result
+    }
+
+    fn cause(&self) -> Cause {
+        self.trace.cause.get().unwrap_or_else(|| {
+            let is_outside = self.hooks.get() & hook::OUTSIDE != 0;
+            if is_outside { Cause::Host } else { Cause::Thread(self.current().number()) }
+        })
+    }
+
+    fn trace(&self, control: &Control, what: impl FnOnce(&mut Recording, bool) -> Happened) {
+        let recorder = self.trace.recorder.borrow();
+        let Some(recorder) = &*recorder else { return };
+        let recording = &mut *recorder.recording.borrow_mut();
+        // It may have been stopped from elsewhere, or be another runtime's now.
+        if recording.runtime == Some(self.serial()) {
+            let is_new = recording.describe(control);
+            let what = what(recording, is_new);
+            recording.push(Event { at: self.now(), thread: control.number(), what });
+        }
+    }
+
+    /// `control` has become ready.
+    pub(crate) fn trace_ready(&self, control: &Control) {
+        self.trace(control, |_, is_new| match self.cause() {
+            cause if is_new => Happened::Spawned(cause),
+            cause => Happened::Woken(cause, control.outcome.get()),
+        });
+    }
+
+    /// `control` is about to run.
+    pub(crate) fn trace_run(&self, control: &Control) {
+        self.trace(control, |_, _| Happened::Runs);
+    }
+
+    /// `control` is about to be left.
+    pub(crate) fn trace_leave(&self, control: &Control) {
+        self.trace(control, |recording, _| match (control.state.get(), control.waits_for()) {
+            (State::Finished, _) => Happened::Ends,
+            (State::Runnable, _) => Happened::Yields,
+            (State::Waiting, Some(wait)) => Happened::Waits(recording.awaited(wait.what), wait.at),
+            (State::Waiting, None) => Happened::Waits(Awaited::Nothing, control.spawned_at),
+        });
+    }
+
+    /// `control` is to be unwound, for this reason.
+    #[cold]
+    pub(crate) fn trace_interrupt(&self, control: &Control, why: &'static str) {
+        if self.hooks.get() & hook::TRACE != 0 {
+            self.trace(control, |_, _| Happened::Interrupted(self.cause(), why));
+        }
+    }
+
+    /// The closure of `control` was left by unwinding.
+    pub(crate) fn trace_failure(&self, control: &Control, panicked: bool) {
+        if self.hooks.get() & hook::TRACE != 0 {
+            self.trace(control, |_, _| Happened::Fails { panicked });
+        }
+    }
+
+    /// The host has called the runtime.
+    #[inline]
+    pub(crate) fn trace_enter(&self) {
+        if self.hooks.get() & hook::TRACE != 0 {
+            self.trace_run(self.current());
+        }
+    }
+
+    /// The runtime returns to the host.
+    #[inline]
+    pub(crate) fn trace_return(&self) {
+        if self.hooks.get() & hook::TRACE != 0 {
+            self.trace(self.current(), |_, _| Happened::Returns);
+        }
+    }
+}
+
+impl Recorder {
+    fn is(&self, other: &Recorder) -> bool {
+        Rc::ptr_eq(&self.recording, &other.recording)
+    }
+}

@@ -1,0 +1,304 @@
+//! Spawned green threads: who owns them, and how long what they borrow lives.
+
+use std::cell::Cell;
+use std::fmt;
+use std::io;
+use std::marker::PhantomData;
+use std::mem;
+use std::panic::{self, AssertUnwindSafe, Location};
+use std::ptr::NonNull;
+use std::rc::Rc;
+use std::task::Waker;
+use std::time::Duration;
+
+use crate::access::access::{Access, Object, also, look, note};
+use crate::cancel::unwind;
+use crate::kernel::control_block::{Control, Payload};
+use crate::kernel::current::{checkpoint, interrupted, scheduler, try_scheduler};
+use crate::kernel::scheduler::Scheduler;
+use crate::kernel::scope_members::ScopeState;
+use crate::kernel::thread_info::ThreadState;
+use crate::kernel::wait_reason::Outcome;
+use crate::stack::Stack;
+use crate::sys;
+
+/// The join handle's part in owning a green thread that gives a `T`.
+pub(crate) struct Spawned<T> {
+    control: NonNull<Control>,
+    result: PhantomData<T>,
+}
+
+impl<T> Spawned<T> {
+    #[inline(always)]
+    fn control(&self) -> &Control {
+        // SAFETY: we are one of its two owners.
+        unsafe { self.control.as_ref() }
+    }
+
+    #[track_caller]
+    pub(crate) fn is_finished(&self) -> bool {
+        self.note_end();
+        self.has_ended()
+    }
+
+    #[inline(always)]
+    #[track_caller]
+    fn note_end(&self) {
+        note(Object::End(self.control().number()), Access::Read, "join");
+    }
+
+    #[inline(always)]
+    fn has_ended(&self) -> bool {
+        self.control().is_finished()
+    }
+
+    pub(crate) fn thread_state(&self) -> &Rc<ThreadState> {
+        self.control().thread_state()
+    }
+
+    #[track_caller]
+    pub(crate) fn cancel(&self) {
+        note(Object::Unwinding(self.control().number()), Access::Write, "cancel");
+        self.control().cancel();
+    }
+
+    /// Waits for the end, for at most `timeout`. Says whether it has ended.
+    #[track_caller]
+    pub(crate) fn wait_for(&self, timeout: Duration, at: &'static Location<'static>) -> bool {
+        self.note_end();
+        // Without a runtime nobody waits, and `wait` says so.
+        let deadline = try_scheduler().and_then(|scheduler| scheduler.deadline_after(timeout));
+        self.wait(deadline, at)
+    }
+
+    /// Waits for the end, or until `deadline`. Says whether it has ended.
+    #[inline(always)]
+    #[track_caller]
+    pub(crate) fn wait(&self, deadline: Option<u64>, at: &'static Location<'static>) -> bool {
+        if self.has_ended() {
+            return true;
+        }
+        match scheduler("JoinHandle::join").wait_for(self.control(), deadline, at) {
+            Outcome::Woken => true,
+            Outcome::Elapsed => self.has_ended(),
+            Outcome::Interrupted => interrupted(),
+        }
+    }
+
+    /// Has `waker` woken at the end. False if it has ended.
+    #[track_caller]
+    pub(crate) fn wake_at_end(&self, waker: &Waker) -> bool {
+        self.note_end();
+        !self.has_ended() && {
+            let scheduler = self.control().scheduler();
+            let place = &self.control().extra().waker;
+            scheduler.keep_waker(waker);
+            // The previous one is dropped last: that is somebody else's code.
+            let previous = place.replace(Some(waker.clone()));
+            previous.iter().for_each(|previous| scheduler.release_waker(previous));
+            true
+        }
+    }
+
+    /// The result, of one that has ended. The handle is of no more use.
+    #[inline(always)]
+    pub(crate) fn take(self) -> Result<T, Payload> {
+        assert!(self.has_ended());
+        let control = self.control;
+        mem::forget(self);
+        // SAFETY: it has ended, T is its type, and the handle is given up.
+        unsafe { control.as_ref().take_result() }
+    }
+
+    /// Waits for the end, and takes the result.
+    #[inline(always)]
+    #[track_caller]
+    pub(crate) fn join(self) -> Result<T, Payload> {
+        let end = Object::End(self.control().number());
+        let at = Location::caller();
+        match try_scheduler() {
+            // One test in place of three: no operation is told, and none unwinds.
+            Some(scheduler) if !scheduler.is_eventful() => {
+                if !self.has_ended()
+                    && scheduler.wait_for_end(self.control(), None, at) == Outcome::Interrupted
+                {
+                    interrupted();
+                }
+            }
+            _ => {
+                look(end, "join");
+                self.wait(None, at);
+            }
+        }
+        also(end, Access::Await);
+        self.take()
+    }
+}
+
+impl<T> Drop for Spawned<T> {
+    fn drop(&mut self) {
+        // SAFETY: this is the handle's part.
+        unsafe { self.control().detach() }
+    }
+}
+
+impl Scheduler {
+    /// Spawns a green thread that borrows nothing.
+    #[inline(always)]
+    #[track_caller]
+    pub(crate) fn spawn<F, T>(&self, stack: Stack, name: Option<String>, f: F) -> Spawned<T>
+    where
+        F: FnOnce() -> T + 'static,
+        T: 'static,
+    {
+        // SAFETY: nothing is borrowed; `Spawned` takes the handle's part.
+        let control = unsafe { self.start(stack, name, None, Location::caller(), f) };
+        Spawned { control, result: PhantomData }
+    }
+}
+
+/// A scope for green threads that borrow; see [`scope`].
+pub struct Scope<'scope, 'env: 'scope> {
+    state: ScopeState,
+    /// Somebody will wait for what is spawned.
+    is_open: Cell<bool>,
+    // Invariant, so that neither lifetime can shrink or grow.
+    scope: PhantomData<Cell<&'scope ()>>,
+    env: PhantomData<Cell<&'env ()>>,
+}
+
+/// Runs `f` with a [`Scope`] in which green threads can be spawned that borrow
+/// from outside it. Returns when all of them have ended.
+///
+/// # Panics
+///
+/// If `f` panics. If a green thread of the scope has panicked and was not joined.
+/// Outside a runtime.
+///
+/// # Examples
+///
+/// ```
+/// leno::run(|| {
+///     let mut letters = ["a", "b"];
+///     leno::scope(|scope| {
+///         for letter in &mut letters {
+///             scope.spawn(move || *letter = "c");
+///         }
+///     });
+///     assert_eq!(letters, ["c", "c"]);
+/// });
+/// ```
+#[track_caller]
+pub fn scope<'env, F, T>(f: F) -> T
+where
+    F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> T,
+{
+    let at = Location::caller();
+    let scope = Scope::new("leno::scope");
+    let result = scope.enclose(at, || f(&scope));
+    match result {
+        Err(payload) => panic::resume_unwind(payload),
+        Ok(value) => {
+            checkpoint();
+            assert!(!scope.state.has_unseen_panics(), "a scoped green thread panicked");
+            value
+        }
+    }
+}
+
+impl<'scope, 'env> Scope<'scope, 'env> {
+    /// A scope in which nothing can be spawned before [`Scope::enclose`].
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime. `function` is what needs it.
+    #[track_caller]
+    pub(crate) fn new(function: &'static str) -> Scope<'scope, 'env> {
+        scheduler(function);
+        Scope {
+            state: ScopeState::new(),
+            is_open: Cell::new(false),
+            scope: PhantomData,
+            env: PhantomData,
+        }
+    }
+
+    /// Runs `f`, in which green threads can be spawned in this scope, and returns
+    /// when all of them have ended. Gives what `f` returned, or its panic.
+    pub(crate) fn enclose<T>(
+        &'scope self,
+        at: &'static Location<'static>,
+        f: impl FnOnce() -> T,
+    ) -> Result<T, Payload> {
+        self.is_open.set(true);
+        let result = panic::catch_unwind(AssertUnwindSafe(f));
+        // In a run that somebody directs, the wait is told of even if it is none.
+        if self.state.is_running() || self.state.first.get() != 0 {
+            // A coroutine may have carried us elsewhere in the meantime.
+            match try_scheduler() {
+                Some(scheduler) => {
+                    let wait = || scheduler.wait_for_scope(&self.state, at);
+                    match &result {
+                        Err(payload) if unwind::is_unwinding(payload) => {
+                            scheduler.current().unwind.while_caught(wait);
+                        }
+                        _ => wait(),
+                    }
+                }
+                None => carried_outside(),
+            }
+        }
+        self.is_open.set(false);
+        result
+    }
+
+    /// Waits until all its green threads have ended, or until the caller is
+    /// unwound. To be called inside [`Scope::enclose`], by the one who is.
+    pub(crate) fn join_all(&self, at: &'static Location<'static>) {
+        checkpoint();
+        if self.state.is_running() {
+            scheduler("leno::scope").join_scope(&self.state, at);
+        }
+    }
+}
+
+#[cold]
+fn carried_outside() -> ! {
+    sys::abort(&[
+        b"leno: a coroutine has carried a scope out of its runtime, and there it ends before the \
+          green threads that borrow from it\n\
+          leno: resume or drop the coroutine inside the runtime\n",
+    ])
+}
+
+impl<'scope> Scope<'scope, '_> {
+    /// What every way to spawn a scoped green thread comes to.
+    #[track_caller]
+    pub(crate) fn spawn_on<F, T>(
+        &'scope self,
+        function: &'static str,
+        stack_bytes: Option<usize>,
+        name: Option<String>,
+        f: F,
+    ) -> io::Result<Spawned<T>>
+    where
+        F: FnOnce() -> T + 'scope,
+        T: 'scope,
+    {
+        let scheduler = scheduler(function);
+        let stack = scheduler.stack(stack_bytes)?;
+        assert!(self.is_open.get(), "the scope has ended");
+        // SAFETY: the scope is open, so its `enclose` has not returned, and does
+        // not before the green thread has ended. `'scope` is at least that long,
+        // as the borrow that `enclose` has. `Spawned` takes the handle's part.
+        let control =
+            unsafe { scheduler.start(stack, name, Some(&self.state), Location::caller(), f) };
+        Ok(Spawned { control, result: PhantomData })
+    }
+}
+
+impl fmt::Debug for Scope<'_, '_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scope").finish_non_exhaustive()
+    }
+}

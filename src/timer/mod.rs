@@ -1,0 +1,5 @@
+//! The clock of a runtime, and the timers that wait for it.
+
+pub(crate) mod clock;
+pub(crate) mod heap;
+pub(crate) mod instant;
