@@ -13,7 +13,7 @@ use std::panic::Location;
 
 use crate::kernel::current::try_scheduler;
 use crate::kernel::scheduler::{Scheduler, chore};
-use crate::kernel::scope_members::ScopeState;
+use crate::kernel::scope_members::ScopeMembers;
 use crate::kernel::wait_reason::Resource;
 
 /// How an operation uses an object. Two operations on the same object can be
@@ -41,7 +41,7 @@ pub(crate) enum Object<'a> {
     /// Whether a lock is poisoned.
     Poison(&'a Resource),
     /// How many green threads of a scope run.
-    Scope(&'a ScopeState),
+    Scope(&'a ScopeMembers),
     /// Whether the green thread with this number has ended.
     End(u64),
     /// Its token for `park`.

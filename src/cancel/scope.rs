@@ -14,10 +14,10 @@ use std::time::Duration;
 use crate::access::access::Access;
 use crate::cancel::panics::is_panicking;
 use crate::cancel::unwind;
-use crate::kernel::control_block::Control;
+use crate::kernel::control_block::ControlBlock;
 use crate::kernel::current::scheduler;
 use crate::kernel::scheduler::Scheduler;
-use crate::kernel::thread_info::ThreadState;
+use crate::kernel::thread_info::ThreadInfo;
 use crate::kernel::wait_reason::{Outcome, Wait};
 use crate::runtime::idle::Target;
 use crate::timer::heap::TimerId;
@@ -45,7 +45,7 @@ pub(crate) fn timeout<T>(
         scheduler.operate_on_clock(Access::Write);
     }
     let timer = deadline_to_come.map(start);
-    let breaker = Breaker { thread: control.thread_state().clone(), id };
+    let breaker = CancelScope { thread: control.thread_state().clone(), id };
     breaker.enclose(control, timer, || {
         if deadline == Some(0) {
             breaker.trip();
@@ -55,22 +55,22 @@ pub(crate) fn timeout<T>(
 }
 
 /// Ends a part of a green thread's life, as the deadline of [`timeout`] does.
-pub(crate) struct Breaker {
-    thread: Rc<ThreadState>,
+pub(crate) struct CancelScope {
+    thread: Rc<ThreadInfo>,
     id: u64,
 }
 
-impl Breaker {
+impl CancelScope {
     /// For a part of the caller's life.
     ///
     /// # Panics
     ///
     /// Outside a runtime.
     #[track_caller]
-    pub(crate) fn new(function: &'static str) -> Breaker {
+    pub(crate) fn new(function: &'static str) -> CancelScope {
         let scheduler = scheduler(function);
         let thread = scheduler.current().thread_state().clone();
-        Breaker { thread, id: scheduler.next_scope_id() }
+        CancelScope { thread, id: scheduler.next_scope_id() }
     }
 
     /// Has the part unwound where the green thread waits, or comes to wait. Does
@@ -85,12 +85,12 @@ impl Breaker {
     ///
     /// If `f` panics. Outside a runtime.
     pub(crate) fn run<T>(&self, f: impl FnOnce() -> T) -> Option<T> {
-        self.enclose(scheduler("Breaker::run").current(), None, f)
+        self.enclose(scheduler("CancelScope::run").current(), None, f)
     }
 
     fn enclose<T>(
         &self,
-        control: &Control,
+        control: &ControlBlock,
         timer: Option<TimerId>,
         f: impl FnOnce() -> T,
     ) -> Option<T> {
@@ -109,7 +109,7 @@ impl Breaker {
 /// because a deadline around the shield has come.
 #[track_caller]
 pub(crate) fn shield<T>(function: &'static str, f: impl FnOnce() -> T) -> T {
-    struct Shielded(Rc<ThreadState>);
+    struct Shielded(Rc<ThreadInfo>);
     impl Drop for Shielded {
         fn drop(&mut self) {
             self.0.unshield();

@@ -14,9 +14,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::access::access::Access;
-use crate::kernel::control_block::{Control, Payload, State};
+use crate::kernel::control_block::{ControlBlock, Payload, State};
 use crate::kernel::scheduler::{Scheduler, chore};
-use crate::kernel::thread_info::{DeadlineScope, ThreadState};
+use crate::kernel::thread_info::{DeadlineScope, ThreadInfo};
 use crate::kernel::wait_reason::Outcome;
 use crate::sys;
 use crate::timer::heap::TimerId;
@@ -126,7 +126,7 @@ impl Unwind {
     }
 }
 
-impl Control {
+impl ControlBlock {
     /// Has it unwound at its next suspension. Does nothing if it has ended, or if
     /// this has been said before.
     pub(crate) fn cancel(&self) {
@@ -291,15 +291,15 @@ impl Control {
     }
 }
 
-impl ThreadState {
-    /// See [`Control::scope_elapsed`].
+impl ThreadInfo {
+    /// See [`ControlBlock::scope_elapsed`].
     pub(crate) fn scope_elapsed(&self, id: u64) {
         if let Some(control) = self.control() {
             control.scope_elapsed(id);
         }
     }
 
-    /// See [`Control::leave_scope`]. Nothing is left of one that has ended.
+    /// See [`ControlBlock::leave_scope`]. Nothing is left of one that has ended.
     pub(crate) fn leave_scope(&self, id: u64) {
         if let Some(control) = self.control() {
             control.leave_scope(id);

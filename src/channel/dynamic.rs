@@ -19,7 +19,7 @@ use super::error::{
 };
 use super::watching::{Operation, Watcher};
 use crate::runtime::{
-    Access, Instant, Need, Needs, Object, Outcome, Wait, WaitFor, WaitList, also, interrupted,
+    Access, Instant, Need, Needs, Object, Outcome, Wait, WaitFor, WaitQueue, also, interrupted,
     operation_on_all, scheduler, try_scheduler,
 };
 
@@ -328,7 +328,7 @@ impl<'a> Select<'a> {
         let wait = Wait::at(WaitFor::Any(&needs), Location::caller());
         let watcher = if search.commits { Watcher::Commits } else { Watcher::Looks };
         let block = || scheduler.block(&wait, deadline);
-        match WaitList::enrolled_in_all(scheduler, &lists, watcher, block) {
+        match WaitQueue::enrolled_in_all(scheduler, &lists, watcher, block) {
             (Outcome::Woken, Some((place, Watcher::Paired))) => Ended::Paired(place),
             (Outcome::Woken, _) => Ended::Changed,
             (Outcome::Elapsed, _) if ends_by_timer => Ended::Changed,

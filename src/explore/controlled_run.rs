@@ -14,7 +14,7 @@ use crate::explore::controller::{CLOCK, Director, Spawn, Stuck, Wants};
 use crate::explore::path::Track;
 use crate::explore::teardown::Stopping;
 use crate::kernel::context_switch::Departure;
-use crate::kernel::control_block::{Control, Payload};
+use crate::kernel::control_block::{ControlBlock, Payload};
 use crate::kernel::run_queue::{RunQueue, Runnable};
 use crate::kernel::scheduler::Scheduler;
 use crate::kernel::slow_path::hook;
@@ -26,13 +26,13 @@ use crate::timer::clock::VIRTUAL_START;
 pub(crate) struct Ready<'a> {
     queue: &'a RunQueue,
     queued: usize,
-    yields: Option<&'a Control>,
+    yields: Option<&'a ControlBlock>,
     count: usize,
 }
 
 impl<'a> Ready<'a> {
     #[inline(always)]
-    fn new(queue: &'a RunQueue, yields: Option<&'a Control>, clock: bool) -> Ready<'a> {
+    fn new(queue: &'a RunQueue, yields: Option<&'a ControlBlock>, clock: bool) -> Ready<'a> {
         let queued = queue.len();
         let count = queued + usize::from(yields.is_some()) + usize::from(clock);
         Ready { queue, queued, yields, count }
@@ -365,7 +365,7 @@ impl Scheduler {
 
     /// A green thread has become ready.
     #[inline(always)]
-    pub(crate) fn ready_directed(&self, control: &Control) {
+    pub(crate) fn ready_directed(&self, control: &ControlBlock) {
         let directed = &self.directed;
         let number = control.number;
         if directed.stopped.is_it() {
@@ -401,14 +401,14 @@ impl Scheduler {
     }
 
     /// A closure was left by a panic.
-    pub(crate) fn panicked_directed(&self, control: &Control, payload: &Payload) {
+    pub(crate) fn panicked_directed(&self, control: &ControlBlock, payload: &Payload) {
         if self.is_directed() {
             self.directed.tell(|director| director.panicked(control.number, payload));
         }
     }
 
     /// A closure was left because its green thread was cancelled.
-    pub(crate) fn unwound_directed(&self, control: &Control) {
+    pub(crate) fn unwound_directed(&self, control: &ControlBlock) {
         if self.is_directed() {
             self.directed.tell(|director| director.unwound(control.number));
         }
@@ -417,7 +417,7 @@ impl Scheduler {
     /// `control` has ended.
     #[cold]
     #[inline(never)]
-    pub(crate) fn operate_on_end(&self, control: &Control) {
+    pub(crate) fn operate_on_end(&self, control: &ControlBlock) {
         self.operate_on(Object::End(control.number), Access::Commute);
         // SAFETY: the scope waits until its green threads have ended.
         if let Some(scope) = unsafe { control.scope().as_ref() } {

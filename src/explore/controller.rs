@@ -7,7 +7,7 @@ use std::panic::Location;
 use crate::access::access::{Access, Object};
 use crate::explore::controlled_run::Ready;
 use crate::inspect::deadlock;
-use crate::kernel::control_block::{Control, Payload, State};
+use crate::kernel::control_block::{ControlBlock, Payload, State};
 use crate::kernel::scheduler::Scheduler;
 use crate::kernel::wait_reason::{Need, WaitFor};
 
@@ -110,7 +110,7 @@ pub(crate) enum Awaits<'a> {
 
 /// A deadlock.
 pub(crate) struct Stuck<'a> {
-    pub(crate) all: &'a [&'a Control],
+    pub(crate) all: &'a [&'a ControlBlock],
     pub(crate) now: u64,
 }
 
@@ -164,7 +164,7 @@ pub(crate) struct Wants {
 
 impl Scheduler {
     #[cold]
-    pub(crate) fn tell_suspension(&self, control: &Control) {
+    pub(crate) fn tell_suspension(&self, control: &ControlBlock) {
         let directed = &self.directed;
         let awaits = || self.awaits(control);
         let is_preempted = directed.is_preempted.replace(false);
@@ -180,7 +180,7 @@ impl Scheduler {
         directed.tell(|director| director.suspended(&suspension));
     }
 
-    fn awaits<'a>(&self, control: &'a Control) -> Awaits<'a> {
+    fn awaits<'a>(&self, control: &'a ControlBlock) -> Awaits<'a> {
         let numbered =
             |need: Need<'a>| (need, self.directed.number_of(Object::Resource(need.resource)));
         match control.waits_for().map(|wait| wait.what) {

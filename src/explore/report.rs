@@ -8,7 +8,7 @@ use std::panic::{self, AssertUnwindSafe, Location};
 use crate::access::access::{Access, Object, Tag};
 use crate::explore::controlled_run::Done;
 use crate::explore::controller::{Operated, UNTOLD};
-use crate::kernel::control_block::Control;
+use crate::kernel::control_block::ControlBlock;
 use crate::kernel::scheduler::{Scheduler, chore};
 use crate::kernel::wait_reason::{Needs, WaitFor};
 
@@ -166,7 +166,7 @@ impl Scheduler {
     /// A wait is about to be ended by something else than what it is for, or its
     /// green thread is to be unwound where it waits next.
     #[cold]
-    pub(crate) fn operate_on_wait(&self, control: &Control, verb: &'static str) {
+    pub(crate) fn operate_on_wait(&self, control: &ControlBlock, verb: &'static str) {
         let unwinding = Object::Unwinding(control.number);
         self.tell_operation(unwinding, Access::Write, verb, None);
         let Some(wait) = control.waits_for() else { return };

@@ -12,7 +12,7 @@ use crate::explore::controlled_run::{Cut, Done};
 use crate::explore::controller::{Director, Wants};
 use crate::explore::path::Track;
 use crate::explore::teardown::Stopped;
-use crate::kernel::control_block::Control;
+use crate::kernel::control_block::ControlBlock;
 use crate::kernel::scheduler::{SWITCHES_BETWEEN_POLLS, Scheduler, chore};
 use crate::kernel::slow_path::hook;
 use crate::runtime::builder::Runtime;
@@ -76,7 +76,7 @@ impl Runtime {
         self.main.retire();
         self.scheduler.forget(self.main.number());
         self.scheduler.take_new_serial();
-        *self.main = Control::main(&self.scheduler);
+        *self.main = ControlBlock::main(&self.scheduler);
         self.scheduler.main.set(&raw const *self.main);
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::explore::controller::letters;
 use crate::inspect::wait_graph;
-use crate::kernel::control_block::{Control, State};
+use crate::kernel::control_block::{ControlBlock, State};
 use crate::kernel::scheduler::Scheduler;
 use crate::kernel::wait_reason::{Need, Needs, Resource, WaitFor, Want};
 
@@ -43,7 +43,7 @@ pub(crate) const DEADLOCK: &str =
     "deadlock: every green thread waits, and nothing is left that could wake one";
 
 /// Everybody waits, and nothing can wake anybody.
-pub(crate) fn deadlock(all: &[&Control], now: u64) -> String {
+pub(crate) fn deadlock(all: &[&ControlBlock], now: u64) -> String {
     let mut report = String::from(DEADLOCK);
     let mut table = Table::new();
     for control in all {
@@ -90,13 +90,13 @@ impl Scheduler {
 }
 
 /// Those who wait for each other in a circle, and what each wants of the next.
-pub(crate) fn cycles(all: &[&Control]) -> Vec<Vec<(u64, Option<String>)>> {
+pub(crate) fn cycles(all: &[&ControlBlock]) -> Vec<Vec<(u64, Option<String>)>> {
     let link = |step: &wait_graph::Step<'_>| (step.who.number(), step.holds.map(wanted_of));
     wait_graph::find(all).iter().map(|cycle| cycle.iter().map(link).collect()).collect()
 }
 
 /// The cycles in which one of the `wanted` is.
-fn add_cycles(report: &mut String, all: &[&Control], wanted: impl Fn(&Control) -> bool) {
+fn add_cycles(report: &mut String, all: &[&ControlBlock], wanted: impl Fn(&ControlBlock) -> bool) {
     for cycle in wait_graph::find(all) {
         if !cycle.iter().any(|step| wanted(step.who)) {
             continue;
@@ -124,7 +124,7 @@ impl Table {
         Table(Vec::new())
     }
 
-    fn add(&mut self, control: &Control, verb: &str, waiting: Option<&Waiting>) {
+    fn add(&mut self, control: &ControlBlock, verb: &str, waiting: Option<&Waiting>) {
         let nothing = "nothing".to_owned();
         let what = waiting.map_or(&nothing, |waiting| &waiting.what);
         let place = waiting.map(|waiting| ("at", waiting.at));
@@ -174,7 +174,7 @@ impl fmt::Display for Table {
 }
 
 /// A green thread's name and number.
-pub(crate) fn label(control: &Control) -> String {
+pub(crate) fn label(control: &ControlBlock) -> String {
     let number = control.number();
     match control.name() {
         _ if number == 1 => "main".to_owned(),
@@ -186,7 +186,7 @@ pub(crate) fn label(control: &Control) -> String {
 
 /// "spawned", and to run what, if it has no name. Nobody has spawned the main
 /// green thread.
-pub(crate) fn spawned(control: &Control) -> Option<String> {
+pub(crate) fn spawned(control: &ControlBlock) -> Option<String> {
     match control.name() {
         _ if control.number() == 1 => None,
         Some(_) => Some("spawned".to_owned()),
@@ -221,7 +221,7 @@ fn end_of_path(path: &str) -> String {
 }
 
 /// What `control` waits for, in words.
-pub(crate) fn waiting(control: &Control, all: &[&Control], now: u64) -> Option<Waiting> {
+pub(crate) fn waiting(control: &ControlBlock, all: &[&ControlBlock], now: u64) -> Option<Waiting> {
     let wait = control.waits_for()?;
     let mut notes = Vec::new();
     let what = match wait.what {
@@ -262,7 +262,7 @@ pub(crate) fn briefly(wait: WaitFor<'_>) -> String {
 }
 
 /// Each alternative is a note.
-fn any_of(notes: &mut Vec<Note>, needs: Needs<'_>, all: &[&Control]) -> String {
+fn any_of(notes: &mut Vec<Note>, needs: Needs<'_>, all: &[&ControlBlock]) -> String {
     let needs = needs.as_written();
     if needs.is_empty() {
         return "any of no operations: nothing ends that".to_owned();
@@ -302,7 +302,7 @@ fn article(noun: &str) -> &'static str {
 }
 
 /// Who holds it.
-fn holder(need: Need<'_>, indent: &str, all: &[&Control]) -> Option<Note> {
+fn holder(need: Need<'_>, indent: &str, all: &[&ControlBlock]) -> Option<Note> {
     let holder = need.resource.holder()?;
     let who = match wait_graph::index_of(all, holder.number) {
         Some(index) => label(all[index]),

@@ -6,7 +6,7 @@
 use std::mem::{offset_of, size_of};
 use std::sync::atomic::AtomicPtr;
 
-use crate::kernel::control_block::{Control, State};
+use crate::kernel::control_block::{ControlBlock, State};
 use crate::kernel::run_queue::{RunQueue, Runnable};
 use crate::kernel::scheduler::Scheduler;
 use crate::stack::debugger::{self, Entry};
@@ -38,10 +38,10 @@ pub(crate) static LENO_DEBUGGER_TABLE: Table = Table {
     finished: State::Finished as usize,
     stack: debugger::LAYOUT,
     control: [
-        offset_of!(Control, context),
-        offset_of!(Control, scheduler),
-        offset_of!(Control, state),
-        offset_of!(Control, number),
+        offset_of!(ControlBlock, context),
+        offset_of!(ControlBlock, scheduler),
+        offset_of!(ControlBlock, state),
+        offset_of!(ControlBlock, number),
     ],
     scheduler: [
         offset_of!(Scheduler, current),

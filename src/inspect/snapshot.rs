@@ -12,7 +12,7 @@ use std::panic::Location;
 
 use crate::coroutine::{self, Coroutine, Resumed, Yielder};
 use crate::inspect::deadlock::{self, Waiting};
-use crate::kernel::control_block::{Control, State};
+use crate::kernel::control_block::{ControlBlock, State};
 use crate::kernel::scheduler::Scheduler;
 use crate::stack::{self, Stack};
 
@@ -137,7 +137,7 @@ impl Scheduler {
         seen
     }
 
-    fn doing(&self, control: &Control, all: &[&Control], now: u64) -> Doing {
+    fn doing(&self, control: &ControlBlock, all: &[&ControlBlock], now: u64) -> Doing {
         match control.state.get() {
             State::Waiting => {
                 deadlock::waiting(control, all, now).map_or(Doing::Running, Doing::Waiting)
@@ -148,7 +148,7 @@ impl Scheduler {
         }
     }
 
-    fn frames(&self, control: &Control, tracer: &Tracer) -> Frames {
+    fn frames(&self, control: &ControlBlock, tracer: &Tracer) -> Frames {
         let look = || tracer.resume(true).as_yield().unwrap_or(Frames::None);
         if self.is_current(control) {
             return look();
@@ -165,7 +165,7 @@ impl Scheduler {
         frames
     }
 
-    fn stack_use(&self, control: &Control) -> Option<StackUse> {
+    fn stack_use(&self, control: &ControlBlock) -> Option<StackUse> {
         let stack = control.stack()?;
         Some(StackUse {
             bytes: stack.usable_bytes(),

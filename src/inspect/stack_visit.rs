@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::ptr;
 
 use crate::arch::{self, Link, StackPointer};
-use crate::kernel::control_block::{Control, State};
+use crate::kernel::control_block::{ControlBlock, State};
 use crate::kernel::run_queue::Runnable;
 use crate::kernel::scheduler::{Scheduler, chore};
 use crate::stack::{self, Header};
@@ -13,7 +13,7 @@ use crate::stack::{self, Header};
 /// A visit to another's stack.
 #[derive(Clone, Copy)]
 pub(crate) struct Visit {
-    visitor: *const Control,
+    visitor: *const ControlBlock,
     /// Where the visitor's context is, once it has switched away.
     context: *const StackPointer,
     action: *mut dyn FnMut(),
@@ -21,13 +21,13 @@ pub(crate) struct Visit {
 
 impl Scheduler {
     /// Does `control` run right now?
-    pub(crate) fn is_current(&self, control: &Control) -> bool {
+    pub(crate) fn is_current(&self, control: &ControlBlock) -> bool {
         ptr::eq(control, self.current.get())
     }
 
     /// How much of its own stack a green thread uses that has not ended, which may
     /// run a coroutine on another one.
-    pub(crate) fn bytes_in_use(&self, control: &Control, own: &Header) -> usize {
+    pub(crate) fn bytes_in_use(&self, control: &ControlBlock, own: &Header) -> usize {
         let mut address = match self.suspended_at(control) {
             Some(context) => context.addr(),
             None if self.is_current(control) => arch::stack_pointer(),
@@ -46,7 +46,7 @@ impl Scheduler {
     }
 
     /// Where `control` goes on, if it is suspended and has begun.
-    pub(crate) fn suspended_at(&self, control: &Control) -> Option<StackPointer> {
+    pub(crate) fn suspended_at(&self, control: &ControlBlock) -> Option<StackPointer> {
         if self.is_current(control) || control.is_finished() {
             return None;
         }
@@ -58,7 +58,7 @@ impl Scheduler {
     }
 
     /// The place for the context of one who is suspended.
-    fn place_of_context(&self, control: &Control) -> *mut StackPointer {
+    fn place_of_context(&self, control: &ControlBlock) -> *mut StackPointer {
         match control.state.get() {
             State::Runnable => self.ready().place_of(control),
             State::Waiting | State::Finished => control.context.as_ptr(),
@@ -69,7 +69,7 @@ impl Scheduler {
     /// not suspended, or has not begun. `action` must neither switch to another
     /// green thread nor panic, and takes little stack: it is not known how much is
     /// left.
-    pub(crate) fn on_stack_of(&self, control: &Control, mut action: impl FnMut()) -> bool {
+    pub(crate) fn on_stack_of(&self, control: &ControlBlock, mut action: impl FnMut()) -> bool {
         let Some(context) = self.suspended_at(control) else { return false };
         let own = Cell::new(ptr::null_mut());
         let action: &mut dyn FnMut() = &mut action;

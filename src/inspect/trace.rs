@@ -12,7 +12,7 @@ use std::panic::Location;
 use std::ptr;
 use std::rc::Rc;
 
-use crate::kernel::control_block::{Control, State};
+use crate::kernel::control_block::{ControlBlock, State};
 use crate::kernel::current::{scheduler, try_scheduler};
 use crate::kernel::scheduler::Scheduler;
 use crate::kernel::slow_path::hook;
@@ -245,7 +245,7 @@ impl Recording {
     }
 
     /// Says whether the green thread was not known.
-    fn describe(&mut self, control: &Control) -> bool {
+    fn describe(&mut self, control: &ControlBlock) -> bool {
         let number = control.number();
         let is_new = !self.threads.contains_key(&number);
         if is_new {
@@ -346,7 +346,7 @@ impl Scheduler {
         })
     }
 
-    fn trace(&self, control: &Control, what: impl FnOnce(&mut Recording, bool) -> Happened) {
+    fn trace(&self, control: &ControlBlock, what: impl FnOnce(&mut Recording, bool) -> Happened) {
         let recorder = self.trace.recorder.borrow();
         let Some(recorder) = &*recorder else { return };
         let recording = &mut *recorder.recording.borrow_mut();
@@ -359,7 +359,7 @@ impl Scheduler {
     }
 
     /// `control` has become ready.
-    pub(crate) fn trace_ready(&self, control: &Control) {
+    pub(crate) fn trace_ready(&self, control: &ControlBlock) {
         self.trace(control, |_, is_new| match self.cause() {
             cause if is_new => Happened::Spawned(cause),
             cause => Happened::Woken(cause, control.outcome.get()),
@@ -367,12 +367,12 @@ impl Scheduler {
     }
 
     /// `control` is about to run.
-    pub(crate) fn trace_run(&self, control: &Control) {
+    pub(crate) fn trace_run(&self, control: &ControlBlock) {
         self.trace(control, |_, _| Happened::Runs);
     }
 
     /// `control` is about to be left.
-    pub(crate) fn trace_leave(&self, control: &Control) {
+    pub(crate) fn trace_leave(&self, control: &ControlBlock) {
         self.trace(control, |recording, _| match (control.state.get(), control.waits_for()) {
             (State::Finished, _) => Happened::Ends,
             (State::Runnable, _) => Happened::Yields,
@@ -383,14 +383,14 @@ impl Scheduler {
 
     /// `control` is to be unwound, for this reason.
     #[cold]
-    pub(crate) fn trace_interrupt(&self, control: &Control, why: &'static str) {
+    pub(crate) fn trace_interrupt(&self, control: &ControlBlock, why: &'static str) {
         if self.hooks.get() & hook::TRACE != 0 {
             self.trace(control, |_, _| Happened::Interrupted(self.cause(), why));
         }
     }
 
     /// The closure of `control` was left by unwinding.
-    pub(crate) fn trace_failure(&self, control: &Control, panicked: bool) {
+    pub(crate) fn trace_failure(&self, control: &ControlBlock, panicked: bool) {
         if self.hooks.get() & hook::TRACE != 0 {
             self.trace(control, |_, _| Happened::Fails { panicked });
         }

@@ -4,13 +4,13 @@
 
 use std::ptr;
 
-use crate::kernel::control_block::Control;
+use crate::kernel::control_block::ControlBlock;
 use crate::kernel::wait_reason::{Need, WaitFor};
 
 /// One who is in a cycle, and what it wants that the next one holds; nothing if
 /// it waits for the next one to end.
 pub(crate) struct Step<'a> {
-    pub(crate) who: &'a Control,
+    pub(crate) who: &'a ControlBlock,
     pub(crate) holds: Option<Need<'a>>,
 }
 
@@ -18,14 +18,14 @@ pub(crate) struct Step<'a> {
 type Edge<'a> = (usize, Option<Need<'a>>);
 
 /// Where the green thread with this number is, if it has not ended.
-pub(crate) fn index_of(all: &[&Control], number: u64) -> Option<usize> {
+pub(crate) fn index_of(all: &[&ControlBlock], number: u64) -> Option<usize> {
     all.binary_search_by_key(&number, |control| control.number()).ok()
 }
 
 /// Cycles in which everybody waits for the next, if there are any. `all` are in the
 /// order of their numbers. Each green
 /// thread is in at most one of those that are given.
-pub(crate) fn find<'a>(all: &[&'a Control]) -> Vec<Vec<Step<'a>>> {
+pub(crate) fn find<'a>(all: &[&'a ControlBlock]) -> Vec<Vec<Step<'a>>> {
     let mut seen = vec![false; all.len()];
     let mut found = Vec::new();
     for start in 0..all.len() {
@@ -60,7 +60,7 @@ pub(crate) fn find<'a>(all: &[&'a Control]) -> Vec<Vec<Step<'a>>> {
 type Visited<'a> = (usize, Vec<Edge<'a>>, Option<Option<Need<'a>>>);
 
 /// Begins with the one that was spawned first.
-fn cycle<'a>(all: &[&'a Control], path: &[Visited<'a>]) -> Vec<Step<'a>> {
+fn cycle<'a>(all: &[&'a ControlBlock], path: &[Visited<'a>]) -> Vec<Step<'a>> {
     let mut steps: Vec<Step<'a>> = path
         .iter()
         .map(|(index, _, taken)| Step { who: all[*index], holds: taken.flatten() })
@@ -71,7 +71,7 @@ fn cycle<'a>(all: &[&'a Control], path: &[Visited<'a>]) -> Vec<Step<'a>> {
 }
 
 /// Those of whom each must do something before `all[index]` can go on.
-fn edges<'a>(all: &[&'a Control], index: usize) -> Vec<Edge<'a>> {
+fn edges<'a>(all: &[&'a ControlBlock], index: usize) -> Vec<Edge<'a>> {
     let Some(wait) = all[index].waits_for() else { return Vec::new() };
     let held = |need: Need<'a>| {
         let holder = need.resource.holder()?;

@@ -8,10 +8,10 @@ use std::ptr;
 
 use crate::access::access::{Access, Object};
 use crate::cancel::panics;
-use crate::kernel::control_block::Control;
+use crate::kernel::control_block::ControlBlock;
 use crate::kernel::current::interrupted;
 use crate::kernel::scheduler::{Scheduler, chore};
-use crate::kernel::scope_members::ScopeState;
+use crate::kernel::scope_members::ScopeMembers;
 use crate::kernel::wait_reason::{Outcome, Wait, WaitFor};
 use crate::runtime::idle::Target;
 use crate::timer::heap::TimerId;
@@ -46,7 +46,11 @@ impl Scheduler {
     }
 
     #[inline(never)]
-    fn begin_timed(&self, control: &Control, deadline: Option<u64>) -> (Option<TimerId>, usize) {
+    fn begin_timed(
+        &self,
+        control: &ControlBlock,
+        deadline: Option<u64>,
+    ) -> (Option<TimerId>, usize) {
         if deadline.is_some() {
             self.operate_on_clock(Access::Write);
         }
@@ -57,7 +61,7 @@ impl Scheduler {
     #[inline(never)]
     fn end_timed(
         &self,
-        control: &Control,
+        control: &ControlBlock,
         timer: Option<TimerId>,
         panics: usize,
         outcome: Outcome,
@@ -81,19 +85,19 @@ impl Scheduler {
 
     /// The current green thread is about to be left. Gives how many panics it is in
     /// the middle of.
-    pub(crate) fn suspend_panic(&self, control: &Control) -> usize {
+    pub(crate) fn suspend_panic(&self, control: &ControlBlock) -> usize {
         let own = panics::suspend();
         control.unwind.set_panicking(own > 0);
         own
     }
 
-    pub(crate) fn resume_panic(&self, control: &Control, own: usize) {
+    pub(crate) fn resume_panic(&self, control: &ControlBlock, own: usize) {
         control.unwind.set_panicking(false);
         panics::resume(own);
     }
 
     /// Waits until all green threads of `scope` have ended.
-    pub(crate) fn wait_for_scope(&self, scope: &ScopeState, at: &'static Location<'static>) {
+    pub(crate) fn wait_for_scope(&self, scope: &ScopeMembers, at: &'static Location<'static>) {
         let wait = Wait::at(WaitFor::Scope(scope), at);
         self.look_at_scope(scope, at);
         while scope.is_running() {
@@ -104,7 +108,7 @@ impl Scheduler {
 
     /// Waits until all green threads of `scope` have ended, or until the caller is
     /// unwound: then it has to come back to wait for them.
-    pub(crate) fn join_scope(&self, scope: &ScopeState, at: &'static Location<'static>) {
+    pub(crate) fn join_scope(&self, scope: &ScopeMembers, at: &'static Location<'static>) {
         let wait = Wait::at(WaitFor::Scope(scope), at);
         self.look_at_scope(scope, at);
         while scope.is_running() {
@@ -115,7 +119,7 @@ impl Scheduler {
         self.awaited(Object::Scope(scope));
     }
 
-    fn look_at_scope(&self, scope: &ScopeState, at: &'static Location<'static>) {
+    fn look_at_scope(&self, scope: &ScopeMembers, at: &'static Location<'static>) {
         // If nobody ever was in it, there is no wait.
         if self.chores.get() & chore::OPERATIONS != 0 && scope.first.get() != 0 {
             self.look(Object::Scope(scope), "join", at);
@@ -143,7 +147,7 @@ impl Scheduler {
     #[inline(always)]
     pub(crate) fn wait_for(
         &self,
-        target: &Control,
+        target: &ControlBlock,
         deadline: Option<u64>,
         at: &'static Location<'static>,
     ) -> Outcome {
@@ -155,7 +159,7 @@ impl Scheduler {
     #[inline(always)]
     pub(crate) fn wait_for_end(
         &self,
-        target: &Control,
+        target: &ControlBlock,
         deadline: Option<u64>,
         at: &'static Location<'static>,
     ) -> Outcome {

@@ -4,7 +4,7 @@ use std::panic::Location;
 use std::ptr::{self, NonNull};
 
 use crate::arch::{self, StackPointer, Word};
-use crate::kernel::control_block::Control;
+use crate::kernel::control_block::ControlBlock;
 use crate::kernel::run_queue::{Runnable, is_multiple_of};
 use crate::kernel::scheduler::{SWITCHES_BETWEEN_POLLS, Scheduler};
 use crate::stack::sanitizer::{self, Bounds};
@@ -194,7 +194,7 @@ impl Scheduler {
     ///
     /// Nothing on the stack may need dropping.
     #[inline(always)]
-    pub(crate) unsafe fn leave(&self, control: &Control, unwanted: bool) -> ! {
+    pub(crate) unsafe fn leave(&self, control: &ControlBlock, unwanted: bool) -> ! {
         let running = self.running.get() - 1;
         self.running.set(running);
         if running == 0 {

@@ -5,7 +5,7 @@
 //!   +----------------------+
 //!   |  closure, then       |
 //!   |  result              |  until somebody joins
-//!   |  Control             |
+//!   |  ControlBlock             |
 //!   +----------------------+ <- JoinHandle and the run queue point here
 //!   |  frames              |
 //! ```
@@ -24,8 +24,8 @@ use std::rc::Rc;
 use crate::arch::{self, Link, StackPointer, Word};
 use crate::cancel::unwind::{self, Unwind};
 use crate::kernel::scheduler::{Scheduler, chore};
-use crate::kernel::scope_members::ScopeState;
-use crate::kernel::thread_info::{Extra, ThreadId, ThreadState};
+use crate::kernel::scope_members::ScopeMembers;
+use crate::kernel::thread_info::{Extra, ThreadId, ThreadInfo};
 use crate::kernel::wait_reason::{Outcome, Wait, WaitFor};
 use crate::stack::sanitizer::{self, Bounds};
 use crate::stack::{self, Header, Stack};
@@ -45,7 +45,7 @@ pub(crate) enum State {
 
 /// The fields up to `extra` are zero at first: a few wide stores write them.
 #[repr(C)]
-pub(crate) struct Control {
+pub(crate) struct ControlBlock {
     link: Link,
     /// Where it goes on, while it waits. One that is in the run queue has that
     /// in its entry.
@@ -64,7 +64,7 @@ pub(crate) struct Control {
     detached: Cell<bool>,
     pub(crate) unwind: Unwind,
     /// The thread that is in `join` for this one.
-    pub(crate) joiner: Cell<*const Control>,
+    pub(crate) joiner: Cell<*const ControlBlock>,
     pub(crate) extra: OnceCell<Box<Extra>>,
     pub(crate) scheduler: *const Scheduler,
     pub(crate) number: u64,
@@ -75,7 +75,7 @@ pub(crate) struct Control {
     /// Where the closure's result goes, and what drops it.
     result: *mut (),
     drop_result: unsafe fn(*mut ()),
-    scope: *const ScopeState,
+    scope: *const ScopeMembers,
     pub(crate) spawned_at: &'static Location<'static>,
     pub(crate) bounds: Cell<Bounds>,
 }
@@ -83,7 +83,7 @@ pub(crate) struct Control {
 /// What lies at the top of a green thread's stack.
 #[repr(C)]
 struct Block<F, T> {
-    control: Control,
+    control: ControlBlock,
     body: UnsafeCell<Body<F, T>>,
 }
 
@@ -92,7 +92,7 @@ union Body<F, T> {
     result: ManuallyDrop<Result<T, Payload>>,
 }
 
-impl Control {
+impl ControlBlock {
     /// Puts a green thread that will run `closure` on `stack`. It is not in the
     /// run queue yet: the second value is where it starts.
     ///
@@ -105,10 +105,10 @@ impl Control {
         scheduler: &Scheduler,
         stack: Stack,
         name: Option<String>,
-        scope: *const ScopeState,
+        scope: *const ScopeMembers,
         spawned_at: &'static Location<'static>,
         closure: F,
-    ) -> (NonNull<Control>, StackPointer)
+    ) -> (NonNull<ControlBlock>, StackPointer)
     where
         F: FnOnce() -> T,
     {
@@ -133,10 +133,10 @@ impl Control {
         unsafe {
             let body = (&raw mut (*block).body).cast::<Body<F, T>>();
             body.write(Body { closure: ManuallyDrop::new(closure) });
-            let control: *mut Control = (&raw mut (*block).control).cast();
+            let control: *mut ControlBlock = (&raw mut (*block).control).cast();
             header.as_ref().set_thread(control.cast(), number, stack::Body::of_thread::<F>());
             let start = arch::prepare(control.cast(), arch::thread_root, entry::<F, T>);
-            control.write(Control {
+            control.write(ControlBlock {
                 number,
                 stack: Some(header),
                 result: body.cast(),
@@ -144,7 +144,7 @@ impl Control {
                 scope,
                 spawned_at,
                 bounds: Cell::new(Bounds::of(header.as_ref())),
-                ..Control::blank(scheduler)
+                ..ControlBlock::blank(scheduler)
             });
             let control = NonNull::new_unchecked(control);
             if name.is_some() {
@@ -156,13 +156,13 @@ impl Control {
 
     /// The main green thread, number 1.
     #[track_caller]
-    pub(crate) fn main(scheduler: &Scheduler) -> Control {
-        Control { number: 1, spawned_at: Location::caller(), ..Control::blank(scheduler) }
+    pub(crate) fn main(scheduler: &Scheduler) -> ControlBlock {
+        ControlBlock { number: 1, spawned_at: Location::caller(), ..ControlBlock::blank(scheduler) }
     }
 
     #[inline(always)]
-    fn blank(scheduler: &Scheduler) -> Control {
-        Control {
+    fn blank(scheduler: &Scheduler) -> ControlBlock {
+        ControlBlock {
             link: Link { context: Cell::new(ptr::null_mut()), return_address: 0 },
             context: Cell::new(ptr::null_mut()),
             scheduler,
@@ -196,16 +196,16 @@ impl Control {
         let _ = self.extra().thread.set(state);
     }
 
-    fn new_thread_state(&self, name: Option<Box<str>>) -> Rc<ThreadState> {
+    fn new_thread_state(&self, name: Option<Box<str>>) -> Rc<ThreadInfo> {
         let state =
-            Rc::new(ThreadState { id: self.id(), name, control: Cell::new(ptr::from_ref(self)) });
+            Rc::new(ThreadInfo { id: self.id(), name, control: Cell::new(ptr::from_ref(self)) });
         if !self.is_finished() {
             self.scheduler().register(&state);
         }
         state
     }
 
-    pub(crate) fn thread_state(&self) -> &Rc<ThreadState> {
+    pub(crate) fn thread_state(&self) -> &Rc<ThreadInfo> {
         self.extra().thread.get_or_init(|| {
             let name = (self.number == 1).then(|| "main".into());
             self.new_thread_state(name)
@@ -242,7 +242,7 @@ impl Control {
     }
 
     /// The scope that waits for its end. Null if there is none.
-    pub(crate) fn scope(&self) -> *const ScopeState {
+    pub(crate) fn scope(&self) -> *const ScopeMembers {
         self.scope
     }
 
@@ -424,7 +424,7 @@ impl Control {
 
     /// # Safety
     ///
-    /// As [`Control::free`].
+    /// As [`ControlBlock::free`].
     #[cold]
     unsafe fn free_extra(&self, header: &Header) {
         header.clear_name();
@@ -434,7 +434,7 @@ impl Control {
     }
 }
 
-struct FreeOnDrop<'a>(&'a Control);
+struct FreeOnDrop<'a>(&'a ControlBlock);
 
 impl Drop for FreeOnDrop<'_> {
     fn drop(&mut self) {
@@ -474,7 +474,7 @@ where
     // scheduler outlives all its green threads.
     let (control, scheduler, body) = unsafe {
         let block = control.cast::<Block<F, T>>();
-        let control = &*control.cast::<Control>();
+        let control = &*control.cast::<ControlBlock>();
         (control, &*control.scheduler, (*block).body.get())
     };
     let result = panic::catch_unwind(AssertUnwindSafe(|| {

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::ptr;
 use std::sync::atomic::Ordering;
 
-use crate::kernel::control_block::Control;
+use crate::kernel::control_block::ControlBlock;
 use crate::kernel::scheduler::Scheduler;
 use crate::kernel::slow_path::hook;
 
@@ -82,7 +82,11 @@ impl Installed {
     /// If the OS thread has one already. `function` is the name of the public
     /// function that would bring another.
     #[track_caller]
-    pub(crate) fn new(function: &'static str, scheduler: &Scheduler, main: &Control) -> Installed {
+    pub(crate) fn new(
+        function: &'static str,
+        scheduler: &Scheduler,
+        main: &ControlBlock,
+    ) -> Installed {
         assert!(
             SCHEDULER.get().is_null(),
             "{function} was called inside leno::run: this OS thread has a runtime already; use \
@@ -93,7 +97,7 @@ impl Installed {
 
     /// As `new`; if the OS thread has one already, that one waits for us.
     #[inline]
-    pub(crate) fn for_now(scheduler: &Scheduler, main: &Control) -> Installed {
+    pub(crate) fn for_now(scheduler: &Scheduler, main: &ControlBlock) -> Installed {
         scheduler.main.set(main);
         scheduler.current.set(main);
         scheduler.set_hooks(hook::OUTSIDE, false);

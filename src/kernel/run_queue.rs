@@ -10,13 +10,13 @@ use std::ptr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::arch::StackPointer;
-use crate::kernel::control_block::Control;
+use crate::kernel::control_block::ControlBlock;
 
 /// A green thread that can run, and where it goes on.
 #[derive(Clone, Copy)]
 pub(crate) struct Runnable {
     pub(crate) context: StackPointer,
-    pub(crate) control: *const Control,
+    pub(crate) control: *const ControlBlock,
 }
 
 /// First in, first out. There is always room for one more than was asked for in
@@ -111,14 +111,14 @@ impl RunQueue {
     }
 
     /// All that are in it, the next first.
-    pub(crate) fn controls(&self) -> impl Iterator<Item = *const Control> {
+    pub(crate) fn controls(&self) -> impl Iterator<Item = *const ControlBlock> {
         // SAFETY: an entry between head and tail has been written.
         self.positions().map(|position| unsafe { (*self.entry(position)).control })
     }
 
     /// The one that is `index` behind the next, which is in the queue.
     #[inline(always)]
-    pub(crate) fn control_at(&self, index: usize) -> *const Control {
+    pub(crate) fn control_at(&self, index: usize) -> *const ControlBlock {
         debug_assert!(index < self.len());
         // SAFETY: an entry between head and tail has been written.
         unsafe { (*self.entry(self.head() + index * STEP)).control }
@@ -136,7 +136,7 @@ impl RunQueue {
     }
 
     /// The place for the context of `control`, which is in the queue.
-    pub(crate) fn place_of(&self, control: *const Control) -> *mut StackPointer {
+    pub(crate) fn place_of(&self, control: *const ControlBlock) -> *mut StackPointer {
         let index = self.controls().position(|other| ptr::eq(other, control));
         let index = index.expect("it is in the queue");
         // SAFETY: an entry between head and tail.
@@ -234,7 +234,7 @@ impl RunQueue {
     pub(crate) fn rotate(
         &self,
         head: usize,
-        control: *const Control,
+        control: *const ControlBlock,
     ) -> Option<(Runnable, *mut StackPointer)> {
         debug_assert!(head == self.head());
         if head == self.tail.get() {
@@ -251,7 +251,7 @@ impl RunQueue {
     /// Pushes `control`, whose context is about to be saved, after a pop. Gives the
     /// place for the context.
     #[inline(always)]
-    pub(crate) fn push_place(&self, control: *const Control) -> *mut StackPointer {
+    pub(crate) fn push_place(&self, control: *const ControlBlock) -> *mut StackPointer {
         let tail = self.tail.get();
         let entry = self.entry(tail);
         self.tail.set(tail + STEP);

@@ -20,11 +20,11 @@ use crate::inspect::hog_sampler::Watched;
 use crate::inspect::signal_dump::Listening;
 use crate::inspect::stack_visit::Visit;
 use crate::inspect::trace::Trace;
-use crate::kernel::control_block::{Control, Payload, State};
+use crate::kernel::control_block::{ControlBlock, Payload, State};
 use crate::kernel::run_queue::{RunQueue, Runnable};
-use crate::kernel::scope_members::ScopeState;
+use crate::kernel::scope_members::ScopeMembers;
 use crate::kernel::slow_path::hook;
-use crate::kernel::thread_info::{ThreadId, ThreadState};
+use crate::kernel::thread_info::{ThreadId, ThreadInfo};
 use crate::kernel::wait_reason::Outcome;
 use crate::remote::inbox::Outside;
 use crate::runtime::idle::Target;
@@ -33,7 +33,7 @@ use crate::runtime::prefetch::Cold;
 use crate::stack::Stack;
 use crate::sys;
 use crate::timer::clock::Clock;
-use crate::timer::heap::Timers;
+use crate::timer::heap::TimerHeap;
 
 /// What whoever arrives after a switch has to see to, as bits.
 pub(crate) mod chore {
@@ -60,7 +60,7 @@ pub(crate) struct Scheduler {
     pub(crate) queue: RunQueue,
     /// In place of `queue` while there is such a hook.
     pub(crate) watched: RunQueue,
-    pub(crate) current: Cell<*const Control>,
+    pub(crate) current: Cell<*const ControlBlock>,
     /// It sleeps in the kernel, or its host does something else.
     pub(crate) is_away: AtomicBool,
     /// Bits of [`chore`].
@@ -68,20 +68,20 @@ pub(crate) struct Scheduler {
     /// Bits of [`hook`].
     pub(crate) hooks: Cell<u8>,
     /// Who switched here last, for the sanitizer.
-    pub(crate) previous: Cell<*const Control>,
-    dead: Cell<*const Control>,
+    pub(crate) previous: Cell<*const ControlBlock>,
+    dead: Cell<*const ControlBlock>,
     /// Green threads that have not ended, the main one not counted.
     pub(crate) running: Cell<usize>,
     pub(crate) last_number: Cell<u64>,
     pub(crate) last_scope: Cell<u64>,
     serial: u64,
-    pub(crate) main: Cell<*const Control>,
+    pub(crate) main: Cell<*const ControlBlock>,
     /// How many green threads are to be unwound.
     interrupted: Cell<usize>,
     /// The clock as of the last look at it.
     pub(crate) coarse: Cell<u64>,
     pub(crate) clock: Clock,
-    pub(crate) timers: RefCell<Timers<Target>>,
+    pub(crate) timers: RefCell<TimerHeap<Target>>,
     pub(crate) cold: Cold,
     pub(crate) policy: RefCell<Policy>,
     pub(crate) directed: Directed,
@@ -89,7 +89,7 @@ pub(crate) struct Scheduler {
     pub(crate) random: RefCell<Random>,
     pub(crate) outside: Outside,
     /// Those who have been asked for their handle, and have not ended.
-    pub(crate) threads: RefCell<HashMap<u64, Rc<ThreadState>>>,
+    pub(crate) threads: RefCell<HashMap<u64, Rc<ThreadInfo>>>,
     pub(crate) stack_bytes: Option<usize>,
     /// Set once nothing can run: why.
     pub(crate) deadlock: RefCell<Option<String>>,
@@ -130,7 +130,7 @@ impl Scheduler {
             interrupted: Cell::new(0),
             coarse: Cell::new(clock.coarse_now()),
             clock,
-            timers: RefCell::new(Timers::new()),
+            timers: RefCell::new(TimerHeap::new()),
             cold: Cold::default(),
             policy: RefCell::new(policy),
             directed: Directed::new(),
@@ -165,7 +165,7 @@ impl Scheduler {
     }
 
     #[inline(always)]
-    pub(crate) fn current(&self) -> &Control {
+    pub(crate) fn current(&self) -> &ControlBlock {
         // SAFETY: whoever runs has a control block.
         unsafe { &*self.current.get() }
     }
@@ -182,7 +182,7 @@ impl Scheduler {
         self.random.borrow_mut().below(bound)
     }
 
-    pub(crate) fn register(&self, state: &Rc<ThreadState>) {
+    pub(crate) fn register(&self, state: &Rc<ThreadInfo>) {
         self.threads.borrow_mut().insert(state.id.number, state.clone());
     }
 
@@ -192,7 +192,7 @@ impl Scheduler {
     }
 
     /// The green thread with this id, if it has not ended.
-    pub(crate) fn find(&self, id: ThreadId) -> Option<Rc<ThreadState>> {
+    pub(crate) fn find(&self, id: ThreadId) -> Option<Rc<ThreadInfo>> {
         (id.runtime == self.serial).then(|| self.threads.borrow().get(&id.number).cloned())?
     }
 
@@ -200,17 +200,17 @@ impl Scheduler {
     ///
     /// # Safety
     ///
-    /// As [`Control::create`]; and the caller takes the join handle's part in
+    /// As [`ControlBlock::create`]; and the caller takes the join handle's part in
     /// owning it.
     #[inline(always)]
     pub(crate) unsafe fn start<F, T>(
         &self,
         stack: Stack,
         name: Option<String>,
-        scope: Option<&ScopeState>,
+        scope: Option<&ScopeMembers>,
         at: &'static Location<'static>,
         closure: F,
-    ) -> ptr::NonNull<Control>
+    ) -> ptr::NonNull<ControlBlock>
     where
         F: FnOnce() -> T,
     {
@@ -220,7 +220,7 @@ impl Scheduler {
         let scope_state = scope.map_or(ptr::null(), ptr::from_ref);
         // SAFETY: as the caller says.
         let (control, context) =
-            unsafe { Control::create(self, stack, name, scope_state, at, closure) };
+            unsafe { ControlBlock::create(self, stack, name, scope_state, at, closure) };
         self.running.set(running);
         if let Some(scope) = scope {
             scope.one_started();
@@ -234,7 +234,7 @@ impl Scheduler {
     }
 
     #[inline(always)]
-    fn make_runnable(&self, context: StackPointer, control: &Control) {
+    fn make_runnable(&self, context: StackPointer, control: &ControlBlock) {
         if self.hooks.get() == 0 {
             self.queue.push(Runnable { context, control });
         } else {
@@ -276,7 +276,7 @@ impl Scheduler {
     }
 
     #[inline(always)]
-    pub(crate) fn block_once(&self, control: &Control) -> Outcome {
+    pub(crate) fn block_once(&self, control: &ControlBlock) -> Outcome {
         control.state.set(State::Waiting);
         let next = if self.queue.has_popped_a_multiple_of::<SWITCHES_BETWEEN_POLLS>() {
             None
@@ -302,7 +302,7 @@ impl Scheduler {
     /// the context of `control`. Returns `None` if `control` itself is the next: it has
     /// been woken in the meantime.
     #[inline(never)]
-    fn next_with_care(&self, control: &Control) -> Option<(*mut StackPointer, Runnable)> {
+    fn next_with_care(&self, control: &ControlBlock) -> Option<(*mut StackPointer, Runnable)> {
         self.poll_sometimes();
         let next = self.next();
         if ptr::eq(next.control, control) {
@@ -320,7 +320,7 @@ impl Scheduler {
     /// Ends the wait of a green thread. False if it does not wait: it is left
     /// alone then.
     #[inline(always)]
-    pub(crate) fn wake(&self, control: &Control, outcome: Outcome) -> bool {
+    pub(crate) fn wake(&self, control: &ControlBlock, outcome: Outcome) -> bool {
         let waits = control.state.get() == State::Waiting;
         if waits {
             self.end_wait(control, outcome);
@@ -330,7 +330,7 @@ impl Scheduler {
 
     /// As [`Scheduler::wake`], of one who waits.
     #[inline(always)]
-    pub(crate) fn end_wait(&self, control: &Control, outcome: Outcome) {
+    pub(crate) fn end_wait(&self, control: &ControlBlock, outcome: Outcome) {
         debug_assert!(control.state.get() == State::Waiting);
         control.state.set(State::Runnable);
         control.outcome.set(outcome);
@@ -348,7 +348,7 @@ impl Scheduler {
 
     /// Has whoever arrives next give back the stack of one that has ended.
     #[inline(always)]
-    pub(crate) fn free_when_left(&self, control: &Control) {
+    pub(crate) fn free_when_left(&self, control: &ControlBlock) {
         self.dead.set(control);
         self.add_chore(chore::FREE_DEAD);
     }

@@ -4,24 +4,24 @@
 
 use std::cell::Cell;
 
-use crate::kernel::wait_queue::WaitList;
+use crate::kernel::wait_queue::WaitQueue;
 
-pub(crate) struct ScopeState {
+pub(crate) struct ScopeMembers {
     running: Cell<usize>,
     /// The number of the first green thread that was spawned in it, in a run that
     /// somebody directs; by that it is known.
     pub(crate) first: Cell<u64>,
-    pub(crate) waiter: WaitList<()>,
+    pub(crate) waiter: WaitQueue<()>,
     /// How many have panicked without anybody learning of it from `join`.
     unseen_panics: Cell<usize>,
 }
 
-impl ScopeState {
-    pub(crate) const fn new() -> ScopeState {
-        ScopeState {
+impl ScopeMembers {
+    pub(crate) const fn new() -> ScopeMembers {
+        ScopeMembers {
             running: Cell::new(0),
             first: Cell::new(0),
-            waiter: WaitList::new(),
+            waiter: WaitQueue::new(),
             unseen_panics: Cell::new(0),
         }
     }

@@ -7,7 +7,7 @@ use std::ptr;
 
 use crate::arch::StackPointer;
 use crate::cancel::unwind;
-use crate::kernel::control_block::{Control, Payload};
+use crate::kernel::control_block::{ControlBlock, Payload};
 use crate::kernel::run_queue::{RunQueue, Runnable};
 use crate::kernel::scheduler::Scheduler;
 
@@ -28,7 +28,7 @@ pub(crate) mod hook {
 impl Scheduler {
     #[cold]
     #[inline(never)]
-    pub(crate) fn make_runnable_slow(&self, context: StackPointer, control: &Control) {
+    pub(crate) fn make_runnable_slow(&self, context: StackPointer, control: &ControlBlock) {
         if self.hooks.get() == hook::DIRECTED {
             self.watched.push(Runnable { context, control });
             return self.ready_directed(control);
@@ -52,7 +52,7 @@ impl Scheduler {
     #[inline]
     pub(crate) fn failed<T>(
         &self,
-        control: &Control,
+        control: &ControlBlock,
         payload: Payload,
     ) -> (Result<T, Payload>, bool) {
         let (payload, panicked) = self.failed_slow(control, payload);
@@ -61,7 +61,7 @@ impl Scheduler {
 
     #[cold]
     #[inline(never)]
-    fn failed_slow(&self, control: &Control, payload: Payload) -> (Payload, bool) {
+    fn failed_slow(&self, control: &ControlBlock, payload: Payload) -> (Payload, bool) {
         let panicked = !unwind::is_unwinding(&payload);
         self.trace_failure(control, panicked);
         if panicked {

@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicBool;
 use std::task::Waker;
 
 use crate::access::access::{Access, Object, note};
-use crate::kernel::control_block::Control;
+use crate::kernel::control_block::ControlBlock;
 use crate::kernel::wait_reason::{Outcome, Wait, WaitFor};
 use crate::runtime::locals::Locals;
 use crate::timer::heap::TimerId;
@@ -42,16 +42,16 @@ impl fmt::Display for ThreadId {
 }
 
 /// What a `Thread` handle refers to. It outlives the green thread.
-pub(crate) struct ThreadState {
+pub(crate) struct ThreadInfo {
     pub(crate) id: ThreadId,
     pub(crate) name: Option<Box<str>>,
     /// Null once the green thread has ended.
-    pub(crate) control: Cell<*const Control>,
+    pub(crate) control: Cell<*const ControlBlock>,
 }
 
-impl ThreadState {
+impl ThreadInfo {
     /// The green thread, if it has not ended.
-    pub(crate) fn control(&self) -> Option<&Control> {
+    pub(crate) fn control(&self) -> Option<&ControlBlock> {
         // SAFETY: cleared before the control block goes away.
         unsafe { self.control.get().as_ref() }
     }
@@ -83,7 +83,7 @@ impl ThreadState {
         self.cancel_now();
     }
 
-    /// As [`ThreadState::cancel`], as part of an operation that has begun.
+    /// As [`ThreadInfo::cancel`], as part of an operation that has begun.
     pub(crate) fn cancel_now(&self) {
         if let Some(control) = self.control() {
             control.cancel();
@@ -94,7 +94,7 @@ impl ThreadState {
 /// What only some green threads have, allocated when the first of it is wanted.
 #[derive(Default)]
 pub(crate) struct Extra {
-    pub(crate) thread: OnceCell<Rc<ThreadState>>,
+    pub(crate) thread: OnceCell<Rc<ThreadInfo>>,
     pub(crate) locals: Locals,
     /// Who awaits its end.
     pub(crate) waker: Cell<Option<Waker>>,

@@ -1,7 +1,7 @@
 //! Lists of those who wait for the same thing, first come, first served.
 //!
 //! ```text
-//!   WaitList, in a lock or a channel          the frame that waits
+//!   WaitQueue, in a lock or a channel          the frame that waits
 //!   +-------+------+                         +----------------------+
 //!   | first | last | ---------------------> | Node                 |
 //!   +-------+------+                         |  previous, next      |
@@ -31,12 +31,12 @@ use std::iter;
 use std::mem;
 use std::ptr;
 
-use crate::kernel::control_block::{Control, State};
+use crate::kernel::control_block::{ControlBlock, State};
 use crate::kernel::scheduler::Scheduler;
 use crate::kernel::wait_reason::{Outcome, Wait};
 
 /// Threads that wait, each with a value of type `T` to give or to be given.
-pub(crate) struct WaitList<T> {
+pub(crate) struct WaitQueue<T> {
     first: Cell<*const Node<T>>,
     /// Not kept up to date while the list is empty.
     last: Cell<*const Node<T>>,
@@ -46,9 +46,9 @@ struct Node<T> {
     previous: Cell<*const Node<T>>,
     next: Cell<*const Node<T>>,
     /// The list that the node is in. Null before and after, or [`CHOSEN`].
-    list: Cell<*const WaitList<T>>,
+    list: Cell<*const WaitQueue<T>>,
     /// The thread that waits.
-    control: *const Control,
+    control: *const ControlBlock,
     slot: Cell<Option<T>>,
 }
 
@@ -65,9 +65,9 @@ pub(crate) struct Waited<R, T> {
     pub(crate) is_chosen: bool,
 }
 
-impl<T> WaitList<T> {
-    pub(crate) const fn new() -> WaitList<T> {
-        WaitList { first: Cell::new(ptr::null()), last: Cell::new(ptr::null()) }
+impl<T> WaitQueue<T> {
+    pub(crate) const fn new() -> WaitQueue<T> {
+        WaitQueue { first: Cell::new(ptr::null()), last: Cell::new(ptr::null()) }
     }
 
     /// Runs `wait` with a node of the current thread at the end of the list.
@@ -90,7 +90,7 @@ impl<T> WaitList<T> {
     /// beside the list whose node was chosen, and the value in its slot, as well.
     pub(crate) fn enrolled_in_all<R>(
         scheduler: &Scheduler,
-        lists: &[(usize, &WaitList<T>)],
+        lists: &[(usize, &WaitQueue<T>)],
         slot: T,
         wait: impl FnOnce() -> R,
     ) -> (R, Option<(usize, T)>)
@@ -110,7 +110,7 @@ impl<T> WaitList<T> {
 
     /// Waits in this list until the node is chosen, or until `deadline`.
     ///
-    /// As [`WaitList::enrolled`], but without a closure: a closure cannot be declared as
+    /// As [`WaitQueue::enrolled`], but without a closure: a closure cannot be declared as
     /// inlined, and a function that is left by a switch returns to where the processor
     /// does not expect it.
     #[inline(always)]
@@ -290,9 +290,9 @@ impl<T> WaitList<T> {
     }
 }
 
-impl<T> Default for WaitList<T> {
-    fn default() -> WaitList<T> {
-        WaitList::new()
+impl<T> Default for WaitQueue<T> {
+    fn default() -> WaitQueue<T> {
+        WaitQueue::new()
     }
 }
 

@@ -14,8 +14,8 @@ use std::iter;
 use std::panic::Location;
 
 use crate::access::access::{Tag, make_known};
-use crate::kernel::control_block::Control;
-use crate::kernel::scope_members::ScopeState;
+use crate::kernel::control_block::ControlBlock;
+use crate::kernel::scope_members::ScopeMembers;
 
 /// What a green thread waits for, and since which line.
 pub(crate) struct Wait<'a> {
@@ -45,9 +45,9 @@ pub(crate) enum WaitFor<'a> {
     /// A future's waker.
     Future,
     /// The end of a green thread.
-    Join(&'a Control),
+    Join(&'a ControlBlock),
     /// The end of all green threads of a scope.
-    Scope(&'a ScopeState),
+    Scope(&'a ScopeMembers),
     /// The end of all green threads of the runtime.
     AllEnded,
     /// The host of the runtime waits until no green thread can run.

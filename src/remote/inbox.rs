@@ -11,8 +11,8 @@ use std::sync::Arc;
 use crate::inspect::trace::Cause;
 use crate::kernel::current::try_scheduler;
 use crate::kernel::scheduler::Scheduler;
-use crate::kernel::thread_info::{ThreadId, ThreadState};
-use crate::kernel::wait_queue::WaitList;
+use crate::kernel::thread_info::{ThreadId, ThreadInfo};
+use crate::kernel::wait_queue::WaitQueue;
 use crate::remote::future::{Awaiting, SpareWaker};
 use crate::remote::mailbox::{Bell, Mailbox};
 use crate::sys::wakeup::Wakeup;
@@ -29,11 +29,11 @@ pub(crate) enum Message {
 
 impl Message {
     fn reach(self, scheduler: &Scheduler) {
-        let (id, reach): (ThreadId, fn(&ThreadState)) = match self {
+        let (id, reach): (ThreadId, fn(&ThreadInfo)) = match self {
             Message::Spawn(job) => return scheduler.spawn_job(job),
-            Message::Unpark(id) => (id, ThreadState::unpark),
-            Message::Wake(id) => (id, ThreadState::wake_future),
-            Message::Cancel(id) => (id, ThreadState::cancel),
+            Message::Unpark(id) => (id, ThreadInfo::unpark),
+            Message::Wake(id) => (id, ThreadInfo::wake_future),
+            Message::Cancel(id) => (id, ThreadInfo::cancel),
         };
         if let Some(thread) = scheduler.find(id) {
             reach(&thread);
@@ -56,7 +56,7 @@ impl Bell for Wakeup {
 pub(crate) struct Outside {
     pub(crate) inbox: OnceCell<Arc<Inbox>>,
     /// Green threads that wait for a future.
-    pub(crate) awaiting: WaitList<Awaiting>,
+    pub(crate) awaiting: WaitQueue<Awaiting>,
     /// Closures that run on other OS threads for one that waits here.
     pub(crate) unblocked: Cell<usize>,
     pub(crate) spare_waker: Cell<Option<SpareWaker>>,

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::cancel::unwind;
 use crate::inspect::trace::Recorder;
-use crate::kernel::control_block::Control;
+use crate::kernel::control_block::ControlBlock;
 use crate::kernel::current::Installed;
 use crate::kernel::scheduler::Scheduler;
 use crate::kernel::slow_path::hook;
@@ -120,7 +120,7 @@ impl Builder {
 /// ```
 pub struct Runtime {
     // Boxed: green threads point to both.
-    pub(crate) main: Box<Control>,
+    pub(crate) main: Box<ControlBlock>,
     pub(crate) scheduler: Box<Scheduler>,
 }
 
@@ -136,7 +136,7 @@ impl Runtime {
     pub(crate) fn with(clock: Clock, policy: Policy, stack_bytes: Option<usize>) -> Runtime {
         stack::clean_up_after_others();
         let scheduler = Box::new(Scheduler::new(clock, policy, stack_bytes));
-        let main = Box::new(Control::main(&scheduler));
+        let main = Box::new(ControlBlock::main(&scheduler));
         scheduler.main.set(&raw const *main);
         Runtime { main, scheduler }
     }

@@ -12,7 +12,7 @@ use crate::explore::controller::UNTOLD;
 use crate::explore::path::Track;
 use crate::inspect::deadlock;
 use crate::inspect::trace::Cause;
-use crate::kernel::control_block::{Control, Payload, State};
+use crate::kernel::control_block::{ControlBlock, Payload, State};
 use crate::kernel::current::without_runtime;
 use crate::kernel::run_queue::Runnable;
 use crate::kernel::scheduler::{SWITCHES_BETWEEN_POLLS, Scheduler, chore};
@@ -28,21 +28,21 @@ use crate::timer::clock::Clock;
 #[derive(Clone, Copy)]
 pub(crate) enum Target {
     /// The deadline of a wait.
-    Wait(*const Control),
+    Wait(*const ControlBlock),
     /// The deadline of a scope that the green thread is in, with the scope's id.
-    Scope(*const Control, u64),
+    Scope(*const ControlBlock, u64),
 }
 
 impl Target {
-    pub(crate) fn wait(control: &Control) -> Target {
+    pub(crate) fn wait(control: &ControlBlock) -> Target {
         Target::Wait(control)
     }
 
-    pub(crate) fn scope(control: &Control, id: u64) -> Target {
+    pub(crate) fn scope(control: &ControlBlock, id: u64) -> Target {
         Target::Scope(control, id)
     }
 
-    fn control(self) -> *const Control {
+    fn control(self) -> *const ControlBlock {
         match self {
             Target::Wait(control) | Target::Scope(control, _) => control,
         }
@@ -138,7 +138,7 @@ impl Scheduler {
         self.note_woken_by_timers(first_woken);
     }
 
-    fn time_is_over(&self, control: &Control) {
+    fn time_is_over(&self, control: &ControlBlock) {
         if self.chores.get() & chore::OPERATIONS != 0 {
             self.operate_on_wait(control, UNTOLD);
         }
@@ -294,13 +294,13 @@ impl Scheduler {
 
     /// All green threads that have not ended, in the order in which they were
     /// spawned.
-    pub(crate) fn all(&self) -> Vec<&Control> {
-        let mut all: Vec<&Control> = stack::green_threads()
+    pub(crate) fn all(&self) -> Vec<&ControlBlock> {
+        let mut all: Vec<&ControlBlock> = stack::green_threads()
             .into_iter()
             .chain([self.main.get().cast()])
             // SAFETY: a stack with a number belongs to a green thread that has
             // not been freed, and the main one outlives all.
-            .filter_map(|control| unsafe { control.cast::<Control>().as_ref() })
+            .filter_map(|control| unsafe { control.cast::<ControlBlock>().as_ref() })
             // There may be other runtimes on this OS thread.
             .filter(|control| ptr::eq(control.scheduler, self))
             .filter(|control| control.state.get() != State::Finished)

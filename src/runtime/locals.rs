@@ -8,7 +8,7 @@ use std::panic::{self, AssertUnwindSafe};
 use std::rc::Rc;
 
 use crate::cancel::unwind;
-use crate::kernel::control_block::Control;
+use crate::kernel::control_block::ControlBlock;
 use crate::kernel::current::try_scheduler;
 use crate::kernel::scheduler::Scheduler;
 
@@ -109,7 +109,7 @@ pub(crate) fn with_local<T: 'static, R>(
     Ok(f(value.downcast_ref().expect("a key has one type")))
 }
 
-impl Control {
+impl ControlBlock {
     /// Drops its green-thread-local values, the last made first. A destructor may
     /// make more of them.
     #[cold]

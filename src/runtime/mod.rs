@@ -12,7 +12,7 @@ pub(crate) use crate::access::access::{
     tell_value,
 };
 pub(crate) use crate::cancel::panics::is_panicking;
-pub(crate) use crate::cancel::scope::{Breaker, shield, timeout};
+pub(crate) use crate::cancel::scope::{CancelScope, shield, timeout};
 pub use crate::cancel::unwind::Cancelled;
 pub(crate) use crate::cancel::unwind::is_unwinding;
 pub(crate) use crate::explore::controlled_run::{Cut, Ready};
@@ -30,8 +30,8 @@ pub(crate) use crate::kernel::control_block::Payload;
 pub(crate) use crate::kernel::current::{checkpoint, interrupted, scheduler, try_scheduler};
 pub(crate) use crate::kernel::scheduler::Scheduler;
 pub use crate::kernel::thread_info::ThreadId;
-pub(crate) use crate::kernel::thread_info::ThreadState;
-pub(crate) use crate::kernel::wait_queue::WaitList;
+pub(crate) use crate::kernel::thread_info::ThreadInfo;
+pub(crate) use crate::kernel::wait_queue::WaitQueue;
 pub(crate) use crate::kernel::wait_reason::{
     Holder, Listed, Need, Needs, Outcome, Resource, Wait, WaitFor, Want,
 };

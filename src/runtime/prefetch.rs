@@ -15,7 +15,7 @@
 use std::cell::Cell;
 
 use crate::arch;
-use crate::kernel::control_block::Control;
+use crate::kernel::control_block::ControlBlock;
 use crate::kernel::run_queue::Runnable;
 use crate::kernel::scheduler::{SWITCHES_BETWEEN_POLLS, Scheduler};
 
@@ -79,7 +79,7 @@ impl Scheduler {
         }
     }
 
-    /// Timers have woken all threads in the run queue from the position `start` on.
+    /// TimerHeap have woken all threads in the run queue from the position `start` on.
     pub(crate) fn note_woken_by_timers(&self, start: usize) {
         if self.queue.len() >= COLD_LENGTH
             && let Some((head, _)) = self.queue.entries().next()
@@ -111,7 +111,7 @@ fn warm_suspended(Runnable { context, control }: Runnable) {
 }
 
 /// Prefetches what a wake reads and writes of a control block.
-pub(crate) fn warm_control(control: *const Control) {
+pub(crate) fn warm_control(control: *const ControlBlock) {
     arch::prefetch_lines(control.cast(), 0..2);
 }
 

@@ -13,24 +13,24 @@ use std::time::Duration;
 
 use crate::access::access::{Access, Object, also, look, note};
 use crate::cancel::unwind;
-use crate::kernel::control_block::{Control, Payload};
+use crate::kernel::control_block::{ControlBlock, Payload};
 use crate::kernel::current::{checkpoint, interrupted, scheduler, try_scheduler};
 use crate::kernel::scheduler::Scheduler;
-use crate::kernel::scope_members::ScopeState;
-use crate::kernel::thread_info::ThreadState;
+use crate::kernel::scope_members::ScopeMembers;
+use crate::kernel::thread_info::ThreadInfo;
 use crate::kernel::wait_reason::Outcome;
 use crate::stack::Stack;
 use crate::sys;
 
 /// The join handle's part in owning a green thread that gives a `T`.
 pub(crate) struct Spawned<T> {
-    control: NonNull<Control>,
+    control: NonNull<ControlBlock>,
     result: PhantomData<T>,
 }
 
 impl<T> Spawned<T> {
     #[inline(always)]
-    fn control(&self) -> &Control {
+    fn control(&self) -> &ControlBlock {
         // SAFETY: we are one of its two owners.
         unsafe { self.control.as_ref() }
     }
@@ -52,7 +52,7 @@ impl<T> Spawned<T> {
         self.control().is_finished()
     }
 
-    pub(crate) fn thread_state(&self) -> &Rc<ThreadState> {
+    pub(crate) fn thread_state(&self) -> &Rc<ThreadInfo> {
         self.control().thread_state()
     }
 
@@ -159,7 +159,7 @@ impl Scheduler {
 
 /// A scope for green threads that borrow; see [`scope`].
 pub struct Scope<'scope, 'env: 'scope> {
-    state: ScopeState,
+    state: ScopeMembers,
     /// Somebody will wait for what is spawned.
     is_open: Cell<bool>,
     // Invariant, so that neither lifetime can shrink or grow.
@@ -216,7 +216,7 @@ impl<'scope, 'env> Scope<'scope, 'env> {
     pub(crate) fn new(function: &'static str) -> Scope<'scope, 'env> {
         scheduler(function);
         Scope {
-            state: ScopeState::new(),
+            state: ScopeMembers::new(),
             is_open: Cell::new(false),
             scope: PhantomData,
             env: PhantomData,

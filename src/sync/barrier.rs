@@ -6,8 +6,8 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::Duration;
 
 use crate::runtime::{
-    Access, Need, Object, Outcome, Resource, Scheduler, Wait, WaitFor, WaitList, Want, interrupted,
-    note, operation, scheduler,
+    Access, Need, Object, Outcome, Resource, Scheduler, Wait, WaitFor, WaitQueue, Want,
+    interrupted, note, operation, scheduler,
 };
 use crate::time::Elapsed;
 
@@ -32,7 +32,7 @@ use crate::time::Elapsed;
 /// });
 /// ```
 pub struct Barrier {
-    waiting: WaitList<()>,
+    waiting: WaitQueue<()>,
     /// How many make it open.
     count: usize,
     /// How many have come since it opened, and have not gone on. Some of them
@@ -61,7 +61,7 @@ impl Barrier {
     #[must_use]
     pub const fn new(count: usize) -> Barrier {
         Barrier {
-            waiting: WaitList::new(),
+            waiting: WaitQueue::new(),
             count,
             arrived: Cell::new(0),
             resource: Resource::new("barrier"),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::mutex::MutexGuard;
 use super::{LockResult, PoisonError, holder};
 use crate::runtime::{
-    Access, Need, Object, Outcome, Resource, Scheduler, Wait, WaitFor, WaitList, Want, also,
+    Access, Need, Object, Outcome, Resource, Scheduler, Wait, WaitFor, WaitQueue, Want, also,
     interrupted, note, scheduler,
 };
 
@@ -40,7 +40,7 @@ use crate::runtime::{
 /// });
 /// ```
 pub struct Condvar {
-    waiting: WaitList<()>,
+    waiting: WaitQueue<()>,
     resource: Resource,
 }
 
@@ -63,7 +63,7 @@ impl Condvar {
     #[track_caller]
     #[must_use]
     pub const fn new() -> Condvar {
-        Condvar { waiting: WaitList::new(), resource: Resource::new("condvar") }
+        Condvar { waiting: WaitQueue::new(), resource: Resource::new("condvar") }
     }
 
     /// Releases the lock, waits until it is notified, and takes the lock again.

@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::runtime::{
-    Access, Need, Object, Outcome, Resource, Scheduler, Wait, WaitFor, WaitList, Want, also,
+    Access, Need, Object, Outcome, Resource, Scheduler, Wait, WaitFor, WaitQueue, Want, also,
     interrupted, note, operation, scheduler,
 };
 use crate::time::Elapsed;
@@ -30,7 +30,7 @@ use crate::time::Elapsed;
 /// });
 /// ```
 pub struct Event {
-    waiting: WaitList<()>,
+    waiting: WaitQueue<()>,
     set: Cell<bool>,
     resource: Resource,
 }
@@ -40,7 +40,7 @@ impl Event {
     #[track_caller]
     #[must_use]
     pub const fn new() -> Event {
-        Event { waiting: WaitList::new(), set: Cell::new(false), resource: Resource::new("event") }
+        Event { waiting: WaitQueue::new(), set: Cell::new(false), resource: Resource::new("event") }
     }
 
     /// Sets it, and wakes all who wait, in the order in which they came.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::poison::{Poison, Unwinding};
 use super::{LockResult, TryLockError, TryLockResult, holder};
 use crate::runtime::{
-    Access, Holder, Need, Object, Outcome, Resource, Scheduler, Wait, WaitFor, WaitList, Want,
+    Access, Holder, Need, Object, Outcome, Resource, Scheduler, Wait, WaitFor, WaitQueue, Want,
     interrupted, note, note_at, scheduler,
 };
 
@@ -43,7 +43,7 @@ use crate::runtime::{
 /// ```
 pub struct Mutex<T: ?Sized> {
     /// Those who wait, each with what it will be as the holder.
-    waiting: WaitList<Holder>,
+    waiting: WaitQueue<Holder>,
     poison: Poison,
     /// Its holder is the lock: there is none if it is free.
     resource: Resource,
@@ -65,7 +65,7 @@ impl<T> Mutex<T> {
     #[track_caller]
     pub const fn new(value: T) -> Mutex<T> {
         Mutex {
-            waiting: WaitList::new(),
+            waiting: WaitQueue::new(),
             poison: Poison::new(),
             resource: Resource::new("mutex"),
             value: RefCell::new(value),

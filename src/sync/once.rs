@@ -6,7 +6,7 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use super::holder;
 use crate::runtime::{
-    Access, Need, Object, Outcome, Resource, Wait, WaitFor, WaitList, Want, also, checkpoint,
+    Access, Need, Object, Outcome, Resource, Wait, WaitFor, WaitQueue, Want, also, checkpoint,
     interrupted, note, note_at, scheduler,
 };
 
@@ -25,7 +25,7 @@ use crate::runtime::{
 /// ```
 pub struct Once {
     state: Cell<State>,
-    waiting: WaitList<()>,
+    waiting: WaitQueue<()>,
     /// Its holder is the one who runs the closure.
     resource: Resource,
 }
@@ -86,7 +86,7 @@ impl Once {
     pub(super) const fn of(kind: &'static str) -> Once {
         Once {
             state: Cell::new(State::New),
-            waiting: WaitList::new(),
+            waiting: WaitQueue::new(),
             resource: Resource::new(kind),
         }
     }

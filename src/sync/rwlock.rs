@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::poison::{Poison, Unwinding};
 use super::{LockResult, TryLockError, TryLockResult, holder};
 use crate::runtime::{
-    Access, Holder, Need, Object, Outcome, Resource, Scheduler, Told, Wait, WaitFor, WaitList,
+    Access, Holder, Need, Object, Outcome, Resource, Scheduler, Told, Wait, WaitFor, WaitQueue,
     Want, asked, interrupted, note, note_at, scheduler,
 };
 
@@ -36,7 +36,7 @@ use crate::runtime::{
 /// assert_eq!(*config.read().unwrap(), 6);
 /// ```
 pub struct RwLock<T: ?Sized> {
-    waiting: WaitList<Claim>,
+    waiting: WaitQueue<Claim>,
     readers: Cell<usize>,
     poison: Poison,
     /// Its holder is the one who writes: there is none if nobody does.
@@ -75,7 +75,7 @@ impl<T> RwLock<T> {
     #[track_caller]
     pub const fn new(value: T) -> RwLock<T> {
         RwLock {
-            waiting: WaitList::new(),
+            waiting: WaitQueue::new(),
             readers: Cell::new(0),
             poison: Poison::new(),
             resource: Resource::new("read-write lock"),

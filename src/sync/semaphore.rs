@@ -7,8 +7,8 @@ use std::panic::Location;
 use std::time::Duration;
 
 use crate::runtime::{
-    Access, Need, Object, Outcome, Resource, Scheduler, Told, Wait, WaitFor, WaitList, Want, asked,
-    interrupted, note, note_at, operation, scheduler,
+    Access, Need, Object, Outcome, Resource, Scheduler, Told, Wait, WaitFor, WaitQueue, Want,
+    asked, interrupted, note, note_at, operation, scheduler,
 };
 
 /// A number of permits, which green threads take and give back.
@@ -28,7 +28,7 @@ use crate::runtime::{
 /// ```
 pub struct Semaphore {
     /// Those who wait, each with how many it wants.
-    waiting: WaitList<usize>,
+    waiting: WaitQueue<usize>,
     permits: Cell<usize>,
     closed: Cell<bool>,
     resource: Resource,
@@ -70,7 +70,7 @@ impl Semaphore {
     #[must_use]
     pub const fn new(permits: usize) -> Semaphore {
         Semaphore {
-            waiting: WaitList::new(),
+            waiting: WaitQueue::new(),
             permits: Cell::new(permits),
             closed: Cell::new(false),
             resource: Resource::new("semaphore"),

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::runtime::{
-    Access, Need, Object, Outcome, Resource, Scheduler, Wait, WaitFor, WaitList, Want, also,
+    Access, Need, Object, Outcome, Resource, Scheduler, Wait, WaitFor, WaitQueue, Want, also,
     checkpoint, interrupted, note, note_at, operation, scheduler,
 };
 
@@ -38,7 +38,7 @@ pub struct WaitGroup {
 }
 
 struct Members {
-    waiting: WaitList<()>,
+    waiting: WaitQueue<()>,
     count: Cell<usize>,
     /// Somebody has joined it who was not the clone of a member.
     is_rejoined: Cell<bool>,
@@ -58,7 +58,7 @@ impl WaitGroup {
     pub fn new() -> WaitGroup {
         let resource = Resource::new("wait group");
         let members = Members {
-            waiting: WaitList::new(),
+            waiting: WaitQueue::new(),
             count: Cell::new(1),
             is_rejoined: Cell::new(false),
             resource,

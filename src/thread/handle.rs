@@ -3,7 +3,7 @@
 use std::fmt;
 use std::rc::Rc;
 
-use crate::runtime::{ThreadId, ThreadState};
+use crate::runtime::{ThreadId, ThreadInfo};
 
 /// A handle to a green thread: it has a name, an id, and can be unparked and
 /// cancelled.
@@ -11,11 +11,11 @@ use crate::runtime::{ThreadId, ThreadState};
 /// A handle may outlive its green thread.
 #[derive(Clone)]
 pub struct Thread {
-    state: Rc<ThreadState>,
+    state: Rc<ThreadInfo>,
 }
 
 impl Thread {
-    pub(super) fn new(state: &Rc<ThreadState>) -> Thread {
+    pub(super) fn new(state: &Rc<ThreadInfo>) -> Thread {
         Thread { state: state.clone() }
     }
 

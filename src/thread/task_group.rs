@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use super::{Builder, Cancelled, Scope, ScopedJoinHandle};
 use crate::runtime::{
-    Access, Breaker, Object, Payload, Resource, ThreadState, is_unwinding, note, note_at,
+    Access, CancelScope, Object, Payload, Resource, ThreadInfo, is_unwinding, note, note_at,
 };
 
 /// Green threads that succeed or fail together; see [`task_group`].
@@ -19,9 +19,9 @@ use crate::runtime::{
 pub struct TaskGroup<'scope, 'env: 'scope, E: 'env> {
     scope: Scope<'scope, 'env>,
     /// Ends the body.
-    breaker: Breaker,
+    breaker: CancelScope,
     /// The tasks that have not ended, in the order in which they were spawned.
-    tasks: RefCell<BTreeMap<u64, Rc<ThreadState>>>,
+    tasks: RefCell<BTreeMap<u64, Rc<ThreadInfo>>>,
     spawned: Cell<u64>,
     /// What is spawned from now on is cancelled at once.
     is_over: Cell<bool>,
@@ -95,7 +95,7 @@ where
     let at = Location::caller();
     let group = TaskGroup {
         scope: Scope::new(NAME),
-        breaker: Breaker::new(NAME),
+        breaker: CancelScope::new(NAME),
         tasks: RefCell::default(),
         spawned: Cell::new(0),
         is_over: Cell::new(false),

@@ -1,4 +1,4 @@
-//! Timers: what is to happen when.
+//! TimerHeap: what is to happen when.
 //!
 //! A heap with four children to a node, ordered by deadline and, among equals, by
 //! age. Entries hold what is compared; a table beside it says where each timer is
@@ -29,7 +29,7 @@ struct Slot<T> {
     target: T,
 }
 
-pub(crate) struct Timers<T> {
+pub(crate) struct TimerHeap<T> {
     heap: Vec<Entry>,
     slots: Vec<Slot<T>>,
     first_free: u32,
@@ -45,9 +45,9 @@ impl Entry {
     }
 }
 
-impl<T: Copy> Timers<T> {
-    pub(crate) const fn new() -> Timers<T> {
-        Timers { heap: Vec::new(), slots: Vec::new(), first_free: NONE, started: 0 }
+impl<T: Copy> TimerHeap<T> {
+    pub(crate) const fn new() -> TimerHeap<T> {
+        TimerHeap { heap: Vec::new(), slots: Vec::new(), first_free: NONE, started: 0 }
     }
 
     /// For how many timers there is memory.
@@ -176,7 +176,7 @@ mod tests {
 
     #[test]
     fn fires_in_the_order_of_deadline_and_age_whatever_is_removed() {
-        let mut timers = Timers::new();
+        let mut timers = TimerHeap::new();
         let mut model = BTreeMap::new();
         let mut ids = Vec::new();
         let mut random = 1u64;
@@ -214,7 +214,7 @@ mod tests {
     #[test]
     fn equal_deadlines_fire_in_the_order_of_their_start_also_around_removed_ones() {
         for removed in 0..100 {
-            let mut timers = Timers::new();
+            let mut timers = TimerHeap::new();
             let ids: Vec<TimerId> = (0..100).map(|number| timers.insert(7, number)).collect();
             timers.remove(ids[removed]);
             assert_eq!(timers.pop_expired(6), None);
@@ -233,7 +233,7 @@ mod tests {
         // The last of the heap moves into each place in turn.
         for removed in 0..64 {
             for seed in 0..8 {
-                let mut timers = Timers::new();
+                let mut timers = TimerHeap::new();
                 let deadline = |number: u64| (number * 37 + seed * 11) % 64;
                 let ids: Vec<TimerId> =
                     (0..64).map(|number| timers.insert(deadline(number), number)).collect();
@@ -249,7 +249,7 @@ mod tests {
 
     #[test]
     fn slots_are_used_again() {
-        let mut timers = Timers::new();
+        let mut timers = TimerHeap::new();
         for deadline in 0..1_000 {
             let id = timers.insert(deadline, ());
             timers.remove(id);
