@@ -4,7 +4,7 @@
 
 use std::panic::{self, AssertUnwindSafe};
 
-use crate::runtime::{self, checkpoint, scheduler};
+use crate::kernel::{checkpoint, scheduler};
 
 /// Runs a future to its end, and gives its output. Only the green thread waits;
 /// others run in the meantime.
@@ -43,7 +43,7 @@ pub fn block_on<F>(future: F) -> F::Output
 where
     F: IntoFuture,
 {
-    runtime::block_on("leno::block_on", future.into_future())
+    crate::remote::block_on("leno::block_on", future.into_future())
 }
 
 /// Runs a closure that blocks on an OS thread of a pool, and gives what it
@@ -82,7 +82,7 @@ where
     let scheduler = scheduler(FUNCTION);
     checkpoint();
     let at_work = blocking::unblock(|| panic::catch_unwind(AssertUnwindSafe(f)));
-    match scheduler.count_unblocked(|| runtime::block_on(FUNCTION, at_work)) {
+    match scheduler.count_unblocked(|| crate::remote::block_on(FUNCTION, at_work)) {
         Ok(value) => value,
         Err(payload) => panic::resume_unwind(payload),
     }

@@ -110,7 +110,8 @@ mod timer;
 pub mod weave;
 
 pub use bridge::{block_on, unblock};
-pub use runtime::{Builder, Ended, Handle, Policy, RemoteJoinHandle, Runtime, run};
+pub use remote::{Ended, Handle, RemoteJoinHandle};
+pub use runtime::{Builder, Policy, Runtime, run};
 pub use thread::{scope, spawn, yield_now};
 pub use time::sleep;
 

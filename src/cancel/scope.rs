@@ -7,6 +7,7 @@
 
 #![forbid(unsafe_code)]
 
+use crate::timer::deadline_after;
 use std::panic::{self, AssertUnwindSafe};
 use std::rc::Rc;
 use std::time::Duration;
@@ -37,7 +38,7 @@ pub(crate) fn timeout<T>(
     let scheduler = scheduler(function);
     let id = scheduler.next_scope_id();
     let control = scheduler.current();
-    let deadline = scheduler.deadline_after(duration);
+    let deadline = deadline_after(scheduler, duration);
     let start =
         |deadline| scheduler.timers.borrow_mut().insert(deadline, Target::scope(control, id));
     let deadline_to_come = deadline.filter(|&deadline| deadline != 0);
@@ -121,18 +122,16 @@ pub(crate) fn shield<T>(function: &'static str, f: impl FnOnce() -> T) -> T {
     f()
 }
 
-impl Scheduler {
-    /// As [`Scheduler::block`] in a shield: a cancellation is put off until the
-    /// next wait. Only if nothing can wake it any more is it interrupted.
-    pub(crate) fn block_shielded(&self, wait: &Wait<'_>) -> Outcome {
-        let control = self.current();
-        control.shield();
-        // One that is forced to end was told of it before it came here.
-        let outcome = match control.is_unwind_due(is_panicking()) {
-            true => Outcome::Interrupted,
-            false => self.block(wait, None),
-        };
-        control.unshield();
-        outcome
-    }
+/// Blocks in a shield: a cancellation is put off until the next wait. The wait is
+/// interrupted only if nothing can wake the thread any more.
+pub(crate) fn block_shielded(scheduler: &Scheduler, wait: &Wait<'_>) -> Outcome {
+    let control = scheduler.current();
+    control.shield();
+    // A thread that is forced to end was told of it before it came here.
+    let outcome = match control.is_unwind_due(is_panicking()) {
+        true => Outcome::Interrupted,
+        false => scheduler.block(wait, None),
+    };
+    control.unshield();
+    outcome
 }

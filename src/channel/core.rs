@@ -5,9 +5,9 @@ use std::cell::Cell;
 use super::error::{RecvTimeoutError, SendTimeoutError, TryRecvError, TrySendError};
 use super::ring::Ring;
 use super::watching::Watcher;
-use crate::runtime::{
-    Access, Need, Object, Outcome, Resource, Wait, WaitFor, WaitQueue, Want, also, interrupted,
-    note, note_at, operation, scheduler,
+use crate::access::{Access, Object, also, note, note_at, operation};
+use crate::kernel::{
+    Need, Outcome, Resource, Wait, WaitFor, WaitQueue, Want, interrupted, scheduler,
 };
 
 pub(super) struct Channel<T> {

@@ -4,6 +4,7 @@
 //! that there is somebody for it. So it does not wait in the lists of those who send
 //! and receive, but [watches](super::watching).
 
+use crate::explore::alternative;
 use std::fmt;
 use std::mem;
 use std::panic::Location;
@@ -18,10 +19,11 @@ use super::error::{
     TrySelectError, TrySendError,
 };
 use super::watching::{Operation, Watcher};
-use crate::runtime::{
-    Access, Instant, Need, Needs, Object, Outcome, Wait, WaitFor, WaitQueue, also, interrupted,
-    operation_on_all, scheduler, try_scheduler,
+use crate::access::{Access, Object, also, operation_on_all};
+use crate::kernel::{
+    Need, Needs, Outcome, Wait, WaitFor, WaitQueue, interrupted, scheduler, try_scheduler,
 };
+use crate::timer::Instant;
 
 /// Waits until one of several channel operations can go on, as crossbeam-channel's.
 ///
@@ -297,7 +299,7 @@ impl<'a> Select<'a> {
         let place = match try_scheduler() {
             Some(scheduler) if !self.biased => match found().count() {
                 0 | 1 => 0,
-                count => scheduler.alternative(count),
+                count => alternative(scheduler, count),
             },
             _ => 0,
         };

@@ -10,7 +10,7 @@
 
 use super::core::Deadline as Moment;
 use super::ends::{Flavor, Receiver, Sender};
-use crate::runtime::{Need, Resource, WaitQueue, Want};
+use crate::kernel::{Need, Resource, WaitQueue, Want};
 
 /// What a select may do: send to a channel, or receive from one.
 pub(super) trait Operation {

@@ -12,8 +12,7 @@ use super::control::{Control, PANICKED, RETURNED, UNWIND};
 use super::transfer::{decode, encode};
 use super::unwind::{self, Payload};
 use crate::arch::{self, StackPointer, Word};
-use crate::stack::sanitizer;
-use crate::stack::{Header, Stack};
+use crate::stack::{Header, Stack, sanitizer};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {

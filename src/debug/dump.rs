@@ -4,9 +4,8 @@ use std::fmt;
 use std::io::{self, Write};
 
 use super::symbols::Symbols;
-use crate::runtime::{
-    Age, Doing, Frames, Seen, StackUse, Table, listen_for_signal, scheduler, with_room,
-};
+use crate::inspect::{Age, Doing, Frames, Seen, StackUse, Table, listen_for_signal, with_room};
+use crate::kernel::scheduler;
 use crate::sys::signal::Signal;
 
 /// What every green thread of a runtime was doing; see [`dump`](dump()).

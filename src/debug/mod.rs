@@ -21,7 +21,7 @@ mod symbols;
 mod timeline;
 mod watchdog;
 
-pub use crate::runtime::Recorder;
+pub use crate::inspect::Recorder;
 pub use dump::{Dump, dump, dump_on_sigusr1};
 pub(crate) use origin::is_of_std;
 pub use stalled::{Stalled, stalled};

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::runtime::scheduler;
+use crate::kernel::scheduler;
 
 /// Who has waited for longer than was asked; see [`stalled`]. It is for people to
 /// read, by [`Display`](fmt::Display).

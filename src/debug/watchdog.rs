@@ -7,7 +7,8 @@ use std::thread;
 use std::time::Duration;
 
 use super::symbols::Symbols;
-use crate::runtime::{self, ThreadId, WatchEnd, scheduler};
+use crate::inspect::WatchEnd;
+use crate::kernel::{ThreadId, scheduler};
 
 /// Watches a runtime until it is dropped; see [`watch_hogs`].
 #[must_use = "the watchdog goes when this is dropped"]
@@ -19,7 +20,7 @@ pub struct Watchdog {
 /// A green thread that has run for longer than the watchdog's limit, and where it
 /// is. `Display` prints that, with the functions and lines of the program; `{:#}`
 /// prints all frames.
-pub struct Hog(runtime::Hog);
+pub struct Hog(crate::inspect::Hog);
 
 /// Watches the runtime, and prints a report to standard error when a green thread
 /// has run for longer than `limit` without letting others run: which one, spawned

@@ -162,6 +162,20 @@ impl Directed {
     }
 }
 
+/// Chooses one of `count` alternatives whose order a program must not rely on.
+pub(crate) fn alternative(scheduler: &Scheduler, count: usize) -> usize {
+    if scheduler.is_directed() && count > 1 {
+        scheduler.directed.tell(|director| director.alternative(count))
+    } else {
+        random_below(scheduler, count)
+    }
+}
+
+/// Returns a random number below `bound`, the same in every run.
+pub(crate) fn random_below(scheduler: &Scheduler, bound: usize) -> usize {
+    scheduler.random.borrow_mut().below(bound)
+}
+
 impl Scheduler {
     /// Returns `true` if the director wants to be told of operations.
     #[inline(always)]
@@ -172,16 +186,6 @@ impl Scheduler {
     #[inline(always)]
     pub(crate) fn is_directed(&self) -> bool {
         self.hooks.get() & hook::DIRECTED != 0 && !self.directed.stopped.is_it()
-    }
-
-    /// One of several things that may happen, in no order that a program may count
-    /// on.
-    pub(crate) fn alternative(&self, count: usize) -> usize {
-        if self.is_directed() && count > 1 {
-            self.directed.tell(|director| director.alternative(count))
-        } else {
-            self.random_below(count)
-        }
     }
 
     /// Yields where the director says who is next, and wants to be told of more than

@@ -11,3 +11,11 @@ pub(crate) mod slow_path;
 pub(crate) mod thread_info;
 pub(crate) mod wait_queue;
 pub(crate) mod wait_reason;
+
+pub(crate) use control_block::Payload;
+pub(crate) use current::{checkpoint, interrupted, scheduler, try_scheduler};
+pub(crate) use scheduler::Scheduler;
+pub use thread_info::ThreadId;
+pub(crate) use thread_info::ThreadInfo;
+pub(crate) use wait_queue::WaitQueue;
+pub(crate) use wait_reason::{Holder, Listed, Need, Needs, Outcome, Resource, Wait, WaitFor, Want};

@@ -177,11 +177,6 @@ impl Scheduler {
         id
     }
 
-    /// A random number below `bound`, the same in every run.
-    pub(crate) fn random_below(&self, bound: usize) -> usize {
-        self.random.borrow_mut().below(bound)
-    }
-
     pub(crate) fn register(&self, state: &Rc<ThreadInfo>) {
         self.threads.borrow_mut().insert(state.id.number, state.clone());
     }

@@ -6,3 +6,7 @@ pub(crate) mod inbox;
 pub(crate) mod join;
 pub(crate) mod mailbox;
 pub(crate) mod sync_shim;
+
+pub(crate) use future::block_on;
+pub use handle::{Ended, Handle};
+pub use join::RemoteJoinHandle;

@@ -1,5 +1,6 @@
 //! Spawned green threads: who owns them, and how long what they borrow lives.
 
+use crate::timer::deadline_after;
 use std::cell::Cell;
 use std::fmt;
 use std::io;
@@ -67,7 +68,7 @@ impl<T> Spawned<T> {
     pub(crate) fn wait_for(&self, timeout: Duration, at: &'static Location<'static>) -> bool {
         self.note_end();
         // Without a runtime nobody waits, and `wait` says so.
-        let deadline = try_scheduler().and_then(|scheduler| scheduler.deadline_after(timeout));
+        let deadline = try_scheduler().and_then(|scheduler| deadline_after(scheduler, timeout));
         self.wait(deadline, at)
     }
 

@@ -1,13 +1,14 @@
 //! Meeting points.
 
+use crate::timer::deadline_after;
 use std::cell::Cell;
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::Duration;
 
-use crate::runtime::{
-    Access, Need, Object, Outcome, Resource, Scheduler, Wait, WaitFor, WaitQueue, Want,
-    interrupted, note, operation, scheduler,
+use crate::access::{Access, Object, note, operation};
+use crate::kernel::{
+    Need, Outcome, Resource, Scheduler, Wait, WaitFor, WaitQueue, Want, interrupted, scheduler,
 };
 use crate::time::Elapsed;
 
@@ -93,7 +94,7 @@ impl Barrier {
     /// As [`wait`](Barrier::wait).
     #[track_caller]
     pub fn wait_timeout(&self, timeout: Duration) -> Result<BarrierWaitResult, Elapsed> {
-        self.arrive("Barrier::wait_timeout", |scheduler| scheduler.deadline_after(timeout))
+        self.arrive("Barrier::wait_timeout", |scheduler| deadline_after(scheduler, timeout))
     }
 
     #[track_caller]

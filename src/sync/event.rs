@@ -1,12 +1,13 @@
 //! Something that has happened, or not yet.
 
+use crate::timer::deadline_after;
 use std::cell::Cell;
 use std::fmt;
 use std::time::Duration;
 
-use crate::runtime::{
-    Access, Need, Object, Outcome, Resource, Scheduler, Wait, WaitFor, WaitQueue, Want, also,
-    interrupted, note, operation, scheduler,
+use crate::access::{Access, Object, also, note, operation};
+use crate::kernel::{
+    Need, Outcome, Resource, Scheduler, Wait, WaitFor, WaitQueue, Want, interrupted, scheduler,
 };
 use crate::time::Elapsed;
 
@@ -88,7 +89,7 @@ impl Event {
     /// As [`wait`](Event::wait).
     #[track_caller]
     pub fn wait_timeout(&self, timeout: Duration) -> Result<(), Elapsed> {
-        self.wait_until("Event::wait_timeout", |scheduler| scheduler.deadline_after(timeout))
+        self.wait_until("Event::wait_timeout", |scheduler| deadline_after(scheduler, timeout))
     }
 
     #[track_caller]

@@ -1,5 +1,7 @@
 //! Mutual exclusion.
 
+use crate::cancel::block_shielded;
+use crate::timer::deadline_after;
 use std::cell::{RefCell, RefMut};
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -8,9 +10,10 @@ use std::time::Duration;
 
 use super::poison::{Poison, Unwinding};
 use super::{LockResult, TryLockError, TryLockResult, holder};
-use crate::runtime::{
-    Access, Holder, Need, Object, Outcome, Resource, Scheduler, Wait, WaitFor, WaitQueue, Want,
-    interrupted, note, note_at, scheduler,
+use crate::access::{Access, Object, note, note_at};
+use crate::kernel::{
+    Holder, Need, Outcome, Resource, Scheduler, Wait, WaitFor, WaitQueue, Want, interrupted,
+    scheduler,
 };
 
 /// A value that one green thread at a time can use, as [`std::sync::Mutex`].
@@ -134,7 +137,7 @@ impl<T: ?Sized> Mutex<T> {
     pub fn lock_timeout(&self, timeout: Duration) -> TryLockResult<MutexGuard<'_, T>> {
         self.poison.begin(&self.resource, Access::Write, "lock");
         let holder = holder();
-        let deadline = |scheduler: &Scheduler| scheduler.deadline_after(timeout);
+        let deadline = |scheduler: &Scheduler| deadline_after(scheduler, timeout);
         if !self.try_hold(holder) && !self.wait("Mutex::lock_timeout", holder, deadline) {
             return Err(TryLockError::WouldBlock);
         }
@@ -204,7 +207,7 @@ impl<T: ?Sized> Mutex<T> {
         self.poison.set_told(note_at(self.object(), Access::Write, "lock", holder.at));
         if !self.try_hold(holder) {
             let wait = Wait::at(self.need(), holder.at);
-            let block = || scheduler.block_shielded(&wait);
+            let block = || block_shielded(scheduler, &wait);
             if self.waiting.enrolled(scheduler, Some(holder), block).slot.is_some() {
                 interrupted();
             }

@@ -5,9 +5,9 @@ use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use super::holder;
-use crate::runtime::{
-    Access, Need, Object, Outcome, Resource, Wait, WaitFor, WaitQueue, Want, also, checkpoint,
-    interrupted, note, note_at, scheduler,
+use crate::access::{Access, Object, also, note, note_at};
+use crate::kernel::{
+    Need, Outcome, Resource, Wait, WaitFor, WaitQueue, Want, checkpoint, interrupted, scheduler,
 };
 
 /// A closure that runs once, whoever comes first, as [`std::sync::Once`].

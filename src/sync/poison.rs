@@ -3,9 +3,9 @@
 use std::cell::Cell;
 
 use super::{LockResult, PoisonError};
-use crate::runtime::{
-    Access, Object, Resource, Told, also, is_eventful, is_panicking, note, note_at, operation,
-};
+use crate::access::{Access, Object, Told, also, is_eventful, note, note_at, operation};
+use crate::cancel::is_panicking;
+use crate::kernel::Resource;
 
 /// What is known of a lock besides who holds it, as bits.
 pub(super) struct Poison(Cell<u8>);

@@ -1,14 +1,15 @@
 //! Permits to be taken and given back.
 
+use crate::timer::deadline_after;
 use std::cell::Cell;
 use std::error::Error;
 use std::fmt;
 use std::panic::Location;
 use std::time::Duration;
 
-use crate::runtime::{
-    Access, Need, Object, Outcome, Resource, Scheduler, Told, Wait, WaitFor, WaitQueue, Want,
-    asked, interrupted, note, note_at, operation, scheduler,
+use crate::access::{Access, Object, Told, asked, note, note_at, operation};
+use crate::kernel::{
+    Need, Outcome, Resource, Scheduler, Wait, WaitFor, WaitQueue, Want, interrupted, scheduler,
 };
 
 /// A number of permits, which green threads take and give back.
@@ -166,7 +167,7 @@ impl Semaphore {
         &self,
         timeout: Duration,
     ) -> Result<SemaphorePermit<'_>, AcquireTimeoutError> {
-        let deadline = |scheduler: &Scheduler| scheduler.deadline_after(timeout);
+        let deadline = |scheduler: &Scheduler| deadline_after(scheduler, timeout);
         self.take("Semaphore::acquire_timeout", 1, deadline)
     }
 
@@ -185,7 +186,7 @@ impl Semaphore {
         count: usize,
         timeout: Duration,
     ) -> Result<SemaphorePermit<'_>, AcquireTimeoutError> {
-        let deadline = |scheduler: &Scheduler| scheduler.deadline_after(timeout);
+        let deadline = |scheduler: &Scheduler| deadline_after(scheduler, timeout);
         self.take("Semaphore::acquire_many_timeout", count, deadline)
     }
 

@@ -1,13 +1,15 @@
 //! Waiting for a number of others.
 
+use crate::timer::deadline_after;
 use std::cell::Cell;
 use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::runtime::{
-    Access, Need, Object, Outcome, Resource, Scheduler, Wait, WaitFor, WaitQueue, Want, also,
-    checkpoint, interrupted, note, note_at, operation, scheduler,
+use crate::access::{Access, Object, also, note, note_at, operation};
+use crate::kernel::{
+    Need, Outcome, Resource, Scheduler, Wait, WaitFor, WaitQueue, Want, checkpoint, interrupted,
+    scheduler,
 };
 
 /// A group whose members are its clones: each is done when its clone is dropped.
@@ -88,7 +90,7 @@ impl WaitGroup {
     /// As [`wait`](WaitGroup::wait).
     #[track_caller]
     pub fn wait_timeout(self, timeout: Duration) -> Result<(), WaitGroup> {
-        self.wait_until("WaitGroup::wait_timeout", |scheduler| scheduler.deadline_after(timeout))
+        self.wait_until("WaitGroup::wait_timeout", |scheduler| deadline_after(scheduler, timeout))
     }
 
     #[track_caller]

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::rc::Rc;
 
-use crate::runtime::{ThreadId, ThreadInfo};
+use crate::kernel::{ThreadId, ThreadInfo};
 
 /// A handle to a green thread: it has a name, an id, and can be unparked and
 /// cancelled.

@@ -10,7 +10,8 @@ use std::time::Duration;
 #[cfg(doc)]
 use super::Cancelled;
 use super::{Builder, Scope, Thread};
-use crate::runtime::{Payload, Spawned};
+use crate::kernel::Payload;
+use crate::runtime::Spawned;
 
 /// What [`JoinHandle::join`] gives: what the closure returned, or the payload of
 /// the panic that ended it.

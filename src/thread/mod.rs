@@ -36,15 +36,17 @@ mod join;
 mod local;
 mod task_group;
 
+use crate::timer::deadline_after;
 use std::io;
 use std::num::NonZero;
 use std::time::Duration;
 
-use crate::runtime::{
-    Access, Object, Outcome, Scheduler, Wait, WaitFor, interrupted, note, operation, scheduler,
-};
+use crate::access::{Access, Object, note, operation};
+use crate::kernel::{Outcome, Scheduler, Wait, WaitFor, interrupted, scheduler};
 
-pub use crate::runtime::{Cancelled, Scope, ThreadId, scope};
+pub use crate::cancel::Cancelled;
+pub use crate::kernel::ThreadId;
+pub use crate::runtime::{Scope, scope};
 pub use crate::time::{sleep, sleep_until};
 pub use builder::Builder;
 pub use handle::Thread;
@@ -142,7 +144,7 @@ pub fn park() {
 /// Outside a runtime.
 #[track_caller]
 pub fn park_timeout(duration: Duration) {
-    park_until("leno::thread::park_timeout", |scheduler| scheduler.deadline_after(duration));
+    park_until("leno::thread::park_timeout", |scheduler| deadline_after(scheduler, duration));
 }
 
 #[inline(always)]
@@ -201,7 +203,7 @@ pub fn shield<F, T>(f: F) -> T
 where
     F: FnOnce() -> T,
 {
-    crate::runtime::shield("leno::thread::shield", f)
+    crate::cancel::shield("leno::thread::shield", f)
 }
 
 /// Is the green thread that calls this unwinding?
@@ -210,7 +212,7 @@ where
 /// one of its green threads waits in a destructor in the middle of a panic.
 #[must_use]
 pub fn panicking() -> bool {
-    crate::runtime::is_panicking()
+    crate::cancel::is_panicking()
 }
 
 /// The handle of the green thread that calls this.

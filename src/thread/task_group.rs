@@ -8,9 +8,9 @@ use std::panic::{self, AssertUnwindSafe, Location};
 use std::rc::Rc;
 
 use super::{Builder, Cancelled, Scope, ScopedJoinHandle};
-use crate::runtime::{
-    Access, CancelScope, Object, Payload, Resource, ThreadInfo, is_unwinding, note, note_at,
-};
+use crate::access::{Access, Object, note, note_at};
+use crate::cancel::{CancelScope, is_unwinding};
+use crate::kernel::{Payload, Resource, ThreadInfo};
 
 /// Green threads that succeed or fail together; see [`task_group`].
 //

@@ -57,25 +57,25 @@ impl Scheduler {
         self.coarse.set(now);
         now
     }
+}
 
-    /// The moment after `duration`, as [`Scheduler::block`] wants it: 0 for no
-    /// time at all, and `None` for one that the clock never reaches.
-    #[track_caller]
-    pub(crate) fn deadline_after(&self, duration: Duration) -> Option<u64> {
-        self.operate_on_clock(Access::Read);
-        if duration.is_zero() {
-            return Some(0);
-        }
-        let nanos = u64::try_from(duration.as_nanos()).ok()?;
-        self.now().checked_add(nanos)
+/// Returns the moment after `duration` as a deadline for [`Scheduler::block`]: 0 if
+/// `duration` is zero, `None` if the clock never reaches the moment.
+#[track_caller]
+pub(crate) fn deadline_after(scheduler: &Scheduler, duration: Duration) -> Option<u64> {
+    scheduler.operate_on_clock(Access::Read);
+    if duration.is_zero() {
+        return Some(0);
     }
+    let nanos = u64::try_from(duration.as_nanos()).ok()?;
+    scheduler.now().checked_add(nanos)
+}
 
-    /// A moment of the clock, as [`Scheduler::block`] wants it.
-    #[track_caller]
-    pub(crate) fn deadline_at(&self, moment: u64) -> Option<u64> {
-        self.operate_on_clock(Access::Read);
-        Some(if moment <= self.now() { 0 } else { moment })
-    }
+/// Returns `moment` as a deadline for [`Scheduler::block`]: 0 if it has come.
+#[track_caller]
+pub(crate) fn deadline_at(scheduler: &Scheduler, moment: u64) -> Option<u64> {
+    scheduler.operate_on_clock(Access::Read);
+    Some(if moment <= scheduler.now() { 0 } else { moment })
 }
 
 /// The time of the runtime that the caller runs in, or else the system's.

@@ -12,7 +12,7 @@ use super::sampling::Sampling;
 use super::schedule::Rules;
 use super::session::{Ran, Session};
 use super::tree::Tree;
-use crate::runtime::try_scheduler;
+use crate::kernel::try_scheduler;
 
 /// Samples, if neither a number nor a time is given.
 pub(super) const DEFAULT_SAMPLES: u64 = 10_000;

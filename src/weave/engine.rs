@@ -13,10 +13,11 @@ use super::replay::Replay;
 use super::sampling::Sampling;
 use super::schedule::{Rules, Schedule};
 use super::tree::Tree;
-use crate::runtime::{
-    CLOCK, Choice, DEADLOCK, Director, Operated, Payload, Ready, Spawn, Stuck, Suspension, Track,
-    Wants,
+use crate::explore::{
+    CLOCK, Choice, Director, Operated, Ready, Spawn, Stuck, Suspension, Track, Wants,
 };
+use crate::inspect::DEADLOCK;
+use crate::kernel::Payload;
 
 /// How choices are made.
 pub(super) enum Strategy {

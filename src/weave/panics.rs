@@ -12,7 +12,7 @@ use std::rc::Rc;
 use std::sync::Once;
 
 use super::engine::Engine;
-use crate::runtime::{Payload, try_scheduler};
+use crate::kernel::{Payload, try_scheduler};
 
 /// What a panic says, and where it is.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

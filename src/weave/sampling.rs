@@ -1,6 +1,7 @@
 //! Executions drawn by chance.
 
-use crate::runtime::{Random, Track};
+use crate::explore::Track;
+use crate::runtime::Random;
 
 /// How an execution is drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

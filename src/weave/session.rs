@@ -8,7 +8,8 @@ use super::panics::{self, Kept, Known};
 use super::schedule::Rules;
 use super::spare::{Spare, runtime_of};
 use super::tree::Tree;
-use crate::runtime::{self, Choice, Runtime};
+use crate::explore::Choice;
+use crate::runtime::Runtime;
 
 pub(super) struct Session {
     pub(super) engine: Rc<RefCell<Engine>>,
@@ -204,7 +205,7 @@ impl Drop for Session {
 /// How an execution has ended that has failed or was cut.
 #[cold]
 #[inline(never)]
-fn failed(engine: &mut Engine, result: Result<(), runtime::Cut>) -> Ran<()> {
+fn failed(engine: &mut Engine, result: Result<(), crate::explore::Cut>) -> Ran<()> {
     if let Some(cut) = engine.cut.clone() {
         return Ran::Cut(cut);
     }
@@ -216,10 +217,10 @@ fn failed(engine: &mut Engine, result: Result<(), runtime::Cut>) -> Ran<()> {
 }
 
 /// What was wrong with the main green thread, if nobody has told.
-fn of_main(cut: &runtime::Cut) -> Wrong {
+fn of_main(cut: &crate::explore::Cut) -> Wrong {
     let said = match cut {
-        runtime::Cut::Panicked(payload) => panics::said_by(1, payload),
-        runtime::Cut::Stopped => {
+        crate::explore::Cut::Panicked(payload) => panics::said_by(1, payload),
+        crate::explore::Cut::Stopped => {
             panics::Said { message: "the run was stopped".to_owned(), place: None }
         }
     };

@@ -11,7 +11,8 @@ use std::rc::Rc;
 use super::engine::{Engine, Strategy};
 use super::schedule::Rules;
 use super::tree::Tree;
-use crate::runtime::{Choice, Runtime, Track};
+use crate::explore::{Choice, Track};
+use crate::runtime::Runtime;
 
 /// Nothing is left that has room for more entries than this.
 const MOST_ENTRIES: usize = 1 << 10;

@@ -3,7 +3,7 @@
 //! The choices of the execution that ran last say what has been tried: the next one
 //! repeats them up to the last that has an alternative left, and takes that.
 
-use crate::runtime::{Choice, Track};
+use crate::explore::{Choice, Track};
 
 #[derive(Default)]
 pub(super) struct Tree {

@@ -6,7 +6,8 @@ use std::io::{self, Write};
 
 use super::story::{self, Doing, Kind, Link, Part, Story};
 use super::{Timeline, duration};
-use crate::runtime::{Event, Happened, Outcome};
+use crate::inspect::{Event, Happened};
+use crate::kernel::Outcome;
 
 /// The one process of a trace.
 const PROCESS: u32 = 1;

@@ -6,7 +6,7 @@ use std::panic::Location;
 
 use super::story::{self, Kind};
 use super::{Timeline, duration, file_name};
-use crate::runtime::{Cause, Event, Happened};
+use crate::inspect::{Cause, Event, Happened};
 
 /// The narrowest text.
 const MIN_WIDTH: usize = 60;

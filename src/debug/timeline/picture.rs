@@ -17,7 +17,7 @@ use std::fmt::Write;
 
 use super::story::{self, Doing, Kind, Part, Story};
 use super::{Timeline, duration};
-use crate::runtime::{Cause, Event, Happened};
+use crate::inspect::{Cause, Event, Happened};
 
 const MOST_BARS: usize = 240;
 const MOST_LANES: usize = 24;
