@@ -5,6 +5,7 @@
 use std::panic::{self, AssertUnwindSafe};
 
 use crate::kernel::{checkpoint, scheduler};
+use crate::remote::{self, hold_time};
 
 /// Runs a future to its end, and gives its output. Only the green thread waits;
 /// others run in the meantime.
@@ -43,7 +44,7 @@ pub fn block_on<F>(future: F) -> F::Output
 where
     F: IntoFuture,
 {
-    crate::remote::block_on("leno::block_on", future.into_future())
+    remote::block_on("leno::block_on", future.into_future())
 }
 
 /// Runs a closure that blocks on an OS thread of a pool, and gives what it
@@ -82,7 +83,7 @@ where
     let scheduler = scheduler(FUNCTION);
     checkpoint();
     let at_work = blocking::unblock(|| panic::catch_unwind(AssertUnwindSafe(f)));
-    match scheduler.count_unblocked(|| crate::remote::block_on(FUNCTION, at_work)) {
+    match hold_time(scheduler, || remote::block_on(FUNCTION, at_work)) {
         Ok(value) => value,
         Err(payload) => panic::resume_unwind(payload),
     }

@@ -1,8 +1,9 @@
-//! What an exploration must know of: which thread uses which object, and how.
+//! What an exploration must know of: which thread accesses which object, and how.
 
-pub(crate) mod access;
+pub(crate) mod observe;
 
-pub(crate) use access::{
-    Access, Object, Told, also, asked, is_eventful, note, note_at, operation, operation_on_all,
+pub(crate) use crate::kernel::{Access, Object};
+pub(crate) use observe::{
+    Told, also, asked, is_eventful, look, note, note_at, operation, operation_on_all, report_also,
     tell_value,
 };

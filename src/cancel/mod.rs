@@ -1,10 +1,9 @@
 //! Cancellation: unwinding, cancel scopes, shields.
 
-pub(crate) mod panics;
-pub(crate) mod scope;
+pub(crate) mod numbers;
+mod scope;
 pub(crate) mod unwind;
 
-pub(crate) use panics::is_panicking;
+pub use crate::kernel::Cancelled;
 pub(crate) use scope::{CancelScope, block_shielded, shield, timeout};
-pub use unwind::Cancelled;
-pub(crate) use unwind::is_unwinding;
+pub(crate) use unwind::{cancel, cancel_now, cancel_thread, interrupted};

@@ -1,30 +1,24 @@
-//! Deadline scopes and shields: the parts of a green thread's life in which it is
-//! unwound earlier, or not at all.
+//! Cancel scopes and shields: the parts of a green thread's life in which it is unwound earlier,
+//! or not at all.
 //!
-//! A coroutine may carry the frame of such a part to another green thread, or
-//! beyond the end of its own. So what is undone at its end is looked for through
-//! the green thread's state, which says whether there still is one.
+//! A coroutine may carry the frame of such a part to another green thread, or beyond the end of
+//! its own. So the end of the part finds the thread through its [`ThreadInfo`], which tells
+//! whether the thread still exists.
 
 #![forbid(unsafe_code)]
 
-use crate::timer::deadline_after;
 use std::panic::{self, AssertUnwindSafe};
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::access::access::Access;
-use crate::cancel::panics::is_panicking;
-use crate::cancel::unwind;
-use crate::kernel::control_block::ControlBlock;
-use crate::kernel::current::scheduler;
-use crate::kernel::scheduler::Scheduler;
-use crate::kernel::thread_info::ThreadInfo;
-use crate::kernel::wait_reason::{Outcome, Wait};
-use crate::runtime::idle::Target;
+use super::numbers::next_scope;
+use super::unwind;
+use crate::kernel::{ControlBlock, Outcome, Scheduler, ThreadInfo, Wait, is_panicking, scheduler};
 use crate::timer::heap::TimerId;
+use crate::timer::{deadline_after, timers};
 
-/// Runs `f`. Where it waits when `duration` is over, or comes to wait later, it is
-/// unwound; `None` says so.
+/// Runs `f`. Returns `None` if `duration` was over first: then `f` was unwound where it waited,
+/// or came to wait later.
 ///
 /// # Panics
 ///
@@ -36,33 +30,28 @@ pub(crate) fn timeout<T>(
     f: impl FnOnce() -> T,
 ) -> Option<T> {
     let scheduler = scheduler(function);
-    let id = scheduler.next_scope_id();
+    let scope = CancelScope::new(function);
     let control = scheduler.current();
     let deadline = deadline_after(scheduler, duration);
-    let start =
-        |deadline| scheduler.timers.borrow_mut().insert(deadline, Target::scope(control, id));
-    let deadline_to_come = deadline.filter(|&deadline| deadline != 0);
-    if deadline_to_come.is_some() {
-        scheduler.operate_on_clock(Access::Write);
-    }
-    let timer = deadline_to_come.map(start);
-    let breaker = CancelScope { thread: control.thread_state().clone(), id };
-    breaker.enclose(control, timer, || {
+    let timer = deadline
+        .filter(|&deadline| deadline != 0)
+        .map(|deadline| timers::start_for_scope(scheduler, control, scope.number, deadline));
+    scope.enclose(control, timer, || {
         if deadline == Some(0) {
-            breaker.trip();
+            scope.cancel();
         }
         f()
     })
 }
 
-/// Ends a part of a green thread's life, as the deadline of [`timeout`] does.
+/// A part of a green thread's life that can be cancelled alone.
 pub(crate) struct CancelScope {
     thread: Rc<ThreadInfo>,
-    id: u64,
+    number: u64,
 }
 
 impl CancelScope {
-    /// For a part of the caller's life.
+    /// Returns a scope for the current thread.
     ///
     /// # Panics
     ///
@@ -70,17 +59,18 @@ impl CancelScope {
     #[track_caller]
     pub(crate) fn new(function: &'static str) -> CancelScope {
         let scheduler = scheduler(function);
-        let thread = scheduler.current().thread_state().clone();
-        CancelScope { thread, id: scheduler.next_scope_id() }
+        CancelScope { thread: scheduler.current().info().clone(), number: next_scope(scheduler) }
     }
 
-    /// Has the part unwound where the green thread waits, or comes to wait. Does
-    /// nothing when it is over.
-    pub(crate) fn trip(&self) {
-        self.thread.scope_elapsed(self.id);
+    /// Makes the thread leave the scope where it waits, or comes to wait. Does nothing when the
+    /// scope has ended.
+    pub(crate) fn cancel(&self) {
+        if let Some(control) = self.thread.control() {
+            unwind::elapse_scope(control, self.number);
+        }
     }
 
-    /// Runs the part; `None` if it was unwound because of the breaker.
+    /// Runs `f` in the scope. Returns `None` if the scope was cancelled and `f` was unwound.
     ///
     /// # Panics
     ///
@@ -95,43 +85,46 @@ impl CancelScope {
         timer: Option<TimerId>,
         f: impl FnOnce() -> T,
     ) -> Option<T> {
-        control.enter_scope(self.id, timer);
+        unwind::enter_scope(control, self.number, timer);
         let result = panic::catch_unwind(AssertUnwindSafe(f));
-        self.thread.leave_scope(self.id);
+        if let Some(control) = self.thread.control() {
+            unwind::leave_scope(control, self.number);
+        }
         match result {
             Ok(value) => Some(value),
-            Err(payload) if unwind::is_of_scope(&payload, self.id) => None,
+            Err(payload) if unwind::is_of_scope(&payload, self.number) => None,
             Err(payload) => panic::resume_unwind(payload),
         }
     }
 }
 
-/// Runs `f`, in which the green thread is not unwound because it was cancelled or
-/// because a deadline around the shield has come.
+/// Runs `f`, in which neither a cancellation nor a deadline around the shield unwinds the thread.
 #[track_caller]
 pub(crate) fn shield<T>(function: &'static str, f: impl FnOnce() -> T) -> T {
     struct Shielded(Rc<ThreadInfo>);
     impl Drop for Shielded {
         fn drop(&mut self) {
-            self.0.unshield();
+            if let Some(control) = self.0.control() {
+                control.cancel_flags().unshield();
+            }
         }
     }
     let control = scheduler(function).current();
-    control.shield();
-    let _shielded = Shielded(control.thread_state().clone());
+    control.cancel_flags().shield();
+    let _shielded = Shielded(control.info().clone());
     f()
 }
 
-/// Blocks in a shield: a cancellation is put off until the next wait. The wait is
-/// interrupted only if nothing can wake the thread any more.
+/// Blocks in a shield: a cancellation is put off until the next wait. The wait is interrupted
+/// only if nothing can wake the thread any more.
 pub(crate) fn block_shielded(scheduler: &Scheduler, wait: &Wait<'_>) -> Outcome {
     let control = scheduler.current();
-    control.shield();
+    control.cancel_flags().shield();
     // A thread that is forced to end was told of it before it came here.
-    let outcome = match control.is_unwind_due(is_panicking()) {
+    let outcome = match unwind::is_due(control, is_panicking()) {
         true => Outcome::Interrupted,
         false => scheduler.block(wait, None),
     };
-    control.unshield();
+    control.cancel_flags().unshield();
     outcome
 }

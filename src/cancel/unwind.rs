@@ -1,41 +1,40 @@
-//! Unwinding a green thread: because it was cancelled, because a deadline scope
-//! that it is in has elapsed, or because nothing can wake it any more.
+//! Unwinding a green thread: because it was cancelled, because the deadline of a cancel scope
+//! that it is in has come, or because nothing can wake it any more.
 //!
-//! It is a panic with a private payload, thrown where the green thread waits or
-//! comes to wait next, and again wherever it waits later. Not so while the
-//! payload is alive: then whoever waits is a destructor that the unwinding runs,
-//! and a second panic there would end the process.
+//! The unwinding is a panic with a private payload. It is thrown where the thread waits or comes
+//! to wait next, and again wherever it waits later. It is not thrown while the payload exists:
+//! then a destructor waits that the unwinding runs, and a second panic there would end the
+//! process.
 
-use std::any::Any;
-use std::cell::Cell;
-use std::fmt;
+#![forbid(unsafe_code)]
+
+use std::cell::{Cell, RefCell};
 use std::panic;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::access::access::Access;
-use crate::kernel::control_block::{ControlBlock, Payload, State};
-use crate::kernel::scheduler::{Scheduler, chore};
-use crate::kernel::thread_info::{DeadlineScope, ThreadInfo};
-use crate::kernel::wait_reason::Outcome;
+use crate::access::{Access, Object, note};
+use crate::kernel::features::ThreadState;
+use crate::kernel::thread_info::Unwinding;
+use crate::kernel::{
+    Cause, ControlBlock, Outcome, Report, Scheduler, State, ThreadInfo, is_panicking, scheduler,
+};
 use crate::sys;
 use crate::timer::heap::TimerId;
+use crate::timer::{clock, timers};
 
-/// A green thread that catches the unwinding and waits again is unwound again,
-/// this many times.
+/// The number of times that a thread may catch its unwinding and wait again.
 const MAX_ATTEMPTS: u32 = 1_000;
 
-/// Why a green thread is to be unwound, as bits.
-mod why {
-    pub(crate) const CANCELLED: u8 = 1;
-    /// It is in a deadline scope that has elapsed.
-    pub(crate) const ELAPSED: u8 = 2;
-    /// Nothing can wake it, or its runtime goes away. No shield holds this off.
-    pub(crate) const FORCED: u8 = 4;
+/// The reasons for which a thread is to be unwound, as bits.
+mod reason {
+    pub(super) const CANCELLED: u8 = 1;
+    /// The deadline of a cancel scope that it is in has come.
+    pub(super) const ELAPSED: u8 = 2;
+    /// Nothing can wake it, or its runtime is dropped. No shield holds this off.
+    pub(super) const FORCED: u8 = 4;
 
-    /// One of them, in the words of a timeline.
-    pub(crate) fn text(why: u8) -> &'static str {
-        match why {
+    /// Returns the words of a timeline for a reason.
+    pub(super) fn text(reason: u8) -> &'static str {
+        match reason {
             CANCELLED => "cancelled",
             ELAPSED => "out of time",
             _ => "forced to end",
@@ -43,291 +42,210 @@ mod why {
     }
 }
 
-/// What one green thread knows of its unwinding.
+/// What a thread that has been in a cancel scope, or was unwound, keeps.
 #[derive(Default)]
-pub(crate) struct Unwind {
-    /// Bits of [`why`].
-    pending: Cell<u8>,
-    /// It is suspended in the middle of a panic.
-    panicking: Cell<bool>,
-    /// The payload is alive, but has been caught, and goes on later.
-    caught: Cell<bool>,
-    shields: Cell<u32>,
+struct Cancellation {
+    attempts: Cell<u32>,
+    /// The cancel scopes that the thread is in, the outermost first.
+    scopes: RefCell<Vec<Entered>>,
 }
 
-/// The payload of [`join`](crate::thread::JoinHandle::join) of a green thread
-/// that was cancelled.
-///
-/// # Examples
-///
-/// ```
-/// use leno::thread::{self, Cancelled};
-///
-/// leno::run(|| {
-///     let handle = thread::spawn(thread::park);
-///     handle.cancel();
-///     assert!(handle.join().unwrap_err().is::<Cancelled>());
-/// });
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Cancelled;
-
-impl fmt::Display for Cancelled {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the green thread was cancelled")
-    }
+impl ThreadState for Cancellation {
+    const SLOT: usize = 0;
 }
 
-impl std::error::Error for Cancelled {}
+/// A cancel scope that a thread is in.
+struct Entered {
+    number: u64,
+    /// `None` if the deadline never comes, or had come from the start.
+    timer: Option<TimerId>,
+    elapsed: bool,
+    /// The number of shields around it.
+    shields: u32,
+}
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Reason {
+/// What is to be unwound.
+enum Extent {
     Thread,
-    /// The deadline scope with this id.
+    /// The stack up to the cancel scope with this number.
     Scope(u64),
 }
 
-struct Unwinding {
-    in_flight: Arc<AtomicBool>,
-    reason: Reason,
+/// Makes a thread unwind at its next suspension. Does nothing if it has ended, or was cancelled
+/// before.
+pub(crate) fn cancel(control: &ControlBlock) {
+    interrupt(control, reason::CANCELLED);
 }
 
-impl Drop for Unwinding {
-    fn drop(&mut self) {
-        self.in_flight.store(false, Ordering::Relaxed);
-    }
+/// Cancels the thread of a handle, if it has not ended.
+#[track_caller]
+pub(crate) fn cancel_thread(info: &ThreadInfo) {
+    note(Object::Unwinding(info.id().number()), Access::Write, "cancel");
+    cancel_now(info);
 }
 
-impl Unwind {
-    /// Is it to be unwound, if perhaps not just now?
-    pub(crate) fn is_pending(&self) -> bool {
-        self.pending.get() != 0
-    }
-
-    pub(crate) fn is_forced(&self) -> bool {
-        self.pending.get() & why::FORCED != 0
-    }
-
-    /// Runs `f`, while the payload of the unwinding is in the runtime's own hands:
-    /// it is alive, but the green thread does not unwind.
-    pub(crate) fn while_caught<T>(&self, f: impl FnOnce() -> T) -> T {
-        struct Before<'a>(&'a Unwind, bool);
-        impl Drop for Before<'_> {
-            fn drop(&mut self) {
-                self.0.caught.set(self.1);
-            }
-        }
-        let _before = Before(self, self.caught.replace(true));
-        f()
-    }
-
-    pub(crate) fn set_panicking(&self, panicking: bool) {
-        self.panicking.set(panicking);
+/// Cancels as [`cancel_thread`] does, as a part of an operation that has begun.
+pub(crate) fn cancel_now(info: &ThreadInfo) {
+    if let Some(control) = info.control() {
+        cancel(control);
     }
 }
 
-impl ControlBlock {
-    /// Has it unwound at its next suspension. Does nothing if it has ended, or if
-    /// this has been said before.
-    pub(crate) fn cancel(&self) {
-        self.interrupt(why::CANCELLED);
-    }
-
-    /// Has it unwound, whatever shields it.
-    pub(crate) fn force(&self) {
-        self.interrupt(why::FORCED);
-    }
-
-    fn interrupt(&self, why: u8) {
-        if self.is_finished() {
-            return;
-        }
-        let scheduler = self.scheduler();
-        if scheduler.chores.get() & chore::OPERATIONS != 0 {
-            scheduler.operate_on_wait(self, why::text(why));
-        }
-        let pending = self.unwind.pending.get();
-        if pending == 0 {
-            scheduler.one_more_interrupted();
-        }
-        self.unwind.pending.set(pending | why);
-        if pending & why == 0 {
-            scheduler.trace_interrupt(self, why::text(why));
-        }
-        let panicking = self.unwind.panicking.get();
-        if self.state.get() == State::Waiting && !self.lent.get() && self.is_unwind_due(panicking) {
-            scheduler.wake(self, Outcome::Interrupted);
+/// Makes every green thread unwind, whatever shields it, but the main one if it only waits for
+/// the others. Returns `true` if there was one that had not been told before.
+pub(crate) fn force_all(scheduler: &Scheduler) -> bool {
+    let mut any = false;
+    let mut all = scheduler.all();
+    // The thread that waited last goes first: its stack is still in the cache.
+    all.sort_by_key(|&control| !scheduler.is_current(control));
+    for control in all {
+        let is_forced = control.cancel_flags().reasons() & reason::FORCED != 0;
+        if !is_forced && !control.waits_for_all() {
+            any = true;
+            scheduler.caused_by(Cause::Runtime, || interrupt(control, reason::FORCED));
         }
     }
+    any
+}
 
-    /// Must it be unwound where it waits, given whether it is panicking there?
-    pub(crate) fn is_unwind_due(&self, panicking: bool) -> bool {
-        self.unwind.pending.get() != 0
-            && !panicking
-            && !self.is_in_flight()
-            && self.reason().is_some()
+fn interrupt(control: &ControlBlock, reason: u8) {
+    if control.is_finished() {
+        return;
     }
-
-    /// Does the runtime unwind it just now?
-    pub(crate) fn is_being_unwound(&self) -> bool {
-        self.is_in_flight() && !self.unwind.caught.get()
-    }
-
-    /// Is the payload of its unwinding alive?
-    pub(crate) fn is_in_flight(&self) -> bool {
-        let in_flight = self.extra.get().and_then(|extra| extra.in_flight.get());
-        in_flight.is_some_and(|in_flight| in_flight.load(Ordering::Relaxed))
-    }
-
-    /// Why it must be unwound now, if shields do not hold it off.
-    fn reason(&self) -> Option<Reason> {
-        let pending = self.unwind.pending.get();
-        let shields = self.unwind.shields.get();
-        if pending & why::FORCED != 0 || (pending & why::CANCELLED != 0 && shields == 0) {
-            return Some(Reason::Thread);
-        }
-        // The outermost: to unwind an inner one first would only take longer.
-        let scopes = self.extra.get()?.scopes.borrow();
-        let due = |scope: &&DeadlineScope| scope.elapsed && scope.shields == shields;
-        scopes.iter().find(due).map(|scope| Reason::Scope(scope.id))
-    }
-
-    /// Unwinds the stack we are on.
-    #[cold]
-    #[inline(never)]
-    pub(crate) fn throw(&self) -> ! {
-        if cfg!(panic = "abort") {
-            sys::abort(&[
-                b"leno: a green thread was cancelled or ran into a deadline, and this program is \
-                  built with panic=\"abort\", so its stack cannot be unwound\n\
-                  leno: build with panic=\"unwind\"\n",
-            ]);
-        }
-        let extra = self.extra();
-        extra.attempts.set(extra.attempts.get() + 1);
-        if extra.attempts.get() > MAX_ATTEMPTS {
-            sys::abort(&[
-                b"leno: a green thread that is being unwound has caught the unwinding and waited \
-                  again 1000 times; a loop around catch_unwind must end when it catches a \
-                  payload that it does not know\n",
-            ]);
-        }
-        let in_flight = extra.in_flight.get_or_init(Arc::default).clone();
-        in_flight.store(true, Ordering::Relaxed);
-        let reason = self.reason().unwrap_or(Reason::Thread);
-        panic::resume_unwind(Box::new(Unwinding { in_flight, reason }))
-    }
-
-    /// Forgets what would unwind a green thread that has ended. Few green threads have
-    /// anything to forget.
-    #[inline(always)]
-    pub(crate) fn forget_unwinding(&self, scheduler: &Scheduler) {
-        if self.extra.get().is_some() || self.unwind.pending.get() != 0 {
-            self.forget_unwinding_slow(scheduler);
-        }
-        self.unwind.shields.set(0);
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn forget_unwinding_slow(&self, scheduler: &Scheduler) {
-        if let Some(extra) = self.extra.get() {
-            // There are some only if a coroutine has carried them off.
-            for timer in extra.scopes.take().into_iter().filter_map(|scope| scope.timer) {
-                scheduler.timers.borrow_mut().remove(timer);
-            }
-            extra.attempts.set(0);
-        }
-        if self.unwind.pending.replace(0) != 0 {
-            scheduler.one_less_interrupted();
-        }
-    }
-
-    /// Holds cancellation and the deadlines around it off, until the matching
-    /// `unshield`.
-    pub(crate) fn shield(&self) {
-        self.unwind.shields.set(self.unwind.shields.get() + 1);
-    }
-
-    pub(crate) fn unshield(&self) {
-        self.unwind.shields.set(self.unwind.shields.get().saturating_sub(1));
-    }
-
-    /// Enters a deadline scope.
-    pub(crate) fn enter_scope(&self, id: u64, timer: Option<TimerId>) {
-        let shields = self.unwind.shields.get();
-        let scope = DeadlineScope { id, timer, elapsed: false, shields };
-        self.extra().scopes.borrow_mut().push(scope);
-    }
-
-    /// The deadline of a scope has come.
-    pub(crate) fn scope_elapsed(&self, id: u64) {
-        match self.extra().scopes.borrow_mut().iter_mut().find(|scope| scope.id == id) {
-            Some(scope) => scope.elapsed = true,
-            None => return,
-        }
-        self.interrupt(why::ELAPSED);
-    }
-
-    /// Leaves a deadline scope, as a rule the one that it entered last.
-    pub(crate) fn leave_scope(&self, id: u64) {
-        let extra = self.extra();
-        let place = extra.scopes.borrow().iter().rposition(|scope| scope.id == id);
-        let Some(place) = place else { return };
-        let scope = extra.scopes.borrow_mut().remove(place);
-        if let Some(timer) = scope.timer {
-            self.scheduler().operate_on_clock(Access::Write);
-            self.scheduler().timers.borrow_mut().remove(timer);
-        }
-        let pending = self.unwind.pending.get();
-        if pending & why::ELAPSED != 0 && !extra.scopes.borrow().iter().any(|scope| scope.elapsed) {
-            self.unwind.pending.set(pending & !why::ELAPSED);
-            // What was thrown for it has been caught.
-            extra.attempts.set(0);
-            if pending == why::ELAPSED {
-                self.scheduler().one_less_interrupted();
-            }
-        }
+    let scheduler = control.scheduler();
+    let flags = control.cancel_flags();
+    let before = flags.reasons();
+    let (why, is_new) = (reason::text(reason), before & reason == 0);
+    (scheduler.upcalls().report)(scheduler, Report::Interrupted { control, why, is_new });
+    flags.set_reasons(scheduler, before | reason);
+    if control.state() == State::Waiting
+        && !control.is_frame_borrowed()
+        && is_due(control, flags.is_panicking())
+    {
+        scheduler.wake(control, Outcome::Interrupted);
     }
 }
 
-impl ThreadInfo {
-    /// See [`ControlBlock::scope_elapsed`].
-    pub(crate) fn scope_elapsed(&self, id: u64) {
-        if let Some(control) = self.control() {
-            control.scope_elapsed(id);
-        }
-    }
+/// Returns `true` if the thread must be unwound where it waits. `panicking` tells whether it is
+/// in the middle of a panic there.
+pub(crate) fn is_due(control: &ControlBlock, panicking: bool) -> bool {
+    control.cancel_flags().reasons() != 0
+        && !panicking
+        && !control.is_in_flight()
+        && extent(control).is_some()
+}
 
-    /// See [`ControlBlock::leave_scope`]. Nothing is left of one that has ended.
-    pub(crate) fn leave_scope(&self, id: u64) {
-        if let Some(control) = self.control() {
-            control.leave_scope(id);
-        }
+/// Returns what must be unwound now, if shields do not hold it off.
+fn extent(control: &ControlBlock) -> Option<Extent> {
+    let (reasons, shields) = (control.cancel_flags().reasons(), control.cancel_flags().shields());
+    if reasons & reason::FORCED != 0 || (reasons & reason::CANCELLED != 0 && shields == 0) {
+        return Some(Extent::Thread);
     }
+    // The outermost: to unwind an inner one first would only take longer.
+    let scopes = control.state_of::<Cancellation>()?.scopes.borrow();
+    let due = |scope: &&Entered| scope.elapsed && scope.shields == shields;
+    scopes.iter().find(due).map(|scope| Extent::Scope(scope.number))
+}
 
-    pub(crate) fn unshield(&self) {
-        if let Some(control) = self.control() {
-            control.unshield();
-        }
+/// Unwinds the current thread if that is due.
+#[cold]
+#[inline(never)]
+pub(crate) fn unwind_if_due(scheduler: &Scheduler) {
+    let control = scheduler.current();
+    if is_due(control, is_panicking()) {
+        throw(control);
     }
 }
 
-/// Was this thrown to unwind a green thread as a whole?
-pub(crate) fn is_unwinding(payload: &Payload) -> bool {
-    let payload: &dyn Any = &**payload;
-    payload.is::<Unwinding>() || payload.is::<Cancelled>()
+/// Unwinds the current green thread, after [`Outcome::Interrupted`].
+#[cold]
+#[inline(never)]
+pub(crate) fn interrupted() -> ! {
+    throw(scheduler("waiting").current())
 }
 
-/// Was this thrown for the deadline scope with this id?
-pub(crate) fn is_of_scope(payload: &Payload, id: u64) -> bool {
-    let payload: &dyn Any = &**payload;
-    payload
-        .downcast_ref::<Unwinding>()
-        .is_some_and(|unwinding| unwinding.reason == Reason::Scope(id))
+/// Unwinds the stack of the current thread.
+#[cold]
+#[inline(never)]
+fn throw(control: &ControlBlock) -> ! {
+    if cfg!(panic = "abort") {
+        sys::abort(&[
+            b"leno: a green thread was cancelled or ran into a deadline, and this program is \
+              built with panic=\"abort\", so its stack cannot be unwound\n\
+              leno: build with panic=\"unwind\"\n",
+        ]);
+    }
+    let cancellation = control.state_or_default::<Cancellation>();
+    cancellation.attempts.set(cancellation.attempts.get() + 1);
+    if cancellation.attempts.get() > MAX_ATTEMPTS {
+        sys::abort(&[
+            b"leno: a green thread that is being unwound has caught the unwinding and waited \
+              again 1000 times; a loop around catch_unwind must end when it catches a \
+              payload that it does not know\n",
+        ]);
+    }
+    let scope = match extent(control) {
+        Some(Extent::Scope(number)) => Some(number),
+        Some(Extent::Thread) | None => None,
+    };
+    panic::resume_unwind(Box::new(control.begin_unwinding(scope)))
 }
 
-/// What `join` gives for a green thread that ended with this payload.
-pub(crate) fn for_join(payload: Payload) -> Payload {
-    if payload.is::<Unwinding>() { Box::new(Cancelled) } else { payload }
+/// Ends the cancellation of a thread that has ended.
+#[cold]
+#[inline(never)]
+pub(crate) fn forget(scheduler: &Scheduler, control: &ControlBlock) {
+    if let Some(cancellation) = control.state_of::<Cancellation>() {
+        // A scope is left only if a coroutine has carried its frame elsewhere.
+        for timer in cancellation.scopes.take().into_iter().filter_map(|scope| scope.timer) {
+            timers::stop(scheduler, timer);
+        }
+        cancellation.attempts.set(0);
+    }
+    control.cancel_flags().set_reasons(scheduler, 0);
+}
+
+/// Enters a cancel scope.
+pub(super) fn enter_scope(control: &ControlBlock, number: u64, timer: Option<TimerId>) {
+    let shields = control.cancel_flags().shields();
+    let scope = Entered { number, timer, elapsed: false, shields };
+    control.state_or_default::<Cancellation>().scopes.borrow_mut().push(scope);
+}
+
+/// Makes the thread leave a cancel scope, at once if it waits in it. Does nothing if it has left
+/// the scope.
+pub(crate) fn elapse_scope(control: &ControlBlock, number: u64) {
+    let Some(cancellation) = control.state_of::<Cancellation>() else { return };
+    match cancellation.scopes.borrow_mut().iter_mut().find(|scope| scope.number == number) {
+        Some(scope) => scope.elapsed = true,
+        None => return,
+    }
+    interrupt(control, reason::ELAPSED);
+}
+
+/// Leaves a cancel scope, usually the one that the thread entered last.
+pub(super) fn leave_scope(control: &ControlBlock, number: u64) {
+    let Some(Cancellation { attempts, scopes }) = control.state_of::<Cancellation>() else {
+        return;
+    };
+    let place = scopes.borrow().iter().rposition(|scope| scope.number == number);
+    let Some(place) = place else { return };
+    let scope = scopes.borrow_mut().remove(place);
+    let scheduler = control.scheduler();
+    if let Some(timer) = scope.timer {
+        clock::observe(scheduler, Access::Write);
+        timers::stop(scheduler, timer);
+    }
+    let reasons = control.cancel_flags().reasons();
+    if reasons & reason::ELAPSED != 0 && !scopes.borrow().iter().any(|scope| scope.elapsed) {
+        // What was thrown for the scope has been caught.
+        attempts.set(0);
+        control.cancel_flags().set_reasons(scheduler, reasons & !reason::ELAPSED);
+    }
+}
+
+/// Returns `true` if `payload` was thrown to leave the cancel scope with this number.
+pub(super) fn is_of_scope(payload: &crate::kernel::Payload, number: u64) -> bool {
+    let unwinding = payload.downcast_ref::<Unwinding>();
+    unwinding.is_some_and(|unwinding| unwinding.scope() == Some(number))
 }

@@ -6,9 +6,8 @@ use super::error::{RecvTimeoutError, SendTimeoutError, TryRecvError, TrySendErro
 use super::ring::Ring;
 use super::watching::Watcher;
 use crate::access::{Access, Object, also, note, note_at, operation};
-use crate::kernel::{
-    Need, Outcome, Resource, Wait, WaitFor, WaitQueue, Want, interrupted, scheduler,
-};
+use crate::cancel::interrupted;
+use crate::kernel::{Need, Outcome, Resource, Wait, WaitFor, WaitQueue, Want, scheduler};
 
 pub(super) struct Channel<T> {
     /// The messages that were sent while no thread waited to receive.

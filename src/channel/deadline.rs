@@ -1,10 +1,10 @@
 //! How long a select waits.
 
+use crate::kernel::Scheduler;
 use crate::timer::{Instant, deadline_after, deadline_at};
 use std::time::Duration;
 
 use super::core::Deadline as Moment;
-use crate::kernel::Scheduler;
 
 /// How long a select waits.
 #[derive(Clone, Copy)]

@@ -4,7 +4,11 @@
 //! that there is somebody for it. So it does not wait in the lists of those who send
 //! and receive, but [watches](super::watching).
 
+use crate::access::{Access, Object, also, operation_on_all};
+use crate::cancel::interrupted;
 use crate::explore::alternative;
+use crate::kernel::{Need, Needs, Outcome, Wait, WaitFor, WaitQueue, scheduler, try_scheduler};
+use crate::timer::Instant;
 use std::fmt;
 use std::mem;
 use std::panic::Location;
@@ -19,11 +23,6 @@ use super::error::{
     TrySelectError, TrySendError,
 };
 use super::watching::{Operation, Watcher};
-use crate::access::{Access, Object, also, operation_on_all};
-use crate::kernel::{
-    Need, Needs, Outcome, Wait, WaitFor, WaitQueue, interrupted, scheduler, try_scheduler,
-};
-use crate::timer::Instant;
 
 /// Waits until one of several channel operations can go on, as crossbeam-channel's.
 ///

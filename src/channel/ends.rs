@@ -1,5 +1,8 @@
 //! The two ends of a channel.
 
+use crate::access::{Access, Object, note, operation};
+use crate::cancel::interrupted;
+use crate::kernel::{Need, Outcome, Resource, Wait, WaitFor, Want, scheduler, try_scheduler};
 use crate::timer::{Instant, deadline_after, deadline_at};
 use std::fmt;
 use std::rc::Rc;
@@ -11,10 +14,6 @@ use super::error::{
 };
 use super::iter::{Iter, TryIter};
 use super::timer::Timer;
-use crate::access::{Access, Object, note, operation};
-use crate::kernel::{
-    Need, Outcome, Resource, Wait, WaitFor, Want, interrupted, scheduler, try_scheduler,
-};
 
 /// Makes a channel that holds at most `capacity` messages. With 0 it holds none:
 /// sender and receiver meet, and the message goes from one to the other.

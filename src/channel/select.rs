@@ -4,7 +4,13 @@
 //! enroll one inside the other, so that the node of each is on a frame above the
 //! wait; the first that can go on ends the wait for all.
 
-use crate::explore::{alternative, random_below};
+use crate::access::{Object, operation_on_all};
+use crate::cancel::interrupted;
+use crate::explore::{alternative, is_controlled, random_below};
+use crate::kernel::{
+    Listed, Need, Needs, Outcome, Resource, Scheduler, Wait, WaitFor, Want, scheduler,
+    try_scheduler,
+};
 use std::array;
 use std::cell::Cell;
 use std::panic::Location;
@@ -13,11 +19,6 @@ use super::core::Deadline as Moment;
 use super::deadline::Deadline;
 use super::ends::{Flavor, Receiver, Sender};
 use super::error::{RecvError, SendError, TryRecvError, TrySendError};
-use crate::access::{Object, operation_on_all};
-use crate::kernel::{
-    Listed, Need, Needs, Outcome, Resource, Scheduler, Wait, WaitFor, Want, interrupted, scheduler,
-    try_scheduler,
-};
 
 /// One arm.
 pub trait Case {
@@ -124,7 +125,7 @@ fn operate(cases: &[&dyn Case]) {
 /// Tries the cases in an order of which each is as likely as any other.
 fn try_all(cases: &[&dyn Case], order: &mut [usize], biased: bool) -> bool {
     let scheduler = if biased { None } else { try_scheduler() };
-    if let Some(scheduler) = scheduler.filter(|scheduler| scheduler.is_directed()) {
+    if let Some(scheduler) = scheduler.filter(|scheduler| is_controlled(scheduler)) {
         return try_directed(scheduler, cases);
     }
     for place in 0..order.len() {

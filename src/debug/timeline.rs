@@ -12,8 +12,8 @@ use std::collections::HashSet;
 use std::fmt;
 use std::io;
 
-use crate::inspect::{Awaited, Cause, Recorder, Recording};
-use crate::kernel::scheduler;
+use crate::inspect::{Awaited, Recorder, Recording};
+use crate::kernel::{Cause, scheduler};
 
 /// The size of what [`Timeline`]'s `Display` prints.
 const WIDTH: usize = 100;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::symbols::Symbols;
 use crate::inspect::WatchEnd;
+use crate::inspect::hog_sampler::watch;
 use crate::kernel::{ThreadId, scheduler};
 
 /// Watches a runtime until it is dropped; see [`watch_hogs`].
@@ -84,7 +85,7 @@ pub fn watch_hogs_with(
     limit: Duration,
     mut report: impl FnMut(Hog) + Send + 'static,
 ) -> io::Result<Watchdog> {
-    let (mut watch, end) = scheduler("leno::debug::watch_hogs").watch(limit)?;
+    let (mut watch, end) = watch(scheduler("leno::debug::watch_hogs"), limit)?;
     let watching = thread::Builder::new().name("leno watchdog".to_owned()).spawn(move || {
         while let Some(hog) = watch.next_hog() {
             report(Hog(hog));

@@ -1,14 +1,18 @@
-//! Controlled runs: a controller makes every choice of the scheduler.
+//! Controlled runs: a controller makes every choice of the scheduler. `weave` is built on this.
 
-pub(crate) mod controlled_run;
+pub(crate) mod choose;
 pub(crate) mod controller;
-pub(crate) mod path;
-pub(crate) mod report;
-pub(crate) mod rerun;
+mod enabled_set;
+pub(crate) mod observe;
+mod path;
+mod random;
+pub(crate) mod run;
 pub(crate) mod teardown;
 
-pub(crate) use controlled_run::{Cut, Ready, alternative, random_below};
 pub(crate) use controller::{
-    Awaits, CLOCK, Director, Operated, Spawn, Stuck, Suspended, Suspension, UNTOLD, Wants, letters,
+    Awaits, Controller, EventMask, Operated, Spawn, Stuck, Suspended, Suspension, UNTOLD,
 };
-pub(crate) use path::{Choice, Track};
+pub(crate) use enabled_set::{CLOCK, EnabledSet};
+pub(crate) use path::{Choice, ChoicePath};
+pub(crate) use random::Random;
+pub(crate) use run::{ControlledRun, Cut, alternative, is_controlled, random_below};

@@ -4,8 +4,8 @@
 
 #![forbid(unsafe_code)]
 
-use crate::explore::controlled_run::Ready;
-use crate::runtime::policy::Random;
+use super::enabled_set::EnabledSet;
+use super::random::Random;
 
 /// One choice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +37,30 @@ impl Choice {
             self.number = Choice::UNSEEN;
         }
     }
+
+    /// Makes the same choice again, among `of`.
+    #[inline(always)]
+    fn repeat(&mut self, of: usize, number: impl Fn(usize) -> u32) -> Result<usize, Differs> {
+        let taken = self.taken as usize;
+        if self.of as usize != of {
+            return Err(Differs);
+        }
+        let seen = number(taken);
+        if self.number != seen {
+            // Only here does it count which others there are.
+            if self.number != Choice::UNSEEN || self.among != among(of, number) {
+                return Err(Differs);
+            }
+            self.number = seen;
+        }
+        Ok(taken)
+    }
+}
+
+/// Tells the green threads at `of` places from others.
+#[inline(always)]
+fn among(of: usize, number: impl Fn(usize) -> u32) -> u32 {
+    (0..of).fold(0, |sum: u32, place| sum.wrapping_mul(0x0100_0193) ^ number(place))
 }
 
 /// What was to be repeated cannot be.
@@ -45,7 +69,7 @@ pub(crate) struct Differs;
 
 /// The choices of an execution: first those that it repeats, then those that are
 /// new.
-pub(crate) struct Track {
+pub(crate) struct ChoicePath {
     choices: Vec<Choice>,
     /// How many of them the run has come to.
     depth: usize,
@@ -57,9 +81,9 @@ pub(crate) struct Track {
     random: Random,
 }
 
-impl Track {
-    pub(crate) fn new() -> Track {
-        Track {
+impl ChoicePath {
+    pub(crate) fn new() -> ChoicePath {
+        ChoicePath {
             choices: Vec::new(),
             depth: 0,
             steps: 0,
@@ -89,7 +113,7 @@ impl Track {
         self.choices.capacity()
     }
 
-    /// As [`Track::start`], and choices are drawn.
+    /// As [`ChoicePath::start`], and choices are drawn.
     pub(crate) fn draw(&mut self, random: Random) {
         self.start();
         self.is_drawn = true;
@@ -120,6 +144,12 @@ impl Track {
         self.steps
     }
 
+    /// The number of choices of the run, if it was to repeat more than that.
+    #[inline(always)]
+    pub(crate) fn shorter(&self) -> Option<usize> {
+        (self.depth < self.choices.len()).then_some(self.depth)
+    }
+
     /// The choices of the run up to now.
     pub(crate) fn made(&self) -> &[Choice] {
         &self.choices[..self.depth]
@@ -139,17 +169,17 @@ impl Track {
     /// The next step: who has it, by the place. `None` if the director is to say, for
     /// whatever reason.
     #[inline(always)]
-    pub(crate) fn next(&mut self, ready: &Ready<'_>) -> Option<usize> {
-        self.next_at_once(ready).or_else(|| self.next_with_care(ready))
+    pub(super) fn next(&mut self, enabled: &EnabledSet<'_>) -> Option<usize> {
+        self.next_at_once(enabled).or_else(|| self.next_with_care(enabled))
     }
 
-    /// As [`Track::next`], but gives up, and leaves everything as it is, where there
+    /// As [`ChoicePath::next`], but gives up, and leaves everything as it is, where there
     /// is more to do than to repeat a choice, or to draw and keep one. It calls
     /// nothing, so that a function that uses it needs no frame for that.
     #[inline(always)]
-    pub(crate) fn next_at_once(&mut self, ready: &Ready<'_>) -> Option<usize> {
-        let of = ready.len();
-        let number = |place| ready.number(place) as u32;
+    pub(super) fn next_at_once(&mut self, enabled: &EnabledSet<'_>) -> Option<usize> {
+        let of = enabled.len();
+        let number = |place| enabled.number(place) as u32;
         let steps = self.steps + 1;
         if steps >= self.asks_from {
             return None;
@@ -174,28 +204,37 @@ impl Track {
         Some(place)
     }
 
-    /// As [`Track::next_at_once`], after that has given up: makes a choice that is new, or
+    /// As [`ChoicePath::next_at_once`], after that has given up: makes a choice that is new, or
     /// whose alternative is taken for the first time. `None` if the director is to say;
-    /// then nothing has been done.
+    /// then nothing has been done. It calls nothing, either.
     #[inline(always)]
-    pub(crate) fn next_where_new(&mut self, ready: &Ready<'_>) -> Option<usize> {
-        let of = ready.len();
+    pub(super) fn next_where_new(&mut self, enabled: &EnabledSet<'_>) -> Option<usize> {
+        let of = enabled.len();
+        let number = |place| enabled.number(place) as u32;
         let steps = self.steps + 1;
         if steps >= self.asks_from || of < 2 || self.is_drawn {
             return None;
         }
-        let place = self.repeat_or_begin(of, |place| ready.number(place) as u32).ok()?;
+        let place = if let Some(choice) = self.choices.get_mut(self.depth) {
+            let taken = choice.repeat(of, number).ok()?;
+            self.depth += 1;
+            taken
+        } else if self.choices.len() < self.choices.capacity() {
+            self.begin(of, number)
+        } else {
+            return None;
+        };
         self.steps = steps;
         Some(place)
     }
 
     #[inline(never)]
-    fn next_with_care(&mut self, ready: &Ready<'_>) -> Option<usize> {
+    fn next_with_care(&mut self, enabled: &EnabledSet<'_>) -> Option<usize> {
         self.steps += 1;
-        match ready.len() {
+        match enabled.len() {
             _ if self.steps >= self.asks_from => None,
             1 => Some(0),
-            of => self.choose(of, |place| ready.number(place) as u32).ok(),
+            of => self.choose(of, |place| enabled.number(place) as u32).ok(),
         }
     }
 
@@ -222,35 +261,20 @@ impl Track {
         if self.is_drawn {
             return Ok(self.draw_one(of, number));
         }
-        self.repeat_or_begin(of, number)
-    }
-
-    /// As [`Track::choose`], if choices are not drawn.
-    #[inline(always)]
-    fn repeat_or_begin(
-        &mut self,
-        of: usize,
-        number: impl Fn(usize) -> u32,
-    ) -> Result<usize, Differs> {
-        let among =
-            (0..of).fold(0, |sum: u32, place| sum.wrapping_mul(0x0100_0193) ^ number(place));
         let Some(choice) = self.choices.get_mut(self.depth) else {
-            self.push(Choice { among, ..Choice::new(number(0), 0, of) });
-            return Ok(0);
+            return Ok(self.begin(of, number));
         };
-        let taken = choice.taken as usize;
-        if choice.of as usize != of || choice.among != among {
-            return Err(Differs);
-        }
-        let number = number(taken);
-        if choice.number == Choice::UNSEEN {
-            choice.number = number;
-        }
-        if choice.number != number {
-            return Err(Differs);
-        }
+        let taken = choice.repeat(of, number)?;
         self.depth += 1;
         Ok(taken)
+    }
+
+    /// A choice that repeats nothing: of the first alternative.
+    #[inline(always)]
+    fn begin(&mut self, of: usize, number: impl Fn(usize) -> u32) -> usize {
+        let among = among(of, &number);
+        self.push(Choice { among, ..Choice::new(number(0), 0, of) });
+        0
     }
 
     /// A choice was made by the director.

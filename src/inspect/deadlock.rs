@@ -6,11 +6,10 @@ use std::fmt::{self, Write};
 use std::panic::Location;
 use std::time::Duration;
 
-use crate::explore::controller::letters;
-use crate::inspect::wait_graph;
-use crate::kernel::control_block::{ControlBlock, State};
-use crate::kernel::scheduler::Scheduler;
-use crate::kernel::wait_reason::{Need, Needs, Resource, WaitFor, Want};
+use super::wait_graph;
+use crate::kernel::slow_path::slow;
+use crate::kernel::{ControlBlock, Need, Needs, Resource, Scheduler, State, WaitFor, Want};
+use crate::timer::clock;
 
 /// What one green thread waits for.
 pub(crate) struct Waiting {
@@ -55,57 +54,55 @@ pub(crate) fn deadlock(all: &[&ControlBlock], now: u64) -> String {
     report
 }
 
-impl Scheduler {
-    /// Those who have waited for longer than `limit`, and what for; nothing if
-    /// there are none. Sleepers wait for nobody.
-    pub(crate) fn stalled(&self, limit: Duration) -> Option<String> {
-        let (all, now) = (self.all(), self.look_at_clock());
-        let mut table = Table::new();
-        let mut stalled = Vec::new();
-        for &control in &all {
-            let waits = control.waits_for().is_some_and(|wait| !wait.what.is_idle());
-            if control.state.get() == State::Waiting
-                && waits
-                && let Some(waiting) = waiting(control, &all, now)
-                && waiting.age > limit
-            {
-                let verb = format!("has waited {} for", Age(waiting.age));
-                table.add(control, &verb, Some(&waiting));
-                stalled.push(control.number());
-            }
+/// Returns a report of the threads that have waited for longer than `limit`, or `None` if there
+/// are none. Sleeping threads are not counted.
+pub(crate) fn stalled(scheduler: &Scheduler, limit: Duration) -> Option<String> {
+    let (all, now) = (scheduler.all(), clock::refresh(scheduler));
+    let mut table = Table::new();
+    let mut stalled = Vec::new();
+    for &control in &all {
+        let waits = control.waits_for().is_some_and(|wait| !wait.what().is_idle());
+        if control.state() == State::Waiting
+            && waits
+            && let Some(waiting) = waiting(control, &all, now)
+            && waiting.age > limit
+        {
+            let verb = format!("has waited {} for", Age(waiting.age));
+            table.add(control, &verb, Some(&waiting));
+            stalled.push(control.number());
         }
-        if stalled.is_empty() {
-            return None;
-        }
-        let mut report = format!(
-            "stalled: {} of {} green threads {} waited for more than {}{table}",
-            stalled.len(),
-            all.len(),
-            if stalled.len() == 1 { "has" } else { "have" },
-            Age(limit),
-        );
-        add_cycles(&mut report, &all, |control| stalled.contains(&control.number()));
-        Some(report)
     }
+    if stalled.is_empty() {
+        return None;
+    }
+    let mut report = format!(
+        "stalled: {} of {} green threads {} waited for more than {}{table}",
+        stalled.len(),
+        all.len(),
+        if stalled.len() == 1 { "has" } else { "have" },
+        Age(limit),
+    );
+    add_cycles(&mut report, &all, |control| stalled.contains(&control.number()));
+    Some(report)
 }
 
 /// Those who wait for each other in a circle, and what each wants of the next.
 pub(crate) fn cycles(all: &[&ControlBlock]) -> Vec<Vec<(u64, Option<String>)>> {
-    let link = |step: &wait_graph::Step<'_>| (step.who.number(), step.holds.map(wanted_of));
+    let link = |step: &wait_graph::Step<'_>| (step.thread.number(), step.holds.map(wanted_of));
     wait_graph::find(all).iter().map(|cycle| cycle.iter().map(link).collect()).collect()
 }
 
 /// The cycles in which one of the `wanted` is.
 fn add_cycles(report: &mut String, all: &[&ControlBlock], wanted: impl Fn(&ControlBlock) -> bool) {
     for cycle in wait_graph::find(all) {
-        if !cycle.iter().any(|step| wanted(step.who)) {
+        if !cycle.iter().any(|step| wanted(step.thread)) {
             continue;
         }
         report.push_str("\n  cycle: ");
         for (index, step) in cycle.iter().enumerate() {
-            let next = cycle[(index + 1) % cycle.len()].who;
+            let next = cycle[(index + 1) % cycle.len()].thread;
             if index == 0 {
-                report.push_str(&label(step.who));
+                report.push_str(&label(step.thread));
             }
             match step.holds {
                 None => {
@@ -131,7 +128,7 @@ impl Table {
         self.push(label(control), format!("{verb} {what}"), place);
         self.add_notes(waiting);
         if let Some(spawned) = spawned(control) {
-            self.push(String::new(), spawned, Some(("at", control.spawned_at)));
+            self.push(String::new(), spawned, Some(("at", control.spawned_at())));
         }
     }
 
@@ -179,9 +176,25 @@ pub(crate) fn label(control: &ControlBlock) -> String {
     match control.name() {
         _ if number == 1 => "main".to_owned(),
         Some(name) => format!("'{name}' (#{number})"),
-        None if control.scheduler().is_directed() => letters(number),
+        None if control.scheduler().slow() & slow::CONTROLLED != 0 => letters(number),
         None => format!("#{number}"),
     }
+}
+
+/// Returns the name that schedules and stories give to a thread without a name: `A` for number
+/// 2, `Z` for 27, then `AA`.
+pub(crate) fn letters(number: u64) -> String {
+    if number < 2 {
+        return "main".to_owned();
+    }
+    let mut rest = number - 1;
+    let mut letters = Vec::new();
+    while rest > 0 {
+        rest -= 1;
+        letters.push(char::from(b'A' + (rest % 26) as u8));
+        rest /= 26;
+    }
+    letters.iter().rev().collect()
 }
 
 /// "spawned", and to run what, if it has no name. Nobody has spawned the main
@@ -224,7 +237,7 @@ fn end_of_path(path: &str) -> String {
 pub(crate) fn waiting(control: &ControlBlock, all: &[&ControlBlock], now: u64) -> Option<Waiting> {
     let wait = control.waits_for()?;
     let mut notes = Vec::new();
-    let what = match wait.what {
+    let what = match wait.what() {
         WaitFor::Unpark => "unpark".to_owned(),
         WaitFor::Sleep => "the end of its sleep".to_owned(),
         WaitFor::Future => "a future".to_owned(),
@@ -242,8 +255,8 @@ pub(crate) fn waiting(control: &ControlBlock, all: &[&ControlBlock], now: u64) -
         }
         WaitFor::Any(needs) => any_of(&mut notes, *needs, all),
     };
-    let age = Duration::from_nanos(now.saturating_sub(wait.since.get()));
-    Some(Waiting { what, at: wait.at, age, notes })
+    let age = Duration::from_nanos(now.saturating_sub(wait.since()));
+    Some(Waiting { what, at: wait.line(), age, notes })
 }
 
 /// What one does who waits for no resource.
@@ -277,21 +290,19 @@ fn any_of(notes: &mut Vec<Note>, needs: Needs<'_>, all: &[&ControlBlock]) -> Str
 
 /// "a message from channel 'orders'"
 fn wanted_of(need: Need<'_>) -> String {
-    let title = need.resource.title();
+    let title = title(need.resource);
     match need.what {
         Want::Itself => title,
         what => format!("{} {title}", what.words()),
     }
 }
 
-impl Resource {
-    /// "channel 'orders'", "a mutex"
-    pub(crate) fn title(&self) -> String {
-        let kind = self.kind();
-        match self.name() {
-            Some(name) => format!("{kind} '{name}'"),
-            None => format!("{} {kind}", article(kind)),
-        }
+/// Returns a resource's kind and name: "channel 'orders'", "a mutex".
+pub(crate) fn title(resource: &Resource) -> String {
+    let kind = resource.kind();
+    match resource.name() {
+        Some(name) => format!("{kind} '{name}'"),
+        None => format!("{} {kind}", article(kind)),
     }
 }
 

@@ -29,9 +29,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::arch;
-use crate::kernel::current::try_scheduler;
-use crate::kernel::scheduler::Scheduler;
-use crate::kernel::thread_info::ThreadId;
+use crate::kernel::features::SchedulerState;
+use crate::kernel::{Scheduler, ThreadId, try_scheduler};
 use crate::sys::interrupt::{self, OsThread};
 use crate::sys::signal;
 
@@ -56,17 +55,20 @@ pub(crate) struct Hog {
     pub(crate) has_more_frames: bool,
 }
 
-/// What a scheduler keeps of those who watch it: they must know when it goes
-/// away.
+/// The watches of a runtime, which end when it is dropped.
 #[derive(Default)]
 pub(crate) struct Watched {
     watches: RefCell<Vec<Arc<Shared>>>,
 }
 
-impl Watched {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.watches.borrow().is_empty()
-    }
+// SAFETY: no other type has slot 7, and every scheduler gets such a state.
+unsafe impl SchedulerState for Watched {
+    const SLOT: usize = 7;
+}
+
+/// Returns `true` if other OS threads watch the runtime.
+pub(crate) fn is_watched(scheduler: &Scheduler) -> bool {
+    !scheduler.state::<Watched>().watches.borrow().is_empty()
 }
 
 impl Drop for Watched {
@@ -140,33 +142,30 @@ impl Shared {
     }
 }
 
-impl Scheduler {
-    /// Lets another OS thread watch this runtime, until one of the two ends.
-    pub(crate) fn watch(&self, limit: Duration) -> io::Result<(Watch, WatchEnd)> {
-        interrupt::install(on_interrupt)?;
-        let thread = interrupt::prepare_this_thread()?;
-        // The unwinder sets itself up at its first use, which must not be in a
-        // handler.
-        backtrace::trace(|_| false);
-        let target = Target {
-            pops: [self.queue.pops(), self.watched.pops()].map(ptr::from_ref),
-            is_away: &raw const self.is_away,
-            serial: self.serial(),
-            thread,
-        };
-        let shared = Arc::new(Shared { target: Mutex::new(Some(target)), ended: Condvar::new() });
-        let mut watches = self.watchers.watches.borrow_mut();
-        watches.retain(|watch| watch.lock().is_some());
-        watches.push(shared.clone());
-        let watch = Watch {
-            shared: shared.clone(),
-            limit,
-            seen: None,
-            since: Instant::now(),
-            has_reported: false,
-        };
-        Ok((watch, WatchEnd(shared)))
-    }
+/// Lets another OS thread watch this runtime, until one of the two ends.
+pub(crate) fn watch(scheduler: &Scheduler, limit: Duration) -> io::Result<(Watch, WatchEnd)> {
+    interrupt::install(on_interrupt)?;
+    let thread = interrupt::prepare_this_thread()?;
+    // The unwinder sets itself up at its first use, which must not be in a handler.
+    backtrace::trace(|_| false);
+    let target = Target {
+        pops: scheduler.pops().map(ptr::from_ref),
+        is_away: ptr::from_ref(scheduler.is_away()),
+        serial: scheduler.serial(),
+        thread,
+    };
+    let shared = Arc::new(Shared { target: Mutex::new(Some(target)), ended: Condvar::new() });
+    let mut watches = scheduler.state::<Watched>().watches.borrow_mut();
+    watches.retain(|watch| watch.lock().is_some());
+    watches.push(shared.clone());
+    let watch = Watch {
+        shared: shared.clone(),
+        limit,
+        seen: None,
+        since: Instant::now(),
+        has_reported: false,
+    };
+    Ok((watch, WatchEnd(shared)))
 }
 
 impl Watch {
@@ -372,12 +371,12 @@ unsafe extern "C" fn on_interrupt(
 fn answer(at: usize) -> u32 {
     fence(Ordering::Acquire);
     let Some(scheduler) = try_scheduler() else { return step::OVER };
-    let pops = [&scheduler.queue, &scheduler.watched].map(|queue| queue.pops());
+    let pops = scheduler.pops();
     let same = |(pops, asked): (&AtomicUsize, &AtomicUsize)| {
         pops.load(Ordering::Relaxed) == asked.load(Ordering::Relaxed)
     };
     if scheduler.serial() != SAMPLE.serial.load(Ordering::Relaxed)
-        || scheduler.is_away.load(Ordering::Relaxed)
+        || scheduler.is_away().load(Ordering::Relaxed)
         || !pops.into_iter().zip(&SAMPLE.pops).all(same)
     {
         return step::OVER;
@@ -389,7 +388,7 @@ fn answer(at: usize) -> u32 {
     }
     let control = scheduler.current();
     SAMPLE.number.store(control.number(), Ordering::Relaxed);
-    SAMPLE.spawned_at.store(ptr::from_ref(control.spawned_at).cast_mut(), Ordering::Relaxed);
+    SAMPLE.spawned_at.store(ptr::from_ref(control.spawned_at()).cast_mut(), Ordering::Relaxed);
     SAMPLE.set_name(if control.number() == 1 { Some("main") } else { control.name() });
     trace(at);
     step::ANSWERED

@@ -14,14 +14,16 @@
 //! A runtime that ends takes its inbox out, and waits until no handler that may
 //! have seen it is still there.
 
+use std::cell::OnceCell;
 use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 use std::{hint, io};
 
-use crate::inspect::snapshot::{Seen, with_room};
-use crate::kernel::scheduler::Scheduler;
-use crate::remote::inbox::Inbox;
+use super::snapshot::{Seen, snapshot, with_room};
+use crate::kernel::Scheduler;
+use crate::kernel::features::SchedulerState;
+use crate::remote::inbox::{Inbox, inbox};
 use crate::sys::signal::{self, Signal};
 
 /// A place for one runtime that wants to know of the signal.
@@ -115,32 +117,40 @@ impl Drop for Listening {
     }
 }
 
-/// Has `scheduler` look at its green threads and hand that to `show`, when the
-/// process gets `signal`.
+/// Set if a signal may ask for a snapshot.
+#[derive(Default)]
+pub(crate) struct SignalDump(OnceCell<Listening>);
+
+// SAFETY: no other type has slot 6, and every scheduler gets such a state.
+unsafe impl SchedulerState for SignalDump {
+    const SLOT: usize = 6;
+}
+
+/// Makes `scheduler` hand a snapshot of its green threads to `show` when the process gets
+/// `signal`.
 pub(crate) fn listen_for_signal(
     scheduler: &Scheduler,
     signal: Signal,
     show: fn(Vec<Seen>),
 ) -> io::Result<()> {
-    scheduler.listening.get_or_init(|| Listening::new(scheduler.inbox().clone(), show));
+    let SignalDump(listening) = scheduler.state();
+    listening.get_or_init(|| Listening::new(inbox(scheduler).clone(), show));
     signal::handle(signal, on_signal)
 }
 
-impl Scheduler {
-    /// Does what signals have asked for.
-    pub(crate) fn poll_requests(&self) {
-        if let Some(listening) = self.listening.get()
-            && listening.listener.asked.load(Ordering::Relaxed)
-        {
-            self.answer(listening);
-        }
+/// Takes the snapshot that a signal has asked for.
+pub(crate) fn poll(scheduler: &Scheduler) {
+    if let Some(listening) = scheduler.state::<SignalDump>().0.get()
+        && listening.listener.asked.load(Ordering::Relaxed)
+    {
+        answer(scheduler, listening);
     }
+}
 
-    #[cold]
-    fn answer(&self, listening: &Listening) {
-        // What happened before the handler's store is seen after this.
-        listening.listener.asked.swap(false, Ordering::Acquire);
-        // We are on the stack of whoever has come to wait, and that may be small.
-        with_room(|| (listening.show)(self.survey()));
-    }
+#[cold]
+fn answer(scheduler: &Scheduler, listening: &Listening) {
+    // What happened before the handler's store is seen after this.
+    listening.listener.asked.swap(false, Ordering::Acquire);
+    // The stack is that of a thread that has come to wait, and may be small.
+    with_room(|| (listening.show)(snapshot(scheduler)));
 }

@@ -10,11 +10,12 @@
 
 use std::panic::Location;
 
+use super::deadlock::{self, Waiting};
+use super::stack_visit::{bytes_in_use, on_stack_of, suspended_at};
 use crate::coroutine::{self, Coroutine, Resumed, Yielder};
-use crate::inspect::deadlock::{self, Waiting};
-use crate::kernel::control_block::{ControlBlock, State};
-use crate::kernel::scheduler::Scheduler;
+use crate::kernel::{ControlBlock, Scheduler, State};
 use crate::stack::{self, Stack};
+use crate::timer::clock;
 
 /// What one green thread was found to do.
 pub(crate) struct Seen {
@@ -112,65 +113,63 @@ fn trace() -> Frames {
     Frames::Found(found, more)
 }
 
-impl Scheduler {
-    /// Looks at all green threads, in the order in which they were spawned.
-    pub(crate) fn survey(&self) -> Vec<Seen> {
-        let (all, now) = (self.all(), self.look_at_clock());
-        let tracer = tracer();
-        let seen = all
-            .iter()
-            .map(|control| Seen {
-                label: deadlock::label(control),
-                doing: self.doing(control, &all, now),
-                spawned: deadlock::spawned(control).map(|text| (text, control.spawned_at)),
-                stack: self.stack_use(control),
-                frames: match &tracer {
-                    Ok(tracer) => self.frames(control, tracer),
-                    Err(error) => Frames::Failed(error.clone()),
-                },
-            })
-            .collect();
-        if let Ok(tracer) = tracer {
-            // It returns: a program built with panic="abort" could not unwind it.
-            tracer.resume(false);
-        }
-        seen
-    }
-
-    fn doing(&self, control: &ControlBlock, all: &[&ControlBlock], now: u64) -> Doing {
-        match control.state.get() {
-            State::Waiting => {
-                deadlock::waiting(control, all, now).map_or(Doing::Running, Doing::Waiting)
-            }
-            _ if self.is_current(control) => Doing::Running,
-            _ if self.suspended_at(control).is_some() => Doing::Ready,
-            _ => Doing::New,
-        }
-    }
-
-    fn frames(&self, control: &ControlBlock, tracer: &Tracer) -> Frames {
-        let look = || tracer.resume(true).as_yield().unwrap_or(Frames::None);
-        if self.is_current(control) {
-            return look();
-        }
-        let Some(context) = self.suspended_at(control) else { return Frames::None };
-        // Not always its own stack: it may run a coroutine.
-        if let Some(room) = stack::room_below(context.addr())
-            && room < ROOM_BYTES
-        {
-            return Frames::NoRoom(room);
-        }
-        let mut frames = Frames::None;
-        self.on_stack_of(control, || frames = look());
-        frames
-    }
-
-    fn stack_use(&self, control: &ControlBlock) -> Option<StackUse> {
-        let stack = control.stack()?;
-        Some(StackUse {
-            bytes: stack.usable_bytes(),
-            in_use: self.bytes_in_use(control, stack),
-            high_water: stack.high_water(),
+/// Looks at all green threads, in the order in which they were spawned.
+pub(crate) fn snapshot(scheduler: &Scheduler) -> Vec<Seen> {
+    let (all, now) = (scheduler.all(), clock::refresh(scheduler));
+    let tracer = tracer();
+    let seen = all
+        .iter()
+        .map(|control| Seen {
+            label: deadlock::label(control),
+            doing: doing(scheduler, control, &all, now),
+            spawned: deadlock::spawned(control).map(|text| (text, control.spawned_at())),
+            stack: stack_use(scheduler, control),
+            frames: match &tracer {
+                Ok(tracer) => frames(scheduler, control, tracer),
+                Err(error) => Frames::Failed(error.clone()),
+            },
         })
+        .collect();
+    if let Ok(tracer) = tracer {
+        // It returns: a program built with panic="abort" could not unwind it.
+        tracer.resume(false);
     }
+    seen
+}
+
+fn doing(scheduler: &Scheduler, control: &ControlBlock, all: &[&ControlBlock], now: u64) -> Doing {
+    match control.state() {
+        State::Waiting => {
+            deadlock::waiting(control, all, now).map_or(Doing::Running, Doing::Waiting)
+        }
+        _ if scheduler.is_current(control) => Doing::Running,
+        _ if suspended_at(scheduler, control).is_some() => Doing::Ready,
+        _ => Doing::New,
+    }
+}
+
+fn frames(scheduler: &Scheduler, control: &ControlBlock, tracer: &Tracer) -> Frames {
+    let look = || tracer.resume(true).as_yield().unwrap_or(Frames::None);
+    if scheduler.is_current(control) {
+        return look();
+    }
+    let Some(context) = suspended_at(scheduler, control) else { return Frames::None };
+    // The context may be on the stack of a coroutine that the thread runs.
+    if let Some(room) = stack::room_below(context.addr())
+        && room < ROOM_BYTES
+    {
+        return Frames::NoRoom(room);
+    }
+    let mut frames = Frames::None;
+    on_stack_of(scheduler, control, || frames = look());
+    frames
+}
+
+fn stack_use(scheduler: &Scheduler, control: &ControlBlock) -> Option<StackUse> {
+    let stack = control.stack()?;
+    Some(StackUse {
+        bytes: stack.usable_bytes(),
+        in_use: bytes_in_use(scheduler, control, stack),
+        high_water: stack.high_water(),
+    })
 }

@@ -3,31 +3,33 @@
 //! While nothing is recorded, this costs nothing: everything here is called from
 //! the long way round, which a switch takes only if a bit of [`hook`] is set.
 
-#![forbid(unsafe_code)]
-
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::panic::Location;
-use std::ptr;
 use std::rc::Rc;
 
-use crate::kernel::control_block::{ControlBlock, State};
-use crate::kernel::current::{scheduler, try_scheduler};
-use crate::kernel::scheduler::Scheduler;
-use crate::kernel::slow_path::hook;
-use crate::kernel::wait_reason::{Need, Outcome, WaitFor};
-use crate::runtime::builder::Builder;
+use crate::kernel::features::SchedulerState;
+use crate::kernel::slow_path::slow;
+use crate::kernel::{
+    Cause, ControlBlock, Need, Outcome, Scheduler, State, WaitFor, scheduler, try_scheduler,
+};
+use crate::timer::clock;
 
 /// As many events as a [`Recorder`] keeps if nothing else is said.
 const DEFAULT_LIMIT: usize = 1_000_000;
 
-/// What a scheduler knows of its being recorded.
+/// The recorder of a runtime.
 #[derive(Default)]
-pub(crate) struct Trace {
-    recorder: RefCell<Option<Recorder>>,
-    /// Who is behind what happens now, if it is not the current green thread.
-    cause: Cell<Option<Cause>>,
+pub(crate) struct Trace(RefCell<Option<Recorder>>);
+
+// SAFETY: no other type has slot 4, and every scheduler gets such a state.
+unsafe impl SchedulerState for Trace {
+    const SLOT: usize = 4;
+}
+
+fn recorder_of(scheduler: &Scheduler) -> &RefCell<Option<Recorder>> {
+    &scheduler.state::<Trace>().0
 }
 
 /// Something that happened to a green thread. The order of events is the order in
@@ -62,20 +64,6 @@ pub(crate) enum Happened {
     Ends,
     /// The runtime returns to its host, on whose stack the main one runs.
     Returns,
-}
-
-/// Who does something to a green thread.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Cause {
-    /// The green thread with this number.
-    Thread(u64),
-    Clock,
-    /// Another OS thread.
-    Outside,
-    /// The host of the runtime, between two calls of it.
-    Host,
-    /// The runtime itself: it resolves a deadlock, or goes away.
-    Runtime,
 }
 
 /// What a green thread waits for.
@@ -128,7 +116,7 @@ pub(crate) struct Recording {
 /// whom.
 ///
 /// It is a handle: a clone refers to the same recording. Nothing is recorded
-/// before [`Builder::recorder`] or [`Recorder::start`] says so; to record what one
+/// before [`Builder::recorder`](crate::Builder::recorder) or [`Recorder::start`] says so; to record what one
 /// function does, use [`debug::record`](crate::debug::record).
 ///
 /// Recording costs the time of some yields for every switch. A runtime that is
@@ -184,14 +172,14 @@ impl Recorder {
     /// Outside a runtime.
     #[track_caller]
     pub fn start(&self) {
-        scheduler("leno::debug::Recorder::start").start_recording(self);
+        start_recording(scheduler("leno::debug::Recorder::start"), self);
     }
 
     /// Records no more.
     pub fn stop(&self) {
         self.recording.borrow_mut().runtime = None;
         if let Some(scheduler) = try_scheduler() {
-            scheduler.forget_recorder(self);
+            forget_recorder(scheduler, self);
         }
     }
 
@@ -223,14 +211,6 @@ impl fmt::Debug for Recorder {
     }
 }
 
-impl Builder {
-    /// Records the whole run, from before the first green thread.
-    pub fn recorder(mut self, recorder: &Recorder) -> Builder {
-        self.recorder = Some(recorder.clone());
-        self
-    }
-}
-
 impl Recording {
     fn push(&mut self, event: Event) {
         if self.events.len() == self.limit
@@ -251,7 +231,7 @@ impl Recording {
         if is_new {
             let name = if number == 1 { Some("main") } else { control.name() };
             let name = name.map(Into::into);
-            self.threads.insert(number, Described { name, spawned_at: control.spawned_at });
+            self.threads.insert(number, Described { name, spawned_at: control.spawned_at() });
         }
         is_new
     }
@@ -289,128 +269,106 @@ impl Recording {
     }
 }
 
-impl Scheduler {
-    pub(crate) fn start_recording(&self, recorder: &Recorder) {
-        let previous = self.trace.recorder.replace(Some(recorder.clone()));
-        if let Some(previous) = previous.filter(|previous| !previous.is(recorder)) {
-            previous.recording.borrow_mut().runtime = None;
-        }
-        {
-            let recording = &mut *recorder.recording.borrow_mut();
-            recording.runtime = Some(self.serial());
-            recording.events.clear();
-            recording.threads.clear();
-            recording.names.clear();
-            recording.forgotten = 0;
-            recording.is_virtual = self.clock.is_virtual();
-        }
-        let is_outside = self.hooks.get() & hook::OUTSIDE != 0;
-        self.set_hooks(hook::TRACE, true);
-        if !is_outside {
-            self.record_what_is();
-        }
+/// Records the runtime with `recorder` from now on.
+pub(crate) fn start_recording(scheduler: &Scheduler, recorder: &Recorder) {
+    let previous = recorder_of(scheduler).replace(Some(recorder.clone()));
+    if let Some(previous) = previous.filter(|previous| !previous.is(recorder)) {
+        previous.recording.borrow_mut().runtime = None;
     }
-
-    /// Those who are there already, and what they do.
-    fn record_what_is(&self) {
-        for control in self.all() {
-            if ptr::eq(control, self.current()) {
-                self.trace_run(control);
-            } else {
-                self.trace_leave(control);
-            }
-        }
-    }
-
-    fn forget_recorder(&self, recorder: &Recorder) {
-        let is_ours = self.trace.recorder.borrow().as_ref().is_some_and(|ours| ours.is(recorder));
-        if is_ours {
-            self.set_hooks(hook::TRACE, false);
-            self.trace.recorder.take();
-        }
-    }
-
-    /// Runs `f`. What it does to green threads is not the doing of the current
-    /// one.
-    pub(crate) fn caused_by<T>(&self, cause: Cause, f: impl FnOnce() -> T) -> T {
-        let before = self.trace.cause.replace(Some(cause));
-        let result = f();
-        self.trace.cause.set(before);
-        result
-    }
-
-    fn cause(&self) -> Cause {
-        self.trace.cause.get().unwrap_or_else(|| {
-            let is_outside = self.hooks.get() & hook::OUTSIDE != 0;
-            if is_outside { Cause::Host } else { Cause::Thread(self.current().number()) }
-        })
-    }
-
-    fn trace(&self, control: &ControlBlock, what: impl FnOnce(&mut Recording, bool) -> Happened) {
-        let recorder = self.trace.recorder.borrow();
-        let Some(recorder) = &*recorder else { return };
+    {
         let recording = &mut *recorder.recording.borrow_mut();
-        // It may have been stopped from elsewhere, or be another runtime's now.
-        if recording.runtime == Some(self.serial()) {
-            let is_new = recording.describe(control);
-            let what = what(recording, is_new);
-            recording.push(Event { at: self.now(), thread: control.number(), what });
+        recording.runtime = Some(scheduler.serial());
+        recording.events.clear();
+        recording.threads.clear();
+        recording.names.clear();
+        recording.forgotten = 0;
+        recording.is_virtual = clock::clock(scheduler).is_virtual();
+    }
+    let is_outside = scheduler.slow() & slow::OUTSIDE != 0;
+    scheduler.set_slow(slow::TRACE, true);
+    if !is_outside {
+        record_what_is(scheduler);
+    }
+}
+
+/// Records the threads that exist already, and what they do.
+fn record_what_is(scheduler: &Scheduler) {
+    for control in scheduler.all() {
+        if scheduler.is_current(control) {
+            runs(scheduler, control);
+        } else {
+            leaves(scheduler, control);
         }
     }
+}
 
-    /// `control` has become ready.
-    pub(crate) fn trace_ready(&self, control: &ControlBlock) {
-        self.trace(control, |_, is_new| match self.cause() {
-            cause if is_new => Happened::Spawned(cause),
-            cause => Happened::Woken(cause, control.outcome.get()),
-        });
+fn forget_recorder(scheduler: &Scheduler, recorder: &Recorder) {
+    let place = recorder_of(scheduler);
+    let is_own = place.borrow().as_ref().is_some_and(|own| own.is(recorder));
+    if is_own {
+        scheduler.set_slow(slow::TRACE, false);
+        place.take();
     }
+}
 
-    /// `control` is about to run.
-    pub(crate) fn trace_run(&self, control: &ControlBlock) {
-        self.trace(control, |_, _| Happened::Runs);
+fn record(
+    scheduler: &Scheduler,
+    control: &ControlBlock,
+    what: impl FnOnce(&mut Recording, bool) -> Happened,
+) {
+    if scheduler.slow() & slow::TRACE == 0 {
+        return;
     }
-
-    /// `control` is about to be left.
-    pub(crate) fn trace_leave(&self, control: &ControlBlock) {
-        self.trace(control, |recording, _| match (control.state.get(), control.waits_for()) {
-            (State::Finished, _) => Happened::Ends,
-            (State::Runnable, _) => Happened::Yields,
-            (State::Waiting, Some(wait)) => Happened::Waits(recording.awaited(wait.what), wait.at),
-            (State::Waiting, None) => Happened::Waits(Awaited::Nothing, control.spawned_at),
-        });
+    let recorder = recorder_of(scheduler).borrow();
+    let Some(recorder) = &*recorder else { return };
+    let recording = &mut *recorder.recording.borrow_mut();
+    // The recorder may have been stopped from elsewhere, or record another runtime now.
+    if recording.runtime == Some(scheduler.serial()) {
+        let is_new = recording.describe(control);
+        let what = what(recording, is_new);
+        recording.push(Event { at: clock::time(scheduler), thread: control.number(), what });
     }
+}
 
-    /// `control` is to be unwound, for this reason.
-    #[cold]
-    pub(crate) fn trace_interrupt(&self, control: &ControlBlock, why: &'static str) {
-        if self.hooks.get() & hook::TRACE != 0 {
-            self.trace(control, |_, _| Happened::Interrupted(self.cause(), why));
+/// Records that `control` has become ready.
+pub(crate) fn becomes_ready(scheduler: &Scheduler, control: &ControlBlock) {
+    record(scheduler, control, |_, is_new| match scheduler.cause() {
+        cause if is_new => Happened::Spawned(cause),
+        cause => Happened::Woken(cause, control.outcome()),
+    });
+}
+
+/// Records that `control` is about to run.
+pub(crate) fn runs(scheduler: &Scheduler, control: &ControlBlock) {
+    record(scheduler, control, |_, _| Happened::Runs);
+}
+
+/// Records that `control` is about to be left.
+pub(crate) fn leaves(scheduler: &Scheduler, control: &ControlBlock) {
+    record(scheduler, control, |recording, _| match (control.state(), control.waits_for()) {
+        (State::Finished, _) => Happened::Ends,
+        (State::Runnable, _) => Happened::Yields,
+        (State::Waiting, Some(wait)) => {
+            Happened::Waits(recording.awaited(wait.what()), wait.line())
         }
-    }
+        (State::Waiting, None) => Happened::Waits(Awaited::Nothing, control.spawned_at()),
+    });
+}
 
-    /// The closure of `control` was left by unwinding.
-    pub(crate) fn trace_failure(&self, control: &ControlBlock, panicked: bool) {
-        if self.hooks.get() & hook::TRACE != 0 {
-            self.trace(control, |_, _| Happened::Fails { panicked });
-        }
-    }
+/// Records that `control` is to be unwound, for this reason.
+#[cold]
+pub(crate) fn is_interrupted(scheduler: &Scheduler, control: &ControlBlock, why: &'static str) {
+    record(scheduler, control, |_, _| Happened::Interrupted(scheduler.cause(), why));
+}
 
-    /// The host has called the runtime.
-    #[inline]
-    pub(crate) fn trace_enter(&self) {
-        if self.hooks.get() & hook::TRACE != 0 {
-            self.trace_run(self.current());
-        }
-    }
+/// Records that the closure of `control` was left by unwinding.
+pub(crate) fn fails(scheduler: &Scheduler, control: &ControlBlock, panicked: bool) {
+    record(scheduler, control, |_, _| Happened::Fails { panicked });
+}
 
-    /// The runtime returns to the host.
-    #[inline]
-    pub(crate) fn trace_return(&self) {
-        if self.hooks.get() & hook::TRACE != 0 {
-            self.trace(self.current(), |_, _| Happened::Returns);
-        }
-    }
+/// Records that the runtime returns to its host.
+pub(crate) fn returns(scheduler: &Scheduler) {
+    record(scheduler, scheduler.current(), |_, _| Happened::Returns);
 }
 
 impl Recorder {

@@ -1,39 +1,36 @@
-//! Waiting: the one primitive beneath everything that waits, and what of it needs
-//! no wait list.
-
-#![forbid(unsafe_code)]
+//! Blocking: the one primitive beneath everything that waits.
 
 use std::panic::Location;
 use std::ptr;
 
-use crate::access::access::{Access, Object};
-use crate::cancel::panics;
-use crate::kernel::control_block::ControlBlock;
-use crate::kernel::current::interrupted;
-use crate::kernel::scheduler::{Scheduler, chore};
-use crate::kernel::scope_members::ScopeMembers;
-use crate::kernel::wait_reason::{Outcome, Wait, WaitFor};
-use crate::runtime::idle::Target;
-use crate::timer::heap::TimerId;
+use super::control_block::{ControlBlock, State};
+use super::current::panics;
+use super::features::{Access, At, Object, Report};
+use super::run_queue::Runnable;
+use super::scheduler::Scheduler;
+use super::slow_path::SWITCHES_BETWEEN_POLLS;
+use super::wait_reason::{Outcome, ScopeMembers, Wait, WaitFor};
+use crate::arch::StackPointer;
 
 impl Scheduler {
-    /// Waits until somebody calls [`Scheduler::wake`], or until `deadline`, which
-    /// is a moment of the runtime's clock, or 0 for one that has passed: then
-    /// others have a turn, but the green thread does not wait.
+    /// Blocks the current thread until [`Scheduler::wake`] ends the wait, or until `deadline`, a
+    /// moment of the runtime's clock in nanoseconds. For a deadline of 0, which has passed,
+    /// other threads have a turn and the thread does not wait.
     ///
-    /// It never unwinds by itself: whoever waits takes back what it lent out
-    /// first.
+    /// It does not unwind: the caller takes back what it has lent out, and calls
+    /// [`interrupted`](super::current::interrupted) then.
     #[inline(always)]
     pub(crate) fn block(&self, wait: &Wait<'_>, deadline: Option<u64>) -> Outcome {
         let control = self.current();
-        wait.since.set(self.coarse.get());
-        control.wait.set(ptr::from_ref(wait).cast());
-        // The switch itself is inlined in every case: a function that is left by a
-        // switch returns to where the processor does not expect it.
+        wait.begin(self.coarse_time());
+        // SAFETY: cleared below, before the wait goes away.
+        unsafe { control.set_wait(wait) };
+        // The switch itself is inlined in every case: a function that is left by a switch
+        // returns to where the processor's return predictor does not expect it.
         let outcome = if deadline.is_none() && !std::thread::panicking() {
             self.block_once(control)
         } else if deadline == Some(0) {
-            self.yield_while_panicking(wait.at);
+            self.yield_while_panicking(wait.line());
             Outcome::Elapsed
         } else {
             let (timer, panics) = self.begin_timed(control, deadline);
@@ -41,28 +38,63 @@ impl Scheduler {
             self.end_timed(control, timer, panics, outcome);
             outcome
         };
-        control.wait.set(ptr::null());
+        control.clear_wait();
         outcome
     }
 
+    #[inline(always)]
+    fn block_once(&self, control: &ControlBlock) -> Outcome {
+        control.set_state(State::Waiting);
+        let next = if self.queue().has_popped_a_multiple_of::<SWITCHES_BETWEEN_POLLS>() {
+            None
+        } else {
+            self.queue().pop()
+        };
+        let departure = match next {
+            Some(next) => Some((control.context().as_ptr(), next)),
+            None => self.next_with_care(control),
+        };
+        let pending = if let Some((context, next)) = departure {
+            // SAFETY: a waiting thread keeps its context in its control block, and a thread in
+            // the run queue keeps it in its entry.
+            unsafe { self.switch(context, next) }
+        } else {
+            self.pending()
+        };
+        self.do_pending(pending, false);
+        control.outcome()
+    }
+
+    /// Returns the next thread to run after `control`, which waits, and the place for the
+    /// context of `control`. Returns `None` if `control` itself is the next: it has been woken
+    /// in the meantime.
     #[inline(never)]
-    fn begin_timed(
-        &self,
-        control: &ControlBlock,
-        deadline: Option<u64>,
-    ) -> (Option<TimerId>, usize) {
-        if deadline.is_some() {
-            self.operate_on_clock(Access::Write);
+    fn next_with_care(&self, control: &ControlBlock) -> Option<(*mut StackPointer, Runnable)> {
+        self.poll_if_due();
+        let next = self.next();
+        if ptr::eq(next.control(), control) {
+            return None;
         }
-        let start = |deadline| self.timers.borrow_mut().insert(deadline, Target::wait(control));
-        (deadline.map(start), self.suspend_panic(control))
+        let context = if control.state() == State::Waiting {
+            control.context().as_ptr()
+        } else {
+            // Woken by the poll, or while there was no thread that could run.
+            self.ready().place_of(control)
+        };
+        Some((context, next))
+    }
+
+    #[inline(never)]
+    fn begin_timed(&self, control: &ControlBlock, deadline: Option<u64>) -> (Option<u64>, usize) {
+        let timer = deadline.map(|deadline| (self.upcalls().arm)(self, control, deadline));
+        (timer, self.suspend_panic(control))
     }
 
     #[inline(never)]
     fn end_timed(
         &self,
         control: &ControlBlock,
-        timer: Option<TimerId>,
+        timer: Option<u64>,
         panics: usize,
         outcome: Outcome,
     ) {
@@ -70,92 +102,81 @@ impl Scheduler {
         if let Some(timer) = timer
             && outcome != Outcome::Elapsed
         {
-            self.operate_on_clock(Access::Write);
-            self.timers.borrow_mut().remove(timer);
+            (self.upcalls().disarm)(self, timer);
         }
     }
 
-    /// Waits, come what may: the caller has lent out its frame.
-    pub(crate) fn block_lent(&self, wait: &Wait<'_>) {
+    /// Blocks while other threads use the frame of the current one. Neither a deadline nor a
+    /// cancellation ends the wait.
+    pub(crate) fn block_borrowed(&self, wait: &Wait<'_>) {
         let control = self.current();
-        let before = control.lent.replace(true);
+        let before = control.borrow_frame(true);
         let _ = self.block(wait, None);
-        control.lent.set(before);
+        control.borrow_frame(before);
     }
 
-    /// The current green thread is about to be left. Gives how many panics it is in
-    /// the middle of.
-    pub(crate) fn suspend_panic(&self, control: &ControlBlock) -> usize {
+    /// Notes that the current thread is about to be left. Returns the number of panics that it
+    /// is in the middle of.
+    pub(super) fn suspend_panic(&self, control: &ControlBlock) -> usize {
         let own = panics::suspend();
-        control.unwind.set_panicking(own > 0);
+        control.cancel_flags().set_panicking(own > 0);
         own
     }
 
-    pub(crate) fn resume_panic(&self, control: &ControlBlock, own: usize) {
-        control.unwind.set_panicking(false);
+    pub(super) fn resume_panic(&self, control: &ControlBlock, own: usize) {
+        control.cancel_flags().set_panicking(false);
         panics::resume(own);
     }
 
-    /// Waits until all green threads of `scope` have ended.
+    /// Blocks until all threads of `scope` have ended.
     pub(crate) fn wait_for_scope(&self, scope: &ScopeMembers, at: &'static Location<'static>) {
         let wait = Wait::at(WaitFor::Scope(scope), at);
         self.look_at_scope(scope, at);
         while scope.is_running() {
-            scope.waiter.enrolled(self, None, || self.block_lent(&wait));
+            scope.waiter().enrolled(self, None, || self.block_borrowed(&wait));
         }
-        self.awaited(Object::Scope(scope));
+        self.end_look(scope);
     }
 
-    /// Waits until all green threads of `scope` have ended, or until the caller is
-    /// unwound: then it has to come back to wait for them.
-    pub(crate) fn join_scope(&self, scope: &ScopeMembers, at: &'static Location<'static>) {
+    /// Blocks until all threads of `scope` have ended. Returns `false` if the current thread is
+    /// interrupted before: then it has to come back to wait for them.
+    pub(crate) fn join_scope(&self, scope: &ScopeMembers, at: &'static Location<'static>) -> bool {
         let wait = Wait::at(WaitFor::Scope(scope), at);
         self.look_at_scope(scope, at);
         while scope.is_running() {
-            if scope.waiter.wait(self, None, &wait, None).0 == Outcome::Interrupted {
-                interrupted();
+            if scope.waiter().wait(self, None, &wait, None).0 == Outcome::Interrupted {
+                return false;
             }
         }
-        self.awaited(Object::Scope(scope));
+        self.end_look(scope);
+        true
     }
 
     fn look_at_scope(&self, scope: &ScopeMembers, at: &'static Location<'static>) {
-        // If nobody ever was in it, there is no wait.
-        if self.chores.get() & chore::OPERATIONS != 0 && scope.first.get() != 0 {
-            self.look(Object::Scope(scope), "join", at);
+        // Without a thread in the scope, there is no wait.
+        if self.is_observed() && scope.number() != 0 {
+            let object = Object::Scope(scope);
+            (self.upcalls().access)(self, object, Access::Look, "join", At::Look(at));
         }
     }
 
-    /// The wait for all users of an object is over.
-    fn awaited(&self, object: Object<'_>) {
-        if self.is_directed() && self.wants_operations() {
-            self.operate_on(object, Access::Await);
+    fn end_look(&self, scope: &ScopeMembers) {
+        if self.is_observed() {
+            (self.upcalls().report)(self, Report::Also(Object::Scope(scope), Access::Await));
         }
     }
 
-    /// Waits until all green threads have ended.
+    /// Blocks until all green threads have ended.
     #[inline]
     pub(crate) fn wait_for_all(&self, at: &'static Location<'static>) {
         let wait = Wait::at(WaitFor::AllEnded, at);
-        while self.running.get() > 0 {
-            self.block_lent(&wait);
+        while self.running() > 0 {
+            self.block_borrowed(&wait);
         }
         self.free_dead();
     }
 
-    /// Waits until `target` has ended, or until `deadline`.
-    #[inline(always)]
-    pub(crate) fn wait_for(
-        &self,
-        target: &ControlBlock,
-        deadline: Option<u64>,
-        at: &'static Location<'static>,
-    ) -> Outcome {
-        self.checkpoint();
-        self.wait_for_end(target, deadline, at)
-    }
-
-    /// As [`Scheduler::wait_for`], where no green thread is to be unwound.
+    /// Blocks until `target` has ended, or until `deadline`.
     #[inline(always)]
     pub(crate) fn wait_for_end(
         &self,
@@ -164,10 +185,12 @@ impl Scheduler {
         at: &'static Location<'static>,
     ) -> Outcome {
         let wait = Wait::at(WaitFor::Join(target), at);
-        target.joiner.set(self.current());
+        // SAFETY: taken back below, before this thread goes on.
+        unsafe { target.set_joiner(self.current()) };
         let outcome = self.block(&wait, deadline);
         if outcome != Outcome::Woken && !target.is_finished() {
-            target.joiner.set(ptr::null());
+            // SAFETY: no thread waits.
+            unsafe { target.set_joiner(ptr::null()) };
         }
         outcome
     }

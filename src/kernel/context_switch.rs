@@ -1,15 +1,19 @@
-//! Yields, and the switch from one green thread to another.
+//! The context switch from one green thread to another, and the yield.
+//!
+//! Switches are symmetric: a thread that waits or yields goes straight to the next one in the
+//! run queue. The scheduler has no context of its own.
 
 use std::panic::Location;
 use std::ptr::{self, NonNull};
 
+use super::control_block::ControlBlock;
+use super::run_queue::{Runnable, is_multiple_of};
+use super::scheduler::Scheduler;
+use super::slow_path::SWITCHES_BETWEEN_POLLS;
 use crate::arch::{self, StackPointer, Word};
-use crate::kernel::control_block::ControlBlock;
-use crate::kernel::run_queue::{Runnable, is_multiple_of};
-use crate::kernel::scheduler::{SWITCHES_BETWEEN_POLLS, Scheduler};
 use crate::stack::sanitizer::{self, Bounds};
 
-/// A switch that has begun: from where the context goes to where it goes on.
+/// A switch that has begun: the place where the context goes, and the context to enter.
 pub(crate) struct Departure {
     context: NonNull<StackPointer>,
     to: StackPointer,
@@ -22,43 +26,51 @@ impl Scheduler {
     #[track_caller]
     pub(crate) fn yield_now(&self) {
         // Read once: it tells whether a poll is due, and which thread is next.
-        let mut head = self.queue.head();
+        let mut head = self.queue().head();
         if is_multiple_of::<SWITCHES_BETWEEN_POLLS>(head) {
             head = self.poll_and_count();
         }
-        let chores = if std::thread::panicking() {
+        let pending = if std::thread::panicking() {
             self.yield_while_panicking(Location::caller());
-            self.chores.get()
+            self.pending()
         } else {
-            let departure = match self.queue.rotate(head, self.current.get()) {
-                Some((next, context)) => Some(self.depart(context, next)),
+            // SAFETY: `head` has been read above. The context is put in place by `go`, and the
+            // current thread is no entry of the queue.
+            let departure = match unsafe { self.queue().rotate(head, self.current_ptr()) } {
+                // SAFETY: the context goes to the entry of the run queue.
+                Some((next, context)) => Some(unsafe { self.depart(context, next) }),
                 // No other thread can run. A lock that is handed over meets this at every
                 // other yield: without the call, it takes 40 instructions fewer.
-                None if !self.is_watched() => {
-                    self.queue.skip();
+                None if !self.is_held() => {
+                    self.skip_turn();
                     None
                 }
                 None => self.yield_slow(Location::caller()),
             };
             match departure {
-                // SAFETY: the context goes where the run queue wants it.
+                // SAFETY: nothing has happened since `depart`.
                 Some(departure) => unsafe { self.go(departure) },
-                None => self.chores.get(),
+                None => self.pending(),
             }
         };
-        self.do_chores(chores, true);
+        self.do_pending(pending, true);
+    }
+
+    /// Counts a turn of the current thread, which is the only one that can run.
+    #[inline(always)]
+    pub(super) fn skip_turn(&self) {
+        self.queue().skip();
     }
 
     /// Polls the timers and the inbox, and returns the count of pops after that.
     #[cold]
     #[inline(never)]
     fn poll_and_count(&self) -> usize {
-        self.poll();
-        self.warm_next();
-        self.queue.head()
+        (self.upcalls().poll)(self);
+        self.queue().head()
     }
 
-    /// A destructor yields, or somebody else is suspended in one.
+    /// Yields while the current thread, or a suspended one, is in the middle of a panic.
     #[cold]
     #[inline(never)]
     pub(crate) fn yield_while_panicking(&self, at: &'static Location<'static>) {
@@ -71,147 +83,107 @@ impl Scheduler {
     #[inline(never)]
     pub(crate) fn yield_out_of_line(&self, at: &'static Location<'static>) {
         if let Some(departure) = self.yield_slow(at) {
-            // SAFETY: the context goes where the run queue wants it.
-            let chores = unsafe { self.go(departure) };
-            self.do_chores(chores, false);
+            self.complete(departure);
         }
     }
 
-    /// Yields where nobody else can run, or where a hook wants to see it. Or says to
-    /// whom to switch, and where the context goes.
-    #[inline(never)]
-    fn yield_slow(&self, at: &'static Location<'static>) -> Option<Departure> {
-        match self.next_at_once() {
-            Some(next) => next,
-            None => self.yield_with_care(at),
-        }
+    /// Completes a switch that has just begun, and does the pending work after it.
+    #[inline(always)]
+    pub(crate) fn complete(&self, departure: Departure) {
+        // SAFETY: a departure comes from `depart`, whose caller has chosen the place.
+        let pending = unsafe { self.go(departure) };
+        self.do_pending(pending, false);
     }
 
-    #[cold]
-    #[inline(never)]
-    fn yield_with_care(&self, at: &'static Location<'static>) -> Option<Departure> {
-        if let Some(next) = self.next_where_new() {
-            return next;
-        }
-        if self.is_directed() {
-            return self.yield_directed(at);
-        }
-        self.yield_in_queue();
-        None
-    }
-
-    /// Goes to the end of the run queue, if anybody else can run.
-    #[inline(never)]
-    pub(crate) fn yield_in_queue(&self) {
-        if self.ready().is_empty() && !self.is_watched() {
-            return self.queue.skip();
-        }
-        let control = self.current();
-        self.ready().push(Runnable { context: ptr::null_mut(), control });
-        let next = self.next();
-        if !ptr::eq(next.control, control) {
-            // SAFETY: the context goes where the run queue wants it.
-            unsafe { self.switch(self.ready().place_of(control), next) };
-        }
-        // Before it counts as going on: it may only be shown to a visitor.
-        self.do_chores(self.chores.get(), false);
-    }
-
-    /// Switches to `next`. Returns the pending chores, as [`Scheduler::go`] does.
+    /// Switches to `next`. Returns the pending work, as [`Scheduler::go`] does.
     ///
     /// # Safety
     ///
-    /// `context` must be where the current green thread's context is looked for
-    /// when it is its turn again.
+    /// `context` must be the place where the current thread's context is looked for when it is
+    /// resumed. `next` must not have been entered since it was taken from its place.
     #[inline(always)]
     pub(crate) unsafe fn switch(&self, context: *mut StackPointer, next: Runnable) -> u8 {
-        let departure = self.depart(context, next);
-        // SAFETY: as the caller says.
-        unsafe { self.go(departure) }
+        // SAFETY: the caller has chosen the place.
+        unsafe {
+            let departure = self.depart(context, next);
+            self.go(departure)
+        }
     }
 
-    /// The second half of a switch. Returns the chores that are pending when this thread
-    /// goes on.
+    /// Enters the context of a departure: the second half of a switch. Returns the work that is
+    /// pending when this thread is resumed.
     ///
-    /// They travel in the word of the switch: a load after it would first have to load the
-    /// scheduler's address from the stack.
+    /// The pending work travels in the word of the switch: a load after the switch would first
+    /// have to load the scheduler's address from the stack.
     ///
     /// # Safety
     ///
-    /// As for [`Scheduler::switch`]; and nothing has happened since
-    /// [`Scheduler::depart`].
+    /// Nothing may have happened since [`Scheduler::depart`].
     #[inline(always)]
-    pub(crate) unsafe fn go(&self, departure: Departure) -> u8 {
+    unsafe fn go(&self, departure: Departure) -> u8 {
         let Departure { context, to, away } = departure;
-        let chores = Word::new(self.chores.get().into());
+        let pending = Word::new(self.pending().into());
         // SAFETY: the run queue holds contexts that nothing has entered since they were saved,
         // and every word that a green thread passes is initialised.
-        let chores = unsafe { arch::switch(context.as_ptr(), to, chores).assume_init() };
+        let pending = unsafe { arch::switch(context.as_ptr(), to, pending).assume_init() };
         self.note_arrival(sanitizer::arrive(Some(away)));
-        chores as u8
+        pending as u8
     }
 
-    /// The first half of a switch: `next` counts as running.
+    /// Makes `next` the current thread: the first half of a switch.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Scheduler::switch`]; and the switch must be completed before anything else
+    /// happens.
     #[inline(always)]
-    pub(crate) fn depart(&self, context: *mut StackPointer, next: Runnable) -> Departure {
+    pub(crate) unsafe fn depart(&self, context: *mut StackPointer, next: Runnable) -> Departure {
         let bounds = if cfg!(feature = "sanitizer") {
-            self.previous.set(self.current.get());
-            // SAFETY: whoever is in the queue has a control block.
-            unsafe { &*next.control }.bounds.get()
+            self.note_departure(self.current_ptr());
+            // SAFETY: a thread in the run queue has a control block.
+            unsafe { &*next.control() }.bounds().get()
         } else {
             Bounds::UNKNOWN
         };
-        self.current.set(next.control);
-        // SAFETY: a context is put into a place that there is.
+        self.set_current(next.control());
+        // SAFETY: a context goes to an entry of the queue or to a field, which is not null.
         let context = unsafe { NonNull::new_unchecked(context) };
-        Departure { context, to: next.context, away: sanitizer::depart(bounds) }
+        Departure { context, to: next.context(), away: sanitizer::depart(bounds) }
     }
 
-    /// The stack that was left is where its owner goes on: its own, or that of a
-    /// coroutine that it runs.
+    /// Begins the first function of a green thread.
     #[inline(always)]
-    fn note_arrival(&self, left: Bounds) {
-        if cfg!(feature = "sanitizer") {
-            // SAFETY: whoever was left waits or is in the queue, or is dead and
-            // not freed before the chores are done.
-            if let Some(previous) = unsafe { self.previous.replace(ptr::null()).as_ref() } {
-                previous.bounds.set(left);
-            }
-        }
-    }
-
-    /// A green thread has come to its first function.
-    #[inline(always)]
-    pub(crate) fn arrived(&self, left: Bounds) {
+    pub(super) fn arrived(&self, left: Bounds) {
         self.note_arrival(left);
-        self.do_chores(self.chores.get(), true);
+        self.do_pending(self.pending(), true);
     }
 
-    /// The current green thread has ended, and leaves its stack for the next. If
-    /// nobody joins it, that one frees it.
+    /// Leaves the stack of the current green thread, which has ended, for the next thread. If
+    /// nothing joins the thread, the next one frees its stack.
     ///
     /// # Safety
     ///
     /// Nothing on the stack may need dropping.
     #[inline(always)]
-    pub(crate) unsafe fn leave(&self, control: &ControlBlock, unwanted: bool) -> ! {
-        let running = self.running.get() - 1;
-        self.running.set(running);
+    pub(super) unsafe fn leave(&self, control: &ControlBlock, unwanted: bool) -> ! {
+        let running = self.running() - 1;
+        self.set_running(running);
         if running == 0 {
             self.wake_main_at_its_end();
         }
         if unwanted {
             self.free_when_left(control);
         }
-        self.warm_sometimes();
+        self.poll_if_due();
         let next = self.next();
         if cfg!(feature = "sanitizer") {
-            self.previous.set(ptr::null());
-            // SAFETY: whoever is in the queue has a control block.
-            sanitizer::depart_for_ever(unsafe { &*next.control }.bounds.get());
+            self.note_departure(ptr::null());
+            // SAFETY: a thread in the run queue has a control block.
+            sanitizer::depart_for_ever(unsafe { &*next.control() }.bounds().get());
         }
-        self.current.set(next.control);
-        // SAFETY: as in `switch`; this green thread is in no queue any more.
-        unsafe { arch::leave(next.context, 0, Word::new(self.chores.get().into())) }
+        self.set_current(next.control());
+        // SAFETY: the run queue holds contexts that nothing has entered since they were saved,
+        // and this thread is in no queue any more.
+        unsafe { arch::leave(next.context(), 0, Word::new(self.pending().into())) }
     }
 }

@@ -4,40 +4,39 @@
 //!   |  stack header        |
 //!   +----------------------+
 //!   |  closure, then       |
-//!   |  result              |  until somebody joins
-//!   |  ControlBlock             |
+//!   |  result              |  until the thread is joined
+//!   |  ControlBlock        |
 //!   +----------------------+ <- JoinHandle and the run queue point here
 //!   |  frames              |
 //! ```
 //!
-//! It has two owners, the green thread itself and its join handle; the last one gives
-//! the stack back, and the control block with it. The main green thread runs on the
-//! stack of the OS thread, and its control block belongs to the runtime.
+//! It has two owners, the green thread itself and its join handle. The last one frees the stack,
+//! and the control block with it. The main green thread runs on the stack of the OS thread, and
+//! its control block belongs to the runtime.
 
 use std::any::Any;
-use std::cell::{Cell, OnceCell, UnsafeCell};
-use std::mem::{ManuallyDrop, align_of, needs_drop, size_of};
-use std::panic::{self, AssertUnwindSafe, Location};
+use std::cell::{Cell, OnceCell};
+use std::mem::offset_of;
+use std::panic::Location;
 use std::ptr::{self, NonNull};
 use std::rc::Rc;
 
-use crate::arch::{self, Link, StackPointer, Word};
-use crate::cancel::unwind::{self, Unwind};
-use crate::kernel::scheduler::{Scheduler, chore};
-use crate::kernel::scope_members::ScopeMembers;
-use crate::kernel::thread_info::{Extra, ThreadId, ThreadInfo};
-use crate::kernel::wait_reason::{Outcome, Wait, WaitFor};
-use crate::stack::sanitizer::{self, Bounds};
-use crate::stack::{self, Header, Stack};
+use super::features::{ThreadSlots, ThreadState};
+use super::scheduler::Scheduler;
+use super::thread_info::{Cancelled, Extra, ThreadId, ThreadInfo, Unwinding};
+use super::wait_reason::{Outcome, ScopeMembers, Wait, WaitFor};
+use crate::arch::{Link, StackPointer};
+use crate::stack::sanitizer::Bounds;
+use crate::stack::{Header, Stack};
 
 pub(crate) type Payload = Box<dyn Any + Send>;
 
-/// What a green thread does.
+/// The state of a green thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum State {
     /// It runs, or is in the run queue.
     Runnable,
-    /// It waits for somebody to wake it.
+    /// It waits to be woken.
     Waiting,
     /// Its closure has ended.
     Finished,
@@ -47,180 +46,196 @@ pub(crate) enum State {
 #[repr(C)]
 pub(crate) struct ControlBlock {
     link: Link,
-    /// Where it goes on, while it waits. One that is in the run queue has that
-    /// in its entry.
-    pub(crate) context: Cell<StackPointer>,
-    /// What it waits for, on its own frame. Null while it does not.
-    pub(crate) wait: Cell<*const Wait<'static>>,
-    pub(crate) state: Cell<State>,
-    /// How its last wait ended.
-    pub(crate) outcome: Cell<Outcome>,
-    /// Others use its frame: while it waits, only they end the wait; when it has
-    /// ended, its stack is not given back yet.
-    pub(crate) lent: Cell<bool>,
-    /// `unpark` has been called, and no `park` since.
-    pub(crate) token: Cell<bool>,
-    /// The join handle is gone.
+    /// The context at which the thread goes on, while it waits. A thread in the run queue has
+    /// its context in its entry.
+    context: Cell<StackPointer>,
+    /// What the thread waits for, on its own frame. Null while it does not wait.
+    wait: Cell<*const Wait<'static>>,
+    state: Cell<State>,
+    /// How the last wait ended.
+    outcome: Cell<Outcome>,
+    /// Set while other threads use the frame of this one: while it waits, only they end the
+    /// wait; when it has ended, its stack is not freed yet.
+    frame_borrowed: Cell<bool>,
+    /// Set by `unpark`, cleared by `park`.
+    token: Cell<bool>,
+    /// The join handle has been dropped.
     detached: Cell<bool>,
-    pub(crate) unwind: Unwind,
-    /// The thread that is in `join` for this one.
-    pub(crate) joiner: Cell<*const ControlBlock>,
-    pub(crate) extra: OnceCell<Box<Extra>>,
-    pub(crate) scheduler: *const Scheduler,
-    pub(crate) number: u64,
-    /// The runtime's serial number: the scheduler may be gone when it is wanted.
+    cancel: CancelFlags,
+    /// The thread that waits in `join` for this one.
+    joiner: Cell<*const ControlBlock>,
+    extra: OnceCell<Box<Extra>>,
+    scheduler: *const Scheduler,
+    number: u64,
+    /// The serial number of the runtime, which may be gone when it is asked for.
     runtime: u64,
-    /// None for the main green thread.
+    /// `None` for the main green thread.
     stack: Option<NonNull<Header>>,
-    /// Where the closure's result goes, and what drops it.
+    /// Where the closure's result goes, and the function that drops it.
     result: *mut (),
     drop_result: unsafe fn(*mut ()),
     scope: *const ScopeMembers,
-    pub(crate) spawned_at: &'static Location<'static>,
-    pub(crate) bounds: Cell<Bounds>,
+    spawned_at: &'static Location<'static>,
+    bounds: Cell<Bounds>,
 }
 
-/// What lies at the top of a green thread's stack.
-#[repr(C)]
-struct Block<F, T> {
-    control: ControlBlock,
-    body: UnsafeCell<Body<F, T>>,
+/// The offsets by which a debugger reads control blocks: of the context, the scheduler, the
+/// state and the number.
+pub(crate) const LAYOUT: [usize; 4] = [
+    offset_of!(ControlBlock, context),
+    offset_of!(ControlBlock, scheduler),
+    offset_of!(ControlBlock, state),
+    offset_of!(ControlBlock, number),
+];
+
+/// What the kernel knows of a thread's cancellation.
+#[derive(Default)]
+pub(crate) struct CancelFlags {
+    /// Why the thread is to be unwound: bits that belong to `cancel`. Zero if it is not.
+    reasons: Cell<u8>,
+    /// The thread is suspended in the middle of a panic.
+    panicking: Cell<bool>,
+    /// The payload of the unwinding exists, but has been caught, and goes on later.
+    caught: Cell<bool>,
+    /// The number of shields that the thread is in.
+    shields: Cell<u32>,
 }
 
-union Body<F, T> {
-    closure: ManuallyDrop<F>,
-    result: ManuallyDrop<Result<T, Payload>>,
+/// How a new control block differs from a blank one.
+pub(super) struct Origin {
+    pub(super) number: u64,
+    pub(super) stack: Option<NonNull<Header>>,
+    pub(super) result: *mut (),
+    pub(super) drop_result: unsafe fn(*mut ()),
+    pub(super) scope: *const ScopeMembers,
+    pub(super) spawned_at: &'static Location<'static>,
+    pub(super) bounds: Bounds,
 }
 
 impl ControlBlock {
-    /// Puts a green thread that will run `closure` on `stack`. It is not in the
-    /// run queue yet: the second value is where it starts.
+    /// Returns the control block of a thread that has not begun.
     ///
     /// # Safety
     ///
-    /// What `closure` borrows must live until the green thread has ended, and
-    /// what `scope` points to, if anything, as well.
+    /// `scheduler` must outlive the thread's end, and `scope`, if it is not null, as well.
+    /// `drop_result` must drop what the thread leaves at `result`, and `stack` must be the
+    /// stack that the control block is on.
     #[inline(always)]
-    pub(crate) unsafe fn create<F, T>(
-        scheduler: &Scheduler,
-        stack: Stack,
-        name: Option<String>,
-        scope: *const ScopeMembers,
-        spawned_at: &'static Location<'static>,
-        closure: F,
-    ) -> (NonNull<ControlBlock>, StackPointer)
-    where
-        F: FnOnce() -> T,
-    {
-        let alignment = const {
-            let block = align_of::<Block<F, T>>();
-            if block > arch::STACK_ALIGN { block } else { arch::STACK_ALIGN }
-        };
-        let block_bytes = const { size_of::<Block<F, T>>() + align_of::<Block<F, T>>() };
-        // A stack has at least 16 KiB, of which a small closure takes little.
-        if block_bytes > 1024 && block_bytes > stack.size() / 2 {
-            too_large(block_bytes, stack.size());
-        }
-        let block = stack
-            .top()
-            .wrapping_sub(size_of::<Block<F, T>>())
-            .map_addr(|address| address & !(alignment - 1))
-            .cast::<Block<F, T>>();
-        let header = stack.into_header();
-        let number = scheduler.next_number();
-        // SAFETY: the block is inside the stack, aligned, and the stack is ours
-        // alone; `prepare` gets what is below it.
-        unsafe {
-            let body = (&raw mut (*block).body).cast::<Body<F, T>>();
-            body.write(Body { closure: ManuallyDrop::new(closure) });
-            let control: *mut ControlBlock = (&raw mut (*block).control).cast();
-            header.as_ref().set_thread(control.cast(), number, stack::Body::of_thread::<F>());
-            let start = arch::prepare(control.cast(), arch::thread_root, entry::<F, T>);
-            control.write(ControlBlock {
-                number,
-                stack: Some(header),
-                result: body.cast(),
-                drop_result: drop_result::<T>,
-                scope,
-                spawned_at,
-                bounds: Cell::new(Bounds::of(header.as_ref())),
-                ..ControlBlock::blank(scheduler)
-            });
-            let control = NonNull::new_unchecked(control);
-            if name.is_some() {
-                control.as_ref().set_name(name);
-            }
-            (control, start)
-        }
-    }
-
-    /// The main green thread, number 1.
-    #[track_caller]
-    pub(crate) fn main(scheduler: &Scheduler) -> ControlBlock {
-        ControlBlock { number: 1, spawned_at: Location::caller(), ..ControlBlock::blank(scheduler) }
-    }
-
-    #[inline(always)]
-    fn blank(scheduler: &Scheduler) -> ControlBlock {
+    pub(super) unsafe fn new(scheduler: &Scheduler, origin: Origin) -> ControlBlock {
+        let Origin { number, stack, result, drop_result, scope, spawned_at, bounds } = origin;
         ControlBlock {
             link: Link { context: Cell::new(ptr::null_mut()), return_address: 0 },
             context: Cell::new(ptr::null_mut()),
             scheduler,
             state: Cell::new(State::Runnable),
             outcome: Cell::new(Outcome::Woken),
-            lent: Cell::new(false),
+            frame_borrowed: Cell::new(false),
             token: Cell::new(false),
             detached: Cell::new(false),
-            unwind: Unwind::default(),
+            cancel: CancelFlags::default(),
             wait: Cell::new(ptr::null()),
-            number: 0,
+            number,
             runtime: scheduler.serial(),
+            stack,
+            result,
+            drop_result,
+            joiner: Cell::new(ptr::null()),
+            scope,
+            spawned_at,
+            extra: OnceCell::new(),
+            bounds: Cell::new(bounds),
+        }
+    }
+
+    /// Returns the control block of the main green thread, number 1.
+    #[track_caller]
+    pub(crate) fn main(scheduler: &Scheduler) -> ControlBlock {
+        /// # Safety
+        ///
+        /// None: the main green thread leaves no result.
+        unsafe fn nothing(_result: *mut ()) {}
+        let origin = Origin {
+            number: 1,
             stack: None,
             result: ptr::null_mut(),
-            drop_result: drop_result::<()>,
-            joiner: Cell::new(ptr::null()),
+            drop_result: nothing,
             scope: ptr::null(),
             spawned_at: Location::caller(),
-            extra: OnceCell::new(),
-            bounds: Cell::new(Bounds::UNKNOWN),
-        }
+            bounds: Bounds::UNKNOWN,
+        };
+        // SAFETY: the runtime drops the scheduler after the main green thread's control block
+        // is last used. There is no scope, no result and no stack.
+        unsafe { ControlBlock::new(scheduler, origin) }
     }
 
     #[cold]
-    fn set_name(&self, name: Option<String>) {
-        let state = self.new_thread_state(name.map(String::into_boxed_str));
-        if let (Some(name), Some(stack)) = (&state.name, self.stack) {
-            // SAFETY: the header is that of our stack.
-            unsafe { stack.as_ref() }.set_name(NonNull::from(&**name));
+    pub(super) fn set_name(&self, name: Option<String>) {
+        let info = self.new_info(name.map(String::into_boxed_str));
+        if let (Some(name), Some(stack)) = (info.name(), self.stack()) {
+            stack.set_name(NonNull::from(name));
         }
-        let _ = self.extra().thread.set(state);
+        let _ = self.extra().info.set(info);
     }
 
-    fn new_thread_state(&self, name: Option<Box<str>>) -> Rc<ThreadInfo> {
-        let state =
-            Rc::new(ThreadInfo { id: self.id(), name, control: Cell::new(ptr::from_ref(self)) });
+    fn new_info(&self, name: Option<Box<str>>) -> Rc<ThreadInfo> {
+        // SAFETY: `free_extra` and `retire` retire it before the control block goes away.
+        let info = Rc::new(unsafe { ThreadInfo::new(self, name) });
         if !self.is_finished() {
-            self.scheduler().register(&state);
+            self.scheduler().register(&info);
         }
-        state
+        info
     }
 
-    pub(crate) fn thread_state(&self) -> &Rc<ThreadInfo> {
-        self.extra().thread.get_or_init(|| {
+    pub(crate) fn info(&self) -> &Rc<ThreadInfo> {
+        self.extra().info.get_or_init(|| {
             let name = (self.number == 1).then(|| "main".into());
-            self.new_thread_state(name)
+            self.new_info(name)
         })
     }
 
-    pub(crate) fn extra(&self) -> &Extra {
+    fn extra(&self) -> &Extra {
         self.extra.get_or_init(Box::default)
     }
 
-    /// The scheduler. Not to be asked of one that has ended, since that may
-    /// outlive its runtime.
+    /// Returns `true` if a feature keeps state with the thread, or the thread has a name or a
+    /// handle.
+    #[inline(always)]
+    pub(crate) fn has_extra(&self) -> bool {
+        self.extra.get().is_some()
+    }
+
+    /// Returns the state that a feature keeps with the thread, if it has any.
+    pub(crate) fn state_of<T: ThreadState>(&self) -> Option<&T> {
+        self.extra.get()?.slots.get()
+    }
+
+    /// Returns the state that a feature keeps with the thread. Allocates it at the first use.
+    pub(crate) fn state_or_default<T: ThreadState>(&self) -> &T {
+        let slots: &ThreadSlots = &self.extra().slots;
+        slots.get_or_default()
+    }
+
+    /// Returns the scheduler. A thread that has ended may outlive it.
+    #[inline(always)]
     pub(crate) fn scheduler(&self) -> &Scheduler {
         debug_assert!(!self.is_finished());
         // SAFETY: the scheduler outlives the green threads that have not ended.
+        unsafe { &*self.scheduler }
+    }
+
+    /// Returns `true` if this is a thread of `scheduler`.
+    #[inline(always)]
+    pub(crate) fn belongs_to(&self, scheduler: &Scheduler) -> bool {
+        ptr::eq(self.scheduler, scheduler)
+    }
+
+    /// Returns the scheduler, of a thread that is just ending.
+    ///
+    /// # Safety
+    ///
+    /// The scheduler must be running.
+    pub(super) unsafe fn scheduler_at_end(&self) -> &Scheduler {
+        // SAFETY: the scheduler is running.
         unsafe { &*self.scheduler }
     }
 
@@ -228,51 +243,47 @@ impl ControlBlock {
         ThreadId { runtime: self.runtime, number: self.number }
     }
 
+    #[inline(always)]
     pub(crate) fn number(&self) -> u64 {
         self.number
     }
 
     pub(crate) fn name(&self) -> Option<&str> {
-        self.extra.get()?.thread.get()?.name.as_deref()
+        self.extra.get()?.info.get()?.name()
     }
 
-    /// The name of the type of its closure.
+    /// Returns the name of the type of the thread's closure.
     pub(crate) fn body(&self) -> &'static str {
         self.stack().map_or("", |stack| stack.occupant().body)
     }
 
-    /// The scope that waits for its end. Null if there is none.
-    pub(crate) fn scope(&self) -> *const ScopeMembers {
-        self.scope
+    #[inline(always)]
+    pub(crate) fn spawned_at(&self) -> &'static Location<'static> {
+        self.spawned_at
     }
 
-    /// Its stack. None for the main green thread.
+    /// Returns the scope that waits for the thread's end.
+    #[inline(always)]
+    pub(crate) fn scope(&self) -> Option<&ScopeMembers> {
+        // SAFETY: a scope waits until its threads have ended, and the handle of a scoped thread
+        // does not outlive the scope.
+        unsafe { self.scope.as_ref() }
+    }
+
+    /// Returns the thread's stack; `None` for the main green thread.
     pub(crate) fn stack(&self) -> Option<&Header> {
-        // SAFETY: the header is that of our stack.
+        // SAFETY: the control block is on this stack, so the stack and its header exist.
         self.stack.map(|stack| unsafe { stack.as_ref() })
     }
 
-    /// What it waits for.
-    pub(crate) fn waits_for(&self) -> Option<&Wait<'_>> {
-        // SAFETY: the wait is on the frame of a green thread that waits, and the
-        // pointer is cleared when that goes on.
-        unsafe { self.wait.get().cast::<Wait<'_>>().as_ref() }
+    #[inline(always)]
+    pub(crate) fn state(&self) -> State {
+        self.state.get()
     }
 
-    /// Is it the main green thread, whose closure has ended, and which waits for
-    /// the others?
-    pub(crate) fn waits_for_all(&self) -> bool {
-        matches!(self.waits_for(), Some(Wait { what: WaitFor::AllEnded, .. }))
-    }
-
-    /// Is it the host, which waits until no green thread can run?
-    pub(crate) fn waits_for_stall(&self) -> bool {
-        matches!(self.waits_for(), Some(Wait { what: WaitFor::Stalled, .. }))
-    }
-
-    /// Does it wait in `park`?
-    pub(crate) fn is_parked(&self) -> bool {
-        matches!(self.waits_for(), Some(Wait { what: WaitFor::Unpark, .. }))
+    #[inline(always)]
+    pub(super) fn set_state(&self, state: State) {
+        self.state.set(state);
     }
 
     #[inline(always)]
@@ -280,75 +291,139 @@ impl ControlBlock {
         self.state.get() == State::Finished
     }
 
-    /// The closure has ended: wakes what waits for that. Returns `true` if the join
-    /// handle is gone. `has_result` is `false` if the result needs no dropping.
+    /// Returns how the last wait ended.
     #[inline(always)]
-    fn finish(&self, scheduler: &Scheduler, panicked: bool, has_result: bool) -> bool {
-        if self.extra.get().is_some() {
-            self.wake_waker();
-        }
-        let abandoned = self.detached.get();
-        if abandoned && has_result {
-            // It still counts as running: the result may borrow from the scope,
-            // and dropping it may block.
-            self.drop_result(scheduler);
-        }
-        if abandoned && self.extra.get().is_some() {
-            // The result's destructor may have made some.
-            self.drop_locals(scheduler);
-        }
-        self.forget_unwinding(scheduler);
-        if self.extra.get().is_some() {
-            scheduler.forget(self.number);
-        }
-        if scheduler.chores.get() & chore::OPERATIONS != 0 && scheduler.wants_operations() {
-            scheduler.operate_on_end(self);
-        }
-        self.state.set(State::Finished);
-        // SAFETY: a joiner waits, so its control block is there.
-        if let Some(joiner) = unsafe { self.joiner.get().as_ref() } {
-            // It may be another runtime's.
-            joiner.scheduler().wake(joiner, Outcome::Woken);
-        }
-        // SAFETY: the scope waits until its green threads have ended.
-        if let Some(scope) = unsafe { self.scope.as_ref() } {
-            scope.one_ended(panicked);
-        }
-        abandoned
+    pub(crate) fn outcome(&self) -> Outcome {
+        self.outcome.get()
     }
 
-    /// Wakes whoever awaits the end. That is somebody else's code: it may switch,
-    /// and even drop the join handle.
-    #[cold]
-    fn wake_waker(&self) {
-        while let Some(waker) = self.extra().waker.take() {
-            self.scheduler().release_waker(&waker);
-            waker.wake();
-        }
+    #[inline(always)]
+    pub(super) fn set_outcome(&self, outcome: Outcome) {
+        self.outcome.set(outcome);
     }
 
-    /// Drops the result. A panic in its destructor has nowhere to go.
-    fn drop_result(&self, scheduler: &Scheduler) {
-        // SAFETY: the result has been written, and nobody takes it.
-        let drop_it = || unsafe { (self.drop_result)(self.result) };
-        // Nothing is left that could be cancelled.
-        self.shield();
-        let dropped = panic::catch_unwind(AssertUnwindSafe(drop_it));
-        if dropped.is_err_and(|payload| !unwind::is_unwinding(&payload)) {
-            scheduler.abort(b"the result of a green thread panicked when it was dropped\n");
-        }
+    /// Returns the place for the context of a thread that waits.
+    #[inline(always)]
+    pub(crate) fn context(&self) -> &Cell<StackPointer> {
+        &self.context
     }
 
-    /// The join handle goes away.
+    #[inline(always)]
+    pub(super) fn bounds(&self) -> &Cell<Bounds> {
+        &self.bounds
+    }
+
+    /// Notes what the thread is going to wait for.
     ///
     /// # Safety
     ///
-    /// To be called once, by its owner.
+    /// [`ControlBlock::clear_wait`] must be called before `wait`, or what it refers to, goes
+    /// away.
+    #[inline(always)]
+    pub(super) unsafe fn set_wait(&self, wait: &Wait<'_>) {
+        self.wait.set(ptr::from_ref(wait).cast());
+    }
+
+    #[inline(always)]
+    pub(super) fn clear_wait(&self) {
+        self.wait.set(ptr::null());
+    }
+
+    /// Returns what the thread waits for.
+    pub(crate) fn waits_for(&self) -> Option<&Wait<'_>> {
+        // SAFETY: the wait is on the frame of a thread that waits, and `clear_wait` is called
+        // when the thread goes on.
+        unsafe { self.wait.get().cast::<Wait<'_>>().as_ref() }
+    }
+
+    /// Returns `true` if this is the main green thread, whose closure has ended and which waits
+    /// for the others.
+    pub(crate) fn waits_for_all(&self) -> bool {
+        matches!(self.waits_for(), Some(wait) if matches!(wait.what(), WaitFor::AllEnded))
+    }
+
+    /// Returns `true` if the host waits here until no green thread can run.
+    pub(crate) fn waits_for_stall(&self) -> bool {
+        matches!(self.waits_for(), Some(wait) if matches!(wait.what(), WaitFor::Stalled))
+    }
+
+    /// Returns the token of `park` and `unpark`.
+    #[inline(always)]
+    pub(crate) fn token(&self) -> &Cell<bool> {
+        &self.token
+    }
+
+    #[inline(always)]
+    pub(crate) fn is_frame_borrowed(&self) -> bool {
+        self.frame_borrowed.get()
+    }
+
+    /// Notes whether other threads use the frame of this one. Returns what was noted before.
+    pub(crate) fn borrow_frame(&self, borrowed: bool) -> bool {
+        self.frame_borrowed.replace(borrowed)
+    }
+
+    #[inline(always)]
+    pub(crate) fn cancel_flags(&self) -> &CancelFlags {
+        &self.cancel
+    }
+
+    /// Returns `true` while the payload of the thread's unwinding exists.
+    pub(crate) fn is_in_flight(&self) -> bool {
+        self.extra.get().is_some_and(|extra| extra.is_in_flight())
+    }
+
+    /// Returns `true` if the runtime unwinds the thread just now.
+    pub(super) fn is_being_unwound(&self) -> bool {
+        self.is_in_flight() && !self.cancel.caught.get()
+    }
+
+    /// Returns a payload that unwinds the thread, or its stack up to a cancel scope.
+    pub(crate) fn begin_unwinding(&self, scope: Option<u64>) -> Unwinding {
+        self.extra().begin_unwinding(scope)
+    }
+
+    /// Notes that `joiner` waits for the end of this thread, or that none does any more.
+    ///
+    /// # Safety
+    ///
+    /// The note must be taken back before `joiner` stops waiting, unless this thread has ended.
+    #[inline(always)]
+    pub(super) unsafe fn set_joiner(&self, joiner: *const ControlBlock) {
+        self.joiner.set(joiner);
+    }
+
+    #[inline(always)]
+    pub(super) fn joiner(&self) -> Option<&ControlBlock> {
+        // SAFETY: a joiner waits, so its control block exists; see `set_joiner`.
+        unsafe { self.joiner.get().as_ref() }
+    }
+
+    #[inline(always)]
+    pub(super) fn is_detached(&self) -> bool {
+        self.detached.get()
+    }
+
+    /// Drops the result in place.
+    ///
+    /// # Safety
+    ///
+    /// The result must have been written, and is given up.
+    pub(super) unsafe fn drop_result(&self) {
+        // SAFETY: `drop_result` is the function for what is at `result`.
+        unsafe { (self.drop_result)(self.result) }
+    }
+
+    /// Gives up the join handle's part of the ownership.
+    ///
+    /// # Safety
+    ///
+    /// Called once, by the handle that owns that part.
     #[inline(always)]
     pub(crate) unsafe fn detach(&self) {
         self.joiner.set(ptr::null());
         if self.is_finished() {
-            // SAFETY: it has left its stack, and the result is still there.
+            // SAFETY: the thread has left its stack, and the result is still there.
             unsafe {
                 let (drop_result, result) = (self.drop_result, self.result);
                 let _free = FreeOnDrop(self);
@@ -359,18 +434,20 @@ impl ControlBlock {
         }
     }
 
-    /// Takes the result, and gives the stack back.
+    /// Takes the result, and frees the stack.
     ///
     /// # Safety
     ///
-    /// It must be finished, `T` must be its type, and the join handle is given up.
+    /// The thread must have ended, `T` must be the type of its result, and the join handle is
+    /// given up.
     #[inline(always)]
     pub(crate) unsafe fn take_result<T>(&self) -> Result<T, Payload> {
-        // SAFETY: as the caller says.
+        // SAFETY: an ended thread has left a `Result<T, Payload>`. The caller gives up the
+        // handle, so nothing refers to the stack after this.
         unsafe {
             let result = self.result.cast::<Result<T, Payload>>().read();
-            if result.as_ref().is_err_and(|payload| !unwind::is_unwinding(payload)) {
-                self.panic_seen();
+            if result.as_ref().is_err_and(|payload| !is_unwinding(payload)) {
+                self.see_panic();
             }
             self.free();
             result
@@ -378,33 +455,32 @@ impl ControlBlock {
     }
 
     #[cold]
-    fn panic_seen(&self) {
-        // SAFETY: the handle of a scoped green thread does not outlive the scope.
-        if let Some(scope) = unsafe { self.scope.as_ref() } {
+    fn see_panic(&self) {
+        if let Some(scope) = self.scope() {
             scope.panic_seen();
         }
     }
 
-    /// Handles to the main green thread lead nowhere from now on.
+    /// Makes handles to the main green thread lead nowhere from now on.
     pub(crate) fn retire(&self) {
-        if let Some(thread) = self.extra.get().and_then(|extra| extra.thread.get()) {
-            thread.control.set(ptr::null());
+        if let Some(info) = self.extra.get().and_then(|extra| extra.info.get()) {
+            info.retire();
         }
     }
 
-    /// Gives the stack back, and this control block with it.
+    /// Frees the stack, and this control block with it.
     ///
     /// # Safety
     ///
-    /// It must be finished and have left its stack, and nobody may refer to it.
+    /// The thread must have ended and left its stack, and nothing may refer to it.
     #[inline(always)]
-    pub(crate) unsafe fn free(&self) {
+    pub(super) unsafe fn free(&self) {
         let Some(header) = self.stack else { return };
-        if self.lent.get() {
+        if self.frame_borrowed.get() {
             return self.free_later();
         }
-        // SAFETY: the caller gives it up; what owns something is dropped by hand,
-        // since nobody drops the control block.
+        // SAFETY: nothing refers to the stack, and what the control block owns is dropped by
+        // hand since its memory is not.
         unsafe {
             header.as_ref().clear_thread();
             if self.extra.get().is_some() {
@@ -414,23 +490,77 @@ impl ControlBlock {
         }
     }
 
-    /// It has ended, and is given up by code that runs on its stack: see
-    /// [`Scheduler::apart`].
+    /// Defers the freeing: the thread has ended, and is given up by code that runs on its
+    /// stack; see [`Scheduler::without_switching`].
     #[cold]
     fn free_later(&self) {
-        // SAFETY: the scheduler is looking for the next to run just now.
+        // SAFETY: the scheduler runs that code while it looks for the next thread.
         unsafe { &*self.scheduler }.free_when_left(self);
     }
 
     /// # Safety
     ///
-    /// As [`ControlBlock::free`].
+    /// As for [`ControlBlock::free`].
     #[cold]
     unsafe fn free_extra(&self, header: &Header) {
         header.clear_name();
         self.retire();
-        // SAFETY: as the caller says.
+        // SAFETY: the control block is given up, and its memory is not dropped otherwise.
         unsafe { ptr::drop_in_place((&raw const self.extra).cast_mut()) };
+    }
+}
+
+impl CancelFlags {
+    /// Returns the reasons for which the thread is to be unwound, as bits; zero if none.
+    #[inline(always)]
+    pub(crate) fn reasons(&self) -> u8 {
+        self.reasons.get()
+    }
+
+    /// Sets the reasons. The scheduler counts the threads that have any.
+    pub(crate) fn set_reasons(&self, scheduler: &Scheduler, reasons: u8) {
+        let before = self.reasons.replace(reasons);
+        scheduler.count_interrupted(before != 0, reasons != 0);
+    }
+
+    pub(crate) fn is_panicking(&self) -> bool {
+        self.panicking.get()
+    }
+
+    pub(super) fn set_panicking(&self, panicking: bool) {
+        self.panicking.set(panicking);
+    }
+
+    /// Runs `f` while the payload of the unwinding has been caught by the runtime: it exists,
+    /// but the thread does not unwind.
+    pub(crate) fn while_caught<T>(&self, f: impl FnOnce() -> T) -> T {
+        struct Before<'a>(&'a CancelFlags, bool);
+        impl Drop for Before<'_> {
+            fn drop(&mut self) {
+                self.0.caught.set(self.1);
+            }
+        }
+        let _before = Before(self, self.caught.replace(true));
+        f()
+    }
+
+    pub(crate) fn shields(&self) -> u32 {
+        self.shields.get()
+    }
+
+    /// Holds off the cancellation and the deadlines around the shield, until the matching
+    /// [`CancelFlags::unshield`].
+    pub(crate) fn shield(&self) {
+        self.shields.set(self.shields.get() + 1);
+    }
+
+    pub(crate) fn unshield(&self) {
+        self.shields.set(self.shields.get().saturating_sub(1));
+    }
+
+    #[inline(always)]
+    pub(super) fn forget_shields(&self) {
+        self.shields.set(0);
     }
 }
 
@@ -438,63 +568,19 @@ struct FreeOnDrop<'a>(&'a ControlBlock);
 
 impl Drop for FreeOnDrop<'_> {
     fn drop(&mut self) {
-        // SAFETY: made in `detach`, of a finished green thread without a handle.
+        // SAFETY: `detach` makes it, of an ended thread whose handle is given up.
         unsafe { self.0.free() }
     }
 }
 
-#[cold]
-fn too_large(block_bytes: usize, stack_bytes: usize) -> ! {
-    panic!(
-        "the closure and its result take {block_bytes} bytes, more than half of the green \
-         thread's stack of {stack_bytes} bytes; give it a larger one with \
-         leno::thread::Builder::stack_size, or box what the closure captures"
-    )
+/// Returns `true` if `payload` unwinds a green thread, or a part of it, because of a
+/// cancellation: then it is no panic.
+pub(crate) fn is_unwinding(payload: &Payload) -> bool {
+    let payload: &dyn Any = &**payload;
+    payload.is::<Unwinding>() || payload.is::<Cancelled>()
 }
 
-/// # Safety
-///
-/// `result` must point to a `Result<T, Payload>` that is given up.
-unsafe fn drop_result<T>(result: *mut ()) {
-    // SAFETY: as the caller says.
-    unsafe { result.cast::<Result<T, Payload>>().drop_in_place() }
-}
-
-/// The first function on a green thread's stack.
-///
-/// # Safety
-///
-/// Called by the root, once, with the control block of a `Block<F, T>`.
-unsafe extern "C" fn entry<F, T>(_word: Word, _resumer: StackPointer, control: *mut ()) -> !
-where
-    F: FnOnce() -> T,
-{
-    let arrived = sanitizer::arrive(None);
-    // SAFETY: the block is on this stack and outlives this function; the
-    // scheduler outlives all its green threads.
-    let (control, scheduler, body) = unsafe {
-        let block = control.cast::<Block<F, T>>();
-        let control = &*control.cast::<ControlBlock>();
-        (control, &*control.scheduler, (*block).body.get())
-    };
-    let result = panic::catch_unwind(AssertUnwindSafe(|| {
-        // SAFETY: `create` put the closure there, and nobody else takes it. One
-        // that is cancelled before it runs is dropped here.
-        let closure = unsafe { ManuallyDrop::take(&mut (*body).closure) };
-        scheduler.arrived(arrived);
-        closure()
-    }));
-    if control.extra.get().is_some() {
-        control.drop_locals(scheduler);
-    }
-    let (result, panicked) = match result {
-        Ok(value) => (Ok(value), false),
-        Err(payload) => scheduler.failed(control, payload),
-    };
-    let has_result = needs_drop::<T>() || result.is_err();
-    // SAFETY: the closure has been moved out.
-    unsafe { (*body).result = ManuallyDrop::new(result) };
-    let unwanted = control.finish(scheduler, panicked, has_result);
-    // SAFETY: nothing in this frame needs dropping.
-    unsafe { scheduler.leave(control, unwanted) }
+/// Returns what `join` gives for a green thread that ended with this payload.
+pub(crate) fn for_join(payload: Payload) -> Payload {
+    if payload.is::<Unwinding>() { Box::new(Cancelled) } else { payload }
 }

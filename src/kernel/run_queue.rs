@@ -1,45 +1,81 @@
-//! The run queue: a ring of saved stack pointers.
+//! The run queue: a ring of saved contexts.
 //!
-//! An entry holds what a switch needs, so that a yield reads one line of the
-//! ring and not a chain of control blocks: with 100 green threads a list through
-//! the control blocks takes half as long again.
+//! An entry holds what a context switch needs, so a yield reads one cache line of the ring.
+//! A list through the control blocks would load each block before the next one: among 100
+//! green threads a yield took half as long again.
 
 use std::alloc::{self, Layout};
 use std::cell::Cell;
+use std::mem::offset_of;
 use std::ptr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::arch::StackPointer;
 use crate::kernel::control_block::ControlBlock;
 
-/// A green thread that can run, and where it goes on.
+/// A green thread that can run, with the context at which it goes on.
 #[derive(Clone, Copy)]
 pub(crate) struct Runnable {
-    pub(crate) context: StackPointer,
-    pub(crate) control: *const ControlBlock,
+    context: StackPointer,
+    control: *const ControlBlock,
 }
 
-/// First in, first out. There is always room for one more than was asked for in
-/// [`RunQueue::make_room`], so a push does not look.
+/// A queue: first in, first out. [`RunQueue::make_room`] reserves one entry more than it is
+/// asked for, and a push relies on that without a check.
 pub(crate) struct RunQueue {
-    pub(crate) entries: Cell<*mut Runnable>,
-    /// The size of the ring in bytes, a power of two, less one.
-    pub(crate) mask: Cell<usize>,
-    /// All pops and all pushes, each counted as so many bytes: then a position
-    /// needs no shift to become an address.
+    entries: Cell<*mut Runnable>,
+    /// The size of the ring in bytes, a power of two, minus one.
+    mask: Cell<usize>,
+    /// The count of pops, in bytes of entries, so that a position becomes an address without
+    /// a shift.
     ///
-    /// The count of pops never goes back: it tells another OS thread, which only
-    /// reads it, whether anybody has let others run. On its own OS thread that is
-    /// a plain load and a plain store.
-    pub(crate) head: AtomicUsize,
-    pub(crate) tail: Cell<usize>,
+    /// It never decreases. Another OS thread may read it to learn whether the running green
+    /// thread has let others run, so it is atomic; on its own OS thread each access is a
+    /// plain load or store.
+    head: AtomicUsize,
+    /// The count of pushes, in bytes of entries.
+    tail: Cell<usize>,
 }
 
 const FIRST_CAPACITY: usize = 64;
 
-/// What an entry counts.
+/// The bytes of an entry.
 const STEP: usize = size_of::<Runnable>();
 const _: () = assert!(STEP.is_power_of_two());
+
+/// The offsets by which a debugger reads the queue.
+pub(crate) const LAYOUT: [usize; 7] = [
+    offset_of!(RunQueue, entries),
+    offset_of!(RunQueue, mask),
+    offset_of!(RunQueue, head),
+    offset_of!(RunQueue, tail),
+    size_of::<Runnable>(),
+    offset_of!(Runnable, context),
+    offset_of!(Runnable, control),
+];
+
+impl Runnable {
+    /// Pairs a green thread with its context.
+    ///
+    /// # Safety
+    ///
+    /// When the entry is switched to, `control` must exist, and `context` must be its saved
+    /// context that nothing has entered since.
+    #[inline(always)]
+    pub(crate) unsafe fn new(context: StackPointer, control: &ControlBlock) -> Runnable {
+        Runnable { context, control }
+    }
+
+    #[inline(always)]
+    pub(crate) fn context(self) -> StackPointer {
+        self.context
+    }
+
+    #[inline(always)]
+    pub(crate) fn control(self) -> *const ControlBlock {
+        self.control
+    }
+}
 
 impl RunQueue {
     pub(crate) fn new() -> RunQueue {
@@ -61,14 +97,14 @@ impl RunQueue {
         self.head.store(head, Ordering::Relaxed);
     }
 
-    /// The count of pops, for other OS threads to read.
+    /// Returns the count of pops, for other OS threads to read.
     pub(crate) fn pops(&self) -> &AtomicUsize {
         &self.head
     }
 
     #[inline(always)]
     fn entry(&self, position: usize) -> *mut Runnable {
-        // SAFETY: the mask keeps it inside the allocation.
+        // SAFETY: the mask keeps the position inside the allocation.
         unsafe { self.entries.get().byte_add(position & self.mask.get()) }
     }
 
@@ -77,7 +113,7 @@ impl RunQueue {
         self.head() == self.tail.get()
     }
 
-    /// Counts as a push and a pop of the same.
+    /// Counts a push and a pop of the same entry.
     #[inline(always)]
     pub(crate) fn skip(&self) {
         debug_assert!(self.is_empty());
@@ -85,15 +121,15 @@ impl RunQueue {
         self.tail.set(self.tail.get() + STEP);
     }
 
-    /// Makes sure that [`RunQueue::has_popped_a_multiple_of`] is false now. It is
-    /// empty, and stays so.
+    /// Makes [`RunQueue::has_popped_a_multiple_of`] return `false`. The queue is empty and
+    /// stays empty.
     pub(crate) fn skip_a_poll<const COUNT: usize>(&self) {
         if self.has_popped_a_multiple_of::<COUNT>() {
             self.skip();
         }
     }
 
-    /// True after each so many pops.
+    /// Returns `true` after each `COUNT` pops.
     #[inline(always)]
     pub(crate) fn has_popped_a_multiple_of<const COUNT: usize>(&self) -> bool {
         is_multiple_of::<COUNT>(self.head())
@@ -101,66 +137,85 @@ impl RunQueue {
 
     #[inline(always)]
     pub(crate) fn len(&self) -> usize {
-        (self.tail.get() - self.head()) / STEP
+        self.len_after(self.head())
     }
 
-    /// The positions of all that are in it, the next first.
+    /// Returns the length. `head` is the count of pops.
+    #[inline(always)]
+    pub(crate) fn len_after(&self, head: usize) -> usize {
+        debug_assert!(head == self.head());
+        (self.tail.get() - head) / STEP
+    }
+
+    /// Returns the positions of all entries, the next to run first.
     fn positions(&self) -> impl DoubleEndedIterator<Item = usize> + ExactSizeIterator {
         let head = self.head();
         (0..self.len()).map(move |index| head + index * STEP)
     }
 
-    /// All that are in it, the next first.
+    /// Returns the green threads in the queue, the next to run first. Each exists: an ended
+    /// thread is in no queue.
     pub(crate) fn controls(&self) -> impl Iterator<Item = *const ControlBlock> {
         // SAFETY: an entry between head and tail has been written.
         self.positions().map(|position| unsafe { (*self.entry(position)).control })
     }
 
-    /// The one that is `index` behind the next, which is in the queue.
+    /// Returns the green thread that is `index` places behind the next to run.
+    ///
+    /// # Safety
+    ///
+    /// `head` must be the count of pops, and the queue must hold more than `index` entries.
     #[inline(always)]
-    pub(crate) fn control_at(&self, index: usize) -> *const ControlBlock {
-        debug_assert!(index < self.len());
+    pub(crate) unsafe fn control_after(&self, head: usize, index: usize) -> *const ControlBlock {
+        debug_assert!(index < self.len_after(head));
         // SAFETY: an entry between head and tail has been written.
-        unsafe { (*self.entry(self.head() + index * STEP)).control }
+        unsafe { (*self.entry(head + index * STEP)).control }
     }
 
-    /// All entries with their positions, the next first.
+    /// Returns all entries with their positions, the next to run first.
     pub(crate) fn entries(&self) -> impl Iterator<Item = (usize, Runnable)> {
         // SAFETY: an entry between head and tail has been written.
         self.positions().map(|position| (position, unsafe { *self.entry(position) }))
     }
 
-    /// The position of the next entry that is pushed.
+    /// Returns the position that the next push fills.
     pub(crate) fn end(&self) -> usize {
         self.tail.get()
     }
 
-    /// The place for the context of `control`, which is in the queue.
+    /// Returns the place for the context of `control`, which is in the queue.
+    ///
+    /// # Panics
+    ///
+    /// If `control` is not in the queue.
     pub(crate) fn place_of(&self, control: *const ControlBlock) -> *mut StackPointer {
         let index = self.controls().position(|other| ptr::eq(other, control));
-        let index = index.expect("it is in the queue");
+        let index = index.expect("a runnable green thread is in the run queue");
         // SAFETY: an entry between head and tail.
         unsafe { &raw mut (*self.entry(self.head() + index * STEP)).context }
     }
 
-    /// Takes out the entry that is `index` behind the next. The others keep their
-    /// order.
+    /// Removes the entry that is `index` places behind the next to run. The others keep
+    /// their order.
+    ///
+    /// # Panics
+    ///
+    /// If the queue has no such entry.
     #[inline(always)]
     pub(crate) fn take(&self, index: usize) -> Runnable {
-        assert!(index < self.len(), "there are not so many");
-        // SAFETY: as it is.
-        unsafe { self.take_unchecked(index) }
+        assert!(index < self.len(), "the run queue has no entry {index}");
+        // SAFETY: tested above.
+        unsafe { self.take_after(self.head(), index) }
     }
 
-    /// As [`RunQueue::take`].
+    /// Removes an entry as [`RunQueue::take`] does, without the test.
     ///
     /// # Safety
     ///
-    /// There is such an entry.
+    /// `head` must be the count of pops, and the queue must hold more than `index` entries.
     #[inline(always)]
-    pub(crate) unsafe fn take_unchecked(&self, index: usize) -> Runnable {
-        debug_assert!(index < self.len());
-        let head = self.head();
+    pub(crate) unsafe fn take_after(&self, head: usize, index: usize) -> Runnable {
+        debug_assert!(index < self.len_after(head));
         self.set_head(head + STEP);
         let mut position = head + index * STEP;
         // SAFETY: all these are between head and tail, so they have been written.
@@ -175,7 +230,7 @@ impl RunQueue {
         }
     }
 
-    /// Makes sure that `count` green threads can be in the queue at once.
+    /// Reserves room for `count` green threads, and for one more.
     #[inline(always)]
     pub(crate) fn make_room(&self, count: usize) {
         if count * STEP >= self.mask.get() {
@@ -194,21 +249,28 @@ impl RunQueue {
         let new = allocate(capacity);
         let mask = capacity * STEP - 1;
         for position in self.positions() {
-            // SAFETY: these entries are in use, fewer than either has room for;
-            // the mask keeps each inside its allocation.
+            // SAFETY: the entries between head and tail have been written, and both rings
+            // have room for them; each mask keeps the position inside its allocation.
             unsafe { *new.byte_add(position & mask) = *self.entry(position) };
         }
         self.entries.set(new);
         self.mask.set(mask);
-        // SAFETY: replaced above.
+        // SAFETY: the old allocation has this layout, and `entries` no longer refers to it.
         unsafe { alloc::dealloc(old.cast(), layout(old_capacity)) };
     }
 
+    /// Appends an entry.
+    ///
+    /// # Safety
+    ///
+    /// [`RunQueue::make_room`] must have reserved room for it: a full ring would overwrite
+    /// its first entry.
     #[inline(always)]
-    pub(crate) fn push(&self, runnable: Runnable) {
+    pub(crate) unsafe fn push(&self, runnable: Runnable) {
         let tail = self.tail.get();
         debug_assert!(tail - self.head() <= self.mask.get());
-        // SAFETY: the entry is free, as `make_room` saw to.
+        // SAFETY: the mask keeps the position inside the allocation, and the caller has
+        // reserved room.
         unsafe { self.entry(tail).write(runnable) };
         self.tail.set(tail + STEP);
     }
@@ -224,14 +286,17 @@ impl RunQueue {
         Some(unsafe { self.entry(head).read() })
     }
 
-    /// Pushes `control`, whose context is about to be saved, and pops the next.
-    /// Returns the next and the place for the context; `None` if no other thread can
-    /// run.
+    /// Pushes `control`, whose context is about to be saved, and pops the next to run.
+    /// Returns the next and the place for the context; `None` if no other thread can run.
     ///
-    /// `head` must be the count of pops. The caller has read it to tell whether a poll is due,
-    /// and a second load would wait for the store of the previous yield once more.
+    /// `head` is the count of pops: the caller has read it to tell whether a poll is due, and
+    /// a second load would wait for the store of the previous yield once more.
+    ///
+    /// # Safety
+    ///
+    /// As for [`RunQueue::push_place`].
     #[inline(always)]
-    pub(crate) fn rotate(
+    pub(crate) unsafe fn rotate(
         &self,
         head: usize,
         control: *const ControlBlock,
@@ -241,22 +306,26 @@ impl RunQueue {
             return None;
         }
         self.set_head(head + STEP);
-        // SAFETY: an entry between head and tail has been written.
-        let next = unsafe { self.entry(head).read() };
-        Some((next, self.push_place(control)))
+        // SAFETY: an entry between head and tail has been written. The pop has made room.
+        unsafe {
+            let next = self.entry(head).read();
+            Some((next, self.push_place(control)))
+        }
     }
-}
 
-impl RunQueue {
-    /// Pushes `control`, whose context is about to be saved, after a pop. Gives the
-    /// place for the context.
+    /// Pushes `control`, whose context is about to be saved, after a pop. Returns the place
+    /// for the context.
+    ///
+    /// # Safety
+    ///
+    /// A pop or [`RunQueue::make_room`] must have made room for the entry, `control` must
+    /// exist until it is popped, and its context must be in the place by then.
     #[inline(always)]
-    pub(crate) fn push_place(&self, control: *const ControlBlock) -> *mut StackPointer {
+    pub(crate) unsafe fn push_place(&self, control: *const ControlBlock) -> *mut StackPointer {
         let tail = self.tail.get();
         let entry = self.entry(tail);
         self.tail.set(tail + STEP);
-        // SAFETY: a pop has made room. The context is written by the switch that
-        // leaves it, before anybody can pop the entry.
+        // SAFETY: the mask keeps the position inside the allocation.
         unsafe {
             (&raw mut (*entry).control).write(control);
             &raw mut (*entry).context
@@ -272,7 +341,7 @@ pub(crate) fn is_multiple_of<const COUNT: usize>(pops: usize) -> bool {
 
 impl Drop for RunQueue {
     fn drop(&mut self) {
-        // SAFETY: allocated by us with this layout.
+        // SAFETY: `allocate` made the allocation with this layout.
         unsafe { alloc::dealloc(self.entries.get().cast(), layout(self.capacity())) };
     }
 }
@@ -292,7 +361,7 @@ fn allocate(capacity: usize) -> *mut Runnable {
 }
 
 impl Runnable {
-    /// Stands for a context in tests.
+    /// Returns an entry that stands for a context in tests.
     #[cfg(test)]
     fn numbered(number: usize) -> Runnable {
         Runnable {
@@ -329,7 +398,8 @@ mod tests {
                 0 | 1 if model.len() < 500 => {
                     number += 16;
                     queue.make_room(model.len() + 1);
-                    queue.push(Runnable::numbered(number));
+                    // SAFETY: room is made above.
+                    unsafe { queue.push(Runnable::numbered(number)) };
                     model.push_back(number);
                 }
                 2 => {
@@ -339,7 +409,9 @@ mod tests {
                 _ => {
                     number += 16;
                     let control = ptr::without_provenance(number);
-                    let Some((next, context)) = queue.rotate(queue.head(), control) else {
+                    // SAFETY: the context is written below.
+                    let rotated = unsafe { queue.rotate(queue.head(), control) };
+                    let Some((next, context)) = rotated else {
                         assert!(model.is_empty() && queue.is_empty());
                         continue;
                     };
@@ -350,7 +422,7 @@ mod tests {
                 }
             }
             assert_eq!(queue.is_empty(), model.is_empty());
-            // What another OS thread goes by.
+            // Another OS thread relies on this.
             assert!(queue.head() >= pops);
             pops = queue.head();
         }

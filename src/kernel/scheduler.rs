@@ -1,414 +1,495 @@
-//! The scheduler: the switches between green threads, and waking.
+//! The scheduler: the state of a runtime's green threads, and waking.
 //!
-//! Switches are symmetric: whoever waits or yields goes straight to the next in
-//! the run queue. There is no context for the scheduler itself. What is to be
-//! done when nobody can run, and now and then besides, is in `idle.rs`; waiting is in
-//! `waiting.rs`.
+//! The other files of the kernel implement what it does: `context_switch` the switch and the
+//! yield, `block` waiting, `spawn` the beginning and the end of threads, `slow_path` what is off
+//! the fast path.
 
-use std::cell::{Cell, OnceCell, RefCell};
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::panic::Location;
+use std::mem::offset_of;
 use std::ptr;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
+use super::control_block::{ControlBlock, Payload, State};
+use super::features::{Cause, SchedulerSlots, SchedulerState, Upcalls};
+use super::run_queue::{RunQueue, Runnable};
+use super::slow_path::{SWITCHES_BETWEEN_POLLS, pending, slow};
+use super::thread_info::{ThreadId, ThreadInfo};
+use super::wait_reason::Outcome;
 use crate::arch::StackPointer;
-use crate::cancel::panics::is_panicking;
-use crate::explore::controlled_run::Directed;
-use crate::inspect::debugger_table::LENO_DEBUGGER_TABLE;
-use crate::inspect::hog_sampler::Watched;
-use crate::inspect::signal_dump::Listening;
-use crate::inspect::stack_visit::Visit;
-use crate::inspect::trace::Trace;
-use crate::kernel::control_block::{ControlBlock, Payload, State};
-use crate::kernel::run_queue::{RunQueue, Runnable};
-use crate::kernel::scope_members::ScopeMembers;
-use crate::kernel::slow_path::hook;
-use crate::kernel::thread_info::{ThreadId, ThreadInfo};
-use crate::kernel::wait_reason::Outcome;
-use crate::remote::inbox::Outside;
-use crate::runtime::idle::Target;
-use crate::runtime::policy::{Policy, Random};
-use crate::runtime::prefetch::Cold;
-use crate::stack::Stack;
+use crate::stack::{self, sanitizer::Bounds};
 use crate::sys;
-use crate::timer::clock::Clock;
-use crate::timer::heap::TimerHeap;
-
-/// What whoever arrives after a switch has to see to, as bits.
-pub(crate) mod chore {
-    /// A green thread has left its stack for good, and nobody joins it.
-    pub(crate) const FREE_DEAD: u8 = 1;
-    /// Some green thread is to be unwound.
-    pub(crate) const UNWIND: u8 = 2;
-    /// Whoever arrives is to show its stack, and to switch back.
-    pub(crate) const SHOW_STACK: u8 = 4;
-    /// The director of the run wants to know of operations. This one stays.
-    pub(crate) const OPERATIONS: u8 = 8;
-}
-
-/// After so many switches somebody looks at the timers and the inbox, even if
-/// there always is a green thread that can run. A power of two.
-pub(crate) const SWITCHES_BETWEEN_POLLS: usize = 64;
 
 pub(crate) struct Scheduler {
-    /// First, so that it is dropped before what it lends out.
-    pub(crate) watchers: Watched,
-    /// Empty while there is a hook that wants to see every switch: so a switch
-    /// need not ask whether there is one, it finds nobody here and takes the long
-    /// way round.
-    pub(crate) queue: RunQueue,
-    /// In place of `queue` while there is such a hook.
-    pub(crate) watched: RunQueue,
-    pub(crate) current: Cell<*const ControlBlock>,
-    /// It sleeps in the kernel, or its host does something else.
-    pub(crate) is_away: AtomicBool,
-    /// Bits of [`chore`].
-    pub(crate) chores: Cell<u8>,
-    /// Bits of [`hook`].
-    pub(crate) hooks: Cell<u8>,
-    /// Who switched here last, for the sanitizer.
-    pub(crate) previous: Cell<*const ControlBlock>,
+    /// Dropped first: other OS threads may refer to the fields below until then.
+    slots: SchedulerSlots,
+    upcalls: Upcalls,
+    /// Empty while a flag of [`slow::HOLD`] is set: then a switch finds no thread here and takes
+    /// the slow path, without a test of its own.
+    queue: RunQueue,
+    /// Used in place of `queue` while such a flag is set.
+    held: RunQueue,
+    current: Cell<*const ControlBlock>,
+    /// Bits of [`pending`].
+    pending: Cell<u8>,
+    /// Bits of [`slow`].
+    slow: Cell<u8>,
+    /// The thread that the last switch left, for the sanitizer.
+    previous: Cell<*const ControlBlock>,
+    /// The thread whose stack [`pending::FREE_DEAD`] is about.
     dead: Cell<*const ControlBlock>,
-    /// Green threads that have not ended, the main one not counted.
-    pub(crate) running: Cell<usize>,
-    pub(crate) last_number: Cell<u64>,
-    pub(crate) last_scope: Cell<u64>,
+    /// The number of green threads that have not ended, without the main one.
+    running: Cell<usize>,
+    /// The most threads that a controller allows.
+    most_threads: Cell<usize>,
+    last_number: Cell<u64>,
     serial: u64,
-    pub(crate) main: Cell<*const ControlBlock>,
-    /// How many green threads are to be unwound.
+    main: Cell<*const ControlBlock>,
+    /// The number of green threads that are to be unwound.
     interrupted: Cell<usize>,
-    /// The clock as of the last look at it.
-    pub(crate) coarse: Cell<u64>,
-    pub(crate) clock: Clock,
-    pub(crate) timers: RefCell<TimerHeap<Target>>,
-    pub(crate) cold: Cold,
-    pub(crate) policy: RefCell<Policy>,
-    pub(crate) directed: Directed,
-    pub(crate) trace: Trace,
-    pub(crate) random: RefCell<Random>,
-    pub(crate) outside: Outside,
-    /// Those who have been asked for their handle, and have not ended.
-    pub(crate) threads: RefCell<HashMap<u64, Rc<ThreadInfo>>>,
-    pub(crate) stack_bytes: Option<usize>,
-    /// Set once nothing can run: why.
-    pub(crate) deadlock: RefCell<Option<String>>,
-    /// The panic of a policy.
-    pub(crate) failure: RefCell<Option<Payload>>,
-    /// Where whoever looks at the stack of another goes on, and what it does
-    /// there.
-    pub(crate) visit: Cell<Option<Visit>>,
-    /// Set if a signal may ask for something.
-    pub(crate) listening: OnceCell<Listening>,
+    /// The runtime sleeps in the operating system, or its host does something else.
+    is_away: AtomicBool,
+    /// The clock as of the last look at it, in nanoseconds: the beginning of waits.
+    coarse_time: Cell<u64>,
+    /// What happens now is caused by this, if not by the current thread.
+    cause: Cell<Option<Cause>>,
+    /// The threads that have a handle or a name, and have not ended.
+    threads: RefCell<HashMap<u64, Rc<ThreadInfo>>>,
+    stack_bytes: Option<usize>,
+    /// The panic with which the run ends.
+    failure: RefCell<Option<Payload>>,
 }
+
+/// The offsets by which a debugger reads schedulers: of the current thread, the main thread and
+/// the two run queues.
+pub(crate) const LAYOUT: [usize; 4] = [
+    offset_of!(Scheduler, current),
+    offset_of!(Scheduler, main),
+    offset_of!(Scheduler, queue),
+    offset_of!(Scheduler, held),
+];
 
 fn next_serial() -> u64 {
     static SERIAL: AtomicU64 = AtomicU64::new(1);
     SERIAL.fetch_add(1, Ordering::Relaxed)
 }
 
+/// The fields, for the other files of the kernel and for features.
 impl Scheduler {
-    pub(crate) fn new(clock: Clock, policy: Policy, stack_bytes: Option<usize>) -> Scheduler {
-        // A table that nothing refers to would not be linked.
-        std::hint::black_box(&LENO_DEBUGGER_TABLE);
-        let hooks = if policy.is_fifo() { 0 } else { hook::POLICY };
+    /// Returns a scheduler without threads. Its main thread has to be
+    /// [installed](super::current).
+    pub(crate) fn new(
+        upcalls: Upcalls,
+        slots: SchedulerSlots,
+        coarse_time: u64,
+        stack_bytes: Option<usize>,
+    ) -> Scheduler {
         Scheduler {
-            watchers: Watched::default(),
-            is_away: AtomicBool::new(true),
+            slots,
+            upcalls,
             queue: RunQueue::new(),
-            watched: RunQueue::new(),
+            held: RunQueue::new(),
             current: Cell::new(ptr::null()),
-            chores: Cell::new(0),
-            hooks: Cell::new(hooks | hook::OUTSIDE),
+            pending: Cell::new(0),
+            slow: Cell::new(slow::OUTSIDE),
             previous: Cell::new(ptr::null()),
             dead: Cell::new(ptr::null()),
             running: Cell::new(0),
+            most_threads: Cell::new(usize::MAX),
             last_number: Cell::new(1),
-            last_scope: Cell::new(0),
             serial: next_serial(),
             main: Cell::new(ptr::null()),
             interrupted: Cell::new(0),
-            coarse: Cell::new(clock.coarse_now()),
-            clock,
-            timers: RefCell::new(TimerHeap::new()),
-            cold: Cold::default(),
-            policy: RefCell::new(policy),
-            directed: Directed::new(),
-            trace: Trace::default(),
-            random: RefCell::new(Random::new(0)),
-            outside: Outside::default(),
+            is_away: AtomicBool::new(true),
+            coarse_time: Cell::new(coarse_time),
+            cause: Cell::new(None),
             threads: RefCell::default(),
             stack_bytes,
-            deadlock: RefCell::new(None),
             failure: RefCell::new(None),
-            visit: Cell::new(None),
-            listening: OnceCell::new(),
         }
     }
 
-    /// Tells this runtime from every other of the process.
+    /// Returns the state that a feature keeps with this scheduler.
+    #[inline(always)]
+    pub(crate) fn state<T: SchedulerState>(&self) -> &T {
+        self.slots.get()
+    }
+
+    #[inline(always)]
+    pub(crate) fn upcalls(&self) -> &Upcalls {
+        &self.upcalls
+    }
+
+    #[inline(always)]
+    pub(crate) fn queue(&self) -> &RunQueue {
+        &self.queue
+    }
+
+    #[inline(always)]
+    pub(crate) fn held_queue(&self) -> &RunQueue {
+        &self.held
+    }
+
+    #[inline(always)]
+    pub(crate) fn pending(&self) -> u8 {
+        self.pending.get()
+    }
+
+    /// Adds work for the thread that the next switch resumes: bits of [`pending`].
+    #[inline(always)]
+    pub(crate) fn add_pending(&self, work: u8) {
+        self.pending.set(self.pending.get() | work);
+    }
+
+    pub(crate) fn clear_pending(&self, work: u8) {
+        self.pending.set(self.pending.get() & !work);
+    }
+
+    /// Returns `true` if accesses to shared state are observed.
+    #[inline(always)]
+    pub(crate) fn is_observed(&self) -> bool {
+        self.pending.get() & pending::OBSERVED != 0
+    }
+
+    /// Returns `true` if a green thread is to be unwound, or if accesses are observed.
+    #[inline(always)]
+    pub(crate) fn is_eventful(&self) -> bool {
+        self.pending.get() & (pending::UNWIND | pending::OBSERVED) != 0
+    }
+
+    #[inline(always)]
+    pub(crate) fn slow(&self) -> u8 {
+        self.slow.get()
+    }
+
+    #[inline(always)]
+    pub(super) fn store_slow(&self, flags: u8) {
+        self.slow.set(flags);
+    }
+
+    /// Returns the number that differs from that of every other runtime of the process.
     #[inline(always)]
     pub(crate) fn serial(&self) -> u64 {
         self.serial
     }
 
-    /// From now on, this is another runtime.
+    /// Makes another runtime of this one, in which no thread runs.
     pub(crate) fn take_new_serial(&mut self) {
         self.serial = next_serial();
     }
 
     #[inline(always)]
-    pub(crate) fn next_number(&self) -> u64 {
+    pub(super) fn next_number(&self) -> u64 {
         let number = self.last_number.get() + 1;
         self.last_number.set(number);
         number
     }
 
+    /// Makes the next thread number 2 again, in a runtime in which no thread runs.
+    pub(crate) fn restart_numbers(&self) {
+        self.last_number.set(1);
+    }
+
     #[inline(always)]
     pub(crate) fn current(&self) -> &ControlBlock {
-        // SAFETY: whoever runs has a control block.
+        // SAFETY: the running thread has a control block, and `Installed` sets that of the main
+        // thread before any code runs in the runtime.
         unsafe { &*self.current.get() }
     }
 
-    /// Tells a deadline scope from all others of the runtime.
-    pub(crate) fn next_scope_id(&self) -> u64 {
-        let id = self.last_scope.get() + 1;
-        self.last_scope.set(id);
-        id
+    #[inline(always)]
+    pub(super) fn current_ptr(&self) -> *const ControlBlock {
+        self.current.get()
     }
 
-    pub(crate) fn register(&self, state: &Rc<ThreadInfo>) {
-        self.threads.borrow_mut().insert(state.id.number, state.clone());
+    #[inline(always)]
+    pub(super) fn set_current(&self, control: *const ControlBlock) {
+        self.current.set(control);
+    }
+
+    /// Returns `true` if `control` runs just now.
+    pub(crate) fn is_current(&self, control: &ControlBlock) -> bool {
+        ptr::eq(control, self.current.get())
+    }
+
+    #[inline(always)]
+    pub(crate) fn main(&self) -> &ControlBlock {
+        // SAFETY: the main thread's control block outlives all others, and is set when the
+        // runtime is made.
+        unsafe { &*self.main.get() }
+    }
+
+    /// Sets the main green thread.
+    ///
+    /// # Safety
+    ///
+    /// `main` must outlive the use of the scheduler, or be replaced before it goes away.
+    pub(crate) unsafe fn set_main(&self, main: *const ControlBlock) {
+        self.main.set(main);
+    }
+
+    #[inline(always)]
+    pub(crate) fn running(&self) -> usize {
+        self.running.get()
+    }
+
+    #[inline(always)]
+    pub(super) fn set_running(&self, running: usize) {
+        self.running.set(running);
+    }
+
+    #[inline(always)]
+    pub(super) fn most_threads(&self) -> usize {
+        self.most_threads.get()
+    }
+
+    pub(crate) fn set_most_threads(&self, most: usize) {
+        self.most_threads.set(most);
+    }
+
+    #[inline(always)]
+    pub(super) fn stack_bytes(&self) -> Option<usize> {
+        self.stack_bytes
+    }
+
+    pub(crate) fn is_away(&self) -> &AtomicBool {
+        &self.is_away
+    }
+
+    /// Returns the counts of pops of both queues, for other OS threads to read.
+    pub(crate) fn pops(&self) -> [&AtomicUsize; 2] {
+        [self.queue.pops(), self.held.pops()]
+    }
+
+    #[inline(always)]
+    pub(crate) fn coarse_time(&self) -> u64 {
+        self.coarse_time.get()
+    }
+
+    pub(crate) fn set_coarse_time(&self, nanos: u64) {
+        self.coarse_time.set(nanos);
+    }
+
+    /// Returns the panic with which the run ends.
+    pub(crate) fn failure(&self) -> &RefCell<Option<Payload>> {
+        &self.failure
+    }
+
+    /// Runs `f`. What it does to threads is caused by `cause`.
+    pub(crate) fn caused_by<T>(&self, cause: Cause, f: impl FnOnce() -> T) -> T {
+        let before = self.cause.replace(Some(cause));
+        let result = f();
+        self.cause.set(before);
+        result
+    }
+
+    /// Returns the cause of what happens now.
+    pub(crate) fn cause(&self) -> Cause {
+        self.cause.get().unwrap_or_else(|| {
+            let is_outside = self.slow() & slow::OUTSIDE != 0;
+            if is_outside { Cause::Host } else { Cause::Thread(self.current().number()) }
+        })
+    }
+}
+
+/// The threads of the runtime.
+impl Scheduler {
+    pub(super) fn register(&self, info: &Rc<ThreadInfo>) {
+        self.threads.borrow_mut().insert(info.id().number(), info.clone());
     }
 
     pub(crate) fn forget(&self, number: u64) {
         // Dropped after the borrow has ended.
-        let _state = self.threads.borrow_mut().remove(&number);
+        let _info = self.threads.borrow_mut().remove(&number);
     }
 
-    /// The green thread with this id, if it has not ended.
+    /// Returns the green thread with this id, if it has not ended.
     pub(crate) fn find(&self, id: ThreadId) -> Option<Rc<ThreadInfo>> {
         (id.runtime == self.serial).then(|| self.threads.borrow().get(&id.number).cloned())?
     }
 
-    /// Starts a green thread, which runs when its turn comes.
+    /// Returns the number of entries for which the scheduler has memory.
+    pub(crate) fn room(&self) -> usize {
+        let queues = self.queue.capacity().max(self.held.capacity());
+        queues.max(self.threads.borrow().capacity())
+    }
+
+    /// Returns all green threads that have not ended, in the order in which they were spawned.
+    pub(crate) fn all(&self) -> Vec<&ControlBlock> {
+        let mut all: Vec<&ControlBlock> = stack::green_threads()
+            .into_iter()
+            .chain([self.main.get().cast()])
+            // SAFETY: a stack with a number belongs to a green thread that has not been freed,
+            // and the main one outlives all.
+            .filter_map(|control| unsafe { control.cast::<ControlBlock>().as_ref() })
+            // There may be other runtimes on this OS thread.
+            .filter(|control| control.belongs_to(self) && !control.is_finished())
+            .collect();
+        all.sort_by_key(|control| control.number());
+        all
+    }
+}
+
+/// Waking, and the pending work.
+impl Scheduler {
+    /// Makes a thread runnable.
     ///
     /// # Safety
     ///
-    /// As [`ControlBlock::create`]; and the caller takes the join handle's part in
-    /// owning it.
+    /// `context` must be the thread's saved or first context, the thread must be in no queue,
+    /// and the run queue must have room for it.
     #[inline(always)]
-    pub(crate) unsafe fn start<F, T>(
-        &self,
-        stack: Stack,
-        name: Option<String>,
-        scope: Option<&ScopeMembers>,
-        at: &'static Location<'static>,
-        closure: F,
-    ) -> ptr::NonNull<ControlBlock>
-    where
-        F: FnOnce() -> T,
-    {
-        let running = self.running.get() + 1;
-        // The main green thread needs a place, too.
-        self.queue.make_room(running + 1);
-        let scope_state = scope.map_or(ptr::null(), ptr::from_ref);
-        // SAFETY: as the caller says.
-        let (control, context) =
-            unsafe { ControlBlock::create(self, stack, name, scope_state, at, closure) };
-        self.running.set(running);
-        if let Some(scope) = scope {
-            scope.one_started();
-        }
-        if self.hooks.get() != 0 {
-            self.watched.make_room(running + 1);
-        }
-        // SAFETY: created above.
-        self.make_runnable(context, unsafe { control.as_ref() });
-        control
-    }
-
-    #[inline(always)]
-    fn make_runnable(&self, context: StackPointer, control: &ControlBlock) {
-        if self.hooks.get() == 0 {
-            self.queue.push(Runnable { context, control });
+    pub(super) unsafe fn make_runnable(&self, context: StackPointer, control: &ControlBlock) {
+        if self.slow() == 0 {
+            // SAFETY: the caller's contract.
+            unsafe { self.queue.push(Runnable::new(context, control)) };
         } else {
             self.make_runnable_slow(context, control);
         }
     }
 
-    /// Looks at the timers and the inbox, once in many switches.
-    #[inline(always)]
-    pub(crate) fn poll_sometimes(&self) {
-        if self.queue.has_popped_a_multiple_of::<SWITCHES_BETWEEN_POLLS>() {
-            self.poll();
-            self.warm_next();
-        }
-    }
-
-    /// Returns `true` if a green thread is to be unwound, or if a director wants to know
-    /// of operations.
-    #[inline(always)]
-    pub(crate) fn is_eventful(&self) -> bool {
-        self.chores.get() & (chore::UNWIND | chore::OPERATIONS) != 0
-    }
-
-    /// Unwinds if the current green thread is to be unwound.
-    #[inline(always)]
-    pub(crate) fn checkpoint(&self) {
-        if self.chores.get() & chore::UNWIND != 0 {
-            self.unwind_if_due();
-        }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn unwind_if_due(&self) {
-        let control = self.current();
-        if control.is_unwind_due(is_panicking()) {
-            control.throw();
-        }
-    }
-
-    #[inline(always)]
-    pub(crate) fn block_once(&self, control: &ControlBlock) -> Outcome {
-        control.state.set(State::Waiting);
-        let next = if self.queue.has_popped_a_multiple_of::<SWITCHES_BETWEEN_POLLS>() {
-            None
-        } else {
-            self.queue.pop()
-        };
-        let departure = match next {
-            Some(next) => Some((control.context.as_ptr(), next)),
-            None => self.next_with_care(control),
-        };
-        let chores = if let Some((context, next)) = departure {
-            // SAFETY: a waiting green thread keeps its context in its control
-            // block, and one in the run queue keeps it there.
-            unsafe { self.switch(context, next) }
-        } else {
-            self.chores.get()
-        };
-        self.do_chores(chores, false);
-        control.outcome.get()
-    }
-
-    /// Returns the next thread to run after `control`, which waits, and the place for
-    /// the context of `control`. Returns `None` if `control` itself is the next: it has
-    /// been woken in the meantime.
-    #[inline(never)]
-    fn next_with_care(&self, control: &ControlBlock) -> Option<(*mut StackPointer, Runnable)> {
-        self.poll_sometimes();
-        let next = self.next();
-        if ptr::eq(next.control, control) {
-            return None;
-        }
-        let context = if control.state.get() == State::Waiting {
-            control.context.as_ptr()
-        } else {
-            // Woken by the poll, or while there was no thread that could run.
-            self.ready().place_of(control)
-        };
-        Some((context, next))
-    }
-
-    /// Ends the wait of a green thread. False if it does not wait: it is left
-    /// alone then.
+    /// Ends the wait of a green thread. Returns `false` and does nothing if it does not wait.
     #[inline(always)]
     pub(crate) fn wake(&self, control: &ControlBlock, outcome: Outcome) -> bool {
-        let waits = control.state.get() == State::Waiting;
+        let waits = control.state() == State::Waiting;
         if waits {
             self.end_wait(control, outcome);
         }
         waits
     }
 
-    /// As [`Scheduler::wake`], of one who waits.
+    /// Ends the wait of a green thread that waits.
     #[inline(always)]
-    pub(crate) fn end_wait(&self, control: &ControlBlock, outcome: Outcome) {
-        debug_assert!(control.state.get() == State::Waiting);
-        control.state.set(State::Runnable);
-        control.outcome.set(outcome);
-        self.make_runnable(control.context.get(), control);
+    pub(super) fn end_wait(&self, control: &ControlBlock, outcome: Outcome) {
+        debug_assert!(control.state() == State::Waiting);
+        control.set_state(State::Runnable);
+        control.set_outcome(outcome);
+        // SAFETY: a waiting thread has saved its context, and is in no queue. There is room for
+        // every running thread.
+        unsafe { self.make_runnable(control.context().get(), control) };
     }
 
-    /// The next to run. The caller is not in the queue, or at its end.
+    /// Returns the next thread to run. The current thread is not in the queue, or at its end.
     #[inline(always)]
-    pub(crate) fn next(&self) -> Runnable {
+    pub(super) fn next(&self) -> Runnable {
         match self.queue.pop() {
             Some(next) => next,
             None => self.idle(),
         }
     }
 
-    /// Has whoever arrives next give back the stack of one that has ended.
-    #[inline(always)]
-    pub(crate) fn free_when_left(&self, control: &ControlBlock) {
-        self.dead.set(control);
-        self.add_chore(chore::FREE_DEAD);
+    #[cold]
+    #[inline(never)]
+    fn idle(&self) -> Runnable {
+        (self.upcalls.idle)(self)
     }
 
+    /// Looks at the timers and the inbox, if that is due.
+    #[inline(always)]
+    pub(super) fn poll_if_due(&self) {
+        if self.queue.has_popped_a_multiple_of::<SWITCHES_BETWEEN_POLLS>() {
+            self.poll();
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn poll(&self) {
+        (self.upcalls.poll)(self);
+    }
+
+    /// Wakes the main green thread if its closure has ended.
     #[inline]
-    pub(crate) fn wake_main_at_its_end(&self) {
-        // SAFETY: the main green thread outlives all others.
-        let main = unsafe { &*self.main.get() };
+    pub(super) fn wake_main_at_its_end(&self) {
+        let main = self.main();
         if main.waits_for_all() {
             self.wake(main, Outcome::Woken);
         }
     }
 
-    pub(crate) fn one_more_interrupted(&self) {
-        self.interrupted.set(self.interrupted.get() + 1);
-        self.add_chore(chore::UNWIND);
-    }
-
-    pub(crate) fn one_less_interrupted(&self) {
-        self.interrupted.set(self.interrupted.get() - 1);
-        if self.interrupted.get() == 0 {
-            self.chores.set(self.chores.get() & !chore::UNWIND);
+    /// Keeps count of the threads that are to be unwound, for [`pending::UNWIND`].
+    pub(super) fn count_interrupted(&self, before: bool, now: bool) {
+        let interrupted = self.interrupted.get() + usize::from(now) - usize::from(before);
+        self.interrupted.set(interrupted);
+        match interrupted {
+            0 => self.clear_pending(pending::UNWIND),
+            _ => self.add_pending(pending::UNWIND),
         }
     }
 
-    /// Has whoever arrives next see to something.
+    /// Unwinds if the current green thread is to be unwound.
     #[inline(always)]
-    pub(crate) fn add_chore(&self, chore: u8) {
-        self.chores.set(self.chores.get() | chore);
-    }
-
-    /// Does the pending `chores`, which a switch has returned; unwinds if the current thread
-    /// is to be unwound and `may_unwind` allows it. Called after each switch.
-    #[inline(always)]
-    pub(crate) fn do_chores(&self, chores: u8, may_unwind: bool) {
-        if chores & !chore::OPERATIONS != 0 {
-            self.do_chores_slow(may_unwind);
+    pub(crate) fn checkpoint(&self) {
+        if self.pending.get() & pending::UNWIND != 0 {
+            self.arrive(true);
         }
     }
 
-    // Not cold: it is called after each green thread that has been joined by nothing.
+    /// Does the pending work, which a switch has returned. Unwinds if the current thread is to
+    /// be unwound and `may_unwind` allows it. Called after each switch.
+    #[inline(always)]
+    pub(super) fn do_pending(&self, pending: u8, may_unwind: bool) {
+        if pending & !pending::OBSERVED != 0 {
+            self.do_pending_slow(may_unwind);
+        }
+    }
+
+    // Not cold: it is called after the end of each green thread that nothing joins.
     #[inline(never)]
-    fn do_chores_slow(&self, may_unwind: bool) {
-        // First: a visitor may be just leaving its own stack for good.
-        if self.chores.get() & chore::SHOW_STACK != 0 {
-            self.show_stack();
-        }
-        self.free_dead();
-        if may_unwind {
-            self.checkpoint();
+    fn do_pending_slow(&self, may_unwind: bool) {
+        if self.pending.get() & !(pending::OBSERVED | pending::FREE_DEAD) == 0 {
+            self.free_dead();
+        } else {
+            self.arrive(may_unwind);
         }
     }
 
+    #[cold]
+    #[inline(never)]
+    fn arrive(&self, may_unwind: bool) {
+        (self.upcalls.arrived)(self, may_unwind);
+    }
+
+    /// Defers the freeing of the stack of a thread that has ended until after the next switch.
+    #[inline(always)]
+    pub(super) fn free_when_left(&self, control: &ControlBlock) {
+        self.dead.set(control);
+        self.add_pending(pending::FREE_DEAD);
+    }
+
+    /// Frees the stack of the thread that has left it for good, if there is one.
     #[inline(always)]
     pub(crate) fn free_dead(&self) {
-        // SAFETY: it has left its stack for good, and nobody refers to it.
+        // SAFETY: a thread in `dead` has not been freed.
         if let Some(dead) = unsafe { self.dead.replace(ptr::null()).as_ref() } {
-            self.chores.set(self.chores.get() & !chore::FREE_DEAD);
-            // SAFETY: as above.
+            self.clear_pending(pending::FREE_DEAD);
+            // SAFETY: it has left its stack for good, and its join handle is gone.
             unsafe { dead.free() };
         }
     }
 
-    /// Prints and ends the process.
+    /// Prints `text` and ends the process.
     pub(crate) fn abort(&self, text: &[u8]) -> ! {
         sys::abort(&[b"leno: ", text])
+    }
+
+    /// Notes the thread that a switch leaves, for the sanitizer.
+    #[inline(always)]
+    pub(super) fn note_departure(&self, from: *const ControlBlock) {
+        self.previous.set(from);
+    }
+
+    /// Notes the bounds of the stack that a switch has left: that of its thread, or of a
+    /// coroutine that the thread runs.
+    #[inline(always)]
+    pub(super) fn note_arrival(&self, left: Bounds) {
+        if cfg!(feature = "sanitizer") {
+            // SAFETY: the thread that was left waits or is in the queue, or has ended and is
+            // not freed before the pending work is done.
+            if let Some(previous) = unsafe { self.previous.replace(ptr::null()).as_ref() } {
+                previous.bounds().set(left);
+            }
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! Lists of those who wait for the same thing, first come, first served.
+//! Wait queues: the threads that wait for the same thing, first come, first served.
 //!
 //! ```text
 //!   WaitQueue, in a lock or a channel          the frame that waits
@@ -11,8 +11,8 @@
 //!                                            +----------------------+
 //! ```
 //!
-//! A node lies on the frame that waits, so waiting allocates nothing, and leaves
-//! the list when that frame does, by return or by unwinding. A thread that waits for
+//! A node lies on the frame that waits, so waiting allocates nothing, and the node leaves
+//! the queue when that frame ends, by return or by unwinding. A thread that waits for
 //! several things at once has several nodes. If their number is known only when the
 //! program runs, they are in a box, which the frame owns.
 //!
@@ -31,11 +31,12 @@ use std::iter;
 use std::mem;
 use std::ptr;
 
-use crate::kernel::control_block::{ControlBlock, State};
-use crate::kernel::scheduler::Scheduler;
-use crate::kernel::wait_reason::{Outcome, Wait};
+use super::control_block::{ControlBlock, State};
+use super::scheduler::Scheduler;
+use super::wait_reason::{Outcome, Wait};
 
-/// Threads that wait, each with a value of type `T` to give or to be given.
+/// A queue of waiting threads, each with a slot for a value of type `T` that it gives or is
+/// given.
 pub(crate) struct WaitQueue<T> {
     first: Cell<*const Node<T>>,
     /// Not kept up to date while the list is empty.
@@ -150,17 +151,16 @@ impl<T> WaitQueue<T> {
         self.last.set(node);
     }
 
-    /// The first node whose owner still waits. Those before it leave the list:
-    /// their waits are over.
+    /// Returns the first node whose owner still waits. Unlinks the nodes before it, whose waits
+    /// are over.
     #[inline(always)]
     fn front(&self) -> Option<&Node<T>> {
         loop {
-            // SAFETY: linked nodes are on frames that are there, and so are their
-            // threads. Nothing switches while the reference is in use, as this module
-            // sees to.
+            // SAFETY: a linked node is on a frame that exists: a node leaves the queue before its
+            // frame ends. Nothing switches while this module uses the reference.
             let node = unsafe { self.first.get().as_ref() }?;
-            // SAFETY: as above.
-            let waits = unsafe { (*node.control).state.get() == State::Waiting };
+            // SAFETY: the thread of a linked node has not ended.
+            let waits = unsafe { (*node.control).state() == State::Waiting };
             if waits {
                 return Some(node);
             }
@@ -174,7 +174,7 @@ impl<T> WaitQueue<T> {
         let next = node.next.get();
         node.mark_as_chosen();
         self.first.set(next);
-        // SAFETY: linked nodes are on frames that are there.
+        // SAFETY: a linked node is on a frame that exists.
         if let Some(next) = unsafe { next.as_ref() } {
             next.previous.set(ptr::null());
         }
@@ -187,44 +187,45 @@ impl<T> WaitQueue<T> {
         self.first.get().is_null()
     }
 
-    /// Does nobody wait?
+    /// Returns `true` if no thread waits.
     #[inline(always)]
     pub(crate) fn is_empty(&self) -> bool {
         self.first.get().is_null() || self.front().is_none()
     }
 
-    /// The nodes of those who wait. Nobody may switch while they are gone through.
+    /// Returns the nodes of the threads that wait. Nothing may switch during the iteration.
     fn waiting(&self) -> impl Iterator<Item = &Node<T>> {
-        // SAFETY: linked nodes are on frames that are there.
+        // SAFETY: a linked node is on a frame that exists.
         let all = iter::successors(unsafe { self.first.get().as_ref() }, |node| unsafe {
             node.next.get().as_ref()
         });
-        // SAFETY: and so are their green threads.
-        all.filter(|node| unsafe { (*node.control).state.get() == State::Waiting })
+        // SAFETY: the thread of a linked node has not ended.
+        all.filter(|node| unsafe { (*node.control).state() == State::Waiting })
     }
 
-    /// How many wait. It goes through all of them.
+    /// Returns the number of threads that wait. It visits each node.
     pub(crate) fn len(&self) -> usize {
         self.waiting().count()
     }
 
-    /// Is there one who waits with such a value in its slot? `is_it` must not switch.
-    pub(crate) fn any(&self, is_it: impl Fn(&T) -> bool) -> bool {
+    /// Returns `true` if a waiting thread has a value in its slot that `matches`, which must not
+    /// switch.
+    pub(crate) fn any(&self, matches: impl Fn(&T) -> bool) -> bool {
         self.waiting().any(|node| {
             let value = node.slot.take();
-            let found = value.as_ref().is_some_and(&is_it);
+            let found = value.as_ref().is_some_and(&matches);
             node.slot.set(value);
             found
         })
     }
 
-    /// Puts `value` into the slot of the first in whose slot is such a value, and wakes
-    /// it. False if there is none.
-    pub(crate) fn exchange(&self, value: T, is_it: impl Fn(&T) -> bool) -> bool
+    /// Finds the first waiting thread with a value in its slot that `matches`, replaces that by
+    /// `value`, and wakes the thread. Returns `false` if there is none.
+    pub(crate) fn exchange(&self, value: T, matches: impl Fn(&T) -> bool) -> bool
     where
         T: Copy,
     {
-        let found = self.waiting().find(|node| node.slot.get().as_ref().is_some_and(&is_it));
+        let found = self.waiting().find(|node| node.slot.get().as_ref().is_some_and(&matches));
         if let Some(node) = found {
             node.unlink();
             node.mark_as_chosen();
@@ -234,7 +235,7 @@ impl<T> WaitQueue<T> {
         found.is_some()
     }
 
-    /// Wakes the first. False if nobody waits.
+    /// Wakes the first waiting thread. Returns `false` if there is none.
     #[inline(always)]
     pub(crate) fn wake_one(&self) -> bool {
         let node = self.front();
@@ -245,7 +246,7 @@ impl<T> WaitQueue<T> {
         node.is_some()
     }
 
-    /// Wakes all, and says how many.
+    /// Wakes all waiting threads. Returns their number.
     pub(crate) fn wake_all(&self) -> usize {
         let mut count = 0;
         while self.wake_one() {
@@ -254,23 +255,23 @@ impl<T> WaitQueue<T> {
         count
     }
 
-    /// Puts `value` into the slot of the first, and wakes it.
+    /// Puts `value` into the slot of the first waiting thread, and wakes it.
     ///
     /// # Errors
     ///
-    /// Gives the value back if nobody waits.
+    /// Returns the value if no thread waits.
     #[inline(always)]
     pub(crate) fn give(&self, value: T) -> Result<(), T> {
         let Some(node) = self.front() else { return Err(value) };
         self.unlink_front(node);
-        // The slot of one who is given something is empty: nothing is dropped.
+        // The slot of a thread that waits for a value is empty: nothing is dropped.
         let previous = node.slot.replace(Some(value));
         node.choose();
         drop(previous);
         Ok(())
     }
 
-    /// Takes the value out of the slot of the first, and wakes it.
+    /// Takes the value out of the slot of the first waiting thread, and wakes it.
     #[inline(always)]
     pub(crate) fn take(&self) -> Option<T> {
         let node = self.front()?;
@@ -280,7 +281,7 @@ impl<T> WaitQueue<T> {
         value
     }
 
-    /// What the first holds in its slot.
+    /// Returns the value in the slot of the first waiting thread.
     #[inline(always)]
     pub(crate) fn peek(&self) -> Option<T>
     where
@@ -321,11 +322,10 @@ impl<T> Node<T> {
     /// Ends the wait, which is not over. The node has been unlinked and marked.
     #[inline(always)]
     fn choose(&self) {
-        // SAFETY: the thread has the node on its stack. The scheduler is there as long as
-        // any of its threads waits.
+        // SAFETY: the node is on the stack of the thread, which waits, so both exist.
         unsafe {
             let control = &*self.control;
-            (*control.scheduler).end_wait(control, Outcome::Woken);
+            control.scheduler().end_wait(control, Outcome::Woken);
         }
     }
 
@@ -336,8 +336,8 @@ impl<T> Node<T> {
             return;
         }
         self.list.set(ptr::null());
-        // SAFETY: a node in a list borrows the list, and its neighbours are on
-        // frames that are there: each leaves the list before its frame goes.
+        // SAFETY: a linked node is on a frame that borrows the queue, and its neighbours are on
+        // frames that exist: each leaves the queue before its frame ends.
         unsafe {
             let list = &*list;
             let (previous, next) = (self.previous.get(), self.next.get());

@@ -1,11 +1,10 @@
-//! What a green thread waits for, in the words of a report.
+//! What a green thread waits for, in the words of a report; and the resources that are waited
+//! for.
 //!
-//! A [`Wait`] lies on the frame that waits. Nothing in it is needed for waking:
-//! it is there for those who ask why a program hangs.
-
+//! A [`Wait`] lies on the frame that waits. Waking needs nothing of it: reports read it.
 //!
-//! Some of these types are public, since the hidden trait behind `select!` names
-//! them. Nobody outside can reach them.
+//! Some of these types are public, since the hidden trait behind `select!` names them. They
+//! cannot be reached from outside the crate.
 
 #![forbid(unsafe_code)]
 
@@ -13,28 +12,29 @@ use std::cell::{Cell, OnceCell};
 use std::iter;
 use std::panic::Location;
 
-use crate::access::access::{Tag, make_known};
-use crate::kernel::control_block::ControlBlock;
-use crate::kernel::scope_members::ScopeMembers;
+use super::control_block::ControlBlock;
+use super::current::try_scheduler;
+use super::features::Report;
+use super::wait_queue::WaitQueue;
 
 /// What a green thread waits for, and since which line.
 pub(crate) struct Wait<'a> {
-    pub(crate) what: WaitFor<'a>,
-    pub(crate) at: &'static Location<'static>,
-    /// When it began, in nanoseconds of the runtime's coarse clock.
-    pub(crate) since: Cell<u64>,
+    what: WaitFor<'a>,
+    at: &'static Location<'static>,
+    /// The time at which it began, in nanoseconds of the runtime's coarse clock.
+    since: Cell<u64>,
 }
 
 /// How a wait ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Outcome {
-    /// Somebody has woken it.
+    /// What was waited for has come.
     Woken,
     /// The deadline has come first.
     Elapsed,
-    /// The green thread is to be unwound. Whoever waited takes back what it lent
-    /// out, and then calls [`interrupted`](super::interrupted).
+    /// The green thread is to be unwound. The caller takes back what it has lent out, and then
+    /// calls `cancel::interrupted`.
     Interrupted,
 }
 
@@ -61,14 +61,14 @@ pub(crate) enum WaitFor<'a> {
 // resource. With a tag and a `str` of its own they were four.
 const _: () = assert!(size_of::<WaitFor<'_>>() == 2 * size_of::<usize>());
 
-/// What is wanted of a resource: room in a channel.
+/// What a thread wants of a resource, for example room in a channel.
 #[derive(Clone, Copy)]
 pub struct Need<'a> {
     pub(crate) what: Want,
     pub(crate) resource: &'a Resource,
 }
 
-/// The part of a resource that is wanted; its words are looked up for a report only.
+/// The part of a resource that is wanted. Its words are looked up for reports only.
 #[derive(Clone, Copy)]
 pub(crate) enum Want {
     /// The thing itself, as a mutex.
@@ -85,30 +85,30 @@ pub(crate) enum Want {
     Others,
 }
 
-/// A list of needs, each on the frame that enrolled for it. The innermost is the
-/// last.
+/// A list of needs, each on the frame that enrolled for it. The innermost frame has the last.
 pub struct Listed<'a> {
     pub(crate) need: Option<Need<'a>>,
     pub(crate) others: Option<&'a Listed<'a>>,
 }
 
-/// What a wait for any of several is for.
+/// The needs of a wait for any of several.
 #[derive(Clone, Copy)]
 pub(crate) enum Needs<'a> {
     Listed(&'a Listed<'a>),
     All(&'a [Need<'a>]),
 }
 
-/// What reports say of a lock, a channel or anything else that is waited for.
+/// A lock, a channel or another primitive, as reports name it.
 pub struct Resource {
     kind: &'static str,
     made_at: &'static Location<'static>,
     name: OnceCell<Box<str>>,
     holder: Cell<Option<Holder>>,
-    pub(crate) tag: Tag,
+    /// The number by which an exploration knows it.
+    tag: Cell<u64>,
 }
 
-/// Who holds a lock: the number of the green thread, and since where.
+/// The holder of a lock: the number of the green thread, and the line since which it holds.
 #[derive(Clone, Copy)]
 pub(crate) struct Holder {
     pub(crate) number: u64,
@@ -136,14 +136,14 @@ impl Want {
 }
 
 impl WaitFor<'_> {
-    /// It waits for nobody: it sleeps, or is a host with nothing to do.
+    /// Returns `true` if the wait is for no other thread: a sleep, or a host without work.
     pub(crate) fn is_idle(&self) -> bool {
         matches!(self, WaitFor::Sleep | WaitFor::Stalled)
     }
 }
 
 impl<'a> Needs<'a> {
-    /// All of them, in no particular order.
+    /// Returns all needs, in no particular order.
     pub(crate) fn iter(self) -> impl Iterator<Item = Need<'a>> {
         let (listed, all) = match self {
             Needs::Listed(listed) => (Some(listed), &[][..]),
@@ -153,7 +153,7 @@ impl<'a> Needs<'a> {
         listed.filter_map(|listed| listed.need).chain(all.iter().copied())
     }
 
-    /// The one that it is for, if there are no others.
+    /// Returns the need, if there is only one.
     pub(crate) fn only(self) -> Option<Need<'a>> {
         match self {
             Needs::Listed(Listed { need, others: None }) => *need,
@@ -162,7 +162,7 @@ impl<'a> Needs<'a> {
         }
     }
 
-    /// In the order in which they were written.
+    /// Returns the needs in the order in which they are written in the program.
     pub(crate) fn as_written(self) -> Vec<Need<'a>> {
         let mut needs: Vec<Need<'a>> = self.iter().collect();
         if let Needs::Listed(_) = self {
@@ -183,10 +183,29 @@ impl<'a> Wait<'a> {
     pub(crate) fn at(what: WaitFor<'a>, at: &'static Location<'static>) -> Wait<'a> {
         Wait { what, at, since: Cell::new(0) }
     }
+
+    #[inline(always)]
+    pub(super) fn begin(&self, nanos: u64) {
+        self.since.set(nanos);
+    }
+
+    pub(crate) fn what(&self) -> WaitFor<'a> {
+        self.what
+    }
+
+    #[inline(always)]
+    pub(crate) fn line(&self) -> &'static Location<'static> {
+        self.at
+    }
+
+    /// Returns the time at which the wait began, in nanoseconds of the runtime's coarse clock.
+    pub(crate) fn since(&self) -> u64 {
+        self.since.get()
+    }
 }
 
 impl Resource {
-    /// Something of a kind (`"mutex"`), made by the caller.
+    /// Returns a resource of a kind (`"mutex"`) that the caller creates.
     #[track_caller]
     pub(crate) const fn new(kind: &'static str) -> Resource {
         Resource {
@@ -194,21 +213,29 @@ impl Resource {
             made_at: Location::caller(),
             name: OnceCell::new(),
             holder: Cell::new(None),
-            tag: Tag::new(),
+            tag: Cell::new(0),
         }
     }
 
-    /// As [`Resource::new`], and whoever directs the run knows of it from now on: it
-    /// is the same in every execution, whoever uses it first.
+    /// Returns a resource as [`Resource::new`] does, and reports its creation: an exploration
+    /// gives it the same number in every execution, whichever thread uses it first.
     #[track_caller]
     #[inline(always)]
     pub(crate) fn known(kind: &'static str) -> Resource {
         let resource = Resource::new(kind);
-        make_known(&resource.tag);
+        if let Some(scheduler) = try_scheduler()
+            && scheduler.is_observed()
+        {
+            (scheduler.upcalls().report)(scheduler, Report::Created(&resource));
+        }
         resource
     }
 
-    /// Names it. The first name stays.
+    pub(crate) fn tag(&self) -> &Cell<u64> {
+        &self.tag
+    }
+
+    /// Sets the name, if there is none yet.
     pub(crate) fn set_name(&self, name: String) {
         let _ = self.name.set(name.into_boxed_str());
     }
@@ -225,7 +252,7 @@ impl Resource {
         self.made_at
     }
 
-    /// Says who holds it.
+    /// Sets the holder.
     #[inline(always)]
     pub(crate) fn set_holder(&self, holder: Option<Holder>) {
         self.holder.set(holder);
@@ -233,5 +260,71 @@ impl Resource {
 
     pub(crate) fn holder(&self) -> Option<Holder> {
         self.holder.get()
+    }
+}
+
+/// What the green threads of a scope share, in the frame that waits for them.
+pub(crate) struct ScopeMembers {
+    running: Cell<usize>,
+    /// The number of the first green thread that was spawned in the scope, in a controlled
+    /// run: an exploration knows the scope by it.
+    number: Cell<u64>,
+    waiter: WaitQueue<()>,
+    /// The number of threads that have panicked without a `join` that returned the panic.
+    unseen_panics: Cell<usize>,
+}
+
+impl ScopeMembers {
+    pub(crate) const fn new() -> ScopeMembers {
+        ScopeMembers {
+            running: Cell::new(0),
+            number: Cell::new(0),
+            waiter: WaitQueue::new(),
+            unseen_panics: Cell::new(0),
+        }
+    }
+
+    pub(crate) fn is_running(&self) -> bool {
+        self.running.get() > 0
+    }
+
+    pub(super) fn one_started(&self) {
+        self.running.set(self.running.get() + 1);
+    }
+
+    #[inline(always)]
+    pub(super) fn one_ended(&self, panicked: bool) {
+        if panicked {
+            self.unseen_panics.set(self.unseen_panics.get() + 1);
+        }
+        self.running.set(self.running.get() - 1);
+        if self.running.get() == 0 {
+            self.waiter.wake_one();
+        }
+    }
+
+    /// Notes that a `join` has returned a panic.
+    pub(super) fn panic_seen(&self) {
+        self.unseen_panics.set(self.unseen_panics.get() - 1);
+    }
+
+    pub(crate) fn has_unseen_panics(&self) -> bool {
+        self.unseen_panics.get() > 0
+    }
+
+    /// Returns the number by which an exploration knows the scope; 0 before the first spawn.
+    pub(crate) fn number(&self) -> u64 {
+        self.number.get()
+    }
+
+    /// Sets the number by which an exploration knows the scope, if it has none.
+    pub(crate) fn set_number(&self, number: u64) {
+        if self.number.get() == 0 {
+            self.number.set(number);
+        }
+    }
+
+    pub(super) fn waiter(&self) -> &WaitQueue<()> {
+        &self.waiter
     }
 }

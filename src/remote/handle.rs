@@ -5,10 +5,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::kernel::scheduler::Scheduler;
-use crate::kernel::thread_info::ThreadId;
-use crate::remote::inbox::{Inbox, Message};
-use crate::remote::join::{self, RemoteJoinHandle};
+use super::inbox::{self, Inbox, Message};
+use super::join::{self, RemoteJoinHandle};
+use crate::kernel::{Scheduler, ThreadId, scheduler};
 
 /// Reaches a runtime from any OS thread: spawns green threads on it, unparks
 /// and cancels those that it has.
@@ -50,11 +49,11 @@ impl Handle {
     #[must_use]
     #[track_caller]
     pub fn current() -> Handle {
-        Handle::of(crate::kernel::current::scheduler("leno::Handle::current"))
+        Handle::of(scheduler("leno::Handle::current"))
     }
 
     pub(crate) fn of(scheduler: &Scheduler) -> Handle {
-        let inbox = scheduler.inbox().clone();
+        let inbox = inbox::inbox(scheduler).clone();
         inbox.add_sender();
         Handle { inbox }
     }

@@ -1,28 +1,24 @@
-//! What other OS threads have asked of a runtime, and how it sleeps until they
-//! ask.
+//! What other OS threads have asked of a runtime, and how the runtime sleeps until they ask.
 
-#![forbid(unsafe_code)]
-
-use std::cell::{Cell, OnceCell, RefCell};
-use std::collections::HashMap;
+use std::cell::{Cell, OnceCell};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
-use crate::inspect::trace::Cause;
-use crate::kernel::current::try_scheduler;
-use crate::kernel::scheduler::Scheduler;
-use crate::kernel::thread_info::{ThreadId, ThreadInfo};
-use crate::kernel::wait_queue::WaitQueue;
-use crate::remote::future::{Awaiting, SpareWaker};
-use crate::remote::mailbox::{Bell, Mailbox};
+use super::mailbox::{Bell, Mailbox};
+use crate::access::{Access, Object, note};
+use crate::cancel::cancel_thread;
+use crate::kernel::features::SchedulerState;
+use crate::kernel::{
+    Cause, Outcome, Scheduler, ThreadId, ThreadInfo, Wait, WaitFor, try_scheduler,
+};
 use crate::sys::wakeup::Wakeup;
 
-pub(crate) type Job = Box<dyn FnOnce() + Send>;
+pub(super) type Job = Box<dyn FnOnce() + Send>;
 
-pub(crate) enum Message {
+pub(super) enum Message {
     Spawn(Job),
     Unpark(ThreadId),
-    /// The future that it waits for can be polled.
+    /// The future that the thread waits for can be polled.
     Wake(ThreadId),
     Cancel(ThreadId),
 }
@@ -30,13 +26,51 @@ pub(crate) enum Message {
 impl Message {
     fn reach(self, scheduler: &Scheduler) {
         let (id, reach): (ThreadId, fn(&ThreadInfo)) = match self {
-            Message::Spawn(job) => return scheduler.spawn_job(job),
-            Message::Unpark(id) => (id, ThreadInfo::unpark),
-            Message::Wake(id) => (id, ThreadInfo::wake_future),
-            Message::Cancel(id) => (id, ThreadInfo::cancel),
+            Message::Spawn(job) => return spawn_job(scheduler, job),
+            Message::Unpark(id) => (id, unpark),
+            Message::Wake(id) => (id, wake_future),
+            Message::Cancel(id) => (id, cancel_thread),
         };
         if let Some(thread) = scheduler.find(id) {
             reach(&thread);
+        }
+    }
+}
+
+/// Gives a thread its token, and wakes it if it waits for that in `park`.
+#[track_caller]
+pub(crate) fn unpark(info: &ThreadInfo) {
+    note(Object::Token(info.id().number()), Access::Write, "unpark");
+    let Some(control) = info.control() else { return };
+    control.token().set(true);
+    if matches!(control.waits_for().map(Wait::what), Some(WaitFor::Unpark)) {
+        control.scheduler().wake(control, Outcome::Woken);
+    }
+}
+
+/// Wakes a thread if it waits for a future.
+fn wake_future(info: &ThreadInfo) {
+    if let Some(control) = info.control()
+        && matches!(control.waits_for().map(Wait::what), Some(WaitFor::Future))
+    {
+        control.scheduler().wake(control, Outcome::Woken);
+    }
+}
+
+/// Spawns a thread that another OS thread has asked for.
+fn spawn_job(scheduler: &Scheduler, job: Job) {
+    match scheduler.stack(None) {
+        Ok(stack) => drop(scheduler.spawn(stack, None, job)),
+        Err(error) => {
+            // Switching and unwinding are forbidden here.
+            let dropped = scheduler.without_switching(|| drop(job));
+            std::mem::forget(dropped);
+            let _ = std::io::Write::write_fmt(
+                &mut std::io::stderr(),
+                format_args!(
+                    "leno: a green thread that another OS thread wanted was not spawned: {error}\n"
+                ),
+            );
         }
     }
 }
@@ -51,35 +85,38 @@ impl Bell for Wakeup {
     }
 }
 
-/// What a scheduler knows of the world outside.
+/// What a runtime has to do with other OS threads.
 #[derive(Default)]
 pub(crate) struct Outside {
-    pub(crate) inbox: OnceCell<Arc<Inbox>>,
-    /// Green threads that wait for a future.
-    pub(crate) awaiting: WaitQueue<Awaiting>,
-    /// Closures that run on other OS threads for one that waits here.
-    pub(crate) unblocked: Cell<usize>,
-    pub(crate) spare_waker: Cell<Option<SpareWaker>>,
-    /// How many clones of a waker, by the address in it, green threads of this
-    /// runtime keep for their end.
-    pub(crate) kept_wakers: RefCell<HashMap<*const (), usize>>,
+    inbox: OnceCell<Arc<Inbox>>,
+    /// The number of closures that run on other OS threads for a thread that waits here.
+    unblocked: Cell<usize>,
+}
+
+// SAFETY: no other type has slot 2.
+unsafe impl SchedulerState for Outside {
+    const SLOT: usize = 2;
+}
+
+fn outside(scheduler: &Scheduler) -> &Outside {
+    scheduler.state()
 }
 
 /// The mailbox of a runtime.
 pub(crate) struct Inbox {
     mailbox: Mailbox<Message, Wakeup>,
     /// The runtime's serial number.
-    pub(crate) runtime: u64,
+    pub(super) runtime: u64,
 }
 
 impl Inbox {
-    /// Has the runtime do what the message says that is made of `content`: at
-    /// once if we are in it, and otherwise as soon as it looks.
+    /// Makes the runtime do what the message asks for that is made of `content`: at once if the
+    /// caller runs in it, and otherwise as soon as it looks.
     ///
     /// # Errors
     ///
-    /// Gives `content` back if the runtime has ended.
-    pub(crate) fn send<T>(&self, content: T, message: impl FnOnce(T) -> Message) -> Result<(), T> {
+    /// Returns `content` if the runtime has ended.
+    pub(super) fn send<T>(&self, content: T, message: impl FnOnce(T) -> Message) -> Result<(), T> {
         match try_scheduler() {
             Some(scheduler) if scheduler.serial() == self.runtime => {
                 message(content).reach(scheduler);
@@ -89,26 +126,25 @@ impl Inbox {
         }
     }
 
-    pub(crate) fn add_sender(&self) {
+    pub(super) fn add_sender(&self) {
         self.mailbox.add_sender();
     }
 
-    pub(crate) fn remove_sender(&self) {
+    pub(super) fn remove_sender(&self) {
         self.mailbox.remove_sender();
     }
 
-    /// Has the runtime look.
+    /// Makes the runtime look.
     pub(crate) fn notify(&self) {
         self.mailbox.notify();
     }
 
-    /// Sleeps until there is mail, until `nanos` have passed, or until a signal
-    /// has come.
+    /// Sleeps until there is mail, until `nanos` have passed, or until a signal comes.
     pub(crate) fn sleep(&self, nanos: Option<u64>) {
         self.mailbox.sleep(|bell| bell.wait(nanos));
     }
 
-    /// The host has slept for us.
+    /// Notes that the host has slept in place of the runtime.
     pub(crate) fn has_slept(&self) {
         self.mailbox.sleep(|_| {});
     }
@@ -117,48 +153,71 @@ impl Inbox {
         self.mailbox.bell.as_fd()
     }
 
-    /// Nothing is read any more. What is left is dropped.
+    /// Ends the reading. Drops what is left.
     pub(crate) fn close(&self) {
         drop(self.mailbox.close());
     }
 
-    pub(crate) fn is_closed(&self) -> bool {
+    pub(super) fn is_closed(&self) -> bool {
         self.mailbox.is_closed()
     }
 }
 
-impl Scheduler {
-    /// # Panics
-    ///
-    /// If the system has no more descriptors.
-    pub(crate) fn inbox(&self) -> &Arc<Inbox> {
-        self.outside.inbox.get_or_init(|| {
-            let bell = Wakeup::new().unwrap_or_else(|error| {
-                panic!(
-                    "cannot make the descriptor by which other OS threads wake this runtime: \
-                     {error}; the limit of open files is `ulimit -n`"
-                )
-            });
-            Arc::new(Inbox { mailbox: Mailbox::new(bell), runtime: self.serial() })
-        })
-    }
+/// Returns the inbox of a runtime. Makes it at the first use.
+///
+/// # Panics
+///
+/// If the system has no more descriptors.
+pub(crate) fn inbox(scheduler: &Scheduler) -> &Arc<Inbox> {
+    outside(scheduler).inbox.get_or_init(|| {
+        let bell = Wakeup::new().unwrap_or_else(|error| {
+            panic!(
+                "cannot make the descriptor by which other OS threads wake this runtime: \
+                 {error}; the limit of open files is `ulimit -n`"
+            )
+        });
+        Arc::new(Inbox { mailbox: Mailbox::new(bell), runtime: scheduler.serial() })
+    })
+}
 
-    /// Does what other OS threads have asked for.
-    pub(crate) fn read_inbox(&self) {
-        if let Some(inbox) = self.outside.inbox.get()
-            && inbox.mailbox.has_mail()
-        {
-            self.caused_by(Cause::Outside, || {
-                for message in inbox.mailbox.read() {
-                    message.reach(self);
-                }
-            });
+/// Returns the inbox of a runtime, if it has one.
+pub(crate) fn existing_inbox(scheduler: &Scheduler) -> Option<&Inbox> {
+    outside(scheduler).inbox.get().map(|inbox| &**inbox)
+}
+
+/// Does what other OS threads have asked for.
+pub(crate) fn read_inbox(scheduler: &Scheduler) {
+    if let Some(inbox) = existing_inbox(scheduler)
+        && inbox.mailbox.has_mail()
+    {
+        scheduler.caused_by(Cause::Outside, || {
+            for message in inbox.mailbox.read() {
+                message.reach(scheduler);
+            }
+        });
+    }
+}
+
+/// Returns `true` if a message may come, or has come.
+pub(super) fn may_get_mail(scheduler: &Scheduler) -> bool {
+    existing_inbox(scheduler).is_some_and(|inbox| !inbox.mailbox.is_deserted())
+}
+
+/// Returns `true` if virtual time has to wait for closures on other OS threads.
+pub(crate) fn holds_time(scheduler: &Scheduler) -> bool {
+    outside(scheduler).unblocked.get() > 0
+}
+
+/// Runs `f`, during which virtual time stands still.
+pub(crate) fn hold_time<T>(scheduler: &Scheduler, f: impl FnOnce() -> T) -> T {
+    struct Held<'a>(&'a Cell<usize>);
+    impl Drop for Held<'_> {
+        fn drop(&mut self) {
+            self.0.set(self.0.get() - 1);
         }
     }
-
-    /// Can anybody outside make a green thread runnable?
-    pub(crate) fn can_be_reached(&self) -> bool {
-        self.somebody_has_a_waker()
-            || self.outside.inbox.get().is_some_and(|inbox| !inbox.mailbox.is_deserted())
-    }
+    let unblocked = &outside(scheduler).unblocked;
+    unblocked.set(unblocked.get() + 1);
+    let _held = Held(unblocked);
+    f()
 }

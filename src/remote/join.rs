@@ -9,10 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 
-use crate::cancel::unwind::{self, Cancelled};
-use crate::kernel::control_block::Payload;
-use crate::kernel::current::try_scheduler;
-use crate::remote::future::block_on;
+use super::future::block_on;
+use crate::kernel::{Cancelled, Payload, is_unwinding, try_scheduler};
 
 /// Waits on any OS thread for a green thread that was spawned by
 /// [`Handle::spawn`](crate::Handle::spawn), and takes its result. Dropping it lets
@@ -49,7 +47,7 @@ impl<T> Promise<T> {
     pub(crate) fn keep(self, f: impl FnOnce() -> T) {
         match panic::catch_unwind(AssertUnwindSafe(f)) {
             // It is to be cancelled all the way.
-            Err(payload) if unwind::is_unwinding(&payload) => panic::resume_unwind(payload),
+            Err(payload) if is_unwinding(&payload) => panic::resume_unwind(payload),
             result => self.end(result),
         }
     }

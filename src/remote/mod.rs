@@ -1,12 +1,20 @@
-//! What other OS threads do to a runtime, and how they wait for it.
+//! What other OS threads do to a runtime, and how green threads wait for them.
 
-pub(crate) mod future;
-pub(crate) mod handle;
+mod future;
+mod handle;
 pub(crate) mod inbox;
-pub(crate) mod join;
-pub(crate) mod mailbox;
-pub(crate) mod sync_shim;
+mod join;
+mod mailbox;
+mod sync_shim;
 
-pub(crate) use future::block_on;
+pub(crate) use future::{Futures, block_on, wake_at_end, wake_end_waker};
 pub use handle::{Ended, Handle};
+pub(crate) use inbox::{hold_time, unpark};
 pub use join::RemoteJoinHandle;
+
+use crate::kernel::Scheduler;
+
+/// Returns `true` if something outside the runtime can make a green thread runnable.
+pub(crate) fn can_be_reached(scheduler: &Scheduler) -> bool {
+    future::is_awaited_outside(scheduler) || inbox::may_get_mail(scheduler)
+}

@@ -1,5 +1,5 @@
-//! What `mailbox.rs` takes from the standard library. A model checker has its own
-//! in place of these.
+//! What `mailbox.rs` takes from the standard library. A model checker has its own types in place
+//! of these.
 
 #![forbid(unsafe_code)]
 

@@ -1,24 +1,37 @@
 //! Runtimes as values: settings, and driving one from somebody else's loop.
 
 use std::fmt;
-use std::io::{self, Write};
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::panic::{self, AssertUnwindSafe, Location};
 use std::time::Duration;
 
+use super::locals;
+use super::next::Choices;
+use super::policy::Policy;
+use super::upcalls::UPCALLS;
+use crate::cancel::numbers::ScopeNumbers;
 use crate::cancel::unwind;
-use crate::inspect::trace::Recorder;
-use crate::kernel::control_block::ControlBlock;
+use crate::driver;
+use crate::driver::prefetch::Cold;
+use crate::explore::{ControlledRun, observe};
+use crate::inspect::debugger_table::LENO_DEBUGGER_TABLE;
+use crate::inspect::hog_sampler::Watched;
+use crate::inspect::signal_dump::SignalDump;
+use crate::inspect::stack_visit::Visits;
+use crate::inspect::trace::{self, Recorder, Trace};
+use crate::inspect::with_room;
+use crate::kernel::control_block::for_join;
 use crate::kernel::current::Installed;
-use crate::kernel::scheduler::Scheduler;
-use crate::kernel::slow_path::hook;
-use crate::kernel::wait_reason::{Wait, WaitFor};
-use crate::remote::handle::Handle;
-use crate::remote::inbox::Job;
-use crate::runtime::policy::Policy;
-use crate::runtime::spawn::Spawned;
-use crate::stack::{self, Stack};
+use crate::kernel::features::SchedulerSlots;
+use crate::kernel::slow_path::slow;
+use crate::kernel::{ControlBlock, Owned, Scheduler, Wait, WaitFor, is_unwinding};
+use crate::remote::inbox::{Outside, existing_inbox, inbox, read_inbox};
+use crate::remote::{Futures, Handle};
+use crate::stack;
+use crate::sys::panics;
 use crate::timer::clock::Clock;
+use crate::timer::timers::Timers;
 
 /// Settings for a runtime.
 ///
@@ -41,7 +54,7 @@ pub struct Builder {
     stack_bytes: Option<usize>,
     policy: Option<Policy>,
     virtual_time: bool,
-    pub(crate) recorder: Option<Recorder>,
+    recorder: Option<Recorder>,
 }
 
 impl Builder {
@@ -72,6 +85,12 @@ impl Builder {
         self
     }
 
+    /// Records the whole run, from before the first green thread.
+    pub fn recorder(mut self, recorder: &Recorder) -> Builder {
+        self.recorder = Some(recorder.clone());
+        self
+    }
+
     /// Makes the runtime.
     #[track_caller]
     pub fn build(self) -> Runtime {
@@ -79,7 +98,7 @@ impl Builder {
         let policy = self.policy.unwrap_or_else(Policy::fifo);
         let runtime = Runtime::with(clock, policy, self.stack_bytes);
         if let Some(recorder) = &self.recorder {
-            runtime.scheduler.start_recording(recorder);
+            trace::start_recording(&runtime.scheduler, recorder);
         }
         runtime
     }
@@ -120,8 +139,8 @@ impl Builder {
 /// ```
 pub struct Runtime {
     // Boxed: green threads point to both.
-    pub(crate) main: Box<ControlBlock>,
-    pub(crate) scheduler: Box<Scheduler>,
+    main: Box<ControlBlock>,
+    scheduler: Box<Scheduler>,
 }
 
 impl Runtime {
@@ -133,12 +152,51 @@ impl Runtime {
     }
 
     #[track_caller]
-    pub(crate) fn with(clock: Clock, policy: Policy, stack_bytes: Option<usize>) -> Runtime {
+    pub(super) fn with(clock: Clock, policy: Policy, stack_bytes: Option<usize>) -> Runtime {
         stack::clean_up_after_others();
-        let scheduler = Box::new(Scheduler::new(clock, policy, stack_bytes));
+        if !panics::is_searched() && !std::thread::panicking() {
+            with_room(panics::search);
+        }
+        // A table that nothing refers to would not be linked.
+        std::hint::black_box(&LENO_DEBUGGER_TABLE);
+        let (coarse_time, is_fifo) = (clock.coarse_now(), policy.is_fifo());
+        let slots = SchedulerSlots::new()
+            .with(Timers::new(clock))
+            .with(ScopeNumbers::default())
+            .with(Outside::default())
+            .with(Futures::default())
+            .with(Trace::default())
+            .with(Visits::default())
+            .with(SignalDump::default())
+            .with(Watched::default())
+            .with(ControlledRun::new())
+            .with(Cold::default())
+            .with(Choices::new(policy));
+        let scheduler = Box::new(Scheduler::new(UPCALLS, slots, coarse_time, stack_bytes));
+        scheduler.set_slow(slow::POLICY, !is_fifo);
         let main = Box::new(ControlBlock::main(&scheduler));
-        scheduler.main.set(&raw const *main);
+        // SAFETY: the box of the main thread is dropped with the scheduler, or replaced by
+        // `renew`.
+        unsafe { scheduler.set_main(&raw const *main) };
         Runtime { main, scheduler }
+    }
+
+    pub(super) fn scheduler(&self) -> &Scheduler {
+        &self.scheduler
+    }
+
+    pub(super) fn main(&self) -> &ControlBlock {
+        &self.main
+    }
+
+    /// Makes another runtime of this one, in which no thread runs.
+    #[track_caller]
+    pub(super) fn renew(&mut self) {
+        self.scheduler.uncancel(&self.main);
+        self.main.retire();
+        self.scheduler.forget(self.main.number());
+        self.scheduler.take_new_serial();
+        *self.main = ControlBlock::main(&self.scheduler);
     }
 
     /// Runs `f` as the main green thread, as [`run`](crate::run) does.
@@ -152,39 +210,41 @@ impl Runtime {
         F: FnOnce() -> T,
     {
         let at = Location::caller();
-        let installed = Installed::new("leno::run", &self.scheduler, &self.main);
+        // SAFETY: both are boxed in `self`, which is borrowed.
+        let installed = unsafe { Installed::new("leno::run", &self.scheduler, &self.main) };
+        self.enter();
         let result = panic::catch_unwind(AssertUnwindSafe(f)).map_err(|payload| {
-            if !unwind::is_unwinding(&payload) {
-                self.scheduler.panicked_directed(&self.main, &payload);
+            if !is_unwinding(&payload) {
+                observe::fails(&self.scheduler, &self.main, &payload);
             }
-            unwind::for_join(payload)
+            for_join(payload)
         });
         // What follows is tested first, since a run of an exploration is so short that a
         // call which does nothing counts.
-        if self.main.extra.get().is_some() {
-            self.main.drop_locals(&self.scheduler);
+        if self.main.has_extra() {
+            locals::drop_all(&self.scheduler, &self.main);
         }
         self.scheduler.wait_for_all(at);
         // What other OS threads have sent until then is not left behind.
-        if self.scheduler.outside.inbox.get().is_some() {
-            self.scheduler.read_inbox();
-        }
-        while self.scheduler.running.get() > 0 {
+        read_inbox(&self.scheduler);
+        while self.scheduler.running() > 0 {
             self.scheduler.wait_for_all(at);
-            self.scheduler.read_inbox();
+            read_inbox(&self.scheduler);
         }
-        self.main.forget_unwinding(&self.scheduler);
-        self.main.forget_locals();
-        drop(installed);
+        self.scheduler.uncancel(&self.main);
+        if self.main.has_extra() {
+            locals::forget(&self.main);
+        }
+        self.leave(installed);
         // Taken in any case: this runtime may run something else later.
-        let deadlock = self.scheduler.deadlock.take();
-        if let Some(payload) = self.scheduler.failure.take() {
+        let deadlock = self.deadlock();
+        if let Some(payload) = self.scheduler.failure().take() {
             panic::resume_unwind(payload);
         }
         match (result, deadlock) {
             (Ok(value), None) => value,
             (Err(payload), None) => panic::resume_unwind(payload),
-            (Err(payload), Some(report)) if !unwind::is_unwinding(&payload) => {
+            (Err(payload), Some(report)) if !is_unwinding(&payload) => {
                 // The first thing that went wrong goes on; the other is not
                 // hushed up.
                 eprintln!("leno: {report}");
@@ -208,20 +268,22 @@ impl Runtime {
     #[track_caller]
     pub fn run_until_stalled(&self) -> bool {
         const FUNCTION: &str = "leno::Runtime::run_until_stalled";
-        let installed = Installed::new(FUNCTION, &self.scheduler, &self.main);
-        if let Some(inbox) = self.scheduler.outside.inbox.get() {
+        // SAFETY: both are boxed in `self`, which is borrowed.
+        let installed = unsafe { Installed::new(FUNCTION, &self.scheduler, &self.main) };
+        self.enter();
+        if let Some(inbox) = existing_inbox(&self.scheduler) {
             inbox.has_slept();
         }
-        self.scheduler.poll();
+        driver::poll(&self.scheduler);
         if self.scheduler.ready().is_empty() {
-            self.scheduler.pass_virtual_time();
+            driver::pass_virtual_time(&self.scheduler);
         }
-        self.scheduler.block_lent(&Wait::new(WaitFor::Stalled));
-        drop(installed);
-        if let Some(payload) = self.scheduler.failure.take() {
+        self.scheduler.block_borrowed(&Wait::new(WaitFor::Stalled));
+        self.leave(installed);
+        if let Some(payload) = self.scheduler.failure().take() {
             panic::resume_unwind(payload);
         }
-        self.scheduler.running.get() > 0
+        self.scheduler.running() > 0
     }
 
     /// How long until the next deadline of a green thread comes: the timeout with
@@ -233,7 +295,7 @@ impl Runtime {
     /// [`unblock`](crate::unblock), there is none.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Duration> {
-        self.scheduler.patience()
+        driver::patience(&self.scheduler)
     }
 
     /// A handle for other OS threads.
@@ -251,12 +313,34 @@ impl Runtime {
         stack: Option<usize>,
         name: Option<String>,
         f: F,
-    ) -> io::Result<Spawned<T>>
+    ) -> io::Result<Owned<T>>
     where
         F: FnOnce() -> T + 'static,
         T: 'static,
     {
         Ok(self.scheduler.spawn(self.scheduler.stack(stack)?, name, f))
+    }
+
+    /// Records that the host has called the runtime.
+    #[inline]
+    fn enter(&self) {
+        if self.scheduler.slow() & slow::TRACE != 0 {
+            trace::runs(&self.scheduler, &self.main);
+        }
+    }
+
+    /// Returns to the host.
+    #[inline]
+    fn leave(&self, installed: Installed) {
+        if self.scheduler.slow() & slow::TRACE != 0 {
+            trace::returns(&self.scheduler);
+        }
+        drop(installed);
+    }
+
+    /// Takes the report of a deadlock that has been resolved.
+    fn deadlock(&self) -> Option<String> {
+        self.scheduler.state::<Choices>().deadlock.take()
     }
 }
 
@@ -265,7 +349,7 @@ impl Runtime {
 /// once for nothing. [`Runtime::run_until_stalled`] makes it unreadable.
 impl AsFd for Runtime {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.scheduler.inbox().descriptor()
+        inbox(&self.scheduler).descriptor()
     }
 }
 
@@ -277,18 +361,18 @@ impl Default for Runtime {
 
 impl Drop for Runtime {
     fn drop(&mut self) {
-        if self.scheduler.running.get() > 0 {
-            let at = self.main.spawned_at;
-            let installed = Installed::for_now(&self.scheduler, &self.main);
-            self.scheduler.unwind_all();
-            self.scheduler.wait_for_all(at);
-            drop(installed);
-            // A deadlock of destructors has been resolved, or has ended the
-            // process.
-            self.scheduler.deadlock.take();
+        if self.scheduler.running() > 0 {
+            // SAFETY: both are boxed in `self`, which exists until this function ends.
+            let installed = unsafe { Installed::nested(&self.scheduler, &self.main) };
+            self.enter();
+            unwind::force_all(&self.scheduler);
+            self.scheduler.wait_for_all(self.main.spawned_at());
+            self.leave(installed);
+            // A deadlock of destructors has been resolved, or has ended the process.
+            self.deadlock();
         }
         self.main.retire();
-        if let Some(inbox) = self.scheduler.outside.inbox.get() {
+        if let Some(inbox) = existing_inbox(&self.scheduler) {
             inbox.close();
         }
     }
@@ -297,48 +381,7 @@ impl Drop for Runtime {
 impl fmt::Debug for Runtime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Runtime")
-            .field("green_threads", &self.scheduler.running.get())
+            .field("green_threads", &self.scheduler.running())
             .finish_non_exhaustive()
-    }
-}
-
-impl Scheduler {
-    /// Takes a stack of `bytes` bytes, or of the runtime's default size.
-    #[inline(always)]
-    pub(crate) fn stack(&self, bytes: Option<usize>) -> io::Result<Stack> {
-        if self.hooks.get() == 0
-            && bytes.or(self.stack_bytes).is_none()
-            && let Some(stack) = Stack::free_of_default_size()
-        {
-            return Ok(stack);
-        }
-        self.stack_with_care(bytes)
-    }
-
-    #[inline(never)]
-    fn stack_with_care(&self, bytes: Option<usize>) -> io::Result<Stack> {
-        if self.hooks.get() & hook::DIRECTED != 0 {
-            self.may_spawn()?;
-        }
-        match bytes.or(self.stack_bytes) {
-            None => Stack::with_default_size(),
-            Some(bytes) => Stack::new(bytes),
-        }
-    }
-
-    /// Spawns what another OS thread has sent.
-    pub(crate) fn spawn_job(&self, job: Job) {
-        match self.stack(None) {
-            Ok(stack) => drop(self.spawn(stack, None, job)),
-            Err(error) => {
-                // Nobody may switch here, and nothing may unwind.
-                let dropped = self.apart(|| drop(job));
-                std::mem::forget(dropped);
-                let _ = writeln!(
-                    io::stderr(),
-                    "leno: a green thread that another OS thread wanted was not spawned: {error}"
-                );
-            }
-        }
     }
 }

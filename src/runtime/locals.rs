@@ -7,10 +7,8 @@ use std::cell::RefCell;
 use std::panic::{self, AssertUnwindSafe};
 use std::rc::Rc;
 
-use crate::cancel::unwind;
-use crate::kernel::control_block::ControlBlock;
-use crate::kernel::current::try_scheduler;
-use crate::kernel::scheduler::Scheduler;
+use crate::kernel::features::ThreadState;
+use crate::kernel::{ControlBlock, Scheduler, is_unwinding, try_scheduler};
 
 /// Why there is no value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +29,10 @@ enum Local {
     Unfinished,
     Value(Rc<dyn Any>),
     Dropped,
+}
+
+impl ThreadState for Locals {
+    const SLOT: usize = 1;
 }
 
 impl Locals {
@@ -96,7 +98,7 @@ pub(crate) fn with_local<T: 'static, R>(
     f: impl FnOnce(&T) -> R,
 ) -> Result<R, LocalError> {
     let control = try_scheduler().ok_or(LocalError::Outside)?.current();
-    let locals = &control.extra().locals;
+    let locals = control.state_or_default::<Locals>();
     let value = match locals.find(key) {
         Some(Local::Value(value)) => value,
         Some(Local::Dropped) => return Err(LocalError::Dropped),
@@ -109,28 +111,27 @@ pub(crate) fn with_local<T: 'static, R>(
     Ok(f(value.downcast_ref().expect("a key has one type")))
 }
 
-impl ControlBlock {
-    /// Drops its green-thread-local values, the last made first. A destructor may
-    /// make more of them.
-    #[cold]
-    pub(crate) fn drop_locals(&self, scheduler: &Scheduler) {
-        let Some(extra) = self.extra.get() else { return };
-        self.shield();
-        while let Some(local) = extra.locals.take_last() {
-            // Whatever has ended the closure has been caught.
-            let drop_it = || self.unwind.while_caught(|| drop(local));
-            let dropped = panic::catch_unwind(AssertUnwindSafe(drop_it));
-            if dropped.is_err_and(|payload| !unwind::is_unwinding(&payload)) {
-                scheduler.abort(b"the destructor of a green-thread-local value panicked\n");
-            }
+/// Drops the green-thread-local values of a thread, the last made first. A destructor may make more
+/// of them.
+#[cold]
+pub(crate) fn drop_all(scheduler: &Scheduler, control: &ControlBlock) {
+    let Some(locals) = control.state_of::<Locals>() else { return };
+    let flags = control.cancel_flags();
+    flags.shield();
+    while let Some(local) = locals.take_last() {
+        // Whatever has ended the closure has been caught.
+        let drop_it = || flags.while_caught(|| drop(local));
+        let dropped = panic::catch_unwind(AssertUnwindSafe(drop_it));
+        if dropped.is_err_and(|payload| !is_unwinding(&payload)) {
+            scheduler.abort(b"the destructor of a green-thread-local value panicked\n");
         }
     }
+}
 
-    /// The next run begins without any.
-    #[inline]
-    pub(crate) fn forget_locals(&self) {
-        if let Some(extra) = self.extra.get() {
-            extra.locals.forget();
-        }
+/// Forgets that values were dropped: the main green thread may run again.
+#[inline]
+pub(crate) fn forget(control: &ControlBlock) {
+    if let Some(locals) = control.state_of::<Locals>() {
+        locals.forget();
     }
 }

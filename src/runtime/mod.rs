@@ -1,18 +1,19 @@
-//! The runtime: one OS thread's scheduler and its green threads.
+//! The runtime: puts the kernel and its features together.
 
-pub(crate) mod builder;
-pub(crate) mod idle;
+mod builder;
+mod controlled;
 pub(crate) mod locals;
-pub(crate) mod policy;
-pub(crate) mod prefetch;
-pub(crate) mod spawn;
+mod next;
+mod policy;
+mod spawn;
+mod upcalls;
 
-pub use crate::runtime::builder::{Builder, Runtime};
-pub(crate) use crate::runtime::locals::{LocalError, with_local};
-pub use crate::runtime::policy::Policy;
-pub(crate) use crate::runtime::policy::Random;
-pub(crate) use crate::runtime::spawn::Spawned;
-pub use crate::runtime::spawn::{Scope, scope};
+pub use builder::{Builder, Runtime};
+pub(crate) use controlled::ControlledRuntime;
+pub(crate) use locals::{LocalError, with_local};
+pub use policy::Policy;
+pub(crate) use spawn::Spawned;
+pub use spawn::{Scope, scope};
 
 /// Runs `f` as the main green thread of a new runtime on this OS thread.
 /// Returns what `f` returned, when `f` and all green threads that were spawned

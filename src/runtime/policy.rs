@@ -4,7 +4,8 @@
 
 use std::fmt;
 
-use crate::kernel::thread_info::ThreadId;
+use crate::explore::Random;
+use crate::kernel::ThreadId;
 
 /// Which green thread runs next when several can; see
 /// [`Builder::policy`](crate::Builder::policy).
@@ -115,36 +116,5 @@ impl fmt::Debug for Policy {
             Kind::Random(_) => "Policy::random(..)",
             Kind::Chosen(_) => "Policy::choose(..)",
         })
-    }
-}
-
-/// A small generator of random numbers: SplitMix64 (Steele, Lea, Flood, "Fast
-/// splittable pseudorandom number generators", OOPSLA 2014).
-pub(crate) struct Random {
-    state: u64,
-    /// The next number, made ahead: who draws it mostly decides by it at once, and
-    /// would wait for it.
-    next: u64,
-}
-
-impl Random {
-    pub(crate) fn new(seed: u64) -> Random {
-        let mut random = Random { state: seed, next: 0 };
-        random.next();
-        random
-    }
-
-    #[inline]
-    pub(crate) fn next(&mut self) -> u64 {
-        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.state ^ (self.state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        std::mem::replace(&mut self.next, mixed ^ (mixed >> 31))
-    }
-
-    /// A number below `bound`. Its bias is below 2^-32 for any bound that can be a
-    /// number of green threads.
-    pub(crate) fn below(&mut self, bound: usize) -> usize {
-        ((u128::from(self.next()) * bound as u128) >> 64) as usize
     }
 }

@@ -1,39 +1,37 @@
 //! Spawned green threads: who owns them, and how long what they borrow lives.
 
-use crate::timer::deadline_after;
 use std::cell::Cell;
 use std::fmt;
 use std::io;
 use std::marker::PhantomData;
-use std::mem;
 use std::panic::{self, AssertUnwindSafe, Location};
-use std::ptr::NonNull;
 use std::rc::Rc;
 use std::task::Waker;
 use std::time::Duration;
 
-use crate::access::access::{Access, Object, also, look, note};
-use crate::cancel::unwind;
-use crate::kernel::control_block::{ControlBlock, Payload};
-use crate::kernel::current::{checkpoint, interrupted, scheduler, try_scheduler};
-use crate::kernel::scheduler::Scheduler;
-use crate::kernel::scope_members::ScopeMembers;
-use crate::kernel::thread_info::ThreadInfo;
-use crate::kernel::wait_reason::Outcome;
-use crate::stack::Stack;
+use crate::access::{Access, Object, also, look, note};
+use crate::cancel::{self, interrupted};
+use crate::kernel::{
+    ControlBlock, Outcome, Owned, Payload, ScopeMembers, ThreadInfo, checkpoint, is_unwinding,
+    scheduler, try_scheduler,
+};
+use crate::remote;
 use crate::sys;
+use crate::timer::deadline_after;
 
-/// The join handle's part in owning a green thread that gives a `T`.
-pub(crate) struct Spawned<T> {
-    control: NonNull<ControlBlock>,
-    result: PhantomData<T>,
-}
+/// The join handle's part in the ownership of a green thread that returns a `T`, with the
+/// accesses that an exploration must know of.
+pub(crate) struct Spawned<T>(Owned<T>);
 
 impl<T> Spawned<T> {
     #[inline(always)]
+    pub(crate) fn new(owned: Owned<T>) -> Spawned<T> {
+        Spawned(owned)
+    }
+
+    #[inline(always)]
     fn control(&self) -> &ControlBlock {
-        // SAFETY: we are one of its two owners.
-        unsafe { self.control.as_ref() }
+        self.0.control()
     }
 
     #[track_caller]
@@ -53,14 +51,14 @@ impl<T> Spawned<T> {
         self.control().is_finished()
     }
 
-    pub(crate) fn thread_state(&self) -> &Rc<ThreadInfo> {
-        self.control().thread_state()
+    pub(crate) fn info(&self) -> &Rc<ThreadInfo> {
+        self.control().info()
     }
 
     #[track_caller]
     pub(crate) fn cancel(&self) {
         note(Object::Unwinding(self.control().number()), Access::Write, "cancel");
-        self.control().cancel();
+        cancel::cancel(self.control());
     }
 
     /// Waits for the end, for at most `timeout`. Says whether it has ended.
@@ -79,7 +77,9 @@ impl<T> Spawned<T> {
         if self.has_ended() {
             return true;
         }
-        match scheduler("JoinHandle::join").wait_for(self.control(), deadline, at) {
+        let scheduler = scheduler("JoinHandle::join");
+        scheduler.checkpoint();
+        match scheduler.wait_for_end(self.control(), deadline, at) {
             Outcome::Woken => true,
             Outcome::Elapsed => self.has_ended(),
             Outcome::Interrupted => interrupted(),
@@ -91,24 +91,15 @@ impl<T> Spawned<T> {
     pub(crate) fn wake_at_end(&self, waker: &Waker) -> bool {
         self.note_end();
         !self.has_ended() && {
-            let scheduler = self.control().scheduler();
-            let place = &self.control().extra().waker;
-            scheduler.keep_waker(waker);
-            // The previous one is dropped last: that is somebody else's code.
-            let previous = place.replace(Some(waker.clone()));
-            previous.iter().for_each(|previous| scheduler.release_waker(previous));
+            remote::wake_at_end(self.control(), waker);
             true
         }
     }
 
-    /// The result, of one that has ended. The handle is of no more use.
+    /// Returns the result of a thread that has ended.
     #[inline(always)]
     pub(crate) fn take(self) -> Result<T, Payload> {
-        assert!(self.has_ended());
-        let control = self.control;
-        mem::forget(self);
-        // SAFETY: it has ended, T is its type, and the handle is given up.
-        unsafe { control.as_ref().take_result() }
+        self.0.take()
     }
 
     /// Waits for the end, and takes the result.
@@ -133,28 +124,6 @@ impl<T> Spawned<T> {
         }
         also(end, Access::Await);
         self.take()
-    }
-}
-
-impl<T> Drop for Spawned<T> {
-    fn drop(&mut self) {
-        // SAFETY: this is the handle's part.
-        unsafe { self.control().detach() }
-    }
-}
-
-impl Scheduler {
-    /// Spawns a green thread that borrows nothing.
-    #[inline(always)]
-    #[track_caller]
-    pub(crate) fn spawn<F, T>(&self, stack: Stack, name: Option<String>, f: F) -> Spawned<T>
-    where
-        F: FnOnce() -> T + 'static,
-        T: 'static,
-    {
-        // SAFETY: nothing is borrowed; `Spawned` takes the handle's part.
-        let control = unsafe { self.start(stack, name, None, Location::caller(), f) };
-        Spawned { control, result: PhantomData }
     }
 }
 
@@ -234,14 +203,14 @@ impl<'scope, 'env> Scope<'scope, 'env> {
         self.is_open.set(true);
         let result = panic::catch_unwind(AssertUnwindSafe(f));
         // In a run that somebody directs, the wait is told of even if it is none.
-        if self.state.is_running() || self.state.first.get() != 0 {
+        if self.state.is_running() || self.state.number() != 0 {
             // A coroutine may have carried us elsewhere in the meantime.
             match try_scheduler() {
                 Some(scheduler) => {
                     let wait = || scheduler.wait_for_scope(&self.state, at);
                     match &result {
-                        Err(payload) if unwind::is_unwinding(payload) => {
-                            scheduler.current().unwind.while_caught(wait);
+                        Err(payload) if is_unwinding(payload) => {
+                            scheduler.current().cancel_flags().while_caught(wait);
                         }
                         _ => wait(),
                     }
@@ -258,7 +227,9 @@ impl<'scope, 'env> Scope<'scope, 'env> {
     pub(crate) fn join_all(&self, at: &'static Location<'static>) {
         checkpoint();
         if self.state.is_running() {
-            scheduler("leno::scope").join_scope(&self.state, at);
+            if !scheduler("leno::scope").join_scope(&self.state, at) {
+                interrupted();
+            }
         }
     }
 }
@@ -281,7 +252,7 @@ impl<'scope> Scope<'scope, '_> {
         stack_bytes: Option<usize>,
         name: Option<String>,
         f: F,
-    ) -> io::Result<Spawned<T>>
+    ) -> io::Result<Owned<T>>
     where
         F: FnOnce() -> T + 'scope,
         T: 'scope,
@@ -292,9 +263,9 @@ impl<'scope> Scope<'scope, '_> {
         // SAFETY: the scope is open, so its `enclose` has not returned, and does
         // not before the green thread has ended. `'scope` is at least that long,
         // as the borrow that `enclose` has. `Spawned` takes the handle's part.
-        let control =
-            unsafe { scheduler.start(stack, name, Some(&self.state), Location::caller(), f) };
-        Ok(Spawned { control, result: PhantomData })
+        Ok(unsafe {
+            scheduler.spawn_unchecked(stack, name, Some(&self.state), Location::caller(), f)
+        })
     }
 }
 

@@ -1,15 +1,16 @@
 //! Meeting points.
 
+use crate::access::{Access, Object, note, operation};
+use crate::cancel::interrupted;
+use crate::kernel::{
+    Need, Outcome, Resource, Scheduler, Wait, WaitFor, WaitQueue, Want, scheduler,
+};
 use crate::timer::deadline_after;
 use std::cell::Cell;
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::Duration;
 
-use crate::access::{Access, Object, note, operation};
-use crate::kernel::{
-    Need, Outcome, Resource, Scheduler, Wait, WaitFor, WaitQueue, Want, interrupted, scheduler,
-};
 use crate::time::Elapsed;
 
 /// A point at which a number of green threads wait for each other, again and

@@ -1,5 +1,10 @@
 //! Condition variables.
 
+use crate::access::{Access, Object, also, note};
+use crate::cancel::interrupted;
+use crate::kernel::{
+    Need, Outcome, Resource, Scheduler, Wait, WaitFor, WaitQueue, Want, scheduler,
+};
 use crate::timer::deadline_after;
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
@@ -7,10 +12,6 @@ use std::time::Duration;
 
 use super::mutex::MutexGuard;
 use super::{LockResult, PoisonError, holder};
-use crate::access::{Access, Object, also, note};
-use crate::kernel::{
-    Need, Outcome, Resource, Scheduler, Wait, WaitFor, WaitQueue, Want, interrupted, scheduler,
-};
 
 /// Waiting for a change of what a [`Mutex`](super::Mutex) guards, as
 /// [`std::sync::Condvar`].

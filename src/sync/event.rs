@@ -1,14 +1,15 @@
 //! Something that has happened, or not yet.
 
+use crate::access::{Access, Object, also, note, operation};
+use crate::cancel::interrupted;
+use crate::kernel::{
+    Need, Outcome, Resource, Scheduler, Wait, WaitFor, WaitQueue, Want, scheduler,
+};
 use crate::timer::deadline_after;
 use std::cell::Cell;
 use std::fmt;
 use std::time::Duration;
 
-use crate::access::{Access, Object, also, note, operation};
-use crate::kernel::{
-    Need, Outcome, Resource, Scheduler, Wait, WaitFor, WaitQueue, Want, interrupted, scheduler,
-};
 use crate::time::Elapsed;
 
 /// A flag that green threads wait for.

@@ -1,6 +1,10 @@
 //! Mutual exclusion.
 
-use crate::cancel::block_shielded;
+use crate::access::{Access, Object, note, note_at};
+use crate::cancel::{block_shielded, interrupted};
+use crate::kernel::{
+    Holder, Need, Outcome, Resource, Scheduler, Wait, WaitFor, WaitQueue, Want, scheduler,
+};
 use crate::timer::deadline_after;
 use std::cell::{RefCell, RefMut};
 use std::fmt;
@@ -10,11 +14,6 @@ use std::time::Duration;
 
 use super::poison::{Poison, Unwinding};
 use super::{LockResult, TryLockError, TryLockResult, holder};
-use crate::access::{Access, Object, note, note_at};
-use crate::kernel::{
-    Holder, Need, Outcome, Resource, Scheduler, Wait, WaitFor, WaitQueue, Want, interrupted,
-    scheduler,
-};
 
 /// A value that one green thread at a time can use, as [`std::sync::Mutex`].
 ///

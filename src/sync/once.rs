@@ -6,8 +6,9 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use super::holder;
 use crate::access::{Access, Object, also, note, note_at};
+use crate::cancel::interrupted;
 use crate::kernel::{
-    Need, Outcome, Resource, Wait, WaitFor, WaitQueue, Want, checkpoint, interrupted, scheduler,
+    Need, Outcome, Resource, Wait, WaitFor, WaitQueue, Want, checkpoint, scheduler,
 };
 
 /// A closure that runs once, whoever comes first, as [`std::sync::Once`].

@@ -4,8 +4,7 @@ use std::cell::Cell;
 
 use super::{LockResult, PoisonError};
 use crate::access::{Access, Object, Told, also, is_eventful, note, note_at, operation};
-use crate::cancel::is_panicking;
-use crate::kernel::Resource;
+use crate::kernel::{Resource, is_panicking};
 
 /// What is known of a lock besides who holds it, as bits.
 pub(super) struct Poison(Cell<u8>);

@@ -1,5 +1,10 @@
 //! One who writes, or many who read.
 
+use crate::access::{Access, Object, Told, asked, note, note_at};
+use crate::cancel::interrupted;
+use crate::kernel::{
+    Holder, Need, Outcome, Resource, Scheduler, Wait, WaitFor, WaitQueue, Want, scheduler,
+};
 use crate::timer::deadline_after;
 use std::cell::{Cell, Ref, RefCell, RefMut};
 use std::fmt;
@@ -9,11 +14,6 @@ use std::time::Duration;
 
 use super::poison::{Poison, Unwinding};
 use super::{LockResult, TryLockError, TryLockResult, holder};
-use crate::access::{Access, Object, Told, asked, note, note_at};
-use crate::kernel::{
-    Holder, Need, Outcome, Resource, Scheduler, Wait, WaitFor, WaitQueue, Want, interrupted,
-    scheduler,
-};
 
 /// A value that many green threads can read or one can change, as
 /// [`std::sync::RwLock`].

@@ -1,16 +1,16 @@
 //! Permits to be taken and given back.
 
+use crate::access::{Access, Object, Told, asked, note, note_at, operation};
+use crate::cancel::interrupted;
+use crate::kernel::{
+    Need, Outcome, Resource, Scheduler, Wait, WaitFor, WaitQueue, Want, scheduler,
+};
 use crate::timer::deadline_after;
 use std::cell::Cell;
 use std::error::Error;
 use std::fmt;
 use std::panic::Location;
 use std::time::Duration;
-
-use crate::access::{Access, Object, Told, asked, note, note_at, operation};
-use crate::kernel::{
-    Need, Outcome, Resource, Scheduler, Wait, WaitFor, WaitQueue, Want, interrupted, scheduler,
-};
 
 /// A number of permits, which green threads take and give back.
 ///

@@ -1,16 +1,15 @@
 //! Waiting for a number of others.
 
+use crate::access::{Access, Object, also, note, note_at, operation};
+use crate::cancel::interrupted;
+use crate::kernel::{
+    Need, Outcome, Resource, Scheduler, Wait, WaitFor, WaitQueue, Want, checkpoint, scheduler,
+};
 use crate::timer::deadline_after;
 use std::cell::Cell;
 use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
-
-use crate::access::{Access, Object, also, note, note_at, operation};
-use crate::kernel::{
-    Need, Outcome, Resource, Scheduler, Wait, WaitFor, WaitQueue, Want, checkpoint, interrupted,
-    scheduler,
-};
 
 /// A group whose members are its clones: each is done when its clone is dropped.
 /// As crossbeam's.

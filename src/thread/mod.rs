@@ -36,17 +36,17 @@ mod join;
 mod local;
 mod task_group;
 
+use crate::access::{Access, Object, note, operation};
+pub use crate::cancel::Cancelled;
+use crate::cancel::interrupted;
+pub use crate::kernel::ThreadId;
+use crate::kernel::{Outcome, Scheduler, Wait, WaitFor, scheduler};
+pub use crate::runtime::{Scope, scope};
 use crate::timer::deadline_after;
 use std::io;
 use std::num::NonZero;
 use std::time::Duration;
 
-use crate::access::{Access, Object, note, operation};
-use crate::kernel::{Outcome, Scheduler, Wait, WaitFor, interrupted, scheduler};
-
-pub use crate::cancel::Cancelled;
-pub use crate::kernel::ThreadId;
-pub use crate::runtime::{Scope, scope};
 pub use crate::time::{sleep, sleep_until};
 pub use builder::Builder;
 pub use handle::Thread;
@@ -153,7 +153,7 @@ fn park_until(function: &'static str, deadline: impl FnOnce(&Scheduler) -> Optio
     let scheduler = scheduler(function);
     let wait = Wait::new(WaitFor::Unpark);
     operation(Object::Token(scheduler.current().id().number()), Access::Write, "park");
-    let token = &scheduler.current().token;
+    let token = scheduler.current().token();
     if token.replace(false) {
         return;
     }
@@ -212,7 +212,7 @@ where
 /// one of its green threads waits in a destructor in the middle of a panic.
 #[must_use]
 pub fn panicking() -> bool {
-    crate::cancel::is_panicking()
+    crate::kernel::is_panicking()
 }
 
 /// The handle of the green thread that calls this.
@@ -229,7 +229,7 @@ pub fn panicking() -> bool {
 #[must_use]
 #[track_caller]
 pub fn current() -> Thread {
-    Thread::new(scheduler("leno::thread::current").current().thread_state())
+    Thread::new(scheduler("leno::thread::current").current().info())
 }
 
 /// How many green threads run at the same time: one. For programs written for

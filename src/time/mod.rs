@@ -12,13 +12,13 @@
 
 mod interval;
 
+use crate::cancel::interrupted;
+use crate::kernel::{Outcome, Scheduler, Wait, WaitFor, scheduler};
+pub use crate::timer::Instant;
 use crate::timer::{deadline_after, deadline_at};
 use std::error::Error;
 use std::fmt;
 
-use crate::kernel::{Outcome, Scheduler, Wait, WaitFor, interrupted, scheduler};
-
-pub use crate::timer::Instant;
 pub use interval::{Interval, interval, interval_at};
 pub use std::time::{Duration, SystemTime, SystemTimeError, UNIX_EPOCH};
 

@@ -1,14 +1,13 @@
-//! TimerHeap: what is to happen when.
+//! The timer heap.
 //!
-//! A heap with four children to a node, ordered by deadline and, among equals, by
-//! age. Entries hold what is compared; a table beside it says where each timer is
-//! in the heap, so that one can be removed without looking for it. Both are
-//! dense: moving an entry touches nothing on anybody's stack.
+//! A heap with four children to a node, ordered by deadline and, among equal deadlines, by age.
+//! Entries hold what is compared. A table beside the heap has the place of each timer in it, so
+//! that a timer can be removed without a search. Both are dense: to move an entry touches no
+//! stack of a thread.
 
 #![forbid(unsafe_code)]
 
-/// Names a timer. One that has fired or was removed is not confused with a newer
-/// one in its place.
+/// The identity of a timer. It differs from that of a newer timer in the same slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TimerId {
     slot: u32,
@@ -23,7 +22,7 @@ struct Entry {
 }
 
 struct Slot<T> {
-    /// Its place in the heap; or, while nobody uses it, the next free slot.
+    /// The place of the timer in the heap; in a free slot, the next free slot.
     position: u32,
     generation: u32,
     target: T,
@@ -39,6 +38,17 @@ pub(crate) struct TimerHeap<T> {
 const NONE: u32 = u32::MAX;
 const CHILDREN: usize = 4;
 
+impl TimerId {
+    /// Returns the identity as a number.
+    pub(super) fn token(self) -> u64 {
+        u64::from(self.generation) << 32 | u64::from(self.slot)
+    }
+
+    pub(super) fn of_token(token: u64) -> TimerId {
+        TimerId { slot: token as u32, generation: (token >> 32) as u32 }
+    }
+}
+
 impl Entry {
     fn before(&self, other: &Entry) -> bool {
         (self.deadline, self.age) < (other.deadline, other.age)
@@ -50,7 +60,7 @@ impl<T: Copy> TimerHeap<T> {
         TimerHeap { heap: Vec::new(), slots: Vec::new(), first_free: NONE, started: 0 }
     }
 
-    /// For how many timers there is memory.
+    /// Returns the number of timers for which there is memory.
     pub(crate) fn room(&self) -> usize {
         self.heap.capacity().max(self.slots.capacity())
     }
@@ -59,12 +69,12 @@ impl<T: Copy> TimerHeap<T> {
         self.heap.is_empty()
     }
 
-    /// The deadline of the next timer to fire.
+    /// Returns the deadline of the next timer to fire.
     pub(crate) fn next_deadline(&self) -> Option<u64> {
         self.heap.first().map(|entry| entry.deadline)
     }
 
-    /// The target of the next timer to fire.
+    /// Returns the target of the next timer to fire.
     pub(crate) fn next_target(&self) -> Option<T> {
         self.heap.first().map(|entry| self.slots[entry.slot as usize].target)
     }

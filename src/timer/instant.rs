@@ -6,7 +6,7 @@ use std::fmt;
 use std::ops::{Add, AddAssign, Sub, SubAssign};
 use std::time::Duration;
 
-use crate::timer::clock;
+use super::clock;
 
 /// A moment of the runtime's clock, with the interface of
 /// [`std::time::Instant`]. Outside a runtime, the clock is the system's monotonic

@@ -14,7 +14,8 @@ use super::sampling::Sampling;
 use super::schedule::{Rules, Schedule};
 use super::tree::Tree;
 use crate::explore::{
-    CLOCK, Choice, Director, Operated, Ready, Spawn, Stuck, Suspension, Track, Wants,
+    CLOCK, Choice, ChoicePath, Controller, EnabledSet, EventMask, Operated, Spawn, Stuck,
+    Suspension,
 };
 use crate::inspect::DEADLOCK;
 use crate::kernel::Payload;
@@ -86,7 +87,7 @@ pub(super) struct Engine {
     // Of the execution that runs:
     pub(super) names: Names,
     /// What was chosen, and where the common choices are made.
-    pub(super) track: Rc<RefCell<Track>>,
+    pub(super) track: Rc<RefCell<ChoicePath>>,
     pub(super) switches: u32,
     last: u64,
     pub(super) wrong: Option<Wrong>,
@@ -102,7 +103,7 @@ impl Engine {
         rules: Rules,
         strategy: Strategy,
         max_steps: u64,
-        track: Rc<RefCell<Track>>,
+        track: Rc<RefCell<ChoicePath>>,
     ) -> Engine {
         let is_fair = rules.fair || rules.preemptive;
         track.borrow_mut().start();
@@ -126,9 +127,9 @@ impl Engine {
     }
 
     /// What it has to be told.
-    pub(super) fn wants(&self) -> Wants {
+    pub(super) fn wants(&self) -> EventMask {
         let is_reduced = matches!(self.strategy, Strategy::Reduced(_));
-        Wants {
+        EventMask {
             operations: is_reduced || self.recording.is_some(),
             preemption: self.rules.preemptive,
             time: self.rules.timed,
@@ -325,8 +326,8 @@ impl Strategy {
     }
 }
 
-impl Director for Engine {
-    fn choose(&mut self, ready: &Ready<'_>) -> Option<usize> {
+impl Controller for Engine {
+    fn choose(&mut self, ready: &EnabledSet<'_>) -> Option<usize> {
         let track = self.track.borrow();
         let (steps, is_alone, after) = (track.steps(), track.is_alone(), track.made().len());
         drop(track);

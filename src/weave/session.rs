@@ -9,13 +9,13 @@ use super::schedule::Rules;
 use super::spare::{Spare, runtime_of};
 use super::tree::Tree;
 use crate::explore::Choice;
-use crate::runtime::Runtime;
+use crate::runtime::ControlledRuntime;
 
 pub(super) struct Session {
     pub(super) engine: Rc<RefCell<Engine>>,
     _known: Known,
     /// `None` only while the session is dropped.
-    runtime: Option<Runtime>,
+    runtime: Option<ControlledRuntime>,
     /// The choices of the first execution, to compare the second with.
     trail: Vec<Choice>,
     stack_bytes: Option<usize>,
@@ -84,7 +84,7 @@ impl Session {
         self.index += self.step;
         let kept = Kept::new();
         let runtime = self.runtime.as_ref().expect("a session has a runtime");
-        let result = runtime.run_directed(wants, program);
+        let result = runtime.run(wants, program);
         drop(kept);
         if !runtime.is_as_new() {
             // A handle may still lead to that one.

@@ -104,7 +104,7 @@ impl Explorer {
             if let Some(recording) = &mut engine.borrow_mut().recording {
                 match &result {
                     Ok(_) => recording.returned(),
-                    Err(payload) if crate::cancel::is_unwinding(payload) => recording.unwound(),
+                    Err(payload) if crate::kernel::is_unwinding(payload) => recording.unwound(),
                     // The engine is told of a panic.
                     Err(_) => {}
                 }

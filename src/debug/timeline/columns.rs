@@ -6,7 +6,8 @@ use std::panic::Location;
 
 use super::story::{self, Kind};
 use super::{Timeline, duration, file_name};
-use crate::inspect::{Cause, Event, Happened};
+use crate::inspect::{Event, Happened};
+use crate::kernel::Cause;
 
 /// The narrowest text.
 const MIN_WIDTH: usize = 60;

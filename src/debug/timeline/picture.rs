@@ -17,7 +17,8 @@ use std::fmt::Write;
 
 use super::story::{self, Doing, Kind, Part, Story};
 use super::{Timeline, duration};
-use crate::inspect::{Cause, Event, Happened};
+use crate::inspect::{Event, Happened};
+use crate::kernel::Cause;
 
 const MOST_BARS: usize = 240;
 const MOST_LANES: usize = 24;

@@ -11,7 +11,7 @@
 mod models;
 
 /// What `mailbox.rs` takes.
-mod shared {
+mod sync_shim {
     #[cfg(feature = "loom")]
     pub use loom::sync::{
         Mutex,

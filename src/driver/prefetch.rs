@@ -1,4 +1,4 @@
-//! Warming: prefetches the stacks of the green threads that run next.
+//! Prefetches the stacks of the green threads that run next.
 //!
 //! Where many thousand threads are ready, what each of them touches first is in main
 //! memory: the frames that the switch returns to, the control block, the header and the
@@ -10,14 +10,13 @@
 //! 13 ns in place of 8). So only two kinds are prefetched: threads that have not begun,
 //! and threads that a timer has woken.
 
-#![forbid(unsafe_code)]
-
 use std::cell::Cell;
 
 use crate::arch;
-use crate::kernel::control_block::ControlBlock;
+use crate::kernel::features::SchedulerState;
 use crate::kernel::run_queue::Runnable;
-use crate::kernel::scheduler::{SWITCHES_BETWEEN_POLLS, Scheduler};
+use crate::kernel::slow_path::SWITCHES_BETWEEN_POLLS;
+use crate::kernel::{Scheduler, ThreadRef};
 
 /// With fewer threads than this in the run queue, their stacks are in the cache.
 const COLD_LENGTH: usize = 4096;
@@ -52,67 +51,63 @@ impl Cold {
     }
 }
 
-impl Scheduler {
-    /// Prefetches for the next threads, once in many switches.
-    #[inline]
-    pub(crate) fn warm_sometimes(&self) {
-        if self.queue.has_popped_a_multiple_of::<SWITCHES_BETWEEN_POLLS>() {
-            self.warm_next();
+// SAFETY: no other type has slot 9, and every scheduler gets such a state.
+unsafe impl SchedulerState for Cold {
+    const SLOT: usize = 9;
+}
+
+/// Prefetches for the threads that run until the next poll, where they are cold.
+pub(crate) fn next_threads(scheduler: &Scheduler) {
+    let (queue, cold) = (scheduler.queue(), scheduler.state::<Cold>());
+    let Some((head, next)) = queue.entries().next() else { return };
+    let have_not_begun = queue.len() >= COLD_LENGTH && has_not_begun(next);
+    if !have_not_begun && cold.is_over(head) {
+        return;
+    }
+    for (position, runnable) in queue.entries().take(SWITCHES_BETWEEN_POLLS) {
+        if has_not_begun(runnable) {
+            new_thread(runnable);
+        } else if cold.contains(position) {
+            suspended_thread(runnable);
         }
     }
+}
 
-    /// Prefetches for the threads that run until the next call, where they are cold.
-    #[cold]
-    #[inline(never)]
-    pub(crate) fn warm_next(&self) {
-        let Some((head, next)) = self.queue.entries().next() else { return };
-        let have_not_begun = self.queue.len() >= COLD_LENGTH && has_not_begun(next);
-        if !have_not_begun && self.cold.is_over(head) {
-            return;
-        }
-        for (position, runnable) in self.queue.entries().take(SWITCHES_BETWEEN_POLLS) {
-            if has_not_begun(runnable) {
-                warm_new(runnable);
-            } else if self.cold.contains(position) {
-                warm_suspended(runnable);
-            }
-        }
-    }
-
-    /// TimerHeap have woken all threads in the run queue from the position `start` on.
-    pub(crate) fn note_woken_by_timers(&self, start: usize) {
-        if self.queue.len() >= COLD_LENGTH
-            && let Some((head, _)) = self.queue.entries().next()
-        {
-            self.cold.add(head, start, self.queue.end());
-        }
+/// Notes that timers have woken all threads in the run queue from the position `start` on.
+pub(super) fn note_woken_by_timers(scheduler: &Scheduler, start: usize) {
+    let queue = scheduler.queue();
+    if queue.len() >= COLD_LENGTH
+        && let Some((head, _)) = queue.entries().next()
+    {
+        scheduler.state::<Cold>().add(head, start, queue.end());
     }
 }
 
 /// Returns `true` if the thread has never run: its first context is right below its
 /// control block.
-fn has_not_begun(Runnable { context, control }: Runnable) -> bool {
-    control.addr().wrapping_sub(context.addr()) == size_of::<arch::Saved>()
+fn has_not_begun(runnable: Runnable) -> bool {
+    runnable.control().addr().wrapping_sub(runnable.context().addr()) == size_of::<arch::Saved>()
 }
 
 /// Prefetches for a thread that has not begun: its control block and closure, and where
 /// its first frames come to be.
-fn warm_new(Runnable { context, .. }: Runnable) {
-    arch::prefetch_lines(context.cast(), -8..4);
+fn new_thread(runnable: Runnable) {
+    arch::prefetch_lines(runnable.context().cast(), -8..4);
 }
 
 /// Prefetches for a suspended thread: its frames, its control block with the header of
 /// the stack above, and the tripwire, which is at the lower end of this page as a rule.
-fn warm_suspended(Runnable { context, control }: Runnable) {
+fn suspended_thread(runnable: Runnable) {
     const SMALLEST_PAGE_BYTES: usize = 4096;
+    let context = runnable.context();
     arch::prefetch_lines(context.cast(), -3..4);
-    arch::prefetch_lines(control.cast(), -2..3);
+    arch::prefetch_lines(runnable.control().cast(), -2..3);
     arch::prefetch(context.cast::<u8>().map_addr(|address| address & !(SMALLEST_PAGE_BYTES - 1)));
 }
 
 /// Prefetches what a wake reads and writes of a control block.
-pub(crate) fn warm_control(control: *const ControlBlock) {
-    arch::prefetch_lines(control.cast(), 0..2);
+pub(super) fn control_block(thread: ThreadRef) {
+    arch::prefetch_lines(thread.address().cast(), 0..2);
 }
 
 #[cfg(test)]
