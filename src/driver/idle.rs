@@ -9,8 +9,8 @@ use crate::kernel::Scheduler;
 use crate::remote::can_be_reached;
 use crate::remote::inbox::{existing_inbox, holds_time};
 use crate::sys;
-use crate::timer::clock::{self, Clock};
-use crate::timer::timers;
+use crate::timer::clock::Clock;
+use crate::timer::{clock, time, timers};
 
 /// Sleeps in the operating system, or lets virtual time pass, until something may have come.
 /// Returns `false` if nothing ever can.
@@ -22,8 +22,8 @@ pub(crate) fn sleep(scheduler: &Scheduler) -> bool {
     if deadline.is_none() && !can_be_reached(scheduler) {
         return false;
     }
-    let nanos = match clock::clock(scheduler) {
-        Clock::Real => deadline.map(|deadline| deadline.saturating_sub(clock::time(scheduler))),
+    let nanos = match clock(scheduler) {
+        Clock::Real => deadline.map(|deadline| deadline.saturating_sub(time(scheduler))),
         // Only a message from outside ends this sleep.
         Clock::Virtual(_) => None,
     };
@@ -40,7 +40,7 @@ pub(crate) fn sleep(scheduler: &Scheduler) -> bool {
 /// Lets virtual time jump to the next deadline. Returns `false` if there is none, if time waits
 /// for closures on other OS threads, or if it is real.
 pub(crate) fn pass_virtual_time(scheduler: &Scheduler) -> bool {
-    let Clock::Virtual(now) = clock::clock(scheduler) else { return false };
+    let Clock::Virtual(now) = clock(scheduler) else { return false };
     if !can_time_pass(scheduler) {
         return false;
     }
@@ -61,8 +61,8 @@ pub(crate) fn patience(scheduler: &Scheduler) -> Option<Duration> {
         return Some(Duration::ZERO);
     }
     let deadline = timers::next_deadline(scheduler)?;
-    match clock::clock(scheduler) {
-        Clock::Real => Some(Duration::from_nanos(deadline.saturating_sub(clock::time(scheduler)))),
+    match clock(scheduler) {
+        Clock::Real => Some(Duration::from_nanos(deadline.saturating_sub(time(scheduler)))),
         Clock::Virtual(_) => (!holds_time(scheduler)).then_some(Duration::ZERO),
     }
 }

@@ -5,14 +5,14 @@ use crate::cancel::unwind;
 use crate::inspect::signal_dump;
 use crate::kernel::{Cause, Outcome, Report, Scheduler};
 use crate::remote::inbox::read_inbox;
-use crate::timer::clock;
 use crate::timer::timers::{self, Target};
+use crate::timer::{clock, refresh};
 
 /// Looks at the timers, at what other OS threads have sent, and at signals.
 pub(crate) fn poll(scheduler: &Scheduler) {
-    scheduler.set_coarse_time(clock::clock(scheduler).coarse_now());
+    scheduler.set_coarse_time(clock(scheduler).coarse_now());
     if !timers::is_empty(scheduler) {
-        let now = clock::refresh(scheduler);
+        let now = refresh(scheduler);
         scheduler.caused_by(Cause::Clock, || fire_timers(scheduler, now));
     }
     read_inbox(scheduler);

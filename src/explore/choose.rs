@@ -5,6 +5,7 @@ use std::panic::Location;
 
 use super::controller::{Awaits, Stuck, Suspended, Suspension};
 use super::enabled_set::EnabledSet;
+use super::path::Way;
 use super::run::{ControlledRun, StepProgress, run};
 use super::teardown;
 use crate::access::Object;
@@ -13,20 +14,28 @@ use crate::inspect::deadlock;
 use crate::kernel::run_queue::Runnable;
 use crate::kernel::{ControlBlock, Departure, Need, Scheduler, State, Wait, WaitFor};
 use crate::remote::inbox::read_inbox;
-use crate::timer::clock;
+use crate::timer::clock::VIRTUAL_START;
+use crate::timer::time;
 
 /// Makes the choice of a yield where the controller asks for no more than choices, and the path
-/// knows. Returns `None` otherwise; then nothing has been done. `Some(None)` lets the current
-/// thread go on.
+/// makes it this way. Returns `None` otherwise; then nothing has been done. `Some(None)` lets the
+/// current thread go on.
 #[inline(always)]
-pub(crate) fn yield_on_path(scheduler: &Scheduler) -> Option<Option<Departure>> {
+pub(crate) fn yield_by(scheduler: &Scheduler, way: Way) -> Option<Option<Departure>> {
     let run = run(scheduler);
     if !run.is_quiet.get() {
         return None;
     }
     let enabled = EnabledSet::new(scheduler.held_queue(), Some(scheduler.current()), false);
-    let index = run.path().next_at_once(&enabled)?;
+    let index = run.path().next_by(way, &enabled)?;
     Some(give_turn(scheduler, &enabled, index))
+}
+
+/// Returns `true` if the run follows a path that draws choices.
+#[inline(always)]
+pub(crate) fn draws(scheduler: &Scheduler) -> bool {
+    let run = run(scheduler);
+    run.is_plain.get() && run.path().is_drawn()
 }
 
 /// Yields where the controller chooses the next thread. Returns the switch to make.
@@ -95,10 +104,10 @@ fn give_turn(scheduler: &Scheduler, enabled: &EnabledSet<'_>, index: usize) -> O
 }
 
 /// Returns the next thread for a thread that waits or has ended, where the controller asks for
-/// no more than choices, and the path knows. Returns `None` otherwise; then nothing has been
-/// done.
+/// no more than choices, and the path makes the choice this way. Returns `None` otherwise; then
+/// nothing has been done.
 #[inline(always)]
-pub(crate) fn next_on_path(scheduler: &Scheduler) -> Option<Runnable> {
+pub(crate) fn next_by(scheduler: &Scheduler, way: Way) -> Option<Runnable> {
     let run = run(scheduler);
     if !run.is_plain.get() {
         return None;
@@ -107,7 +116,7 @@ pub(crate) fn next_on_path(scheduler: &Scheduler) -> Option<Runnable> {
     if enabled.len() == 0 {
         return None;
     }
-    let index = run.path().next_at_once(&enabled)?;
+    let index = run.path().next_by(way, &enabled)?;
     run.progress.set(StepProgress::Nothing);
     enabled.take(index)
 }
@@ -174,7 +183,7 @@ fn wait(scheduler: &Scheduler) {
         driver::poll(scheduler);
     } else if !driver::sleep(scheduler) {
         let all = scheduler.all();
-        let stuck = Stuck { all: &all, now: clock::time(scheduler) };
+        let stuck = Stuck { all: &all, now: time(scheduler) };
         run.tell(|controller| controller.stuck(&stuck));
         teardown::stop(scheduler);
     }
@@ -182,7 +191,7 @@ fn wait(scheduler: &Scheduler) {
 
 /// Returns the nanoseconds of virtual time that have passed since the run began.
 fn elapsed(scheduler: &Scheduler) -> u64 {
-    clock::time(scheduler) - clock::VIRTUAL_START
+    time(scheduler) - VIRTUAL_START
 }
 
 #[cold]

@@ -13,6 +13,6 @@ pub(crate) use controller::{
     Awaits, Controller, EventMask, Operated, Spawn, Stuck, Suspended, Suspension, UNTOLD,
 };
 pub(crate) use enabled_set::{CLOCK, EnabledSet};
-pub(crate) use path::{Choice, ChoicePath};
+pub(crate) use path::{Choice, ChoicePath, Way};
 pub(crate) use random::Random;
 pub(crate) use run::{ControlledRun, Cut, alternative, is_controlled, random_below};

@@ -186,19 +186,36 @@ pub(crate) fn becomes_ready(scheduler: &Scheduler, control: &ControlBlock) {
         if run.progress.get() == StepProgress::Nothing || scheduler.running() == 1 {
             run.progress.set(StepProgress::Spawns);
         }
-        let name = control.name();
         // Otherwise the controller learns nothing that it asks for: a call for each spawn was a
         // twentieth of the time of a small execution.
-        if name.is_some() || run.mask.get().operations {
-            let spawn = Spawn { number, name, at: control.spawned_at() };
-            run.tell(|controller| controller.spawned(&spawn));
-            also(scheduler, Object::Numbers, Access::Write);
+        if control.has_extra() || run.mask.get().operations {
+            tell_spawn(scheduler, control);
         }
     } else if run.mask.get().operations {
-        run.tell(|controller| controller.woke(number));
-        if let Some(WaitFor::Any(needs)) = control.waits_for().map(Wait::what) {
-            also_all(scheduler, *needs);
-        }
+        tell_woken(scheduler, control);
+    }
+}
+
+// These two are functions of their own, so that the one above needs no frame: a small execution
+// calls it three times, and these not at all.
+
+#[cold]
+#[inline(never)]
+fn tell_spawn(scheduler: &Scheduler, control: &ControlBlock) {
+    let (run, name) = (run(scheduler), control.name());
+    if name.is_some() || run.mask.get().operations {
+        let spawn = Spawn { number: control.number(), name, at: control.spawned_at() };
+        run.tell(|controller| controller.spawned(&spawn));
+        also(scheduler, Object::Numbers, Access::Write);
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn tell_woken(scheduler: &Scheduler, control: &ControlBlock) {
+    run(scheduler).tell(|controller| controller.woke(control.number()));
+    if let Some(WaitFor::Any(needs)) = control.waits_for().map(Wait::what) {
+        also_all(scheduler, *needs);
     }
 }
 

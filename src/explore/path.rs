@@ -38,20 +38,24 @@ impl Choice {
         }
     }
 
-    /// Makes the same choice again, among `of`.
+    /// Makes the same choice again, which is among so many and among these.
     #[inline(always)]
-    fn repeat(&mut self, of: usize, number: impl Fn(usize) -> u32) -> Result<usize, Differs> {
+    fn repeat(
+        &mut self,
+        of: usize,
+        among: u32,
+        number: impl Fn(usize) -> u32,
+    ) -> Result<usize, Differs> {
         let taken = self.taken as usize;
-        if self.of as usize != of {
+        if self.of as usize != of || self.among != among {
             return Err(Differs);
         }
-        let seen = number(taken);
-        if self.number != seen {
-            // Only here does it count which others there are.
-            if self.number != Choice::UNSEEN || self.among != among(of, number) {
-                return Err(Differs);
-            }
-            self.number = seen;
+        let number = number(taken);
+        if self.number == Choice::UNSEEN {
+            self.number = number;
+        }
+        if self.number != number {
+            return Err(Differs);
         }
         Ok(taken)
     }
@@ -61,6 +65,17 @@ impl Choice {
 #[inline(always)]
 fn among(of: usize, number: impl Fn(usize) -> u32) -> u32 {
     (0..of).fold(0, |sum: u32, place| sum.wrapping_mul(0x0100_0193) ^ number(place))
+}
+
+/// A way to make a choice. Each is compiled where it is used, with nothing of the others.
+#[derive(Clone, Copy)]
+pub(crate) enum Way {
+    /// A choice of the last run is repeated, or there is only one alternative.
+    Repeat,
+    /// By chance.
+    Draw,
+    /// It is new, or its alternative is taken for the first time.
+    Begin,
 }
 
 /// What was to be repeated cannot be.
@@ -170,14 +185,25 @@ impl ChoicePath {
     /// whatever reason.
     #[inline(always)]
     pub(super) fn next(&mut self, enabled: &EnabledSet<'_>) -> Option<usize> {
-        self.next_at_once(enabled).or_else(|| self.next_with_care(enabled))
+        let next = self.next_at_once(enabled).or_else(|| self.next_drawn(enabled));
+        next.or_else(|| self.next_with_care(enabled))
+    }
+
+    /// As [`ChoicePath::next`], but only this way.
+    #[inline(always)]
+    pub(super) fn next_by(&mut self, way: Way, enabled: &EnabledSet<'_>) -> Option<usize> {
+        match way {
+            Way::Repeat => self.next_at_once(enabled),
+            Way::Draw => self.next_drawn(enabled),
+            Way::Begin => self.next_where_new(enabled),
+        }
     }
 
     /// As [`ChoicePath::next`], but gives up, and leaves everything as it is, where there
-    /// is more to do than to repeat a choice, or to draw and keep one. It calls
-    /// nothing, so that a function that uses it needs no frame for that.
+    /// is more to do than to repeat a choice. It calls nothing and needs few registers, so
+    /// that a function that uses it needs no frame for that.
     #[inline(always)]
-    pub(super) fn next_at_once(&mut self, enabled: &EnabledSet<'_>) -> Option<usize> {
+    fn next_at_once(&mut self, enabled: &EnabledSet<'_>) -> Option<usize> {
         let of = enabled.len();
         let number = |place| enabled.number(place) as u32;
         let steps = self.steps + 1;
@@ -186,15 +212,12 @@ impl ChoicePath {
         }
         let place = if of == 1 {
             0
-        } else if self.is_drawn {
-            if self.choices.len() == self.choices.capacity() {
-                return None;
-            }
-            self.draw_one(of, number)
         } else {
+            // Where choices are drawn, there is none to be repeated.
             let choice = self.choices.get(self.depth)?;
             let taken = choice.taken as usize;
-            if choice.of as usize != of || choice.number != number(taken) {
+            // In this order, each is compared in memory and takes no register.
+            if of as u32 != choice.of || number(taken) != choice.number {
                 return None;
             }
             self.depth += 1;
@@ -204,23 +227,44 @@ impl ChoicePath {
         Some(place)
     }
 
+    /// As [`ChoicePath::next_at_once`], after that has given up: draws a choice, if choices are
+    /// drawn and there is room to keep it.
+    #[inline(always)]
+    fn next_drawn(&mut self, enabled: &EnabledSet<'_>) -> Option<usize> {
+        let of = enabled.len();
+        let steps = self.steps + 1;
+        let has_room = self.choices.len() < self.choices.capacity();
+        if steps >= self.asks_from || of < 2 || !self.is_drawn || !has_room {
+            return None;
+        }
+        self.steps = steps;
+        Some(self.draw_one(of, |place| enabled.number(place) as u32))
+    }
+
+    #[inline(always)]
+    pub(super) fn is_drawn(&self) -> bool {
+        self.is_drawn
+    }
+
     /// As [`ChoicePath::next_at_once`], after that has given up: makes a choice that is new, or
     /// whose alternative is taken for the first time. `None` if the director is to say;
     /// then nothing has been done. It calls nothing, either.
     #[inline(always)]
-    pub(super) fn next_where_new(&mut self, enabled: &EnabledSet<'_>) -> Option<usize> {
+    fn next_where_new(&mut self, enabled: &EnabledSet<'_>) -> Option<usize> {
         let of = enabled.len();
         let number = |place| enabled.number(place) as u32;
         let steps = self.steps + 1;
         if steps >= self.asks_from || of < 2 || self.is_drawn {
             return None;
         }
+        let among = among(of, number);
         let place = if let Some(choice) = self.choices.get_mut(self.depth) {
-            let taken = choice.repeat(of, number).ok()?;
+            let taken = choice.repeat(of, among, number).ok()?;
             self.depth += 1;
             taken
         } else if self.choices.len() < self.choices.capacity() {
-            self.begin(of, number)
+            self.push(Choice { among, ..Choice::new(number(0), 0, of) });
+            0
         } else {
             return None;
         };
@@ -261,20 +305,14 @@ impl ChoicePath {
         if self.is_drawn {
             return Ok(self.draw_one(of, number));
         }
+        let among = among(of, &number);
         let Some(choice) = self.choices.get_mut(self.depth) else {
-            return Ok(self.begin(of, number));
+            self.push(Choice { among, ..Choice::new(number(0), 0, of) });
+            return Ok(0);
         };
-        let taken = choice.repeat(of, number)?;
+        let taken = choice.repeat(of, among, number)?;
         self.depth += 1;
         Ok(taken)
-    }
-
-    /// A choice that repeats nothing: of the first alternative.
-    #[inline(always)]
-    fn begin(&mut self, of: usize, number: impl Fn(usize) -> u32) -> usize {
-        let among = among(of, &number);
-        self.push(Choice { among, ..Choice::new(number(0), 0, of) });
-        0
     }
 
     /// A choice was made by the director.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::wait_graph;
 use crate::kernel::slow_path::slow;
 use crate::kernel::{ControlBlock, Need, Needs, Resource, Scheduler, State, WaitFor, Want};
-use crate::timer::clock;
+use crate::timer::refresh;
 
 /// What one green thread waits for.
 pub(crate) struct Waiting {
@@ -57,7 +57,7 @@ pub(crate) fn deadlock(all: &[&ControlBlock], now: u64) -> String {
 /// Returns a report of the threads that have waited for longer than `limit`, or `None` if there
 /// are none. Sleeping threads are not counted.
 pub(crate) fn stalled(scheduler: &Scheduler, limit: Duration) -> Option<String> {
-    let (all, now) = (scheduler.all(), clock::refresh(scheduler));
+    let (all, now) = (scheduler.all(), refresh(scheduler));
     let mut table = Table::new();
     let mut stalled = Vec::new();
     for &control in &all {

@@ -15,7 +15,7 @@ use super::stack_visit::{bytes_in_use, on_stack_of, suspended_at};
 use crate::coroutine::{self, Coroutine, Resumed, Yielder};
 use crate::kernel::{ControlBlock, Scheduler, State};
 use crate::stack::{self, Stack};
-use crate::timer::clock;
+use crate::timer::refresh;
 
 /// What one green thread was found to do.
 pub(crate) struct Seen {
@@ -115,7 +115,7 @@ fn trace() -> Frames {
 
 /// Looks at all green threads, in the order in which they were spawned.
 pub(crate) fn snapshot(scheduler: &Scheduler) -> Vec<Seen> {
-    let (all, now) = (scheduler.all(), clock::refresh(scheduler));
+    let (all, now) = (scheduler.all(), refresh(scheduler));
     let tracer = tracer();
     let seen = all
         .iter()

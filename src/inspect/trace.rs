@@ -14,7 +14,7 @@ use crate::kernel::slow_path::slow;
 use crate::kernel::{
     Cause, ControlBlock, Need, Outcome, Scheduler, State, WaitFor, scheduler, try_scheduler,
 };
-use crate::timer::clock;
+use crate::timer::{clock, time};
 
 /// As many events as a [`Recorder`] keeps if nothing else is said.
 const DEFAULT_LIMIT: usize = 1_000_000;
@@ -282,7 +282,7 @@ pub(crate) fn start_recording(scheduler: &Scheduler, recorder: &Recorder) {
         recording.threads.clear();
         recording.names.clear();
         recording.forgotten = 0;
-        recording.is_virtual = clock::clock(scheduler).is_virtual();
+        recording.is_virtual = clock(scheduler).is_virtual();
     }
     let is_outside = scheduler.slow() & slow::OUTSIDE != 0;
     scheduler.set_slow(slow::TRACE, true);
@@ -326,7 +326,7 @@ fn record(
     if recording.runtime == Some(scheduler.serial()) {
         let is_new = recording.describe(control);
         let what = what(recording, is_new);
-        recording.push(Event { at: clock::time(scheduler), thread: control.number(), what });
+        recording.push(Event { at: time(scheduler), thread: control.number(), what });
     }
 }
 

@@ -52,7 +52,18 @@ impl Scheduler {
         };
         let departure = match next {
             Some(next) => Some((control.context().as_ptr(), next)),
-            None => self.next_with_care(control),
+            None => {
+                // Only the choice is a call, since its two words come back in registers.
+                let next = self.next_with_care();
+                if ptr::eq(next.control(), control) {
+                    // This thread has been woken in the meantime.
+                    None
+                } else if control.state() == State::Waiting {
+                    Some((control.context().as_ptr(), next))
+                } else {
+                    Some((self.place_of_woken(control), next))
+                }
+            }
         };
         let pending = if let Some((context, next)) = departure {
             // SAFETY: a waiting thread keeps its context in its control block, and a thread in
@@ -65,23 +76,19 @@ impl Scheduler {
         control.outcome()
     }
 
-    /// Returns the next thread to run after `control`, which waits, and the place for the
-    /// context of `control`. Returns `None` if `control` itself is the next: it has been woken
-    /// in the meantime.
+    /// Returns the next thread to run after one that waits. That may be the same thread.
     #[inline(never)]
-    fn next_with_care(&self, control: &ControlBlock) -> Option<(*mut StackPointer, Runnable)> {
+    fn next_with_care(&self) -> Runnable {
         self.poll_if_due();
-        let next = self.next();
-        if ptr::eq(next.control(), control) {
-            return None;
-        }
-        let context = if control.state() == State::Waiting {
-            control.context().as_ptr()
-        } else {
-            // Woken by the poll, or while there was no thread that could run.
-            self.ready().place_of(control)
-        };
-        Some((context, next))
+        self.next()
+    }
+
+    /// Returns the place for the context of `control`, which waited, and was woken by the poll or
+    /// while there was no thread that could run.
+    #[cold]
+    #[inline(never)]
+    fn place_of_woken(&self, control: &ControlBlock) -> *mut StackPointer {
+        self.ready().place_of(control)
     }
 
     #[inline(never)]
@@ -107,7 +114,9 @@ impl Scheduler {
     }
 
     /// Blocks while other threads use the frame of the current one. Neither a deadline nor a
-    /// cancellation ends the wait.
+    /// cancellation ends the wait. Inlined as [`Scheduler::block`] is: each call on the way to a
+    /// switch takes a frame.
+    #[inline(always)]
     pub(crate) fn block_borrowed(&self, wait: &Wait<'_>) {
         let control = self.current();
         let before = control.borrow_frame(true);
@@ -167,8 +176,15 @@ impl Scheduler {
     }
 
     /// Blocks until all green threads have ended.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn wait_for_all(&self, at: &'static Location<'static>) {
+        if self.running() > 0 || self.has_dead() {
+            self.wait_for_some(at);
+        }
+    }
+
+    #[inline(never)]
+    fn wait_for_some(&self, at: &'static Location<'static>) {
         let wait = Wait::at(WaitFor::AllEnded, at);
         while self.running() > 0 {
             self.block_borrowed(&wait);

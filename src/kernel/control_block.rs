@@ -423,15 +423,23 @@ impl ControlBlock {
     pub(crate) unsafe fn detach(&self) {
         self.joiner.set(ptr::null());
         if self.is_finished() {
-            // SAFETY: the thread has left its stack, and the result is still there.
-            unsafe {
-                let (drop_result, result) = (self.drop_result, self.result);
-                let _free = FreeOnDrop(self);
-                drop_result(result);
-            }
+            // SAFETY: the handle's part is given up.
+            unsafe { self.detach_finished() }
         } else {
             self.detached.set(true);
         }
+    }
+
+    /// Frees a thread that has ended. Out of line, since that is the rarer case.
+    ///
+    /// # Safety
+    ///
+    /// The thread must have ended, and both parts of its ownership must be given up.
+    #[inline(never)]
+    unsafe fn detach_finished(&self) {
+        let _free = FreeOnDrop(self);
+        // SAFETY: the thread has left its stack, and the result is still there.
+        unsafe { (self.drop_result)(self.result) }
     }
 
     /// Takes the result, and frees the stack.

@@ -458,6 +458,12 @@ impl Scheduler {
         self.add_pending(pending::FREE_DEAD);
     }
 
+    /// Returns `true` if a stack that was left for good has not been freed yet.
+    #[inline(always)]
+    pub(super) fn has_dead(&self) -> bool {
+        !self.dead.get().is_null()
+    }
+
     /// Frees the stack of the thread that has left it for good, if there is one.
     #[inline(always)]
     pub(crate) fn free_dead(&self) {

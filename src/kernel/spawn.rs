@@ -46,6 +46,7 @@ impl<T> Owned<T> {
 }
 
 impl<T> Drop for Owned<T> {
+    #[inline(always)]
     fn drop(&mut self) {
         // SAFETY: the handle's part is given up once, here or in `take`.
         unsafe { self.control().detach() }

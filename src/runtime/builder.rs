@@ -25,7 +25,7 @@ use crate::kernel::control_block::for_join;
 use crate::kernel::current::Installed;
 use crate::kernel::features::SchedulerSlots;
 use crate::kernel::slow_path::slow;
-use crate::kernel::{ControlBlock, Owned, Scheduler, Wait, WaitFor, is_unwinding};
+use crate::kernel::{ControlBlock, Owned, Payload, Scheduler, Wait, WaitFor, is_unwinding};
 use crate::remote::inbox::{Outside, existing_inbox, inbox, read_inbox};
 use crate::remote::{Futures, Handle};
 use crate::stack;
@@ -236,6 +236,21 @@ impl Runtime {
             locals::forget(&self.main);
         }
         self.leave(installed);
+        // Both are rare, and to take them costs 30 instructions.
+        let has_failed = self.scheduler.state::<Choices>().deadlock.borrow().is_some()
+            || self.scheduler.failure().borrow().is_some();
+        match result {
+            Ok(value) if !has_failed => value,
+            result => self.failed(result),
+        }
+    }
+
+    /// Ends a run whose main green thread has panicked, or that was ended by a deadlock or by a
+    /// policy.
+    #[cold]
+    #[inline(never)]
+    #[track_caller]
+    fn failed<T>(&self, result: Result<T, Payload>) -> T {
         // Taken in any case: this runtime may run something else later.
         let deadlock = self.deadlock();
         if let Some(payload) = self.scheduler.failure().take() {

@@ -12,8 +12,8 @@ use crate::explore::{ChoicePath, ControlledRun, Controller, Cut, EventMask, obse
 use crate::inspect::hog_sampler::is_watched;
 use crate::kernel::slow_path::slow;
 use crate::remote::inbox::existing_inbox;
-use crate::timer::clock::{Clock, VIRTUAL_START, clock};
-use crate::timer::timers;
+use crate::timer::clock::{Clock, VIRTUAL_START};
+use crate::timer::{clock, timers};
 
 /// A runtime whose runs are controlled.
 pub(crate) struct ControlledRuntime(Runtime);

@@ -7,13 +7,14 @@ use std::cell::RefCell;
 use super::policy::Policy;
 use crate::cancel::unwind;
 use crate::driver;
-use crate::explore::choose::{next_controlled, next_on_path};
+use crate::explore::Way;
+use crate::explore::choose::{draws, next_by, next_controlled};
 use crate::inspect::{deadlock, trace};
 use crate::kernel::features::SchedulerState;
 use crate::kernel::run_queue::Runnable;
 use crate::kernel::slow_path::{SWITCHES_BETWEEN_POLLS, slow};
 use crate::kernel::{Cause, Outcome, Payload, Scheduler, ThreadId};
-use crate::timer::clock;
+use crate::timer::time;
 
 /// The policy of a runtime, and the report of its deadlock.
 pub(super) struct Choices {
@@ -35,19 +36,37 @@ impl Choices {
 
 /// Returns the next thread to run: polls, and sleeps until a thread can run.
 pub(super) fn idle(scheduler: &Scheduler) -> Runnable {
-    // In an exploration this comes as often as a yield. Most choices are made in this function,
-    // which needs no frame for that.
-    if scheduler.slow() == slow::CONTROLLED
-        && let Some(next) = next_on_path(scheduler)
-    {
-        return next;
+    // In an exploration this comes as often as a yield. Each way to make a choice is in a function
+    // of its own, since this one needs no frame.
+    if scheduler.slow() == slow::CONTROLLED {
+        if let Some(next) = next_by(scheduler, Way::Repeat) {
+            return next;
+        }
+        if draws(scheduler) {
+            return idle_by_chance(scheduler);
+        }
     }
     idle_with_care(scheduler)
 }
 
 #[inline(never)]
+fn idle_by_chance(scheduler: &Scheduler) -> Runnable {
+    match next_by(scheduler, Way::Draw) {
+        Some(next) => next,
+        None => idle_with_care(scheduler),
+    }
+}
+
+#[inline(never)]
 fn idle_with_care(scheduler: &Scheduler) -> Runnable {
-    trace::leaves(scheduler, scheduler.current());
+    if scheduler.slow() == slow::CONTROLLED
+        && let Some(next) = next_by(scheduler, Way::Begin)
+    {
+        return next;
+    }
+    if scheduler.slow() & slow::TRACE != 0 {
+        trace::leaves(scheduler, scheduler.current());
+    }
     if scheduler.slow() & slow::CONTROLLED != 0
         && let Some(next) = next_controlled(scheduler)
     {
@@ -114,7 +133,7 @@ fn fail(scheduler: &Scheduler, payload: Payload) {
 /// Keeps the report of a deadlock, and makes every green thread unwind.
 fn resolve_deadlock(scheduler: &Scheduler) {
     let waiting = scheduler.all();
-    let report = deadlock::deadlock(&waiting, clock::time(scheduler));
+    let report = deadlock::deadlock(&waiting, time(scheduler));
     if std::thread::panicking() {
         // A destructor waits during a panic. To unwind from there ends the process, and then the
         // report would be lost.

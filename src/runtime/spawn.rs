@@ -182,6 +182,7 @@ impl<'scope, 'env> Scope<'scope, 'env> {
     /// # Panics
     ///
     /// Outside a runtime. `function` is what needs it.
+    #[inline(always)]
     #[track_caller]
     pub(crate) fn new(function: &'static str) -> Scope<'scope, 'env> {
         scheduler(function);

@@ -6,8 +6,8 @@ use std::panic::Location;
 use super::{locals, next};
 use crate::cancel::unwind;
 use crate::driver;
-use crate::explore::choose::{yield_controlled, yield_on_path};
-use crate::explore::{is_controlled, observe};
+use crate::explore::choose::{draws, yield_by, yield_controlled};
+use crate::explore::{Way, is_controlled, observe};
 use crate::inspect::{stack_visit, trace};
 use crate::kernel::features::{Stage, Upcalls};
 use crate::kernel::slow_path::{pending, slow};
@@ -38,6 +38,12 @@ fn woken(scheduler: &Scheduler, control: &ControlBlock) {
     if slow == slow::CONTROLLED {
         return observe::becomes_ready(scheduler, control);
     }
+    woken_with_care(scheduler, control, slow);
+}
+
+#[cold]
+#[inline(never)]
+fn woken_with_care(scheduler: &Scheduler, control: &ControlBlock, slow: u8) {
     trace::becomes_ready(scheduler, control);
     if slow & slow::CONTROLLED != 0 {
         observe::becomes_ready(scheduler, control);
@@ -50,7 +56,17 @@ fn woken(scheduler: &Scheduler, control: &ControlBlock) {
 }
 
 fn yielded(scheduler: &Scheduler, at: &'static Location<'static>) -> Option<Departure> {
-    match yield_on_path(scheduler) {
+    // Each way to make a choice is in a function of its own, since this one needs no frame.
+    match yield_by(scheduler, Way::Repeat) {
+        Some(departure) => departure,
+        None if draws(scheduler) => yield_by_chance(scheduler, at),
+        None => yield_with_care(scheduler, at),
+    }
+}
+
+#[inline(never)]
+fn yield_by_chance(scheduler: &Scheduler, at: &'static Location<'static>) -> Option<Departure> {
+    match yield_by(scheduler, Way::Draw) {
         Some(departure) => departure,
         None => yield_with_care(scheduler, at),
     }
@@ -59,6 +75,9 @@ fn yielded(scheduler: &Scheduler, at: &'static Location<'static>) -> Option<Depa
 #[cold]
 #[inline(never)]
 fn yield_with_care(scheduler: &Scheduler, at: &'static Location<'static>) -> Option<Departure> {
+    if let Some(departure) = yield_by(scheduler, Way::Begin) {
+        return departure;
+    }
     if is_controlled(scheduler) {
         return yield_controlled(scheduler, at);
     }

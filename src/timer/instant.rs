@@ -6,8 +6,6 @@ use std::fmt;
 use std::ops::{Add, AddAssign, Sub, SubAssign};
 use std::time::Duration;
 
-use super::clock;
-
 /// A moment of the runtime's clock, with the interface of
 /// [`std::time::Instant`]. Outside a runtime, the clock is the system's monotonic
 /// one.
@@ -31,7 +29,7 @@ impl Instant {
     /// Now.
     #[must_use]
     pub fn now() -> Instant {
-        Instant { nanos: clock::now() }
+        Instant { nanos: super::now::now() }
     }
 
     pub(crate) fn from_nanos(nanos: u64) -> Instant {

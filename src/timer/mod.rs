@@ -3,7 +3,8 @@
 pub(crate) mod clock;
 pub(crate) mod heap;
 mod instant;
+mod now;
 pub(crate) mod timers;
 
-pub(crate) use clock::{deadline_after, deadline_at, now};
 pub use instant::Instant;
+pub(crate) use now::{clock, deadline_after, deadline_at, now, refresh, time};

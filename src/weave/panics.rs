@@ -70,6 +70,8 @@ pub(super) struct Kept {
 }
 
 impl Kept {
+    // Inlined, so that the use of the thread-local variable is no call.
+    #[inline]
     pub(super) fn new() -> Kept {
         static INSTALLED: Once = Once::new();
         // A thread that panics may not change the hook.
@@ -92,6 +94,7 @@ impl Kept {
 }
 
 impl Drop for Kept {
+    #[inline]
     fn drop(&mut self) {
         KEEPS.set(self.before);
     }

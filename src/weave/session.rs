@@ -29,7 +29,7 @@ pub(super) struct Session {
 /// How an execution has ended.
 pub(super) enum Ran<T> {
     Value(T),
-    Wrong(Wrong),
+    Wrong(Box<Wrong>),
     Cut(Cut),
 }
 
@@ -65,22 +65,23 @@ impl Session {
     pub(super) fn run<T>(&mut self, program: &impl Fn() -> T) -> Ran<T> {
         let mut value = None;
         match self.run_once(&mut || value = Some(program())) {
-            Ran::Value(()) => {
-                Ran::Value(value.expect("a program that does not fail returns a value"))
-            }
-            Ran::Wrong(wrong) => Ran::Wrong(wrong),
-            Ran::Cut(cut) => Ran::Cut(cut),
+            Ok(()) => Ran::Value(value.expect("a program that does not fail returns a value")),
+            Err(failed) => match *failed {
+                Failed::Wrong(wrong) => Ran::Wrong(wrong),
+                Failed::Cut(cut) => Ran::Cut(cut),
+            },
         }
     }
 
     /// As [`Session::run`]. It is not generic, so the compiler sees it, and all of the
     /// runtime that it calls, as one piece: a tenth of the time of a small execution.
-    fn run_once(&mut self, program: &mut dyn FnMut()) -> Ran<()> {
-        let wants = {
-            let mut engine = self.engine.borrow_mut();
-            engine.begin(self.index);
-            engine.wants()
-        };
+    ///
+    /// # Errors
+    ///
+    /// What has happened instead of a return. It is boxed, so that the common result comes
+    /// back in a register.
+    fn run_once(&mut self, program: &mut dyn FnMut()) -> Result<(), Box<Failed>> {
+        let wants = self.engine.borrow_mut().begin(self.index);
         self.index += self.step;
         let kept = Kept::new();
         let runtime = self.runtime.as_ref().expect("a session has a runtime");
@@ -93,7 +94,7 @@ impl Session {
         let mut engine = self.engine.borrow_mut();
         engine.end();
         match result {
-            Ok(()) if engine.cut.is_none() && engine.wrong.is_none() => Ran::Value(()),
+            Ok(()) if engine.cut.is_none() && engine.wrong.is_none() => Ok(()),
             result => failed(&mut engine, result),
         }
     }
@@ -156,7 +157,14 @@ impl Session {
         (track.made() == self.trail && track.steps() == steps, track.made().len())
     }
 
+    /// How many steps the last execution had.
+    #[inline(always)]
+    pub(super) fn steps(&self) -> u64 {
+        self.engine.borrow().steps()
+    }
+
     /// Which execution was the last: 0 is the first.
+    #[inline(always)]
     pub(super) fn index(&self) -> u64 {
         self.index.saturating_sub(self.step)
     }
@@ -181,9 +189,7 @@ impl Session {
         let Engine { strategy, track, .. } = &mut *engine;
         match strategy {
             Strategy::Tree(tree) => tree.advance(&mut track.borrow_mut()),
-            Strategy::Reduced(reduction) => reduction.advance(),
-            Strategy::Sampling(_) => true,
-            Strategy::Replay(_) => false,
+            other => other.advance(),
         }
     }
 }
@@ -202,17 +208,22 @@ impl Drop for Session {
     }
 }
 
-/// How an execution has ended that has failed or was cut.
+/// How an execution has ended that has no value.
+enum Failed {
+    Wrong(Box<Wrong>),
+    Cut(Cut),
+}
+
 #[cold]
 #[inline(never)]
-fn failed(engine: &mut Engine, result: Result<(), crate::explore::Cut>) -> Ran<()> {
+fn failed(engine: &mut Engine, result: Result<(), crate::explore::Cut>) -> Result<(), Box<Failed>> {
     if let Some(cut) = engine.cut.clone() {
-        return Ran::Cut(cut);
+        return Err(Box::new(Failed::Cut(cut)));
     }
     match (engine.wrong.take(), result) {
-        (Some(wrong), _) => Ran::Wrong(wrong),
-        (None, Ok(())) => Ran::Value(()),
-        (None, Err(cut)) => Ran::Wrong(of_main(&cut)),
+        (Some(wrong), _) => Err(Box::new(Failed::Wrong(wrong))),
+        (None, Ok(())) => Ok(()),
+        (None, Err(cut)) => Err(Box::new(Failed::Wrong(Box::new(of_main(&cut))))),
     }
 }
 
