@@ -9,9 +9,9 @@ use std::mem::{offset_of, size_of};
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
-use super::header::Header;
-use super::pool::Class;
-use super::slab::{COLOUR_STEP, COLOURS, Slab, guard_bytes};
+use super::class::Class;
+use super::header::{COLOUR_STEP, COLOURS, Header};
+use super::slab::{Slab, guard_bytes};
 use crate::sys;
 
 /// One OS thread's pool. Never freed, used again by other OS threads.

@@ -6,8 +6,7 @@ use std::cell::Cell;
 use std::mem::{offset_of, size_of};
 use std::ptr::{self, NonNull};
 
-use super::pool::Class;
-use super::{sanitizer, valgrind};
+use super::valgrind;
 use crate::arch;
 use crate::sys::memory;
 
@@ -22,11 +21,25 @@ const USES_BETWEEN_CHECKS: u16 = 4096;
 const TRIPWIRE: u64 = 0x7e40_5afe_57ac_4ed9;
 const TRIPWIRE_WORDS: usize = 4;
 
+/// The distance between two neighbouring colours: one cache line.
+pub(super) const COLOUR_STEP: usize = 64;
+
+/// The number of colours. Together they take half a page of 4 KiB, so that a shallow context
+/// stays on one page.
+pub(super) const COLOURS: usize = 32;
+
+/// Returns the number of bytes that a stack has above its usable ones, for its colour and its
+/// header: whole pages.
+pub(super) fn overhead_bytes() -> usize {
+    (COLOURS * COLOUR_STEP + size_of::<Header>()).next_multiple_of(memory::page_bytes())
+}
+
 /// Two cache lines at the top of a stack, of which a context that comes and goes
 /// uses the first.
 #[repr(C, align(64))]
 pub(crate) struct Header {
-    class: *const Class,
+    /// The pool's record of the stacks of this size. Only the pool reads it.
+    class: *const (),
     /// The lowest address that can be used.
     limit: *mut u8,
     /// The lower end of the lowest page that is known to be in memory.
@@ -40,6 +53,8 @@ pub(crate) struct Header {
     uses_to_check: Cell<u16>,
     valgrind_id: u32,
     pub(super) name: Cell<Option<NonNull<str>>>,
+    /// The number of bytes from the limit to the page boundary above the header.
+    stack_bytes: usize,
 }
 
 const _: () = assert!(offset_of!(Header, name) <= 64 && size_of::<Header>() == 128);
@@ -83,14 +98,16 @@ impl Header {
     ///
     /// # Safety
     ///
-    /// `at` must be in the uppermost page of a stack of class `class`, which
-    /// outlives it, aligned to 64, with the whole stack down to `limit` unused.
+    /// `at` must be aligned to 64 and in the uppermost of the `stack_bytes` bytes' pages that
+    /// begin at `limit`. The whole stack must be unused.
     pub(super) unsafe fn create(
         at: *mut Header,
         limit: *mut u8,
-        class: *const Class,
+        stack_bytes: usize,
+        class: *const (),
         valgrind_id: u32,
     ) {
+        let page_bytes = memory::page_bytes();
         // SAFETY: the caller gives us the place.
         unsafe {
             at.write(Header {
@@ -103,9 +120,9 @@ impl Header {
                 name: Cell::new(None),
                 uses_to_check: Cell::new(uses_between_checks(valgrind_id)),
                 valgrind_id,
+                stack_bytes,
             });
-            (*at)
-                .set_tripwire(at.map_addr(|address| address & !((*class).page_bytes() - 1)).cast());
+            (*at).set_tripwire(at.map_addr(|address| address & !(page_bytes - 1)).cast());
         }
     }
 
@@ -116,10 +133,10 @@ impl Header {
         arch::prefetch_lines(header.as_ptr().cast(), -LINES_BELOW..1);
     }
 
+    /// Returns the `class` that was given to [`Header::create`].
     #[inline(always)]
-    pub(super) fn class(&self) -> &Class {
-        // SAFETY: a class lives as long as any of its stacks.
-        unsafe { &*self.class }
+    pub(super) fn class(&self) -> *const () {
+        self.class
     }
 
     pub(super) fn valgrind_id(&self) -> u32 {
@@ -187,7 +204,7 @@ impl Header {
     /// The page boundary above the header.
     fn upper_boundary(&self) -> *mut u8 {
         let address = self.address();
-        address.wrapping_add(address.align_offset(self.class().page_bytes()))
+        address.wrapping_add(address.align_offset(memory::page_bytes()))
     }
 
     /// The lowest address that can be used.
@@ -198,7 +215,7 @@ impl Header {
 
     /// The size that the stack was made for. Its colour leaves it a little more.
     pub(crate) fn usable_bytes(&self) -> usize {
-        self.class().usable_bytes()
+        self.stack_bytes - overhead_bytes()
     }
 
     /// Writes the tripwire at `words`, the lower end of a page that is in memory.
@@ -235,7 +252,6 @@ impl Header {
     /// after at most [`USES_BETWEEN_CHECKS`] uses.
     #[inline(always)]
     pub(super) fn end_use(&self) {
-        sanitizer::unpoison(self);
         let uses = self.uses_to_check.get() - 1;
         self.uses_to_check.set(uses);
         if uses == 0 || self.tripwire_broken() {
@@ -249,10 +265,10 @@ impl Header {
     #[inline(never)]
     fn check_depth(&self) {
         self.uses_to_check.set(uses_between_checks(self.valgrind_id));
-        valgrind::allow(self.limit(), self.class().stack_bytes());
+        valgrind::allow(self.limit(), self.stack_bytes);
         self.give_back(KEPT_BYTES);
-        let page_bytes = self.class().page_bytes();
-        let kept = KEPT_BYTES.next_multiple_of(page_bytes).min(self.class().stack_bytes());
+        let page_bytes = memory::page_bytes();
+        let kept = KEPT_BYTES.next_multiple_of(page_bytes).min(self.stack_bytes);
         let lowest = self.upper_boundary().wrapping_sub(kept);
         // The uppermost page, with this header, always is in memory.
         let resident = memory::lowest_resident(lowest, kept).min(kept - page_bytes);
@@ -263,8 +279,8 @@ impl Header {
     /// boundary, and says how many bytes that were.
     pub(super) fn give_back(&self, kept_bytes: usize) -> usize {
         let limit = self.limit();
-        let kept_bytes = kept_bytes.next_multiple_of(self.class().page_bytes());
-        let Some(bytes) = self.class().stack_bytes().checked_sub(kept_bytes) else { return 0 };
+        let kept_bytes = kept_bytes.next_multiple_of(memory::page_bytes());
+        let Some(bytes) = self.stack_bytes.checked_sub(kept_bytes) else { return 0 };
         let resident = memory::lowest_resident(limit, bytes);
         // SAFETY: whole pages of this stack, which is not in use.
         unsafe { memory::discard(limit.add(resident), bytes - resident) };
@@ -275,7 +291,7 @@ impl Header {
         let limit = self.limit();
         let bytes = self.address() as usize - limit as usize;
         valgrind::allow(limit, bytes);
-        let first = memory::lowest_resident(limit, self.class().stack_bytes()).min(bytes);
+        let first = memory::lowest_resident(limit, self.stack_bytes).min(bytes);
         let used = (first..bytes).step_by(size_of::<u64>()).find(|&offset| {
             // SAFETY: inside the stack and aligned. Somebody may be using the
             // stack while we look (never at the same time: it is on this OS

@@ -20,9 +20,11 @@
 //! A shallow context lives in the uppermost page, and costs that one page of
 //! memory. The tripwire tells without asking the system whether it went deeper.
 
+mod class;
 pub(crate) mod debugger;
 mod free;
 mod header;
+mod mapped;
 mod overflow;
 mod pool;
 pub(crate) mod sanitizer;
@@ -35,14 +37,9 @@ use std::marker::PhantomData;
 use std::ptr::NonNull;
 
 pub(crate) use header::{Body, Header};
-pub use pool::Pool;
-pub(crate) use pool::{clean_up_after_others, green_threads, room_below, room_left, stack_at};
-
-/// The usable size of a stack if nothing else is asked for: 256 KiB.
-pub const DEFAULT_STACK_BYTES: usize = 256 * 1024;
-
-/// The usable size of the smallest stack: 16 KiB. A request for less gets this.
-pub const MIN_STACK_BYTES: usize = 16 * 1024;
+pub(crate) use mapped::{green_threads, room_below, room_left, stack_at};
+pub(crate) use pool::clean_up_after_others;
+pub use pool::{DEFAULT_STACK_BYTES, MIN_STACK_BYTES, Pool};
 
 /// A stack with a guard below it.
 ///
@@ -101,7 +98,7 @@ impl Stack {
     /// Takes a free stack of [`DEFAULT_STACK_BYTES`] from the pool, if it has one.
     #[inline(always)]
     pub(crate) fn free_of_default_size() -> Option<Stack> {
-        pool::take_default().map(Stack::own)
+        mapped::take_default().map(Stack::own)
     }
 
     /// A stack of [`DEFAULT_STACK_BYTES`].

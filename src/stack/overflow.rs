@@ -7,7 +7,7 @@ use std::io;
 use std::ptr::NonNull;
 
 use super::header::{Header, Occupant};
-use super::pool;
+use super::mapped;
 use crate::sys;
 use crate::sys::fault;
 
@@ -41,9 +41,9 @@ unsafe extern "C" fn on_fault(
 /// stack pointer is on the same stack, or in the guard already. A stray pointer
 /// into somebody else's guard is not an overflow.
 fn overflowed(address: usize, stack_pointer: Option<usize>) -> Option<NonNull<Header>> {
-    let (header, in_guard) = pool::find(address)?;
+    let (header, in_guard) = mapped::find(address)?;
     let runs_there =
-        |stack_pointer| pool::find(stack_pointer).is_some_and(|(other, _)| other == header);
+        |stack_pointer| mapped::find(stack_pointer).is_some_and(|(other, _)| other == header);
     (in_guard && stack_pointer.is_none_or(runs_there)).then_some(header)
 }
 

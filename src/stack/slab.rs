@@ -12,23 +12,12 @@ use std::cell::Cell;
 use std::io;
 use std::ptr::NonNull;
 
-use super::header::Header;
-use super::pool::Class;
+use super::header::{COLOUR_STEP, COLOURS, Header};
 use super::valgrind;
 use crate::sys::memory::{self, GuardKind, MIN_GUARD_BYTES};
 
 /// A slab never reserves more address space than this.
 const MAX_SLAB_BYTES: usize = 1 << 30;
-
-/// Stack tops are staggered by this much, one cache line, ...
-pub(super) const COLOUR_STEP: usize = 64;
-/// ... over half a page of 4 KiB, so that a shallow context stays on one page.
-pub(super) const COLOURS: usize = 32;
-
-/// What is added to a stack for its colour and its header: whole pages.
-pub(super) fn overhead_bytes() -> usize {
-    (COLOURS * COLOUR_STEP + size_of::<Header>()).next_multiple_of(memory::page_bytes())
-}
 
 pub(super) fn guard_bytes() -> usize {
     MIN_GUARD_BYTES.max(memory::page_bytes())
@@ -77,8 +66,8 @@ impl Slab {
         self.opened.get() == self.count
     }
 
-    /// Opens the next stack that was never used, as one of `class`.
-    pub(super) fn open_next(&self, class: *const Class) -> io::Result<NonNull<Header>> {
+    /// Opens the next stack that was never used, and records `class` in its header.
+    pub(super) fn open_next(&self, class: *const ()) -> io::Result<NonNull<Header>> {
         debug_assert!(!self.is_full());
         let index = self.opened.get();
         // SAFETY: `index` is below `count`, so the slot is inside the slab; it
@@ -89,7 +78,7 @@ impl Slab {
             let limit = guard.add(guard_bytes()).as_ptr();
             let valgrind_id = valgrind::register(limit, self.stack_bytes);
             let header = self.header(index);
-            Header::create(header.as_ptr(), limit, class, valgrind_id);
+            Header::create(header.as_ptr(), limit, self.stack_bytes, class, valgrind_id);
             header
         };
         self.opened.set(index + 1);
