@@ -192,14 +192,12 @@ fn with_class<T>(stack_bytes: usize, f: impl FnOnce(&Class) -> io::Result<T>) ->
 /// The caller must own the stack, which must not be used during this call or after it.
 #[inline(always)]
 pub(super) unsafe fn release(header: NonNull<Header>) {
-    // SAFETY: the caller owns the stack, so its header is initialised; `open_next` was given the
-    // class by `Class::open_new`, and a class lives as long as any of its stacks.
-    let (stack, class) = unsafe {
-        let stack = header.as_ref();
-        (stack, &*stack.class().cast::<Class>())
-    };
+    // SAFETY: the caller owns the stack, so its header is initialised.
+    let stack = unsafe { header.as_ref() };
     sanitizer::unpoison(stack);
     stack.end_use();
+    // SAFETY: `Class::open_new` has recorded the class, which lives as long as any of its stacks.
+    let class = unsafe { &*stack.class().cast::<Class>() };
     class.put_free(header);
 }
 
