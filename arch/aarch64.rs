@@ -25,14 +25,14 @@ pub(crate) struct Saved {
 }
 
 impl Saved {
-    /// Returns a context whose root finds its control block in x29 and the function to call in
+    /// Returns a context for a root that expects its control block in x29 and the function to call in
     /// x19. An FPCR of zero is the state in which a process starts: round to nearest, no traps.
     #[inline(always)]
     pub(crate) fn first(control: *mut (), root: unsafe extern "C" fn(), entry: Entry) -> Saved {
         Saved { x29: control, pc: root, x19: entry, fpcr: 0 }
     }
 
-    /// Returns `true` if the context, whose root is `root`, has never been entered.
+    /// Returns `true` if the context has never been entered. `root` must be its root.
     pub(crate) fn is_first(&self, root: unsafe extern "C" fn()) -> bool {
         self.pc as usize == root as usize
     }
@@ -245,7 +245,7 @@ pub(crate) unsafe extern "C" fn coroutine_root() {
     naked_asm!(
         ".cfi_startproc",
         ".cfi_signal_frame",
-        // The caller of this frame is the context whose stack pointer is in
+        // The caller of this frame is the context with the stack pointer in
         // the link that x29 points to. DW_CFA_def_cfa_expression, 5 bytes:
         // DW_OP_breg29 (x29) 0; DW_OP_deref; DW_OP_plus_uconst 32.
         ".cfi_escape 0x0f, 5, 0x8d, 0x00, 0x06, 0x23, 32",

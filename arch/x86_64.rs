@@ -25,7 +25,7 @@ pub(crate) struct Saved {
 }
 
 impl Saved {
-    /// Returns a context whose root finds its control block in rbp and the function to call in
+    /// Returns a context for a root that expects its control block in rbp and the function to call in
     /// rbx.
     #[inline(always)]
     pub(crate) fn first(control: *mut (), root: unsafe extern "C" fn(), entry: Entry) -> Saved {
@@ -40,7 +40,7 @@ impl Saved {
         }
     }
 
-    /// Returns `true` if the context, whose root is `root`, has never been entered.
+    /// Returns `true` if the context has never been entered. `root` must be its root.
     pub(crate) fn is_first(&self, root: unsafe extern "C" fn()) -> bool {
         self.rip as usize == root as usize
     }
@@ -285,7 +285,7 @@ pub(crate) unsafe extern "C" fn coroutine_root() {
     naked_asm!(
         ".cfi_startproc",
         ".cfi_signal_frame",
-        // The caller of this frame is the context whose stack pointer is in
+        // The caller of this frame is the context with the stack pointer in
         // the link that rbp points to.
         fp_env!(cfa),
         "endbr64",

@@ -3,10 +3,10 @@
 //!
 //!     cargo bench --bench runtime                   all rows, about five minutes
 //!     cargo bench --bench runtime -- --quick        a rough measurement
-//!     cargo bench --bench runtime -- channel        the rows whose names contain that word
+//!     cargo bench --bench runtime -- channel        the rows with names that contain that word
 //!
 //! `LENO_BENCH_COUNT=all` counts the instructions of each row instead of measuring time. Any word
-//! other than `all` selects the rows whose names contain it.
+//! other than `all` selects the rows with names that contain it.
 //!
 //! docs/BENCHMARKS.md explains the rows. `benches/peers` measures the same operations with other
 //! libraries.

@@ -2,14 +2,14 @@
 //!
 //!     cargo bench --bench switch                    all rows, about three minutes
 //!     cargo bench --bench switch -- --quick         a rough measurement
-//!     cargo bench --bench switch -- yield           the rows whose names contain that word
+//!     cargo bench --bench switch -- yield           the rows with names that contain that word
 //!
 //! Two environment variables:
 //!
 //! - `LENO_BENCH_PARKED=10000`: the number of green threads to park for the memory row. The default
 //!   is a million; 0 omits the row.
 //! - `LENO_BENCH_COUNT=all`: counts the instructions of each row instead of measuring time. Any word
-//!   other than `all` selects the rows whose names contain it.
+//!   other than `all` selects the rows with names that contain it.
 //!
 //! docs/BENCHMARKS.md explains the rows.
 

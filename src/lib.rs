@@ -1,4 +1,4 @@
-//! A green-thread runtime whose core is a context switch written by hand.
+//! A green-thread runtime with a hand-written context switch.
 //!
 //! Every function that a coroutine or a green thread calls may suspend it, at any depth of calls:
 //! suspension needs no keyword and no second kind of function. All green threads of a runtime run
@@ -60,7 +60,7 @@
 //!
 //! With the cargo feature `fp-env`, they belong to each coroutine and green thread: a switch saves
 //! and restores them, and a new context begins with the default, as a process does. The feature is
-//! for embedders whose C code changes them.
+//! for programs with C code that changes them.
 //!
 //! # Signals, fork, exit
 //!
@@ -69,7 +69,7 @@
 //! signal stack, unless it has one that is large enough. Handlers of other signals run on the stack
 //! of the green thread that is running.
 //!
-//! After fork(2), a child whose parent had one OS thread has a copy of the runtime, and both
+//! After fork(2), if the parent had one OS thread, the child has a copy of the runtime, and both
 //! processes continue: the child opens a descriptor of its own for its copy, under the same number.
 //! If the parent had other OS threads, only exec(3) is safe in the child, as POSIX says. These OS
 //! threads do not exist in the child, so calls that [`unblock`] was running never end, and
@@ -77,9 +77,9 @@
 //!
 //! # Platforms
 //!
-//! x86_64 and aarch64, on Linux, and on other Unix systems as far as leno builds there. A process
-//! whose return addresses are checked against a shadow stack (x86 CET, Arm GCS) gets an error when
-//! it creates its first stack.
+//! x86_64 and aarch64, on Linux, and on other Unix systems as far as leno builds there. A process with
+//! a shadow stack, against which the processor checks return addresses (x86 CET, Arm GCS), gets an
+//! error when it creates its first stack.
 //!
 //! # Cargo features
 //!

@@ -71,7 +71,7 @@ where
 ///
 /// # Safety
 ///
-/// `control` must be the control block of a `Block<F>` whose closure has not been moved out.
+/// `control` must be the control block of a `Block<F>`, and the closure must not have been moved out.
 unsafe fn drop_closure<F>(control: *mut ()) {
     // SAFETY: a `Block` begins with its control block, so the cast finds the closure, which has
     // not been moved out (see # Safety).

@@ -40,7 +40,7 @@
 //! | dropped while suspended, `panic = "abort"` | the process aborts with a message |
 //!
 //! The unwinding is a panic with a private payload. As with any panic, `std::thread::panicking()`
-//! returns `true` during it, and a `std::sync::Mutex` whose guard it drops is poisoned. std counts
+//! returns `true` during it, and a `std::sync::Mutex` is poisoned if the unwinding drops its guard. std counts
 //! panics for each OS thread: if a body suspends in a destructor during a panic, the count stays
 //! raised for the code that runs next on the OS thread.
 
@@ -133,7 +133,7 @@ impl<Input, Yield, Return> Coroutine<Input, Yield, Return> {
         Self::shown_as::<F, F>(body)
     }
 
-    /// Creates a coroutine like [`Coroutine::new`], whose body reports name after the type `N`
+    /// Creates a coroutine like [`Coroutine::new`]. Reports name its body after the type `N`
     /// instead of `F`.
     #[inline(always)]
     fn shown_as<N, F>(body: F) -> Self

@@ -18,7 +18,7 @@ use super::{Coroutine, Yielder, create, default_stack, generator};
 use crate::stack::Stack;
 use crate::sys;
 
-/// Runs `f` with a [`Scope`], whose coroutines may borrow from outside the scope.
+/// Runs `f` with a [`Scope`]. Coroutines of the scope may borrow from outside it.
 ///
 /// When `f` returns or panics, coroutines that are not done are closed.
 ///
@@ -166,7 +166,7 @@ impl<'scope> Scope<'scope, '_> {
         self.shown_as::<F, _, _, _, _>(stack, body)
     }
 
-    /// Creates a coroutine like [`Scope::coroutine_with_stack`], whose body reports name after the
+    /// Creates a coroutine like [`Scope::coroutine_with_stack`]. Reports name its body after the
     /// type `N`.
     ///
     /// The body may borrow for `'scope`, because the scope closes the coroutine before `'scope`
@@ -234,8 +234,8 @@ impl<'scope> Scope<'scope, '_> {
         let mut first_panic = Ok(());
         let mut closed = None;
         while let Some(node) = self.next_to_close() {
-            // SAFETY: `next_to_close` returns a node of the list, which is freed only below, and
-            // whose coroutine is not running. `close` is the instance for the coroutine's types.
+            // SAFETY: `next_to_close` returns a node of the list, which is freed only below. Its
+            // coroutine is not running. `close` is the instance for the coroutine's types.
             let ended = unsafe {
                 unlink(&self.first, node);
                 let Node { next, coroutine, close, taken, .. } = node.as_ref();

@@ -11,7 +11,7 @@ const fn fits<T>() -> bool {
     size_of::<T>() <= size_of::<Word>() && align_of::<T>() <= align_of::<Word>()
 }
 
-/// Encodes `value`, whose ownership moves to the word.
+/// Encodes `value`, and moves its ownership to the word.
 ///
 /// A value that does not fit into a word must stay in its place until the other side has decoded
 /// it. Every receiver decodes the word immediately after the switch.
@@ -32,7 +32,7 @@ pub(super) fn encode<T>(value: &mut ManuallyDrop<T>) -> Word {
     word
 }
 
-/// Decodes a value, whose ownership moves to the caller.
+/// Decodes a value, and moves its ownership to the caller.
 ///
 /// # Safety
 ///

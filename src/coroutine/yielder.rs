@@ -44,7 +44,7 @@ pub struct Yielder<Input, Yield> {
 }
 
 impl<Input, Yield> Yielder<Input, Yield> {
-    /// Returns the yielder of the coroutine `control`, whose resumer is suspended at `resumer`.
+    /// Returns the yielder of the coroutine `control`. Its resumer is suspended at `resumer`.
     #[inline(always)]
     pub(super) fn new(control: &Control, resumer: StackPointer) -> Self {
         Yielder {
@@ -93,8 +93,8 @@ impl<Input, Yield> Yielder<Input, Yield> {
         // A caller on the coroutine's own stack runs inside the coroutine.
         let height = self.control.addr().get().wrapping_sub(arch::stack_pointer());
         let (from, word) = if height <= self.bytes_below {
-            // SAFETY: the caller runs on the coroutine's stack, so inside the coroutine, whose
-            // resumer is therefore suspended at `resumer`.
+            // SAFETY: the caller runs on the coroutine's stack, so the coroutine is running
+            // and its resumer is suspended at `resumer`.
             unsafe { suspend(control, resumer, value) }
         } else {
             suspend_from_other_stack(control, resumer, value)
@@ -114,7 +114,8 @@ impl<Input, Yield> Yielder<Input, Yield> {
 ///
 /// # Safety
 ///
-/// The caller must run inside the coroutine, whose resumer must be suspended at `resumer`.
+/// The caller must run inside the coroutine, and the coroutine's resumer must be suspended at
+/// `resumer`.
 #[inline(always)]
 unsafe fn suspend<Y>(control: &Control, resumer: StackPointer, value: Y) -> (StackPointer, Word) {
     let mut value = ManuallyDrop::new(value);
@@ -169,11 +170,11 @@ fn check_inside(coroutine: &Control) {
     );
 }
 
-/// Returns the coroutine on whose stack `address` is, if it is on the stack of a coroutine. That
-/// coroutine must be running.
+/// Returns the coroutine with `address` on its stack, if there is one. That coroutine must be
+/// running.
 fn coroutine_at<'a>(address: usize) -> Option<&'a Control> {
     let header = stack::stack_at(address)?;
-    // SAFETY: a stack in use whose number is 0 belongs to a coroutine. The coroutine is running,
+    // SAFETY: a stack in use with the number 0 belongs to a coroutine. The coroutine is running,
     // so its control block is alive.
     unsafe {
         let header = header.as_ref();

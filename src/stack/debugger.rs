@@ -81,7 +81,7 @@ fn new_entry(os_thread: usize) -> &'static Entry {
     }
 }
 
-/// Frees the entry of this OS thread, whose pool is about to end.
+/// Frees the entry of this OS thread, before the end of its pool.
 pub(super) fn remove_pool() {
     if let Some(entry) = OWN.take() {
         entry.classes.store(ptr::null_mut(), Ordering::Release);

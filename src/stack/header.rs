@@ -9,8 +9,8 @@ use super::valgrind;
 use crate::arch;
 use crate::sys::memory;
 
-/// The number of bytes below the uppermost page boundary whose pages are kept when a stack
-/// returns to the pool.
+/// The number of bytes below the uppermost page boundary that stay resident when a stack returns to
+/// the pool.
 const KEPT_BYTES: usize = 16 * 1024;
 
 /// The number of uses of a stack after which its depth is checked, whatever the tripwire says.
@@ -255,8 +255,8 @@ impl Header {
 
     /// Ends a use of the stack: gives the deep pages back if the stack grew deep.
     ///
-    /// The tripwire detects every use whose frames wrote over it, which is nearly every deep use.
-    /// A use whose frames leave a gap at the tripwire is detected after at most
+    /// The tripwire detects every use that wrote over it, which is nearly every deep use. A use that
+    /// leaves a gap between its frames at the tripwire is detected after at most
     /// [`USES_BETWEEN_CHECKS`] uses.
     #[inline(always)]
     pub(super) fn end_use(&self) {

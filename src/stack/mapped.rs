@@ -105,7 +105,7 @@ pub(crate) fn room_left() -> Option<usize> {
     room_below(arch::stack_pointer())
 }
 
-/// Returns the stack of this OS thread's pool in whose slot `address` is, and `true` if the
+/// Returns the stack of this OS thread's pool with `address` in its slot, and `true` if the
 /// address is in its guard. The fault handler calls this: it neither allocates nor waits.
 pub(super) fn find(address: usize) -> Option<(NonNull<Header>, bool)> {
     let pool = existing_pool()?;

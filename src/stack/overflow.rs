@@ -44,7 +44,7 @@ unsafe extern "C" fn on_fault(
     unsafe { fault::pass_on(signal, info, context) }
 }
 
-/// Returns the stack in whose guard `address` is, if the faulting code runs on that stack: its
+/// Returns the stack with `address` in its guard, if the faulting code runs on that stack: its
 /// stack pointer is on the same stack or already in the guard. A stray pointer into the guard of
 /// another stack is not an overflow.
 fn overflowed(address: usize, stack_pointer: Option<usize>) -> Option<NonNull<Header>> {

@@ -2,7 +2,7 @@
 //! function here is empty.
 //!
 //! ASan keeps the bounds of the stack that it assumes to be the current one, and a "fake stack"
-//! for frames whose variables may be used after their return. Before each switch ASan must be
+//! for frames with variables that may be used after their return. Before each switch ASan must be
 //! given the bounds of the other stack, and after the switch it must be told that the switch has
 //! happened. See sanitizer/common_interface_defs.h.
 

@@ -108,7 +108,7 @@ impl Slab {
         (0..self.opened.get()).map(|index| self.header(index))
     }
 
-    /// Returns the opened stack in whose slot `address` is, and `true` if the address is in its
+    /// Returns the opened stack with `address` in its slot, and `true` if the address is in its
     /// guard.
     pub(super) fn find(&self, address: usize) -> Option<(NonNull<Header>, bool)> {
         let offset = address.checked_sub(self.base.as_ptr() as usize)?;

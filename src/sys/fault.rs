@@ -62,7 +62,7 @@ fn exchange(signal: libc::c_int, action: Option<&libc::sigaction>) -> libc::siga
     }
 }
 
-/// Returns the address whose access raised the fault, or `None` if a process sent the signal.
+/// Returns the address at which the access raised the fault, or `None` if a process sent the signal.
 /// Async-signal-safe.
 ///
 /// # Safety
@@ -74,7 +74,7 @@ pub(crate) unsafe fn fault_address(info: *const libc::siginfo_t) -> Option<usize
     unsafe { ((*info).si_code > 0).then(|| (*info).si_addr() as usize) }
 }
 
-/// Returns the stack pointer of the faulting code, on systems whose context is known.
+/// Returns the stack pointer of the faulting code, on systems with a known layout of the context.
 /// Async-signal-safe.
 ///
 /// # Safety
@@ -141,7 +141,7 @@ fn is_default(action: &libc::sigaction) -> bool {
     action.sa_sigaction == libc::SIG_DFL || action.sa_sigaction == libc::SIG_IGN
 }
 
-/// Does what the kernel does before it calls the handler of `action`. The kernel restores the signal
+/// Performs what the kernel does before it calls the handler of `action`. The kernel restores the signal
 /// mask when leno's handler returns.
 fn prepare_for(signal: libc::c_int, action: &libc::sigaction) {
     // SAFETY: the calls are async-signal-safe, and the pointers are to live signal sets. All zeros is

@@ -17,7 +17,7 @@ extern "C" fn echo(mut transfer: Transfer) -> ! {
 
 pub fn resume(count: u64) -> Duration {
     let stack = ProtectedFixedSizeStack::default();
-    // SAFETY: the stack outlives the context, whose frames own nothing.
+    // SAFETY: the stack outlives the context, and its frames own nothing.
     let context = unsafe { Context::new(&stack, echo) };
     let mut transfer = Some(Transfer::new(context, 0));
     time(count, |turn| {

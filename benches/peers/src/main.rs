@@ -1,7 +1,7 @@
 //! Measures leno and its peers in one run, and prints a table in Markdown.
 //!
 //!     cargo run --release                 everything, about four minutes
-//!     cargo run --release -- yield        the rows whose names contain that word
+//!     cargo run --release -- yield        the rows with names that contain that word
 //!     cargo run --release -- rounds=9     a rough measurement; the default is 101
 //!
 //! Peers: corosensei and generator (coroutines), context (the switch of

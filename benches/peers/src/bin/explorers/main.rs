@@ -1,7 +1,7 @@
 //! Measures `leno::weave`, shuttle and loom in one run, and prints a table in Markdown.
 //!
 //!     cargo run --release --bin explorers                 everything, about a minute
-//!     cargo run --release --bin explorers -- locks        the rows whose names contain that word
+//!     cargo run --release --bin explorers -- locks        the rows with names that contain that word
 //!     cargo run --release --bin explorers -- rounds=9     a rough measurement; the default is 51
 //!     cargo run --release --bin explorers -- only=leno    leno alone, for a second per row:
 //!                                                         for a profiler
