@@ -77,7 +77,7 @@ const VERBS: &[&str] = &[
     "Encodes", "Ends", "Enqueues", "Ensures", "Enters", "Estimates", "Evaluates", "Excludes",
     "Executes", "Exits", "Expands", "Explains", "Explores", "Extends", "Fails", "Fills", "Finds",
     "Finishes", "Flushes", "Follows", "Forces", "Forgets", "Formats", "Forwards", "Frees",
-    "Generates", "Gets", "Gives", "Grants", "Grows", "Handles", "Hands", "Holds", "Identifies",
+    "Generates", "Gives", "Grants", "Grows", "Handles", "Hands", "Holds", "Identifies",
     "Ignores", "Implements", "Includes", "Increments", "Indents", "Initialises", "Inserts",
     "Inspects", "Installs", "Interrupts", "Invokes", "Iterates", "Joins", "Keeps", "Lays",
     "Leaks", "Leaves", "Limits", "Links", "Lists", "Locks", "Looks", "Lowers", "Makes", "Maps",
