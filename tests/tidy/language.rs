@@ -13,6 +13,7 @@ const UNCHECKED: &[&str] = &[
     "src/cancel/",
     "src/channel/",
     "src/debug/",
+    "src/driver/",
     "src/explore/",
     "src/inspect/",
     "src/kernel/",
