@@ -1,9 +1,8 @@
-//! Channels and select: programs over one or two channels, with cancellation and
-//! deadlines at every point.
+//! Channels and select: programs over one or two channels, with a cancellation or a
+//! deadline at every point.
 
 mod dynamic;
 
-use std::fmt;
 use std::rc::Rc;
 
 use leno::channel::{
@@ -17,7 +16,7 @@ use super::explore::{Bounds, Checks, Totals, lists, programs, three_by_four};
 use super::story::{End, Patience, Story};
 use super::trouble::{Trouble, UNIT, UNIT_NANOS, perform_all};
 
-/// One operation, on the channel with this number.
+/// An operation on the channel with this number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Op {
     Send(usize),
@@ -26,16 +25,16 @@ enum Op {
     TryReceive(usize),
     SendInTime(usize),
     ReceiveInTime(usize),
-    /// Lets one unit of time pass.
+    /// Sleeps for one unit of time.
     Sleep,
-    /// From either channel.
+    /// Receives from either channel.
     SelectReceive,
     SelectReceiveInTime,
     SelectReceiveNow,
-    /// To the first, or from the second.
+    /// Sends to the first channel or receives from the second.
     SelectBoth,
     SelectSend,
-    /// The same with a `Select`.
+    /// The following variants do the same with a `Select`.
     WatchReceive,
     WatchReceiveInTime,
     WatchBoth,
@@ -43,7 +42,8 @@ enum Op {
 }
 
 impl Op {
-    /// Does it send to the channel, or receive from it?
+    /// Returns whether the operation sends to `channel`, and whether it receives from
+    /// it.
     fn uses(self, channel: usize) -> (bool, bool) {
         match self {
             Op::Send(to) | Op::TrySend(to) | Op::SendInTime(to) => (to == channel, false),
@@ -59,24 +59,18 @@ impl Op {
     }
 }
 
-/// A program: the operations of each green thread.
+/// The operations of each green thread, and the channels.
+#[derive(Debug)]
 struct Program {
     threads: Vec<Vec<Op>>,
     capacities: Vec<Option<usize>>,
     trouble: Trouble,
-    /// Somebody else has an end of each kind, so nobody is ever disconnected.
+    /// Whether the test keeps a sender and a receiver of each channel, so that no
+    /// channel disconnects.
     kept: bool,
 }
 
-impl fmt::Debug for Program {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}, capacities {:?}", self.threads, self.capacities)?;
-        write!(f, "{}", self.trouble)?;
-        f.write_str(if self.kept { ", ends are kept" } else { "" })
-    }
-}
-
-/// Ends of one channel, counted.
+/// The ends of one channel, which the story counts.
 struct Ends {
     channel: usize,
     sender: Option<Sender<Tracked>>,
@@ -98,11 +92,11 @@ impl Ends {
     }
 
     fn sender(&self) -> &Sender<Tracked> {
-        self.sender.as_ref().expect("it sends")
+        self.sender.as_ref().expect("the thread has no sender")
     }
 
     fn receiver(&self) -> &Receiver<Tracked> {
-        self.receiver.as_ref().expect("it receives")
+        self.receiver.as_ref().expect("the thread has no receiver")
     }
 }
 
@@ -118,7 +112,7 @@ impl Drop for Ends {
     }
 }
 
-/// One green thread.
+/// A green thread.
 struct Actor {
     story: Rc<Story>,
     number: usize,
@@ -276,7 +270,7 @@ impl Actor {
 }
 
 impl Program {
-    /// Runs it once, and checks what has happened.
+    /// Runs the program once, and checks what has happened.
     fn run(&self, checks: &Checks) {
         let story = Story::new(&self.capacities);
         let ends = self.ends(&story);
@@ -297,7 +291,7 @@ impl Program {
         } else {
             Vec::new()
         };
-        // The originals are not counted.
+        // The story does not count the original ends.
         for mut end in ends {
             end.sender.take();
             end.receiver.take();
@@ -327,8 +321,8 @@ impl Program {
     }
 }
 
-/// Runs all these programs, with each kind of trouble. In small bounds, ends are
-/// kept only where there is none.
+/// Explores the programs with each kind of trouble. In small bounds, ends are kept
+/// only in programs without trouble.
 fn explore(
     family: &str,
     mut totals: Totals,
@@ -336,24 +330,22 @@ fn explore(
     programs: &[Vec<Vec<Op>>],
     capacities: &[Vec<Option<usize>>],
 ) {
-    for (threads, capacities) in
-        programs.iter().flat_map(|program| capacities.iter().map(move |all| (program, all)))
-    {
-        let every = Trouble::all(threads).into_iter();
-        let troubles = every.flat_map(|trouble| [(trouble, false), (trouble, true)]);
-        let wanted = |&(trouble, kept): &(Trouble, bool)| {
-            bounds.pick(!kept || trouble == Trouble::None, true)
-        };
-        for (trouble, kept) in troubles.filter(wanted) {
-            let (threads, capacities) = (threads.clone(), capacities.clone());
-            let program = Program { threads, capacities, trouble, kept };
-            totals.explore(&program, |checks| program.run(checks));
+    let all = programs.iter().flat_map(|threads| capacities.iter().map(move |all| (threads, all)));
+    for (threads, capacities) in all {
+        for trouble in Trouble::all(threads) {
+            let kept = [false, true];
+            let all = bounds.pick(trouble == Trouble::None, true);
+            for kept in kept.into_iter().filter(|kept| all || !kept) {
+                let (threads, capacities) = (threads.clone(), capacities.clone());
+                let program = Program { threads, capacities, trouble, kept };
+                totals.explore(&program, |checks| program.run(checks));
+            }
         }
     }
     totals.print(family);
 }
 
-const OF_ONE: [Op; 7] = [
+const CHANNEL_OPS: [Op; 7] = [
     Op::Send(0),
     Op::Receive(0),
     Op::TrySend(0),
@@ -368,7 +360,7 @@ fn one_channel() -> [Vec<Option<usize>>; 4] {
 }
 
 #[test]
-fn a_channel_with_sends_and_receives() {
+fn sends_and_receives_match_the_model() {
     let bounds = Bounds::wanted();
     let lists = lists(&[Op::Send(0), Op::Receive(0)], bounds.pick(3, 4));
     let programs = programs(&lists, 3, bounds.pick(4, 7));
@@ -376,23 +368,23 @@ fn a_channel_with_sends_and_receives() {
 }
 
 #[test]
-fn a_channel_with_every_operation() {
+fn all_channel_operations_match_the_model() {
     let bounds = Bounds::wanted();
-    let lists = lists(&OF_ONE, bounds.pick(2, 3));
+    let lists = lists(&CHANNEL_OPS, bounds.pick(2, 3));
     let programs = programs(&lists, 3, bounds.pick(3, 5));
     explore("channel, all operations", Totals::new(), bounds, &programs, &one_channel());
 }
 
 #[test]
-fn a_channel_while_others_run_at_any_moment() {
+fn preemptive_channel_operations_match_the_model() {
     let bounds = Bounds::wanted();
     let (threads, total) = bounds.pick((2, 2), (2, 3));
-    let programs = programs(&lists(&OF_ONE, 2), threads, total);
+    let programs = programs(&lists(&CHANNEL_OPS, 2), threads, total);
     explore("channel, preemptive", Totals::preemptive(), bounds, &programs, &one_channel());
 }
 
 #[test]
-fn selects_over_two_channels() {
+fn selects_match_the_model() {
     use Op::*;
     let bounds = Bounds::wanted();
     let alphabet = [
@@ -414,10 +406,10 @@ fn selects_over_two_channels() {
     explore("select", Totals::new(), bounds, &programs, &capacities);
 }
 
-/// As large as time allows: under every schedule, with a cancellation or a deadline
-/// at every point.
+/// Explores programs as large as time allows, under every schedule, with a
+/// cancellation or a deadline at every point.
 #[test]
-fn a_channel_with_three_green_threads_of_four_operations() {
+fn long_channel_programs_match_the_model() {
     use Op::*;
     let bounds = Bounds::wanted();
     let chosen = [
@@ -437,7 +429,7 @@ fn a_channel_with_three_green_threads_of_four_operations() {
 }
 
 #[test]
-fn selects_with_three_green_threads_of_four_operations() {
+fn long_selects_match_the_model() {
     use Op::*;
     let bounds = Bounds::wanted();
     let chosen = [

@@ -1,4 +1,4 @@
-//! What ends the process, what is printed, and whose panic hook is called: in child
+//! Texts on standard error, aborts, and panic hooks of explorations, in child
 //! processes.
 
 use std::panic;
@@ -18,7 +18,7 @@ impl Drop for Panics {
 }
 
 #[test]
-fn a_panic_in_a_destructor_is_a_failure_like_another() {
+fn a_panic_in_a_destructor_is_a_failure() {
     let report = explore(|| drop(Panics("in a destructor")));
     assert_eq!(report.failure().unwrap().message(), "in a destructor");
     let report = explore(|| leno::spawn(|| drop(Panics("in another"))).join().is_err());
@@ -26,9 +26,8 @@ fn a_panic_in_a_destructor_is_a_failure_like_another() {
 }
 
 #[test]
-fn a_panic_in_a_destructor_that_an_unwinding_runs_ends_the_process_and_says_why() {
-    let test = "weave::processes::\
-                a_panic_in_a_destructor_that_an_unwinding_runs_ends_the_process_and_says_why";
+fn a_panic_during_a_panic_aborts_with_the_schedule() {
+    let test = "weave::processes::a_panic_during_a_panic_aborts_with_the_schedule";
     let ended = in_child(test, &[], || {
         explore(|| {
             leno::spawn(leno::yield_now);
@@ -46,8 +45,8 @@ fn a_panic_in_a_destructor_that_an_unwinding_runs_ends_the_process_and_says_why(
 }
 
 #[test]
-fn so_does_one_while_an_execution_is_given_up() {
-    let test = "weave::processes::so_does_one_while_an_execution_is_given_up";
+fn a_panic_while_an_execution_is_abandoned_aborts() {
+    let test = "weave::processes::a_panic_while_an_execution_is_abandoned_aborts";
     let ended = in_child(test, &[], || {
         explore(|| {
             let _panics = Panics("while all are unwound");
@@ -70,8 +69,8 @@ fn panics_of_the_program_are_not_printed() {
 }
 
 #[test]
-fn those_of_other_os_threads_are() {
-    let test = "weave::processes::those_of_other_os_threads_are";
+fn panics_of_other_os_threads_are_printed() {
+    let test = "weave::processes::panics_of_other_os_threads_are_printed";
     let ended = in_child(test, &[], || {
         explore(|| std::thread::spawn(|| panic!("elsewhere")).join().is_err());
     });
@@ -80,8 +79,8 @@ fn those_of_other_os_threads_are() {
 }
 
 #[test]
-fn a_hook_from_before_is_called_for_all_others() {
-    let test = "weave::processes::a_hook_from_before_is_called_for_all_others";
+fn an_earlier_hook_is_called_for_other_panics() {
+    let test = "weave::processes::an_earlier_hook_is_called_for_other_panics";
     let ended = in_child(test, &[], || {
         panic::set_hook(Box::new(|info| eprintln!("hook: {}", info.payload_as_str().unwrap())));
         assert!(panic::catch_unwind(|| panic!("before")).is_err());
@@ -96,8 +95,8 @@ fn a_hook_from_before_is_called_for_all_others() {
 }
 
 #[test]
-fn a_hook_that_is_set_later_is_called_and_hides_the_place() {
-    let test = "weave::processes::a_hook_that_is_set_later_is_called_and_hides_the_place";
+fn a_later_hook_is_called_and_hides_the_place() {
+    let test = "weave::processes::a_later_hook_is_called_and_hides_the_place";
     let ended = in_child(test, &[], || {
         explore(|| 1);
         panic::set_hook(Box::new(|_| eprintln!("hook")));
@@ -106,7 +105,7 @@ fn a_hook_that_is_set_later_is_called_and_hides_the_place() {
         assert_eq!(failure.count(), 4);
         assert!(failure.message().contains("an update was lost"));
         assert!(failure.to_string().starts_with("main: panic: assertion"), "{failure}");
-        // One that calls the one before hides nothing.
+        // A hook that calls the previous hook hides nothing.
         let _ = panic::take_hook();
         explore(|| 1);
     });
@@ -116,8 +115,8 @@ fn a_hook_that_is_set_later_is_called_and_hides_the_place() {
 }
 
 #[test]
-fn an_exploration_may_be_in_a_destructor_that_a_panic_runs() {
-    let test = "weave::processes::an_exploration_may_be_in_a_destructor_that_a_panic_runs";
+fn a_destructor_may_explore_during_a_panic() {
+    let test = "weave::processes::a_destructor_may_explore_during_a_panic";
     let ended = in_child(test, &[], || {
         struct Explores;
         impl Drop for Explores {
@@ -135,8 +134,8 @@ fn an_exploration_may_be_in_a_destructor_that_a_panic_runs() {
 }
 
 #[test]
-fn a_watchdog_names_a_green_thread_that_never_switches() {
-    let test = "weave::processes::a_watchdog_names_a_green_thread_that_never_switches";
+fn a_watchdog_names_a_thread_that_never_switches() {
+    let test = "weave::processes::a_watchdog_names_a_thread_that_never_switches";
     let ended = in_child(test, &[], || {
         let report = Explorer::new().max_executions(1).explore(|| {
             let watchdog = leno::debug::watch_hogs(Duration::from_millis(20)).unwrap();

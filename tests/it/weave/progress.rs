@@ -1,4 +1,4 @@
-//! How far a long exploration is: told to whoever looks at a terminal.
+//! The progress line of a long exploration, which only a terminal receives.
 
 use std::time::Duration;
 
@@ -17,8 +17,8 @@ fn explore_slowly(explorer: Explorer) {
 }
 
 #[test]
-fn a_file_is_told_nothing() {
-    let ended = in_child("weave::progress::a_file_is_told_nothing", &[], || {
+fn a_file_receives_no_progress() {
+    let ended = in_child("weave::progress::a_file_receives_no_progress", &[], || {
         explore_slowly(Explorer::new());
     });
     ended.assert_survived();
@@ -26,21 +26,21 @@ fn a_file_is_told_nothing() {
 }
 
 #[test]
-fn a_terminal_is_told_how_far_it_is() {
-    let told = terminal_of_child("weave::progress::a_terminal_is_told_how_far_it_is", || {
+fn a_terminal_receives_the_progress() {
+    let told = terminal_of_child("weave::progress::a_terminal_receives_the_progress", || {
         explore_slowly(Explorer::new());
     });
     for words in [" executions, ", "/s, ", " choices deep, about ", " left"] {
         assert!(told.contains(words), "{words:?} is not in {told:?}");
     }
-    // The bar is gone when all is over.
+    // The line is erased at the end.
     let last = told.split("choices deep").last().unwrap();
     assert!(last.contains("\u{1b}[2K"), "{told:?}");
 }
 
 #[test]
-fn a_terminal_is_told_nothing_if_nobody_wants_it() {
-    let test = "weave::progress::a_terminal_is_told_nothing_if_nobody_wants_it";
+fn progress_can_be_switched_off() {
+    let test = "weave::progress::progress_can_be_switched_off";
     let told = terminal_of_child(test, || explore_slowly(Explorer::new().progress(false)));
     assert_eq!(told, "the child has come to its end\r\n");
 }
