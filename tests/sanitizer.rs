@@ -139,7 +139,7 @@ const EXCLUDED_WITH_FAKE_STACKS: [&str; 11] = [
     "stack::high_water_follows_the_use",
     "stack::the_pool_hands_out_the_warmest_stack_of_the_size",
     "stack::the_tops_of_neighbouring_stacks_are_staggered_over_the_cache",
-    "debug::dump::it_says_how_much_stack_is_used_and_has_been",
+    "debug::dump::the_dump_shows_the_use_of_stacks",
     // They take minutes, and so little of them is on stacks that the first round is enough.
     "models::",
     "weave::checking::an_incomplete_check_samples_and_says_so",

@@ -1,5 +1,4 @@
-//! Deadlocks: what the report says, that everybody is unwound, once, and what
-//! happens to those who will not have it.
+//! Deadlocks: the report, the unwinding of all threads, and threads that resist it.
 
 mod report;
 
@@ -14,14 +13,22 @@ use crate::support::{Ledger, caught, hook_runs, in_child, panic_text, text_of};
 
 const TITLE: &str = "deadlock: every green thread waits, and nothing is left that could wake one";
 
-/// Parks several calls down, each with something to drop.
+/// Parks in a recursion of this depth, in which each frame has a value to drop.
 fn park_below(ledger: &Ledger, depth: u32) {
     let _value = ledger.value();
     if depth == 0 { thread::park() } else { park_below(ledger, depth - 1) }
 }
 
+struct ParksWhenDropped;
+
+impl Drop for ParksWhenDropped {
+    fn drop(&mut self) {
+        thread::park();
+    }
+}
+
 #[test]
-fn everybody_is_unwound_once_without_the_hook_and_the_stacks_come_back() {
+fn all_threads_are_unwound_once() {
     Pool::reserve(120, leno::stack::DEFAULT_STACK_BYTES).unwrap();
     let free = Pool::free();
     for _ in 0..20 {
@@ -42,7 +49,7 @@ fn everybody_is_unwound_once_without_the_hook_and_the_stacks_come_back() {
             assert_eq!(text.lines().count(), 1 + 1 + 2 * 100);
         });
         assert_eq!(runs, 1, "only the panic of run itself");
-        assert_eq!(ledger.made(), 8 + 100 + (1..=100).sum::<usize>());
+        assert_eq!(runs, 1, "the hook runs for the panic of `run` only");
         ledger.check();
         assert_eq!(Pool::free(), free);
     }
@@ -50,7 +57,7 @@ fn everybody_is_unwound_once_without_the_hook_and_the_stacks_come_back() {
 }
 
 #[test]
-fn one_who_catches_the_unwinding_and_waits_again_is_unwound_again() {
+fn a_thread_that_catches_the_unwinding_is_unwound_again() {
     let attempts = Rc::new(Cell::new(0));
     let ledger = Ledger::default();
     let (counted, inner) = (attempts.clone(), ledger.clone());
@@ -63,7 +70,7 @@ fn one_who_catches_the_unwinding_and_waits_again_is_unwound_again() {
                     assert!(caught.is_err());
                     counted.set(counted.get() + 1);
                 }
-                // Yielding and joining are no way out, either.
+                // Yields and joins are unwound, too.
                 assert!(panic::catch_unwind(leno::yield_now).is_err());
                 let child = leno::spawn(|| ());
                 assert!(panic::catch_unwind(AssertUnwindSafe(|| child.join())).is_err());
@@ -76,7 +83,7 @@ fn one_who_catches_the_unwinding_and_waits_again_is_unwound_again() {
 }
 
 #[test]
-fn destructors_may_wait_while_they_are_unwound() {
+fn destructors_may_wait_during_the_unwinding() {
     struct Joins(Option<JoinHandle<u32>>, Rc<Cell<u32>>);
     impl Drop for Joins {
         fn drop(&mut self) {
@@ -93,7 +100,7 @@ fn destructors_may_wait_while_they_are_unwound() {
     let inner = total.clone();
     let text = panic_text(|| {
         leno::run(|| {
-            // It is unwound, too; but it answers with a value.
+            // This thread is unwound, too, and returns a value.
             let stubborn = leno::spawn(|| {
                 let unwound = panic::catch_unwind(thread::park).is_err();
                 if unwound { 12 } else { 0 }
@@ -110,7 +117,7 @@ fn destructors_may_wait_while_they_are_unwound() {
 }
 
 #[test]
-fn one_deadlock_may_follow_another_while_destructors_run() {
+fn destructors_may_deadlock_again() {
     struct SpawnsParked(Ledger);
     impl Drop for SpawnsParked {
         fn drop(&mut self) {
@@ -128,14 +135,14 @@ fn one_deadlock_may_follow_another_while_destructors_run() {
             });
         })
     });
-    // The first report is the one that is told.
+    // `run` panics with the first report.
     assert_eq!(text.lines().count(), 1 + 1 + 2, "{text}");
     assert_eq!(ledger.made(), 3);
     ledger.check();
 }
 
 #[test]
-fn those_who_joined_the_unwound_are_told_and_a_scope_counts_no_panic() {
+fn joins_fail_and_the_scope_does_not_panic() {
     let outcome = Cell::new(None);
     let text = panic_text(|| {
         leno::run(|| {
@@ -151,7 +158,7 @@ fn those_who_joined_the_unwound_are_told_and_a_scope_counts_no_panic() {
 }
 
 #[test]
-fn the_last_to_end_may_have_been_detached_with_a_large_result() {
+fn the_last_thread_may_be_detached_with_a_large_result() {
     let text = panic_text(|| {
         leno::run(|| {
             let large = || {
@@ -166,7 +173,7 @@ fn the_last_to_end_may_have_been_detached_with_a_large_result() {
 }
 
 #[test]
-fn after_a_deadlock_old_handles_are_harmless() {
+fn handles_are_harmless_after_a_deadlock() {
     type Handles = Vec<(JoinHandle<()>, Thread)>;
     let kept: Rc<RefCell<Handles>> = Rc::default();
     let inner = kept.clone();
@@ -190,15 +197,15 @@ fn after_a_deadlock_old_handles_are_harmless() {
 }
 
 #[test]
-fn mains_own_panic_wins_and_the_report_is_printed() {
-    in_child("deadlock::mains_own_panic_wins_and_the_report_is_printed", &[], || {
+fn a_panic_of_main_replaces_the_deadlock() {
+    in_child("deadlock::a_panic_of_main_replaces_the_deadlock", &[], || {
         let result = caught(|| {
             leno::run(|| {
                 leno::spawn(thread::park);
-                panic!("main has a say");
+                panic!("a panic of main");
             })
         });
-        assert_eq!(text_of(result.unwrap_err()), "main has a say");
+        assert_eq!(text_of(result.unwrap_err()), "a panic of main");
     })
     .assert_survived()
     .stderr()
@@ -207,32 +214,22 @@ fn mains_own_panic_wins_and_the_report_is_printed() {
 }
 
 #[test]
-fn those_who_wait_for_each_other_in_destructors_abort_with_the_report() {
-    struct ParksForEver;
-    impl Drop for ParksForEver {
-        fn drop(&mut self) {
-            thread::park();
-        }
-    }
-    let ended = in_child(
-        "deadlock::those_who_wait_for_each_other_in_destructors_abort_with_the_report",
-        &[],
-        || {
-            leno::run(|| {
-                leno::spawn(|| {
-                    let _guard = ParksForEver;
-                    thread::park();
-                });
+fn a_deadlock_of_destructors_aborts_with_the_report() {
+    let ended = in_child("deadlock::a_deadlock_of_destructors_aborts_with_the_report", &[], || {
+        leno::run(|| {
+            leno::spawn(|| {
+                let _guard = ParksWhenDropped;
+                thread::park();
             });
-        },
-    );
+        });
+    });
     ended.assert_aborted(&format!("leno: {TITLE}"));
     ended.assert_aborted("leno: this is while they are unwound");
 }
 
 #[test]
-fn one_who_catches_the_unwinding_for_ever_aborts_with_a_message() {
-    in_child("deadlock::one_who_catches_the_unwinding_for_ever_aborts_with_a_message", &[], || {
+fn catching_the_unwinding_forever_aborts() {
+    in_child("deadlock::catching_the_unwinding_forever_aborts", &[], || {
         leno::run(|| while panic::catch_unwind(thread::park).is_err() {})
     })
     .assert_aborted(
@@ -243,20 +240,13 @@ fn one_who_catches_the_unwinding_for_ever_aborts_with_a_message() {
 }
 
 #[test]
-fn a_deadlock_in_a_destructor_that_panics_is_not_hushed_up() {
-    struct ParksForEver;
-    impl Drop for ParksForEver {
-        fn drop(&mut self) {
-            thread::park();
-        }
-    }
-    let ended =
-        in_child("deadlock::a_deadlock_in_a_destructor_that_panics_is_not_hushed_up", &[], || {
-            leno::run(|| {
-                let _guard = ParksForEver;
-                panic!("and then the destructor parks");
-            });
+fn a_deadlock_during_a_panic_is_reported() {
+    let ended = in_child("deadlock::a_deadlock_during_a_panic_is_reported", &[], || {
+        leno::run(|| {
+            let _guard = ParksWhenDropped;
+            panic!("and then the destructor parks");
         });
-    // Rust ends a process in which a destructor panics during a panic.
+    });
+    // A panic in a destructor during a panic aborts the process.
     ended.assert_aborted(&format!("leno: {TITLE}"));
 }

@@ -1,12 +1,11 @@
-//! Channels, select, time, locks and cancellation against an oracle: random
-//! programs run on leno and on a model of it, a state machine that shares no code
-//! with it. Everything that can be observed must be the same, in the same order
-//! and at the same moment of virtual time: who got what, when each value was
-//! dropped, and how each green thread ended.
+//! Model-based tests of channels, select, time, locks and cancellation: random
+//! programs run on leno and on a model, a state machine that shares no code with
+//! leno. All observable behaviour must be the same, in the same order and at the same
+//! virtual time: received messages, dropped values, and the end of each green thread.
 //!
-//! `LENO_TEST_SEED` works as in `oracle_coroutine`, and `LENO_TEST_PROGRAMS` says
-//! how many programs there are. That the programs are good enough is shown by
-//! `tests/mutants/runtime.rs`, a list of mistakes that they find.
+//! `LENO_TEST_SEED` works as in `oracle_coroutine`, and `LENO_TEST_PROGRAMS` is the
+//! number of programs. `tests/mutants/runtime.rs`, a list of mistakes that the
+//! programs find, shows that they are good enough.
 
 mod fairness;
 mod generate;
@@ -21,24 +20,25 @@ use proptest::test_runner::TestCaseError;
 use crate::oracle_coroutine::{scaled, seeded_runner};
 use tally::Tally;
 
-/// A duration that is never over.
+/// A duration that never elapses.
 const NEVER: u64 = u64::MAX;
 const MUTEXES: usize = 2;
 
-/// The green thread 0 is the main one, which starts the others.
+/// A program. Thread 0 is the main thread, which spawns the others.
 #[derive(Clone, Debug)]
 struct Program {
-    /// Of each channel; `None` for any number.
+    /// The capacity of each channel; `None` for an unbounded one.
     capacities: Vec<Option<usize>>,
     permits: usize,
     threads: Vec<Body>,
-    /// Who is next, each time that several can run; `None` for who came first.
+    /// The choice of the next thread whenever several are ready; `None` for the order
+    /// of the run queue.
     choices: Option<Vec<usize>>,
 }
 
 #[derive(Clone, Debug)]
 struct Body {
-    /// Of which channels it has a sender, and of which a receiver.
+    /// Whether the thread has a sender of each channel, and a receiver.
     sends: Vec<bool>,
     receives: Vec<bool>,
     operations: Vec<Op>,
@@ -68,7 +68,7 @@ enum Op {
         which: usize,
     },
     Panic,
-    /// Keeps something until the block is left.
+    /// Keeps a value until the end of the block.
     Keep(Keep),
     Send {
         channel: usize,
@@ -88,19 +88,19 @@ enum Op {
     DropReceiver {
         channel: usize,
     },
-    /// Catches whatever unwinds out of the operations. If it lingers, it yields
-    /// before it drops the payload.
+    /// Catches every unwinding out of the operations. Yields before it drops the
+    /// payload if `lingers` is `true`.
     Catch {
         lingers: bool,
         operations: Vec<Op>,
     },
-    /// A deadline scope.
+    /// Runs the operations in a deadline scope.
     Timeout {
         millis: u64,
         operations: Vec<Op>,
     },
     Shield(Vec<Op>),
-    /// Holds a lock while it carries out the operations.
+    /// Runs the operations while holding a lock.
     Hold {
         lock: Lock,
         patience: Patience,
@@ -113,17 +113,18 @@ enum Op {
     CloseSemaphore,
 }
 
-/// How long to wait.
+/// The deadline of an operation.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Patience {
-    /// Not at all: `try_..`, or a `default`.
+    /// `try_..`, or a select with a `default`.
     None,
     Millis(u64),
-    /// The function without a deadline.
+    /// A function without a deadline.
     Endless,
 }
 
-/// Of a channel that a green thread has no end of, it takes the next one.
+/// A case of a select. If the thread has no end of the channel, it uses the next
+/// channel.
 #[derive(Clone, Copy, Debug)]
 enum Case {
     Send {
@@ -132,7 +133,7 @@ enum Case {
     Receive {
         channel: usize,
     },
-    /// A timer that is made for this.
+    /// Receives from a new timer.
     After {
         millis: u64,
     },
@@ -152,7 +153,7 @@ enum Keep {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Lock {
     Mutex(usize),
-    /// The first mutex, after a notification of the condvar. The patience is for
+    /// The first mutex, after a notification of the condvar. The deadline is that of
     /// the notification.
     Notification,
     Read,
@@ -160,20 +161,20 @@ enum Lock {
     Permits(usize),
 }
 
-/// What can be observed.
+/// An observable event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Event {
-    /// A green thread did something, so many milliseconds after the start.
+    /// The act of a green thread, `at` milliseconds after the start.
     Did {
-        who: usize,
+        thread: usize,
         at: u64,
         what: What,
     },
-    /// Values are numbered in the order of their making.
+    /// The drop of a value. Values are numbered in the order of their creation.
     Dropped {
         value: u32,
     },
-    /// So many could run, and one of them was chosen.
+    /// The choice of one ready thread among this number.
     Chose {
         among: usize,
     },
@@ -204,9 +205,9 @@ enum What {
         channel: usize,
         result: Result<u32, Failure>,
     },
-    /// Of the cases that there were, or the default.
+    /// The index of the chosen case, or the default.
     Chosen(Option<usize>),
-    /// A timer's moment.
+    /// The moment that a timer sent.
     Moment {
         millis: u64,
     },
@@ -237,7 +238,7 @@ enum Failure {
 enum Outcome {
     Value(u32),
     Panic(u32),
-    /// It was cancelled, or unwound for a deadline or a deadlock.
+    /// Cancelled, or unwound by a deadline or a deadlock.
     Unwound,
     Deadlock,
 }
@@ -277,11 +278,11 @@ fn difference(trace: &[Event], predicted: &[Event]) -> String {
 }
 
 #[test]
-fn random_programs_run_as_the_model_says() {
+fn random_programs_match_the_model() {
     compare("runtime, first come, first served", false);
 }
 
 #[test]
-fn random_programs_in_random_orders_run_as_the_model_says() {
+fn random_programs_in_random_orders_match_the_model() {
     compare("runtime, in any order", true);
 }

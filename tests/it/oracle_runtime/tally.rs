@@ -1,8 +1,8 @@
-//! What the programs came to: the oracle must have had something to judge.
+//! Counts of events, which show that the programs test what they are meant to test.
 
 use super::{Event, Failure, Lock, Outcome, What};
 
-/// How often each thing came up that the programs are meant to try.
+/// The number of times that programs did what they are meant to test.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     events: usize,
@@ -39,7 +39,7 @@ impl Tally {
         self.events += trace.len();
         for event in trace {
             match event {
-                Event::Did { what, .. } => self.add_deed(what),
+                Event::Did { what, .. } => self.add_what(what),
                 Event::Chose { .. } => self.choices += 1,
                 Event::RunEnded(Outcome::Deadlock) => self.deadlocks += 1,
                 Event::RunEnded(_) | Event::Dropped { .. } => {}
@@ -47,7 +47,7 @@ impl Tally {
         }
     }
 
-    fn add_deed(&mut self, what: &What) {
+    fn add_what(&mut self, what: &What) {
         match *what {
             What::Started => self.started += 1,
             What::Slept => self.slept += 1,
@@ -112,10 +112,10 @@ impl Tally {
             self.waited_in_destructors,
             self.deadlocks,
         ];
-        // An emulator's few programs need not have come to these.
+        // The few programs of an emulated run need not contain these.
         let few = programs < 10_000;
         assert!(few || others.iter().all(|&count| count > programs / 200), "{self:?}");
-        // A deadlock ends most of what a program is there for.
+        // A deadlock ends most of what a program is meant to test.
         assert!(self.deadlocks < programs * 3 / 4, "{self:?}");
     }
 }

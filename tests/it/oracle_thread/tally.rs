@@ -1,8 +1,8 @@
-//! What the programs came to: the oracle must have had something to judge.
+//! Counts of events, which show that the programs test what they are meant to test.
 
 use super::{Event, Outcome};
 
-/// How often each thing came up that the programs are meant to try.
+/// The number of times that programs did what they are meant to test.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     spawns: usize,
@@ -57,7 +57,7 @@ impl Tally {
             self.yields_in_destructors,
             self.spawns_in_destructors,
         ];
-        // An emulator's few programs need not have come to these.
+        // The few programs of an emulated run need not contain these.
         let few = programs < 10_000;
         assert!(few || rare.iter().all(|&count| count > programs / 500), "{self:?}");
         let rarest = [self.joined_unwound, self.deadlocks_behind_a_panic];

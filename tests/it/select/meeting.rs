@@ -1,4 +1,4 @@
-//! Two selects at the two ends of a channel, and others that come to one.
+//! Selects that meet at the two ends of a channel.
 
 use std::cell::Cell;
 
@@ -8,17 +8,26 @@ use leno::weave::Explorer;
 
 use super::{SECOND, story};
 
-/// A select with one operation.
+/// Returns a select with one send.
 pub fn to_send<T>(sender: &Sender<T>) -> Select<'_> {
     let mut select = Select::new();
     select.send(sender);
     select
 }
 
-pub fn to_receive<T>(receiver: &Receiver<T>) -> Select<'_> {
+/// Returns a select with a receive from each receiver.
+pub fn to_receive_any<'a, T: 'a>(
+    receivers: impl IntoIterator<Item = &'a Receiver<T>>,
+) -> Select<'a> {
     let mut select = Select::new();
-    select.recv(receiver);
+    for receiver in receivers {
+        select.recv(receiver);
+    }
     select
+}
+
+pub fn to_receive<T>(receiver: &Receiver<T>) -> Select<'_> {
+    to_receive_any([receiver])
 }
 
 fn send_selected<T>(sender: &Sender<T>, message: T) -> Result<(), SendError<T>> {
@@ -30,7 +39,7 @@ pub fn receive_selected<T>(receiver: &Receiver<T>) -> Result<T, RecvError> {
 }
 
 #[test]
-fn two_of_them_meet_whoever_comes_first() {
+fn selects_meet_in_either_order() {
     for sender_is_first in [true, false] {
         story(|| {
             let (sender, receiver) = bounded(0);
@@ -53,7 +62,7 @@ fn two_of_them_meet_whoever_comes_first() {
 }
 
 #[test]
-fn one_that_could_meet_itself_meets_another() {
+fn a_select_on_both_ends_meets_another() {
     story(|| {
         let (sender, receiver) = bounded(0);
         let sums = Cell::new((0, 0));
@@ -79,12 +88,12 @@ fn one_that_could_meet_itself_meets_another() {
         });
         let (sent, received) = sums.get();
         assert_eq!(sent, received);
-        assert!(sent >= 3, "two pairs have met, and one is {sent}");
+        assert!(sent >= 3, "two pairs must meet, and the sum of the sent numbers is {sent}");
     });
 }
 
 #[test]
-fn it_meets_a_select_of_the_other_kind() {
+fn a_dynamic_select_meets_a_static_select() {
     story(|| {
         let (sender, receiver) = bounded(0);
         leno::scope(|scope| {
@@ -105,7 +114,7 @@ fn it_meets_a_select_of_the_other_kind() {
 }
 
 #[test]
-fn one_that_is_only_ready_does_not_meet_another() {
+fn ready_does_not_meet_a_select() {
     story(|| {
         let (sender, receiver) = bounded(0);
         leno::scope(|scope| {
@@ -122,7 +131,7 @@ fn one_that_is_only_ready_does_not_meet_another() {
 }
 
 #[test]
-fn one_that_only_looks_is_passed_over() {
+fn a_ready_call_is_passed_over() {
     story(|| {
         let (sender, receiver) = bounded(0);
         leno::scope(|scope| {
@@ -137,7 +146,7 @@ fn one_that_only_looks_is_passed_over() {
 }
 
 #[test]
-fn it_goes_on_with_its_partner_even_if_something_else_comes() {
+fn a_met_select_continues_with_its_partner() {
     story(|| {
         for _ in 0..20 {
             let (first, receive_first) = bounded(0);
@@ -148,7 +157,7 @@ fn it_goes_on_with_its_partner_even_if_something_else_comes() {
                     select.send(&first);
                     select.recv(&receive_second);
                     let selected = select.select();
-                    assert_eq!(selected.index(), 0, "somebody counts on it");
+                    assert_eq!(selected.index(), 0, "the partner relies on the meeting");
                     selected.send(&first, 1).unwrap();
                 });
                 scope.spawn(|| assert_eq!(receive_selected(&receive_first), Ok(1)));
@@ -159,7 +168,7 @@ fn it_goes_on_with_its_partner_even_if_something_else_comes() {
 }
 
 #[test]
-fn what_never_waits_does_not_meet_it_without_a_buffer() {
+fn try_send_does_not_meet_a_select() {
     story(|| {
         let (sender, receiver) = bounded(0);
         leno::scope(|scope| {
@@ -176,7 +185,7 @@ fn what_never_waits_does_not_meet_it_without_a_buffer() {
 }
 
 #[test]
-fn ready_is_woken_by_one_who_waits() {
+fn a_waiting_receiver_wakes_ready() {
     story(|| {
         let (sender, receiver) = bounded(0);
         leno::scope(|scope| {
@@ -202,7 +211,7 @@ fn ready_takes_nothing() {
                 assert_eq!((select.ready(), select.ready()), (index, index));
                 assert_eq!(receiver.try_recv(), Ok(1));
                 assert!(select.try_ready().is_err());
-                // One that only wants to know is no partner.
+                // A thread in `ready` is no partner.
                 let mut sending = to_send(&sender);
                 assert!(sending.ready_timeout(SECOND).is_err());
             });
@@ -210,7 +219,8 @@ fn ready_takes_nothing() {
     });
 }
 
-/// Three that meet at two channels. Gives what the two that receive got.
+/// Lets three selects meet at two channels. Returns the messages of the two
+/// receivers.
 fn three_at_two(capacity: usize) -> (u32, u32) {
     let (one, receive_one) = bounded(capacity);
     let (other, receive_other) = bounded(0);
@@ -227,11 +237,9 @@ fn three_at_two(capacity: usize) -> (u32, u32) {
         });
         scope.spawn(|| first.set(receive_selected(&receive_one).unwrap()));
         scope.spawn(|| {
-            let mut select = Select::new();
-            let from_one = select.recv(&receive_one);
-            select.recv(&receive_other);
+            let mut select = to_receive_any([&receive_one, &receive_other]);
             let selected = select.select();
-            let is_one = selected.index() == from_one;
+            let is_one = selected.index() == 0;
             let from = if is_one { &receive_one } else { &receive_other };
             second.set(selected.recv(from).unwrap());
         });
@@ -240,15 +248,13 @@ fn three_at_two(capacity: usize) -> (u32, u32) {
 }
 
 #[test]
-fn those_who_have_met_count_on_each_other_whoever_runs_in_between() {
+fn partners_rely_on_each_other_in_every_interleaving() {
     for capacity in [0, 1] {
         for explorer in [Explorer::new(), Explorer::new().preemptive()] {
             let outcomes = [explorer.clone(), explorer.reduced()].map(|explorer| {
                 let report = explorer.explore(|| three_at_two(capacity));
                 assert!(report.is_complete() && report.failures().is_empty(), "{report}");
-                let mut outcomes: Vec<_> = report.outcomes().keys().copied().collect();
-                outcomes.sort_unstable();
-                outcomes
+                crate::weave::values(&report)
             });
             assert_eq!(outcomes, [[(1, 2), (1, 3), (2, 1)]; 2]);
         }
@@ -256,7 +262,7 @@ fn those_who_have_met_count_on_each_other_whoever_runs_in_between() {
 }
 
 #[test]
-fn those_who_have_met_wait_for_each_other() {
+fn partners_wait_for_each_other() {
     story(|| {
         let (sender, receiver) = bounded(0);
         leno::scope(|scope| {

@@ -1,4 +1,4 @@
-//! What the model knows of each green thread and scope.
+//! The state of each green thread and scope in the model.
 
 use std::collections::VecDeque;
 
@@ -26,7 +26,7 @@ pub(super) enum Payload {
     Unwound,
 }
 
-/// What a green thread does first when it is its turn again.
+/// The first step of a green thread in its next turn.
 #[derive(Clone, Copy, Default)]
 pub(super) enum Pending {
     #[default]
@@ -35,7 +35,7 @@ pub(super) enum Pending {
     Yielded,
     Parked,
     Joining(usize),
-    /// The main one has nothing left to do.
+    /// The main thread has ended.
     Over,
 }
 
@@ -50,7 +50,7 @@ pub(super) struct Block<'p> {
     pub(super) operations: &'p [Op],
     pub(super) next: usize,
     pub(super) kept: VecDeque<(Keep, u32)>,
-    /// The innermost scope around.
+    /// The innermost scope around the block.
     pub(super) scope: Option<usize>,
 }
 
@@ -72,7 +72,8 @@ pub(super) struct Green<'p> {
     pub(super) detached: bool,
     pub(super) joiner: Option<usize>,
     pub(super) scope: Option<usize>,
-    /// It is to be unwound wherever it waits, unless that is going on.
+    /// Whether the thread is unwound at its next cancellation point, unless it is
+    /// already.
     pub(super) wanted: bool,
     pub(super) in_flight: bool,
 }
