@@ -9,7 +9,7 @@ use std::rc::Rc;
 use leno::stack::Pool;
 use leno::thread::{self, Builder, JoinHandle, Thread};
 
-use crate::support::{Ledger, caught, hook_runs, in_child, panic_text, text_of};
+use crate::support::{Ledger, OnDrop, caught, child, hook_runs, panic_text, text_of};
 
 const TITLE: &str = "deadlock: every green thread waits, and nothing is left that could wake one";
 
@@ -17,14 +17,6 @@ const TITLE: &str = "deadlock: every green thread waits, and nothing is left tha
 fn park_below(ledger: &Ledger, depth: u32) {
     let _value = ledger.value();
     if depth == 0 { thread::park() } else { park_below(ledger, depth - 1) }
-}
-
-struct ParksWhenDropped;
-
-impl Drop for ParksWhenDropped {
-    fn drop(&mut self) {
-        thread::park();
-    }
 }
 
 #[test]
@@ -84,18 +76,6 @@ fn a_thread_that_catches_the_unwinding_is_unwound_again() {
 
 #[test]
 fn destructors_may_wait_during_the_unwinding() {
-    struct Joins(Option<JoinHandle<u32>>, Rc<Cell<u32>>);
-    impl Drop for Joins {
-        fn drop(&mut self) {
-            leno::yield_now();
-            let child = leno::spawn(|| {
-                (0..3).for_each(|_| leno::yield_now());
-                30
-            });
-            let sum = self.0.take().unwrap().join().unwrap() + child.join().unwrap();
-            self.1.set(self.1.get() + sum);
-        }
-    }
     let total = Rc::new(Cell::new(0));
     let inner = total.clone();
     let text = panic_text(|| {
@@ -105,7 +85,16 @@ fn destructors_may_wait_during_the_unwinding() {
                 let unwound = panic::catch_unwind(thread::park).is_err();
                 if unwound { 12 } else { 0 }
             });
-            let guard = Joins(Some(stubborn), inner);
+            let stubborn = Cell::new(Some(stubborn));
+            let guard = OnDrop(move || {
+                leno::yield_now();
+                let other = leno::spawn(|| {
+                    (0..3).for_each(|_| leno::yield_now());
+                    30
+                });
+                let sum = stubborn.take().unwrap().join().unwrap() + other.join().unwrap();
+                inner.set(inner.get() + sum);
+            });
             leno::spawn(move || {
                 let _guard = guard;
                 thread::park();
@@ -118,19 +107,15 @@ fn destructors_may_wait_during_the_unwinding() {
 
 #[test]
 fn destructors_may_deadlock_again() {
-    struct SpawnsParked(Ledger);
-    impl Drop for SpawnsParked {
-        fn drop(&mut self) {
-            let ledger = self.0.clone();
-            leno::spawn(move || park_below(&ledger, 2));
-        }
-    }
     let ledger = Ledger::default();
     let inner = ledger.clone();
     let text = panic_text(|| {
         leno::run(|| {
             leno::spawn(move || {
-                let _spawns = SpawnsParked(inner);
+                let _spawns = OnDrop(|| {
+                    let ledger = inner.clone();
+                    leno::spawn(move || park_below(&ledger, 2));
+                });
                 thread::park();
             });
         })
@@ -198,7 +183,7 @@ fn handles_are_harmless_after_a_deadlock() {
 
 #[test]
 fn a_panic_of_main_replaces_the_deadlock() {
-    in_child("deadlock::a_panic_of_main_replaces_the_deadlock", &[], || {
+    child(|| {
         let result = caught(|| {
             leno::run(|| {
                 leno::spawn(thread::park);
@@ -215,10 +200,10 @@ fn a_panic_of_main_replaces_the_deadlock() {
 
 #[test]
 fn a_deadlock_of_destructors_aborts_with_the_report() {
-    let ended = in_child("deadlock::a_deadlock_of_destructors_aborts_with_the_report", &[], || {
+    let ended = child(|| {
         leno::run(|| {
             leno::spawn(|| {
-                let _guard = ParksWhenDropped;
+                let _guard = OnDrop(thread::park);
                 thread::park();
             });
         });
@@ -229,10 +214,7 @@ fn a_deadlock_of_destructors_aborts_with_the_report() {
 
 #[test]
 fn catching_the_unwinding_forever_aborts() {
-    in_child("deadlock::catching_the_unwinding_forever_aborts", &[], || {
-        leno::run(|| while panic::catch_unwind(thread::park).is_err() {})
-    })
-    .assert_aborted(
+    child(|| leno::run(|| while panic::catch_unwind(thread::park).is_err() {})).assert_aborted(
         "leno: a green thread that is being unwound has caught the unwinding and waited again \
          1000 times; a loop around catch_unwind must end when it catches a payload that it does \
          not know",
@@ -241,9 +223,9 @@ fn catching_the_unwinding_forever_aborts() {
 
 #[test]
 fn a_deadlock_during_a_panic_is_reported() {
-    let ended = in_child("deadlock::a_deadlock_during_a_panic_is_reported", &[], || {
+    let ended = child(|| {
         leno::run(|| {
-            let _guard = ParksWhenDropped;
+            let _guard = OnDrop(thread::park);
             panic!("and then the destructor parks");
         });
     });

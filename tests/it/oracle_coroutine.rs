@@ -32,40 +32,24 @@ const FUEL: u32 = 120;
 
 #[derive(Clone, Debug)]
 enum Op {
-    /// Creates a coroutine for a body and puts it into a slot.
-    Create {
-        slot: usize,
-        body: usize,
-    },
-    Resume {
-        slot: usize,
-    },
-    Close {
-        slot: usize,
-    },
-    Drop {
-        slot: usize,
-    },
-    /// Records the flags.
-    State {
-        slot: usize,
-    },
-    /// Suspends the innermost coroutine, or an outer one, from a depth of function
-    /// calls.
-    Suspend {
-        up: usize,
-        depth: usize,
-    },
+    // Creates a coroutine for a body and puts it into a slot.
+    Create { slot: usize, body: usize },
+    Resume { slot: usize },
+    Close { slot: usize },
+    Drop { slot: usize },
+    // Records the flags.
+    State { slot: usize },
+    // Suspends the innermost coroutine, or an outer one, from a depth of function
+    // calls.
+    Suspend { up: usize, depth: usize },
     Panic,
-    /// Catches every unwinding out of the operations.
+    // Catches every unwinding out of the operations.
     Catch(Vec<Op>),
-    /// Keeps a value until the end of the block.
+    // Keeps a value until the end of the block.
     Hold,
-    /// Closes a slot's coroutine at the end of the block.
-    Guard {
-        slot: usize,
-    },
-    /// Leaves the block.
+    // Closes a slot's coroutine at the end of the block.
+    Guard { slot: usize },
+    // Leaves the block.
     Leave,
 }
 

@@ -47,68 +47,31 @@ struct Body {
 #[derive(Clone, Debug)]
 enum Op {
     Yield,
-    Sleep {
-        millis: u64,
-    },
+    Sleep { millis: u64 },
     Park(Patience),
-    Unpark {
-        which: usize,
-    },
-    Cancel {
-        which: usize,
-    },
-    Join {
-        which: usize,
-    },
-    /// Drops the join handle.
-    Detach {
-        which: usize,
-    },
-    IsFinished {
-        which: usize,
-    },
+    Unpark { which: usize },
+    Cancel { which: usize },
+    Join { which: usize },
+    // Drops the join handle.
+    Detach { which: usize },
+    IsFinished { which: usize },
     Panic,
-    /// Keeps a value until the end of the block.
+    // Keeps a value until the end of the block.
     Keep(Keep),
-    Send {
-        channel: usize,
-        patience: Patience,
-    },
-    Receive {
-        channel: usize,
-        patience: Patience,
-    },
-    Select {
-        cases: Vec<Case>,
-        patience: Patience,
-    },
-    DropSender {
-        channel: usize,
-    },
-    DropReceiver {
-        channel: usize,
-    },
-    /// Catches every unwinding out of the operations. Yields before it drops the
-    /// payload if `lingers` is `true`.
-    Catch {
-        lingers: bool,
-        operations: Vec<Op>,
-    },
-    /// Runs the operations in a deadline scope.
-    Timeout {
-        millis: u64,
-        operations: Vec<Op>,
-    },
+    Send { channel: usize, patience: Patience },
+    Receive { channel: usize, patience: Patience },
+    Select { cases: Vec<Case>, patience: Patience },
+    DropSender { channel: usize },
+    DropReceiver { channel: usize },
+    // Catches every unwinding out of the operations. Yields before it drops the
+    // payload if `lingers` is `true`.
+    Catch { lingers: bool, operations: Vec<Op> },
+    // Runs the operations in a deadline scope.
+    Timeout { millis: u64, operations: Vec<Op> },
     Shield(Vec<Op>),
-    /// Runs the operations while holding a lock.
-    Hold {
-        lock: Lock,
-        patience: Patience,
-        operations: Vec<Op>,
-    },
-    Notify {
-        all: bool,
-    },
+    // Runs the operations while holding a lock.
+    Hold { lock: Lock, patience: Patience, operations: Vec<Op> },
+    Notify { all: bool },
     AddPermits(usize),
     CloseSemaphore,
 }
@@ -116,10 +79,10 @@ enum Op {
 /// The deadline of an operation.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Patience {
-    /// `try_..`, or a select with a `default`.
+    // `try_..`, or a select with a `default`.
     None,
     Millis(u64),
-    /// A function without a deadline.
+    // A function without a deadline.
     Endless,
 }
 
@@ -127,27 +90,19 @@ enum Patience {
 /// channel.
 #[derive(Clone, Copy, Debug)]
 enum Case {
-    Send {
-        channel: usize,
-    },
-    Receive {
-        channel: usize,
-    },
-    /// Receives from a new timer.
-    After {
-        millis: u64,
-    },
+    Send { channel: usize },
+    Receive { channel: usize },
+    // Receives from a new timer.
+    After { millis: u64 },
 }
 
 #[derive(Clone, Copy, Debug)]
 enum Keep {
     Value,
-    /// Yields in its destructor.
+    // Yields in its destructor.
     Yielding,
-    /// Sleeps in its destructor.
-    Sleeping {
-        millis: u64,
-    },
+    // Sleeps in its destructor.
+    Sleeping { millis: u64 },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -164,20 +119,12 @@ enum Lock {
 /// An observable event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Event {
-    /// The act of a green thread, `at` milliseconds after the start.
-    Did {
-        thread: usize,
-        at: u64,
-        what: What,
-    },
-    /// The drop of a value. Values are numbered in the order of their creation.
-    Dropped {
-        value: u32,
-    },
-    /// The choice of one ready thread among this number.
-    Chose {
-        among: usize,
-    },
+    // The act of a green thread, `at` milliseconds after the start.
+    Did { thread: usize, at: u64, what: What },
+    // The drop of a value. Values are numbered in the order of their creation.
+    Dropped { value: u32 },
+    // The choice of one ready thread among this number.
+    Chose { among: usize },
     RunEnded(Outcome),
 }
 
@@ -190,38 +137,20 @@ enum What {
     Joined(Outcome),
     IsFinished(bool),
     NothingThere,
-    Panicking {
-        value: u32,
-    },
+    Panicking { value: u32 },
     Caught(Outcome),
-    Dropping {
-        value: u32,
-    },
-    Sent {
-        channel: usize,
-        result: Result<(), Failure>,
-    },
-    Received {
-        channel: usize,
-        result: Result<u32, Failure>,
-    },
-    /// The index of the chosen case, or the default.
+    Dropping { value: u32 },
+    Sent { channel: usize, result: Result<(), Failure> },
+    Received { channel: usize, result: Result<u32, Failure> },
+    // The index of the chosen case, or the default.
     Chosen(Option<usize>),
-    /// The moment that a timer sent.
-    Moment {
-        millis: u64,
-    },
+    // The moment that a timer sent.
+    Moment { millis: u64 },
     InTime,
     Elapsed,
     Unshielded,
-    Held {
-        lock: Lock,
-        result: Result<Poisoned, Failure>,
-    },
-    Notified {
-        timed_out: bool,
-        poisoned: Poisoned,
-    },
+    Held { lock: Lock, result: Result<Poisoned, Failure> },
+    Notified { timed_out: bool, poisoned: Poisoned },
 }
 
 type Poisoned = bool;
@@ -238,7 +167,7 @@ enum Failure {
 enum Outcome {
     Value(u32),
     Panic(u32),
-    /// Cancelled, or unwound by a deadline or a deadlock.
+    // Cancelled, or unwound by a deadline or a deadlock.
     Unwound,
     Deadlock,
 }

@@ -30,50 +30,34 @@ const FUEL: u32 = 100;
 enum Op {
     Yield,
     Park,
-    /// Unparks one of the green threads so far, in the order of their numbers.
-    Unpark {
-        which: usize,
-    },
-    /// Spawns a green thread for a body. Its handle replaces the slot's.
-    Spawn {
-        slot: usize,
-        body: usize,
-        named: bool,
-    },
-    Join {
-        slot: usize,
-    },
-    Detach {
-        slot: usize,
-    },
-    IsFinished {
-        slot: usize,
-    },
+    // Unparks one of the green threads so far, in the order of their numbers.
+    Unpark { which: usize },
+    // Spawns a green thread for a body. Its handle replaces the slot's.
+    Spawn { slot: usize, body: usize, named: bool },
+    Join { slot: usize },
+    Detach { slot: usize },
+    IsFinished { slot: usize },
     Panic,
-    /// Catches every unwinding out of the operations.
+    // Catches every unwinding out of the operations.
     Catch(Vec<Op>),
     Scope(Vec<Op>),
-    /// Spawns a green thread in the innermost scope.
-    SpawnScoped {
-        body: usize,
-    },
-    /// Joins the last thread of the innermost scope that was not joined.
+    // Spawns a green thread in the innermost scope.
+    SpawnScoped { body: usize },
+    // Joins the last thread of the innermost scope that was not joined.
     JoinScoped,
-    /// Keeps a value until the end of the block.
+    // Keeps a value until the end of the block.
     Keep(Keep),
-    /// Leaves the block.
+    // Leaves the block.
     Leave,
 }
 
 #[derive(Clone, Copy, Debug)]
 enum Keep {
     Value,
-    /// Yields in its destructor.
+    // Yields in its destructor.
     Yielding,
-    /// Spawns in its destructor.
-    Spawning {
-        body: usize,
-    },
+    // Spawns in its destructor.
+    Spawning { body: usize },
 }
 
 #[derive(Clone, Debug)]
@@ -119,7 +103,7 @@ fn log(event: Event) {
     TRACE.with_borrow_mut(|trace| trace.push(event));
 }
 
-/// A value whose destructor is logged: a result, a payload, or a kept value.
+/// A value with a logged destructor: a result, a payload, or a kept value.
 struct Loud(u32);
 
 impl Drop for Loud {

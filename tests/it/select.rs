@@ -323,8 +323,7 @@ fn cancelling_a_select_loses_no_message() {
         let result: thread::Result<()> = waits.join();
         assert!(result.unwrap_err().is::<thread::Cancelled>());
         ledger.check();
-        // A select whose message has been handed over completes, although it is
-        // cancelled.
+        // A cancelled select still completes if it has been given a message before.
         let waits = leno::spawn(move || select! { recv(receiver) -> message => message });
         leno::yield_now();
         sender.try_send(2).unwrap();

@@ -25,17 +25,12 @@ use leno::weave::{Explorer, FailureKind, Report, Schedule, Shared, replay};
 /// threads in the order of their steps.
 pub fn steps(counts: &[usize]) -> String {
     let out = RefCell::new(String::new());
-    leno::scope(|scope| {
-        for (name, &count) in ('a'..).zip(counts) {
-            let out = &out;
-            scope.spawn(move || {
-                for step in 0..count {
-                    if step > 0 {
-                        leno::yield_now();
-                    }
-                    out.borrow_mut().push(name);
-                }
-            });
+    spawn_each(('a'..).zip(counts), |(name, &count)| {
+        for step in 0..count {
+            if step > 0 {
+                leno::yield_now();
+            }
+            out.borrow_mut().push(name);
         }
     });
     out.into_inner()
@@ -45,14 +40,10 @@ pub fn steps(counts: &[usize]) -> String {
 /// 1.
 pub fn lost_update() -> u32 {
     let total = Cell::new(0);
-    leno::scope(|scope| {
-        for _ in 0..2 {
-            scope.spawn(|| {
-                let before = total.get();
-                leno::yield_now();
-                total.set(before + 1);
-            });
-        }
+    spawn_each(0..2, |_| {
+        let before = total.get();
+        leno::yield_now();
+        total.set(before + 1);
     });
     total.get()
 }
@@ -60,11 +51,7 @@ pub fn lost_update() -> u32 {
 /// Does the same as [`lost_update`] with shared data and without a yield.
 pub fn lost_update_of_shared() -> u32 {
     let total = Shared::new(0);
-    leno::scope(|scope| {
-        for _ in 0..2 {
-            scope.spawn(|| total.set(total.get() + 1));
-        }
-    });
+    spawn_each(0..2, |_| total.set(total.get() + 1));
     total.into_inner()
 }
 
@@ -91,6 +78,16 @@ pub fn kinds<T: Ord>(report: &Report<T>) -> Vec<FailureKind> {
 /// Returns everything in the report, as it is printed and as it is debugged.
 pub fn text<T: Ord + Debug>(report: &Report<T>) -> String {
     format!("{report}\n{report:#?}")
+}
+
+/// Runs `body` in a green thread for each item, and waits for all of them.
+pub fn spawn_each<T>(items: impl IntoIterator<Item = T>, body: impl Fn(T)) {
+    leno::scope(|scope| {
+        for item in items {
+            let body = &body;
+            scope.spawn(move || body(item));
+        }
+    });
 }
 
 pub fn yield_forever() -> ! {

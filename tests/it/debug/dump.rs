@@ -1,5 +1,6 @@
 //! The dump of all green threads.
 
+use std::cell::RefCell;
 use std::hint::black_box;
 use std::panic;
 use std::rc::Rc;
@@ -11,6 +12,7 @@ use leno::thread::{self, Builder, JoinHandle};
 use leno::time::Duration;
 
 use super::{block, functions, short};
+use crate::support::OnDrop;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -285,12 +287,6 @@ fn a_nearly_full_stack_is_not_inspected() {
 
 #[test]
 fn a_dump_works_in_coroutines_and_panics() {
-    struct DumpsWhenDropped(Rc<std::cell::RefCell<String>>);
-    impl Drop for DumpsWhenDropped {
-        fn drop(&mut self) {
-            self.0.replace(dumps_here());
-        }
-    }
     leno::run(|| {
         let parked = leno::spawn(parks_here);
         leno::yield_now();
@@ -298,10 +294,10 @@ fn a_dump_works_in_coroutines_and_panics() {
         let in_a_coroutine =
             leno::spawn(|| Generator::new(|dumps| dumps.suspend(dumps_here())).next().unwrap());
         let in_a_coroutine = in_a_coroutine.join().unwrap();
-        let panicking = Rc::<std::cell::RefCell<String>>::default();
-        let dumps = DumpsWhenDropped(panicking.clone());
+        let panicking = Rc::<RefCell<String>>::default();
+        let dump = panicking.clone();
         let panicked = leno::spawn(move || {
-            let _dumps = dumps;
+            let _dumps = OnDrop(|| drop(dump.replace(dumps_here())));
             panic::resume_unwind(Box::new(()));
         });
         assert!(panicked.join().is_err());

@@ -7,7 +7,7 @@ use leno::thread::{self, Builder};
 use leno::time::Duration;
 
 use super::{block, short};
-use crate::support::in_child;
+use crate::support::child;
 
 /// Sends the signal to the current OS thread, and returns after it has been handled.
 fn raise() {
@@ -28,13 +28,13 @@ fn sleeps_here() {
 
 #[test]
 fn a_runtime_in_a_system_call_is_dumped() {
-    let ended = in_child("debug::signal::a_runtime_in_a_system_call_is_dumped", &[], || {
+    let ended = child(|| {
         leno::run(|| {
             debug::dump_on_sigusr1().unwrap();
             let (handle, me) = (leno::Handle::current(), thread::current().id());
             let (ready, wait_until_ready) = mpsc::channel();
-            // The last thread to run, on whose stack the scheduler sleeps, has
-            // ended and is not joined.
+            // The scheduler sleeps on the stack of the last thread to run, which
+            // has ended and is not joined.
             let last = move || ready.send(()).unwrap();
             Builder::new().name("last").stack_size(1).spawn(last).unwrap();
             let other = std::thread::spawn(move || {
@@ -58,7 +58,7 @@ fn a_runtime_in_a_system_call_is_dumped() {
 
 #[test]
 fn a_running_runtime_is_dumped_at_each_signal() {
-    let ended = in_child("debug::signal::a_running_runtime_is_dumped_at_each_signal", &[], || {
+    let ended = child(|| {
         leno::run(|| {
             debug::dump_on_sigusr1().unwrap();
             // A second call changes nothing.
@@ -91,7 +91,7 @@ fn a_running_runtime_is_dumped_at_each_signal() {
 
 #[test]
 fn each_listening_runtime_is_dumped() {
-    let ended = in_child("debug::signal::each_listening_runtime_is_dumped", &[], || {
+    let ended = child(|| {
         for round in 0..3 {
             let (ready, wait_until_ready) = mpsc::channel();
             let others: Vec<_> = (0..4)
@@ -141,7 +141,7 @@ fn a_signal_makes_the_descriptor_readable_once() {
         // SAFETY: `polled` is one live pollfd, and the count is 1.
         unsafe { libc::poll(&raw mut polled, 1, 0) == 1 }
     };
-    let ended = in_child("debug::signal::a_signal_makes_the_descriptor_readable_once", &[], || {
+    let ended = child(|| {
         let runtime = leno::Runtime::new();
         let listens = || debug::dump_on_sigusr1().unwrap();
         Builder::new().spawn_on(&runtime, listens).unwrap();

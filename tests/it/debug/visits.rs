@@ -11,7 +11,7 @@ use leno::thread;
 use leno::time::Duration;
 use leno::{Builder, Policy};
 
-use crate::support::caught;
+use crate::support::{OnDrop, caught};
 
 /// The log of a program's steps, and the number of dumps in each step.
 struct Weave {
@@ -67,18 +67,10 @@ impl Steps<'_> {
         // distinguish those of several green threads.
         if steps == 40 && *thread == 3 {
             drop(caught(|| {
-                let _steps = StepsWhenDropped(self);
+                let _steps = OnDrop(|| self.run(10));
                 panic!("the destructor runs further steps");
             }));
         }
-    }
-}
-
-struct StepsWhenDropped<'a, 'b>(&'a Steps<'b>);
-
-impl Drop for StepsWhenDropped<'_, '_> {
-    fn drop(&mut self) {
-        self.0.run(10);
     }
 }
 
@@ -127,19 +119,15 @@ fn inspection_does_not_change_a_program() {
 /// so that the panic affects no other thread.
 #[test]
 fn inspecting_a_panicking_thread_poisons_no_lock() {
-    struct YieldsWhenDropped(Rc<Cell<bool>>);
-    impl Drop for YieldsWhenDropped {
-        fn drop(&mut self) {
-            while !self.0.get() {
-                leno::yield_now();
-            }
-        }
-    }
     leno::run(|| {
         let done = Rc::new(Cell::new(false));
-        let yields = YieldsWhenDropped(done.clone());
+        let ends = done.clone();
         let panics = leno::spawn(move || {
-            let _yields = yields;
+            let _yields = OnDrop(|| {
+                while !ends.get() {
+                    leno::yield_now()
+                }
+            });
             std::panic::resume_unwind(Box::new(()));
         });
         leno::yield_now();

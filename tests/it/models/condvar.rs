@@ -50,7 +50,7 @@ impl Drop for Holding<'_> {
 }
 
 impl Model {
-    /// Removes the waits whose deadline has passed.
+    /// Removes the expired waits.
     fn settle(&self) {
         let now = self.watch.now();
         self.waiting.borrow_mut().retain(|one| one.until.is_none_or(|until| until > now));

@@ -60,8 +60,7 @@ struct Request {
 }
 
 impl Line {
-    /// Removes the requests whose deadline has passed, and grants those that can be
-    /// served.
+    /// Removes the expired requests, and grants the requests that can be served.
     fn settle(&mut self, now: u64) {
         self.waiting.retain(|request| request.until.is_none_or(|until| until > now));
         while let Some(first) = self.waiting.first()

@@ -86,8 +86,8 @@ impl Watch {
         }
     }
 
-    /// Runs the green threads with these bodies, and then `check`, whose argument is
-    /// `true` after a deadlock. Calls `on_cancel` just after a cancellation.
+    /// Runs the green threads with these bodies, and then `check`, with `true` after a
+    /// deadlock. Calls `on_cancel` just after a cancellation.
     pub fn run(
         self: &Rc<Watch>,
         checks: &Checks,

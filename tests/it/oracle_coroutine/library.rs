@@ -30,7 +30,7 @@ pub(super) fn log(event: Event) {
     TRACE.with_borrow_mut(|trace| trace.push(event));
 }
 
-/// A value whose destructor is logged.
+/// A value with a logged destructor.
 pub(super) struct Loud(pub(super) u32);
 
 impl Loud {

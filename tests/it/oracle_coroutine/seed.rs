@@ -6,8 +6,8 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 const DEFAULT_SEED: u64 = 0x1e40;
 
-/// Returns a runner whose programs depend only on a seed, and the text that says how
-/// to repeat them, which it prints.
+/// Returns a runner with programs that depend only on a seed. Prints and returns how
+/// to repeat them.
 pub(crate) fn seeded_runner(name: &str, cases: u32) -> (TestRunner, String) {
     let seed = match std::env::var("LENO_TEST_SEED") {
         Ok(text) if text == "random" => RandomState::new().hash_one(name),

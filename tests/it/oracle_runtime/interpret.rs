@@ -24,7 +24,7 @@ fn log(event: Event) {
     TRACE.with_borrow_mut(|trace| trace.push(event));
 }
 
-/// A value whose destructor is logged: a message, a result, a payload.
+/// A value with a logged destructor: a message, a result, a payload.
 struct Loud(u32);
 
 impl Drop for Loud {

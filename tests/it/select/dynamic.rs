@@ -1,4 +1,4 @@
-//! `Select`, whose operations are known only at run time.
+//! `Select`, for operations that are known only at run time.
 
 use std::cell::{Cell, RefCell};
 use std::panic::{self, AssertUnwindSafe};

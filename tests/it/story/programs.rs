@@ -1,4 +1,4 @@
-//! Programs whose stories are tested. The stories contain line numbers, so that new
+//! Programs with stored stories. The stories contain line numbers, so that new
 //! programs belong at the end.
 
 use std::cell::{Cell, RefCell};

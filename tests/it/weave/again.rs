@@ -16,20 +16,11 @@ use leno::thread::{self, Thread, ThreadId};
 use leno::weave::{Explorer, FailureKind, explore};
 
 use super::{By, counts, losing_fails, lost_update, steps};
-use crate::support::caught;
+use crate::support::{OnDrop, caught};
 
 /// Returns a value that equals every other.
 fn equal<T>(value: T) -> By<T> {
     By(value, |_, _| Ordering::Equal)
-}
-
-/// Calls the function when it is dropped.
-struct OnDrop<F: Fn()>(F);
-
-impl<F: Fn()> Drop for OnDrop<F> {
-    fn drop(&mut self) {
-        (self.0)();
-    }
 }
 
 /// Explores a program of 20 executions.

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 use leno::coroutine::Coroutine;
 use leno::weave::{self, Explorer, Failure, FailureKind, Shared, check, explore, find, replay};
 
-use super::{lost_update, steps, values, yield_forever};
+use super::{lost_update, spawn_each, steps, values, yield_forever};
 use crate::support::panic_text;
 
 fn failure<T: Ord>(explorer: &Explorer, program: impl Fn() -> T) -> Failure {
@@ -149,14 +149,10 @@ fn a_single_thread_has_one_execution() {
 fn ten_thousand_steps_are_explored() {
     let program = || {
         let count = Cell::new(0);
-        leno::scope(|scope| {
-            for _ in 0..2 {
-                scope.spawn(|| {
-                    for _ in 0..5_000 {
-                        count.set(count.get() + 1);
-                        leno::yield_now();
-                    }
-                });
+        spawn_each(0..2, |_| {
+            for _ in 0..5_000 {
+                count.set(count.get() + 1);
+                leno::yield_now();
             }
         });
         count.get()

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use leno::weave::{Explorer, Shared, check, replay};
 
-use super::{losing_fails, lost_update, steps};
-use crate::support::{Ended, in_child, panic_text};
+use super::{losing_fails, lost_update, spawn_each, steps};
+use crate::support::{Ended, child, in_child, panic_text};
 
 /// Returns the text of the check that fails in a child with these variables.
 #[track_caller]
@@ -48,8 +48,7 @@ fn a_check_that_does_not_fail_prints_nothing() {
 
 #[test]
 fn the_panic_has_the_place_of_the_caller() {
-    let test = "weave::checking::the_panic_has_the_place_of_the_caller";
-    let ended = in_child(test, &[], || {
+    let ended = child(|| {
         let at = |location: Option<&Location<'_>>| {
             let location = location.expect("panics have a place");
             eprintln!("at {}:{}", location.file(), location.line());
@@ -149,8 +148,7 @@ fn a_seed_alone_samples_ten_thousand_executions() {
 #[test]
 fn an_incomplete_check_samples_and_says_so() {
     static RUNS: AtomicU64 = AtomicU64::new(0);
-    let test = "weave::checking::an_incomplete_check_samples_and_says_so";
-    let ended = in_child(test, &[], || {
+    let ended = child(|| {
         check(|| {
             RUNS.fetch_add(1, Ordering::Relaxed);
             steps(&[1; 9])
@@ -178,11 +176,7 @@ fn sampling_finds_what_depth_first_search_misses() {
 fn every_explorer_can_check() {
     let program = || {
         let total = Shared::new(0);
-        leno::scope(|scope| {
-            for _ in 0..2 {
-                scope.spawn(|| total.set(total.get() + 1));
-            }
-        });
+        spawn_each(0..2, |_| total.set(total.get() + 1));
         assert_eq!(total.get(), 2);
     };
     check(program);

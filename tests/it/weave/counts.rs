@@ -8,7 +8,9 @@ use std::rc::Rc;
 use leno::thread;
 use leno::weave::{Explorer, FailureKind, Shared, explore, find, replay};
 
-use super::{counts, explored, losing_fails, lost_update, lost_update_of_shared, steps};
+use super::{
+    counts, explored, losing_fails, lost_update, lost_update_of_shared, spawn_each, steps,
+};
 use crate::support::{caught, hook_runs, panic_text};
 
 #[test]
@@ -83,15 +85,10 @@ fn operations_without_a_switch_are_no_choice() {
 fn a_yield_after_the_last_step_is_one_more_step() {
     let report = explored(&Explorer::new(), || {
         let out = RefCell::new(String::new());
-        leno::scope(|scope| {
-            for name in ['a', 'b'] {
-                let out = &out;
-                scope.spawn(move || {
-                    for _ in 0..3 {
-                        out.borrow_mut().push(name);
-                        leno::yield_now();
-                    }
-                });
+        spawn_each(['a', 'b'], |name| {
+            for _ in 0..3 {
+                out.borrow_mut().push(name);
+                leno::yield_now();
             }
         });
         out.into_inner()
@@ -191,15 +188,10 @@ fn a_resumed_panic_has_the_text_of_its_payload() {
 fn a_deadlock_has_a_report() {
     let program = || {
         let forks = [(); 2].map(|()| leno::sync::Mutex::new(()));
-        leno::scope(|scope| {
-            for (left, right) in [(0, 1), (1, 0)] {
-                let forks = &forks;
-                scope.spawn(move || {
-                    let _one = forks[left].lock().unwrap();
-                    leno::yield_now();
-                    let _other = forks[right].lock().unwrap();
-                });
-            }
+        spawn_each([(0, 1), (1, 0)], |(left, right)| {
+            let _one = forks[left].lock().unwrap();
+            leno::yield_now();
+            let _other = forks[right].lock().unwrap();
         });
     };
     let report = explored(&Explorer::new(), program);

@@ -16,7 +16,7 @@ use leno::thread;
 use leno::weave::{Explorer, FailureKind, explore};
 use leno::{Handle, block_on, unblock};
 
-use super::{counts, explored, values};
+use super::{counts, explored, spawn_each, values};
 
 #[test]
 fn an_unblocked_closure_is_awaited() {
@@ -39,14 +39,9 @@ fn an_unblocked_closure_is_awaited() {
     // Two closures run at the same time.
     let report = explore(|| {
         let order = RefCell::new(String::new());
-        leno::scope(|scope| {
-            for name in ['a', 'b'] {
-                let order = &order;
-                scope.spawn(move || {
-                    let name = unblock(move || name);
-                    order.borrow_mut().push(name);
-                });
-            }
+        spawn_each(['a', 'b'], |name| {
+            let name = unblock(move || name);
+            order.borrow_mut().push(name);
         });
         order.into_inner().len()
     });
@@ -216,11 +211,7 @@ fn a_lock_may_outlive_its_execution() {
     // A program that does not return the value is repeatable.
     let report = Explorer::new().reduced().preemptive().explore(|| {
         LOCK.with(|lock| {
-            leno::scope(|scope| {
-                for _ in 0..2 {
-                    scope.spawn(|| *lock.lock().unwrap() += 1);
-                }
-            });
+            spawn_each(0..2, |_| *lock.lock().unwrap() += 1);
         });
     });
     assert_eq!(report.failure(), None);

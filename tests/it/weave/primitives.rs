@@ -11,7 +11,7 @@ use leno::time::{self, Instant};
 use leno::weave::{Explorer, FailureKind, explore};
 use leno::{green_local, select};
 
-use super::{counts, explored, values};
+use super::{counts, explored, spawn_each, values};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -25,16 +25,11 @@ fn a_lock_excludes_other_threads() {
     // second thread may run while the lock is held or after its release.
     let program = || {
         let lock = Mutex::new(Vec::new());
-        leno::scope(|scope| {
-            for name in ['a', 'b'] {
-                let lock = &lock;
-                scope.spawn(move || {
-                    let mut guard = lock.lock().unwrap();
-                    guard.push(name);
-                    leno::yield_now();
-                    guard.push(name);
-                });
-            }
+        spawn_each(['a', 'b'], |name| {
+            let mut guard = lock.lock().unwrap();
+            guard.push(name);
+            leno::yield_now();
+            guard.push(name);
         });
         lock.into_inner().unwrap().into_iter().collect::<String>()
     };
@@ -153,14 +148,9 @@ fn sleeps_end_in_the_order_of_deadlines() {
     let program = || {
         let log = RefCell::new(Vec::new());
         let start = Instant::now();
-        leno::scope(|scope| {
-            for seconds in [3, 1, 2] {
-                let log = &log;
-                scope.spawn(move || {
-                    leno::sleep(SECOND * seconds);
-                    log.borrow_mut().push(seconds);
-                });
-            }
+        spawn_each([3, 1, 2], |seconds| {
+            leno::sleep(SECOND * seconds);
+            log.borrow_mut().push(seconds);
         });
         assert_eq!(start.elapsed(), SECOND * 3);
         log.into_inner()
@@ -170,14 +160,9 @@ fn sleeps_end_in_the_order_of_deadlines() {
     // Sleepers with the same deadline continue in any order.
     let report = explored(&all(), || {
         let log = RefCell::new(String::new());
-        leno::scope(|scope| {
-            for name in ['a', 'b'] {
-                let log = &log;
-                scope.spawn(move || {
-                    leno::sleep(SECOND);
-                    log.borrow_mut().push(name);
-                });
-            }
+        spawn_each(['a', 'b'], |name| {
+            leno::sleep(SECOND);
+            log.borrow_mut().push(name);
         });
         log.into_inner()
     });
@@ -312,14 +297,9 @@ fn threads_leave_a_barrier_in_any_order() {
         move || {
             let barrier = Barrier::new(2);
             let log = RefCell::new(String::new());
-            leno::scope(|scope| {
-                for name in ['a', 'b'] {
-                    let (barrier, log) = (&barrier, &log);
-                    scope.spawn(move || {
-                        wait(barrier);
-                        log.borrow_mut().push(name);
-                    });
-                }
+            spawn_each(['a', 'b'], |name| {
+                wait(&barrier);
+                log.borrow_mut().push(name);
             });
             log.into_inner()
         }
@@ -359,15 +339,10 @@ fn permits_are_granted_in_every_order() {
     let report = explored(&all(), || {
         let semaphore = Semaphore::new(1);
         let log = RefCell::new(String::new());
-        leno::scope(|scope| {
-            for name in ['a', 'b', 'c'] {
-                let (semaphore, log) = (&semaphore, &log);
-                scope.spawn(move || {
-                    let _permit = semaphore.acquire().unwrap();
-                    log.borrow_mut().push(name);
-                    leno::yield_now();
-                });
-            }
+        spawn_each(['a', 'b', 'c'], |name| {
+            let _permit = semaphore.acquire().unwrap();
+            log.borrow_mut().push(name);
+            leno::yield_now();
         });
         log.into_inner()
     });

@@ -6,34 +6,25 @@ use std::time::Duration;
 
 use leno::weave::{Explorer, explore};
 
-use super::losing_fails;
-use crate::support::in_child;
-
-struct Panics(&'static str);
-
-impl Drop for Panics {
-    fn drop(&mut self) {
-        panic!("{}", self.0);
-    }
-}
+use super::{losing_fails, lost_update};
+use crate::support::{OnDrop, child};
 
 #[test]
 fn a_panic_in_a_destructor_is_a_failure() {
-    let report = explore(|| drop(Panics("in a destructor")));
+    let report = explore(|| drop(OnDrop(|| panic!("in a destructor"))));
     assert_eq!(report.failure().unwrap().message(), "in a destructor");
-    let report = explore(|| leno::spawn(|| drop(Panics("in another"))).join().is_err());
+    let report = explore(|| leno::spawn(|| drop(OnDrop(|| panic!("in another")))).join().is_err());
     assert_eq!(report.failure().unwrap().message(), "in another");
 }
 
 #[test]
 fn a_panic_during_a_panic_aborts_with_the_schedule() {
-    let test = "weave::processes::a_panic_during_a_panic_aborts_with_the_schedule";
-    let ended = in_child(test, &[], || {
+    let ended = child(|| {
         explore(|| {
             leno::spawn(leno::yield_now);
             leno::spawn(leno::yield_now);
             leno::yield_now();
-            let _panics = Panics("the second");
+            let _panics = OnDrop(|| panic!("the second"));
             panic!("the first");
         });
     });
@@ -46,10 +37,9 @@ fn a_panic_during_a_panic_aborts_with_the_schedule() {
 
 #[test]
 fn a_panic_while_an_execution_is_abandoned_aborts() {
-    let test = "weave::processes::a_panic_while_an_execution_is_abandoned_aborts";
-    let ended = in_child(test, &[], || {
+    let ended = child(|| {
         explore(|| {
-            let _panics = Panics("while all are unwound");
+            let _panics = OnDrop(|| panic!("while all are unwound"));
             leno::thread::park();
         });
     });
@@ -59,8 +49,7 @@ fn a_panic_while_an_execution_is_abandoned_aborts() {
 
 #[test]
 fn panics_of_the_program_are_not_printed() {
-    let test = "weave::processes::panics_of_the_program_are_not_printed";
-    let ended = in_child(test, &[], || {
+    let ended = child(|| {
         assert_eq!(explore(losing_fails).failure().unwrap().count(), 4);
         explore(|| panic::catch_unwind(|| panic!("caught")).is_err());
     });
@@ -70,8 +59,7 @@ fn panics_of_the_program_are_not_printed() {
 
 #[test]
 fn panics_of_other_os_threads_are_printed() {
-    let test = "weave::processes::panics_of_other_os_threads_are_printed";
-    let ended = in_child(test, &[], || {
+    let ended = child(|| {
         explore(|| std::thread::spawn(|| panic!("elsewhere")).join().is_err());
     });
     ended.assert_survived();
@@ -80,8 +68,7 @@ fn panics_of_other_os_threads_are_printed() {
 
 #[test]
 fn an_earlier_hook_is_called_for_other_panics() {
-    let test = "weave::processes::an_earlier_hook_is_called_for_other_panics";
-    let ended = in_child(test, &[], || {
+    let ended = child(|| {
         panic::set_hook(Box::new(|info| eprintln!("hook: {}", info.payload_as_str().unwrap())));
         assert!(panic::catch_unwind(|| panic!("before")).is_err());
         assert_eq!(explore(losing_fails).failure().unwrap().count(), 4);
@@ -96,8 +83,7 @@ fn an_earlier_hook_is_called_for_other_panics() {
 
 #[test]
 fn a_later_hook_is_called_and_hides_the_place() {
-    let test = "weave::processes::a_later_hook_is_called_and_hides_the_place";
-    let ended = in_child(test, &[], || {
+    let ended = child(|| {
         explore(|| 1);
         panic::set_hook(Box::new(|_| eprintln!("hook")));
         let report = explore(losing_fails);
@@ -116,16 +102,9 @@ fn a_later_hook_is_called_and_hides_the_place() {
 
 #[test]
 fn a_destructor_may_explore_during_a_panic() {
-    let test = "weave::processes::a_destructor_may_explore_during_a_panic";
-    let ended = in_child(test, &[], || {
-        struct Explores;
-        impl Drop for Explores {
-            fn drop(&mut self) {
-                assert_eq!(explore(super::lost_update).executions(), 6);
-            }
-        }
+    let ended = child(|| {
         let explores = || {
-            let _explores = Explores;
+            let _explores = OnDrop(|| assert_eq!(explore(lost_update).executions(), 6));
             panic!("on purpose");
         };
         assert!(panic::catch_unwind(explores).is_err());
@@ -135,8 +114,7 @@ fn a_destructor_may_explore_during_a_panic() {
 
 #[test]
 fn a_watchdog_names_a_thread_that_never_switches() {
-    let test = "weave::processes::a_watchdog_names_a_thread_that_never_switches";
-    let ended = in_child(test, &[], || {
+    let ended = child(|| {
         let report = Explorer::new().max_executions(1).explore(|| {
             let watchdog = leno::debug::watch_hogs(Duration::from_millis(20)).unwrap();
             let hog = leno::thread::Builder::new().name("hog".to_owned());

@@ -5,7 +5,7 @@ use std::time::Duration;
 use leno::weave::Explorer;
 
 use super::steps;
-use crate::support::{in_child, terminal_of_child};
+use crate::support::{child, terminal_of_child};
 
 /// Takes two seconds.
 fn explore_slowly(explorer: Explorer) {
@@ -18,7 +18,7 @@ fn explore_slowly(explorer: Explorer) {
 
 #[test]
 fn a_file_receives_no_progress() {
-    let ended = in_child("weave::progress::a_file_receives_no_progress", &[], || {
+    let ended = child(|| {
         explore_slowly(Explorer::new());
     });
     ended.assert_survived();

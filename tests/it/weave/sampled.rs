@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use leno::weave::{Explorer, FailureKind, replay};
 
-use super::{lost_update, steps, text, values};
+use super::{lost_update, spawn_each, steps, text, values};
 use crate::support::panic_text;
 
 type Way = (&'static str, fn(u64) -> Explorer);
@@ -74,14 +74,10 @@ fn every_sampled_schedule_replays() {
 fn samples_may_be_preemptive_fair_timed_and_bounded() {
     let program = || {
         let shared = leno::weave::Shared::new(0);
-        leno::scope(|scope| {
-            for _ in 0..2 {
-                scope.spawn(|| {
-                    leno::sleep(Duration::from_secs(1));
-                    shared.set(shared.get() + 1);
-                    leno::yield_now();
-                });
-            }
+        spawn_each(0..2, |_| {
+            leno::sleep(Duration::from_secs(1));
+            shared.set(shared.get() + 1);
+            leno::yield_now();
         });
         shared.into_inner()
     };
@@ -99,14 +95,9 @@ fn samples_may_be_preemptive_fair_timed_and_bounded() {
 fn a_thousand_green_threads_are_sampled() {
     let program = || {
         let log = RefCell::new(Vec::new());
-        leno::scope(|scope| {
-            for number in 0..1_000u32 {
-                let log = &log;
-                scope.spawn(move || {
-                    leno::yield_now();
-                    log.borrow_mut().push(number);
-                });
-            }
+        spawn_each(0..1_000u32, |number| {
+            leno::yield_now();
+            log.borrow_mut().push(number);
         });
         let log = log.into_inner();
         assert_eq!(log.len(), 1_000);

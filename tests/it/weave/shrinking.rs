@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use leno::weave::{Explorer, FailureKind, Shared, check, explore, replay};
 
-use super::{kinds, steps, values};
+use super::{kinds, spawn_each, steps, values};
 use crate::support::{caught, panic_text, text_of};
 
 /// Returns the number of switches away from a thread that has further steps.
@@ -110,11 +110,7 @@ fn a_deadlock_is_shortened() {
 fn a_preemptive_failure_is_shortened() {
     let program = || {
         let shared = Shared::new(0);
-        leno::scope(|scope| {
-            for _ in 0..3 {
-                scope.spawn(|| (0..3).for_each(|_| shared.set(shared.get() + 1)));
-            }
-        });
+        spawn_each(0..3, |_| (0..3).for_each(|_| shared.set(shared.get() + 1)));
         assert_eq!(shared.get(), 9);
     };
     let text = panic_text(|| Explorer::new().preemptive().random(1).check(program));

@@ -12,15 +12,7 @@ use leno::thread;
 use leno::weave::{Explorer, FailureKind, Shared, explore};
 
 use super::{By, kinds, steps, yield_forever};
-use crate::support::{Ledger, in_child, panic_text};
-
-struct Spins<'a>(&'a Shared<bool>);
-
-impl Drop for Spins<'_> {
-    fn drop(&mut self) {
-        while !self.0.get() {}
-    }
-}
+use crate::support::{Ledger, OnDrop, child, panic_text};
 
 /// Puts values on the stacks of green threads, into a channel, into closures that
 /// have not begun, into results that no thread takes, and into the outcome.
@@ -121,19 +113,18 @@ fn returned_values_are_dropped_once() {
 #[test]
 fn destructors_may_wait_while_an_execution_is_abandoned() {
     let finished = Rc::new(Cell::new(0));
-    struct Slow(Rc<Cell<u32>>);
-    impl Drop for Slow {
-        fn drop(&mut self) {
+    let slow = |finished: Rc<Cell<u32>>| {
+        OnDrop(move || {
             leno::sleep(Duration::from_secs(1));
             (0..100).for_each(|_| leno::yield_now());
             leno::scope(|scope| drop(scope.spawn(|| leno::yield_now())));
-            self.0.set(self.0.get() + 1);
-        }
-    }
+            finished.set(finished.get() + 1);
+        })
+    };
     let report = Explorer::new().max_steps(30).max_executions(10).explore(|| {
         leno::scope(|scope| {
             for _ in 0..2 {
-                let value = Slow(finished.clone());
+                let value = slow(finished.clone());
                 scope.spawn(move || {
                     let _value = value;
                     yield_forever();
@@ -194,8 +185,7 @@ fn a_thread_that_catches_the_unwinding_is_unwound_again() {
 
 #[test]
 fn catching_the_unwinding_forever_aborts_the_process() {
-    let test = "weave::stopped::catching_the_unwinding_forever_aborts_the_process";
-    let ended = in_child(test, &[], || {
+    let ended = child(|| {
         let explorer = Explorer::new().max_steps(20);
         explorer.explore(|| {
             loop {
@@ -211,19 +201,9 @@ fn catching_the_unwinding_forever_aborts_the_process() {
 
 #[test]
 fn a_destructor_that_yields_forever_aborts_the_process() {
-    let test = "weave::stopped::a_destructor_that_yields_forever_aborts_the_process";
-    struct Waits<'a>(&'a Cell<bool>);
-    impl Drop for Waits<'_> {
-        fn drop(&mut self) {
-            while !self.0.get() {
-                leno::yield_now();
-            }
-        }
-    }
-    let ended = in_child(test, &[], || {
+    let ended = child(|| {
         Explorer::new().max_steps(20).explore(|| {
-            let never = Cell::new(false);
-            let _waits = Waits(&never);
+            let _waits = OnDrop(|| yield_forever());
             yield_forever();
         });
     });
@@ -235,11 +215,10 @@ fn a_destructor_that_yields_forever_aborts_the_process() {
 
 #[test]
 fn a_destructor_that_spins_forever_aborts_the_process() {
-    let test = "weave::stopped::a_destructor_that_spins_forever_aborts_the_process";
-    let ended = in_child(test, &[], || {
+    let ended = child(|| {
         Explorer::new().preemptive().max_steps(20).explore(|| {
             let never = Shared::new(false);
-            let _spins = Spins(&never);
+            let _spins = OnDrop(|| while !never.get() {});
             yield_forever();
         });
     });
@@ -251,22 +230,16 @@ fn a_destructor_that_spins_forever_aborts_the_process() {
 
 #[test]
 fn a_destructor_may_spin_until_another_thread_ends() {
-    struct Sets<'a>(&'a Shared<bool>);
-    impl Drop for Sets<'_> {
-        fn drop(&mut self) {
-            self.0.set(true);
-        }
-    }
     let explorer = Explorer::new().preemptive().max_steps(40).max_executions(20);
     let report = explorer.explore(|| {
         let ended = Shared::new(false);
         leno::scope(|scope| {
             scope.spawn(|| {
-                let _spins = Spins(&ended);
+                let _spins = OnDrop(|| while !ended.get() {});
                 yield_forever();
             });
             scope.spawn(|| {
-                let _sets = Sets(&ended);
+                let _sets = OnDrop(|| ended.set(true));
                 yield_forever();
             });
         });

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use leno::weave::{Explorer, FailureKind};
 
-use super::{kinds, losing_fails, lost_update, lost_update_of_shared, steps, text};
+use super::{kinds, losing_fails, lost_update, lost_update_of_shared, spawn_each, steps, text};
 use crate::support::{caught, panic_text};
 
 #[track_caller]
@@ -21,18 +21,13 @@ fn same<T: Ord + Send + std::fmt::Debug>(explorer: &Explorer, program: impl Fn()
 fn troubled() -> bool {
     let locks = [(); 2].map(|()| leno::sync::Mutex::new(()));
     let order = std::cell::RefCell::new(String::new());
-    leno::scope(|scope| {
-        for (name, one, other) in [('a', 0, 1), ('b', 1, 0), ('c', 0, 1)] {
-            let (locks, order) = (&locks, &order);
-            scope.spawn(move || {
-                leno::yield_now();
-                order.borrow_mut().push(name);
-                let _one = locks[one].lock().unwrap();
-                leno::yield_now();
-                let _other = locks[other].lock().unwrap();
-                assert_ne!(&*order.borrow(), "cb", "c and b, and not a");
-            });
-        }
+    spawn_each([('a', 0, 1), ('b', 1, 0), ('c', 0, 1)], |(name, one, other)| {
+        leno::yield_now();
+        order.borrow_mut().push(name);
+        let _one = locks[one].lock().unwrap();
+        leno::yield_now();
+        let _other = locks[other].lock().unwrap();
+        assert_ne!(&*order.borrow(), "cb", "c and b, and not a");
     });
     order.into_inner().starts_with('a')
 }

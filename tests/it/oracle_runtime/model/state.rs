@@ -48,21 +48,21 @@ pub(super) enum Pending<'p> {
     Nothing,
     Start,
     Yielded,
-    /// The thread has yielded with the payload that it has caught.
+    // The thread has yielded with the payload that it has caught.
     Lingering(Payload),
     Slept,
     Parked,
     Joining(usize),
     Channel(ChannelWait),
     Lock(Holding<'p>),
-    /// The thread waits for a notification of the condvar.
+    // The thread waits for a notification of the condvar.
     Notification(&'p [Op]),
-    /// The thread waits for the mutex after the notification.
+    // The thread waits for the mutex after the notification.
     LockAgain {
         operations: &'p [Op],
         timed_out: bool,
     },
-    /// The main thread has ended.
+    // The main thread has ended.
     Over,
 }
 
@@ -103,15 +103,9 @@ pub(super) enum Deadline {
 /// A case of a wait for channels, with the message that it sends or has received.
 #[derive(Clone, Copy)]
 pub(super) enum Enrolled {
-    Send {
-        channel: usize,
-        value: Option<u32>,
-    },
-    Receive {
-        channel: usize,
-        value: Option<u32>,
-    },
-    /// A moment; `None` for a moment that never comes.
+    Send { channel: usize, value: Option<u32> },
+    Receive { channel: usize, value: Option<u32> },
+    // A moment; `None` for a moment that never comes.
     After(Option<u64>),
 }
 
