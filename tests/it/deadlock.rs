@@ -13,6 +13,13 @@ use crate::support::{Ledger, OnDrop, caught, child, hook_runs, panic_text, text_
 
 const TITLE: &str = "deadlock: every green thread waits, and nothing is left that could wake one";
 
+/// Returns the report of the deadlock that a run ends with.
+fn report_of<T>(f: impl FnOnce() -> T) -> String {
+    let text = panic_text(|| leno::run(f));
+    assert!(text.starts_with(TITLE), "{text}");
+    text
+}
+
 /// Parks in a recursion of this depth, in which each frame has a value to drop.
 fn park_below(ledger: &Ledger, depth: u32) {
     let _value = ledger.value();
@@ -26,22 +33,20 @@ fn all_threads_are_unwound_once() {
     for _ in 0..20 {
         let ledger = Ledger::default();
         let runs = hook_runs(|| {
-            let text = panic_text(|| {
-                leno::run(|| {
-                    for depth in 0..100 {
-                        let (captured, inner) = (ledger.value(), ledger.clone());
-                        leno::spawn(move || {
-                            let _captured = captured;
-                            park_below(&inner, depth);
-                        });
-                    }
-                    park_below(&ledger, 7);
-                })
+            let text = report_of(|| {
+                for depth in 0..100 {
+                    let (captured, inner) = (ledger.value(), ledger.clone());
+                    leno::spawn(move || {
+                        let _captured = captured;
+                        park_below(&inner, depth);
+                    });
+                }
+                park_below(&ledger, 7);
             });
             assert_eq!(text.lines().count(), 1 + 1 + 2 * 100);
         });
-        assert_eq!(runs, 1, "only the panic of run itself");
         assert_eq!(runs, 1, "the hook runs for the panic of `run` only");
+        assert_eq!(ledger.made(), 8 + 100 + (1..=100).sum::<usize>());
         ledger.check();
         assert_eq!(Pool::free(), free);
     }
@@ -53,23 +58,20 @@ fn a_thread_that_catches_the_unwinding_is_unwound_again() {
     let attempts = Rc::new(Cell::new(0));
     let ledger = Ledger::default();
     let (counted, inner) = (attempts.clone(), ledger.clone());
-    let text = panic_text(|| {
-        leno::run(|| {
-            leno::spawn(move || {
-                for _ in 0..100 {
-                    let _outside = inner.value();
-                    let caught = panic::catch_unwind(AssertUnwindSafe(|| park_below(&inner, 3)));
-                    assert!(caught.is_err());
-                    counted.set(counted.get() + 1);
-                }
-                // Yields and joins are unwound, too.
-                assert!(panic::catch_unwind(leno::yield_now).is_err());
-                let child = leno::spawn(|| ());
-                assert!(panic::catch_unwind(AssertUnwindSafe(|| child.join())).is_err());
-            });
-        })
+    report_of(|| {
+        leno::spawn(move || {
+            for _ in 0..100 {
+                let _outside = inner.value();
+                let caught = panic::catch_unwind(AssertUnwindSafe(|| park_below(&inner, 3)));
+                assert!(caught.is_err());
+                counted.set(counted.get() + 1);
+            }
+            // Yields and joins are unwound, too.
+            assert!(panic::catch_unwind(leno::yield_now).is_err());
+            let child = leno::spawn(|| ());
+            assert!(panic::catch_unwind(AssertUnwindSafe(|| child.join())).is_err());
+        });
     });
-    assert!(text.starts_with(TITLE));
     assert_eq!(attempts.get(), 100);
     ledger.check();
 }
@@ -78,30 +80,27 @@ fn a_thread_that_catches_the_unwinding_is_unwound_again() {
 fn destructors_may_wait_during_the_unwinding() {
     let total = Rc::new(Cell::new(0));
     let inner = total.clone();
-    let text = panic_text(|| {
-        leno::run(|| {
-            // This thread is unwound, too, and returns a value.
-            let stubborn = leno::spawn(|| {
-                let unwound = panic::catch_unwind(thread::park).is_err();
-                if unwound { 12 } else { 0 }
+    report_of(|| {
+        // This thread is unwound, too, and returns a value.
+        let stubborn = leno::spawn(|| {
+            let unwound = panic::catch_unwind(thread::park).is_err();
+            if unwound { 12 } else { 0 }
+        });
+        let stubborn = Cell::new(Some(stubborn));
+        let guard = OnDrop(move || {
+            leno::yield_now();
+            let other = leno::spawn(|| {
+                (0..3).for_each(|_| leno::yield_now());
+                30
             });
-            let stubborn = Cell::new(Some(stubborn));
-            let guard = OnDrop(move || {
-                leno::yield_now();
-                let other = leno::spawn(|| {
-                    (0..3).for_each(|_| leno::yield_now());
-                    30
-                });
-                let sum = stubborn.take().unwrap().join().unwrap() + other.join().unwrap();
-                inner.set(inner.get() + sum);
-            });
-            leno::spawn(move || {
-                let _guard = guard;
-                thread::park();
-            });
-        })
+            let sum = stubborn.take().unwrap().join().unwrap() + other.join().unwrap();
+            inner.set(inner.get() + sum);
+        });
+        leno::spawn(move || {
+            let _guard = guard;
+            thread::park();
+        });
     });
-    assert!(text.starts_with(TITLE));
     assert_eq!(total.get(), 42);
 }
 
@@ -109,16 +108,14 @@ fn destructors_may_wait_during_the_unwinding() {
 fn destructors_may_deadlock_again() {
     let ledger = Ledger::default();
     let inner = ledger.clone();
-    let text = panic_text(|| {
-        leno::run(|| {
-            leno::spawn(move || {
-                let _spawns = OnDrop(|| {
-                    let ledger = inner.clone();
-                    leno::spawn(move || park_below(&ledger, 2));
-                });
-                thread::park();
+    let text = report_of(|| {
+        leno::spawn(move || {
+            let _spawns = OnDrop(|| {
+                let ledger = inner.clone();
+                leno::spawn(move || park_below(&ledger, 2));
             });
-        })
+            thread::park();
+        });
     });
     // `run` panics with the first report.
     assert_eq!(text.lines().count(), 1 + 1 + 2, "{text}");
@@ -129,32 +126,26 @@ fn destructors_may_deadlock_again() {
 #[test]
 fn joins_fail_and_the_scope_does_not_panic() {
     let outcome = Cell::new(None);
-    let text = panic_text(|| {
-        leno::run(|| {
-            leno::scope(|scope| {
-                let parked = scope.spawn(|| thread::park());
-                assert!(panic::catch_unwind(thread::park).is_err());
-                outcome.set(Some(parked.join().is_err()));
-            });
-        })
+    report_of(|| {
+        leno::scope(|scope| {
+            let parked = scope.spawn(|| thread::park());
+            assert!(panic::catch_unwind(thread::park).is_err());
+            outcome.set(Some(parked.join().is_err()));
+        });
     });
-    assert!(text.starts_with(TITLE), "{text}");
     assert_eq!(outcome.get(), Some(true));
 }
 
 #[test]
 fn the_last_thread_may_be_detached_with_a_large_result() {
-    let text = panic_text(|| {
-        leno::run(|| {
-            let large = || {
-                leno::yield_now();
-                [1u8; 100 << 10]
-            };
-            Builder::new().stack_size(8 << 20).spawn(large).unwrap();
-            thread::park();
-        })
+    report_of(|| {
+        let large = || {
+            leno::yield_now();
+            [1u8; 100 << 10]
+        };
+        Builder::new().stack_size(8 << 20).spawn(large).unwrap();
+        thread::park();
     });
-    assert!(text.starts_with(TITLE));
 }
 
 #[test]
@@ -162,15 +153,13 @@ fn handles_are_harmless_after_a_deadlock() {
     type Handles = Vec<(JoinHandle<()>, Thread)>;
     let kept: Rc<RefCell<Handles>> = Rc::default();
     let inner = kept.clone();
-    let text = panic_text(|| {
-        leno::run(|| {
-            for _ in 0..3 {
-                let handle = leno::spawn(thread::park);
-                let thread = handle.thread().clone();
-                inner.borrow_mut().push((handle, thread));
-            }
-            thread::park();
-        })
+    let text = report_of(|| {
+        for _ in 0..3 {
+            let handle = leno::spawn(thread::park);
+            let thread = handle.thread().clone();
+            inner.borrow_mut().push((handle, thread));
+        }
+        thread::park();
     });
     assert_eq!(text.lines().count(), 1 + 1 + 2 * 3);
     for (handle, thread) in kept.take() {

@@ -12,15 +12,16 @@ mod seed;
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
+use std::mem;
 use std::panic::{self, AssertUnwindSafe};
 use std::rc::Rc;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use proptest::test_runner::TestCaseError;
 
 pub(crate) use seed::{is_emulated, scaled, seeded_runner};
 
+use crate::oracle_runtime::programs::{Tally, run_programs};
 use library::{
     Bulky, Corosensei, Event, LAST_VALUE, Leno, Library, Loud, Parcel, Step, TRACE, log,
 };
@@ -60,23 +61,6 @@ struct Program {
     bodies: Vec<Vec<Op>>,
 }
 
-/// The number of times that programs did what they are meant to test.
-#[derive(Clone, Debug, Default)]
-struct Tally {
-    resumes: u32,
-    suspends: u32,
-    /// Suspends from inside a coroutine that is nested in the suspended one.
-    outer_suspends: u32,
-    nested_resumes: u32,
-    panics: u32,
-    caught_unwindings: u32,
-    closed_new: u32,
-    closed_suspended: u32,
-    closed_while_unwinding: u32,
-    answered_with_panic: u32,
-    drops: usize,
-}
-
 struct World<L: Library, P: Parcel> {
     program: Program,
     slots: RefCell<Vec<Option<L::Coroutine<P>>>>,
@@ -101,18 +85,17 @@ impl<L: Library, P: Parcel> World<L, P> {
         taken
     }
 
-    fn count(&self, count: impl FnOnce(&mut Tally)) {
-        count(&mut self.tally.borrow_mut());
+    fn count(&self, name: &'static str, happened: bool) {
+        self.tally.borrow_mut().add(name, usize::from(happened));
     }
 
     /// Ends a coroutine, by dropping or by closing it.
     fn end(&self, slot: usize, mut coroutine: L::Coroutine<P>, by_drop: bool) {
         let (started, done) = L::flags(&coroutine);
-        self.count(|tally| {
-            tally.closed_new += u32::from(!started);
-            tally.closed_suspended += u32::from(started && !done);
-            tally.closed_while_unwinding += u32::from(started && !done && std::thread::panicking());
-        });
+        let suspended = started && !done;
+        self.count("closed new", !started);
+        self.count("closed suspended", suspended);
+        self.count("closed during a panic", suspended && std::thread::panicking());
         let holds_up = std::thread::panicking();
         let before = self.held_up.get();
         if holds_up {
@@ -130,7 +113,7 @@ impl<L: Library, P: Parcel> World<L, P> {
         if holds_up {
             self.held_up.set(before);
         }
-        self.count(|tally| tally.answered_with_panic += u32::from(result.is_err()));
+        self.count("panicked when closed", result.is_err());
         log(Event::Closed { slot, panicked: result.is_err() });
         if let Err(payload) = result {
             log_caught(&*payload);
@@ -231,10 +214,8 @@ fn resume<L: Library, P: Parcel>(world: &World<L, P>, slot: usize) {
     if L::flags(coroutine).1 {
         return log(Event::Over);
     }
-    world.count(|tally| {
-        tally.resumes += 1;
-        tally.nested_resumes += u32::from(!world.chain.borrow().is_empty());
-    });
+    world.count("resumed", true);
+    world.count("resumed inside", !world.chain.borrow().is_empty());
     let (event, value) = match L::resume(coroutine, P::pack(Loud::new())) {
         Step::Yield(parcel) => {
             let value = parcel.unpack();
@@ -264,10 +245,8 @@ fn suspend<L: Library, P: Parcel>(world: &World<L, P>, up: usize, depth: usize) 
         return log(Event::NothingThere);
     }
     let at = first.max((length - 1).saturating_sub(up));
-    world.count(|tally| {
-        tally.suspends += 1;
-        tally.outer_suspends += u32::from(at + 1 < length);
-    });
+    world.count("suspended", true);
+    world.count("suspended outside", at + 1 < length);
     let value = Loud::new();
     log(Event::Suspending { value: value.0 });
     let suspended = world.chain.borrow_mut().split_off(at);
@@ -306,7 +285,7 @@ fn block<L: Library, P: Parcel>(world: &Shared<L, P>, operations: &[Op]) {
             }
             Op::Suspend { up, depth } => suspend(world, up, depth),
             Op::Panic => {
-                world.count(|tally| tally.panics += 1);
+                world.count("panic", true);
                 let value = Loud::new();
                 log(Event::Panicking { value: value.0 });
                 panic::resume_unwind(Box::new(value));
@@ -315,7 +294,7 @@ fn block<L: Library, P: Parcel>(world: &Shared<L, P>, operations: &[Op]) {
                 let caught = panic::catch_unwind(AssertUnwindSafe(|| block(world, operations)));
                 if let Err(payload) = caught {
                     let own = payload.is::<Loud>();
-                    world.count(|tally| tally.caught_unwindings += u32::from(!own));
+                    world.count("caught an unwinding", !own);
                     log_caught(&*payload);
                 }
             }
@@ -326,9 +305,8 @@ fn block<L: Library, P: Parcel>(world: &Shared<L, P>, operations: &[Op]) {
     }
 }
 
-/// Runs a program, and the coroutines that it leaves, to the end. Returns the trace,
-/// and the tally with this program's counts.
-fn interpret<L: Library, P: Parcel>(program: &Program, tally: Tally) -> (Vec<Event>, Tally) {
+/// Runs a program, and the coroutines that it leaves, to the end. Returns the trace.
+fn interpret<L: Library, P: Parcel>(program: &Program, tally: &mut Tally) -> Vec<Event> {
     TRACE.take();
     LAST_VALUE.set(0);
     let world: Shared<L, P> = Rc::new(World {
@@ -337,7 +315,7 @@ fn interpret<L: Library, P: Parcel>(program: &Program, tally: Tally) -> (Vec<Eve
         chain: RefCell::default(),
         held_up: Cell::new(0),
         fuel: Cell::new(FUEL),
-        tally: RefCell::new(tally),
+        tally: RefCell::new(mem::take(tally)),
     });
     let root = panic::catch_unwind(AssertUnwindSafe(|| block(&world, &program.root)));
     if let Err(payload) = root {
@@ -356,11 +334,11 @@ fn interpret<L: Library, P: Parcel>(program: &Program, tally: Tally) -> (Vec<Eve
         .iter()
         .filter_map(|event| if let Event::Dropped { value } = event { Some(*value) } else { None })
         .collect();
-    let mut tally = world.tally.borrow().clone();
-    tally.drops += drops.len();
+    *tally = world.tally.take();
+    tally.add("dropped", drops.len());
     drops.sort_unstable();
     assert!(drops.into_iter().eq(1..=LAST_VALUE.get()), "each value is dropped exactly once");
-    (trace, tally)
+    trace
 }
 
 /// Decodes operations from a list of numbers. Lists are fast to generate and shrink
@@ -401,57 +379,38 @@ fn programs() -> impl Strategy<Value = Program> {
     })
 }
 
-impl Tally {
-    /// Checks that everything that the programs are meant to test has happened.
-    fn check(&self, programs: u32) {
-        let common = [self.resumes, self.suspends, self.nested_resumes, self.panics];
-        assert!(common.iter().all(|&count| count > programs / 4), "{self:?}");
-        let rare =
-            [self.outer_suspends, self.caught_unwindings, self.closed_new, self.closed_suspended];
-        assert!(rare.iter().all(|&count| count > programs / 50), "{self:?}");
-        let rarest = [self.closed_while_unwinding, self.answered_with_panic];
-        // The few programs of an emulated run need not contain these.
-        let few = programs < 5_000;
-        assert!(few || rarest.iter().all(|&count| count > programs / 500), "{self:?}");
-        assert!(self.drops > programs as usize * 5, "{self:?}");
-    }
-}
-
 /// Compares both libraries with values of one layout.
-fn compare<P: Parcel>(shape: &str, cases: u32) {
-    let cases = scaled(cases);
-    let (mut runner, repeat) = seeded_runner(&format!("coroutines, {shape}"), cases);
-    let total = RefCell::new(Tally::default());
-    let result = runner.run(&programs(), |program| {
-        let (on_leno, tally) = interpret::<Leno, P>(&program, total.take());
-        total.replace(tally);
-        let (on_corosensei, _) = interpret::<Corosensei, P>(&program, Tally::default());
-        match on_leno == on_corosensei {
-            true => Ok(()),
-            false => Err(TestCaseError::fail(format!(
-                "leno:       {on_leno:?}\ncorosensei: {on_corosensei:?}"
-            ))),
+fn compare<P: Parcel>(layout: &str) {
+    let name = format!("coroutines, {layout}");
+    let (programs, tally) = run_programs(&name, 10_000, &programs(), |program, tally| {
+        let on_leno = interpret::<Leno, P>(program, tally);
+        let on_corosensei = interpret::<Corosensei, P>(program, &mut Tally::default());
+        if on_leno == on_corosensei {
+            return Ok(());
         }
+        Err(format!("leno:       {on_leno:?}\ncorosensei: {on_corosensei:?}"))
     });
-    if let Err(error) = result {
-        panic!("{repeat}\n{error}");
+    tally.check(programs / 4, &["resumed", "suspended", "resumed inside", "panic"]);
+    let rare = ["suspended outside", "caught an unwinding", "closed new", "closed suspended"];
+    tally.check(programs / 50, &rare);
+    // The few programs of an emulated run need not contain these.
+    if programs >= 5_000 {
+        tally.check(programs / 500, &["closed during a panic", "panicked when closed"]);
     }
-    let total = total.into_inner();
-    println!("  {total:?}");
-    total.check(cases);
+    tally.check(programs * 5, &["dropped"]);
 }
 
 #[test]
 fn values_of_one_word_behave_as_in_corosensei() {
-    compare::<Box<Loud>>("values of one word", 10_000);
+    compare::<Box<Loud>>("values of one word");
 }
 
 #[test]
 fn small_values_behave_as_in_corosensei() {
-    compare::<Loud>("values smaller than a word", 10_000);
+    compare::<Loud>("values smaller than a word");
 }
 
 #[test]
 fn large_values_behave_as_in_corosensei() {
-    compare::<Bulky>("large and over-aligned values", 10_000);
+    compare::<Bulky>("large and over-aligned values");
 }

@@ -11,14 +11,10 @@ mod fairness;
 mod generate;
 mod interpret;
 mod model;
+pub(crate) mod programs;
 mod tally;
 
-use std::cell::RefCell;
-
-use proptest::test_runner::TestCaseError;
-
-use crate::oracle_coroutine::{scaled, seeded_runner};
-use tally::Tally;
+use programs::run_programs;
 
 /// A duration that never elapses.
 const NEVER: u64 = u64::MAX;
@@ -173,24 +169,14 @@ enum Outcome {
 }
 
 fn compare(name: &str, chosen: bool) {
-    let cases = scaled(60_000);
-    let (mut runner, repeat) = seeded_runner(name, cases);
-    let tally = RefCell::new(Tally::default());
-    let result = runner.run(&generate::programs(chosen), |program| {
-        let predicted = model::predict(&program);
-        let trace = interpret::run(&program);
-        tally.borrow_mut().add(&trace);
-        match trace == predicted {
-            true => Ok(()),
-            false => Err(TestCaseError::fail(difference(&trace, &predicted))),
-        }
+    let programs = generate::programs(chosen);
+    let (programs, tally) = run_programs(name, 60_000, &programs, |program, tally| {
+        let predicted = model::predict(program);
+        let trace = interpret::run(program);
+        tally::add(tally, &trace);
+        if trace == predicted { Ok(()) } else { Err(difference(&trace, &predicted)) }
     });
-    if let Err(error) = result {
-        panic!("{repeat}\n{error}");
-    }
-    let tally = tally.into_inner();
-    println!("  {tally:?}");
-    tally.check(cases as usize);
+    tally::check(&tally, programs);
 }
 
 fn difference(trace: &[Event], predicted: &[Event]) -> String {

@@ -15,11 +15,9 @@ use std::rc::Rc;
 use leno::thread::{self, JoinHandle, Scope, ScopedJoinHandle, Thread};
 use proptest::collection::vec;
 use proptest::prelude::*;
-use proptest::test_runner::TestCaseError;
 
-use crate::oracle_coroutine::{scaled, seeded_runner};
+use crate::oracle_runtime::programs::run_programs;
 use crate::support::caught;
-use tally::Tally;
 
 /// The largest number of join handles outside of scopes.
 const SLOTS: usize = 4;
@@ -413,25 +411,15 @@ fn programs() -> impl Strategy<Value = Program> {
 
 #[test]
 fn random_programs_match_the_model() {
-    let cases = scaled(30_000);
-    let (mut runner, repeat) = seeded_runner("green threads", cases);
-    let tally = RefCell::new(Tally::default());
-    let result = runner.run(&programs(), |program| {
-        let predicted = model::predict(&program);
-        let trace = interpret(&program);
-        tally.borrow_mut().add(&trace, predicted.deadlock);
-        match trace == predicted.trace {
-            true => Ok(()),
-            false => {
-                let text = format!("leno:  {trace:?}\nmodel: {:?}", predicted.trace);
-                Err(TestCaseError::fail(text))
-            }
+    let programs = programs();
+    let (programs, tally) = run_programs("green threads", 30_000, &programs, |program, tally| {
+        let predicted = model::predict(program);
+        let trace = interpret(program);
+        tally::add(tally, &trace, predicted.deadlock);
+        if trace == predicted.trace {
+            return Ok(());
         }
+        Err(format!("leno:  {trace:?}\nmodel: {:?}", predicted.trace))
     });
-    if let Err(error) = result {
-        panic!("{repeat}\n{error}");
-    }
-    let tally = tally.into_inner();
-    println!("  {tally:?}");
-    tally.check(cases as usize);
+    tally::check(&tally, programs);
 }

@@ -66,11 +66,30 @@ fn a_lost_update_has_a_story() {
 }
 
 #[test]
-fn source_lines_explain_steps_without_operations() {
-    assert_story("lost_between_yields", &story("A1 B1 A1", program::lost_between_yields));
-    let story = story("A2 B2 A1", program::letters);
-    assert!(story.failure().is_none());
-    assert_story("letters", &story);
+fn each_program_has_its_story() {
+    let stories: [(&str, &str, fn()); 10] = [
+        // Source lines between the operations are shown, too.
+        ("lost_between_yields", "A1 B1 A1", program::lost_between_yields),
+        ("orders", "timed:", program::orders),
+        ("interrupted", "", program::interrupted),
+        ("turns", "preemptive: A1", program::turns),
+        ("waits_forever", "", program::waits_forever),
+        ("waits_for_itself", "", program::waits_for_itself),
+        ("panics_first", "", program::panics_first),
+        ("panics_at_once", "", program::panics_at_once),
+        ("panics_when_dropped", "", program::panics_when_dropped),
+        ("panics_and_catches", "", program::panics_and_catches),
+    ];
+    for (name, schedule, program) in stories {
+        assert_story(name, &story(schedule, program));
+    }
+    let letters = story("A2 B2 A1", program::letters);
+    assert!(letters.failure().is_none());
+    assert_story("letters", &letters);
+    let explorer = Explorer::new();
+    let last = |values: &Vec<u32>| *values == [1, 10];
+    let schedule = explorer.find(program::chosen, last).expect("either case may be first");
+    assert_story("chosen", &explorer.story(schedule, program::chosen));
 }
 
 #[test]
@@ -89,12 +108,6 @@ fn a_deadlock_shows_its_cycle() {
 }
 
 #[test]
-fn the_passage_of_time_is_shown() {
-    let story = story("timed:", program::orders);
-    assert_story("orders", &story);
-}
-
-#[test]
 fn an_endless_loop_is_shown_once() {
     let explorer = Explorer::new().max_steps(20_000);
     let story = explorer.story("A1", program::spinning);
@@ -107,20 +120,6 @@ fn an_endless_loop_is_shown_once() {
     let text = explorer.story(all, program::spinning).to_string();
     assert!(text.len() < 5_000, "{text}");
     assert!(text.contains(" turns in all)"), "{text}");
-}
-
-#[test]
-fn cancellations_and_deadlines_are_shown() {
-    assert_story("interrupted", &story("", program::interrupted));
-}
-
-#[test]
-fn operations_on_primitives_are_shown() {
-    assert_story("turns", &story("preemptive: A1", program::turns));
-    let explorer = Explorer::new();
-    let last = |values: &Vec<u32>| *values == [1, 10];
-    let schedule = explorer.find(program::chosen, last).expect("the other may be first");
-    assert_story("chosen", &explorer.story(schedule, program::chosen));
 }
 
 #[test]
@@ -183,16 +182,10 @@ fn a_story_may_have_one_thread() {
     assert!(alone.failure().is_none());
     assert_eq!(alone.steps(), 1);
     assert_story("alone", &alone);
-    assert_story("waits_forever", &story("", program::waits_forever));
-    assert_story("waits_for_itself", &story("", program::waits_for_itself));
 }
 
 #[test]
-fn every_panic_is_shown() {
-    assert_story("panics_first", &story("", program::panics_first));
-    assert_story("panics_at_once", &story("", program::panics_at_once));
-    assert_story("panics_when_dropped", &story("", program::panics_when_dropped));
-    assert_story("panics_and_catches", &story("", program::panics_and_catches));
+fn a_panic_without_a_text_is_shown() {
     let anything = story("", program::panics_with_anything);
     check_forms(&anything);
     assert!(anything.to_string().contains("panics: a panic without a text"), "{anything}");

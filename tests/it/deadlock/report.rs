@@ -8,7 +8,7 @@ use leno::channel::{Receiver, Sender, bounded};
 use leno::sync::{Mutex, MutexGuard};
 use leno::thread::{self, Builder, JoinHandle};
 
-use super::TITLE;
+use super::{TITLE, report_of};
 use crate::support::{Ledger, Tracked, panic_text};
 
 type Place = Cell<Option<&'static Location<'static>>>;
@@ -78,15 +78,13 @@ fn the_report_names_the_line_and_column_of_a_park() {
 fn the_report_shows_threads_waits_and_places() {
     let places: [Rc<Place>; 7] = Default::default();
     let [main, named, nameless, parser, at_reader, at_nameless, at_parser] = places.clone();
-    let text = panic_text(|| {
-        leno::run(|| {
-            let first = spawn_at("reader", &at_reader, move || park_at(&named));
-            let second = nameless_at(&at_nameless, move || join_at(first, &nameless).unwrap());
-            let parser = move || join_at(second, &parser).unwrap();
-            let third = spawn_at("parser", &at_parser, parser);
-            let _ended = leno::spawn(|| ());
-            join_at(third, &main).unwrap();
-        })
+    let text = report_of(|| {
+        let first = spawn_at("reader", &at_reader, move || park_at(&named));
+        let second = nameless_at(&at_nameless, move || join_at(first, &nameless).unwrap());
+        let parser = move || join_at(second, &parser).unwrap();
+        let third = spawn_at("parser", &at_parser, parser);
+        let _ended = leno::spawn(|| ());
+        join_at(third, &main).unwrap();
     });
     let expected = report(&[
         ("main", "waits for the end of 'parser' (#4)", "at", &places[0]),
@@ -109,19 +107,17 @@ fn the_report_shows_threads_waits_and_places() {
 fn a_cycle_of_joins_is_reported() {
     let places: [Rc<Place>; 5] = Default::default();
     let [main, first, second, at_a, at_b] = places.clone();
-    let text = panic_text(|| {
-        leno::run(|| {
-            let handles: Rc<RefCell<Vec<JoinHandle<()>>>> = Rc::default();
-            let of_first = handles.clone();
-            let joins_second = move || {
-                let second = of_first.borrow_mut().pop().unwrap();
-                join_at(second, &first).unwrap();
-            };
-            let a = spawn_at("a", &at_a, joins_second);
-            let b = spawn_at("b", &at_b, move || join_at(a, &second).unwrap());
-            handles.borrow_mut().push(b);
-            park_at(&main);
-        })
+    let text = report_of(|| {
+        let handles: Rc<RefCell<Vec<JoinHandle<()>>>> = Rc::default();
+        let of_first = handles.clone();
+        let joins_second = move || {
+            let second = of_first.borrow_mut().pop().unwrap();
+            join_at(second, &first).unwrap();
+        };
+        let a = spawn_at("a", &at_a, joins_second);
+        let b = spawn_at("b", &at_b, move || join_at(a, &second).unwrap());
+        handles.borrow_mut().push(b);
+        park_at(&main);
     });
     let expected = report(&[
         ("main", "waits for unpark", "at", &places[0]),
@@ -220,39 +216,35 @@ fn a_cycle_of_locks_is_reported() {
 
 #[test]
 fn a_cycle_of_scope_and_lock_is_reported() {
-    let text = panic_text(|| {
-        leno::run(|| {
-            let lock = Mutex::new(());
-            lock.set_name("around");
-            let _held = lock.lock().unwrap();
-            leno::scope(|scope| {
-                scope.spawn(|| ());
-                scope.spawn(|| drop(lock.lock()));
-            });
-        })
+    let text = report_of(|| {
+        let lock = Mutex::new(());
+        lock.set_name("around");
+        let _held = lock.lock().unwrap();
+        leno::scope(|scope| {
+            scope.spawn(|| ());
+            scope.spawn(|| drop(lock.lock()));
+        });
     });
     assert!(text.ends_with("\n  cycle: main -> #3 -> mutex 'around' held by main"), "{text}");
 }
 
 #[test]
 fn cycles_exclude_threads_that_only_wait() {
-    let text = panic_text(|| {
-        leno::run(|| {
-            let pair = || {
-                let handles: Rc<RefCell<Vec<JoinHandle<()>>>> = Rc::default();
-                let inner = handles.clone();
-                let first = leno::spawn(move || {
-                    let second = inner.borrow_mut().pop().unwrap();
-                    second.join().unwrap();
-                });
-                handles.borrow_mut().push(leno::spawn(move || first.join().unwrap()));
-                leno::yield_now();
-            };
-            pair();
-            pair();
-            let waits = leno::spawn(thread::park);
-            leno::spawn(move || waits.join().unwrap());
-        })
+    let text = report_of(|| {
+        let pair = || {
+            let handles: Rc<RefCell<Vec<JoinHandle<()>>>> = Rc::default();
+            let inner = handles.clone();
+            let first = leno::spawn(move || {
+                let second = inner.borrow_mut().pop().unwrap();
+                second.join().unwrap();
+            });
+            handles.borrow_mut().push(leno::spawn(move || first.join().unwrap()));
+            leno::yield_now();
+        };
+        pair();
+        pair();
+        let waits = leno::spawn(thread::park);
+        leno::spawn(move || waits.join().unwrap());
     });
     let cycles: Vec<&str> = text.lines().filter(|line| line.starts_with("  cycle")).collect();
     assert_eq!(cycles, ["  cycle: #2 -> #3 -> #2", "  cycle: #4 -> #5 -> #4"], "{text}");
@@ -301,13 +293,11 @@ fn bounded_at<T>(capacity: usize, place: &Place) -> (Sender<T>, Receiver<T>) {
 
 #[test]
 fn a_lock_without_a_living_holder_is_reported() {
-    let text = panic_text(|| {
-        leno::run(|| {
-            let lock = Rc::new(Mutex::new(()));
-            let inner = lock.clone();
-            leno::spawn(move || std::mem::forget(inner.lock())).join().unwrap();
-            drop(lock.lock());
-        })
+    let text = report_of(|| {
+        let lock = Rc::new(Mutex::new(()));
+        let inner = lock.clone();
+        leno::spawn(move || std::mem::forget(inner.lock())).join().unwrap();
+        drop(lock.lock());
     });
     assert!(text.contains("\n        held by #2, which has ended,  since tests/it/"), "{text}");
 

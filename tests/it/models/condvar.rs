@@ -29,6 +29,7 @@ struct Waiting {
     until: Option<u64>,
 }
 
+#[derive(Default)]
 struct Model {
     mutex: Mutex<()>,
     condvar: Condvar,
@@ -144,16 +145,7 @@ struct Program {
 
 impl Program {
     fn run(&self, checks: &Checks) {
-        let watch = Rc::<Watch>::default();
-        let model = Rc::new(Model {
-            mutex: Mutex::new(()),
-            condvar: Condvar::new(),
-            watch: watch.clone(),
-            waiting: RefCell::default(),
-            waits: Cell::new(0),
-            notified: RefCell::default(),
-            holder: Cell::new(None),
-        });
+        let model = Rc::<Model>::default();
         let body = |(thread, list): (usize, &Vec<Op>)| {
             let (model, list) = (model.clone(), list.clone());
             Box::new(move || perform_all(&list, |op| model.perform(thread, op)))
@@ -165,7 +157,7 @@ impl Program {
             other.settle();
             other.waiting.borrow_mut().retain(|one| one.thread != thread);
         };
-        watch.run(checks, self.trouble, bodies, cancel, |deadlocked| model.check(deadlocked));
+        model.watch.run(checks, self.trouble, bodies, cancel, |deadlocked| model.check(deadlocked));
     }
 }
 

@@ -276,11 +276,11 @@ impl Program {
 
 fn explore(family: &str, mut totals: Totals, programs: &[Vec<Vec<Op>>], permits: &[Option<usize>]) {
     for threads in programs {
-        for (&permits, trouble) in permits.iter().flat_map(|permits| {
-            Trouble::all(threads).into_iter().map(move |trouble| (permits, trouble))
-        }) {
-            let program = Program { threads: threads.clone(), permits, trouble };
-            totals.explore(&program, |checks| program.run(checks));
+        for trouble in Trouble::all(threads) {
+            for &permits in permits {
+                let program = Program { threads: threads.clone(), permits, trouble };
+                totals.explore(&program, |checks| program.run(checks));
+            }
         }
     }
     totals.print(family);

@@ -53,8 +53,7 @@ fn panics_of_the_program_are_not_printed() {
         assert_eq!(explore(losing_fails).failure().unwrap().count(), 4);
         explore(|| panic::catch_unwind(|| panic!("caught")).is_err());
     });
-    ended.assert_survived();
-    assert_eq!(ended.stderr(), "the child has come to its end\n");
+    assert_eq!(ended.assert_survived().stderr(), "the child has come to its end\n");
 }
 
 #[test]
@@ -62,8 +61,8 @@ fn panics_of_other_os_threads_are_printed() {
     let ended = child(|| {
         explore(|| std::thread::spawn(|| panic!("elsewhere")).join().is_err());
     });
-    ended.assert_survived();
-    assert!(ended.stderr().contains("elsewhere"), "{}", ended.stderr());
+    let stderr = ended.assert_survived().stderr();
+    assert!(stderr.contains("elsewhere"), "{stderr}");
 }
 
 #[test]
@@ -76,9 +75,8 @@ fn an_earlier_hook_is_called_for_other_panics() {
         let report = Explorer::new().workers(2).explore(losing_fails);
         assert_eq!(report.failure().unwrap().count(), 4);
     });
-    ended.assert_survived();
     let expected = "hook: before\nhook: after\nthe child has come to its end\n";
-    assert_eq!(ended.stderr(), expected);
+    assert_eq!(ended.assert_survived().stderr(), expected);
 }
 
 #[test]
@@ -95,9 +93,8 @@ fn a_later_hook_is_called_and_hides_the_place() {
         let _ = panic::take_hook();
         explore(|| 1);
     });
-    ended.assert_survived();
     let expected = "hook\n".repeat(4) + "the child has come to its end\n";
-    assert_eq!(ended.stderr(), expected);
+    assert_eq!(ended.assert_survived().stderr(), expected);
 }
 
 #[test]
@@ -124,6 +121,6 @@ fn a_watchdog_names_a_thread_that_never_switches() {
         });
         assert_eq!(report.executions(), 1);
     });
-    ended.assert_survived();
-    assert!(ended.stderr().contains("'hog' (#2)"), "{}", ended.stderr());
+    let stderr = ended.assert_survived().stderr();
+    assert!(stderr.contains("'hog' (#2)"), "{stderr}");
 }

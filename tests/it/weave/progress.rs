@@ -21,8 +21,7 @@ fn a_file_receives_no_progress() {
     let ended = child(|| {
         explore_slowly(Explorer::new());
     });
-    ended.assert_survived();
-    assert_eq!(ended.stderr(), "the child has come to its end\n");
+    assert_eq!(ended.assert_survived().stderr(), "the child has come to its end\n");
 }
 
 #[test]

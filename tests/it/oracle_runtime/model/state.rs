@@ -4,8 +4,9 @@ use std::collections::VecDeque;
 
 use super::super::{Keep, Lock, Op, Patience};
 
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, Default, PartialEq)]
 pub(super) enum State {
+    #[default]
     Ready,
     Waiting(Wait),
     Finished,
@@ -20,10 +21,11 @@ pub(super) enum Wait {
 }
 
 /// The end of a wait.
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, Default, PartialEq)]
 pub(super) enum Ended {
     /// Woken for the case with this index; 0 where there are no cases.
     Woken(usize),
+    #[default]
     Elapsed,
     Interrupted,
 }
@@ -160,6 +162,7 @@ pub(super) struct DeadlineScope {
     pub(super) shields: u32,
 }
 
+#[derive(Default)]
 pub(super) struct Green<'p> {
     pub(super) state: State,
     pub(super) ended: Ended,

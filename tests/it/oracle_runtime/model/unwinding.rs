@@ -9,24 +9,11 @@ use super::state::{
 impl<'p> Green<'p> {
     pub(super) fn new(body: &'p Body) -> Green<'p> {
         Green {
-            state: State::Ready,
-            ended: Ended::Woken(0),
             pending: Pending::Start,
             blocks: vec![Block::new(Kind::Body, &body.operations)],
-            unwinding: None,
-            in_flight: false,
-            result: None,
-            token: false,
-            detached: false,
-            joiner: None,
-            cancelled: false,
-            forced: false,
-            shields: 0,
-            scopes: Vec::new(),
             sends: body.sends.clone(),
             receives: body.receives.clone(),
-            cases: Vec::new(),
-            wanted: None,
+            ..Green::default()
         }
     }
 

@@ -12,8 +12,9 @@ pub(super) enum Wait {
     AllEnded,
 }
 
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, Default, PartialEq)]
 pub(super) enum State {
+    #[default]
     Ready,
     Waiting(Wait),
     Finished,
@@ -62,6 +63,7 @@ pub(super) struct Scope {
     pub(super) handles: Vec<usize>,
 }
 
+#[derive(Default)]
 pub(super) struct Green<'p> {
     pub(super) state: State,
     pub(super) pending: Pending,
@@ -81,17 +83,10 @@ pub(super) struct Green<'p> {
 impl<'p> Green<'p> {
     pub(super) fn new(operations: &'p [Op], pending: Pending, scope: Option<usize>) -> Green<'p> {
         Green {
-            state: State::Ready,
             pending,
             blocks: vec![Block::new(Kind::Body, operations, None)],
-            unwinding: None,
-            result: None,
-            token: false,
-            detached: false,
-            joiner: None,
             scope,
-            wanted: false,
-            in_flight: false,
+            ..Green::default()
         }
     }
 }
