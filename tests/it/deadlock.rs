@@ -137,7 +137,7 @@ fn joins_fail_and_the_scope_does_not_panic() {
 }
 
 #[test]
-fn the_last_thread_may_be_detached_with_a_large_result() {
+fn the_last_thread_may_have_a_large_result() {
     report_of(|| {
         let large = || {
             leno::yield_now();

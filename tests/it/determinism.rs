@@ -50,7 +50,7 @@ fn compare(name: &str, text: &str, expected: &str) -> Result<(), String> {
 }
 
 #[test]
-fn the_same_seed_gives_the_same_run_on_every_machine() {
+fn a_seed_determines_the_run_on_every_machine() {
     let mut outcomes = outcome("fifo  ", Policy::fifo());
     for seed in 0..8 {
         let _ = write!(outcomes, "{}", outcome(&format!("seed {seed}"), Policy::random(seed)));

@@ -67,8 +67,8 @@ struct World<L: Library, P: Parcel> {
     /// The running coroutines. Each was resumed by the one before it.
     chain: RefCell<Vec<*const L::Yielder<P>>>,
     /// The number of coroutines at the beginning of the chain that run a destructor
-    /// during a panic. They cannot be suspended, since std would count their panic as
-    /// one of the code that runs next.
+    /// during a panic. They cannot be suspended, since std counts panics per OS thread, and would
+    /// count theirs for the code that runs next.
     held_up: Cell<usize>,
     fuel: Cell<u32>,
     tally: RefCell<Tally>,
@@ -128,7 +128,7 @@ fn log_caught(payload: &(dyn Any + Send)) {
     }
 }
 
-/// Puts a coroutine back into its slot, also in an unwinding.
+/// A coroutine that returns to its slot, also in an unwinding.
 struct PutBack<'a, L: Library, P: Parcel> {
     world: &'a World<L, P>,
     slot: usize,
@@ -147,7 +147,7 @@ impl<L: Library, P: Parcel> Drop for PutBack<'_, L, P> {
     }
 }
 
-/// Removes part of the chain while it is suspended.
+/// The suspended part of the chain, which rejoins it when dropped.
 struct Rejoin<'a, L: Library, P: Parcel> {
     world: &'a World<L, P>,
     suspended: Vec<*const L::Yielder<P>>,
@@ -159,7 +159,7 @@ impl<L: Library, P: Parcel> Drop for Rejoin<'_, L, P> {
     }
 }
 
-/// Removes the last coroutine from the chain.
+/// The end of the chain, which leaves it when dropped.
 struct Unchain<'a, L: Library, P: Parcel>(&'a World<L, P>);
 
 impl<L: Library, P: Parcel> Drop for Unchain<'_, L, P> {
@@ -168,7 +168,7 @@ impl<L: Library, P: Parcel> Drop for Unchain<'_, L, P> {
     }
 }
 
-/// Closes a slot's coroutine when it is dropped.
+/// A slot with a coroutine that is closed at the end of a block.
 struct Guard<'a, L: Library, P: Parcel> {
     world: &'a World<L, P>,
     slot: usize,

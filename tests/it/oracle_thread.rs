@@ -180,6 +180,13 @@ fn outcome_of_panic(payload: &(dyn Any + Send)) -> Outcome {
     }
 }
 
+fn outcome(result: &thread::Result<Loud>) -> Outcome {
+    match result {
+        Ok(value) => Outcome::Value(value.0),
+        Err(payload) => outcome_of_panic(&**payload),
+    }
+}
+
 /// Parses a deadlock report. Returns the waiting threads and what each waits for.
 fn parse(report: &str) -> Vec<(usize, String)> {
     let number_of = |title: &str| match title.split_once('#') {
@@ -235,11 +242,7 @@ impl Drop for Kept<'_> {
 
 fn join(number: usize, join: impl FnOnce() -> thread::Result<Loud>) {
     let result = join();
-    let outcome = match &result {
-        Ok(value) => Outcome::Value(value.0),
-        Err(payload) => outcome_of_panic(&**payload),
-    };
-    log(Event::Joined { number, outcome });
+    log(Event::Joined { number, outcome: outcome(&result) });
 }
 
 fn scope(world: &Rc<World>, number: usize, operations: &[Op]) {
@@ -350,11 +353,7 @@ fn interpret(program: &Program) -> Vec<Event> {
             world.loud()
         })
     });
-    let outcome = match &result {
-        Ok(value) => Outcome::Value(value.0),
-        Err(payload) => outcome_of_panic(&**payload),
-    };
-    log(Event::RunEnded { outcome });
+    log(Event::RunEnded { outcome: outcome(&result) });
     drop(result);
     let slots = world.slots.take();
     drop(slots);

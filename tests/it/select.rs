@@ -20,6 +20,14 @@ fn story<T>(f: impl FnOnce() -> T) -> T {
     leno::Builder::new().virtual_time().run(f)
 }
 
+/// Runs `f` in a green thread after a second.
+fn later<T: 'static>(f: impl FnOnce() -> T + 'static) -> thread::JoinHandle<T> {
+    leno::spawn(move || {
+        sleep(SECOND);
+        f()
+    })
+}
+
 /// Selects over the receivers with these indices.
 macro_rules! first_of {
     ($receivers:ident: $($index:literal)*) => {
@@ -159,10 +167,7 @@ fn the_default_runs_if_no_arm_is_ready() {
         assert_eq!(before.get(), 2);
         assert!(select! { recv(receiver) -> _ => false, default(Duration::ZERO) => true });
         assert_eq!(start.elapsed(), 4 * SECOND);
-        leno::spawn(move || {
-            sleep(SECOND);
-            sender.send(2)
-        });
+        later(move || sender.send(2));
         assert_eq!(
             select! { recv(receiver) -> got => got, default(Duration::MAX) => Ok(0) },
             Ok(2)

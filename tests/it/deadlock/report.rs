@@ -67,7 +67,7 @@ fn report(rows: &[Row]) -> String {
 }
 
 #[test]
-fn the_report_names_the_line_and_column_of_a_park() {
+fn the_report_has_the_place_of_a_park() {
     let line = line!() + 1;
     let text = panic_text(|| leno::run(|| thread::park()));
     let expected = format!("{TITLE}\n  main  waits for unpark  at {}:{line}:43", file!());

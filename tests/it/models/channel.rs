@@ -134,55 +134,12 @@ impl Actor {
 
     fn perform(&self, op: Op) {
         match op {
-            Op::Send(to) => {
-                let (attempt, value) = self.story.send(self.number, to, Patience::Endless);
-                match self.ends[to].sender().send(value) {
-                    Ok(()) => self.story.end(attempt, End::Done),
-                    Err(error) => self.story.refused(attempt, &error.0, End::Disconnected),
-                }
-            }
-            Op::TrySend(to) => {
-                let (attempt, value) = self.story.send(self.number, to, Patience::None);
-                match self.ends[to].sender().try_send(value) {
-                    Ok(()) => self.story.end(attempt, End::Done),
-                    Err(TrySendError::Full(value)) => {
-                        self.story.refused(attempt, &value, End::Nothing);
-                    }
-                    Err(TrySendError::Disconnected(value)) => {
-                        self.story.refused(attempt, &value, End::Disconnected);
-                    }
-                }
-            }
-            Op::SendInTime(to) => {
-                let (attempt, value) = self.story.send(self.number, to, self.patience());
-                match self.ends[to].sender().send_timeout(value, UNIT) {
-                    Ok(()) => self.story.end(attempt, End::Done),
-                    Err(SendTimeoutError::Timeout(value)) => {
-                        self.story.refused(attempt, &value, End::Nothing);
-                    }
-                    Err(SendTimeoutError::Disconnected(value)) => {
-                        self.story.refused(attempt, &value, End::Disconnected);
-                    }
-                }
-            }
-            Op::Receive(from) => {
-                let attempt = self.story.receive(self.number, from, Patience::Endless);
-                self.received(attempt, self.ends[from].receiver().recv().ok(), End::Disconnected);
-            }
-            Op::TryReceive(from) => {
-                let attempt = self.story.receive(self.number, from, Patience::None);
-                let result = self.ends[from].receiver().try_recv();
-                let empty = matches!(result, Err(TryRecvError::Empty));
-                let otherwise = if empty { End::Nothing } else { End::Disconnected };
-                self.received(attempt, result.ok(), otherwise);
-            }
-            Op::ReceiveInTime(from) => {
-                let attempt = self.story.receive(self.number, from, self.patience());
-                let result = self.ends[from].receiver().recv_timeout(UNIT);
-                let late = matches!(result, Err(RecvTimeoutError::Timeout));
-                let otherwise = if late { End::Nothing } else { End::Disconnected };
-                self.received(attempt, result.ok(), otherwise);
-            }
+            Op::Send(to) => self.send(to, Patience::Endless),
+            Op::TrySend(to) => self.send(to, Patience::None),
+            Op::SendInTime(to) => self.send(to, self.patience()),
+            Op::Receive(from) => self.receive(from, Patience::Endless),
+            Op::TryReceive(from) => self.receive(from, Patience::None),
+            Op::ReceiveInTime(from) => self.receive(from, self.patience()),
             Op::Sleep => leno::sleep(UNIT),
             Op::SelectReceive => self.select_receive(Patience::Endless),
             Op::SelectReceiveInTime => self.select_receive(self.patience()),
@@ -194,6 +151,42 @@ impl Actor {
             Op::WatchBoth => self.watch(&[(0, true), (1, false)], None),
             Op::WatchSend => self.watch(&[(0, true), (1, true)], None),
         }
+    }
+
+    fn send(&self, to: usize, patience: Patience) {
+        let (attempt, value) = self.story.send(self.number, to, patience);
+        let sender = self.ends[to].sender();
+        let (error, end) = match patience {
+            Patience::Endless => return self.sent(attempt, sender.send(value).err()),
+            Patience::None => match sender.try_send(value) {
+                Ok(()) => return self.sent(attempt, None),
+                Err(TrySendError::Full(value)) => (value, End::Nothing),
+                Err(TrySendError::Disconnected(value)) => (value, End::Disconnected),
+            },
+            Patience::Until(_) => match sender.send_timeout(value, UNIT) {
+                Ok(()) => return self.sent(attempt, None),
+                Err(SendTimeoutError::Timeout(value)) => (value, End::Nothing),
+                Err(SendTimeoutError::Disconnected(value)) => (value, End::Disconnected),
+            },
+        };
+        self.story.refused(attempt, &error, end);
+    }
+
+    fn receive(&self, from: usize, patience: Patience) {
+        let attempt = self.story.receive(self.number, from, patience);
+        let receiver = self.ends[from].receiver();
+        let (value, failed) = match patience {
+            Patience::Endless => (receiver.recv().ok(), false),
+            Patience::None => match receiver.try_recv() {
+                Err(error) => (None, error == TryRecvError::Empty),
+                Ok(value) => (Some(value), false),
+            },
+            Patience::Until(_) => match receiver.recv_timeout(UNIT) {
+                Err(error) => (None, error == RecvTimeoutError::Timeout),
+                Ok(value) => (Some(value), false),
+            },
+        };
+        self.received(attempt, value, if failed { End::Nothing } else { End::Disconnected });
     }
 
     fn received(&self, attempt: usize, value: Option<Tracked>, otherwise: End) {

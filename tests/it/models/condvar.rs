@@ -41,7 +41,7 @@ struct Model {
     holder: Cell<Option<usize>>,
 }
 
-/// Marks the lock of the model as held.
+/// The lock of the model, held until the drop.
 struct Holding<'a>(&'a Model);
 
 impl Drop for Holding<'_> {

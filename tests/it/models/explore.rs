@@ -197,7 +197,7 @@ fn is_very_slow() -> bool {
 }
 
 #[test]
-fn programs_are_counted_up_to_the_order_of_their_threads() {
+fn programs_are_counted_without_their_order() {
     let lists = lists(&['a', 'b'], 2);
     assert_eq!(lists.len(), 6);
     // 21 pairs with repetition, and 56 triples.

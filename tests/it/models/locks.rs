@@ -160,7 +160,7 @@ struct Held<'a> {
     _taken: Taken<'a>,
 }
 
-/// Returns permits to the model.
+/// Permits that the destructor returns to the model.
 struct Back<'a>(&'a Model, usize);
 
 impl Drop for Back<'_> {
@@ -169,7 +169,7 @@ impl Drop for Back<'_> {
     }
 }
 
-/// Lives as long as a green thread, and is dropped before what that thread holds.
+/// The life of a green thread, which ends before its permits are dropped.
 struct Leaving<'a>(&'a Model, usize);
 
 impl Drop for Leaving<'_> {

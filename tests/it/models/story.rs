@@ -100,7 +100,7 @@ impl Story {
         self.send_selected(thread, channel, patience)
     }
 
-    /// Begins to send in a thread that has been selected, and has begun before.
+    /// Begins a send that a select has chosen, in an operation that has begun.
     pub fn send_selected(
         &self,
         thread: usize,
@@ -238,7 +238,7 @@ impl<'a> Channel<'a> {
         self.capacity.is_none_or(|capacity| level < capacity as isize)
     }
 
-    /// Checks that the attempt succeeded or failed rightly.
+    /// Checks that the result of the attempt is allowed.
     fn check_attempt(&self, attempt: &Attempt) {
         let is_it = |one: &&Attempt| std::ptr::eq(*one, attempt);
         let place = self.attempts.iter().position(is_it).expect("an attempt of this channel");
@@ -269,7 +269,7 @@ impl<'a> Channel<'a> {
         };
         for (index, &partner) in others.iter().enumerate() {
             let meanwhile = partner > place && self.attempts[partner].at < end;
-            // A message that was not received could have been, too.
+            // A message that no thread has received was available, too.
             let later = own.get(index).is_none_or(|&later| later > place);
             assert!(!(meanwhile && later), "passed over: {:?}", self.attempts[place]);
         }

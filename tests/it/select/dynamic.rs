@@ -10,7 +10,7 @@ use leno::channel::{
 use leno::time::Instant;
 
 use super::meeting::{receive_selected, to_receive, to_receive_any, to_send};
-use super::{SECOND, story};
+use super::{SECOND, later, story};
 use crate::support::{Ledger, panic_text};
 
 #[test]
@@ -94,10 +94,7 @@ fn a_select_waits_for_messages_room_and_disconnection() {
         // A message arrives.
         story(|| {
             let (sender, receiver) = make();
-            leno::spawn(move || {
-                leno::sleep(SECOND);
-                sender.send(3).unwrap();
-            });
+            later(move || sender.send(3).unwrap());
             let mut select = to_receive(&receiver);
             assert_eq!(select.select().recv(&receiver), Ok(3));
             assert_eq!(select.select().recv(&receiver), Err(RecvError));
@@ -105,10 +102,7 @@ fn a_select_waits_for_messages_room_and_disconnection() {
         // The senders are dropped.
         story(|| {
             let (sender, receiver) = make();
-            leno::spawn(move || {
-                leno::sleep(SECOND);
-                drop(sender);
-            });
+            later(move || drop(sender));
             let mut select = to_receive(&receiver);
             assert_eq!(select.select().recv(&receiver), Err(RecvError));
         });
@@ -118,10 +112,8 @@ fn a_select_waits_for_messages_room_and_disconnection() {
         story(|| {
             let (sender, receiver) = bounded(capacity);
             (0..capacity).for_each(|n| sender.send(n).unwrap());
-            let others = leno::spawn(move || {
-                leno::sleep(SECOND);
-                (0..=capacity).map(|_| receiver.recv().unwrap()).collect::<Vec<_>>()
-            });
+            let others =
+                later(move || (0..=capacity).map(|_| receiver.recv().unwrap()).collect::<Vec<_>>());
             let mut select = to_send(&sender);
             assert_eq!(select.select().send(&sender, 9), Ok(()));
             assert_eq!(others.join().unwrap(), (0..capacity).chain([9]).collect::<Vec<_>>());
@@ -130,10 +122,7 @@ fn a_select_waits_for_messages_room_and_disconnection() {
         story(|| {
             let (sender, receiver) = bounded(capacity);
             (0..capacity).for_each(|n| sender.send(n).unwrap());
-            leno::spawn(move || {
-                leno::sleep(SECOND);
-                drop(receiver);
-            });
+            later(move || drop(receiver));
             let mut select = to_send(&sender);
             assert_eq!(select.select().send(&sender, 9), Err(SendError(9)));
         });
@@ -245,10 +234,7 @@ fn a_late_completion_waits() {
         leno::scope(|scope| {
             scope.spawn(|| assert_eq!(receiver.recv(), Ok(1)));
         });
-        leno::spawn(move || {
-            leno::sleep(SECOND);
-            sender.send(2).unwrap();
-        });
+        later(move || sender.send(2).unwrap());
         assert_eq!(selected.recv(&receiver), Ok(2));
     });
 }

@@ -80,7 +80,7 @@ fn a_handle_does_not_reach_the_next_exploration() {
 }
 
 #[test]
-fn a_cancellation_between_two_executions_does_not_reach_the_next() {
+fn a_cancellation_does_not_reach_the_next_execution() {
     let report = explore(|| {
         let main = thread::current();
         leno::spawn(leno::yield_now);
@@ -245,8 +245,8 @@ fn an_os_thread_may_explore_until_its_end() {
         static BEFORE: RefCell<Option<AtEnd>> = const { RefCell::new(None) };
         static AFTER: RefCell<Option<AtEnd>> = const { RefCell::new(None) };
     }
-    /// Explores when its OS thread ends, before or after the thread-local state of
-    /// explorations has been dropped.
+    /// A thread-local value with a destructor that explores, before or after the state
+    /// of explorations has been dropped.
     struct AtEnd(mpsc::Sender<u64>);
     impl Drop for AtEnd {
         fn drop(&mut self) {

@@ -82,7 +82,7 @@ fn operations_without_a_switch_are_no_choice() {
 }
 
 #[test]
-fn a_yield_after_the_last_step_is_one_more_step() {
+fn a_yield_after_the_last_step_counts() {
     let report = explored(&Explorer::new(), || {
         let out = RefCell::new(String::new());
         spawn_each(['a', 'b'], |name| {

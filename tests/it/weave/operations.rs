@@ -202,7 +202,7 @@ fn permits_of_a_timed_out_waiter_reach_the_next() {
 }
 
 #[test]
-fn a_semaphore_is_closed_before_during_and_after_a_wait() {
+fn closing_a_semaphore_races_with_a_wait() {
     let program = || {
         let permits = Semaphore::new(0);
         leno::scope(|scope| {

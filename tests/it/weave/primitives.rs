@@ -15,10 +15,6 @@ use super::{counts, explored, spawn_each, values};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-fn all() -> Explorer {
-    Explorer::new()
-}
-
 #[test]
 fn a_lock_excludes_other_threads() {
     // Each thread holds the lock over a switch. The first turn is a choice, and the
@@ -33,13 +29,13 @@ fn a_lock_excludes_other_threads() {
         });
         lock.into_inner().unwrap().into_iter().collect::<String>()
     };
-    let report = explored(&all(), program);
+    let report = explored(&Explorer::new(), program);
     assert_eq!(counts(&report), (4, vec![("aabb".to_owned(), 2), ("bbaa".to_owned(), 2)]));
 }
 
 #[test]
 fn readers_share_a_lock_and_a_writer_does_not() {
-    let report = explored(&all(), || {
+    let report = explored(&Explorer::new(), || {
         let lock = RwLock::new(());
         let (readers, most) = (Cell::new(0), Cell::new(0));
         leno::scope(|scope| {
@@ -67,7 +63,7 @@ fn readers_share_a_lock_and_a_writer_does_not() {
 
 #[test]
 fn a_failed_try_lock_does_not_poison() {
-    let report = explored(&all(), || {
+    let report = explored(&Explorer::new(), || {
         let lock = Rc::new(Mutex::new(0));
         let others = lock.clone();
         let other = leno::spawn(move || {
@@ -102,10 +98,10 @@ fn messages_of_a_sender_arrive_in_order() {
         }
     };
     // A sender with room does not wait, so that each sends both messages at once.
-    let report = explored(&all(), program(None));
+    let report = explored(&Explorer::new(), program(None));
     assert_eq!(values(&report), [[1, 2, 3, 4], [3, 4, 1, 2]]);
     for capacity in 0..3 {
-        let report = explored(&all(), program(Some(capacity)));
+        let report = explored(&Explorer::new(), program(Some(capacity)));
         for order in values(&report) {
             let place = |number| order.iter().position(|&other| other == number).unwrap();
             assert!(place(1) < place(2) && place(3) < place(4), "{order:?}");
@@ -125,13 +121,13 @@ fn each_ready_arm_of_a_select_is_a_choice() {
             recv(three) -> _ => 3,
         }
     };
-    let report = explored(&all(), program);
+    let report = explored(&Explorer::new(), program);
     assert_eq!(counts(&report), (3, vec![(1, 1), (2, 1), (3, 1)]));
     let schedules: Vec<String> =
         report.outcomes().values().map(|one| one.schedule().to_string()).collect();
     assert_eq!(schedules, ["?0", "?1", "?2"]);
     // A single ready arm is no choice.
-    let report = explored(&all(), || {
+    let report = explored(&Explorer::new(), || {
         let (sender, receiver) = unbounded();
         let (_other, never) = unbounded::<()>();
         sender.send(()).unwrap();
@@ -156,9 +152,9 @@ fn sleeps_end_in_the_order_of_deadlines() {
         log.into_inner()
     };
     // The six orders of the beginnings have the same outcome.
-    assert_eq!(counts(&explored(&all(), program)), (6, vec![(vec![1, 2, 3], 6)]));
+    assert_eq!(counts(&explored(&Explorer::new(), program)), (6, vec![(vec![1, 2, 3], 6)]));
     // Sleepers with the same deadline continue in any order.
-    let report = explored(&all(), || {
+    let report = explored(&Explorer::new(), || {
         let log = RefCell::new(String::new());
         spawn_each(['a', 'b'], |name| {
             leno::sleep(SECOND);
@@ -179,20 +175,20 @@ fn timed_exploration_explores_expired_timeouts() {
         });
         receiver.recv_timeout(SECOND).is_ok()
     };
-    assert_eq!(counts(&explored(&all(), program)), (1, vec![(true, 1)]));
-    let report = explored(&all().timed(), program);
+    assert_eq!(counts(&explored(&Explorer::new(), program)), (1, vec![(true, 1)]));
+    let report = explored(&Explorer::new().timed(), program);
     assert_eq!(values(&report), [false, true]);
     assert_eq!(report.outcomes()[&false].schedule().to_string(), "timed: A1 ~1 A1");
 
     let program = || time::timeout(SECOND, || leno::yield_now()).is_ok();
-    assert_eq!(counts(&explored(&all(), program)), (1, vec![(true, 1)]));
-    let report = explored(&all().timed(), program);
+    assert_eq!(counts(&explored(&Explorer::new(), program)), (1, vec![(true, 1)]));
+    let report = explored(&Explorer::new().timed(), program);
     assert_eq!(counts(&report), (2, vec![(false, 1), (true, 1)]));
 }
 
 #[test]
 fn a_cancellation_happens_at_every_point() {
-    let report = explored(&all(), || {
+    let report = explored(&Explorer::new(), || {
         let done = Rc::new(Cell::new(0));
         let counted = done.clone();
         let worker = leno::spawn(move || {
@@ -215,7 +211,7 @@ fn a_cancellation_happens_at_every_point() {
 
 #[test]
 fn a_join_ends_after_the_joined_thread() {
-    let report = explored(&all(), || {
+    let report = explored(&Explorer::new(), || {
         let log = Rc::new(RefCell::new(String::new()));
         let spawn = |name| {
             let log = log.clone();
@@ -232,7 +228,7 @@ fn a_join_ends_after_the_joined_thread() {
 
 #[test]
 fn scopes_nest() {
-    let report = explored(&all(), || {
+    let report = explored(&Explorer::new(), || {
         let log = RefCell::new(String::new());
         let push = |name| log.borrow_mut().push(name);
         leno::scope(|outer| {
@@ -257,7 +253,7 @@ fn green_locals_are_new_in_each_execution() {
     green_local! {
         static COUNT: Cell<u32> = Cell::new(0);
     }
-    let report = explored(&all(), || {
+    let report = explored(&Explorer::new(), || {
         let count = || {
             COUNT.set(COUNT.get() + 1);
             leno::yield_now();
@@ -271,7 +267,7 @@ fn green_locals_are_new_in_each_execution() {
 
 #[test]
 fn a_task_group_returns_the_first_error() {
-    let report = explored(&all(), || {
+    let report = explored(&Explorer::new(), || {
         let result = task_group(|group| {
             for number in [1, 2] {
                 group.spawn(move || {
@@ -305,9 +301,9 @@ fn threads_leave_a_barrier_in_any_order() {
         }
     };
     // The last thread to arrive does not wait.
-    let report = explored(&all(), meet(|barrier| _ = barrier.wait()));
+    let report = explored(&Explorer::new(), meet(|barrier| _ = barrier.wait()));
     assert_eq!(counts(&report), (2, vec![("ab".to_owned(), 1), ("ba".to_owned(), 1)]));
-    let report = explored(&all(), meet(|_| ()));
+    let report = explored(&Explorer::new(), meet(|_| ()));
     assert_eq!(report.executions(), 2);
 }
 
@@ -327,7 +323,7 @@ fn an_early_notification_is_lost() {
             event.wait();
         });
     };
-    let report = explored(&all(), program);
+    let report = explored(&Explorer::new(), program);
     let failure = report.failure().unwrap();
     assert_eq!(failure.kind(), FailureKind::Deadlock);
     assert_eq!(failure.schedule().to_string(), "B1 A1", "{report}");
@@ -336,7 +332,7 @@ fn an_early_notification_is_lost() {
 
 #[test]
 fn permits_are_granted_in_every_order() {
-    let report = explored(&all(), || {
+    let report = explored(&Explorer::new(), || {
         let semaphore = Semaphore::new(1);
         let log = RefCell::new(String::new());
         spawn_each(['a', 'b', 'c'], |name| {
