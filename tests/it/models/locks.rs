@@ -91,13 +91,13 @@ impl Line {
         self.settle(now);
     }
 
-    fn waits_for_ever(&self) -> bool {
+    fn waits_forever(&self) -> bool {
         self.waiting.iter().any(|request| request.until.is_none())
     }
 
     /// Handles a deadlock: all waiting threads are unwound.
     fn give_up(&mut self) {
-        self.stuck |= self.waits_for_ever();
+        self.stuck |= self.waits_forever();
         self.waiting.clear();
     }
 
@@ -202,10 +202,8 @@ impl Model {
             Op::Acquire(_) | Op::TryAcquire(_) | Op::AcquireInTime(_) => {
                 held.borrow_mut().extend(taken);
             }
-            Op::Take(_) | Op::TryTake(_) | Op::TakeInTime(_) if taken.is_some() => {
-                leno::yield_now();
-            }
-            Op::Take(_) | Op::TryTake(_) | Op::TakeInTime(_) => {}
+            Op::Take(_) | Op::TryTake(_) | Op::TakeInTime(_) if taken.is_none() => {}
+            Op::Take(_) | Op::TryTake(_) | Op::TakeInTime(_) => leno::yield_now(),
         }
     }
 
@@ -231,7 +229,7 @@ impl Model {
         let line = self.line.borrow();
         assert_eq!(line.left, permits, "the model has lost permits");
         assert_eq!(line.stuck, deadlocked);
-        assert!(!line.waits_for_ever());
+        assert!(!line.waits_forever());
         match &self.primitive {
             Primitive::Semaphore(semaphore) => assert_eq!(semaphore.available_permits(), permits),
             Primitive::Mutex(mutex) => {
