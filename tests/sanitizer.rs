@@ -128,7 +128,7 @@ const EXCLUDED: [&str; 16] = [
     "threads::a_backtrace_",
     "canaries_hold_for_whoever_closes_a_suspended_coroutine",
     // It would take minutes, and the smaller ones do the same things.
-    "models::channel::selects_over_two_channels",
+    "models::channel::selects_match_the_model",
 ];
 
 /// Those that cannot run with fake stacks.
@@ -139,12 +139,12 @@ const EXCLUDED_WITH_FAKE_STACKS: [&str; 11] = [
     "stack::high_water_follows_the_use",
     "stack::the_pool_hands_out_the_warmest_stack_of_the_size",
     "stack::the_tops_of_neighbouring_stacks_are_staggered_over_the_cache",
-    "debug::dump::it_says_how_much_stack_is_used_and_has_been",
+    "debug::dump::the_dump_shows_the_use_of_stacks",
     // They take minutes, and so little of them is on stacks that the first round is enough.
     "models::",
-    "weave::checking::if_there_are_too_many_some_are_drawn_and_that_is_told",
-    "weave::checking::what_only_chance_finds_is_found",
-    "weave::sampled::a_thousand_green_threads_at_random",
+    "weave::checking::an_incomplete_check_samples_and_says_so",
+    "weave::checking::sampling_finds_what_depth_first_search_misses",
+    "weave::sampled::a_thousand_green_threads_are_sampled",
     // There is no address space for them.
     "limits::an_address_space_that_is_used_up_is_an_error_that_names_the_limit",
 ];

@@ -1,7 +1,7 @@
 //! What several stories need: values that count their drops, panics that are
 //! expected, and child processes.
 
-use std::any::Any;
+use std::any::{self, Any};
 use std::cell::{Cell, RefCell};
 use std::env;
 use std::ffi::{c_int, c_void};
@@ -201,6 +201,27 @@ pub fn in_child(test: &str, variables: &[(&str, &str)], body: impl FnOnce()) -> 
         .output()
         .expect("the test binary can be run again");
     Ended { output }
+}
+
+/// Runs `body`, a closure in the body of a test, in a child process that runs this
+/// test only.
+pub fn child<F: FnOnce()>(body: F) -> Ended {
+    in_child(test_of::<F>(), &[], body)
+}
+
+/// Returns the name of the test that a closure is in.
+pub fn test_of<F>() -> &'static str {
+    let (_, path) = any::type_name::<F>().split_once("::").expect("the path of a closure");
+    path.trim_end_matches("::{{closure}}")
+}
+
+/// Calls a function when it is dropped.
+pub struct OnDrop<F: Fn()>(pub F);
+
+impl<F: Fn()> Drop for OnDrop<F> {
+    fn drop(&mut self) {
+        (self.0)();
+    }
 }
 
 /// As [`in_child`], with a terminal for standard error. Gives what it was told.
