@@ -15,6 +15,9 @@ use std::ptr;
 use std::rc::Rc;
 use std::sync::Once;
 
+use leno::thread::{Cancelled, JoinHandle};
+use leno::time::Duration;
+
 /// Knows of every value that it has made, and how often each was dropped.
 #[derive(Clone, Default)]
 pub struct Ledger(Rc<RefCell<Vec<u32>>>);
@@ -58,6 +61,31 @@ impl Tracked {
 impl Drop for Tracked {
     fn drop(&mut self) {
         self.ledger.0.borrow_mut()[self.index] += 1;
+    }
+}
+
+/// Runs a function when it is dropped.
+pub struct OnDrop<F: FnMut()>(pub F);
+
+impl<F: FnMut()> Drop for OnDrop<F> {
+    fn drop(&mut self) {
+        (self.0)();
+    }
+}
+
+pub const SECOND: Duration = Duration::from_secs(1);
+
+/// Runs `f` in a runtime whose time advances when every green thread waits.
+pub fn in_virtual_time<T>(f: impl FnOnce() -> T) -> T {
+    leno::Builder::new().virtual_time().run(f)
+}
+
+/// Joins a green thread that must have been cancelled.
+#[track_caller]
+pub fn assert_cancelled<T>(handle: JoinHandle<T>) {
+    match handle.join() {
+        Ok(_) => panic!("the green thread was cancelled, yet it has returned"),
+        Err(payload) => assert!(payload.is::<Cancelled>(), "the payload is not `Cancelled`"),
     }
 }
 

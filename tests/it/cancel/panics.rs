@@ -11,8 +11,7 @@ use leno::sync::Mutex;
 use leno::thread::{self, JoinHandle};
 use leno::time::{Duration, sleep};
 
-use super::{SECOND, assert_cancelled, story};
-use crate::support::{caught, in_child, text_of};
+use crate::support::{SECOND, assert_cancelled, caught, in_child, in_virtual_time, text_of};
 
 /// Waits so many times when it is dropped.
 struct Waits(u64);
@@ -49,7 +48,7 @@ fn all_that_panic_at_once_keep_their_panics_when_they_are_cancelled() {
         "cancel::panics::all_that_panic_at_once_keep_their_panics_when_they_are_cancelled",
         &[],
         || {
-            story(|| {
+            in_virtual_time(|| {
                 let handles = [3, 1, 4, 2].map(panics_and_waits);
                 leno::yield_now();
                 handles.iter().for_each(JoinHandle::cancel);
@@ -67,7 +66,7 @@ fn all_that_panic_at_once_keep_their_panics_when_they_are_cancelled() {
 #[test]
 fn those_that_are_unwound_meanwhile_are_told_from_them() {
     in_child("cancel::panics::those_that_are_unwound_meanwhile_are_told_from_them", &[], || {
-        story(|| {
+        in_virtual_time(|| {
             let unwound = [5, 1].map(parks_and_waits);
             leno::yield_now();
             unwound.iter().for_each(JoinHandle::cancel);
@@ -92,7 +91,7 @@ fn those_that_are_unwound_meanwhile_are_told_from_them() {
 #[test]
 fn tasks_that_panic_together_fail_the_group_once() {
     in_child("cancel::panics::tasks_that_panic_together_fail_the_group_once", &[], || {
-        story(|| {
+        in_virtual_time(|| {
             let result = caught(|| {
                 thread::task_group(|group| {
                     for times in 1..4 {
@@ -112,7 +111,7 @@ fn tasks_that_panic_together_fail_the_group_once() {
 
 #[test]
 fn each_poisons_what_it_holds_and_nobody_else_does() {
-    story(|| {
+    in_virtual_time(|| {
         let locks: [Rc<Mutex<()>>; 3] = Default::default();
         let [early, late, fine] = locks.clone();
         let one = leno::spawn(move || {
@@ -139,7 +138,7 @@ fn a_coroutine_may_panic_when_it_is_dropped_while_somebody_else_panics() {
     let name =
         "cancel::panics::a_coroutine_may_panic_when_it_is_dropped_while_somebody_else_panics";
     in_child(name, &[], || {
-        story(|| {
+        in_virtual_time(|| {
             let other = panics_and_waits(1);
             leno::yield_now();
             let coroutine = Coroutine::<(), (), ()>::new(|yielder, ()| {
