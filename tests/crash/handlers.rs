@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use leno::coroutine::Coroutine;
 use leno::stack::DEFAULT_STACK_BYTES;
 
-use crate::harness::{BODY, Who, child, dies, null_dereference, report, say, succeeds};
+use crate::harness::{BODY, Owner, child, dies, null_dereference, report, say, succeeds};
 use crate::recursion::overflow;
 
 type Plain = Coroutine<(), (), ()>;
@@ -92,8 +92,8 @@ fn an_earlier_handler_with_one_argument_gets_foreign_faults() {
 fn an_earlier_handler_does_not_get_overflows() {
     let here = std::any::type_name_of_val(&scenario_with_earlier_handler);
     let outcome = child(|| scenario_with_earlier_handler());
-    let who = Who::Coroutine { body: BODY };
-    outcome.died(libc::SIGABRT, &report(&who, here, DEFAULT_STACK_BYTES));
+    let owner = Owner::Coroutine { body: BODY };
+    outcome.died(libc::SIGABRT, &report(&owner, here, DEFAULT_STACK_BYTES));
 }
 
 fn scenario_with_earlier_handler() {
@@ -320,7 +320,7 @@ fn scenario_with_a_later_handler() {
 fn a_later_handler_can_hand_an_overflow_to_leno() {
     let here = std::any::type_name_of_val(&scenario_with_a_later_handler);
     let outcome = child(|| scenario_with_a_later_handler());
-    let expected = report(&Who::Coroutine { body: BODY }, here, DEFAULT_STACK_BYTES);
+    let expected = report(&Owner::Coroutine { body: BODY }, here, DEFAULT_STACK_BYTES);
     outcome.died(libc::SIGABRT, &format!("later\n{expected}"));
 }
 

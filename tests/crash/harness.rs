@@ -147,7 +147,7 @@ pub fn is_std_report(stderr: &str, thread: &str) {
 }
 
 /// The owner of the stack that overflows. `{here}` in `body` stands for the scenario.
-pub enum Who {
+pub enum Owner {
     Coroutine { body: &'static str },
     Thread { title: &'static str, body: &'static str },
 }
@@ -160,18 +160,18 @@ pub const INNER: &str = "{here}::{{closure}}::{{closure}}";
 pub const DEFAULT: usize = leno::stack::DEFAULT_STACK_BYTES;
 
 /// Returns the report that leno promises.
-pub fn report(who: &Who, here: &str, bytes: usize) -> String {
+pub fn report(owner: &Owner, here: &str, bytes: usize) -> String {
     // The size of such a stack on this machine.
     let bytes = Stack::new(bytes).expect("there is room").size();
     let double = bytes * 2;
-    match who {
-        Who::Coroutine { body } => format!(
+    match owner {
+        Owner::Coroutine { body } => format!(
             "\nleno: coroutine `{}` has overflowed its stack of {bytes} bytes\n  if it does not \
              recurse for ever, give it a larger one with \
              Coroutine::with_stack(Stack::new({double})?, ..)\n",
             body.replace("{here}", here)
         ),
-        Who::Thread { title, body } => format!(
+        Owner::Thread { title, body } => format!(
             "\nleno: green thread {title} has overflowed its stack of {bytes} bytes\n  it runs \
              `{}`\n  if it does not recurse for ever, give it a larger one with \
              thread::Builder::new().stack_size({double})\n",
@@ -180,18 +180,18 @@ pub fn report(who: &Who, here: &str, bytes: usize) -> String {
     }
 }
 
-/// Asserts that the scenario in a child overflows the stack of `who`, with an exact
+/// Asserts that the scenario in a child overflows the stack of `owner`, with an exact
 /// report, and dies by SIGABRT.
 #[track_caller]
-pub fn overflows<F: Fn()>(who: Who, bytes: usize, scenario: F) {
-    overflows_with(Setting::default(), who, bytes, scenario);
+pub fn overflows<F: Fn()>(owner: Owner, bytes: usize, scenario: F) {
+    overflows_with(Setting::default(), owner, bytes, scenario);
 }
 
 #[track_caller]
-pub fn overflows_with<F: Fn()>(setting: Setting, who: Who, bytes: usize, scenario: F) {
+pub fn overflows_with<F: Fn()>(setting: Setting, owner: Owner, bytes: usize, scenario: F) {
     let outcome = child_with(setting, scenario);
     if !outcome.is_skipped() {
-        outcome.died(libc::SIGABRT, &report(&who, type_name::<F>(), bytes));
+        outcome.died(libc::SIGABRT, &report(&owner, type_name::<F>(), bytes));
     }
 }
 

@@ -8,11 +8,11 @@ use std::rc::Rc;
 use leno::coroutine::{self, Coroutine, Generator, Resumed, Yielder};
 use leno::stack::{MIN_STACK_BYTES, Pool, Stack};
 
-use crate::harness::{BODY, DEFAULT, INNER, Who, overflows};
+use crate::harness::{BODY, DEFAULT, INNER, Owner, overflows};
 use crate::recursion::{DeepDrop, deep, deep_and_large, large_frame, leap, overflow, quiet_panics};
 
-const COROUTINE: Who = Who::Coroutine { body: BODY };
-const INNER_COROUTINE: Who = Who::Coroutine { body: INNER };
+const COROUTINE: Owner = Owner::Coroutine { body: BODY };
+const INNER_COROUTINE: Owner = Owner::Coroutine { body: INNER };
 
 type Plain = Coroutine<(), (), ()>;
 
@@ -158,7 +158,7 @@ fn the_innermost_of_ten_coroutines_is_named() {
             Plain::new(move |_, ()| nest(levels - 1)).resume(());
         }
     }
-    let innermost = Who::Coroutine {
+    let innermost = Owner::Coroutine {
         body: "crash::overflow_coroutine::the_innermost_of_ten_coroutines_is_named::nest::{{closure}}",
     };
     overflows(innermost, DEFAULT, || nest(10));
@@ -166,8 +166,8 @@ fn the_innermost_of_ten_coroutines_is_named() {
 
 #[test]
 fn in_a_coroutine_suspended_by_a_nested_one() {
-    let who = Who::Coroutine { body: "{here}::{{closure}}::{{closure}}::{{closure}}" };
-    overflows(who, DEFAULT, || {
+    let owner = Owner::Coroutine { body: "{here}::{{closure}}::{{closure}}::{{closure}}" };
+    overflows(owner, DEFAULT, || {
         // The inner coroutine suspends the outer one, and overflows after the resume.
         let outer = Plain::new(|outer: &Yielder<(), ()>, ()| {
             coroutine::scope(|scope| {
@@ -268,7 +268,7 @@ fn in_a_function_instead_of_a_closure() {
     fn body(_: &Yielder<(), ()>, (): ()) {
         overflow();
     }
-    let named = Who::Coroutine {
+    let named = Owner::Coroutine {
         body: "crash::overflow_coroutine::in_a_function_instead_of_a_closure::body",
     };
     overflows(named, DEFAULT, || {

@@ -8,15 +8,15 @@ use leno::coroutine::Coroutine;
 use leno::thread::{self, Builder};
 
 use crate::harness::{
-    BODY, DEFAULT, INNER, Setting, Who, in_c_thread, overflows, overflows_with, skip,
+    BODY, DEFAULT, INNER, Owner, Setting, in_c_thread, overflows, overflows_with, skip,
 };
 use crate::recursion::{DeepDrop, deep, deep_and_large, overflow};
 
 type Plain = Coroutine<(), (), ()>;
 
-const COROUTINE: Who = Who::Coroutine { body: BODY };
-const INNER_COROUTINE: Who = Who::Coroutine { body: INNER };
-const SECOND: Who = Who::Thread { title: "#2", body: INNER };
+const COROUTINE: Owner = Owner::Coroutine { body: BODY };
+const INNER_COROUTINE: Owner = Owner::Coroutine { body: INNER };
+const SECOND: Owner = Owner::Thread { title: "#2", body: INNER };
 
 const MPROTECT: Setting = Setting { environment: &[("LENO_GUARD", "mprotect")], stack_limit: None };
 
@@ -33,9 +33,9 @@ fn a_coroutine_in_a_second_os_thread() {
 
 #[test]
 fn a_green_thread_in_a_second_os_thread() {
-    let who =
-        Who::Thread { title: "'second'", body: "{here}::{{closure}}::{{closure}}::{{closure}}" };
-    overflows(who, DEFAULT, || {
+    let owner =
+        Owner::Thread { title: "'second'", body: "{here}::{{closure}}::{{closure}}::{{closure}}" };
+    overflows(owner, DEFAULT, || {
         let other = std::thread::spawn(|| {
             leno::run(|| drop(Builder::new().name("second").spawn(|| deep(0))));
         });
@@ -59,12 +59,12 @@ fn only_the_overflowing_os_thread_is_reported() {
             ));
         });
     }
-    let who = Who::Thread {
+    let owner = Owner::Thread {
         title: "'overflows'",
         body: "crash::overflow_system::only_the_overflowing_os_thread_is_reported::one_of_many\
                ::{{closure}}::{{closure}}",
     };
-    overflows(who, DEFAULT, || {
+    overflows(owner, DEFAULT, || {
         std::thread::scope(|scope| {
             for number in 0..8 {
                 scope.spawn(move || one_of_many(number == 5));
@@ -80,11 +80,11 @@ extern "C" fn in_c(_: *mut libc::c_void) -> *mut libc::c_void {
 
 #[test]
 fn a_green_thread_in_an_os_thread_created_by_c() {
-    let who = Who::Thread {
+    let owner = Owner::Thread {
         title: "'in C'",
         body: "crash::overflow_system::in_c::{{closure}}::{{closure}}",
     };
-    overflows(who, DEFAULT, || {
+    overflows(owner, DEFAULT, || {
         in_c_thread(in_c, ptr::null_mut());
     });
 }

@@ -6,16 +6,16 @@ use leno::coroutine::Coroutine;
 use leno::stack::Pool;
 use leno::thread::{self, Builder};
 
-use crate::harness::{BODY, DEFAULT, INNER, Who, child, overflows};
+use crate::harness::{BODY, DEFAULT, INNER, Owner, child, overflows};
 use crate::recursion::{DeepDrop, deep, deep_and_large, large_frame, overflow, quiet_panics};
 
 type Plain = Coroutine<(), (), ()>;
 
 /// The first spawned green thread; the main one is number 1.
-const SECOND: Who = Who::Thread { title: "#2", body: INNER };
+const SECOND: Owner = Owner::Thread { title: "#2", body: INNER };
 
-fn named(title: &'static str) -> Who {
-    Who::Thread { title, body: INNER }
+fn named(title: &'static str) -> Owner {
+    Owner::Thread { title, body: INNER }
 }
 
 #[test]
@@ -93,8 +93,9 @@ fn a_stack_of_another_size() {
 
 #[test]
 fn a_scoped_green_thread() {
-    let who = Who::Thread { title: "#2", body: "{here}::{{closure}}::{{closure}}::{{closure}}" };
-    overflows(who, DEFAULT, || {
+    let owner =
+        Owner::Thread { title: "#2", body: "{here}::{{closure}}::{{closure}}::{{closure}}" };
+    overflows(owner, DEFAULT, || {
         leno::run(|| {
             let total = Cell::new(0);
             leno::scope(|scope| drop(scope.spawn(|| total.set(deep(0)))));
@@ -104,9 +105,9 @@ fn a_scoped_green_thread() {
 
 #[test]
 fn a_named_scoped_green_thread() {
-    let who =
-        Who::Thread { title: "'scoped'", body: "{here}::{{closure}}::{{closure}}::{{closure}}" };
-    overflows(who, DEFAULT, || {
+    let owner =
+        Owner::Thread { title: "'scoped'", body: "{here}::{{closure}}::{{closure}}::{{closure}}" };
+    overflows(owner, DEFAULT, || {
         leno::run(|| {
             let total = Cell::new(0);
             leno::scope(|scope| {
@@ -118,7 +119,7 @@ fn a_named_scoped_green_thread() {
 
 #[test]
 fn the_running_one_of_many_green_threads_is_named() {
-    overflows(Who::Thread { title: "#501", body: INNER }, DEFAULT, || {
+    overflows(Owner::Thread { title: "#501", body: INNER }, DEFAULT, || {
         leno::run(|| {
             for number in 2..=1_000 {
                 drop(leno::spawn(move || {
@@ -179,7 +180,7 @@ fn in_the_destructor_of_an_untaken_result() {
 
 #[test]
 fn an_unnamed_green_thread_on_a_reused_stack() {
-    overflows(Who::Thread { title: "#3", body: INNER }, DEFAULT, || {
+    overflows(Owner::Thread { title: "#3", body: INNER }, DEFAULT, || {
         leno::run(|| {
             let before = Builder::new().name("gone").spawn(|| ()).expect("there is room");
             before.join().expect("the green thread returns");
@@ -192,8 +193,8 @@ fn an_unnamed_green_thread_on_a_reused_stack() {
 
 #[test]
 fn a_coroutine_in_a_green_thread() {
-    let who = Who::Coroutine { body: "{here}::{{closure}}::{{closure}}::{{closure}}" };
-    overflows(who, DEFAULT, || {
+    let owner = Owner::Coroutine { body: "{here}::{{closure}}::{{closure}}::{{closure}}" };
+    overflows(owner, DEFAULT, || {
         leno::run(|| {
             let named = Builder::new().name("outside");
             drop(named.spawn(|| Plain::new(|_, ()| overflow()).resume(())));
@@ -216,8 +217,8 @@ fn a_green_thread_after_a_coroutine_in_it() {
 
 #[test]
 fn a_coroutine_after_a_switch_of_its_green_thread() {
-    let who = Who::Coroutine { body: "{here}::{{closure}}::{{closure}}::{{closure}}" };
-    overflows(who, DEFAULT, || {
+    let owner = Owner::Coroutine { body: "{here}::{{closure}}::{{closure}}::{{closure}}" };
+    overflows(owner, DEFAULT, || {
         leno::run(|| {
             drop(leno::spawn(|| {
                 let inside = Plain::new(|_, ()| {
@@ -233,8 +234,8 @@ fn a_coroutine_after_a_switch_of_its_green_thread() {
 
 #[test]
 fn a_coroutine_begun_by_another_green_thread() {
-    let who = Who::Coroutine { body: INNER };
-    overflows(who, DEFAULT, || {
+    let owner = Owner::Coroutine { body: INNER };
+    overflows(owner, DEFAULT, || {
         leno::run(|| {
             let travels = Plain::new(|yielder, ()| {
                 yielder.suspend(());
@@ -248,8 +249,9 @@ fn a_coroutine_begun_by_another_green_thread() {
 
 #[test]
 fn a_runtime_in_a_coroutine() {
-    let who = Who::Thread { title: "#2", body: "{here}::{{closure}}::{{closure}}::{{closure}}" };
-    overflows(who, DEFAULT, || {
+    let owner =
+        Owner::Thread { title: "#2", body: "{here}::{{closure}}::{{closure}}::{{closure}}" };
+    overflows(owner, DEFAULT, || {
         let outside = Plain::new(|_, ()| leno::run(|| drop(leno::spawn(|| deep(0)))));
         outside.resume(());
     });
@@ -258,7 +260,7 @@ fn a_runtime_in_a_coroutine() {
 #[test]
 fn the_main_green_thread_of_a_runtime_in_a_coroutine() {
     // The main green thread runs on the coroutine's stack.
-    overflows(Who::Coroutine { body: BODY }, DEFAULT, || {
+    overflows(Owner::Coroutine { body: BODY }, DEFAULT, || {
         Plain::new(|_, ()| leno::run(overflow)).resume(());
     });
 }

@@ -5,7 +5,7 @@ use std::ptr;
 
 use leno::coroutine::Coroutine;
 
-use crate::harness::{BODY, DEFAULT, Who, in_c_thread, maps, overflows, succeeds};
+use crate::harness::{BODY, DEFAULT, Owner, in_c_thread, maps, overflows, succeeds};
 use crate::recursion::overflow;
 
 type Plain = Coroutine<(), (), ()>;
@@ -106,7 +106,7 @@ fn a_large_signal_stack_of_the_program_is_kept() {
 
 #[test]
 fn an_overflow_is_reported_on_the_programs_signal_stack() {
-    overflows(Who::Coroutine { body: BODY }, DEFAULT, || {
+    overflows(Owner::Coroutine { body: BODY }, DEFAULT, || {
         set(1 << 20);
         Plain::new(|_, ()| overflow()).resume(());
     });
@@ -114,7 +114,7 @@ fn an_overflow_is_reported_on_the_programs_signal_stack() {
 
 #[test]
 fn an_overflow_is_reported_without_an_earlier_signal_stack() {
-    overflows(Who::Coroutine { body: BODY }, DEFAULT, || {
+    overflows(Owner::Coroutine { body: BODY }, DEFAULT, || {
         disable();
         Plain::new(|_, ()| overflow()).resume(());
     });
@@ -122,7 +122,7 @@ fn an_overflow_is_reported_without_an_earlier_signal_stack() {
 
 #[test]
 fn an_overflow_is_reported_with_a_tiny_signal_stack() {
-    overflows(Who::Coroutine { body: BODY }, DEFAULT, || {
+    overflows(Owner::Coroutine { body: BODY }, DEFAULT, || {
         set(kernel_frame_bytes().max(libc::MINSIGSTKSZ));
         Plain::new(|_, ()| overflow()).resume(());
     });

@@ -133,7 +133,8 @@ fn every_wait_is_a_cancellation_point() {
     sender.send(0).unwrap();
     let (ends, waits) = bounded::<u32>(0);
     let (sends, receives) = (ends.clone(), waits.clone());
-    let kinds: [(&str, Box<dyn Fn()>); 12] = [
+    type Wait = Box<dyn Fn()>;
+    let kinds: [(&str, Wait); 12] = [
         ("yield_now", Box::new(leno::yield_now)),
         ("park", Box::new(thread::park)),
         ("park_timeout", Box::new(|| thread::park_timeout(SECOND))),

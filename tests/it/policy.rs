@@ -141,7 +141,8 @@ fn an_invalid_script_names_the_invalid_choice() {
 
 #[test]
 fn an_invalid_choice_or_a_panicking_policy_ends_the_run() {
-    let policies: [(fn() -> Policy, &str); 2] = [
+    type Make = fn() -> Policy;
+    let policies: [(Make, &str); 2] = [
         (|| Policy::choose(|ready| ready.len()), "the policy chose number"),
         (|| Policy::choose(|_| panic!("no idea")), "no idea"),
     ];
