@@ -4,7 +4,7 @@ use crate::kernel::Scheduler;
 use crate::timer::{Instant, deadline_after, deadline_at};
 use std::time::Duration;
 
-use super::core::Deadline as Moment;
+use super::state::Deadline as Moment;
 
 /// How long a select waits.
 #[derive(Clone, Copy)]

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::ends::Receiver;
+use super::handles::Receiver;
 
 /// Messages, each waited for; see [`Receiver::iter`].
 pub struct Iter<'a, T> {

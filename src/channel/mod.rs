@@ -21,31 +21,31 @@
 
 #![deny(unsafe_code)]
 
-mod core;
 mod deadline;
-mod dynamic;
-mod ends;
 mod error;
+mod handles;
 mod iter;
+mod readiness;
 #[allow(unsafe_code)]
 mod ring;
 mod select;
+mod select_macro;
+mod state;
 mod timer;
-mod watching;
 
 pub use crate::{select, select_biased};
-pub use dynamic::{Select, SelectedOperation};
-pub use ends::{Receiver, Sender, bounded, unbounded};
 pub use error::{
     ReadyTimeoutError, RecvError, RecvTimeoutError, SelectTimeoutError, SendError,
     SendTimeoutError, TryReadyError, TryRecvError, TrySelectError, TrySendError,
 };
+pub use handles::{Receiver, Sender, bounded, unbounded};
 pub use iter::{IntoIter, Iter, TryIter};
+pub use select::{Select, SelectedOperation};
 pub use timer::{after, at, never, tick};
 
 /// What the expansion of [`select!`](crate::select!) uses.
 #[doc(hidden)]
 pub mod __select {
     pub use crate::channel::deadline::{Deadline, IntoDeadline};
-    pub use crate::channel::select::{Case, RecvCase, SendCase, select};
+    pub use crate::channel::select_macro::{Case, RecvCase, SendCase, select};
 }

@@ -1,475 +1,445 @@
-//! Waiting for any of several channels.
+//! A select over operations that are known only when the program runs.
 //!
-//! Each arm is a case on the frame of the [`select!`](crate::select!). The cases
-//! enroll one inside the other, so that the node of each is on a frame above the
-//! wait; the first that can go on ends the wait for all.
+//! [`Select`] has nothing to send while it waits: the message comes when it is clear
+//! that there is somebody for it. So it does not wait in the lists of those who send
+//! and receive, but [watches](super::readiness).
 
-use crate::access::{Object, operation_on_all};
+use crate::access::{Access, Object, also, operation_on_all};
 use crate::cancel::interrupted;
-use crate::explore::{alternative, is_controlled, random_below};
-use crate::kernel::{
-    Listed, Need, Needs, Outcome, Resource, Scheduler, Wait, WaitFor, Want, scheduler,
-    try_scheduler,
-};
-use std::array;
-use std::cell::Cell;
+use crate::explore::alternative;
+use crate::kernel::{Need, Needs, Outcome, Wait, WaitFor, WaitQueue, scheduler, try_scheduler};
+use crate::timer::Instant;
+use std::fmt;
+use std::mem;
 use std::panic::Location;
+use std::ptr;
+use std::time::Duration;
 
-use super::core::Deadline as Moment;
 use super::deadline::Deadline;
-use super::ends::{Flavor, Receiver, Sender};
-use super::error::{RecvError, SendError, TryRecvError, TrySendError};
+use super::error::{
+    ReadyTimeoutError, RecvError, SelectTimeoutError, SendError, TryReadyError, TryRecvError,
+    TrySelectError, TrySendError,
+};
+use super::handles::{Receiver, Sender};
+use super::readiness::{Operation, Watcher};
+use super::state::Deadline as Moment;
 
-/// One arm.
-pub trait Case {
-    /// What it operates on.
-    fn resource(&self) -> &Resource;
-
-    /// Could it go on without waiting?
-    fn is_ready(&self) -> bool;
-
-    /// Goes on if that is possible without waiting.
-    fn try_now(&self) -> bool;
-
-    /// Enrolls, then has the others enroll and wait.
-    fn enroll(&self, round: &Round<'_>, index: usize, listed: Option<&Listed<'_>>) -> Outcome;
-
-    /// It was chosen: keeps the result, if that is not there yet.
-    fn chosen(&self);
-}
-
-/// All arms of one select, while it waits.
-pub struct Round<'a> {
-    scheduler: &'a Scheduler,
-    cases: &'a [&'a dyn Case],
-    /// The case by whose node the wait was ended, once it was.
-    chosen: Cell<Option<usize>>,
-    /// The first deadline, and whether it is that of a case.
-    deadline: Cell<Moment>,
-    timer: Cell<bool>,
-    at: &'static Location<'static>,
-}
-
-impl Round<'_> {
-    fn go_on(&self, index: usize, listed: Option<&Listed<'_>>) -> Outcome {
-        match self.cases.get(index) {
-            Some(case) => case.enroll(self, index, listed),
-            None => {
-                let nothing = Listed { need: None, others: None };
-                let needs = Needs::Listed(listed.unwrap_or(&nothing));
-                let wait = Wait::at(WaitFor::Any(&needs), self.at);
-                self.scheduler.block(&wait, self.deadline.get())
-            }
-        }
-    }
-
-    /// The wait is over, and was ended by the node of this case if `is_chosen`.
-    fn ended(&self, index: usize, is_chosen: bool) {
-        if is_chosen {
-            self.chosen.set(Some(index));
-        }
-    }
-
-    /// A case whose message comes at `moment`.
-    fn add_timer(&self, moment: Moment) {
-        if let Some(moment) = moment
-            && self.deadline.get().is_none_or(|deadline| moment < deadline)
-        {
-            self.deadline.set(Some(moment));
-            self.timer.set(true);
-        }
-    }
-}
-
-/// Lets one of the cases that can go on do so, any of them with the same
-/// probability (with `biased`, the first). Waits until there is one; false at the
-/// deadline.
-#[inline]
-#[track_caller]
-pub fn select<const CASES: usize>(
-    cases: &[&dyn Case; CASES],
-    deadline: Deadline,
-    biased: bool,
-) -> bool {
-    let mut order = array::from_fn::<usize, CASES, _>(|index| index);
-    operate(cases);
-    if try_all(cases, &mut order, biased) {
-        return true;
-    }
-    if matches!(deadline, Deadline::Now) {
-        return false;
-    }
-    let scheduler = scheduler("select!");
-    let deadline = deadline.moment(scheduler);
-    loop {
-        match wait(scheduler, cases, deadline) {
-            Ended::Chosen => return true,
-            Ended::Deadline => return false,
-            // Perhaps somebody else has taken its message; perhaps others can go
-            // on by now.
-            Ended::Timer => operate(cases),
-        }
-        if try_all(cases, &mut order, biased) {
-            return true;
-        }
-    }
-}
-
-/// Whatever comes of it, it depends on the state of all.
-#[inline(always)]
-#[track_caller]
-fn operate(cases: &[&dyn Case]) {
-    operation_on_all(cases.iter().map(|case| Object::Resource(case.resource())), "select on");
-}
-
-/// Tries the cases in an order of which each is as likely as any other.
-fn try_all(cases: &[&dyn Case], order: &mut [usize], biased: bool) -> bool {
-    let scheduler = if biased { None } else { try_scheduler() };
-    if let Some(scheduler) = scheduler.filter(|scheduler| is_controlled(scheduler)) {
-        return try_directed(scheduler, cases);
-    }
-    for place in 0..order.len() {
-        let left = order.len() - place;
-        if let Some(scheduler) = scheduler
-            && left > 1
-        {
-            order.swap(place, place + random_below(scheduler, left));
-        }
-        if cases[order[place]].try_now() {
-            return true;
-        }
-    }
-    false
-}
-
-/// As [`try_all`], where the director chooses, among those that can go on.
-#[cold]
-fn try_directed(scheduler: &Scheduler, cases: &[&dyn Case]) -> bool {
-    let ready = || cases.iter().filter(|case| case.is_ready());
-    let count = ready().count();
-    let chosen = if count > 1 { alternative(scheduler, count) } else { 0 };
-    ready().nth(chosen).is_some_and(|case| case.try_now())
-}
-
-/// How a wait of a select has ended.
-enum Ended {
-    Chosen,
-    Deadline,
-    /// The moment of a timer among the cases has come.
-    Timer,
-}
-
-#[track_caller]
-fn wait(scheduler: &Scheduler, cases: &[&dyn Case], deadline: Moment) -> Ended {
-    let round = Round {
-        scheduler,
-        cases,
-        chosen: Cell::new(None),
-        deadline: Cell::new(deadline),
-        timer: Cell::new(false),
-        at: Location::caller(),
-    };
-    match round.go_on(0, None) {
-        Outcome::Woken => {
-            let chosen =
-                round.chosen.get().expect("a wait of a select is ended by one of its nodes");
-            cases[chosen].chosen();
-            Ended::Chosen
-        }
-        Outcome::Elapsed if round.timer.get() => Ended::Timer,
-        Outcome::Elapsed => Ended::Deadline,
-        Outcome::Interrupted => interrupted(),
-    }
-}
-
-/// `recv(receiver) -> result`
-pub struct RecvCase<'a, T> {
-    receiver: &'a Receiver<T>,
-    result: Cell<Option<Result<T, RecvError>>>,
-}
-
-impl<'a, T> RecvCase<'a, T> {
-    /// A case that receives.
-    pub fn new(receiver: &'a Receiver<T>) -> Self {
-        RecvCase { receiver, result: Cell::new(None) }
-    }
-
-    /// What was received, if it was this case.
-    pub fn take(&self) -> Option<Result<T, RecvError>> {
-        self.result.take()
-    }
-}
-
-impl<T> Case for RecvCase<'_, T> {
-    fn resource(&self) -> &Resource {
-        self.receiver.resource()
-    }
-
-    fn is_ready(&self) -> bool {
-        self.receiver.can_receive()
-    }
-
-    fn try_now(&self) -> bool {
-        let result = match self.receiver.take() {
-            Ok(value) => Ok(value),
-            Err(TryRecvError::Disconnected) => Err(RecvError),
-            Err(TryRecvError::Empty) => return false,
-        };
-        self.result.set(Some(result));
-        true
-    }
-
-    fn enroll(&self, round: &Round<'_>, index: usize, others: Option<&Listed<'_>>) -> Outcome {
-        match &self.receiver.flavor {
-            Flavor::Channel(channel) => {
-                channel.is_about_to_receive();
-                let listed = Listed { need: Some(channel.message()), others };
-                let waited = channel
-                    .receiving
-                    .enrolled(round.scheduler, None, || round.go_on(index + 1, Some(&listed)));
-                self.result.set(waited.slot.map(Ok));
-                round.ended(index, waited.is_chosen);
-                waited.result
-            }
-            Flavor::Timer(timer) => {
-                round.add_timer(timer.deadline());
-                let need = Some(Need { what: Want::Itself, resource: &timer.resource });
-                round.go_on(index + 1, Some(&Listed { need, others }))
-            }
-        }
-    }
-
-    fn chosen(&self) {
-        let result = self.result.take();
-        self.result.set(Some(result.unwrap_or_else(|| Err(self.receiver.disconnected()))));
-    }
-}
-
-/// `send(sender, message) -> result`
-pub struct SendCase<'a, T> {
-    sender: &'a Sender<T>,
-    message: Cell<Option<T>>,
-    result: Cell<Option<Result<(), SendError<T>>>>,
-}
-
-impl<'a, T> SendCase<'a, T> {
-    /// A case that sends.
-    pub fn new(sender: &'a Sender<T>, message: T) -> Self {
-        SendCase { sender, message: Cell::new(Some(message)), result: Cell::new(None) }
-    }
-
-    /// How the sending went, if it was this case.
-    pub fn take(&self) -> Option<Result<(), SendError<T>>> {
-        self.result.take()
-    }
-}
-
-impl<T> Case for SendCase<'_, T> {
-    fn resource(&self) -> &Resource {
-        &self.sender.channel.resource
-    }
-
-    fn is_ready(&self) -> bool {
-        self.sender.channel.can_send()
-    }
-
-    fn try_now(&self) -> bool {
-        let Some(message) = self.message.take() else { return false };
-        let result = match self.sender.channel.try_send(message) {
-            Ok(()) => Ok(()),
-            Err(TrySendError::Disconnected(message)) => Err(SendError(message)),
-            Err(TrySendError::Full(message)) => {
-                self.message.set(Some(message));
-                return false;
-            }
-        };
-        self.result.set(Some(result));
-        true
-    }
-
-    fn enroll(&self, round: &Round<'_>, index: usize, others: Option<&Listed<'_>>) -> Outcome {
-        let channel = &self.sender.channel;
-        channel.is_about_to_send();
-        let listed = Listed { need: Some(channel.room()), others };
-        let waited = channel.sending.enrolled(round.scheduler, self.message.take(), || {
-            round.go_on(index + 1, Some(&listed))
-        });
-        self.message.set(waited.slot);
-        round.ended(index, waited.is_chosen);
-        waited.result
-    }
-
-    fn chosen(&self) {
-        self.result
-            .set(Some(self.message.take().map_or(Ok(()), |message| Err(SendError(message)))));
-    }
-}
-
-/// Waits until one of several channel operations can go on, and runs its arm.
+/// Waits until one of several channel operations can go on, as crossbeam-channel's.
 ///
-/// ```text
-/// select! {
-///     recv(receiver) -> result => body,          result: Result<T, RecvError>
-///     send(sender, message) -> result => body,   result: Result<(), SendError<T>>
-///     default => body,                           if none can go on at once
-///     default(timeout) => body,                  a Duration or an Instant
-/// }
-/// ```
+/// For a number of channels that is known only when the program runs; where it is
+/// known, [`select!`](crate::select!) is shorter and faster, and allocates nothing.
 ///
-/// Any number of `recv` and `send`, at most one `default`, which comes last. (If the
-/// number is known only when the program runs, there is
-/// [`Select`](crate::channel::Select).) If
-/// several can go on, any of them does, each with the same probability; a channel
-/// that is disconnected can go on, with an error. The message of a `send` is
-/// computed whether it is sent or not, and dropped if it is not.
+/// Operations are added once, and the list can be used again and again. Each has a
+/// number, from 0 on. If several can go on, any of them is selected, each with the
+/// same probability; a channel that is disconnected can go on, with an error.
 ///
-/// It is a cancellation point as a whole: if the green thread is cancelled while
-/// it waits, no message is received or sent.
+/// [`select`](Select::select) and its like give a [`SelectedOperation`], which has to
+/// be completed: with what is to be sent, or for what is received. If that is done at
+/// once it does not wait, but where the other side is a `Select`, too: then both have
+/// selected it, and it waits for the other to do its part. If others run in between, and take the message or the
+/// room, it waits as [`Sender::send`] and [`Receiver::recv`] do.
 ///
-/// # Panics
-///
-/// If it has to wait outside a runtime.
+/// One who waits with [`Sender::send`], [`Receiver::recv`] or
+/// [`select!`](crate::select!) is served before a `Select`. Operations that never wait, like
+/// [`Sender::try_send`], do not meet a `Select` on a channel without a buffer.
 ///
 /// # Examples
 ///
 /// ```
-/// use leno::channel::bounded;
-/// use leno::time::Duration;
+/// use leno::channel::{Select, unbounded};
 ///
 /// leno::run(|| {
-///     let (numbers, receive_number) = bounded(1);
-///     let (_words, receive_word) = bounded::<&str>(1);
-///     leno::spawn(move || numbers.send(7));
-///     let got = leno::select! {
-///         recv(receive_number) -> number => number.unwrap().to_string(),
-///         recv(receive_word) -> word => word.unwrap().to_owned(),
-///         default(Duration::from_secs(1)) => "nothing".to_owned(),
-///     };
-///     assert_eq!(got, "7");
+///     let (senders, receivers): (Vec<_>, Vec<_>) = (0..10).map(|_| unbounded()).unzip();
+///     for (number, sender) in senders.into_iter().enumerate() {
+///         leno::spawn(move || sender.send(number).unwrap());
+///     }
+///     let mut select = Select::new();
+///     for receiver in &receivers {
+///         select.recv(receiver);
+///     }
+///     let mut sum = 0;
+///     for _ in 0..10 {
+///         let selected = select.select();
+///         let index = selected.index();
+///         sum += selected.recv(&receivers[index]).unwrap();
+///         select.remove(index); // now its sender is gone
+///     }
+///     assert_eq!(sum, 45);
 /// });
 /// ```
-#[macro_export]
-macro_rules! select {
-    () => {
-        ::core::compile_error!("a select needs at least one arm: without one it could never end")
-    };
-    ($($arms:tt)+) => {
-        $crate::__select_arms!(false; [] $($arms)+)
-    };
+#[derive(Clone)]
+pub struct Select<'a> {
+    operations: Vec<Numbered<'a>>,
+    next: usize,
+    biased: bool,
 }
 
-/// As [`select!`](crate::select!), but if several operations can go on, the first
-/// of them does.
-#[macro_export]
-macro_rules! select_biased {
-    () => {
-        $crate::select! {}
-    };
-    ($($arms:tt)+) => {
-        $crate::__select_arms!(true; [] $($arms)+)
-    };
+/// An operation that can go on, and has to be completed.
+///
+/// # Panics
+///
+/// When it is dropped without.
+#[must_use = "the operation has to be completed"]
+pub struct SelectedOperation<'a> {
+    index: usize,
+    operation: &'a dyn Operation,
 }
 
-/// Takes one arm after the other: makes its case, and keeps it with what is to be
-/// done if it is chosen.
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __select_arms {
-    // recv
-    ($biased:expr; [$($done:tt)*] recv($receiver:expr) -> $result:pat => $body:block, $($rest:tt)*) => {
-        match (match &$receiver { end => $crate::channel::__select::RecvCase::new(end) }) {
-            case => $crate::__select_arms!($biased; [$($done)* (case, $result, $body)] $($rest)*),
+/// An operation and its number.
+type Numbered<'a> = (usize, &'a dyn Operation);
+
+/// How long to look for an operation that can go on, and for whom.
+struct Search {
+    function: &'static str,
+    deadline: Deadline,
+    /// The operation is going to be completed.
+    commits: bool,
+}
+
+impl<'a> Select<'a> {
+    /// An empty list of operations.
+    #[must_use]
+    pub fn new() -> Select<'a> {
+        Select { operations: Vec::new(), next: 0, biased: false }
+    }
+
+    /// As [`new`](Select::new), but of several that can go on, the first is selected.
+    #[must_use]
+    pub fn new_biased() -> Select<'a> {
+        Select { biased: true, ..Select::new() }
+    }
+
+    /// Adds that something is sent. Gives the number of the operation.
+    pub fn send<T>(&mut self, sender: &'a Sender<T>) -> usize {
+        self.add(sender)
+    }
+
+    /// Adds that something is received. Gives the number of the operation.
+    pub fn recv<T>(&mut self, receiver: &'a Receiver<T>) -> usize {
+        self.add(receiver)
+    }
+
+    fn add(&mut self, operation: &'a dyn Operation) -> usize {
+        let index = self.next;
+        self.next += 1;
+        self.operations.push((index, operation));
+        index
+    }
+
+    /// Takes the operation with this number out. The others keep theirs.
+    ///
+    /// # Panics
+    ///
+    /// If there is none with this number.
+    pub fn remove(&mut self, index: usize) {
+        let place = self.operations.iter().position(|&(other, _)| other == index);
+        let Some(place) = place else {
+            panic!("the select has no operation number {index}: none was added, or it was removed")
+        };
+        self.operations.remove(place);
+    }
+
+    /// Waits until an operation can go on, and selects it.
+    ///
+    /// # Panics
+    ///
+    /// If there are no operations, or if it has to wait outside a runtime.
+    #[track_caller]
+    pub fn select(&mut self) -> SelectedOperation<'a> {
+        let search = Search::new("Select::select", Deadline::Never, true);
+        self.selected(&search).expect("it does not give up")
+    }
+
+    /// Selects an operation that can go on at once.
+    ///
+    /// # Errors
+    ///
+    /// If there is none.
+    #[track_caller]
+    pub fn try_select(&mut self) -> Result<SelectedOperation<'a>, TrySelectError> {
+        let search = Search::new("Select::try_select", Deadline::Now, true);
+        self.selected(&search).ok_or(TrySelectError)
+    }
+
+    /// As [`select`](Select::select), but waits at most so long.
+    ///
+    /// # Errors
+    ///
+    /// If the time is over.
+    ///
+    /// # Panics
+    ///
+    /// If it has to wait outside a runtime.
+    #[track_caller]
+    pub fn select_timeout(
+        &mut self,
+        timeout: Duration,
+    ) -> Result<SelectedOperation<'a>, SelectTimeoutError> {
+        let search = Search::new("Select::select_timeout", Deadline::After(timeout), true);
+        self.selected(&search).ok_or(SelectTimeoutError)
+    }
+
+    /// As [`select_timeout`](Select::select_timeout), until `deadline`.
+    ///
+    /// # Errors
+    ///
+    /// If the time is over.
+    ///
+    /// # Panics
+    ///
+    /// If it has to wait outside a runtime.
+    #[track_caller]
+    pub fn select_deadline(
+        &mut self,
+        deadline: Instant,
+    ) -> Result<SelectedOperation<'a>, SelectTimeoutError> {
+        let search = Search::new("Select::select_deadline", Deadline::At(deadline), true);
+        self.selected(&search).ok_or(SelectTimeoutError)
+    }
+
+    /// Waits until an operation can go on, and gives its number.
+    ///
+    /// That it could go on is seen now, and nobody is kept from taking the message or
+    /// the room if others run. Another `Select` at the other end of a channel without
+    /// a buffer does not count.
+    ///
+    /// # Panics
+    ///
+    /// As [`select`](Select::select).
+    #[track_caller]
+    pub fn ready(&mut self) -> usize {
+        let search = Search::new("Select::ready", Deadline::Never, false);
+        self.find(&search).expect("it does not give up").0
+    }
+
+    /// The number of an operation that can go on now; see [`ready`](Select::ready).
+    ///
+    /// # Errors
+    ///
+    /// If there is none.
+    #[track_caller]
+    pub fn try_ready(&mut self) -> Result<usize, TryReadyError> {
+        let search = Search::new("Select::try_ready", Deadline::Now, false);
+        self.find(&search).map(|(index, _)| index).ok_or(TryReadyError)
+    }
+
+    /// As [`ready`](Select::ready), but waits at most so long.
+    ///
+    /// # Errors
+    ///
+    /// If the time is over.
+    ///
+    /// # Panics
+    ///
+    /// If it has to wait outside a runtime.
+    #[track_caller]
+    pub fn ready_timeout(&mut self, timeout: Duration) -> Result<usize, ReadyTimeoutError> {
+        let search = Search::new("Select::ready_timeout", Deadline::After(timeout), false);
+        self.find(&search).map(|(index, _)| index).ok_or(ReadyTimeoutError)
+    }
+
+    /// As [`ready_timeout`](Select::ready_timeout), until `deadline`.
+    ///
+    /// # Errors
+    ///
+    /// If the time is over.
+    ///
+    /// # Panics
+    ///
+    /// If it has to wait outside a runtime.
+    #[track_caller]
+    pub fn ready_deadline(&mut self, deadline: Instant) -> Result<usize, ReadyTimeoutError> {
+        let search = Search::new("Select::ready_deadline", Deadline::At(deadline), false);
+        self.find(&search).map(|(index, _)| index).ok_or(ReadyTimeoutError)
+    }
+
+    #[track_caller]
+    fn selected(&self, search: &Search) -> Option<SelectedOperation<'a>> {
+        self.find(search).map(|(index, operation)| SelectedOperation { index, operation })
+    }
+
+    /// Waits until there is an operation that can go on. `None` at the deadline.
+    #[track_caller]
+    fn find(&self, search: &Search) -> Option<Numbered<'a>> {
+        if let Deadline::Never = search.deadline {
+            assert!(!self.operations.is_empty(), "no operations have been added to the select");
         }
-    };
-    ($biased:expr; [$($done:tt)*] recv($receiver:expr) -> $result:pat => $body:block $($rest:tt)*) => {
-        $crate::__select_arms!($biased; [$($done)*] recv($receiver) -> $result => $body, $($rest)*)
-    };
-    ($biased:expr; [$($done:tt)*] recv($receiver:expr) -> $result:pat => $body:expr, $($rest:tt)*) => {
-        $crate::__select_arms!($biased; [$($done)*] recv($receiver) -> $result => { $body }, $($rest)*)
-    };
-    ($biased:expr; [$($done:tt)*] recv($receiver:expr) -> $result:pat => $body:expr) => {
-        $crate::__select_arms!($biased; [$($done)*] recv($receiver) -> $result => { $body },)
-    };
-    // send
-    ($biased:expr; [$($done:tt)*] send($sender:expr, $message:expr) -> $result:pat => $body:block, $($rest:tt)*) => {
-        match (match &$sender { end => $crate::channel::__select::SendCase::new(end, $message) }) {
-            case => $crate::__select_arms!($biased; [$($done)* (case, $result, $body)] $($rest)*),
+        self.tell();
+        if let Some(found) = self.look(search) {
+            return Some(found);
         }
-    };
-    ($biased:expr; [$($done:tt)*] send($sender:expr, $message:expr) -> $result:pat => $body:block $($rest:tt)*) => {
-        $crate::__select_arms!($biased; [$($done)*] send($sender, $message) -> $result => $body, $($rest)*)
-    };
-    ($biased:expr; [$($done:tt)*] send($sender:expr, $message:expr) -> $result:pat => $body:expr, $($rest:tt)*) => {
-        $crate::__select_arms!($biased; [$($done)*] send($sender, $message) -> $result => { $body }, $($rest)*)
-    };
-    ($biased:expr; [$($done:tt)*] send($sender:expr, $message:expr) -> $result:pat => $body:expr) => {
-        $crate::__select_arms!($biased; [$($done)*] send($sender, $message) -> $result => { $body },)
-    };
-    // default
-    ($biased:expr; [$($done:tt)*] default => $body:block $(,)?) => {
-        $crate::__select_run!($biased, $crate::channel::__select::Deadline::Now, $body; $($done)*)
-    };
-    ($biased:expr; [$($done:tt)*] default => $body:expr $(,)?) => {
-        $crate::__select_arms!($biased; [$($done)*] default => { $body })
-    };
-    ($biased:expr; [$($done:tt)*] default($timeout:expr) => $body:block $(,)?) => {
-        $crate::__select_run!(
-            $biased,
-            $crate::channel::__select::IntoDeadline::into_deadline($timeout),
-            $body;
-            $($done)*
-        )
-    };
-    ($biased:expr; [$($done:tt)*] default($timeout:expr) => $body:expr $(,)?) => {
-        $crate::__select_arms!($biased; [$($done)*] default($timeout) => { $body })
-    };
-    ($biased:expr; [$($done:tt)*] default $($rest:tt)*) => {
-        ::core::compile_error!("`default` must be the last arm: `default => body` or `default(timeout) => body`")
-    };
-    // the end
-    ($biased:expr; [$($done:tt)+]) => {
-        $crate::__select_run!(
-            $biased,
-            $crate::channel::__select::Deadline::Never,
-            { ::core::unreachable!("a select without a deadline ends with one of its cases") };
-            $($done)*
-        )
-    };
-    ($biased:expr; [$($done:tt)*] $($rest:tt)*) => {
-        ::core::compile_error!(::core::concat!(
-            "expected `recv(receiver) -> result => body`, `send(sender, message) -> result => body`, ",
-            "`default => body` or `default(timeout) => body`, found: ",
-            ::core::stringify!($($rest)*)
-        ))
-    };
-}
-
-/// Waits, and runs the body of the case that was chosen.
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __select_run {
-    ($biased:expr, $deadline:expr, $default:block; $(($case:ident, $result:pat, $body:block))*) => {{
-        $crate::channel::__select::select(
-            &[$(&$case as &dyn $crate::channel::__select::Case),*],
-            $deadline,
-            $biased,
-        );
-        $crate::__select_bodies!($default; $(($case, $result, $body))*)
-    }};
-}
-
-/// The body of the case that was chosen.
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __select_bodies {
-    ($default:block;) => { $default };
-    ($default:block; ($case:ident, $result:pat, $body:block) $($rest:tt)*) => {
-        match $case.take() {
-            ::core::option::Option::Some(result) => {
-                let $result = result;
-                $body
+        if let Deadline::Now = search.deadline {
+            return None;
+        }
+        let scheduler = scheduler(search.function);
+        let deadline = search.deadline.moment(scheduler);
+        loop {
+            match self.watch(search, deadline) {
+                Ended::Paired(place) => return Some(self.operations[place]),
+                Ended::Deadline => return None,
+                Ended::Changed => self.tell(),
             }
-            ::core::option::Option::None => $crate::__select_bodies!($default; $($rest)*),
+            if let Some(found) = self.look(search) {
+                return Some(found);
+            }
         }
-    };
+    }
+
+    /// Whatever comes of it, it depends on the state of all.
+    #[track_caller]
+    fn tell(&self) {
+        let all = self.operations.iter();
+        operation_on_all(all.map(|(_, one)| Object::Resource(one.resource())), "select on");
+    }
+
+    /// One of those that can go on.
+    fn look(&self, search: &Search) -> Option<Numbered<'a>> {
+        let found = || self.operations.iter().filter(|(_, operation)| search.finds(*operation));
+        let place = match try_scheduler() {
+            Some(scheduler) if !self.biased => match found().count() {
+                0 | 1 => 0,
+                count => alternative(scheduler, count),
+            },
+            _ => 0,
+        };
+        let (index, operation) = *found().nth(place)?;
+        if !operation.is_ready() {
+            operation.pair();
+        }
+        Some((index, operation))
+    }
+
+    /// Waits until somebody has changed something.
+    #[track_caller]
+    fn watch(&self, search: &Search, deadline: Moment) -> Ended {
+        let scheduler = scheduler(search.function);
+        let all = || self.operations.iter().map(|(_, operation)| operation);
+        let mut lists = Vec::new();
+        let mut first_timer = None;
+        for (place, operation) in all().enumerate() {
+            match operation.watching() {
+                Ok(list) => lists.push((place, list)),
+                Err(moment) => first_timer = first_timer.into_iter().chain(moment).min(),
+            }
+        }
+        let needs: Vec<Need<'_>> = all().map(|operation| operation.need()).collect();
+        let ends_by_timer = first_timer.is_some_and(|first| deadline.is_none_or(|end| first < end));
+        let deadline = if ends_by_timer { first_timer } else { deadline };
+        let needs = Needs::All(&needs);
+        let wait = Wait::at(WaitFor::Any(&needs), Location::caller());
+        let watcher = if search.commits { Watcher::Commits } else { Watcher::Looks };
+        let block = || scheduler.block(&wait, deadline);
+        match WaitQueue::enrolled_in_all(scheduler, &lists, watcher, block) {
+            (Outcome::Woken, Some((place, Watcher::Paired))) => Ended::Paired(place),
+            (Outcome::Woken, _) => Ended::Changed,
+            (Outcome::Elapsed, _) if ends_by_timer => Ended::Changed,
+            (Outcome::Elapsed, _) => Ended::Deadline,
+            (Outcome::Interrupted, _) => interrupted(),
+        }
+    }
+}
+
+/// How a wait has ended.
+enum Ended {
+    /// A partner has come for the operation at this place.
+    Paired(usize),
+    /// Something has changed, or the moment of a timer has come.
+    Changed,
+    Deadline,
+}
+
+impl Search {
+    fn new(function: &'static str, deadline: Deadline, commits: bool) -> Search {
+        Search { function, deadline, commits }
+    }
+
+    fn finds(&self, operation: &dyn Operation) -> bool {
+        operation.is_ready() || self.commits && operation.has_partner()
+    }
+}
+
+impl SelectedOperation<'_> {
+    /// The number of the operation.
+    #[must_use]
+    pub fn index(&self) -> usize {
+        self.index
+    }
+
+    /// Sends to the selected channel.
+    ///
+    /// # Errors
+    ///
+    /// If all receivers are gone. Gives the message back.
+    ///
+    /// # Panics
+    ///
+    /// If `sender` is not the one that was added to the select.
+    #[track_caller]
+    pub fn send<T>(self, sender: &Sender<T>, message: T) -> Result<(), SendError<T>> {
+        self.complete(sender);
+        match sender.channel.try_send(message) {
+            Ok(()) => Ok(()),
+            Err(TrySendError::Disconnected(message)) => Err(SendError(message)),
+            Err(TrySendError::Full(message)) => sender.send(message),
+        }
+    }
+
+    /// Receives from the selected channel.
+    ///
+    /// # Errors
+    ///
+    /// If all senders are gone, and there are no more messages.
+    ///
+    /// # Panics
+    ///
+    /// If `receiver` is not the one that was added to the select.
+    #[track_caller]
+    pub fn recv<T>(self, receiver: &Receiver<T>) -> Result<T, RecvError> {
+        self.complete(receiver);
+        match receiver.take() {
+            Ok(message) => Ok(message),
+            Err(TryRecvError::Disconnected) => Err(RecvError),
+            Err(TryRecvError::Empty) => receiver.recv(),
+        }
+    }
+
+    /// It is about to be completed, at this end of its channel.
+    #[track_caller]
+    fn complete(self, end: &dyn Operation) {
+        let is_it = ptr::addr_eq(end, self.operation);
+        let index = self.index;
+        // Its destructor would say that it was not completed.
+        mem::forget(self);
+        assert!(is_it, "operation number {index} was selected, which is of another channel's end");
+        also(Object::Resource(end.resource()), Access::Write);
+    }
+}
+
+impl Drop for SelectedOperation<'_> {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            panic!(
+                "the selected operation number {} was not completed: call send or recv of it",
+                self.index
+            );
+        }
+    }
+}
+
+impl Default for Select<'_> {
+    fn default() -> Self {
+        Select::new()
+    }
+}
+
+impl fmt::Debug for Select<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Select").field("operations", &self.operations.len()).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for SelectedOperation<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SelectedOperation").field("index", &self.index).finish_non_exhaustive()
+    }
 }

@@ -4,9 +4,9 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::core::Deadline;
-use super::ends::{Flavor, Receiver};
 use super::error::TryRecvError;
+use super::handles::{Flavor, Receiver};
+use super::state::Deadline;
 use crate::access::{Access, Object, note};
 use crate::kernel::Resource;
 use crate::timer::{Instant, now};

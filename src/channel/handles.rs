@@ -8,11 +8,11 @@ use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::core::{Channel, Deadline};
 use super::error::{
     RecvError, RecvTimeoutError, SendError, SendTimeoutError, TryRecvError, TrySendError,
 };
 use super::iter::{Iter, TryIter};
+use super::state::{Channel, Deadline};
 use super::timer::Timer;
 
 /// Makes a channel that holds at most `capacity` messages. With 0 it holds none:

@@ -3,8 +3,8 @@
 use std::cell::Cell;
 
 use super::error::{RecvTimeoutError, SendTimeoutError, TryRecvError, TrySendError};
+use super::readiness::Watcher;
 use super::ring::Ring;
-use super::watching::Watcher;
 use crate::access::{Access, Object, also, note, note_at, operation};
 use crate::cancel::interrupted;
 use crate::kernel::{Need, Outcome, Resource, Wait, WaitFor, WaitQueue, Want, scheduler};

@@ -8,8 +8,8 @@
 //! does already, and they are a pair: both have selected that operation, and whoever
 //! completes it first waits for the other.
 
-use super::core::Deadline as Moment;
-use super::ends::{Flavor, Receiver, Sender};
+use super::handles::{Flavor, Receiver, Sender};
+use super::state::Deadline as Moment;
 use crate::kernel::{Need, Resource, WaitQueue, Want};
 
 /// What a select may do: send to a channel, or receive from one.
