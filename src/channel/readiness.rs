@@ -1,110 +1,60 @@
-//! Those who look again whenever something has changed.
+//! Selects that look again whenever something has changed.
 //!
-//! A [`Select`](super::Select) does not give and is not given anything while it waits.
-//! Whatever may let one of its operations go on wakes all who watch for that: a message
-//! that goes into the buffer, room in it, somebody who begins to wait at the other
-//! end, the last one there who goes. Two that watch opposite ends of a channel without
-//! a buffer would wait for each other; so one that is about to watch looks for one that
-//! does already, and they are a pair: both have selected that operation, and whoever
-//! completes it first waits for the other.
+//! A waiting [`Select`](super::Select) neither gives nor takes a message. Every change that
+//! may let one of its operations proceed wakes all selects that watch for it: a message in
+//! the buffer, room in the buffer, a thread that begins to wait at the other end, the last
+//! handle of the other end that is dropped. Two selects that watch the two ends of a channel
+//! without a buffer would wait for each other. So a select that is about to watch looks for
+//! one that watches the other end, and pairs with it: both have selected the operation, and
+//! the first of them that completes it waits for the other.
 
-use super::handles::{Flavor, Receiver, Sender};
-use super::state::Deadline as Moment;
-use crate::kernel::{Need, Resource, WaitQueue, Want};
+use super::deadline::Moment;
+use crate::access::{Begun, Object};
+use crate::kernel::{Need, WaitQueue};
 
-/// What a select may do: send to a channel, or receive from one.
+/// An operation that a select may perform: a send or a receive.
 pub(super) trait Operation {
-    fn resource(&self) -> &Resource;
+    /// Returns the channel or timer, for a report.
+    fn object(&self) -> Object<'_>;
 
-    /// Could it go on without waiting?
-    fn is_ready(&self) -> bool;
+    /// Returns `true` if the operation would not wait.
+    fn is_ready(&self, begun: &Begun) -> bool;
 
-    /// Those who watch the other end. If this could not go on either, there is no buffer.
-    fn partners(&self) -> Option<&WaitQueue<Watcher>>;
+    /// Returns the queue of the selects that watch the other end. A pairing is possible only
+    /// if this end is not ready either, which means that the channel has no buffer.
+    fn partners(&self, begun: &Begun) -> Option<&WaitQueue<Watcher>>;
 
-    /// Returns the list of the selects that watch until the operation could go on, to
+    /// Returns the queue of the selects that watch until the operation could proceed, to
     /// which the caller adds one. Returns the moment instead for a timer, which needs no
     /// watching.
-    fn watching(&self) -> Result<&WaitQueue<Watcher>, Moment>;
+    fn watching(&self, begun: &Begun) -> Result<&WaitQueue<Watcher>, Moment>;
 
+    /// Returns what a select waits for that wants this operation.
     fn need(&self) -> Need<'_>;
 }
 
-/// What one who watches has said of itself, or was told.
+/// What a watching select has announced, or was told.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Watcher {
-    /// It looks, and may do nothing.
+    /// It reports readiness, and may never perform the operation.
     Looks,
-    /// It goes on with the operation if it can.
+    /// It performs the operation when that is possible.
     Commits,
     /// Another select has chosen it as its partner.
     Paired,
 }
 
 impl dyn Operation + '_ {
-    /// Does another select watch the other end, and will do its part?
-    pub(super) fn has_partner(&self) -> bool {
-        let partners = self.partners().filter(|partners| !partners.is_clear());
+    /// Returns `true` if another select watches the other end and will perform its part.
+    pub(super) fn has_partner(&self, begun: &Begun) -> bool {
+        let partners = self.partners(begun).filter(|partners| !partners.is_clear());
         partners.is_some_and(|partners| partners.any(|other| *other == Watcher::Commits))
     }
 
-    /// Chooses the first of them.
-    pub(super) fn pair(&self) {
-        if let Some(partners) = self.partners() {
+    /// Pairs with the first of these selects.
+    pub(super) fn pair(&self, begun: &Begun) {
+        if let Some(partners) = self.partners(begun) {
             partners.exchange(Watcher::Paired, |other| *other == Watcher::Commits);
-        }
-    }
-}
-
-impl<T> Operation for Sender<T> {
-    fn resource(&self) -> &Resource {
-        &self.channel.resource
-    }
-
-    fn is_ready(&self) -> bool {
-        self.channel.can_send()
-    }
-
-    fn partners(&self) -> Option<&WaitQueue<Watcher>> {
-        Some(&self.channel.watching_messages)
-    }
-
-    fn watching(&self) -> Result<&WaitQueue<Watcher>, Moment> {
-        Ok(self.channel.watch_room())
-    }
-
-    fn need(&self) -> Need<'_> {
-        self.channel.room()
-    }
-}
-
-impl<T> Operation for Receiver<T> {
-    fn resource(&self) -> &Resource {
-        Receiver::resource(self)
-    }
-
-    fn is_ready(&self) -> bool {
-        self.can_receive()
-    }
-
-    fn partners(&self) -> Option<&WaitQueue<Watcher>> {
-        match &self.flavor {
-            Flavor::Channel(channel) => Some(&channel.watching_room),
-            Flavor::Timer(_) => None,
-        }
-    }
-
-    fn watching(&self) -> Result<&WaitQueue<Watcher>, Moment> {
-        match &self.flavor {
-            Flavor::Channel(channel) => Ok(channel.watch_messages()),
-            Flavor::Timer(timer) => Err(timer.deadline()),
-        }
-    }
-
-    fn need(&self) -> Need<'_> {
-        match &self.flavor {
-            Flavor::Channel(channel) => channel.message(),
-            Flavor::Timer(timer) => Need { what: Want::Itself, resource: &timer.resource },
         }
     }
 }

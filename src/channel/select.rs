@@ -1,46 +1,40 @@
-//! A select over operations that are known only when the program runs.
+//! A select over a number of operations that is known only at run time.
 //!
-//! [`Select`] has nothing to send while it waits: the message comes when it is clear
-//! that there is somebody for it. So it does not wait in the lists of those who send
-//! and receive, but [watches](super::readiness).
+//! A [`Select`] has no message while it waits: the caller supplies it when an operation has
+//! been selected. So a select does not wait in the queues of the threads that send and
+//! receive, but [watches](super::readiness).
 
-use crate::access::{Access, Object, also, operation_on_all};
-use crate::cancel::interrupted;
-use crate::explore::alternative;
-use crate::kernel::{Need, Needs, Outcome, Wait, WaitFor, WaitQueue, scheduler, try_scheduler};
-use crate::timer::Instant;
 use std::fmt;
-use std::mem;
-use std::panic::Location;
-use std::ptr;
 use std::time::Duration;
 
 use super::deadline::Deadline;
-use super::error::{
-    ReadyTimeoutError, RecvError, SelectTimeoutError, SendError, TryReadyError, TryRecvError,
-    TrySelectError, TrySendError,
-};
-use super::handles::{Receiver, Sender};
-use super::readiness::{Operation, Watcher};
-use super::state::Deadline as Moment;
+use super::error::{ReadyTimeoutError, SelectTimeoutError, TryReadyError, TrySelectError};
+use super::readiness::Operation;
+use super::receiver::Receiver;
+use super::search::{Numbered, Search};
+use super::selected::SelectedOperation;
+use super::sender::Sender;
+use crate::timer::Instant;
 
-/// Waits until one of several channel operations can go on, as crossbeam-channel's.
+/// Waits until one of several channel operations can proceed, as crossbeam-channel's
+/// `Select`.
 ///
-/// For a number of channels that is known only when the program runs; where it is
-/// known, [`select!`](crate::select!) is shorter and faster, and allocates nothing.
+/// For a number of channels that is known only at run time. Where it is known at compile
+/// time, [`select!`](crate::select!) is shorter and faster, and allocates nothing.
 ///
-/// Operations are added once, and the list can be used again and again. Each has a
-/// number, from 0 on. If several can go on, any of them is selected, each with the
-/// same probability; a channel that is disconnected can go on, with an error.
+/// Operations are added once, and the list can be used repeatedly. They are numbered from 0.
+/// If several can proceed, one of them is selected, each with the same probability. The
+/// operation on a disconnected channel can proceed, with an error.
 ///
-/// [`select`](Select::select) and its like give a [`SelectedOperation`], which has to
-/// be completed: with what is to be sent, or for what is received. If that is done at
-/// once it does not wait, but where the other side is a `Select`, too: then both have
-/// selected it, and it waits for the other to do its part. If others run in between, and take the message or the
-/// room, it waits as [`Sender::send`] and [`Receiver::recv`] do.
+/// [`select`](Select::select) and its variants return a [`SelectedOperation`], which the
+/// caller has to complete, with the message to send or by receiving one. A completion that
+/// follows at once does not wait, unless the other side is a `Select` as well: then both
+/// have selected the operation, and the first to complete it waits for the other. If other
+/// threads run in between and take the message or the room, the completion waits as
+/// [`Sender::send`] and [`Receiver::recv`] do.
 ///
-/// One who waits with [`Sender::send`], [`Receiver::recv`] or
-/// [`select!`](crate::select!) is served before a `Select`. Operations that never wait, like
+/// A thread that waits in [`Sender::send`], [`Receiver::recv`] or
+/// [`select!`](crate::select!) is served before a `Select`. Operations that never wait, as
 /// [`Sender::try_send`], do not meet a `Select` on a channel without a buffer.
 ///
 /// # Examples
@@ -62,7 +56,7 @@ use super::state::Deadline as Moment;
 ///         let selected = select.select();
 ///         let index = selected.index();
 ///         sum += selected.recv(&receivers[index]).unwrap();
-///         select.remove(index); // now its sender is gone
+///         select.remove(index); // its sender has been dropped
 ///     }
 ///     assert_eq!(sum, 45);
 /// });
@@ -71,54 +65,76 @@ use super::state::Deadline as Moment;
 pub struct Select<'a> {
     operations: Vec<Numbered<'a>>,
     next: usize,
-    biased: bool,
-}
-
-/// An operation that can go on, and has to be completed.
-///
-/// # Panics
-///
-/// When it is dropped without.
-#[must_use = "the operation has to be completed"]
-pub struct SelectedOperation<'a> {
-    index: usize,
-    operation: &'a dyn Operation,
-}
-
-/// An operation and its number.
-type Numbered<'a> = (usize, &'a dyn Operation);
-
-/// How long to look for an operation that can go on, and for whom.
-struct Search {
-    function: &'static str,
-    deadline: Deadline,
-    /// The operation is going to be completed.
-    commits: bool,
+    is_biased: bool,
 }
 
 impl<'a> Select<'a> {
-    /// An empty list of operations.
+    /// Creates an empty list of operations.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let mut select = leno::channel::Select::new();
+    /// assert!(select.try_ready().is_err());
+    /// ```
     #[must_use]
     pub fn new() -> Select<'a> {
-        Select { operations: Vec::new(), next: 0, biased: false }
+        Select { operations: Vec::new(), next: 0, is_biased: false }
     }
 
-    /// As [`new`](Select::new), but of several that can go on, the first is selected.
+    /// As [`new`](Select::new), but of several operations that can proceed, the one that was
+    /// added first is selected.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use leno::channel::{Select, unbounded};
+    ///
+    /// let (sender, receiver) = unbounded();
+    /// sender.send(1).unwrap();
+    /// let mut select = Select::new_biased();
+    /// select.recv(&receiver);
+    /// select.send(&sender);
+    /// assert_eq!(select.ready(), 0);
+    /// ```
     #[must_use]
     pub fn new_biased() -> Select<'a> {
-        Select { biased: true, ..Select::new() }
+        Select { is_biased: true, ..Select::new() }
     }
 
-    /// Adds that something is sent. Gives the number of the operation.
+    /// Adds a send, and returns the number of the operation.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use leno::channel::{Select, unbounded};
+    ///
+    /// let (sender, receiver) = unbounded::<u8>();
+    /// let mut select = Select::new();
+    /// assert_eq!(select.recv(&receiver), 0);
+    /// assert_eq!(select.send(&sender), 1);
+    /// ```
     pub fn send<T>(&mut self, sender: &'a Sender<T>) -> usize {
         self.add(sender)
     }
 
-    /// Adds that something is received. Gives the number of the operation.
+    /// Adds a receive, and returns the number of the operation.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use leno::channel::{Select, unbounded};
+    ///
+    /// let (sender, receiver) = unbounded::<u8>();
+    /// let mut select = Select::new();
+    /// assert_eq!(select.recv(&receiver), 0);
+    /// assert_eq!(select.send(&sender), 1);
+    /// ```
     pub fn recv<T>(&mut self, receiver: &'a Receiver<T>) -> usize {
         self.add(receiver)
     }
 
+    /// Adds an operation, and returns its number.
     fn add(&mut self, operation: &'a dyn Operation) -> usize {
         let index = self.next;
         self.next += 1;
@@ -126,11 +142,24 @@ impl<'a> Select<'a> {
         index
     }
 
-    /// Takes the operation with this number out. The others keep theirs.
+    /// Removes the operation with this number. The others keep their numbers. Takes time in
+    /// proportion to the number of operations.
     ///
     /// # Panics
     ///
-    /// If there is none with this number.
+    /// If no operation has this number.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use leno::channel::{Select, unbounded};
+    ///
+    /// let (sender, receiver) = unbounded::<u8>();
+    /// let mut select = Select::new();
+    /// let (received, _sent) = (select.recv(&receiver), select.send(&sender));
+    /// select.remove(received);
+    /// assert_eq!(select.ready(), 1);
+    /// ```
     pub fn remove(&mut self, index: usize) {
         let place = self.operations.iter().position(|&(other, _)| other == index);
         let Some(place) = place else {
@@ -139,290 +168,255 @@ impl<'a> Select<'a> {
         self.operations.remove(place);
     }
 
-    /// Waits until an operation can go on, and selects it.
+    /// Waits until an operation can proceed, and selects it.
+    ///
+    /// Takes time in proportion to the number of operations; a wait allocates.
     ///
     /// # Panics
     ///
     /// If there are no operations, or if it has to wait outside a runtime.
+    ///
+    /// # Cancellation
+    ///
+    /// A cancellation point. If the thread is unwound here, no operation has been performed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use leno::channel::{Select, unbounded};
+    ///
+    /// let (sender, receiver) = unbounded();
+    /// sender.send('a').unwrap();
+    /// let mut select = Select::new();
+    /// select.recv(&receiver);
+    /// let selected = select.select();
+    /// assert_eq!(selected.index(), 0);
+    /// assert_eq!(selected.recv(&receiver), Ok('a'));
+    /// ```
     #[track_caller]
     pub fn select(&mut self) -> SelectedOperation<'a> {
-        let search = Search::new("Select::select", Deadline::Never, true);
-        self.selected(&search).expect("it does not give up")
+        let search = self.search("Select::select", Deadline::Never, true);
+        search.select(&self.operations).expect("a select without a deadline does not give up")
     }
 
-    /// Selects an operation that can go on at once.
+    /// Selects an operation that can proceed at once.
     ///
     /// # Errors
     ///
-    /// If there is none.
+    /// If every operation would have to wait.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use leno::channel::{Select, unbounded};
+    ///
+    /// let (_sender, receiver) = unbounded::<u8>();
+    /// let mut select = Select::new();
+    /// select.recv(&receiver);
+    /// assert!(select.try_select().is_err());
+    /// ```
     #[track_caller]
     pub fn try_select(&mut self) -> Result<SelectedOperation<'a>, TrySelectError> {
-        let search = Search::new("Select::try_select", Deadline::Now, true);
-        self.selected(&search).ok_or(TrySelectError)
+        let search = self.search("Select::try_select", Deadline::Now, true);
+        search.select(&self.operations).ok_or(TrySelectError)
     }
 
-    /// As [`select`](Select::select), but waits at most so long.
+    /// As [`select`](Select::select), but waits for at most `timeout`.
     ///
     /// # Errors
     ///
-    /// If the time is over.
+    /// If the timeout has elapsed.
     ///
     /// # Panics
     ///
     /// If it has to wait outside a runtime.
+    ///
+    /// # Cancellation
+    ///
+    /// As [`select`](Select::select).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use leno::channel::{Select, unbounded};
+    /// use leno::time::Duration;
+    ///
+    /// leno::run(|| {
+    ///     let (_sender, receiver) = unbounded::<u8>();
+    ///     let mut select = Select::new();
+    ///     select.recv(&receiver);
+    ///     assert!(select.select_timeout(Duration::from_millis(1)).is_err());
+    /// });
+    /// ```
     #[track_caller]
     pub fn select_timeout(
         &mut self,
         timeout: Duration,
     ) -> Result<SelectedOperation<'a>, SelectTimeoutError> {
-        let search = Search::new("Select::select_timeout", Deadline::After(timeout), true);
-        self.selected(&search).ok_or(SelectTimeoutError)
+        let search = self.search("Select::select_timeout", Deadline::After(timeout), true);
+        search.select(&self.operations).ok_or(SelectTimeoutError)
     }
 
-    /// As [`select_timeout`](Select::select_timeout), until `deadline`.
+    /// As [`select`](Select::select), but waits until `deadline`.
     ///
     /// # Errors
     ///
-    /// If the time is over.
+    /// If the deadline has passed.
     ///
     /// # Panics
     ///
     /// If it has to wait outside a runtime.
+    ///
+    /// # Cancellation
+    ///
+    /// As [`select`](Select::select).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use leno::channel::{Select, unbounded};
+    /// use leno::time::Instant;
+    ///
+    /// leno::run(|| {
+    ///     let (_sender, receiver) = unbounded::<u8>();
+    ///     let mut select = Select::new();
+    ///     select.recv(&receiver);
+    ///     assert!(select.select_deadline(Instant::now()).is_err());
+    /// });
+    /// ```
     #[track_caller]
     pub fn select_deadline(
         &mut self,
         deadline: Instant,
     ) -> Result<SelectedOperation<'a>, SelectTimeoutError> {
-        let search = Search::new("Select::select_deadline", Deadline::At(deadline), true);
-        self.selected(&search).ok_or(SelectTimeoutError)
+        let search = self.search("Select::select_deadline", Deadline::At(deadline), true);
+        search.select(&self.operations).ok_or(SelectTimeoutError)
     }
 
-    /// Waits until an operation can go on, and gives its number.
+    /// Waits until an operation can proceed, and returns its number.
     ///
-    /// That it could go on is seen now, and nobody is kept from taking the message or
-    /// the room if others run. Another `Select` at the other end of a channel without
-    /// a buffer does not count.
+    /// The operation is ready at the return. Threads that run later can take the message or
+    /// the room. A `Select` at the other end of a channel without a buffer makes no operation
+    /// ready.
     ///
     /// # Panics
     ///
     /// As [`select`](Select::select).
+    ///
+    /// # Cancellation
+    ///
+    /// A cancellation point.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use leno::channel::{Select, unbounded};
+    ///
+    /// let (sender, receiver) = unbounded();
+    /// sender.send('a').unwrap();
+    /// let mut select = Select::new();
+    /// select.recv(&receiver);
+    /// assert_eq!(select.ready(), 0);
+    /// ```
     #[track_caller]
     pub fn ready(&mut self) -> usize {
-        let search = Search::new("Select::ready", Deadline::Never, false);
-        self.find(&search).expect("it does not give up").0
+        let search = self.search("Select::ready", Deadline::Never, false);
+        search.find(&self.operations).expect("a select without a deadline does not give up").0
     }
 
-    /// The number of an operation that can go on now; see [`ready`](Select::ready).
+    /// Returns the number of an operation that can proceed at once; see
+    /// [`ready`](Select::ready).
     ///
     /// # Errors
     ///
-    /// If there is none.
+    /// If every operation would have to wait.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use leno::channel::{Select, unbounded};
+    ///
+    /// let (_sender, receiver) = unbounded::<u8>();
+    /// let mut select = Select::new();
+    /// select.recv(&receiver);
+    /// assert!(select.try_ready().is_err());
+    /// ```
     #[track_caller]
     pub fn try_ready(&mut self) -> Result<usize, TryReadyError> {
-        let search = Search::new("Select::try_ready", Deadline::Now, false);
-        self.find(&search).map(|(index, _)| index).ok_or(TryReadyError)
+        let search = self.search("Select::try_ready", Deadline::Now, false);
+        search.find(&self.operations).map(|(index, _)| index).ok_or(TryReadyError)
     }
 
-    /// As [`ready`](Select::ready), but waits at most so long.
+    /// As [`ready`](Select::ready), but waits for at most `timeout`.
     ///
     /// # Errors
     ///
-    /// If the time is over.
+    /// If the timeout has elapsed.
     ///
     /// # Panics
     ///
     /// If it has to wait outside a runtime.
+    ///
+    /// # Cancellation
+    ///
+    /// A cancellation point.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use leno::channel::{Select, unbounded};
+    /// use leno::time::Duration;
+    ///
+    /// leno::run(|| {
+    ///     let (_sender, receiver) = unbounded::<u8>();
+    ///     let mut select = Select::new();
+    ///     select.recv(&receiver);
+    ///     assert!(select.ready_timeout(Duration::from_millis(1)).is_err());
+    /// });
+    /// ```
     #[track_caller]
     pub fn ready_timeout(&mut self, timeout: Duration) -> Result<usize, ReadyTimeoutError> {
-        let search = Search::new("Select::ready_timeout", Deadline::After(timeout), false);
-        self.find(&search).map(|(index, _)| index).ok_or(ReadyTimeoutError)
+        let search = self.search("Select::ready_timeout", Deadline::After(timeout), false);
+        search.find(&self.operations).map(|(index, _)| index).ok_or(ReadyTimeoutError)
     }
 
-    /// As [`ready_timeout`](Select::ready_timeout), until `deadline`.
+    /// As [`ready`](Select::ready), but waits until `deadline`.
     ///
     /// # Errors
     ///
-    /// If the time is over.
+    /// If the deadline has passed.
     ///
     /// # Panics
     ///
     /// If it has to wait outside a runtime.
+    ///
+    /// # Cancellation
+    ///
+    /// A cancellation point.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use leno::channel::{Select, unbounded};
+    /// use leno::time::Instant;
+    ///
+    /// leno::run(|| {
+    ///     let (_sender, receiver) = unbounded::<u8>();
+    ///     let mut select = Select::new();
+    ///     select.recv(&receiver);
+    ///     assert!(select.ready_deadline(Instant::now()).is_err());
+    /// });
+    /// ```
     #[track_caller]
     pub fn ready_deadline(&mut self, deadline: Instant) -> Result<usize, ReadyTimeoutError> {
-        let search = Search::new("Select::ready_deadline", Deadline::At(deadline), false);
-        self.find(&search).map(|(index, _)| index).ok_or(ReadyTimeoutError)
+        let search = self.search("Select::ready_deadline", Deadline::At(deadline), false);
+        search.find(&self.operations).map(|(index, _)| index).ok_or(ReadyTimeoutError)
     }
 
-    #[track_caller]
-    fn selected(&self, search: &Search) -> Option<SelectedOperation<'a>> {
-        self.find(search).map(|(index, operation)| SelectedOperation { index, operation })
-    }
-
-    /// Waits until there is an operation that can go on. `None` at the deadline.
-    #[track_caller]
-    fn find(&self, search: &Search) -> Option<Numbered<'a>> {
-        if let Deadline::Never = search.deadline {
-            assert!(!self.operations.is_empty(), "no operations have been added to the select");
-        }
-        self.tell();
-        if let Some(found) = self.look(search) {
-            return Some(found);
-        }
-        if let Deadline::Now = search.deadline {
-            return None;
-        }
-        let scheduler = scheduler(search.function);
-        let deadline = search.deadline.moment(scheduler);
-        loop {
-            match self.watch(search, deadline) {
-                Ended::Paired(place) => return Some(self.operations[place]),
-                Ended::Deadline => return None,
-                Ended::Changed => self.tell(),
-            }
-            if let Some(found) = self.look(search) {
-                return Some(found);
-            }
-        }
-    }
-
-    /// Whatever comes of it, it depends on the state of all.
-    #[track_caller]
-    fn tell(&self) {
-        let all = self.operations.iter();
-        operation_on_all(all.map(|(_, one)| Object::Resource(one.resource())), "select on");
-    }
-
-    /// One of those that can go on.
-    fn look(&self, search: &Search) -> Option<Numbered<'a>> {
-        let found = || self.operations.iter().filter(|(_, operation)| search.finds(*operation));
-        let place = match try_scheduler() {
-            Some(scheduler) if !self.biased => match found().count() {
-                0 | 1 => 0,
-                count => alternative(scheduler, count),
-            },
-            _ => 0,
-        };
-        let (index, operation) = *found().nth(place)?;
-        if !operation.is_ready() {
-            operation.pair();
-        }
-        Some((index, operation))
-    }
-
-    /// Waits until somebody has changed something.
-    #[track_caller]
-    fn watch(&self, search: &Search, deadline: Moment) -> Ended {
-        let scheduler = scheduler(search.function);
-        let all = || self.operations.iter().map(|(_, operation)| operation);
-        let mut lists = Vec::new();
-        let mut first_timer = None;
-        for (place, operation) in all().enumerate() {
-            match operation.watching() {
-                Ok(list) => lists.push((place, list)),
-                Err(moment) => first_timer = first_timer.into_iter().chain(moment).min(),
-            }
-        }
-        let needs: Vec<Need<'_>> = all().map(|operation| operation.need()).collect();
-        let ends_by_timer = first_timer.is_some_and(|first| deadline.is_none_or(|end| first < end));
-        let deadline = if ends_by_timer { first_timer } else { deadline };
-        let needs = Needs::All(&needs);
-        let wait = Wait::at(WaitFor::Any(&needs), Location::caller());
-        let watcher = if search.commits { Watcher::Commits } else { Watcher::Looks };
-        let block = || scheduler.block(&wait, deadline);
-        match WaitQueue::enrolled_in_all(scheduler, &lists, watcher, block) {
-            (Outcome::Woken, Some((place, Watcher::Paired))) => Ended::Paired(place),
-            (Outcome::Woken, _) => Ended::Changed,
-            (Outcome::Elapsed, _) if ends_by_timer => Ended::Changed,
-            (Outcome::Elapsed, _) => Ended::Deadline,
-            (Outcome::Interrupted, _) => interrupted(),
-        }
-    }
-}
-
-/// How a wait has ended.
-enum Ended {
-    /// A partner has come for the operation at this place.
-    Paired(usize),
-    /// Something has changed, or the moment of a timer has come.
-    Changed,
-    Deadline,
-}
-
-impl Search {
-    fn new(function: &'static str, deadline: Deadline, commits: bool) -> Search {
-        Search { function, deadline, commits }
-    }
-
-    fn finds(&self, operation: &dyn Operation) -> bool {
-        operation.is_ready() || self.commits && operation.has_partner()
-    }
-}
-
-impl SelectedOperation<'_> {
-    /// The number of the operation.
-    #[must_use]
-    pub fn index(&self) -> usize {
-        self.index
-    }
-
-    /// Sends to the selected channel.
-    ///
-    /// # Errors
-    ///
-    /// If all receivers are gone. Gives the message back.
-    ///
-    /// # Panics
-    ///
-    /// If `sender` is not the one that was added to the select.
-    #[track_caller]
-    pub fn send<T>(self, sender: &Sender<T>, message: T) -> Result<(), SendError<T>> {
-        self.complete(sender);
-        match sender.channel.try_send(message) {
-            Ok(()) => Ok(()),
-            Err(TrySendError::Disconnected(message)) => Err(SendError(message)),
-            Err(TrySendError::Full(message)) => sender.send(message),
-        }
-    }
-
-    /// Receives from the selected channel.
-    ///
-    /// # Errors
-    ///
-    /// If all senders are gone, and there are no more messages.
-    ///
-    /// # Panics
-    ///
-    /// If `receiver` is not the one that was added to the select.
-    #[track_caller]
-    pub fn recv<T>(self, receiver: &Receiver<T>) -> Result<T, RecvError> {
-        self.complete(receiver);
-        match receiver.take() {
-            Ok(message) => Ok(message),
-            Err(TryRecvError::Disconnected) => Err(RecvError),
-            Err(TryRecvError::Empty) => receiver.recv(),
-        }
-    }
-
-    /// It is about to be completed, at this end of its channel.
-    #[track_caller]
-    fn complete(self, end: &dyn Operation) {
-        let is_it = ptr::addr_eq(end, self.operation);
-        let index = self.index;
-        // Its destructor would say that it was not completed.
-        mem::forget(self);
-        assert!(is_it, "operation number {index} was selected, which is of another channel's end");
-        also(Object::Resource(end.resource()), Access::Write);
-    }
-}
-
-impl Drop for SelectedOperation<'_> {
-    fn drop(&mut self) {
-        if !std::thread::panicking() {
-            panic!(
-                "the selected operation number {} was not completed: call send or recv of it",
-                self.index
-            );
-        }
+    /// Returns a search for one of the operations.
+    #[inline]
+    fn search(&self, function: &'static str, deadline: Deadline, commits: bool) -> Search {
+        Search { function, deadline, commits, is_biased: self.is_biased }
     }
 }
 
@@ -435,11 +429,5 @@ impl Default for Select<'_> {
 impl fmt::Debug for Select<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Select").field("operations", &self.operations.len()).finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for SelectedOperation<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SelectedOperation").field("index", &self.index).finish_non_exhaustive()
     }
 }

@@ -1,40 +1,40 @@
-//! Waiting for any of several channels.
+//! The `select!` macro: a wait for any of several channels.
 //!
-//! Each arm is a case on the frame of the [`select!`](crate::select!). The cases
-//! enroll one inside the other, so that the node of each is on a frame above the
-//! wait; the first that can go on ends the wait for all.
+//! Each arm is a case on the frame of the [`select!`](crate::select!). The cases enroll one
+//! inside the other, so that the node of each is on a frame above the wait. The first case
+//! that can proceed ends the wait for all.
 
-use crate::access::{Object, operation_on_all};
-use crate::cancel::interrupted;
 use crate::explore::{alternative, is_controlled, random_below};
-use crate::kernel::{
-    Listed, Need, Needs, Outcome, Resource, Scheduler, Wait, WaitFor, Want, scheduler,
-    try_scheduler,
-};
 use std::array;
 use std::cell::Cell;
 use std::panic::Location;
 
-use super::deadline::Deadline;
+use super::deadline::{Deadline, Moment};
 use super::error::{RecvError, SendError, TryRecvError, TrySendError};
-use super::handles::{Flavor, Receiver, Sender};
-use super::state::Deadline as Moment;
+use super::readiness::Operation;
+use super::receiver::{Flavor, Receiver};
+use super::sender::Sender;
+use crate::access::{Begun, Object};
+use crate::cancel::interrupted;
+use crate::kernel::{
+    Listed, Needs, Outcome, Resource, Scheduler, Wait, WaitFor, scheduler, try_scheduler,
+};
 
 /// One arm.
 pub trait Case {
-    /// What it operates on.
+    /// Returns the channel or timer.
     fn resource(&self) -> &Resource;
 
-    /// Could it go on without waiting?
-    fn is_ready(&self) -> bool;
+    /// Returns `true` if the operation would not wait.
+    fn is_ready(&self, begun: &Begun) -> bool;
 
-    /// Goes on if that is possible without waiting.
-    fn try_now(&self) -> bool;
+    /// Performs the operation if that is possible without waiting, and returns `true` then.
+    fn try_now(&self, begun: &Begun) -> bool;
 
-    /// Enrolls, then has the others enroll and wait.
+    /// Enrolls in the wait queue, and lets the other cases enroll and wait.
     fn enroll(&self, round: &Round<'_>, index: usize, listed: Option<&Listed<'_>>) -> Outcome;
 
-    /// It was chosen: keeps the result, if that is not there yet.
+    /// Keeps the result of the case that was chosen, if the wait has not done so.
     fn chosen(&self);
 }
 
@@ -42,15 +42,18 @@ pub trait Case {
 pub struct Round<'a> {
     scheduler: &'a Scheduler,
     cases: &'a [&'a dyn Case],
-    /// The case by whose node the wait was ended, once it was.
+    begun: Begun,
+    /// The case that has ended the wait, by its node.
     chosen: Cell<Option<usize>>,
-    /// The first deadline, and whether it is that of a case.
+    /// The first of the deadlines.
     deadline: Cell<Moment>,
+    /// The first deadline is the moment of a timer among the cases.
     timer: Cell<bool>,
     at: &'static Location<'static>,
 }
 
 impl Round<'_> {
+    /// Enrolls the case at `index` and those after it, and waits.
     fn go_on(&self, index: usize, listed: Option<&Listed<'_>>) -> Outcome {
         match self.cases.get(index) {
             Some(case) => case.enroll(self, index, listed),
@@ -63,14 +66,14 @@ impl Round<'_> {
         }
     }
 
-    /// The wait is over, and was ended by the node of this case if `is_chosen`.
+    /// Records the case that has ended the wait. `is_chosen` says whether it is this one.
     fn ended(&self, index: usize, is_chosen: bool) {
         if is_chosen {
             self.chosen.set(Some(index));
         }
     }
 
-    /// A case whose message comes at `moment`.
+    /// Adds the moment at which a timer among the cases has a message.
     fn add_timer(&self, moment: Moment) {
         if let Some(moment) = moment
             && self.deadline.get().is_none_or(|deadline| moment < deadline)
@@ -81,9 +84,8 @@ impl Round<'_> {
     }
 }
 
-/// Lets one of the cases that can go on do so, any of them with the same
-/// probability (with `biased`, the first). Waits until there is one; false at the
-/// deadline.
+/// Performs one of the cases that can proceed: any of them with the same probability, or
+/// the first if `biased`. Waits until there is one. Returns `false` at the deadline.
 #[inline]
 #[track_caller]
 pub fn select<const CASES: usize>(
@@ -92,8 +94,8 @@ pub fn select<const CASES: usize>(
     biased: bool,
 ) -> bool {
     let mut order = array::from_fn::<usize, CASES, _>(|index| index);
-    operate(cases);
-    if try_all(cases, &mut order, biased) {
+    let mut begun = begin(cases);
+    if try_all(cases, &mut order, biased, &begun) {
         return true;
     }
     if matches!(deadline, Deadline::Now) {
@@ -102,31 +104,30 @@ pub fn select<const CASES: usize>(
     let scheduler = scheduler("select!");
     let deadline = deadline.moment(scheduler);
     loop {
-        match wait(scheduler, cases, deadline) {
+        match wait(scheduler, cases, deadline, begun) {
             Ended::Chosen => return true,
             Ended::Deadline => return false,
-            // Perhaps somebody else has taken its message; perhaps others can go
-            // on by now.
-            Ended::Timer => operate(cases),
+            // Another thread may have taken the moment, or made another case ready.
+            Ended::Timer => begun = begin(cases),
         }
-        if try_all(cases, &mut order, biased) {
+        if try_all(cases, &mut order, biased, &begun) {
             return true;
         }
     }
 }
 
-/// Whatever comes of it, it depends on the state of all.
+/// Begins the operation. Its result depends on the state of all channels.
 #[inline(always)]
 #[track_caller]
-fn operate(cases: &[&dyn Case]) {
-    operation_on_all(cases.iter().map(|case| Object::Resource(case.resource())), "select on");
+fn begin(cases: &[&dyn Case]) -> Begun {
+    Begun::on_all(cases.iter().map(|case| Object::Resource(case.resource())), "select on")
 }
 
-/// Tries the cases in an order of which each is as likely as any other.
-fn try_all(cases: &[&dyn Case], order: &mut [usize], biased: bool) -> bool {
+/// Tries the cases in a random order, all orders with the same probability.
+fn try_all(cases: &[&dyn Case], order: &mut [usize], biased: bool, begun: &Begun) -> bool {
     let scheduler = if biased { None } else { try_scheduler() };
     if let Some(scheduler) = scheduler.filter(|scheduler| is_controlled(scheduler)) {
-        return try_directed(scheduler, cases);
+        return try_directed(scheduler, cases, begun);
     }
     for place in 0..order.len() {
         let left = order.len() - place;
@@ -135,20 +136,20 @@ fn try_all(cases: &[&dyn Case], order: &mut [usize], biased: bool) -> bool {
         {
             order.swap(place, place + random_below(scheduler, left));
         }
-        if cases[order[place]].try_now() {
+        if cases[order[place]].try_now(begun) {
             return true;
         }
     }
     false
 }
 
-/// As [`try_all`], where the director chooses, among those that can go on.
+/// As [`try_all`], in a controlled run: the controller chooses one of the ready cases.
 #[cold]
-fn try_directed(scheduler: &Scheduler, cases: &[&dyn Case]) -> bool {
-    let ready = || cases.iter().filter(|case| case.is_ready());
+fn try_directed(scheduler: &Scheduler, cases: &[&dyn Case], begun: &Begun) -> bool {
+    let ready = || cases.iter().filter(|case| case.is_ready(begun));
     let count = ready().count();
     let chosen = if count > 1 { alternative(scheduler, count) } else { 0 };
-    ready().nth(chosen).is_some_and(|case| case.try_now())
+    ready().nth(chosen).is_some_and(|case| case.try_now(begun))
 }
 
 /// How a wait of a select has ended.
@@ -159,11 +160,13 @@ enum Ended {
     Timer,
 }
 
+/// Enrolls all cases, and waits until one of them is chosen or the deadline has passed.
 #[track_caller]
-fn wait(scheduler: &Scheduler, cases: &[&dyn Case], deadline: Moment) -> Ended {
+fn wait(scheduler: &Scheduler, cases: &[&dyn Case], deadline: Moment, begun: Begun) -> Ended {
     let round = Round {
         scheduler,
         cases,
+        begun,
         chosen: Cell::new(None),
         deadline: Cell::new(deadline),
         timer: Cell::new(false),
@@ -189,12 +192,12 @@ pub struct RecvCase<'a, T> {
 }
 
 impl<'a, T> RecvCase<'a, T> {
-    /// A case that receives.
+    /// Creates a case that receives.
     pub fn new(receiver: &'a Receiver<T>) -> Self {
         RecvCase { receiver, result: Cell::new(None) }
     }
 
-    /// What was received, if it was this case.
+    /// Returns what was received, if this case was chosen.
     pub fn take(&self) -> Option<Result<T, RecvError>> {
         self.result.take()
     }
@@ -202,15 +205,15 @@ impl<'a, T> RecvCase<'a, T> {
 
 impl<T> Case for RecvCase<'_, T> {
     fn resource(&self) -> &Resource {
-        self.receiver.resource()
+        self.receiver.need().resource
     }
 
-    fn is_ready(&self) -> bool {
-        self.receiver.can_receive()
+    fn is_ready(&self, begun: &Begun) -> bool {
+        Operation::is_ready(self.receiver, begun)
     }
 
-    fn try_now(&self) -> bool {
-        let result = match self.receiver.take() {
+    fn try_now(&self, begun: &Begun) -> bool {
+        let result = match self.receiver.try_recv_within(begun) {
             Ok(value) => Ok(value),
             Err(TryRecvError::Disconnected) => Err(RecvError),
             Err(TryRecvError::Empty) => return false,
@@ -220,21 +223,20 @@ impl<T> Case for RecvCase<'_, T> {
     }
 
     fn enroll(&self, round: &Round<'_>, index: usize, others: Option<&Listed<'_>>) -> Outcome {
+        let listed = Listed { need: Some(self.receiver.need()), others };
         match &self.receiver.flavor {
             Flavor::Channel(channel) => {
-                channel.is_about_to_receive();
-                let listed = Listed { need: Some(channel.message()), others };
-                let waited = channel
-                    .receiving
-                    .enrolled(round.scheduler, None, || round.go_on(index + 1, Some(&listed)));
+                let state = channel.within(&round.begun);
+                state.is_about_to_receive();
+                let go_on = || round.go_on(index + 1, Some(&listed));
+                let waited = state.enrolled(|state| &state.receiving, round.scheduler, None, go_on);
                 self.result.set(waited.slot.map(Ok));
                 round.ended(index, waited.is_chosen);
                 waited.result
             }
             Flavor::Timer(timer) => {
-                round.add_timer(timer.deadline());
-                let need = Some(Need { what: Want::Itself, resource: &timer.resource });
-                round.go_on(index + 1, Some(&Listed { need, others }))
+                round.add_timer(timer.within(&round.begun).next());
+                round.go_on(index + 1, Some(&listed))
             }
         }
     }
@@ -253,12 +255,12 @@ pub struct SendCase<'a, T> {
 }
 
 impl<'a, T> SendCase<'a, T> {
-    /// A case that sends.
+    /// Creates a case that sends.
     pub fn new(sender: &'a Sender<T>, message: T) -> Self {
         SendCase { sender, message: Cell::new(Some(message)), result: Cell::new(None) }
     }
 
-    /// How the sending went, if it was this case.
+    /// Returns the result of the send, if this case was chosen.
     pub fn take(&self) -> Option<Result<(), SendError<T>>> {
         self.result.take()
     }
@@ -266,16 +268,16 @@ impl<'a, T> SendCase<'a, T> {
 
 impl<T> Case for SendCase<'_, T> {
     fn resource(&self) -> &Resource {
-        &self.sender.channel.resource
+        self.sender.need().resource
     }
 
-    fn is_ready(&self) -> bool {
-        self.sender.channel.can_send()
+    fn is_ready(&self, begun: &Begun) -> bool {
+        Operation::is_ready(self.sender, begun)
     }
 
-    fn try_now(&self) -> bool {
+    fn try_now(&self, begun: &Begun) -> bool {
         let Some(message) = self.message.take() else { return false };
-        let result = match self.sender.channel.try_send(message) {
+        let result = match self.sender.channel.within(begun).try_send(message) {
             Ok(()) => Ok(()),
             Err(TrySendError::Disconnected(message)) => Err(SendError(message)),
             Err(TrySendError::Full(message)) => {
@@ -288,12 +290,12 @@ impl<T> Case for SendCase<'_, T> {
     }
 
     fn enroll(&self, round: &Round<'_>, index: usize, others: Option<&Listed<'_>>) -> Outcome {
-        let channel = &self.sender.channel;
-        channel.is_about_to_send();
-        let listed = Listed { need: Some(channel.room()), others };
-        let waited = channel.sending.enrolled(round.scheduler, self.message.take(), || {
-            round.go_on(index + 1, Some(&listed))
-        });
+        let state = self.sender.channel.within(&round.begun);
+        state.is_about_to_send();
+        let listed = Listed { need: Some(self.sender.need()), others };
+        let go_on = || round.go_on(index + 1, Some(&listed));
+        let message = self.message.take();
+        let waited = state.enrolled(|state| &state.sending, round.scheduler, message, go_on);
         self.message.set(waited.slot);
         round.ended(index, waited.is_chosen);
         waited.result
@@ -305,30 +307,31 @@ impl<T> Case for SendCase<'_, T> {
     }
 }
 
-/// Waits until one of several channel operations can go on, and runs its arm.
+/// Waits until one of several channel operations can proceed, and runs its arm.
 ///
 /// ```text
 /// select! {
 ///     recv(receiver) -> result => body,          result: Result<T, RecvError>
 ///     send(sender, message) -> result => body,   result: Result<(), SendError<T>>
-///     default => body,                           if none can go on at once
+///     default => body,                           if none can proceed at once
 ///     default(timeout) => body,                  a Duration or an Instant
 /// }
 /// ```
 ///
-/// Any number of `recv` and `send`, at most one `default`, which comes last. (If the
-/// number is known only when the program runs, there is
-/// [`Select`](crate::channel::Select).) If
-/// several can go on, any of them does, each with the same probability; a channel
-/// that is disconnected can go on, with an error. The message of a `send` is
-/// computed whether it is sent or not, and dropped if it is not.
-///
-/// It is a cancellation point as a whole: if the green thread is cancelled while
-/// it waits, no message is received or sent.
+/// Any number of `recv` and `send`, at most one `default`, which comes last. (For a number
+/// that is known only at run time, there is [`Select`](crate::channel::Select).) If several
+/// operations can proceed, one of them does, each with the same probability. The operation on
+/// a disconnected channel can proceed, with an error. The message of a `send` is computed
+/// whether it is sent or not, and dropped if it is not. A select allocates nothing.
 ///
 /// # Panics
 ///
 /// If it has to wait outside a runtime.
+///
+/// # Cancellation
+///
+/// A cancellation point. If the thread is unwound here, no message has been received or
+/// sent.
 ///
 /// # Examples
 ///
@@ -358,8 +361,23 @@ macro_rules! select {
     };
 }
 
-/// As [`select!`](crate::select!), but if several operations can go on, the first
-/// of them does.
+/// As [`select!`](crate::select!), but if several operations can proceed, the first of them
+/// does.
+///
+/// # Examples
+///
+/// ```
+/// use leno::channel::unbounded;
+///
+/// let ((urgent, urgent_jobs), (normal, normal_jobs)) = (unbounded(), unbounded());
+/// normal.send("tidy up").unwrap();
+/// urgent.send("put out the fire").unwrap();
+/// let job = leno::select_biased! {
+///     recv(urgent_jobs) -> job => job,
+///     recv(normal_jobs) -> job => job,
+/// };
+/// assert_eq!(job, Ok("put out the fire"));
+/// ```
 #[macro_export]
 macro_rules! select_biased {
     () => {
@@ -370,8 +388,8 @@ macro_rules! select_biased {
     };
 }
 
-/// Takes one arm after the other: makes its case, and keeps it with what is to be
-/// done if it is chosen.
+/// Takes one arm after the other: creates its case, and keeps it with the pattern and the
+/// body to use if it is chosen.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __select_arms {
@@ -444,7 +462,7 @@ macro_rules! __select_arms {
     };
 }
 
-/// Waits, and runs the body of the case that was chosen.
+/// Waits, and runs the body of the chosen case.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __select_run {
@@ -458,7 +476,7 @@ macro_rules! __select_run {
     }};
 }
 
-/// The body of the case that was chosen.
+/// Runs the body of the chosen case.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __select_bodies {

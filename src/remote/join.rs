@@ -10,6 +10,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 
 use super::future::block_on;
+use crate::access::{Access, Object, also, note};
 use crate::kernel::{Cancelled, Payload, is_unwinding, try_scheduler};
 
 /// Waits on any OS thread for a green thread that was spawned by
@@ -37,8 +38,10 @@ pub(crate) fn promise<T>() -> (Promise<T>, RemoteJoinHandle<T>) {
     (Promise { shared: shared.clone() }, RemoteJoinHandle { shared })
 }
 
-/// No code of anybody else runs under the lock, so nothing is left half done.
-fn lock<T>(shared: &Mutex<State<T>>) -> MutexGuard<'_, State<T>> {
+/// Locks the state, and reports the access. No foreign code runs under the lock, so no panic
+/// leaves the state half changed.
+fn lock<T>(shared: &Mutex<State<T>>, access: Access) -> MutexGuard<'_, State<T>> {
+    also(Object::RemoteResults, access);
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -54,7 +57,7 @@ impl<T> Promise<T> {
 
     /// The first result is the one that counts.
     fn end(&self, result: Result<T, Payload>) {
-        let mut state = lock(&self.shared);
+        let mut state = lock(&self.shared, Access::Write);
         let State::Running(waker) = &mut *state else { return };
         let waker = waker.take();
         *state = State::Ended(result);
@@ -111,8 +114,10 @@ impl<T> RemoteJoinHandle<T> {
 
     /// Has the closure ended? Then `join` will not wait.
     #[must_use]
+    #[track_caller]
     pub fn is_finished(&self) -> bool {
-        !matches!(*lock(&self.shared), State::Running(_))
+        note(Object::RemoteResults, Access::Read, "look at");
+        !matches!(*lock(&self.shared, Access::Read), State::Running(_))
     }
 }
 
@@ -122,7 +127,7 @@ impl<T> Future for RemoteJoinHandle<T> {
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         // Cloned and dropped outside of the lock: wakers are somebody else's.
         let mut waker = Some(context.waker().clone());
-        let mut state = lock(&self.shared);
+        let mut state = lock(&self.shared, Access::Write);
         if let State::Running(previous) = &mut *state {
             std::mem::swap(previous, &mut waker);
             drop(state);

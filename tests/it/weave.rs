@@ -1,5 +1,6 @@
 //! Interleavings: all of them, the one that is wanted, and the one that fails.
 
+mod accesses;
 mod again;
 mod bad_input;
 mod checking;

@@ -4,6 +4,7 @@
 //! Each rule is tried on text that breaks it, in `planted`, so each has been seen
 //! to complain.
 
+mod access;
 mod assembly;
 mod lexer;
 mod planted;
@@ -91,6 +92,12 @@ fn nothing_is_left_unfinished() {
 #[test]
 fn every_file_says_what_it_is_for() {
     check(&EVERYWHERE, |file| rules::opening(&file.text));
+}
+
+#[test]
+fn accesses_to_shared_state_are_reported() {
+    check(&["src"], |file| access::unreported(&file.path, &file.text));
+    check(&["src"], |file| access::cells(&file.path, &file.text));
 }
 
 /// The files of `arch/` but the one with the form.
