@@ -16,11 +16,10 @@ use crate::kernel::{Outcome, Scheduler, Want, scheduler};
 
 /// A value that several green threads can read or one can change, as [`std::sync::RwLock`].
 ///
-/// Waiting threads acquire the lock in the order in which they came. If the first of them
-/// wants to read, so do all readers that come directly after it. A reader that finds other
-/// threads waiting queues up behind them, so that no writer waits for ever. Hence a thread
-/// that holds the lock to read, and locks again to read while a writer waits, waits for
-/// itself.
+/// Waiting threads acquire the lock in the order in which they came. The first one, if it
+/// reads, acquires it together with all readers directly behind it. A reader queues up behind
+/// all waiting threads, so that no writer waits for ever. Hence a thread that holds the lock to
+/// read, and locks again to read while a writer waits, waits for itself.
 ///
 /// # Examples
 ///
