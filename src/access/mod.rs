@@ -4,7 +4,7 @@ mod observed;
 mod report;
 
 pub(crate) use crate::kernel::{Access, Object};
-pub(crate) use observed::{Accessed, Begun, Observed};
+pub(crate) use observed::{Accessed, Begun, Observed, Part};
 pub(crate) use report::{
     Reported, also, begin, is_reported, look, note, report_also, report_location, tell_value,
 };

@@ -20,6 +20,7 @@
 
 #![forbid(unsafe_code)]
 
+use std::marker::PhantomData;
 use std::ops::Deref;
 use std::panic::Location;
 
@@ -45,10 +46,16 @@ pub(crate) struct Accessed<'a, T> {
     observed: &'a Observed<T>,
 }
 
-/// An operation on several objects, which has been reported for all of them.
+/// An operation on several objects, which has been reported for all of them. A wait consumes
+/// it.
+pub(crate) struct Begun(());
+
+/// A proof that an operation on several objects has begun and has not waited yet. It has no
+/// size, so that passing it costs nothing.
 ///
 /// Public, since the hidden trait behind `select!` names it. Nothing outside can reach it.
-pub struct Begun(());
+#[derive(Clone, Copy)]
+pub struct Part<'a>(PhantomData<&'a Begun>);
 
 impl<T> Observed<T> {
     /// Puts `state` into a cell. `kind` is what reports call the primitive: `"mutex"`.
@@ -186,7 +193,7 @@ impl<T> Observed<T> {
     /// Returns the access that `begun`, an operation on this object and others, has
     /// reported.
     #[inline(always)]
-    pub(crate) fn within(&self, _begun: &Begun) -> Accessed<'_, T> {
+    pub(crate) fn within(&self, _begun: Part<'_>) -> Accessed<'_, T> {
         Accessed { observed: self }
     }
 
@@ -305,5 +312,11 @@ impl Begun {
     ) -> Begun {
         begin_on_all(objects, verb);
         Begun(())
+    }
+
+    /// Returns the proof for an access to one of the objects.
+    #[inline(always)]
+    pub(crate) fn part(&self) -> Part<'_> {
+        Part(PhantomData)
     }
 }

@@ -9,7 +9,7 @@
 //! the first of them that completes it waits for the other.
 
 use super::deadline::Moment;
-use crate::access::{Begun, Object};
+use crate::access::{Object, Part};
 use crate::kernel::{Need, WaitQueue};
 
 /// An operation that a select may perform: a send or a receive.
@@ -18,16 +18,16 @@ pub(super) trait Operation {
     fn object(&self) -> Object<'_>;
 
     /// Returns `true` if the operation would not wait.
-    fn is_ready(&self, begun: &Begun) -> bool;
+    fn is_ready(&self, begun: Part<'_>) -> bool;
 
     /// Returns the queue of the selects that watch the other end. A pairing is possible only
     /// if this end is not ready either, which means that the channel has no buffer.
-    fn partners(&self, begun: &Begun) -> Option<&WaitQueue<Watcher>>;
+    fn partners(&self, begun: Part<'_>) -> Option<&WaitQueue<Watcher>>;
 
     /// Returns the queue of the selects that watch until the operation could proceed, to
     /// which the caller adds one. Returns the moment instead for a timer, which needs no
     /// watching.
-    fn watching(&self, begun: &Begun) -> Result<&WaitQueue<Watcher>, Moment>;
+    fn watching(&self, begun: Part<'_>) -> Result<&WaitQueue<Watcher>, Moment>;
 
     /// Returns what a select waits for that wants this operation.
     fn need(&self) -> Need<'_>;
@@ -46,13 +46,13 @@ pub(super) enum Watcher {
 
 impl dyn Operation + '_ {
     /// Returns `true` if another select watches the other end and will perform its part.
-    pub(super) fn has_partner(&self, begun: &Begun) -> bool {
+    pub(super) fn has_partner(&self, begun: Part<'_>) -> bool {
         let partners = self.partners(begun).filter(|partners| !partners.is_clear());
         partners.is_some_and(|partners| partners.any(|other| *other == Watcher::Commits))
     }
 
     /// Pairs with the first of these selects.
-    pub(super) fn pair(&self, begun: &Begun) {
+    pub(super) fn pair(&self, begun: Part<'_>) {
         if let Some(partners) = self.partners(begun) {
             partners.exchange(Watcher::Paired, |other| *other == Watcher::Commits);
         }

@@ -11,7 +11,7 @@ use super::readiness::{Operation, Watcher};
 use super::sender::{after, at};
 use super::state::Channel;
 use super::timer::Timer;
-use crate::access::{Begun, Object};
+use crate::access::{Object, Part};
 use crate::kernel::{Need, WaitQueue};
 
 /// The receiving half of a channel. Cloning it makes another receiver of the same channel;
@@ -114,7 +114,7 @@ impl<T> Receiver<T> {
     }
 
     /// Receives without waiting, as part of a select.
-    pub(super) fn try_recv_within(&self, begun: &Begun) -> Result<T, TryRecvError> {
+    pub(super) fn try_recv_within(&self, begun: Part<'_>) -> Result<T, TryRecvError> {
         match &self.flavor {
             Flavor::Channel(channel) => channel.within(begun).try_recv(),
             Flavor::Timer(timer) => timer.within(begun).try_recv(),
@@ -343,21 +343,21 @@ impl<T> Operation for Receiver<T> {
         }
     }
 
-    fn is_ready(&self, begun: &Begun) -> bool {
+    fn is_ready(&self, begun: Part<'_>) -> bool {
         match &self.flavor {
             Flavor::Channel(channel) => channel.within(begun).can_receive(),
             Flavor::Timer(timer) => timer.within(begun).is_due(),
         }
     }
 
-    fn partners(&self, begun: &Begun) -> Option<&WaitQueue<Watcher>> {
+    fn partners(&self, begun: Part<'_>) -> Option<&WaitQueue<Watcher>> {
         match &self.flavor {
             Flavor::Channel(channel) => Some(channel.room_watchers(begun)),
             Flavor::Timer(_) => None,
         }
     }
 
-    fn watching(&self, begun: &Begun) -> Result<&WaitQueue<Watcher>, Moment> {
+    fn watching(&self, begun: Part<'_>) -> Result<&WaitQueue<Watcher>, Moment> {
         match &self.flavor {
             Flavor::Channel(channel) => Ok(channel.watch_messages(begun)),
             Flavor::Timer(timer) => Err(timer.within(begun).next()),

@@ -6,7 +6,7 @@ use std::panic::Location;
 use super::deadline::{Deadline, Moment};
 use super::readiness::{Operation, Watcher};
 use super::selected::SelectedOperation;
-use crate::access::Begun;
+use crate::access::{Begun, Part};
 use crate::cancel::interrupted;
 use crate::kernel::{Need, Needs, Outcome, Wait, WaitFor, WaitQueue, scheduler, try_scheduler};
 
@@ -47,7 +47,7 @@ impl Search {
             assert!(!all.is_empty(), "no operations have been added to the select");
         }
         let mut begun = begin(all);
-        if let Some(found) = self.look(all, &begun) {
+        if let Some(found) = self.look(all, begun.part()) {
             return Some(found);
         }
         if let Deadline::Now = self.deadline {
@@ -60,14 +60,14 @@ impl Search {
                 Ended::Deadline => return None,
                 Ended::Changed => begun = begin(all),
             }
-            if let Some(found) = self.look(all, &begun) {
+            if let Some(found) = self.look(all, begun.part()) {
                 return Some(found);
             }
         }
     }
 
     /// Chooses one of the operations that can proceed.
-    fn look<'a>(&self, all: &[Numbered<'a>], begun: &Begun) -> Option<Numbered<'a>> {
+    fn look<'a>(&self, all: &[Numbered<'a>], begun: Part<'_>) -> Option<Numbered<'a>> {
         let found = || all.iter().filter(|(_, operation)| self.finds(*operation, begun));
         let place = match try_scheduler() {
             Some(scheduler) if !self.is_biased => match found().count() {
@@ -84,7 +84,7 @@ impl Search {
     }
 
     /// Returns `true` if the operation can be selected.
-    fn finds(&self, operation: &dyn Operation, begun: &Begun) -> bool {
+    fn finds(&self, operation: &dyn Operation, begun: Part<'_>) -> bool {
         operation.is_ready(begun) || self.commits && operation.has_partner(begun)
     }
 
@@ -95,7 +95,7 @@ impl Search {
         let mut queues = Vec::new();
         let mut first_timer = None;
         for (place, (_, operation)) in all.iter().enumerate() {
-            match operation.watching(&begun) {
+            match operation.watching(begun.part()) {
                 Ok(queue) => queues.push((place, queue)),
                 Err(moment) => first_timer = first_timer.into_iter().chain(moment).min(),
             }

@@ -14,7 +14,7 @@ use super::error::{RecvError, SendError, TryRecvError, TrySendError};
 use super::readiness::Operation;
 use super::receiver::{Flavor, Receiver};
 use super::sender::Sender;
-use crate::access::{Begun, Object};
+use crate::access::{Begun, Object, Part};
 use crate::cancel::interrupted;
 use crate::kernel::{
     Listed, Needs, Outcome, Resource, Scheduler, Wait, WaitFor, scheduler, try_scheduler,
@@ -26,10 +26,10 @@ pub trait Case {
     fn resource(&self) -> &Resource;
 
     /// Returns `true` if the operation would not wait.
-    fn is_ready(&self, begun: &Begun) -> bool;
+    fn is_ready(&self, begun: Part<'_>) -> bool;
 
     /// Performs the operation if that is possible without waiting, and returns `true` then.
-    fn try_now(&self, begun: &Begun) -> bool;
+    fn try_now(&self, begun: Part<'_>) -> bool;
 
     /// Enrolls in the wait queue, and lets the other cases enroll and wait.
     fn enroll(&self, round: &Round<'_>, index: usize, listed: Option<&Listed<'_>>) -> Outcome;
@@ -95,7 +95,7 @@ pub fn select<const CASES: usize>(
 ) -> bool {
     let mut order = array::from_fn::<usize, CASES, _>(|index| index);
     let mut begun = begin(cases);
-    if try_all(cases, &mut order, biased, &begun) {
+    if try_all(cases, &mut order, biased, begun.part()) {
         return true;
     }
     if matches!(deadline, Deadline::Now) {
@@ -110,7 +110,7 @@ pub fn select<const CASES: usize>(
             // Another thread may have taken the moment, or made another case ready.
             Ended::Timer => begun = begin(cases),
         }
-        if try_all(cases, &mut order, biased, &begun) {
+        if try_all(cases, &mut order, biased, begun.part()) {
             return true;
         }
     }
@@ -124,7 +124,7 @@ fn begin(cases: &[&dyn Case]) -> Begun {
 }
 
 /// Tries the cases in a random order, all orders with the same probability.
-fn try_all(cases: &[&dyn Case], order: &mut [usize], biased: bool, begun: &Begun) -> bool {
+fn try_all(cases: &[&dyn Case], order: &mut [usize], biased: bool, begun: Part<'_>) -> bool {
     let scheduler = if biased { None } else { try_scheduler() };
     if let Some(scheduler) = scheduler.filter(|scheduler| is_controlled(scheduler)) {
         return try_directed(scheduler, cases, begun);
@@ -145,7 +145,7 @@ fn try_all(cases: &[&dyn Case], order: &mut [usize], biased: bool, begun: &Begun
 
 /// As [`try_all`], in a controlled run: the controller chooses one of the ready cases.
 #[cold]
-fn try_directed(scheduler: &Scheduler, cases: &[&dyn Case], begun: &Begun) -> bool {
+fn try_directed(scheduler: &Scheduler, cases: &[&dyn Case], begun: Part<'_>) -> bool {
     let ready = || cases.iter().filter(|case| case.is_ready(begun));
     let count = ready().count();
     let chosen = if count > 1 { alternative(scheduler, count) } else { 0 };
@@ -208,11 +208,11 @@ impl<T> Case for RecvCase<'_, T> {
         self.receiver.need().resource
     }
 
-    fn is_ready(&self, begun: &Begun) -> bool {
+    fn is_ready(&self, begun: Part<'_>) -> bool {
         Operation::is_ready(self.receiver, begun)
     }
 
-    fn try_now(&self, begun: &Begun) -> bool {
+    fn try_now(&self, begun: Part<'_>) -> bool {
         let result = match self.receiver.try_recv_within(begun) {
             Ok(value) => Ok(value),
             Err(TryRecvError::Disconnected) => Err(RecvError),
@@ -226,7 +226,7 @@ impl<T> Case for RecvCase<'_, T> {
         let listed = Listed { need: Some(self.receiver.need()), others };
         match &self.receiver.flavor {
             Flavor::Channel(channel) => {
-                let state = channel.within(&round.begun);
+                let state = channel.within(round.begun.part());
                 state.is_about_to_receive();
                 let go_on = || round.go_on(index + 1, Some(&listed));
                 let waited = state.enrolled(|state| &state.receiving, round.scheduler, None, go_on);
@@ -235,7 +235,7 @@ impl<T> Case for RecvCase<'_, T> {
                 waited.result
             }
             Flavor::Timer(timer) => {
-                round.add_timer(timer.within(&round.begun).next());
+                round.add_timer(timer.within(round.begun.part()).next());
                 round.go_on(index + 1, Some(&listed))
             }
         }
@@ -271,11 +271,11 @@ impl<T> Case for SendCase<'_, T> {
         self.sender.need().resource
     }
 
-    fn is_ready(&self, begun: &Begun) -> bool {
+    fn is_ready(&self, begun: Part<'_>) -> bool {
         Operation::is_ready(self.sender, begun)
     }
 
-    fn try_now(&self, begun: &Begun) -> bool {
+    fn try_now(&self, begun: Part<'_>) -> bool {
         let Some(message) = self.message.take() else { return false };
         let result = match self.sender.channel.within(begun).try_send(message) {
             Ok(()) => Ok(()),
@@ -290,7 +290,7 @@ impl<T> Case for SendCase<'_, T> {
     }
 
     fn enroll(&self, round: &Round<'_>, index: usize, others: Option<&Listed<'_>>) -> Outcome {
-        let state = self.sender.channel.within(&round.begun);
+        let state = self.sender.channel.within(round.begun.part());
         state.is_about_to_send();
         let listed = Listed { need: Some(self.sender.need()), others };
         let go_on = || round.go_on(index + 1, Some(&listed));

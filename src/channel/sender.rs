@@ -9,7 +9,7 @@ use super::deadline::Moment;
 use super::error::{SendError, SendTimeoutError, TrySendError};
 use super::readiness::{Operation, Watcher};
 use super::state::Channel;
-use crate::access::{Begun, Object};
+use crate::access::{Object, Part};
 use crate::kernel::{Need, WaitQueue, try_scheduler};
 
 /// The sending half of a channel. Cloning it makes another sender of the same channel.
@@ -258,15 +258,15 @@ impl<T> Operation for Sender<T> {
         self.channel.object()
     }
 
-    fn is_ready(&self, begun: &Begun) -> bool {
+    fn is_ready(&self, begun: Part<'_>) -> bool {
         self.channel.within(begun).can_send()
     }
 
-    fn partners(&self, begun: &Begun) -> Option<&WaitQueue<Watcher>> {
+    fn partners(&self, begun: Part<'_>) -> Option<&WaitQueue<Watcher>> {
         Some(self.channel.message_watchers(begun))
     }
 
-    fn watching(&self, begun: &Begun) -> Result<&WaitQueue<Watcher>, Moment> {
+    fn watching(&self, begun: Part<'_>) -> Result<&WaitQueue<Watcher>, Moment> {
         Ok(self.channel.watch_room(begun))
     }
 

@@ -6,7 +6,7 @@ use super::deadline::Moment;
 use super::error::{RecvTimeoutError, SendTimeoutError, TryRecvError, TrySendError};
 use super::readiness::Watcher;
 use super::ring::Ring;
-use crate::access::{Access, Accessed, Begun, Object, Observed};
+use crate::access::{Access, Accessed, Object, Observed, Part};
 use crate::cancel::interrupted;
 use crate::kernel::{Need, Outcome, WaitQueue, Want, scheduler};
 
@@ -83,7 +83,7 @@ impl<T> Channel<T> {
 
     /// Returns the state, as part of a select.
     #[inline(always)]
-    pub(super) fn within(&self, begun: &Begun) -> Accessed<'_, State<T>> {
+    pub(super) fn within(&self, begun: Part<'_>) -> Accessed<'_, State<T>> {
         self.state.within(begun)
     }
 
@@ -213,7 +213,7 @@ impl<T> Channel<T> {
 
     /// Returns the queue of the selects that watch for room, to which the caller adds one.
     /// From now on, every receive looks for selects to wake.
-    pub(super) fn watch_room(&self, begun: &Begun) -> &WaitQueue<Watcher> {
+    pub(super) fn watch_room(&self, begun: Part<'_>) -> &WaitQueue<Watcher> {
         let state = self.state.within(begun);
         state.buffer.close_take();
         state.queue(|state| &state.watching_room)
@@ -221,19 +221,19 @@ impl<T> Channel<T> {
 
     /// Returns the queue of the selects that watch for messages, to which the caller adds
     /// one. From now on, every send looks for selects to wake.
-    pub(super) fn watch_messages(&self, begun: &Begun) -> &WaitQueue<Watcher> {
+    pub(super) fn watch_messages(&self, begun: Part<'_>) -> &WaitQueue<Watcher> {
         let state = self.state.within(begun);
         state.buffer.close_put();
         state.queue(|state| &state.watching_messages)
     }
 
     /// Returns the queue of the selects that watch for room, as it is.
-    pub(super) fn room_watchers(&self, begun: &Begun) -> &WaitQueue<Watcher> {
+    pub(super) fn room_watchers(&self, begun: Part<'_>) -> &WaitQueue<Watcher> {
         self.state.within(begun).queue(|state| &state.watching_room)
     }
 
     /// Returns the queue of the selects that watch for messages, as it is.
-    pub(super) fn message_watchers(&self, begun: &Begun) -> &WaitQueue<Watcher> {
+    pub(super) fn message_watchers(&self, begun: Part<'_>) -> &WaitQueue<Watcher> {
         self.state.within(begun).queue(|state| &state.watching_messages)
     }
 

@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use super::deadline::Moment;
 use super::error::{RecvTimeoutError, TryRecvError};
-use crate::access::{Access, Accessed, Begun, Object, Observed};
+use crate::access::{Access, Accessed, Object, Observed, Part};
 use crate::cancel::interrupted;
 use crate::kernel::{Need, Outcome, Wait, WaitFor, Want, scheduler};
 use crate::timer::now;
@@ -48,7 +48,7 @@ impl<T> Timer<T> {
     }
 
     /// Returns the schedule, as part of a select.
-    pub(super) fn within(&self, begun: &Begun) -> Accessed<'_, Schedule<T>> {
+    pub(super) fn within(&self, begun: Part<'_>) -> Accessed<'_, Schedule<T>> {
         self.schedule.within(begun)
     }
 
