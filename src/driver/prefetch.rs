@@ -18,12 +18,12 @@ use crate::kernel::run_queue::Runnable;
 use crate::kernel::slow_path::SWITCHES_BETWEEN_POLLS;
 use crate::kernel::{Scheduler, ThreadRef};
 
-/// With fewer threads than this in the run queue, their stacks are in the cache.
+/// The number of threads in the run queue from which on their stacks are not in the cache.
 const COLD_LENGTH: usize = 4096;
 
-/// Where in the run queue threads are that a timer has woken: positions, as
-/// [`RunQueue::entries`](crate::kernel::run_queue::RunQueue::entries) has them. It is a hint: between
-/// two such threads there may be others.
+/// The positions in the run queue of threads that a timer has woken, as
+/// [`RunQueue::entries`](crate::kernel::run_queue::RunQueue::entries) counts them. It is a hint:
+/// other threads may lie between.
 #[derive(Default)]
 pub(crate) struct Cold {
     start: Cell<usize>,

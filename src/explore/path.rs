@@ -1,6 +1,6 @@
-//! The choices of a directed run, kept where each switch can make them without a
-//! call: most choices of an exploration are made by repeating the last execution,
-//! by going on with the first who can, or by chance.
+//! The path of a controlled run: its choices, kept where each switch can make them without a call.
+//! Most choices of an exploration repeat the last execution, take the first alternative, or are
+//! drawn.
 
 #![forbid(unsafe_code)]
 
@@ -10,35 +10,35 @@ use super::random::Random;
 /// One choice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Choice {
-    /// The number of the green thread that was chosen, or one of those below.
+    /// The number of the green thread that was chosen, or one of the constants below.
     pub(crate) number: u32,
-    /// Which of how many.
+    /// The index of the alternative that was taken, and the number of alternatives.
     pub(crate) taken: u32,
     pub(crate) of: u32,
-    /// Alternatives from here on are for others to try.
+    /// Alternatives from here on are explored by other workers.
     pub(crate) end: u32,
-    /// Tells those among whom the choice was from others.
+    /// A hash of the threads among which the choice was.
     among: u32,
 }
 
 impl Choice {
-    /// Not a green thread was chosen, but what the one that runs does.
+    /// Stands for a choice of what the current thread does, not of a thread.
     pub(crate) const VALUE: u32 = u32::MAX;
-    /// It is to be seen whose turn this alternative is.
+    /// Stands for a thread that is unknown, since the alternative has not been taken yet.
     const UNSEEN: u32 = u32::MAX - 1;
 
     pub(crate) fn new(number: u32, taken: usize, of: usize) -> Choice {
         Choice { number, taken: taken as u32, of: of as u32, end: of as u32, among: 0 }
     }
 
-    /// Another alternative is taken than the one that was seen.
-    pub(crate) fn forget_who(&mut self) {
+    /// Forgets the thread: another alternative is taken than before.
+    pub(crate) fn forget_thread(&mut self) {
         if self.number != Choice::VALUE {
             self.number = Choice::UNSEEN;
         }
     }
 
-    /// Makes the same choice again, which is among so many and among these.
+    /// Makes the same choice again. It must be among `of` alternatives with the hash `among`.
     #[inline(always)]
     fn repeat(
         &mut self,
@@ -61,37 +61,36 @@ impl Choice {
     }
 }
 
-/// Tells the green threads at `of` places from others.
+/// Returns the hash of the threads at the first `of` places.
 #[inline(always)]
 fn among(of: usize, number: impl Fn(usize) -> u32) -> u32 {
     (0..of).fold(0, |sum: u32, place| sum.wrapping_mul(0x0100_0193) ^ number(place))
 }
 
-/// A way to make a choice. Each is compiled where it is used, with nothing of the others.
+/// A way to make a choice. Each is compiled where it is used, without the others.
 #[derive(Clone, Copy)]
 pub(crate) enum Way {
     /// A choice of the last run is repeated, or there is only one alternative.
     Repeat,
-    /// By chance.
+    /// A choice is drawn.
     Draw,
-    /// It is new, or its alternative is taken for the first time.
+    /// A choice is new, or its alternative is taken for the first time.
     Begin,
 }
 
-/// What was to be repeated cannot be.
+/// The error of a choice that cannot be repeated.
 #[derive(Debug)]
 pub(crate) struct Differs;
 
-/// The choices of an execution: first those that it repeats, then those that are
-/// new.
+/// The choices of an execution: first those that it repeats, then the new ones.
 pub(crate) struct ChoicePath {
     choices: Vec<Choice>,
-    /// How many of them the run has come to.
+    /// The number of choices that the run has made.
     depth: usize,
     steps: u64,
-    /// From this step on, the director is asked.
+    /// The step from which on the controller is asked.
     asks_from: u64,
-    /// What is new is drawn, and not the first alternative.
+    /// New choices are drawn; otherwise they take the first alternative.
     is_drawn: bool,
     random: Random,
 }
@@ -108,8 +107,8 @@ impl ChoicePath {
         }
     }
 
-    /// A run begins that repeats the choices of the last one. What comes after them
-    /// is the first alternative.
+    /// Begins a run that repeats the choices of the last one, and takes the first alternative after
+    /// them.
     pub(crate) fn repeat(&mut self) {
         self.depth = 0;
         self.steps = 0;
@@ -117,35 +116,35 @@ impl ChoicePath {
         self.ask();
     }
 
-    /// A run begins that repeats nothing.
+    /// Begins a run that repeats nothing.
     pub(crate) fn start(&mut self) {
         self.choices.clear();
         self.repeat();
     }
 
-    /// For how many choices there is memory.
+    /// Returns the number of choices for which there is memory.
     pub(crate) fn room(&self) -> usize {
         self.choices.capacity()
     }
 
-    /// As [`ChoicePath::start`], and choices are drawn.
+    /// Begins a run that repeats nothing and draws its choices.
     pub(crate) fn draw(&mut self, random: Random) {
         self.start();
         self.is_drawn = true;
         self.random = random;
     }
 
-    /// The director is not asked for so many steps.
+    /// Lets the path make the choices of this number of steps without the controller.
     pub(crate) fn go_alone(&mut self, steps: u64) {
         self.asks_from = steps.saturating_add(1);
     }
 
-    /// The director makes all choices from now on.
+    /// Lets the controller make all choices from now on.
     pub(crate) fn ask(&mut self) {
         self.asks_from = 0;
     }
 
-    /// Does it make choices, as long as nobody has to be asked?
+    /// Returns `true` if the path makes choices without the controller.
     pub(crate) fn is_alone(&self) -> bool {
         self.asks_from > 0
     }
@@ -159,37 +158,37 @@ impl ChoicePath {
         self.steps
     }
 
-    /// The number of choices of the run, if it was to repeat more than that.
+    /// Returns the number of choices of the run, if it was to repeat more.
     #[inline(always)]
     pub(crate) fn shorter(&self) -> Option<usize> {
         (self.depth < self.choices.len()).then_some(self.depth)
     }
 
-    /// The choices of the run up to now.
+    /// Returns the choices of the run up to now.
     pub(crate) fn made(&self) -> &[Choice] {
         &self.choices[..self.depth]
     }
 
-    /// These, and what is still to be repeated.
+    /// Returns the choices of the run, and those that are still to be repeated.
     pub(crate) fn choices(&self) -> &[Choice] {
         &self.choices
     }
 
-    /// To change what the next run repeats.
+    /// Returns the choices that the next run repeats, to be changed.
     pub(crate) fn choices_mut(&mut self) -> &mut Vec<Choice> {
         self.depth = 0;
         &mut self.choices
     }
 
-    /// The next step: who has it, by the place. `None` if the director is to say, for
-    /// whatever reason.
+    /// Returns the place of the thread that has the next step; `None` if the controller has to
+    /// choose.
     #[inline(always)]
     pub(super) fn next(&mut self, enabled: &EnabledSet<'_>) -> Option<usize> {
         let next = self.next_at_once(enabled).or_else(|| self.next_drawn(enabled));
         next.or_else(|| self.next_with_care(enabled))
     }
 
-    /// As [`ChoicePath::next`], but only this way.
+    /// Makes a choice as [`ChoicePath::next`] does, but only this way.
     #[inline(always)]
     pub(super) fn next_by(&mut self, way: Way, enabled: &EnabledSet<'_>) -> Option<usize> {
         match way {
@@ -199,9 +198,8 @@ impl ChoicePath {
         }
     }
 
-    /// As [`ChoicePath::next`], but gives up, and leaves everything as it is, where there
-    /// is more to do than to repeat a choice. It calls nothing and needs few registers, so
-    /// that a function that uses it needs no frame for that.
+    /// Repeats a choice. Returns `None` and changes nothing where there is more to do. It calls
+    /// nothing and needs few registers, so a function that uses it needs no frame for it.
     #[inline(always)]
     fn next_at_once(&mut self, enabled: &EnabledSet<'_>) -> Option<usize> {
         let of = enabled.len();
@@ -213,7 +211,7 @@ impl ChoicePath {
         let place = if of == 1 {
             0
         } else {
-            // Where choices are drawn, there is none to be repeated.
+            // Where choices are drawn, there are none to be repeated.
             let choice = self.choices.get(self.depth)?;
             let taken = choice.taken as usize;
             // In this order, each is compared in memory and takes no register.
@@ -227,8 +225,8 @@ impl ChoicePath {
         Some(place)
     }
 
-    /// As [`ChoicePath::next_at_once`], after that has given up: draws a choice, if choices are
-    /// drawn and there is room to keep it.
+    /// Draws a choice, if choices are drawn and there is room to keep it. Called after
+    /// [`ChoicePath::next_at_once`].
     #[inline(always)]
     fn next_drawn(&mut self, enabled: &EnabledSet<'_>) -> Option<usize> {
         let of = enabled.len();
@@ -246,9 +244,9 @@ impl ChoicePath {
         self.is_drawn
     }
 
-    /// As [`ChoicePath::next_at_once`], after that has given up: makes a choice that is new, or
-    /// whose alternative is taken for the first time. `None` if the director is to say;
-    /// then nothing has been done. It calls nothing, either.
+    /// Makes a choice that is new, or takes an alternative for the first time. Returns `None` and
+    /// changes nothing if the controller has to choose. It calls nothing, either. Called after
+    /// [`ChoicePath::next_at_once`].
     #[inline(always)]
     fn next_where_new(&mut self, enabled: &EnabledSet<'_>) -> Option<usize> {
         let of = enabled.len();
@@ -289,13 +287,13 @@ impl ChoicePath {
         taken
     }
 
-    /// A choice among `of`, which are at least one. `number` says who is at a place.
+    /// Makes a choice among `of` alternatives, at least one. `number` returns the thread at a place.
     ///
     /// # Errors
     ///
-    /// If it repeats one that was another. How many there are and who is taken is
-    /// always compared; who the others are, where another alternative is taken for
-    /// the first time.
+    /// [`Differs`] if the number of alternatives or the chosen thread does not match the choice
+    /// that is repeated. The other threads are compared where an alternative is taken for the first
+    /// time.
     #[inline]
     pub(crate) fn choose(
         &mut self,
@@ -315,7 +313,7 @@ impl ChoicePath {
         Ok(taken)
     }
 
-    /// A choice was made by the director.
+    /// Adds a choice that the controller has made.
     #[inline(always)]
     pub(crate) fn push(&mut self, choice: Choice) {
         self.choices.push(choice);

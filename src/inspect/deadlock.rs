@@ -1,4 +1,4 @@
-//! The deadlock report, and what else says in words who waits for what.
+//! The deadlock report, and other texts about what threads wait for.
 
 #![forbid(unsafe_code)]
 
@@ -15,21 +15,21 @@ use crate::timer::refresh;
 pub(crate) struct Waiting {
     pub(crate) what: String,
     pub(crate) at: &'static Location<'static>,
-    /// How long it has waited.
+    /// The time for which it has waited.
     pub(crate) age: Duration,
-    /// Who holds that; where it was made, if it has no name.
+    /// The holder; the line of creation, if the resource has no name.
     pub(crate) notes: Vec<Note>,
 }
 
-/// A line below the one that says what is waited for.
+/// A line below the line about what is waited for.
 pub(crate) struct Note {
     text: String,
     place: Option<(&'static str, &'static Location<'static>)>,
 }
 
-/// One line of a report: who, what, and a place with a word before it.
+/// One line of a report: a thread, a text, and a place with a word before it.
 pub(crate) struct Line {
-    who: String,
+    thread: String,
     what: String,
     place: Option<(&'static str, &'static Location<'static>)>,
 }
@@ -37,11 +37,11 @@ pub(crate) struct Line {
 /// Lines whose columns are aligned.
 pub(crate) struct Table(Vec<Line>);
 
-/// How the report of a deadlock begins.
+/// The beginning of the report of a deadlock.
 pub(crate) const DEADLOCK: &str =
     "deadlock: every green thread waits, and nothing is left that could wake one";
 
-/// Everybody waits, and nothing can wake anybody.
+/// Returns the report of a deadlock of these threads.
 pub(crate) fn deadlock(all: &[&ControlBlock], now: u64) -> String {
     let mut report = String::from(DEADLOCK);
     let mut table = Table::new();
@@ -86,13 +86,13 @@ pub(crate) fn stalled(scheduler: &Scheduler, limit: Duration) -> Option<String> 
     Some(report)
 }
 
-/// Those who wait for each other in a circle, and what each wants of the next.
+/// Returns the cycles of threads that wait for each other, and what each wants of the next.
 pub(crate) fn cycles(all: &[&ControlBlock]) -> Vec<Vec<(u64, Option<String>)>> {
     let link = |step: &wait_graph::Step<'_>| (step.thread.number(), step.holds.map(wanted_of));
     wait_graph::find(all).iter().map(|cycle| cycle.iter().map(link).collect()).collect()
 }
 
-/// The cycles in which one of the `wanted` is.
+/// Adds the cycles that have one of the `wanted` threads.
 fn add_cycles(report: &mut String, all: &[&ControlBlock], wanted: impl Fn(&ControlBlock) -> bool) {
     for cycle in wait_graph::find(all) {
         if !cycle.iter().any(|step| wanted(step.thread)) {
@@ -138,14 +138,14 @@ impl Table {
         }
     }
 
-    /// Adds a line. One of somebody whose name stands above has no name.
+    /// Adds a line. `thread` is empty if the name stands in a line above.
     pub(crate) fn push(
         &mut self,
-        who: String,
+        thread: String,
         what: String,
         place: Option<(&'static str, &'static Location<'static>)>,
     ) {
-        self.0.push(Line { who, what, place });
+        self.0.push(Line { thread, what, place });
     }
 }
 
@@ -153,12 +153,12 @@ impl Table {
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let width = |column: fn(&Line) -> usize| self.0.iter().map(column).max().unwrap_or(0);
-        let who_width = width(|line| line.who.chars().count());
+        let thread_width = width(|line| line.thread.chars().count());
         let what_width =
             width(|line| if line.place.is_some() { line.what.chars().count() } else { 0 });
         let word_width = width(|line| line.place.map_or(0, |(word, _)| word.len()));
-        for Line { who, what, place } in &self.0 {
-            write!(f, "\n  {who:who_width$}  ")?;
+        for Line { thread, what, place } in &self.0 {
+            write!(f, "\n  {thread:thread_width$}  ")?;
             match place {
                 None => f.write_str(what)?,
                 Some((word, place)) => {
@@ -170,7 +170,7 @@ impl fmt::Display for Table {
     }
 }
 
-/// A green thread's name and number.
+/// Returns a green thread's name and number.
 pub(crate) fn label(control: &ControlBlock) -> String {
     let number = control.number();
     match control.name() {
@@ -197,8 +197,8 @@ pub(crate) fn letters(number: u64) -> String {
     letters.iter().rev().collect()
 }
 
-/// "spawned", and to run what, if it has no name. Nobody has spawned the main
-/// green thread.
+/// Returns "spawned", and the function if the thread has no name; `None` for the main green
+/// thread, which is not spawned.
 pub(crate) fn spawned(control: &ControlBlock) -> Option<String> {
     match control.name() {
         _ if control.number() == 1 => None,
@@ -207,17 +207,17 @@ pub(crate) fn spawned(control: &ControlBlock) -> Option<String> {
     }
 }
 
-/// The function, and whether it is a closure in that. The rest of the path says
-/// little, and the line where it was spawned says more.
+/// Returns the function of a path, and "{{closure}}" if it is a closure in it. The rest of the
+/// path says little, and the line of the spawn says more.
 fn end_of_path(path: &str) -> String {
     const CLOSURE: &str = "::{{closure}}";
     if path.starts_with("fn(") {
-        // A pointer to a function: which one, nobody knows.
+        // A pointer to a function, which has no name here.
         return path.to_owned();
     }
     let function = path.trim_end_matches(CLOSURE);
     let closure = if function == path { "" } else { CLOSURE };
-    // Not a `::` between the brackets of generic arguments.
+    // A `::` between the brackets of generic arguments does not count.
     let mut depth = 0;
     let mut start = 0;
     let bytes = function.as_bytes();
@@ -233,7 +233,7 @@ fn end_of_path(path: &str) -> String {
     format!("{}{closure}", &function[start..])
 }
 
-/// What `control` waits for, in words.
+/// Returns what `control` waits for, in words.
 pub(crate) fn waiting(control: &ControlBlock, all: &[&ControlBlock], now: u64) -> Option<Waiting> {
     let wait = control.waits_for()?;
     let mut notes = Vec::new();
@@ -259,7 +259,7 @@ pub(crate) fn waiting(control: &ControlBlock, all: &[&ControlBlock], now: u64) -
     Some(Waiting { what, at: wait.line(), age, notes })
 }
 
-/// What one does who waits for no resource.
+/// Returns what a thread does, in words, that waits for no resource.
 pub(crate) fn briefly(wait: WaitFor<'_>) -> String {
     match wait {
         WaitFor::Sleep => "sleeps".to_owned(),
@@ -274,7 +274,7 @@ pub(crate) fn briefly(wait: WaitFor<'_>) -> String {
     }
 }
 
-/// Each alternative is a note.
+/// Returns the words for a wait for any of several, and adds a note for each.
 fn any_of(notes: &mut Vec<Note>, needs: Needs<'_>, all: &[&ControlBlock]) -> String {
     let needs = needs.as_written();
     if needs.is_empty() {
@@ -288,7 +288,7 @@ fn any_of(notes: &mut Vec<Note>, needs: Needs<'_>, all: &[&ControlBlock]) -> Str
     if needs.len() == 1 { "this".to_owned() } else { "any of these".to_owned() }
 }
 
-/// "a message from channel 'orders'"
+/// Returns what is wanted: "a message from channel 'orders'".
 fn wanted_of(need: Need<'_>) -> String {
     let title = title(need.resource);
     match need.what {
@@ -312,18 +312,18 @@ fn article(noun: &str) -> &'static str {
     if is_vowel { "an" } else { "a" }
 }
 
-/// Who holds it.
+/// Returns a note about the holder.
 fn holder(need: Need<'_>, indent: &str, all: &[&ControlBlock]) -> Option<Note> {
     let holder = need.resource.holder()?;
-    let who = match wait_graph::index_of(all, holder.number) {
+    let thread = match wait_graph::index_of(all, holder.number) {
         Some(index) => label(all[index]),
         None if holder.number == 0 => "somebody outside the runtime".to_owned(),
         None => format!("#{}, which has ended,", holder.number),
     };
-    Some(Note { text: format!("{indent}held by {who}"), place: Some(("since", holder.at)) })
+    Some(Note { text: format!("{indent}held by {thread}"), place: Some(("since", holder.at)) })
 }
 
-/// A duration, in three digits or so.
+/// A duration, shown with about three digits.
 pub(crate) struct Age(pub(crate) Duration);
 
 impl fmt::Display for Age {

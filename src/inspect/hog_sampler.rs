@@ -1,5 +1,4 @@
-//! Watching a runtime from another OS thread: does a green thread not let others
-//! run?
+//! Finds green threads that do not let others run, from another OS thread.
 //!
 //! ```text
 //!   the runtime's OS thread              the OS thread that watches
@@ -9,13 +8,12 @@
 //!                                        asks, in SAMPLE
 //!   handler of SIGURG          <-------  interrupts it
 //!     still the same count?
-//!     whose turn is it, and
-//!     where: into SAMPLE       ------->  a Hog
+//!     the current thread and
+//!     its frames: into SAMPLE  ------->  a Hog
 //! ```
 //!
-//! What a switch does for this is nothing: it counts in any case. Only the
-//! runtime's own OS thread knows where it is; so it looks itself, in a signal
-//! handler.
+//! A switch does nothing for this: it counts in any case. Only the runtime's own OS thread can
+//! tell which instruction it is at, so it looks itself, in a signal handler.
 
 use std::cell::RefCell;
 use std::io;
@@ -34,9 +32,9 @@ use crate::kernel::{Scheduler, ThreadId, try_scheduler};
 use crate::sys::interrupt::{self, OsThread};
 use crate::sys::signal;
 
-/// How long the runtime's OS thread has to answer.
+/// The time that the runtime's OS thread has to answer.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// So many times is one asked again who was in the middle of a switch.
+/// The number of times that an OS thread in the middle of a switch is asked again.
 const ATTEMPTS: u32 = 100;
 
 const MOST_FRAMES: usize = 128;
@@ -45,12 +43,12 @@ const MOST_NAME_BYTES: usize = 128;
 /// A green thread that has run for too long.
 pub(crate) struct Hog {
     pub(crate) id: ThreadId,
-    /// The first bytes of it.
+    /// The first bytes of the name.
     pub(crate) name: Option<String>,
     pub(crate) spawned_at: &'static Location<'static>,
-    /// At least so long.
+    /// The time for which it has run, at least.
     pub(crate) has_run: Duration,
-    /// Where it is, the innermost frame first.
+    /// The addresses of its frames, the innermost first.
     pub(crate) frames: Vec<usize>,
     pub(crate) has_more_frames: bool,
 }
@@ -79,12 +77,12 @@ impl Drop for Watched {
     }
 }
 
-/// One who watches, from whatever OS thread.
+/// A watch over a runtime, from any OS thread.
 pub(crate) struct Watch {
     shared: Arc<Shared>,
     limit: Duration,
     seen: Progress,
-    /// Since when it has been that.
+    /// The time since which the counts have been the same.
     since: Instant,
     has_reported: bool,
 }
@@ -99,8 +97,8 @@ impl WatchEnd {
 }
 
 struct Shared {
-    /// None once the runtime, or the watch, has ended. While this is locked, what
-    /// it points to stays.
+    /// `None` once the runtime or the watch has ended. While this is locked, the scheduler that
+    /// it points to exists.
     target: Mutex<Option<Target>>,
     ended: Condvar,
 }
@@ -114,8 +112,7 @@ struct Target {
     thread: OsThread,
 }
 
-// SAFETY: what it points to is atomic, and is there as long as the target is where
-// the scheduler finds it and takes it away before it goes itself.
+// SAFETY: it points to atomics of a scheduler, which takes the target away before it is dropped.
 unsafe impl Send for Target {}
 
 /// The counts of pops; `None` while the runtime sleeps, or its host does
@@ -124,7 +121,7 @@ type Progress = Option<[usize; 2]>;
 
 impl Target {
     fn progress(&self) -> Progress {
-        // SAFETY: the scheduler is there, see `Shared`.
+        // SAFETY: the scheduler exists while the lock of `Shared` is held.
         let (is_away, pops) =
             unsafe { ((*self.is_away).load(Ordering::Relaxed), self.pops.map(|pops| &*pops)) };
         (!is_away).then(|| pops.map(|pops| pops.load(Ordering::Relaxed)))
@@ -169,8 +166,8 @@ pub(crate) fn watch(scheduler: &Scheduler, limit: Duration) -> io::Result<(Watch
 }
 
 impl Watch {
-    /// Waits for the next hog. Each is reported once, until somebody else runs.
-    /// `None` if the runtime or the watch has ended.
+    /// Waits for the next hog. Each is reported once, until another thread runs. Returns `None` if
+    /// the runtime or the watch has ended.
     pub(crate) fn next_hog(&mut self) -> Option<Hog> {
         let period = (self.limit / 4).clamp(Duration::from_millis(1), Duration::from_millis(250));
         let shared = self.shared.clone();
@@ -202,20 +199,21 @@ impl Watch {
     }
 }
 
-/// A question to one OS thread of this process, and its answer. There is one at a
-/// time, and no lock: a handler must not wait.
+/// A question to one OS thread of this process, and the answer. There is one at a time, and no
+/// lock: a handler must not wait.
 struct Sample {
     /// A [`step`].
     step: AtomicU32,
-    /// Whom it is for.
+    /// The OS thread that is asked.
     thread: AtomicU32,
     serial: AtomicU64,
-    /// What it is about: a green thread that has not let others run since.
+    /// The counts of pops when the question was asked: they are the same as long as the green
+    /// thread in question has not let others run.
     pops: [AtomicUsize; 2],
     number: AtomicU64,
     spawned_at: AtomicPtr<Location<'static>>,
     name: [AtomicU8; MOST_NAME_BYTES],
-    /// `usize::MAX` for none.
+    /// `usize::MAX` if there is no name.
     name_bytes: AtomicUsize,
     frames: [AtomicUsize; MOST_FRAMES],
     /// More than [`MOST_FRAMES`] if there are more.
@@ -226,13 +224,12 @@ mod step {
     /// There is no question.
     pub(crate) const IDLE: u32 = 0;
     pub(crate) const ASKED: u32 = 1;
-    /// The handler is at it.
+    /// The handler is writing the answer.
     pub(crate) const ANSWERING: u32 = 2;
     pub(crate) const ANSWERED: u32 = 3;
-    /// It is somebody else's turn by now.
+    /// Another green thread runs by now.
     pub(crate) const OVER: u32 = 4;
-    /// It was in the middle of a switch, where nobody can say whose stack it is
-    /// on: to be asked again.
+    /// The OS thread was in the middle of a switch, between two stacks: it is asked again.
     pub(crate) const SWITCHING: u32 = 5;
 }
 
@@ -249,11 +246,11 @@ static SAMPLE: Sample = Sample {
     frame_count: AtomicUsize::new(0),
 };
 
-/// Who may use [`SAMPLE`].
+/// The lock of [`SAMPLE`] among watches.
 static TURN: Mutex<()> = Mutex::new(());
 
-/// Asks the OS thread of `target` what it is doing. `None` if something else by
-/// now, or if there is no answer: it may have blocked the signal.
+/// Asks the OS thread of `target` what it is doing. Returns `None` if another thread runs by now,
+/// or if there is no answer: the OS thread may have blocked the signal.
 fn ask(target: &Target, pops: [usize; 2], has_run: Duration) -> Option<Hog> {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     SAMPLE.thread.store(target.thread.number().cast_unsigned(), Ordering::Relaxed);
@@ -268,7 +265,7 @@ fn ask(target: &Target, pops: [usize; 2], has_run: Duration) -> Option<Hog> {
         }
         match wait_for_answer() {
             step::ANSWERED => return Some(SAMPLE.hog(target.serial, has_run)),
-            // Not at the same place in a loop again.
+            // A pause, so that a loop is not interrupted at the same instruction again.
             step::SWITCHING => thread::sleep(Duration::from_micros(50)),
             _ => break,
         }
@@ -313,7 +310,7 @@ impl Sample {
         Hog {
             id: ThreadId { runtime, number: self.number.load(Ordering::Relaxed) },
             name,
-            // SAFETY: the handler has put a location there, which are all static.
+            // SAFETY: the handler has stored a location, and all locations are static.
             spawned_at: unsafe { &*self.spawned_at.load(Ordering::Relaxed) },
             has_run,
             frames: frames.map(|frame| frame.load(Ordering::Relaxed)).collect(),
@@ -333,16 +330,15 @@ impl Sample {
 
 /// # Safety
 ///
-/// Only the kernel may call it, as the handler that [`interrupt::install`] was
-/// given.
+/// Only the operating system may call it, as the handler that [`interrupt::install`] installs.
 unsafe extern "C" fn on_interrupt(
     _signal: libc::c_int,
     _info: *mut libc::siginfo_t,
     context: *mut libc::c_void,
 ) {
     signal::keeping_errno(|| {
-        // Anybody can send the signal, and an OS thread may have the number of
-        // one that has gone.
+        // Any process can send the signal, and an OS thread may have the number of one that has
+        // ended.
         let this_thread = OsThread::current().number().cast_unsigned();
         let is_asked = SAMPLE.thread.load(Ordering::Relaxed) == this_thread
             && SAMPLE
@@ -355,7 +351,7 @@ unsafe extern "C" fn on_interrupt(
                 )
                 .is_ok();
         if is_asked {
-            // SAFETY: the kernel gave us the context.
+            // SAFETY: the operating system passes the context.
             let at = unsafe { interrupt::instruction_pointer(context) };
             SAMPLE.step.store(answer(at), Ordering::Release);
         }
@@ -365,9 +361,9 @@ unsafe extern "C" fn on_interrupt(
 /// Fills [`SAMPLE`] with what this OS thread was doing when the handler
 /// interrupted it, at the instruction at `at`.
 ///
-/// It reads what only this OS thread writes, and nothing that takes more than one
-/// store to change: a switch counts the pop before it changes anything else, so if
-/// the count is still the same, none has begun.
+/// It reads only what this OS thread writes, and nothing that takes more than one store to change:
+/// a switch counts the pop before it changes anything else, so if the count is still the same, no
+/// switch has begun.
 fn answer(at: usize) -> u32 {
     fence(Ordering::Acquire);
     let Some(scheduler) = try_scheduler() else { return step::OVER };
@@ -382,7 +378,7 @@ fn answer(at: usize) -> u32 {
         return step::OVER;
     }
     // It may still be in a switch between coroutines.
-    // SAFETY: this OS thread was about to run it.
+    // SAFETY: this OS thread was about to run the instruction at `at`.
     if unsafe { arch::may_switch_at(at) } {
         return step::SWITCHING;
     }
@@ -413,12 +409,12 @@ fn trace(at: usize) {
         count += 1;
         count <= MOST_FRAMES
     };
-    // SAFETY: the synchronisation that is left out is for systems whose unwinder
-    // needs it, of which this is none.
+    // SAFETY: the synchronisation that is left out is for unwinders that share state, which those
+    // of Unix systems do not.
     unsafe {
         backtrace::trace_unsynchronized(|frame| {
             let address = frame.ip().addr();
-            // First come the frames of the handler.
+            // The frames of the handler come first.
             is_below &= address != at;
             is_below || (address != 0 && push(address))
         });

@@ -1,18 +1,17 @@
-//! What a signal asks of runtimes: to show what their green threads are doing.
+//! Snapshots that a signal asks for.
 //!
 //! ```text
 //!   FIRST --> Listener ---> Listener ---> null      never freed, used again
 //!              asked         asked
 //!              inbox ---+    inbox = null: free
 //!                       v
-//!                     Inbox of a runtime: its bell ends a sleep in the kernel
+//!                     Inbox of a runtime: its bell ends a sleep in the system
 //! ```
 //!
-//! The handler may run on any OS thread, between any two instructions. It goes
-//! through the list, says in each listener that it was asked, and then notifies
-//! the runtime's mailbox, which is made of two atomic operations and a write(2).
-//! A runtime that ends takes its inbox out, and waits until no handler that may
-//! have seen it is still there.
+//! The handler may run on any OS thread, between any two instructions. It goes through the list,
+//! sets the flag of each listener, and then notifies the runtime's mailbox, which takes two atomic
+//! operations and a write(2). A runtime that ends takes its inbox out, and waits until every
+//! handler that may have seen the inbox has ended.
 
 use std::cell::OnceCell;
 use std::ptr;
@@ -26,25 +25,25 @@ use crate::kernel::features::SchedulerState;
 use crate::remote::inbox::{Inbox, inbox};
 use crate::sys::signal::{self, Signal};
 
-/// A place for one runtime that wants to know of the signal.
+/// A place for one runtime that hears of the signal.
 struct Listener {
-    /// The signal has come since the runtime looked last.
+    /// Set if the signal has come since the runtime looked last.
     asked: AtomicBool,
-    /// A counted reference, or null if nobody listens here.
+    /// A counted reference, or null if the place is free.
     inbox: AtomicPtr<Inbox>,
-    /// How many handlers are looking at `inbox`.
+    /// The number of handlers that are looking at `inbox`.
     visitors: AtomicUsize,
     next: *const Listener,
 }
 
 static FIRST: AtomicPtr<Listener> = AtomicPtr::new(ptr::null_mut());
 
-/// From the first one on.
+/// Returns all listeners.
 fn listeners() -> impl Iterator<Item = &'static Listener> {
     // SAFETY: listeners are leaked boxes, and `next` never changes.
     let first = unsafe { FIRST.load(Ordering::Acquire).as_ref() };
     std::iter::successors(first, |listener| {
-        // SAFETY: as above.
+        // SAFETY: listeners are leaked boxes, and `next` never changes.
         unsafe { listener.next.as_ref() }
     })
 }
@@ -52,12 +51,11 @@ fn listeners() -> impl Iterator<Item = &'static Listener> {
 extern "C" fn on_signal(_: libc::c_int) {
     signal::keeping_errno(|| {
         for listener in listeners() {
-            // One order for all: whoever takes the inbox out after this sees that
-            // we are here.
+            // One order for all: a runtime that takes its inbox out after this sees this visitor.
             listener.visitors.fetch_add(1, Ordering::SeqCst);
-            // SAFETY: it is not freed before we are gone.
+            // SAFETY: an inbox is not freed while it has visitors.
             if let Some(inbox) = unsafe { listener.inbox.load(Ordering::SeqCst).as_ref() } {
-                // First: whoever is notified finds it.
+                // First: the notified runtime finds the flag set.
                 listener.asked.store(true, Ordering::Release);
                 inbox.notify();
             }
@@ -66,7 +64,7 @@ extern "C" fn on_signal(_: libc::c_int) {
     });
 }
 
-/// A runtime that listens, and what it does when it is asked.
+/// A runtime that listens, and what it does with a snapshot.
 pub(crate) struct Listening {
     listener: &'static Listener,
     show: fn(Vec<Seen>),
@@ -108,11 +106,11 @@ impl Drop for Listening {
     fn drop(&mut self) {
         let inbox = self.listener.inbox.swap(ptr::null_mut(), Ordering::SeqCst);
         while self.listener.visitors.load(Ordering::SeqCst) > 0 {
-            // A handler is on its way out, on another OS thread.
+            // A handler is about to leave, on another OS thread.
             hint::spin_loop();
         }
         self.listener.asked.store(false, Ordering::Relaxed);
-        // SAFETY: `new` made it of an Arc, and nobody else has it any more.
+        // SAFETY: `new` made the pointer of an `Arc`, and no handler has it any more.
         drop(unsafe { Arc::from_raw(inbox) });
     }
 }

@@ -1,10 +1,9 @@
-//! A look at every green thread of a runtime: what it does, how much stack it
-//! uses, and the frames on it.
+//! Snapshots: what each green thread of a runtime does, how much stack it uses, and the frames on
+//! the stack.
 //!
-//! The frames of a suspended green thread are found from its own stack, where we
-//! do not know how much room is left. So the search itself is a coroutine with a
-//! stack of its own, which is resumed there: a backtrace goes on from a coroutine
-//! into whoever resumed it.
+//! The frames of a suspended green thread are found from its own stack, and the room that is left
+//! there is unknown. So the search is a coroutine with a stack of its own, which is resumed there:
+//! a backtrace goes on from a coroutine into its resumer.
 
 #![forbid(unsafe_code)]
 
@@ -17,29 +16,29 @@ use crate::kernel::{ControlBlock, Scheduler, State};
 use crate::stack::{self, Stack};
 use crate::timer::refresh;
 
-/// What one green thread was found to do.
+/// What a snapshot has found of one green thread.
 pub(crate) struct Seen {
     /// Its name and number.
     pub(crate) label: String,
     pub(crate) doing: Doing,
-    /// "spawned", and where. The main green thread is not spawned.
+    /// "spawned", and the line. `None` for the main green thread, which is not spawned.
     pub(crate) spawned: Option<(String, &'static Location<'static>)>,
-    /// The main green thread has the OS thread's.
+    /// `None` for the main green thread, which has the stack of the OS thread.
     pub(crate) stack: Option<StackUse>,
     pub(crate) frames: Frames,
 }
 
 pub(crate) enum Doing {
-    /// It is the one that looks.
+    /// The thread takes the snapshot.
     Running,
-    /// It can run, and others run before it.
+    /// The thread can run, and has begun.
     Ready,
-    /// It can run, and has not run yet.
+    /// The thread can run, and has not begun.
     New,
     Waiting(Waiting),
 }
 
-/// How much of its stack a green thread uses, in bytes.
+/// The use of a green thread's stack, in bytes.
 #[derive(Clone, Copy)]
 pub(crate) struct StackUse {
     pub(crate) bytes: usize,
@@ -50,23 +49,23 @@ pub(crate) struct StackUse {
 
 /// The frames on a stack.
 pub(crate) enum Frames {
-    /// There are none yet.
+    /// There are none: the thread has not begun.
     None,
-    /// Addresses in their functions, the innermost first; whether there are more.
+    /// Addresses in the functions, the innermost first; `true` if there are more.
     Found(Vec<usize>, bool),
-    /// Its stack has only so many bytes left, too few to look from there.
+    /// The stack has only this number of bytes left, too few to search from there.
     NoRoom(usize),
-    /// There is no memory for a stack to look from.
+    /// There is no memory for the stack of the search.
     Failed(String),
 }
 
-/// What it takes to resume a coroutine, in a build that is not optimised.
+/// The stack that resuming a coroutine takes in a build without optimisation.
 const ROOM_BYTES: usize = if cfg!(feature = "sanitizer") { 10 * 1024 } else { 4 * 1024 };
 
-/// What it takes to look at everybody, or to look a symbol up, in a build that is not optimised.
+/// The stack that a snapshot or the look-up of a symbol takes in a build without optimisation.
 const MUCH_ROOM_BYTES: usize = 96 * 1024;
 
-/// Calls `f`, on a stack of its own if the caller's has too little room.
+/// Calls `f`, on a stack of its own if the caller's stack has too little room.
 pub(crate) fn with_room<T>(f: impl FnOnce() -> T) -> T {
     if stack::room_left().is_none_or(|room| room >= MUCH_ROOM_BYTES) {
         return f();
@@ -80,13 +79,13 @@ pub(crate) fn with_room<T>(f: impl FnOnce() -> T) -> T {
     })
 }
 
-/// A backtrace takes about 10 KiB of stack, and several times that where the
+/// The stack of the search. A backtrace takes about 10 KiB, and several times that where the
 /// program is checked for memory errors.
 const TRACER_STACK_BYTES: usize = 128 * 1024;
 
 const MOST_FRAMES: usize = 256;
 
-/// Finds the frames of whoever resumes it with true, each time.
+/// A coroutine that finds the frames of its resumer, each time that it is resumed with `true`.
 type Tracer = Coroutine<bool, Frames, ()>;
 
 fn tracer() -> Result<Tracer, String> {

@@ -1,7 +1,7 @@
-//! What ran when, and who woke whom: the record of a run.
+//! The record of a run: which thread ran when, and which woke which.
 //!
-//! While nothing is recorded, this costs nothing: everything here is called from
-//! the long way round, which a switch takes only if a bit of [`hook`] is set.
+//! While nothing is recorded, this costs nothing: everything here is called from the slow path,
+//! which a switch takes only if a flag of [`slow`] is set.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
@@ -16,7 +16,7 @@ use crate::kernel::{
 };
 use crate::timer::{clock, time};
 
-/// As many events as a [`Recorder`] keeps if nothing else is said.
+/// The number of events that a [`Recorder`] keeps by default.
 const DEFAULT_LIMIT: usize = 1_000_000;
 
 /// The recorder of a runtime.
@@ -32,8 +32,8 @@ fn recorder_of(scheduler: &Scheduler) -> &RefCell<Option<Recorder>> {
     &scheduler.state::<Trace>().0
 }
 
-/// Something that happened to a green thread. The order of events is the order in
-/// which they happened: a virtual clock stands still between many of them.
+/// An event of a green thread. Events are kept in the order in which they happen: a virtual clock
+/// stands still between many of them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Event {
     /// In nanoseconds of the runtime's clock.
@@ -49,7 +49,7 @@ pub(crate) enum Happened {
     Spawned(Cause),
     /// Its wait is over, and it can run.
     Woken(Cause, Outcome),
-    /// It is to be unwound; with what for.
+    /// It is to be unwound, for this reason.
     Interrupted(Cause, &'static str),
     /// It runs from now on.
     Runs,
@@ -84,7 +84,7 @@ pub(crate) enum Awaited {
         kind: &'static str,
         name: Option<u32>,
     },
-    /// Any of so many.
+    /// Any of this number of needs.
     Any(u32),
     Nothing,
 }
@@ -102,25 +102,25 @@ pub(crate) struct Recording {
     runtime: Option<u64>,
     limit: usize,
     pub(crate) events: VecDeque<Event>,
-    /// How many events came before those.
+    /// The number of events that came before those.
     pub(crate) forgotten: u64,
     /// Green threads by their numbers.
     pub(crate) threads: BTreeMap<u64, Described>,
     /// The names of resources.
     pub(crate) names: Vec<Box<str>>,
-    /// Is the clock a virtual one?
+    /// The clock is virtual.
     pub(crate) is_virtual: bool,
 }
 
-/// Records what green threads do: who runs when, who waits for what, who wakes
-/// whom.
+/// Records what green threads do: which thread runs when, what each waits for, and which wakes
+/// which.
 ///
-/// It is a handle: a clone refers to the same recording. Nothing is recorded
-/// before [`Builder::recorder`](crate::Builder::recorder) or [`Recorder::start`] says so; to record what one
+/// It is a handle: a clone refers to the same recording. A recording begins with
+/// [`Builder::recorder`](crate::Builder::recorder) or [`Recorder::start`]. To record what one
 /// function does, use [`debug::record`](crate::debug::record).
 ///
-/// Recording costs the time of some yields for every switch. A runtime that is
-/// not recorded pays nothing.
+/// Recording costs the time of several yields for each switch. A runtime that is not recorded pays
+/// nothing.
 ///
 /// # Examples
 ///
@@ -141,14 +141,14 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// A recorder that keeps the latest million events, about 60 bytes each.
+    /// Returns a recorder that keeps the latest million events, about 60 bytes each.
     #[must_use]
     pub fn new() -> Recorder {
         Recorder::with_limit(DEFAULT_LIMIT)
     }
 
-    /// A recorder that keeps the latest `events` events, at least one. The memory
-    /// is taken as they come.
+    /// Returns a recorder that keeps the latest `events` events, at least one. Memory is allocated
+    /// as events come.
     #[must_use]
     pub fn with_limit(events: usize) -> Recorder {
         let recording = Recording {
@@ -163,9 +163,8 @@ impl Recorder {
         Recorder { recording: Rc::new(RefCell::new(recording)) }
     }
 
-    /// Records the runtime that the caller runs in from now on. What this
-    /// recorder had recorded before is forgotten; another recorder of the same
-    /// runtime stops.
+    /// Records the runtime that the caller runs in from now on. Forgets what this recorder has
+    /// recorded before, and stops another recorder of the same runtime.
     ///
     /// # Panics
     ///
@@ -175,7 +174,7 @@ impl Recorder {
         start_recording(scheduler("leno::debug::Recorder::start"), self);
     }
 
-    /// Records no more.
+    /// Stops recording. What has been recorded stays.
     pub fn stop(&self) {
         self.recording.borrow_mut().runtime = None;
         if let Some(scheduler) = try_scheduler() {
@@ -183,13 +182,13 @@ impl Recorder {
         }
     }
 
-    /// Is anything being recorded?
+    /// Returns `true` if a runtime is being recorded.
     #[must_use]
     pub fn is_recording(&self) -> bool {
         self.recording.borrow().runtime.is_some()
     }
 
-    /// What there is now.
+    /// Returns what has been recorded.
     pub(crate) fn recording(&self) -> Recording {
         self.recording.borrow().clone()
     }
@@ -224,7 +223,7 @@ impl Recording {
         self.events.push_back(event);
     }
 
-    /// Says whether the green thread was not known.
+    /// Describes the green thread. Returns `true` if it was not known.
     fn describe(&mut self, control: &ControlBlock) -> bool {
         let number = control.number();
         let is_new = !self.threads.contains_key(&number);
@@ -237,7 +236,7 @@ impl Recording {
     }
 
     fn name(&mut self, name: &str) -> u32 {
-        // There are few, and those in use are found from behind.
+        // There are few names, and the last ones are used most.
         let index = self.names.iter().rposition(|other| **other == *name);
         let index = index.unwrap_or_else(|| {
             self.names.push(name.into());

@@ -1,4 +1,4 @@
-//! Handles: a runtime as other OS threads see it.
+//! Handles to a runtime, for other OS threads.
 
 #![forbid(unsafe_code)]
 
@@ -9,14 +9,13 @@ use super::inbox::{self, Inbox, Message};
 use super::join::{self, RemoteJoinHandle};
 use crate::kernel::{Scheduler, ThreadId, scheduler};
 
-/// Reaches a runtime from any OS thread: spawns green threads on it, unparks
-/// and cancels those that it has.
+/// A handle to a runtime, for any OS thread: spawns green threads on the runtime, unparks and
+/// cancels its threads.
 ///
-/// As long as there is one, a runtime in which everybody waits sleeps in the
-/// kernel, and does not take it for a deadlock. When the last one goes, it looks
-/// again.
+/// As long as there is a handle, a runtime in which every thread waits sleeps in the operating
+/// system, and reports no deadlock. When the last handle is dropped, the runtime looks again.
 ///
-/// It may outlive the runtime, and then does nothing more.
+/// A handle may outlive its runtime, and then does nothing.
 ///
 /// # Examples
 ///
@@ -37,11 +36,11 @@ pub struct Handle {
     inbox: Arc<Inbox>,
 }
 
-/// The runtime of a [`Handle`] has ended. Gives back what was to be spawned.
+/// The error of [`Handle::spawn`] if the runtime has ended. It holds the closure.
 pub struct Ended<F>(pub F);
 
 impl Handle {
-    /// A handle of the runtime that the caller runs in.
+    /// Returns a handle of the runtime that the caller runs in.
     ///
     /// # Panics
     ///
@@ -58,17 +57,15 @@ impl Handle {
         Handle { inbox }
     }
 
-    /// Spawns a green thread on the runtime, as [`spawn`](crate::spawn) does from
-    /// inside. It begins there as soon as the runtime comes to it: when it has
-    /// nothing else to do, or after some dozens of switches.
+    /// Spawns a green thread on the runtime, as [`spawn`](crate::spawn) does from inside. It begins
+    /// when the runtime reads its mailbox: when no thread can run, or after at most 64 switches.
     ///
-    /// [`run`](crate::run) does not return before it has come to what was spawned
-    /// until then. A [`Runtime`](crate::Runtime) that is dropped drops `f`, if it
-    /// has not come to it.
+    /// [`run`](crate::run) does not return before it has read what was spawned until then. A
+    /// [`Runtime`](crate::Runtime) that is dropped before it has read the message drops `f`.
     ///
     /// # Errors
     ///
-    /// [`Ended`] gives `f` back if the runtime has ended.
+    /// [`Ended`], which holds `f`, if the runtime has ended.
     pub fn spawn<F, T>(&self, f: F) -> Result<RemoteJoinHandle<T>, Ended<F>>
     where
         F: FnOnce() -> T + Send + 'static,
@@ -80,19 +77,19 @@ impl Handle {
         Ok(handle)
     }
 
-    /// As [`Thread::unpark`](crate::thread::Thread::unpark), from any OS thread.
+    /// Unparks a thread as [`Thread::unpark`](crate::thread::Thread::unpark) does.
     /// Does nothing if the green thread or its runtime has ended.
     pub fn unpark(&self, thread: ThreadId) {
         let _ = self.inbox.send(thread, Message::Unpark);
     }
 
-    /// As [`JoinHandle::cancel`](crate::thread::JoinHandle::cancel), from any OS
-    /// thread. Does nothing if the green thread or its runtime has ended.
+    /// Cancels a thread as [`JoinHandle::cancel`](crate::thread::JoinHandle::cancel) does. Does
+    /// nothing if the green thread or its runtime has ended.
     pub fn cancel(&self, thread: ThreadId) {
         let _ = self.inbox.send(thread, Message::Cancel);
     }
 
-    /// Has the runtime ended? It has when [`run`](crate::run) has returned, or the
+    /// Returns `true` if the runtime has ended: [`run`](crate::run) has returned, or the
     /// [`Runtime`](crate::Runtime) was dropped.
     #[must_use]
     pub fn is_ended(&self) -> bool {

@@ -13,16 +13,16 @@ use super::future::block_on;
 use crate::access::{Access, Object, also, note};
 use crate::kernel::{Cancelled, Payload, is_unwinding, try_scheduler};
 
-/// Waits on any OS thread for a green thread that was spawned by
-/// [`Handle::spawn`](crate::Handle::spawn), and takes its result. Dropping it lets
-/// the green thread go on by itself.
+/// A handle that waits on any OS thread for a green thread that was spawned by
+/// [`Handle::spawn`](crate::Handle::spawn), and takes its result. Dropping it detaches the green
+/// thread.
 ///
 /// It is a future as well.
 pub struct RemoteJoinHandle<T> {
     shared: Arc<Mutex<State<T>>>,
 }
 
-/// What [`RemoteJoinHandle::join`] will give. Dropped, it gives [`Cancelled`].
+/// The other side of a [`RemoteJoinHandle`]. If it is dropped, `join` returns [`Cancelled`].
 pub(crate) struct Promise<T> {
     shared: Arc<Mutex<State<T>>>,
 }
@@ -38,8 +38,8 @@ pub(crate) fn promise<T>() -> (Promise<T>, RemoteJoinHandle<T>) {
     (Promise { shared: shared.clone() }, RemoteJoinHandle { shared })
 }
 
-/// Locks the state, and reports the access. No foreign code runs under the lock, so no panic
-/// leaves the state half changed.
+/// Locks the state, and reports the access. No code of the program runs under the lock, so it
+/// cannot be poisoned.
 fn lock<T>(shared: &Mutex<State<T>>, access: Access) -> MutexGuard<'_, State<T>> {
     also(Object::RemoteResults, access);
     shared.lock().unwrap_or_else(PoisonError::into_inner)
@@ -49,13 +49,13 @@ impl<T> Promise<T> {
     /// Runs the closure, on its green thread.
     pub(crate) fn keep(self, f: impl FnOnce() -> T) {
         match panic::catch_unwind(AssertUnwindSafe(f)) {
-            // It is to be cancelled all the way.
+            // The cancellation unwinds the rest of the thread as well.
             Err(payload) if is_unwinding(&payload) => panic::resume_unwind(payload),
             result => self.end(result),
         }
     }
 
-    /// The first result is the one that counts.
+    /// Sets the result, if there is none yet.
     fn end(&self, result: Result<T, Payload>) {
         let mut state = lock(&self.shared, Access::Write);
         let State::Running(waker) = &mut *state else { return };
@@ -84,15 +84,14 @@ impl Wake for Unpark {
 }
 
 impl<T> RemoteJoinHandle<T> {
-    /// Waits until the green thread has ended, and gives what its closure
-    /// returned. Inside a runtime only the green thread that calls this waits,
-    /// outside the OS thread.
+    /// Waits until the green thread has ended, and returns what its closure returned. Inside a
+    /// runtime, only the calling green thread waits; outside, the OS thread.
     ///
     /// # Errors
     ///
     /// The payload of the panic, if the closure panicked.
     /// [`Cancelled`](crate::thread::Cancelled), if it was cancelled, or if the
-    /// runtime ended before it came to it.
+    /// runtime ended before the thread began.
     ///
     /// # Panics
     ///
@@ -112,7 +111,7 @@ impl<T> RemoteJoinHandle<T> {
         }
     }
 
-    /// Has the closure ended? Then `join` will not wait.
+    /// Returns `true` if the closure has ended: then `join` does not wait.
     #[must_use]
     #[track_caller]
     pub fn is_finished(&self) -> bool {
@@ -125,7 +124,7 @@ impl<T> Future for RemoteJoinHandle<T> {
     type Output = Result<T, Payload>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        // Cloned and dropped outside of the lock: wakers are somebody else's.
+        // Cloned and dropped outside of the lock: wakers run code of the program.
         let mut waker = Some(context.waker().clone());
         let mut state = lock(&self.shared, Access::Write);
         if let State::Running(previous) = &mut *state {

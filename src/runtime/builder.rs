@@ -1,4 +1,4 @@
-//! Runtimes as values: settings, and driving one from somebody else's loop.
+//! Runtimes as values: their settings, and runtimes that are driven by a loop of the host.
 
 use std::fmt;
 use std::io;
@@ -58,28 +58,28 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// First come, first served; the system's clock; stacks of
+    /// Returns the default settings: first come, first served; the system's clock; stacks of
     /// [`DEFAULT_STACK_BYTES`](crate::stack::DEFAULT_STACK_BYTES).
     pub fn new() -> Builder {
         Builder::default()
     }
 
-    /// The usable size in bytes of the stacks of green threads that do not ask
-    /// for another; see [`Stack::new`].
+    /// Sets the usable size in bytes of the stacks of green threads that are spawned without a size
+    /// of their own; see [`Stack::new`](crate::stack::Stack::new).
     pub fn stack_size(mut self, bytes: usize) -> Builder {
         self.stack_bytes = Some(bytes);
         self
     }
 
-    /// Who runs next when several green threads can.
+    /// Sets the policy: which green thread runs next when several can.
     pub fn policy(mut self, policy: Policy) -> Builder {
         self.policy = Some(policy);
         self
     }
 
-    /// Time that stands still while a green thread runs, and that jumps to the
-    /// next deadline when all of them wait. It begins at the same moment in every
-    /// run. While closures run in [`unblock`](crate::unblock), it waits for them.
+    /// Makes time virtual: it stands still while a green thread runs, and jumps to the next deadline
+    /// when all of them wait. It begins at the same moment in every run. While closures run in
+    /// [`unblock`](crate::unblock), it waits for them.
     pub fn virtual_time(mut self) -> Builder {
         self.virtual_time = true;
         self
@@ -117,8 +117,8 @@ impl Builder {
     }
 }
 
-/// A runtime, for programs that have a loop of their own: a window system's, or
-/// one around poll(2). Others want [`run`](crate::run).
+/// A runtime, for programs that have a loop of their own: that of a window system, or a loop around
+/// poll(2). Other programs use [`run`](crate::run).
 ///
 /// It belongs to the OS thread that made it. The host calls
 /// [`run_until_stalled`](Runtime::run_until_stalled) whenever its descriptor
@@ -144,7 +144,7 @@ pub struct Runtime {
 }
 
 impl Runtime {
-    /// A runtime with the settings of [`Builder::new`].
+    /// Returns a runtime with the settings of [`Builder::new`].
     #[track_caller]
     #[must_use]
     pub fn new() -> Runtime {
@@ -260,8 +260,7 @@ impl Runtime {
             (Ok(value), None) => value,
             (Err(payload), None) => panic::resume_unwind(payload),
             (Err(payload), Some(report)) if !is_unwinding(&payload) => {
-                // The first thing that went wrong goes on; the other is not
-                // hushed up.
+                // The panic came first and goes on; the report is printed.
                 eprintln!("leno: {report}");
                 panic::resume_unwind(payload)
             }
@@ -269,13 +268,13 @@ impl Runtime {
         }
     }
 
-    /// Runs green threads until none can go on: all of them wait, for a deadline,
-    /// for word from outside, or for the host. Says whether there are any left.
+    /// Runs green threads until none can go on: all of them wait, for a deadline, for a message from
+    /// outside, or for the host. Returns `true` if there are any left.
     ///
-    /// With virtual time, a call that finds none that can go on lets time jump to
-    /// the next deadline: each call takes the green threads one moment further.
+    /// With virtual time, a call that finds no thread that can go on lets time jump to the next
+    /// deadline: each call takes the green threads one moment further.
     ///
-    /// It makes no deadlock report: the host may have something in mind.
+    /// It makes no deadlock report: the host may be about to wake a thread.
     ///
     /// # Panics
     ///
@@ -301,9 +300,8 @@ impl Runtime {
         self.scheduler.running() > 0
     }
 
-    /// How long until the next deadline of a green thread comes: the timeout with
-    /// which the host may sleep. Zero if a green thread can run now. `None` if
-    /// nobody waits for a deadline.
+    /// Returns the time until the next deadline of a green thread: the timeout with which the host
+    /// may sleep. Zero if a green thread can run now. `None` if no thread waits for a deadline.
     ///
     /// With virtual time a deadline is zero away, since time passes in
     /// [`run_until_stalled`](Runtime::run_until_stalled); while closures run in
@@ -313,7 +311,7 @@ impl Runtime {
         driver::patience(&self.scheduler)
     }
 
-    /// A handle for other OS threads.
+    /// Returns a handle for other OS threads.
     ///
     /// # Panics
     ///
@@ -359,9 +357,9 @@ impl Runtime {
     }
 }
 
-/// The descriptor that becomes readable when there is work: word from another OS
-/// thread, or a green thread that the host itself has woken. It may be readable
-/// once for nothing. [`Runtime::run_until_stalled`] makes it unreadable.
+/// The descriptor that becomes readable when there is work: a message from another OS thread, or a
+/// green thread that the host itself has woken. It may become readable without work.
+/// [`Runtime::run_until_stalled`] makes it unreadable.
 impl AsFd for Runtime {
     fn as_fd(&self) -> BorrowedFd<'_> {
         inbox(&self.scheduler).descriptor()

@@ -10,12 +10,12 @@ use std::rc::Rc;
 use crate::kernel::features::ThreadState;
 use crate::kernel::{ControlBlock, Scheduler, is_unwinding, try_scheduler};
 
-/// Why there is no value.
+/// The reason why there is no value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LocalError {
     /// The caller is in no runtime.
     Outside,
-    /// The green thread ends, and the value has been dropped, or is just being.
+    /// The green thread ends, and the value has been dropped or is being dropped.
     Dropped,
 }
 
@@ -41,7 +41,7 @@ impl Locals {
         locals.iter().find(|(other, _)| *other == key).map(|(_, local)| local.clone())
     }
 
-    /// Makes a value with `init`, which may make those of other keys.
+    /// Makes a value with `init`, which may make values of other keys.
     #[track_caller]
     fn make<T: 'static>(&self, key: usize, init: impl FnOnce() -> T) -> Rc<dyn Any> {
         let mark = Mark { locals: self, key };
@@ -52,8 +52,8 @@ impl Locals {
         value
     }
 
-    /// Takes out the value that was made last, and keeps in mind that it is gone:
-    /// its destructor must not make it again.
+    /// Takes out the value that was made last, and notes that it is gone: its destructor must not
+    /// make it again.
     pub(crate) fn take_last(&self) -> Option<Rc<dyn Any>> {
         let mut locals = self.0.borrow_mut();
         let last = locals.iter_mut().rev().find_map(|(_, local)| match local {
@@ -66,14 +66,13 @@ impl Locals {
         }
     }
 
-    /// Nobody has asked for anything yet: for the main green thread, which may
-    /// live again.
+    /// Forgets all values, for the main green thread, which may run again.
     pub(crate) fn forget(&self) {
         let _none_has_a_value = self.0.take();
     }
 }
 
-/// A value is being made, until this is dropped.
+/// Marks a value as being made, until this is dropped.
 struct Mark<'a> {
     locals: &'a Locals,
     key: usize,
@@ -85,8 +84,8 @@ impl Drop for Mark<'_> {
     }
 }
 
-/// Gives `f` the current green thread's value of the key at the address `key`,
-/// made by `init` if there is none yet.
+/// Calls `f` with the current green thread's value of the key at the address `key`, which `init`
+/// makes if there is none yet.
 ///
 /// # Panics
 ///

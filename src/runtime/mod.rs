@@ -15,9 +15,8 @@ pub use policy::Policy;
 pub(crate) use spawn::Spawned;
 pub use spawn::{Scope, scope};
 
-/// Runs `f` as the main green thread of a new runtime on this OS thread.
-/// Returns what `f` returned, when `f` and all green threads that were spawned
-/// have ended.
+/// Runs `f` as the main green thread of a new runtime on this OS thread. Returns what `f` returned,
+/// when `f` and all spawned green threads have ended.
 ///
 /// The main green thread runs on the caller's stack. Green threads take turns:
 /// another runs when the current one waits, yields or ends, and at no other
@@ -29,8 +28,8 @@ pub use spawn::{Scope, scope};
 /// If `f` panics, the panic goes on here, once all others have ended.
 ///
 /// If every green thread waits and nothing can wake one, all of them are unwound
-/// (their destructors run), and this panics with a report that says who waits
-/// for what, since which line.
+/// (their destructors run), and this panics with a report of what each thread waits for, since
+/// which line.
 ///
 /// If it is called inside a runtime.
 ///

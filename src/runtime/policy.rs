@@ -1,4 +1,4 @@
-//! Who runs next, when several can.
+//! Policies: which thread runs next, when several can.
 
 #![forbid(unsafe_code)]
 
@@ -7,12 +7,12 @@ use std::fmt;
 use crate::explore::Random;
 use crate::kernel::ThreadId;
 
-/// Which green thread runs next when several can; see
+/// A policy: which green thread runs next when several can; see
 /// [`Builder::policy`](crate::Builder::policy).
 ///
 /// A choice is made at every switch at which at least two green threads can run.
-/// They are counted in the order in which they became ready; one that yields is
-/// the last of them, so it can be chosen to go on.
+/// They are counted in the order in which they became ready. A thread that yields is the last, so
+/// it can be chosen to go on.
 pub struct Policy(pub(crate) Kind);
 
 pub(crate) enum Kind {
@@ -24,26 +24,26 @@ pub(crate) enum Kind {
 type Chooser = dyn FnMut(&[ThreadId]) -> usize;
 
 impl Policy {
-    /// First come, first served: the default, and the fastest.
+    /// Returns the policy first come, first served: the default, and the fastest.
     #[must_use]
     pub fn fifo() -> Policy {
         Policy(Kind::Fifo)
     }
 
-    /// Any of them, each with the same probability. The same seed gives the same
-    /// run, on every machine.
+    /// Returns a policy that chooses each thread with the same probability. The same seed gives
+    /// the same run, on every machine.
     #[must_use]
     pub fn random(seed: u64) -> Policy {
         Policy(Kind::Random(Random::new(seed)))
     }
 
-    /// Follows a script: the n-th choice takes the green thread with that index,
-    /// 0 being the one that first-come-first-served would take. When the script
-    /// is at its end, so is the choosing: 0 from then on.
+    /// Returns a policy that follows a script: the n-th choice takes the green thread with that
+    /// index, where 0 is the thread that would be first come, first served. After the end of the
+    /// script, each choice is 0.
     ///
     /// # Panics
     ///
-    /// The run panics at a choice whose index is too large, and says which.
+    /// The run panics at a choice with too large an index, and names the choice.
     ///
     /// # Examples
     ///
@@ -77,8 +77,8 @@ impl Policy {
         })
     }
 
-    /// Asks `choose` each time, which is given those who can run and returns an
-    /// index. It must not use the runtime.
+    /// Returns a policy that calls `choose` for each choice, with the threads that can run.
+    /// `choose` returns an index and must not use the runtime.
     pub fn choose(choose: impl FnMut(&[ThreadId]) -> usize + 'static) -> Policy {
         Policy(Kind::Chosen(Box::new(choose)))
     }

@@ -1,4 +1,4 @@
-//! Spawned green threads: who owns them, and how long what they borrow lives.
+//! Spawned green threads: their ownership, and the scopes of threads that borrow.
 
 use std::cell::Cell;
 use std::fmt;
@@ -65,7 +65,7 @@ impl<T> Spawned<T> {
     #[track_caller]
     pub(crate) fn wait_for(&self, timeout: Duration, at: &'static Location<'static>) -> bool {
         self.note_end();
-        // Without a runtime nobody waits, and `wait` says so.
+        // Outside a runtime there is no deadline, and `wait` panics.
         let deadline = try_scheduler().and_then(|scheduler| deadline_after(scheduler, timeout));
         self.wait(deadline, at)
     }
@@ -130,7 +130,7 @@ impl<T> Spawned<T> {
 /// A scope for green threads that borrow; see [`scope`].
 pub struct Scope<'scope, 'env: 'scope> {
     state: ScopeMembers,
-    /// Somebody will wait for what is spawned.
+    /// Set while [`Scope::enclose`] waits for what is spawned.
     is_open: Cell<bool>,
     // Invariant, so that neither lifetime can shrink or grow.
     scope: PhantomData<Cell<&'scope ()>>,
@@ -203,7 +203,7 @@ impl<'scope, 'env> Scope<'scope, 'env> {
     ) -> Result<T, Payload> {
         self.is_open.set(true);
         let result = panic::catch_unwind(AssertUnwindSafe(f));
-        // In a run that somebody directs, the wait is told of even if it is none.
+        // In a controlled run, the wait is reported even if it is over at once.
         if self.state.is_running() || self.state.number() != 0 {
             // A coroutine may have carried us elsewhere in the meantime.
             match try_scheduler() {
@@ -224,7 +224,7 @@ impl<'scope, 'env> Scope<'scope, 'env> {
     }
 
     /// Waits until all its green threads have ended, or until the caller is
-    /// unwound. To be called inside [`Scope::enclose`], by the one who is.
+    /// unwound. Called inside [`Scope::enclose`], on the same thread.
     pub(crate) fn join_all(&self, at: &'static Location<'static>) {
         checkpoint();
         if self.state.is_running() {

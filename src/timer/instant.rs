@@ -26,7 +26,7 @@ pub struct Instant {
 }
 
 impl Instant {
-    /// Now.
+    /// Returns the current moment.
     #[must_use]
     pub fn now() -> Instant {
         Instant { nanos: super::now::now() }
@@ -40,39 +40,39 @@ impl Instant {
         self.nanos
     }
 
-    /// How long ago `earlier` was at this moment; zero if it was not earlier.
+    /// Returns the time from `earlier` to this moment; zero if `earlier` is later.
     #[must_use]
     pub fn duration_since(&self, earlier: Instant) -> Duration {
         self.saturating_duration_since(earlier)
     }
 
-    /// As [`duration_since`](Instant::duration_since); `None` if `earlier` was not
-    /// earlier.
+    /// Returns the time from `earlier` to this moment; `None` if `earlier` is later.
     #[must_use]
     pub fn checked_duration_since(&self, earlier: Instant) -> Option<Duration> {
         self.nanos.checked_sub(earlier.nanos).map(Duration::from_nanos)
     }
 
-    /// The same as [`duration_since`](Instant::duration_since).
+    /// Returns the time from `earlier` to this moment; zero if `earlier` is later.
     #[must_use]
     pub fn saturating_duration_since(&self, earlier: Instant) -> Duration {
         Duration::from_nanos(self.nanos.saturating_sub(earlier.nanos))
     }
 
-    /// How long ago this was; zero if it is still to come.
+    /// Returns the time from this moment to now; zero if the moment is still to come.
     #[must_use]
     pub fn elapsed(&self) -> Duration {
         Instant::now().duration_since(*self)
     }
 
-    /// `None` if the clock has no such moment: it ends after 584 years.
+    /// Returns the moment after `duration`; `None` if the clock has no such moment: it ends after
+    /// 584 years.
     #[must_use]
     pub fn checked_add(&self, duration: Duration) -> Option<Instant> {
         let nanos = self.nanos.checked_add(u64::try_from(duration.as_nanos()).ok()?)?;
         Some(Instant { nanos })
     }
 
-    /// `None` if the clock has no such moment.
+    /// Returns the moment before `duration`; `None` if the clock has no such moment.
     #[must_use]
     pub fn checked_sub(&self, duration: Duration) -> Option<Instant> {
         let nanos = self.nanos.checked_sub(u64::try_from(duration.as_nanos()).ok()?)?;

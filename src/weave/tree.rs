@@ -26,7 +26,7 @@ impl Tree {
             let last = choices.last_mut().expect("longer than the root");
             last.taken += 1;
             if last.taken < last.end {
-                last.forget_who();
+                last.forget_thread();
                 return true;
             }
             choices.pop();
@@ -58,7 +58,7 @@ impl Tree {
         let below = |taken| {
             let mut below = choices[..=place].to_vec();
             below[place].taken = taken;
-            below[place].forget_who();
+            below[place].forget_thread();
             below
         };
         given.map(below).collect()

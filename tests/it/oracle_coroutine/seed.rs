@@ -1,4 +1,4 @@
-//! Random programs that can be had again: the seed.
+//! The seed of random programs, with which a run can be repeated.
 
 use std::hash::{BuildHasher, RandomState};
 
@@ -6,7 +6,8 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 const DEFAULT_SEED: u64 = 0x1e40;
 
-/// A runner whose programs follow from a seed, which it prints.
+/// Returns a runner with programs that depend only on a seed. Prints and returns how
+/// to repeat them.
 pub(crate) fn seeded_runner(name: &str, cases: u32) -> (TestRunner, String) {
     let seed = match std::env::var("LENO_TEST_SEED") {
         Ok(text) if text == "random" => RandomState::new().hash_one(name),
@@ -23,8 +24,8 @@ pub(crate) fn seeded_runner(name: &str, cases: u32) -> (TestRunner, String) {
     (TestRunner::new_with_rng(config, rng), repeat)
 }
 
-/// Fewer programs where each instruction is emulated, or as many as
-/// `LENO_TEST_PROGRAMS` says.
+/// Returns the number of programs: `LENO_TEST_PROGRAMS`, or fewer than `cases` in an
+/// emulator.
 pub(crate) fn scaled(cases: u32) -> u32 {
     if let Ok(text) = std::env::var("LENO_TEST_PROGRAMS") {
         return text.parse().expect("LENO_TEST_PROGRAMS is a number");
@@ -32,7 +33,7 @@ pub(crate) fn scaled(cases: u32) -> u32 {
     if is_emulated() { cases / 20 } else { cases }
 }
 
-/// Is each instruction emulated?
+/// Returns `true` if each instruction is emulated.
 pub(crate) fn is_emulated() -> bool {
     cfg!(target_arch = "aarch64")
         && std::env::var_os("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER").is_some()
