@@ -64,8 +64,8 @@ impl<T> Observed<T> {
         Observed { resource: Resource::new(kind), state }
     }
 
-    /// As [`Observed::new`], for a primitive that has the same number in every execution of
-    /// an exploration, whichever thread uses it first.
+    /// Creates a cell as [`Observed::new`], for a primitive that has the same number in every
+    /// execution of an exploration, whichever thread uses it first.
     #[inline(always)]
     #[track_caller]
     pub(crate) fn known(kind: &'static str, state: T) -> Observed<T> {
@@ -82,8 +82,8 @@ impl<T> Observed<T> {
         self.begin_for_guard(access, verb).0
     }
 
-    /// As [`Observed::begin`]. Returns the caller's line as well if the operation was
-    /// reported. A guard keeps it, so that its destructor need not ask again.
+    /// Begins an operation as [`Observed::begin`]. Returns the caller's line as well if the
+    /// operation was reported. A guard keeps it, so that its destructor need not ask again.
     #[inline(always)]
     #[track_caller]
     pub(crate) fn begin_for_guard(
@@ -99,8 +99,8 @@ impl<T> Observed<T> {
         (Accessed { observed: self }, reported)
     }
 
-    /// As [`Observed::begin_for_guard`]. If the operation is reported, `record` is called as
-    /// well, out of line, so that a run without reports does not test for it.
+    /// Begins an operation as [`Observed::begin_for_guard`]. If the operation is reported, `record`
+    /// is called as well, out of line, so that a run without reports does not test for it.
     #[inline(always)]
     #[track_caller]
     pub(crate) fn begin_recorded(
@@ -140,8 +140,8 @@ impl<T> Observed<T> {
         self.note_for_guard(access, verb).0
     }
 
-    /// As [`Observed::note`]. Returns the caller's line as well if the operation was
-    /// reported.
+    /// Reports an operation as [`Observed::note`]. Returns the caller's line as well if the
+    /// operation was reported.
     #[inline(always)]
     #[track_caller]
     pub(crate) fn note_for_guard(
@@ -171,13 +171,14 @@ impl<T> Observed<T> {
         Accessed { observed: self }
     }
 
-    /// As [`Observed::note_at`], at the line that made the primitive.
+    /// Reports an operation as [`Observed::note_at`], at the line that made the primitive.
     #[inline(always)]
     pub(crate) fn note_where_made(&self, access: Access, verb: &'static str) -> Accessed<'_, T> {
         self.note_at(access, verb, self.resource.made_at())
     }
 
-    /// As [`Observed::note_at`], at the line where its holder acquired the lock.
+    /// Reports an operation as [`Observed::note_at`], at the line where its holder acquired the
+    /// lock.
     pub(crate) fn note_where_held(&self, access: Access, verb: &'static str) -> Accessed<'_, T> {
         let holder = self.resource.holder();
         self.note_at(access, verb, holder.map_or(self.resource.made_at(), |holder| holder.at))
@@ -197,7 +198,7 @@ impl<T> Observed<T> {
         Accessed { observed: self }
     }
 
-    /// Reaches the state without a report. `reason` says why no exploration can miss the
+    /// Returns the access without a report. `reason` says why no exploration can miss the
     /// access.
     #[inline(always)]
     pub(crate) fn unreported(&self, reason: &'static str) -> Accessed<'_, T> {

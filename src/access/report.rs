@@ -56,7 +56,7 @@ pub(crate) fn begin(object: Object<'_>, access: Access, verb: &'static str) -> R
     }
 }
 
-/// As [`begin`], for several objects, all of which are written.
+/// Begins an operation as [`begin`], for several objects, all of which are written.
 #[inline(always)]
 #[track_caller]
 pub(crate) fn begin_on_all<'a>(objects: impl Iterator<Item = Object<'a>>, verb: &'static str) {
@@ -106,7 +106,7 @@ pub(crate) fn tell_value(value: &dyn Fn() -> String) {
 // references: an `Object` would be passed by its address, and so the callers would need a frame
 // on their fast paths as well.
 
-/// As [`begin`], where that makes a difference.
+/// Begins an operation as [`begin`], where that makes a difference.
 #[cold]
 #[inline(never)]
 pub(super) fn begin_resource(
@@ -118,8 +118,8 @@ pub(super) fn begin_resource(
     begin_slow(try_scheduler()?, Object::Resource(resource), access, verb, at)
 }
 
-/// As [`note`], where accesses are reported. `at` is the operation's own line only if
-/// `is_own_line`: a destructor does not know its line.
+/// Reports an operation as [`note`], where accesses are reported. `at` is the operation's own line
+/// only if `is_own_line`: a destructor does not know its line.
 #[cold]
 #[inline(never)]
 pub(super) fn note_resource(
@@ -148,7 +148,7 @@ pub(crate) fn report_also(scheduler: &Scheduler, object: Object<'_>, access: Acc
     (scheduler.upcalls().report)(scheduler, Report::Also(object, access));
 }
 
-/// As [`begin`], where that makes a difference.
+/// Begins an operation as [`begin`], where that makes a difference.
 #[cold]
 #[inline(never)]
 fn begin_slow(
@@ -165,7 +165,7 @@ fn begin_slow(
     scheduler.is_observed().then_some(at)
 }
 
-/// As [`begin_on_all`], where that makes a difference.
+/// Begins an operation as [`begin_on_all`], where that makes a difference.
 #[cold]
 #[inline(never)]
 fn begin_on_all_slow(

@@ -51,7 +51,7 @@ impl dyn Operation + '_ {
         partners.is_some_and(|partners| partners.any(|other| *other == Watcher::Commits))
     }
 
-    /// Pairs with the first of these selects.
+    /// Selects the operation together with the first of these selects.
     pub(super) fn pair(&self, begun: Part<'_>) {
         if let Some(partners) = self.partners(begun) {
             partners.exchange(Watcher::Paired, |other| *other == Watcher::Commits);

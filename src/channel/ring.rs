@@ -175,7 +175,7 @@ impl<T> Ring<T> {
         self.tail.set(tail.wrapping_add(1));
     }
 
-    /// Doubles the number of slots.
+    /// Allocates twice as many slots, and moves the messages there.
     #[cold]
     #[inline(never)]
     fn grow(&self) {

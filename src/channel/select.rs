@@ -82,8 +82,8 @@ impl<'a> Select<'a> {
         Select { operations: Vec::new(), next: 0, is_biased: false }
     }
 
-    /// As [`new`](Select::new), but of several operations that can proceed, the one that was
-    /// added first is selected.
+    /// Creates a list as [`new`](Select::new), but of several operations that can proceed, the one
+    /// that was added first is selected.
     ///
     /// # Examples
     ///
@@ -221,7 +221,7 @@ impl<'a> Select<'a> {
         search.select(&self.operations).ok_or(TrySelectError)
     }
 
-    /// As [`select`](Select::select), but waits for at most `timeout`.
+    /// Waits as [`select`](Select::select), but for at most `timeout`.
     ///
     /// # Errors
     ///
@@ -257,7 +257,7 @@ impl<'a> Select<'a> {
         search.select(&self.operations).ok_or(SelectTimeoutError)
     }
 
-    /// As [`select`](Select::select), but waits until `deadline`.
+    /// Waits as [`select`](Select::select), but until `deadline`.
     ///
     /// # Errors
     ///
@@ -347,7 +347,7 @@ impl<'a> Select<'a> {
         search.find(&self.operations).map(|(index, _)| index).ok_or(TryReadyError)
     }
 
-    /// As [`ready`](Select::ready), but waits for at most `timeout`.
+    /// Waits as [`ready`](Select::ready), but for at most `timeout`.
     ///
     /// # Errors
     ///
@@ -380,7 +380,7 @@ impl<'a> Select<'a> {
         search.find(&self.operations).map(|(index, _)| index).ok_or(ReadyTimeoutError)
     }
 
-    /// As [`ready`](Select::ready), but waits until `deadline`.
+    /// Waits as [`ready`](Select::ready), but until `deadline`.
     ///
     /// # Errors
     ///

@@ -31,7 +31,7 @@ pub trait Case {
     /// Performs the operation if that is possible without waiting, and returns `true` then.
     fn try_now(&self, begun: Part<'_>) -> bool;
 
-    /// Enrolls in the wait queue, and lets the other cases enroll and wait.
+    /// Adds a node to the wait queue, and lets the other cases enroll and wait.
     fn enroll(&self, round: &Round<'_>, index: usize, listed: Option<&Listed<'_>>) -> Outcome;
 
     /// Keeps the result of the case that was chosen, if the wait has not done so.
@@ -53,7 +53,7 @@ pub struct Round<'a> {
 }
 
 impl Round<'_> {
-    /// Enrolls the case at `index` and those after it, and waits.
+    /// Adds nodes for the case at `index` and those after it, and waits.
     fn go_on(&self, index: usize, listed: Option<&Listed<'_>>) -> Outcome {
         match self.cases.get(index) {
             Some(case) => case.enroll(self, index, listed),
@@ -143,7 +143,8 @@ fn try_all(cases: &[&dyn Case], order: &mut [usize], biased: bool, begun: Part<'
     false
 }
 
-/// As [`try_all`], in a controlled run: the controller chooses one of the ready cases.
+/// Tries the cases as [`try_all`], in a controlled run: the controller chooses one of the ready
+/// cases.
 #[cold]
 fn try_directed(scheduler: &Scheduler, cases: &[&dyn Case], begun: Part<'_>) -> bool {
     let ready = || cases.iter().filter(|case| case.is_ready(begun));
@@ -160,7 +161,7 @@ enum Ended {
     Timer,
 }
 
-/// Enrolls all cases, and waits until one of them is chosen or the deadline has passed.
+/// Waits with a node for each case until one of the cases is chosen or the deadline has passed.
 #[track_caller]
 fn wait(scheduler: &Scheduler, cases: &[&dyn Case], deadline: Moment, begun: Begun) -> Ended {
     let round = Round {

@@ -379,7 +379,7 @@ fn wake_all(watching: &WaitQueue<Watcher>) {
     }
 }
 
-/// As [`wake_all`], where a select may watch.
+/// Wakes the selects as [`wake_all`], where one may watch.
 #[cold]
 #[inline(never)]
 fn wake_all_that_watch(watching: &WaitQueue<Watcher>) {

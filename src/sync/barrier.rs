@@ -106,7 +106,7 @@ impl Barrier {
         }
     }
 
-    /// As [`wait`](Barrier::wait), but waits for at most `timeout`.
+    /// Waits as [`wait`](Barrier::wait), but for at most `timeout`.
     ///
     /// # Errors
     ///
@@ -135,7 +135,7 @@ impl Barrier {
         self.arrive("Barrier::wait_timeout", |scheduler| deadline_after(scheduler, timeout))
     }
 
-    /// Arrives at the barrier, and waits until it opens or the deadline has passed.
+    /// Counts the caller as arrived, and waits until the barrier opens or the deadline has passed.
     #[track_caller]
     fn arrive(
         &self,

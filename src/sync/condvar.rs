@@ -151,7 +151,7 @@ impl Condvar {
         Ok(guard)
     }
 
-    /// As [`wait`](Condvar::wait), but waits for a notification for at most `timeout`.
+    /// Waits as [`wait`](Condvar::wait), but for a notification for at most `timeout`.
     /// Acquiring the lock again may take longer.
     ///
     /// # Errors
@@ -191,7 +191,7 @@ impl Condvar {
         with_result(self.wait_until(scheduler, guard, deadline))
     }
 
-    /// As [`wait_while`](Condvar::wait_while), but waits for at most `timeout`. If the result
+    /// Waits as [`wait_while`](Condvar::wait_while), but for at most `timeout`. If the result
     /// says that the timeout elapsed, `condition` returned `true` to the end.
     ///
     /// # Errors

@@ -110,7 +110,7 @@ impl Event {
         let _ = self.wait_until("Event::wait", |_| None);
     }
 
-    /// As [`wait`](Event::wait), but waits for at most `timeout`.
+    /// Waits as [`wait`](Event::wait), but for at most `timeout`.
     ///
     /// # Errors
     ///

@@ -170,7 +170,7 @@ impl<T: ?Sized> Mutex<T> {
         Ok(self.guard(Unwinding::now())?)
     }
 
-    /// As [`lock`](Mutex::lock), but waits for at most `timeout`.
+    /// Acquires the lock as [`lock`](Mutex::lock), but waits for at most `timeout`.
     ///
     /// # Errors
     ///

@@ -128,7 +128,7 @@ impl Once {
         self.call("Once::call_once", false, |_| f());
     }
 
-    /// As [`call_once`](Once::call_once), but also runs `f` if earlier closures have
+    /// Runs `f` as [`call_once`](Once::call_once), but also if earlier closures have
     /// panicked.
     ///
     /// # Panics
@@ -213,7 +213,7 @@ impl Once {
         self.wait_for_end("Once::wait", false);
     }
 
-    /// As [`wait`](Once::wait), but continues to wait if a closure has panicked.
+    /// Waits as [`wait`](Once::wait), but continues if a closure has panicked.
     ///
     /// # Panics
     ///
@@ -250,7 +250,7 @@ impl Once {
         }
     }
 
-    /// As [`Once::call`], where no closure has run to its end in a run without reports.
+    /// Runs `f` as [`Once::call`], where no closure has run to its end in a run without reports.
     #[cold]
     #[track_caller]
     fn call_slow(&self, function: &'static str, ignore_poison: bool, f: impl FnOnce(&OnceState)) {

@@ -157,7 +157,7 @@ impl<T: ?Sized> RwLock<T> {
         Ok(self.read_guard(reported)?)
     }
 
-    /// As [`read`](RwLock::read), but waits for at most `timeout`.
+    /// Acquires the lock as [`read`](RwLock::read), but waits for at most `timeout`.
     ///
     /// # Errors
     ///
@@ -244,7 +244,7 @@ impl<T: ?Sized> RwLock<T> {
         Ok(self.write_guard()?)
     }
 
-    /// As [`write`](RwLock::write), but waits for at most `timeout`.
+    /// Acquires the lock as [`write`](RwLock::write), but waits for at most `timeout`.
     ///
     /// # Errors
     ///
@@ -374,7 +374,7 @@ impl<T: ?Sized> RwLock<T> {
 }
 
 impl<'a, T: ?Sized> RwLockWriteGuard<'a, T> {
-    /// Turns the guard of a writer into that of a reader. No other thread writes in between.
+    /// Converts the guard of a writer into that of a reader. No other thread writes in between.
     /// Readers that have waited longest acquire the lock as well.
     ///
     /// # Examples

@@ -187,7 +187,7 @@ impl Semaphore {
         SemaphorePermit { semaphore: self, count, reported }
     }
 
-    /// As [`acquire`](Semaphore::acquire), but waits for at most `timeout`.
+    /// Acquires a permit as [`acquire`](Semaphore::acquire), but waits for at most `timeout`.
     ///
     /// # Errors
     ///
@@ -217,7 +217,8 @@ impl Semaphore {
         self.take("Semaphore::acquire_timeout", 1, deadline)
     }
 
-    /// As [`acquire_many`](Semaphore::acquire_many), but waits for at most `timeout`.
+    /// Acquires permits as [`acquire_many`](Semaphore::acquire_many), but waits for at most
+    /// `timeout`.
     ///
     /// # Errors
     ///

@@ -80,7 +80,7 @@ impl WaitGroup {
         let _ = self.wait_until("WaitGroup::wait", |_| None);
     }
 
-    /// As [`wait`](WaitGroup::wait), but waits for at most `timeout`.
+    /// Waits as [`wait`](WaitGroup::wait), but for at most `timeout`.
     ///
     /// # Errors
     ///

@@ -61,8 +61,8 @@ impl Thread {
         self.state.name()
     }
 
-    /// Lets the green thread's current [`park`](super::park), or its next one, return. Has no
-    /// effect if the thread has ended.
+    /// Ends the green thread's current [`park`](super::park), or makes its next one return at
+    /// once. Has no effect if the thread has ended.
     ///
     /// # Examples
     ///

@@ -79,7 +79,7 @@ impl<T> JoinHandle<T> {
         }
     }
 
-    /// As [`join`](JoinHandle::join), but waits for at most `timeout`.
+    /// Waits as [`join`](JoinHandle::join), but for at most `timeout`.
     ///
     /// # Errors
     ///

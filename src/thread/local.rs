@@ -169,7 +169,7 @@ impl<T: 'static> LocalKey<T> {
         with_local(ptr::from_ref(self).addr(), init, f).map_err(|reason| AccessError { reason })
     }
 
-    /// As `try_make_with`, but panics if there can be no value.
+    /// Calls `f` as `try_make_with`, but panics if there can be no value.
     #[track_caller]
     fn make_with<R>(
         &'static self,

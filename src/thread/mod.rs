@@ -95,8 +95,8 @@ fn no_stack(error: &io::Error) -> ! {
     panic!("{error}")
 }
 
-/// Lets every other runnable green thread have a turn before the current one goes on. Returns
-/// at once if there is none.
+/// Yields to every other runnable green thread before the current one goes on. Returns at once
+/// if there is none.
 ///
 /// # Panics
 ///
@@ -162,7 +162,7 @@ pub fn park() {
     park_until("leno::thread::park", |_| None);
 }
 
-/// As [`park`], but waits for at most `duration`.
+/// Waits as [`park`], but for at most `duration`.
 ///
 /// # Panics
 ///

@@ -148,7 +148,7 @@ where
     crate::cancel::timeout("leno::time::timeout", duration, f).ok_or(Elapsed)
 }
 
-/// As [`timeout`], with the moment at which it elapses.
+/// Runs `f` as [`timeout`], with the moment at which it elapses.
 ///
 /// # Errors
 ///

@@ -18,7 +18,7 @@ const UNREPORTED: [(&str, usize); 7] = [
 /// The folders of the primitives that threads share.
 const PRIMITIVES: [&str; 3] = ["src/channel/", "src/sync/", "src/thread/"];
 
-/// Complains of unreported accesses that have no reason, that are in a `Debug` impl, or that
+/// Finds unreported accesses that have no reason, that are in a `Debug` impl, or that
 /// are not counted in [`UNREPORTED`].
 pub fn unreported(path: &str, source: &str) -> Vec<Complaint> {
     if !path.starts_with("src/") || path.starts_with("src/access/") {
@@ -54,7 +54,7 @@ fn debug_impls(code: &str) -> impl Iterator<Item = (usize, usize)> {
     })
 }
 
-/// Complains of primitives with state outside of an `Observed`, and of waits that do not end
+/// Finds primitives with state outside of an `Observed`, and of waits that do not end
 /// the access before them.
 pub fn cells(path: &str, source: &str) -> Vec<Complaint> {
     if !PRIMITIVES.iter().any(|folder| path.starts_with(folder)) {
