@@ -1,4 +1,4 @@
-//! Futures and blocking calls, from green threads.
+//! Futures and blocking calls in green threads.
 
 #![forbid(unsafe_code)]
 
@@ -7,27 +7,28 @@ use std::panic::{self, AssertUnwindSafe};
 use crate::kernel::{checkpoint, scheduler};
 use crate::remote::{self, hold_time};
 
-/// Runs a future to its end, and gives its output. Only the green thread waits;
-/// others run in the meantime.
+/// Runs a future to its end, and returns its output. Only the current green thread waits;
+/// other threads run in the meantime.
 ///
-/// The future may be anybody's. Its waker may be woken, cloned and dropped on
-/// any OS thread, at any time. A future that wakes itself while it is polled, as
-/// one that yields, lets the other green threads have a turn. While somebody has
-/// a clone of the waker, a runtime in which everybody waits sleeps in the kernel;
-/// if nobody has one when it comes to wait, or only green threads of this runtime
-/// have whose end it awaits ([`JoinHandle`](crate::thread::JoinHandle)), it is a
-/// deadlock.
+/// The future may come from any library. Its waker may be woken, cloned and dropped on any
+/// OS thread, at any time. A future that wakes itself while it is polled, as a future that
+/// yields does, lets the other green threads have a turn. While a clone of the waker exists, a
+/// runtime in which every thread waits sleeps in the operating system. Otherwise the wait is a
+/// deadlock, also if the only clones are those by which
+/// [`JoinHandle`](crate::thread::JoinHandle)s await green threads of this runtime.
 ///
-/// Cancellation and deadlines ([`time::timeout`](crate::time::timeout)) end the
-/// wait, and the future is dropped. With virtual time, a deadline comes when every
-/// green thread waits, whatever is going on outside.
-///
-/// Nothing is allocated for a future that is ready at once.
+/// With virtual time, a deadline elapses when every green thread waits, whatever goes on in
+/// other OS threads. Nothing is allocated for a future that is ready at once.
 ///
 /// # Panics
 ///
-/// If the future panics. Outside a runtime. If the system has no more
-/// descriptors, the first time in a runtime.
+/// If the future panics. Outside a runtime. At the first use in a runtime, if the operating
+/// system has no more descriptors.
+///
+/// # Cancellation
+///
+/// A cancellation point. Cancellation and deadlines ([`time::timeout`](crate::time::timeout))
+/// end the wait, and the future is dropped.
 ///
 /// # Examples
 ///
@@ -47,23 +48,25 @@ where
     remote::block_on("leno::block_on", future.into_future())
 }
 
-/// Runs a closure that blocks on an OS thread of a pool, and gives what it
-/// returned. Only the green thread waits.
+/// Runs a blocking closure on an OS thread of a pool, and returns its value. Only the current
+/// green thread waits.
 ///
-/// The pool is that of the [`blocking`](https://docs.rs/blocking) crate: its OS
-/// threads are started when they are wanted, at most 500
-/// (`BLOCKING_MAX_THREADS`), and end when they have been idle for a while.
+/// The pool is that of the [`blocking`](https://docs.rs/blocking) crate. Its OS threads are
+/// started on demand, at most 500 (`BLOCKING_MAX_THREADS`), and end when they have been idle
+/// for a while.
 ///
-/// If the green thread is cancelled or runs into a deadline, it is unwound at
-/// once. A closure that has begun goes on, and what it returns is dropped over
-/// there; one that has not begun is dropped, and never begins. So what must not
-/// be left half done belongs into [`thread::shield`](crate::thread::shield).
-///
-/// Virtual time stands still while it runs.
+/// Virtual time stands still while the closure runs.
 ///
 /// # Panics
 ///
-/// If `f` panics: the panic goes on here. Outside a runtime.
+/// If `f` panics: the panic is resumed here. Outside a runtime.
+///
+/// # Cancellation
+///
+/// A cancellation point: if the green thread is cancelled or reaches a deadline, it is unwound
+/// at once. A closure that has begun goes on, and its value is dropped on its OS thread. A
+/// closure that has not begun is dropped there, and never begins. So work that must not be
+/// left half done belongs into [`thread::shield`](crate::thread::shield).
 ///
 /// # Examples
 ///
