@@ -25,7 +25,7 @@ use std::ops::Deref;
 use std::panic::Location;
 
 use super::report::{
-    Reported, also, begin_on_all, begin_resource, is_eventful, is_reported, note_resource,
+    Reported, also, begin_on_all, begin_resource, created, is_eventful, is_reported, note_resource,
     report_location,
 };
 use crate::kernel::wait_queue::Waited;
@@ -69,7 +69,7 @@ impl<T> Observed<T> {
     #[inline(always)]
     #[track_caller]
     pub(crate) fn known(kind: &'static str, state: T) -> Observed<T> {
-        Observed { resource: Resource::known(kind), state }
+        Observed { resource: created(kind), state }
     }
 
     /// Begins an operation that may wait. A cancellation point: unwinds if the current

@@ -185,3 +185,17 @@ fn begin_on_all_slow(
     }
     scheduler.checkpoint();
 }
+
+/// Returns a resource of a kind (`"channel"`) that the caller creates, and reports its creation: an
+/// exploration gives it the same number in every execution, whichever thread uses it first.
+#[track_caller]
+#[inline(always)]
+pub(crate) fn created(kind: &'static str) -> Resource {
+    let resource = Resource::new(kind);
+    if let Some(scheduler) = try_scheduler()
+        && scheduler.is_observed()
+    {
+        (scheduler.upcalls().report)(scheduler, Report::Created(&resource));
+    }
+    resource
+}

@@ -157,7 +157,7 @@ impl ControlBlock {
         if let (Some(name), Some(stack)) = (info.name(), self.stack()) {
             stack.set_name(NonNull::from(name));
         }
-        let _ = self.extra().info.set(info);
+        let _ = self.extra().info().set(info);
     }
 
     fn new_info(&self, name: Option<Box<str>>) -> Rc<ThreadInfo> {
@@ -170,7 +170,7 @@ impl ControlBlock {
     }
 
     pub(crate) fn info(&self) -> &Rc<ThreadInfo> {
-        self.extra().info.get_or_init(|| {
+        self.extra().info().get_or_init(|| {
             let name = (self.number == 1).then(|| "main".into());
             self.new_info(name)
         })
@@ -189,12 +189,12 @@ impl ControlBlock {
 
     /// Returns the state that a feature keeps with the thread, if it has any.
     pub(crate) fn state_of<T: ThreadState>(&self) -> Option<&T> {
-        self.extra.get()?.slots.get()
+        self.extra.get()?.slots().get()
     }
 
     /// Returns the state that a feature keeps with the thread. Allocates it at the first use.
     pub(crate) fn state_or_default<T: ThreadState>(&self) -> &T {
-        let slots: &ThreadSlots = &self.extra().slots;
+        let slots: &ThreadSlots = self.extra().slots();
         slots.get_or_default()
     }
 
@@ -222,7 +222,7 @@ impl ControlBlock {
     }
 
     pub(crate) fn name(&self) -> Option<&str> {
-        self.extra.get()?.info.get()?.name()
+        self.extra.get()?.info().get()?.name()
     }
 
     /// Returns the type name of the closure.
@@ -443,7 +443,7 @@ impl ControlBlock {
 
     /// Makes handles to the main green thread lead nowhere from now on.
     pub(crate) fn retire(&self) {
-        if let Some(info) = self.extra.get().and_then(|extra| extra.info.get()) {
+        if let Some(info) = self.extra.get().and_then(|extra| extra.info().get()) {
             info.retire();
         }
     }

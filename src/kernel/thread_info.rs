@@ -103,14 +103,22 @@ impl ThreadRef {
 /// What only some green threads have, allocated at its first use.
 #[derive(Default)]
 pub(super) struct Extra {
-    pub(super) info: OnceCell<Rc<ThreadInfo>>,
+    info: OnceCell<Rc<ThreadInfo>>,
     /// Set while the payload of the thread's unwinding exists. The payload may be dropped on
     /// another OS thread, so the flag is shared.
     in_flight: OnceCell<Arc<AtomicBool>>,
-    pub(super) slots: ThreadSlots,
+    slots: ThreadSlots,
 }
 
 impl Extra {
+    pub(super) fn info(&self) -> &OnceCell<Rc<ThreadInfo>> {
+        &self.info
+    }
+
+    pub(super) fn slots(&self) -> &ThreadSlots {
+        &self.slots
+    }
+
     pub(super) fn is_in_flight(&self) -> bool {
         self.in_flight.get().is_some_and(|in_flight| in_flight.load(Ordering::Relaxed))
     }

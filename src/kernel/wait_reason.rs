@@ -13,8 +13,6 @@ use std::iter;
 use std::panic::Location;
 
 use super::control_block::ControlBlock;
-use super::current::try_scheduler;
-use super::features::Report;
 use super::wait_queue::WaitQueue;
 
 /// What a green thread waits for, and since which line.
@@ -215,20 +213,6 @@ impl Resource {
             holder: Cell::new(None),
             tag: Cell::new(0),
         }
-    }
-
-    /// Returns a resource as [`Resource::new`] does, and reports its creation: an exploration
-    /// gives it the same number in every execution, whichever thread uses it first.
-    #[track_caller]
-    #[inline(always)]
-    pub(crate) fn known(kind: &'static str) -> Resource {
-        let resource = Resource::new(kind);
-        if let Some(scheduler) = try_scheduler()
-            && scheduler.is_observed()
-        {
-            (scheduler.upcalls().report)(scheduler, Report::Created(&resource));
-        }
-        resource
     }
 
     pub(crate) fn tag(&self) -> &Cell<u64> {

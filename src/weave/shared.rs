@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::fmt;
 
-use crate::access::{Access, Object, note, tell_value};
+use crate::access::{Access, Object, created, note, tell_value};
 use crate::kernel::Resource;
 
 /// A value that green threads share, as in a `Rc<Cell<T>>`, and of whose use an
@@ -46,7 +46,7 @@ impl<T> Shared<T> {
     /// Shared data with this value.
     #[track_caller]
     pub fn new(value: T) -> Shared<T> {
-        Shared { resource: Resource::known("shared value"), show: None, value: RefCell::new(value) }
+        Shared { resource: created("shared value"), show: None, value: RefCell::new(value) }
     }
 
     /// Shared data with a name: a [`Story`](super::Story) calls it so, and tells the

@@ -9,6 +9,7 @@ mod language;
 mod lexer;
 mod planted;
 mod rules;
+mod structure;
 
 use std::fs;
 use std::path::Path;
@@ -74,6 +75,23 @@ fn check(folders: &[&str], rule: impl Fn(&SourceFile) -> Vec<Complaint>) {
 #[test]
 fn each_layer_uses_only_those_below_it() {
     check(&["arch", "src"], |file| rules::layers(&file.path, &file.text));
+}
+
+#[test]
+fn files_import_each_other_in_one_direction() {
+    let complaints = structure::cycles(&files(&["arch", "src"]));
+    assert!(complaints.is_empty(), "\n{}", complaints.join("\n"));
+}
+
+#[test]
+fn kernel_types_are_implemented_in_the_kernel() {
+    let complaints = structure::foreign_impls(&files(&["src"]));
+    assert!(complaints.is_empty(), "\n{}", complaints.join("\n"));
+}
+
+#[test]
+fn fields_of_the_kernel_are_private_to_their_file() {
+    check(&["src"], |file| structure::kernel_fields(&file.path, &file.text));
 }
 
 #[test]

@@ -1,8 +1,10 @@
 //! Applies the rules to text that breaks them, and to similar text that does not.
 
+use super::SourceFile;
 use super::assembly;
 use super::language;
 use super::rules;
+use super::structure;
 
 /// Returns the lines that a rule complains about.
 fn lines(complaints: &[rules::Complaint]) -> Vec<usize> {
@@ -39,6 +41,68 @@ fn layers_complain_of_what_is_not_below() {
     for (path, text) in right {
         assert_eq!(rules::layers(path, text), [], "{path}: {text}");
     }
+}
+
+fn sources(files: &[(&str, &str)]) -> Vec<SourceFile> {
+    let source = |&(path, text): &(&str, &str)| SourceFile { path: path.into(), text: text.into() };
+    files.iter().map(source).collect()
+}
+
+#[test]
+fn import_cycles_are_found_through_re_exports() {
+    let cycle = [
+        ("src/lib.rs", "mod a; mod b;"),
+        ("src/a/mod.rs", "mod one; mod two; pub(crate) use two::Two;"),
+        ("src/a/one.rs", "use crate::a::{Two, other};"),
+        ("src/a/two.rs", "fn f() { super::one::g() }"),
+        ("src/b.rs", "use crate::a::Two;"),
+    ];
+    let found = structure::cycles(&sources(&cycle));
+    assert_eq!(found, ["files that import each other: a/one a/two"]);
+    let one_way = [
+        (
+            "src/a/one.rs",
+            "use super::two::Two;\n#[cfg(test)]\nmod tests { use super::super::one; }",
+        ),
+        ("src/a/two.rs", "// use super::one;\npub use super::one::One;"),
+    ];
+    assert_eq!(structure::cycles(&sources(&one_way)), [""; 0]);
+}
+
+#[test]
+fn a_cycle_of_the_kernel_may_have_nine_files() {
+    let names: Vec<String> = (0..10).map(|number| format!("file_{number}")).collect();
+    let ring = |count: usize| {
+        let file = |at: usize| SourceFile {
+            path: format!("src/kernel/{}.rs", names[at]),
+            text: format!("use super::{}::X;", names[(at + 1) % count]),
+        };
+        structure::cycles(&(0..count).map(file).collect::<Vec<_>>()).len()
+    };
+    assert_eq!((ring(9), ring(10)), (0, 1));
+}
+
+#[test]
+fn impls_of_kernel_types_elsewhere_are_found() {
+    let kernel = ("src/kernel/scheduler.rs", "pub struct Scheduler; impl Scheduler { }");
+    for (text, complaints) in [
+        ("impl Scheduler { }", 1),
+        ("impl<'a> Other { }", 0),
+        ("impl<T> Scheduler<T> where T: Copy { }", 1),
+        ("impl Drop for Scheduler { }", 0),
+        ("struct Scheduler; impl Scheduler { }", 0),
+        ("fn f(g: impl Fn()) { }", 0),
+    ] {
+        let found = structure::foreign_impls(&sources(&[kernel, ("src/cancel/a.rs", text)]));
+        assert_eq!(found.len(), complaints, "{text}");
+    }
+}
+
+#[test]
+fn open_fields_of_the_kernel_are_found() {
+    let text = "struct A {\n    pub(super) a: u8,\n    b: u8,\n}\npub struct Upcalls { pub a: u8 }";
+    assert_eq!(lines(&structure::kernel_fields("src/kernel/a.rs", text)), [2]);
+    assert_eq!(structure::kernel_fields("src/cancel/a.rs", text), []);
 }
 
 #[test]
