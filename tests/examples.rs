@@ -1,8 +1,8 @@
 //! Runs every example and checks its output: exactly where it is fixed, by its form
 //! where it is measured.
 //!
-//! `cargo test` builds the examples; a run of this test alone (`cargo test --test
-//! examples`) needs `cargo build --examples` before it.
+//! `cargo test` builds the examples; `cargo test --test examples` needs
+//! `cargo build --examples` before it.
 
 #[path = "examples/outside.rs"]
 mod outside;
@@ -260,8 +260,7 @@ not the same; the rest is never read
     assert_eq!(succeed("03_inside_out", &[]), expected);
 }
 
-/// Returns the figure in the line that begins with `what`, as in "  spawn  12.5 ns
-/// each".
+/// Returns the figure in the line of `what`, as in "  spawn  12.5 ns  each".
 fn figure(text: &str, what: &str, unit: &str) -> f64 {
     let line = text.lines().find_map(|line| line.strip_prefix("  ")?.strip_prefix(what));
     let line = line.unwrap_or_else(|| panic!("no line for {what}: {text}"));
@@ -288,10 +287,7 @@ fn check_report_on_many(text: &str) -> usize {
     if runner().is_none() && !cfg!(feature = "sanitizer") {
         // Frames without optimisation may reach into a second page.
         let most = if cfg!(debug_assertions) { 8.6 } else { 4.6 };
-        assert!(
-            (4.0..=most).contains(&memory),
-            "a page for each green thread and little else: {text}"
-        );
+        assert!((4.0..=most).contains(&memory), "not a page for each: {text}");
     }
     count.replace(',', "").parse().expect(text)
 }

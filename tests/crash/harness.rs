@@ -98,7 +98,7 @@ fn no_core_dump() {
     set_limit(libc::RLIMIT_CORE, 0).expect("a limit can be lowered");
 }
 
-/// Ends a child whose scenario this machine does not permit.
+/// Ends a child with a scenario that this machine does not permit.
 pub fn skip(reason: &str) -> ! {
     eprintln!("SKIPPED: {reason}");
     process::exit(SKIPPED)

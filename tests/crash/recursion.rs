@@ -37,7 +37,7 @@ pub fn deep_and_large<const BYTES: usize>(depth: u64) {
     black_box(&mut frame);
 }
 
-/// A value whose destructor overflows the stack.
+/// A value with a destructor that overflows the stack.
 pub struct DeepDrop;
 
 impl Drop for DeepDrop {

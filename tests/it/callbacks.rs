@@ -189,7 +189,7 @@ thread_local! {
 
 /// # Safety
 ///
-/// Only qsort(3) may call this function, in a coroutine whose yielder is in `COMPARE`.
+/// Only qsort(3) may call this function, in a coroutine with its yielder in `COMPARE`.
 unsafe extern "C-unwind" fn compare(a: *const c_void, b: *const c_void) -> c_int {
     let yielder = COMPARE.with_borrow(|yielders| *yielders.last().expect("a sort is under way"));
     // SAFETY: qsort(3) passes pointers to elements, and the last yielder is that of

@@ -206,7 +206,7 @@ fn resuming_a_finished_coroutine_panics_and_drops_the_input() {
     assert_eq!(ledger.made(), 4);
 }
 
-/// Returns a coroutine whose body has a reference to the coroutine itself.
+/// Returns a coroutine with a body that has a reference to the coroutine itself.
 fn knows_itself<I: 'static, Y: 'static, R: 'static>(
     body: impl FnOnce(&Coroutine<I, Y, R>, &Yielder<I, Y>, I) -> R + 'static,
 ) -> Rc<Coroutine<I, Y, R>> {

@@ -111,7 +111,7 @@ fn cells_and_ref_cells_have_the_methods_of_std() {
     });
 }
 
-/// A value whose destructor calls a function and then writes its name into a log.
+/// A value with a destructor that calls a function and then writes its name into a log.
 struct Logs(&'static str, Rc<RefCell<Vec<String>>>, fn());
 
 impl Drop for Logs {

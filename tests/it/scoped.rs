@@ -140,7 +140,7 @@ fn a_scope_frees_a_coroutine_that_owns_its_handle() {
     }
 }
 
-/// A value whose destructor takes stacks from the pool and keeps them in use.
+/// A value with a destructor that takes stacks from the pool and keeps them in use.
 struct TakesStacks<'scope> {
     text: String,
     kept: &'scope RefCell<Vec<Coroutine<(), u32, ()>>>,

@@ -53,8 +53,8 @@ fn check(result: libc::c_int, what: &str) {
 /// Starts a timer that sends SIGALRM to this OS thread. Without SA_ONSTACK the handler
 /// runs on the current stack.
 fn start_timer() {
-    // SAFETY: each call is given structs that outlive it and whose zeroed form is
-    // valid; the handler calls only async-signal-safe code.
+    // SAFETY: each call is given structs that outlive it and are valid when zeroed; the
+    // handler calls only async-signal-safe code.
     unsafe {
         let mut attributes: libc::pthread_attr_t = mem::zeroed();
         let (mut low, mut bytes) = (ptr::null_mut(), 0);

@@ -13,7 +13,7 @@ use crate::support::resident_pages;
 const PAGE: usize = 4096;
 const KIB: usize = 1024;
 
-/// Runs `f` on a new OS thread, whose pool is empty.
+/// Runs `f` on a new OS thread with an empty pool.
 fn with_a_fresh_pool(f: impl FnOnce() + Send + 'static) {
     let ended = std::thread::spawn(f).join();
     ended.unwrap_or_else(|payload| panic::resume_unwind(payload));

@@ -75,7 +75,7 @@ impl<F: FnMut()> Drop for OnDrop<F> {
 
 pub const SECOND: Duration = Duration::from_secs(1);
 
-/// Runs `f` in a runtime whose time advances when every green thread waits.
+/// Runs `f` in a runtime with a clock that advances when every green thread waits.
 pub fn in_virtual_time<T>(f: impl FnOnce() -> T) -> T {
     leno::Builder::new().virtual_time().run(f)
 }

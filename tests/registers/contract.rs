@@ -95,7 +95,7 @@ fn the_frame_pointer_chain_passes_through_a_switch() {
         assert!(chain_leads_to(own, canaries(2)[isa::FRAME_POINTER] as usize), "suspended");
     });
     // From the first frame of a coroutine the chain continues into the resumer: the
-    // frame pointer points to a record whose first word is the resumer's saved context.
+    // frame pointer points to a record that begins with the resumer's saved context.
     let entered = Context::new(Kind::Coroutine, |control, _| {
         let first = control as *const raw::Control as usize;
         assert!(chain_leads_to(first, canaries(3)[isa::FRAME_POINTER] as usize), "resumer");

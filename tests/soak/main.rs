@@ -108,7 +108,7 @@ fn yields(world: &Rc<World>) {
     }
 }
 
-/// Grows the stack, whose pages are given back afterwards.
+/// Grows the stack. Its pages are given back afterwards.
 fn deep(world: &Rc<World>) {
     #[inline(never)]
     fn grow(depth: u64) -> u64 {

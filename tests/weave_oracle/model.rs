@@ -393,7 +393,7 @@ impl State {
         self.threads[self.current].children.contains(&number)
     }
 
-    /// Ends the thread, whose code has ended.
+    /// Ends the thread at the end of its code.
     fn finish(&mut self, program: &Program) -> Then {
         if self.current == 0 && self.threads[0].unwinding.is_none() {
             self.value = Some(match program.ending {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use leno::weave::{Explorer, Report, Shared};
 
-/// Returns a program whose threads take these numbers of turns and log each turn.
+/// Returns a program with threads that take these numbers of turns and log each turn.
 fn turns(counts: &'static [usize]) -> impl Fn() -> String {
     move || {
         let out = RefCell::new(String::new());

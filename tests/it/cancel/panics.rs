@@ -12,7 +12,7 @@ use leno::time::{Duration, sleep};
 
 use crate::support::{SECOND, assert_cancelled, caught, in_child, in_virtual_time, text_of};
 
-/// A value whose destructor sleeps this many times.
+/// A value with a destructor that sleeps this many times.
 struct Waits(u64);
 
 impl Drop for Waits {

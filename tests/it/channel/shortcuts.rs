@@ -173,7 +173,7 @@ fn a_capacity_of_any_size_is_never_exceeded() {
     }
 }
 
-/// A message whose destructor uses its own channel.
+/// A message with a destructor that uses its own channel.
 struct Reenters(Sender<Reenters>, Rc<Cell<usize>>);
 
 impl Drop for Reenters {

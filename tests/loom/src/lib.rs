@@ -34,7 +34,7 @@ mod as_it_is {
     models!();
 }
 
-/// Copies with one bug each, whose models must fail.
+/// Copies with one bug each. Their models must fail.
 #[cfg(feature = "loom")]
 #[allow(dead_code)]
 mod planted {

@@ -117,7 +117,7 @@ fn carter01(gate: Gate) {
     });
 }
 
-/// Dijkstra's dining philosophers, who all take the fork on their left first (Dijkstra,
+/// Dijkstra's dining philosophers: all take the fork on their left first (Dijkstra,
 /// "Hierarchical ordering of sequential processes", Acta Informatica 1971). SCTBench's
 /// versions, `din_phil2_sat` to `din_phil7_sat`, have no deadlock: they fail when all
 /// have eaten, under every schedule.

@@ -115,8 +115,8 @@ fn kubernetes_10182(sends_unlocked: bool) {
 }
 
 /// Each worker waits for its queue while it holds a read lock. A waiting writer keeps
-/// out all other workers, even the one whose queue is full and whose work the first
-/// worker waits for.
+/// out all other workers, even the worker with the full queue, for which the first
+/// worker waits.
 fn kubernetes_58107(waits_unlocked: bool) {
     let lock = RwLock::new(());
     let (first, into_first) = bounded(1);

@@ -1,4 +1,4 @@
-//! Programs whose data is always under a lock, and whose order still matters.
+//! Programs with all data under locks, in which the order still matters.
 
 use leno::scope;
 use leno::sync::{Condvar, Mutex};

@@ -60,7 +60,7 @@ impl Queue {
 
     fn push(&self, element: usize) {
         let tail = self.tail.get();
-        // One position stays free, for a thief whose attempt fails.
+        // One position stays free, for a thief with a failing attempt.
         if tail + 1 >= self.head.get() + self.ring.with(Vec::len) {
             return self.push_into_larger(element);
         }

@@ -354,7 +354,7 @@ impl State {
         thread.status = Status::Ready;
         thread.woken = Some(woken);
         self.timers.retain(|timer| !matches!(timer.2, Timer::Wait(other) if other == number));
-        // A thread whose wait has ended leaves all wait queues.
+        // After the end of its wait, a thread leaves all wait queues.
         self.mutexes.iter_mut().for_each(|mutex| mutex.waiting.retain(|&other| other != number));
         self.acquiring.retain(|waiting| waiting.0 != number);
         self.notified.retain(|&other| other != number);
