@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use std::str::FromStr;
 use std::thread;
 
-use super::drive::{Ended, outside_of_runtimes};
+use super::run_loop::{Ended, outside_of_runtimes};
 use super::explorer::Explorer;
 use super::failure::{Failure, FailureKind};
 use super::report::grouped;
@@ -114,7 +114,7 @@ impl Explorer {
         let ended = result.map_err(|failure| failed(&explorer, *failure, executions))?;
         if ended == Ended::Early && explorer.is_exhaustive() && !is_bounded {
             let sampled =
-                explorer.clone().portfolio(0).max_executions(super::drive::DEFAULT_SAMPLES);
+                explorer.clone().portfolio(0).max_executions(super::run_loop::DEFAULT_SAMPLES);
             let (more, result) = sampled.until_failure(program);
             result.map_err(|failure| failed(&sampled, *failure, executions + more))?;
             eprintln!(
@@ -173,7 +173,7 @@ impl Explorer {
             |_, _| true,
             |session, ran| {
                 executions += 1;
-                if matches!(&ran, super::session::Ran::Cut(super::engine::Cut::Redundant)) {
+                if matches!(&ran, super::executor::Ran::Cut(super::controller::Cut::Redundant)) {
                     return ControlFlow::Continue(());
                 }
                 match session.failure_of(ran) {

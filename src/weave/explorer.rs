@@ -4,14 +4,14 @@ use std::fmt;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use super::drive::{Ended, outside_of_runtimes};
-use super::engine::Strategy;
+use super::run_loop::{Ended, outside_of_runtimes};
+use super::controller::Strategy;
 use super::failure::{Failure, FailureKind};
 use super::replay::Replay;
 use super::report::Report;
 use super::sampling::Kind;
 use super::schedule::{Rules, Schedule};
-use super::session::Ran;
+use super::executor::Ran;
 
 /// An execution may have so many steps if nothing else is said. A program without
 /// end is found out after about as many executions, each one step longer than the

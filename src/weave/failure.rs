@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::engine::{Cut, What, Wrong};
+use super::controller::{Cut, What, Wrong};
 use super::schedule::{Schedule, Turn};
 
 /// What went wrong first in an execution, and how to get there.

@@ -118,30 +118,30 @@
 #![forbid(unsafe_code)]
 
 mod check;
-mod drive;
-mod engine;
+mod controller;
+mod dependence;
+mod dfs;
+mod dpor;
+mod executor;
 mod explorer;
 mod failure;
 mod fairness;
+mod happens_before;
 mod name;
 mod names;
-mod order;
 mod panics;
+mod parallel;
 mod progress;
 mod recording;
-mod reduction;
 mod replay;
 mod report;
+mod run_loop;
 mod sampling;
 mod schedule;
-mod session;
 mod shared;
 mod shrink;
 mod spare;
 mod story;
-mod tree;
-mod used;
-mod workers;
 
 use std::fmt;
 
@@ -151,7 +151,7 @@ pub use report::{Outcome, Report};
 pub use schedule::{ParseScheduleError, Schedule};
 pub use shared::Shared;
 pub use story::{Story, story};
-pub use workers::Workers;
+pub use parallel::Workers;
 
 /// Runs the program under every schedule there is, and groups the executions by
 /// what the program returned; see [`Explorer`] for others.

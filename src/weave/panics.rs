@@ -11,7 +11,7 @@ use std::panic::{self, PanicHookInfo};
 use std::rc::Rc;
 use std::sync::Once;
 
-use super::engine::Engine;
+use super::controller::Engine;
 use crate::kernel::{Payload, try_scheduler};
 
 /// What a panic says, and where it is.

@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::engine::Strategy;
+use super::controller::Strategy;
 use super::report::grouped;
-use super::session::Session;
+use super::executor::Session;
 
 /// The clock is looked at once in so many executions.
 const BETWEEN: u64 = 64;

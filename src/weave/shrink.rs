@@ -3,13 +3,13 @@
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-use super::engine::Strategy;
+use super::controller::Strategy;
 use super::explorer::Explorer;
 use super::failure::{Failure, FailureKind};
 use super::replay::Replay;
 use super::schedule::{Schedule, Turn};
-use super::session::{Ran, Session};
-use super::tree::Tree;
+use super::executor::{Ran, Session};
+use super::dfs::Tree;
 
 /// As much is tried to find a shorter one.
 const MOST_EXECUTIONS: u64 = 50_000;

@@ -8,9 +8,9 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use super::engine::{Engine, Strategy};
+use super::controller::{Engine, Strategy};
 use super::schedule::Rules;
-use super::tree::Tree;
+use super::dfs::Tree;
 use crate::explore::{Choice, ChoicePath};
 use crate::runtime::ControlledRuntime;
 

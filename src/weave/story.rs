@@ -13,8 +13,8 @@ use std::fmt;
 use std::io::IsTerminal;
 use std::panic::{self, AssertUnwindSafe};
 
-use super::drive::outside_of_runtimes;
-use super::engine::Strategy;
+use super::run_loop::outside_of_runtimes;
+use super::controller::Strategy;
 use super::explorer::Explorer;
 use super::failure::{Failure, FailureKind};
 use super::recording::{Actor, End, Recording};

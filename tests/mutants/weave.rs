@@ -12,16 +12,16 @@ use super::workshop::Kit;
 const PROGRAMS: &str = "400";
 
 const DIRECTED: &str = "src/explore/controlled_run.rs";
-const ENGINE: &str = "src/weave/engine.rs";
+const ENGINE: &str = "src/weave/controller.rs";
 const FAIRNESS: &str = "src/weave/fairness.rs";
 const OPERATING: &str = "src/explore/report.rs";
-const ORDER: &str = "src/weave/order.rs";
+const ORDER: &str = "src/weave/happens_before.rs";
 const RERUN: &str = "src/explore/rerun.rs";
-const REDUCTION: &str = "src/weave/reduction.rs";
+const REDUCTION: &str = "src/weave/dpor.rs";
 const SAMPLING: &str = "src/weave/sampling.rs";
 const TRACK: &str = "src/explore/path.rs";
-const TREE: &str = "src/weave/tree.rs";
-const USED: &str = "src/weave/used.rs";
+const TREE: &str = "src/weave/dfs.rs";
+const USED: &str = "src/weave/dependence.rs";
 
 const MUTANTS: &[Mutant] = &[
     // All executions.

@@ -4,7 +4,7 @@
 //! What an execution has in common with the one before is kept: there the same
 //! steps use the same objects.
 
-use super::used::{Candidate, History, Used, merge, numbered};
+use super::dependence::{Candidate, History, Used, merge, numbered};
 use crate::access::Access;
 use crate::explore::CLOCK;
 

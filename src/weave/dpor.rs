@@ -17,8 +17,8 @@
 
 use std::rc::Rc;
 
-use super::order::Order;
-use super::used::{Used, conflict, covers, merge};
+use super::happens_before::Order;
+use super::dependence::{Used, conflict, covers, merge};
 use crate::access::Access;
 use crate::explore::CLOCK;
 

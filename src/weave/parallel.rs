@@ -5,12 +5,12 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread;
 
-use super::drive::{Ended, outside_of_runtimes};
-use super::engine::{Engine, Strategy};
+use super::run_loop::{Ended, outside_of_runtimes};
+use super::controller::{Engine, Strategy};
 use super::explorer::Explorer;
 use super::report::Report;
-use super::session::Session;
-use super::tree::Tree;
+use super::executor::Session;
+use super::dfs::Tree;
 use crate::explore::Choice;
 
 /// An [`Explorer`] whose executions are run by several OS threads; see

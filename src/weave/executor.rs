@@ -3,11 +3,11 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use super::engine::{Cut, Engine, Strategy, What, Wrong};
+use super::controller::{Cut, Engine, Strategy, What, Wrong};
 use super::panics::{self, Kept, Known};
 use super::schedule::Rules;
 use super::spare::{Spare, runtime_of};
-use super::tree::Tree;
+use super::dfs::Tree;
 use crate::explore::Choice;
 use crate::runtime::ControlledRuntime;
 

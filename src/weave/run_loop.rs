@@ -3,15 +3,15 @@
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-use super::engine::{Cut, Strategy};
+use super::controller::{Cut, Strategy};
 use super::explorer::{Explorer, Order};
 use super::failure::Failure;
 use super::progress::Progress;
 use super::report::Report;
 use super::sampling::Sampling;
 use super::schedule::Rules;
-use super::session::{Ran, Session};
-use super::tree::Tree;
+use super::executor::{Ran, Session};
+use super::dfs::Tree;
 use crate::kernel::try_scheduler;
 
 /// Samples, if neither a number nor a time is given.

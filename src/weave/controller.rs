@@ -10,11 +10,11 @@ use super::fairness::Fairness;
 use super::names::Names;
 use super::panics;
 use super::recording::Recording;
-use super::reduction::{Next, Reduction};
+use super::dpor::{Next, Reduction};
 use super::replay::Replay;
 use super::sampling::Sampling;
 use super::schedule::{Rules, Schedule};
-use super::tree::Tree;
+use super::dfs::Tree;
 use crate::explore::{
     CLOCK, Choice, ChoicePath, Controller, EnabledSet, Operated, Spawn, Stuck, Suspension,
 };
