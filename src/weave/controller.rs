@@ -1,115 +1,60 @@
-//! The director of the executions of one exploration: it makes each choice by the
-//! strategy, and keeps what was chosen.
-
-mod span;
+//! The controller of the executions of one exploration: it makes each choice by the strategy, and
+//! records the choices.
 
 use std::cell::RefCell;
 use std::rc::Rc;
 
 use super::fairness::Fairness;
+use super::fault::{Abort, Fault, FaultKind};
 use super::names::Names;
-use super::panics;
+use super::panics::{self, PanicObserver, PanicText};
 use super::recording::Recording;
-use super::dpor::{Next, Reduction};
-use super::replay::Replay;
-use super::sampling::Sampling;
 use super::schedule::{Rules, Schedule};
-use super::dfs::Tree;
+use super::strategy::{Candidates, Strategy, choose_on_path};
 use crate::explore::{
-    CLOCK, Choice, ChoicePath, Controller, EnabledSet, Operated, Spawn, Stuck, Suspension,
+    CLOCK, Choice, ChoicePath, Controller, EnabledSet, EventMask, Operated, Spawn, Stuck,
+    Suspension,
 };
 use crate::inspect::DEADLOCK;
 use crate::kernel::Payload;
 
-/// How choices are made.
-pub(super) enum Strategy {
-    Tree(Tree),
-    Reduced(Box<Reduction>),
-    Sampling(Box<Sampling>),
-    Replay(Replay),
-}
-
-/// What went wrong first in an execution.
-#[derive(Clone, Debug)]
-pub(super) struct Wrong {
-    pub(super) what: What,
-    /// What the panic said, or the report.
-    pub(super) message: String,
-    /// Where the panic was: a file and a line.
-    pub(super) place: Option<(String, u32)>,
-    /// Whose panic it was.
-    pub(super) thread: Option<u64>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum What {
-    Panic,
-    Deadlock,
-}
-
-/// Why the engine has ended an execution before its time.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Cut {
-    /// It has more steps than it may have.
-    Endless,
-    /// The program does not repeat itself: after so many choices, something is not
-    /// as it was.
-    Differs { after: usize },
-    /// The program has returned something else under the same schedule.
-    OtherValue,
-    /// The schedule does not fit; says why.
-    Misfit(String),
-    /// More green threads than can be told apart.
-    TooMany,
-    /// More green threads at once than it may have.
-    TooManyAtOnce,
-    /// It is equivalent to one that has been tried.
-    Redundant,
-}
-
-impl Cut {
-    /// Is there no way to go on with other executions?
-    pub(super) fn ends_exploration(&self) -> bool {
-        !matches!(self, Cut::Endless | Cut::Redundant)
-    }
-}
-
-pub(super) struct Engine {
+pub(super) struct ExplorationController {
     pub(super) rules: Rules,
     pub(super) strategy: Strategy,
     pub(super) max_steps: u64,
-    /// Others than the one that runs have no turn while it can go on, once there
-    /// were so many switches.
+    /// The preemption bound: after this number of switches, the current thread goes on while it
+    /// is enabled.
     pub(super) max_switches: Option<u32>,
     fairness: Option<Box<Fairness>>,
     pub(super) recording: Option<Box<Recording>>,
-    /// The report of a deadlock has been made.
+    /// A deadlock report has been made in this exploration.
     has_report: bool,
-    // Of the execution that runs:
+    // The state of the current execution:
     pub(super) names: Names,
-    /// What was chosen, and where the common choices are made.
-    pub(super) track: Rc<RefCell<ChoicePath>>,
+    /// The choices of the execution. The path makes the common choices itself.
+    pub(super) path: Rc<RefCell<ChoicePath>>,
     pub(super) switches: u32,
     last: u64,
-    /// Boxed, so that what an execution has come to is copied in a few instructions.
-    pub(super) wrong: Option<Box<Wrong>>,
-    pub(super) cut: Option<Cut>,
-    /// Those who can run, and the indices of those who may be chosen, kept so that no choice allocates.
+    /// Boxed, so that the result of an execution is copied in a few instructions.
+    pub(super) fault: Option<Box<Fault>>,
+    pub(super) abort: Option<Abort>,
+    /// The enabled green threads, and the indices of those that may be chosen. Both are kept, so
+    /// that no choice allocates.
     ready: Vec<u64>,
     allowed: Vec<usize>,
 }
 
-impl Engine {
-    /// An engine whose choices are kept on `track`, which is cleared.
+impl ExplorationController {
+    /// Returns a controller that keeps its choices on `path`, which is cleared.
     pub(super) fn new(
         rules: Rules,
         strategy: Strategy,
         max_steps: u64,
-        track: Rc<RefCell<ChoicePath>>,
-    ) -> Engine {
+        path: Rc<RefCell<ChoicePath>>,
+    ) -> ExplorationController {
         let is_fair = rules.fair || rules.preemptive;
-        track.borrow_mut().start();
-        Engine {
+        path.borrow_mut().start();
+        ExplorationController {
             rules,
             strategy,
             max_steps,
@@ -118,33 +63,157 @@ impl Engine {
             recording: None,
             has_report: false,
             names: Names::default(),
-            track,
+            path,
             switches: 0,
             last: 1,
-            wrong: None,
-            cut: None,
+            fault: None,
+            abort: None,
             ready: Vec::new(),
             allowed: Vec::new(),
         }
     }
 
-    /// The schedule of the execution that has just ended.
+    /// Returns the schedule of the last execution.
     pub(super) fn schedule(&self) -> Schedule {
-        Schedule::of(self.rules, self.track.borrow().made(), &self.names)
+        Schedule::of(self.rules, self.path.borrow().made(), &self.names)
     }
 
     #[inline]
     pub(super) fn steps(&self) -> u64 {
-        self.track.borrow().steps()
+        self.path.borrow().steps()
     }
 
-    /// The execution ends at the next choice.
-    fn cut(&mut self, cut: Cut) {
-        self.cut.get_or_insert(cut);
-        self.track.borrow_mut().ask();
+    /// Begins the execution with this index. Returns the events to report.
+    #[inline(always)]
+    pub(super) fn begin(&mut self, index: u64) -> EventMask {
+        panics::forget();
+        self.names.clear();
+        self.switches = 0;
+        self.last = 1;
+        // Depth-first search is the common strategy: its executions begin without a call.
+        if let Strategy::Dfs(_) = self.strategy
+            && self.is_bare()
+        {
+            let mut path = self.path.borrow_mut();
+            path.repeat();
+            path.go_alone(self.max_steps);
+            return self.bare_events();
+        }
+        self.begin_with_care(index);
+        self.events()
     }
 
-    /// Puts into `allowed` who may be chosen.
+    fn events(&self) -> EventMask {
+        let is_observed = match &self.strategy {
+            Strategy::Dfs(_) => false,
+            Strategy::Other(strategy) => strategy.observes_operations(),
+        };
+        EventMask {
+            operations: is_observed || self.recording.is_some(),
+            values: self.recording.is_some(),
+            suspensions: self.recording.is_some(),
+            yields: self.fairness.is_some(),
+            ..self.bare_events()
+        }
+    }
+
+    /// Returns the events to report to a [bare](ExplorationController::is_bare) controller.
+    #[inline(always)]
+    fn bare_events(&self) -> EventMask {
+        EventMask {
+            preemption: self.rules.preemptive,
+            time: self.rules.timed,
+            most_threads: usize::try_from(self.max_steps).unwrap_or(usize::MAX),
+            ..EventMask::default()
+        }
+    }
+
+    /// Returns `true` if the last execution has left nothing to clear, and no part of the
+    /// controller has to see each choice.
+    #[inline(always)]
+    fn is_bare(&self) -> bool {
+        let has_failed = self.fault.is_some() || self.abort.is_some();
+        let sees_all =
+            self.recording.is_some() || self.max_switches.is_some() || self.fairness.is_some();
+        !has_failed && !sees_all
+    }
+
+    #[inline(never)]
+    fn begin_with_care(&mut self, index: u64) {
+        // To drop what is seldom there is a call that most executions need not make.
+        if self.fault.is_some() || self.abort.is_some() {
+            self.clear_failure();
+        }
+        if let Some(fairness) = &mut self.fairness {
+            fairness.begin();
+        }
+        if let Some(recording) = &mut self.recording {
+            recording.begin();
+        }
+        let sees_all = self.recording.is_some() || self.max_switches.is_some();
+        let mut path = self.path.borrow_mut();
+        let leaves_choices_to_path = match &mut self.strategy {
+            Strategy::Dfs(_) => {
+                path.repeat();
+                true
+            }
+            Strategy::Other(strategy) => {
+                strategy.begin(index, &mut path);
+                strategy.leaves_choices_to_path()
+            }
+        };
+        if !sees_all && leaves_choices_to_path {
+            path.go_alone(self.max_steps);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn clear_failure(&mut self) {
+        self.fault = None;
+        self.abort = None;
+    }
+
+    /// Ends the execution.
+    #[inline(always)]
+    pub(super) fn end(&mut self) {
+        if let Strategy::Dfs(_) = self.strategy {
+            // An execution that is shorter than the choices that it repeats differs.
+            let made = self.path.borrow().shorter();
+            if let Some(after) = made {
+                self.abort.get_or_insert(Abort::Differs { after });
+            }
+            return;
+        }
+        self.end_with_care();
+    }
+
+    #[inline(never)]
+    fn end_with_care(&mut self) {
+        if let Strategy::Other(strategy) = &mut self.strategy {
+            let abort = strategy.end(&self.path.borrow());
+            if self.abort.is_none() && self.fault.is_none() {
+                self.abort = abort;
+            }
+        }
+    }
+
+    /// Goes to the next execution. Returns `false` if there is none.
+    #[inline(always)]
+    pub(super) fn advance(&mut self) -> bool {
+        match &mut self.strategy {
+            Strategy::Dfs(dfs) => dfs.advance(&mut self.path.borrow_mut()),
+            Strategy::Other(strategy) => strategy.advance(),
+        }
+    }
+
+    /// Ends the execution at the next choice.
+    fn abort(&mut self, abort: Abort) {
+        self.abort.get_or_insert(abort);
+        self.path.borrow_mut().ask();
+    }
+
+    /// Fills `allowed` with the indices of the enabled threads that may be chosen.
     fn allow(&mut self, ready: &[u64]) {
         match &mut self.fairness {
             Some(fairness) if fairness.has_a_say() => fairness.allow(ready, &mut self.allowed),
@@ -155,56 +224,37 @@ impl Engine {
         }
     }
 
-    /// With no switch left, whoever can go on does.
+    /// Allows only the current thread, if it is enabled and the preemption bound is reached.
     fn bound_switches(&mut self, ready: &[u64]) {
         if self.max_switches.is_some_and(|most| self.switches >= most)
             && let Some(place) = self.allowed.iter().position(|&index| ready[index] == self.last)
         {
-            let own = self.allowed[place];
+            let current = self.allowed[place];
             self.allowed.clear();
-            self.allowed.push(own);
+            self.allowed.push(current);
         }
     }
 
-    /// Chooses among `allowed`, by the index in `ready`, and keeps the choice if
+    /// Returns the index in `ready` of one of the `allowed` threads, and records the choice if
     /// there was any.
-    fn pick(&mut self, ready: &[u64], has_choice: bool) -> Result<usize, Cut> {
-        let Engine { strategy, allowed, names, .. } = self;
-        let mut track = self.track.borrow_mut();
-        let made = track.made().len();
-        if strategy.is_simple() {
-            if !has_choice {
-                return Ok(allowed[0]);
+    fn pick(&mut self, ready: &[u64], has_choice: bool) -> Result<usize, Abort> {
+        let ExplorationController { strategy, allowed, names, .. } = self;
+        let mut path = self.path.borrow_mut();
+        match strategy {
+            Strategy::Other(strategy) if !strategy.leaves_choices_to_path() => {
+                let index = strategy.choose(&Candidates { ready, allowed, names }, &mut path)?;
+                if has_choice {
+                    path.push(Choice::new(ready[index] as u32, index, ready.len()));
+                }
+                Ok(index)
             }
-            let chosen = track.choose(allowed.len(), |place| ready[allowed[place]] as u32);
-            let place = chosen.map_err(|_| Cut::Differs { after: made })?;
-            return Ok(allowed[place]);
+            _ if !has_choice => Ok(allowed[0]),
+            _ => {
+                let after = path.made().len();
+                let chosen = path.choose(allowed.len(), |place| ready[allowed[place]] as u32);
+                Ok(allowed[chosen.map_err(|_| Abort::Differs { after })?])
+            }
         }
-        let index = match strategy {
-            Strategy::Sampling(sampling) if allowed.len() > 1 => {
-                sampling.choose(ready, allowed, track.random())
-            }
-            Strategy::Sampling(sampling) => {
-                sampling.took(ready[allowed[0]]);
-                allowed[0]
-            }
-            Strategy::Replay(replay) if allowed.len() > 1 => {
-                replay.choose(ready, allowed, names).map_err(|why| {
-                    Cut::Misfit(format!("at choice {} of the run, {why}", made + 1))
-                })?
-            }
-            Strategy::Reduced(reduction) => match reduction.choose(ready, allowed) {
-                Next::Index(index) => index,
-                Next::Redundant => return Err(Cut::Redundant),
-                Next::Differs => return Err(Cut::Differs { after: made }),
-                Next::TooMany => return Err(Cut::TooMany),
-            },
-            Strategy::Replay(_) | Strategy::Tree(_) => allowed[0],
-        };
-        if has_choice {
-            track.push(Choice::new(ready[index] as u32, index, ready.len()));
-        }
-        Ok(index)
     }
 
     fn choose_among(&mut self, ready: &[u64]) -> Option<usize> {
@@ -213,8 +263,8 @@ impl Engine {
         self.bound_switches(ready);
         let index = match self.pick(ready, has_choice) {
             Ok(index) => index,
-            Err(cut) => {
-                self.cut(cut);
+            Err(abort) => {
+                self.abort(abort);
                 return None;
             }
         };
@@ -233,43 +283,20 @@ impl Engine {
     }
 }
 
-impl Strategy {
-    /// Goes to the next execution. Returns `false` if there is none, or if it is the tree,
-    /// which needs the track for that.
-    // A function of its own: with the tree in the same `match`, that would be a jump table.
-    #[inline(never)]
-    pub(super) fn advance(&mut self) -> bool {
-        match self {
-            Strategy::Reduced(reduction) => reduction.advance(),
-            Strategy::Sampling(_) => true,
-            Strategy::Replay(_) | Strategy::Tree(_) => false,
-        }
-    }
-
-    /// Are its choices made without looking at anything else?
-    fn is_simple(&self) -> bool {
-        match self {
-            Strategy::Tree(_) => true,
-            Strategy::Sampling(sampling) => !sampling.sees_all(),
-            Strategy::Reduced(_) | Strategy::Replay(_) => false,
-        }
-    }
-}
-
-impl Controller for Engine {
+impl Controller for ExplorationController {
     fn choose(&mut self, ready: &EnabledSet<'_>) -> Option<usize> {
-        let track = self.track.borrow();
-        let (steps, is_alone, after) = (track.steps(), track.is_alone(), track.made().len());
-        drop(track);
-        if self.cut.is_some() {
+        let path = self.path.borrow();
+        let (steps, is_alone, after) = (path.steps(), path.is_alone(), path.made().len());
+        drop(path);
+        if self.abort.is_some() {
             return None;
         }
         if steps > self.max_steps {
-            self.cut(Cut::Endless);
+            self.abort(Abort::Endless);
             return None;
         }
         if is_alone {
-            self.cut(Cut::Differs { after });
+            self.abort(Abort::Differs { after });
             return None;
         }
         let mut numbers = std::mem::take(&mut self.ready);
@@ -281,32 +308,25 @@ impl Controller for Engine {
     }
 
     fn alternative(&mut self, count: usize) -> usize {
-        let mut track = self.track.borrow_mut();
-        let made = track.made().len();
+        let mut path = self.path.borrow_mut();
+        let made = path.made().len();
         let chosen = match &mut self.strategy {
-            Strategy::Tree(_) | Strategy::Sampling(_) => {
-                track.choose(count, |_| Choice::VALUE).map_err(|_| Cut::Differs { after: made })
-            }
-            Strategy::Reduced(reduction) => {
-                reduction.alternative(count).ok_or(Cut::Differs { after: made })
-            }
-            Strategy::Replay(replay) => replay
-                .alternative(count)
-                .map_err(|why| Cut::Misfit(format!("at choice {} of the run, {why}", made + 1))),
+            Strategy::Dfs(_) => choose_on_path(count, &mut path),
+            Strategy::Other(strategy) => strategy.alternative(count, &mut path),
         };
         match chosen {
             Ok(value) => {
-                if track.made().len() == made {
-                    track.push(Choice::new(Choice::VALUE, value, count));
+                if path.made().len() == made {
+                    path.push(Choice::new(Choice::VALUE, value, count));
                 }
                 if let Some(recording) = &mut self.recording {
                     recording.alternative(value, count);
                 }
                 value
             }
-            Err(cut) => {
-                drop(track);
-                self.cut(cut);
+            Err(abort) => {
+                drop(path);
+                self.abort(abort);
                 0
             }
         }
@@ -316,8 +336,8 @@ impl Controller for Engine {
         if let Some(name) = spawned.name {
             self.names.add(spawned.number, name);
         }
-        if let Strategy::Reduced(reduction) = &mut self.strategy {
-            reduction.woke(spawned.number);
+        if let Strategy::Other(strategy) = &mut self.strategy {
+            strategy.woke(spawned.number);
         }
         if let Some(recording) = &mut self.recording {
             recording.spawned(spawned);
@@ -325,8 +345,8 @@ impl Controller for Engine {
     }
 
     fn woke(&mut self, number: u64) {
-        if let Strategy::Reduced(reduction) = &mut self.strategy {
-            reduction.woke(number);
+        if let Strategy::Other(strategy) = &mut self.strategy {
+            strategy.woke(number);
         }
         if let Some(recording) = &mut self.recording {
             recording.woke(number);
@@ -334,8 +354,8 @@ impl Controller for Engine {
     }
 
     fn operated(&mut self, operated: &Operated<'_>) {
-        if let Strategy::Reduced(reduction) = &mut self.strategy {
-            reduction.used(operated.number, operated.access);
+        if let Strategy::Other(strategy) = &mut self.strategy {
+            strategy.accessed(operated.number, operated.access);
         }
         if let Some(recording) = &mut self.recording {
             recording.operated(operated);
@@ -351,10 +371,10 @@ impl Controller for Engine {
     fn yields(&mut self, number: u64) {
         if let Some(fairness) = &mut self.fairness {
             fairness.yields(number);
-            // From now on it has a say in each choice.
-            self.track.borrow_mut().ask();
-            if let Strategy::Reduced(reduction) = &mut self.strategy {
-                reduction.yields();
+            // From now on, fairness restricts each choice.
+            self.path.borrow_mut().ask();
+            if let Strategy::Other(strategy) = &mut self.strategy {
+                strategy.yields();
             }
         }
     }
@@ -366,8 +386,8 @@ impl Controller for Engine {
     }
 
     fn time_passed(&mut self) {
-        if let Strategy::Reduced(reduction) = &mut self.strategy {
-            reduction.time_passed();
+        if let Strategy::Other(strategy) = &mut self.strategy {
+            strategy.time_passed();
         }
         if let Some(recording) = &mut self.recording {
             recording.step(CLOCK, false);
@@ -381,25 +401,25 @@ impl Controller for Engine {
     }
 
     fn panicked(&mut self, number: u64, payload: &Payload) {
-        let said = panics::said_by(number, payload);
+        let text = panics::text_of(number, payload);
         if let Some(recording) = &mut self.recording {
-            recording.panicked(&said);
+            recording.panicked(&text);
         }
-        if let Strategy::Reduced(reduction) = &mut self.strategy {
-            reduction.panicked();
+        if let Strategy::Other(strategy) = &mut self.strategy {
+            strategy.panicked();
         }
-        self.wrong.get_or_insert_with(|| {
-            Box::new(Wrong {
-                what: What::Panic,
-                message: said.message,
-                place: said.place,
+        self.fault.get_or_insert_with(|| {
+            Box::new(Fault {
+                kind: FaultKind::Panic,
+                message: text.message,
+                place: text.place,
                 thread: Some(number),
             })
         });
     }
 
     fn too_many(&mut self) {
-        self.cut(Cut::TooManyAtOnce);
+        self.abort(Abort::TooManyAtOnce);
     }
 
     fn unwound(&mut self, _number: u64) {
@@ -412,13 +432,25 @@ impl Controller for Engine {
         if let Some(recording) = &mut self.recording {
             recording.cycles = stuck.cycles();
         }
-        // A deadlock after a panic is no news. A report takes longer than the rest of
-        // the execution, and they are counted together: one is enough.
-        if self.wrong.is_none() {
+        // A deadlock after a panic follows from the panic. A deadlock report takes longer than
+        // the rest of the execution, and deadlocks are counted together, so one is made.
+        if self.fault.is_none() {
             let is_first = !std::mem::replace(&mut self.has_report, true);
             let message = if is_first { stuck.report() } else { DEADLOCK.to_owned() };
-            let wrong = Wrong { what: What::Deadlock, message, place: None, thread: None };
-            self.wrong = Some(Box::new(wrong));
+            let fault = Fault { kind: FaultKind::Deadlock, message, place: None, thread: None };
+            self.fault = Some(Box::new(fault));
+        }
+    }
+}
+
+impl PanicObserver for ExplorationController {
+    fn schedule_text(&self) -> String {
+        self.schedule().to_string()
+    }
+
+    fn panics(&mut self, text: &PanicText) {
+        if let Some(recording) = &mut self.recording {
+            recording.panics(text);
         }
     }
 }

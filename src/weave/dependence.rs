@@ -1,29 +1,29 @@
-//! What steps use, and when that makes a difference to their order.
+//! The dependence relation: the objects that steps use, and whether the order of two steps makes
+//! a difference.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
 use crate::access::Access;
 
-/// An object of which every step that depends on all others uses, and which
-/// conflicts with everything.
-const ALL: u64 = u64::MAX;
+/// The object of each step that depends on all others. It conflicts with everything.
+pub(super) const ALL: u64 = u64::MAX;
 
-/// One object, and how it is used.
+/// An object, and how it is accessed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Used {
+pub(super) struct Use {
     pub(super) object: u64,
     pub(super) access: Access,
 }
 
-impl Used {
+impl Use {
     pub(super) fn is_await(&self) -> bool {
         self.access == Access::Await
     }
 }
 
-/// What is the same in every execution of what tells an object from others; and,
-/// for one that is numbered when it is used first, that number.
+/// Splits an object into the part that is the same in every execution, and the number of an
+/// object that is numbered at its first use.
 fn parts(object: u64) -> (u64, Option<u64>) {
     match object >> 60 {
         0 | 7 if object & (1 << 31) == 0 => (object >> 32, Some(object & u64::from(u32::MAX))),
@@ -31,118 +31,120 @@ fn parts(object: u64) -> (u64, Option<u64>) {
     }
 }
 
-/// How many objects have been numbered, given that this one has.
+/// Returns the number of objects that have been numbered up to this one.
 pub(super) fn numbered(object: u64) -> u64 {
     parts(object).1.unwrap_or(0)
 }
 
-/// Does the order of the two make a difference?
+/// Returns `true` if the order of the two accesses makes a difference.
 fn orders(one: Access, other: Access) -> bool {
     use Access::{Await, Commute, Read};
     !matches!((one, other), (Read | Await, Read | Await) | (Commute, Commute))
 }
 
-/// Could the two have come in the other order? A wait for all that commute is
-/// over only after them.
+/// Returns `true` if the two accesses could have come in the opposite order. A wait for accesses
+/// that commute ends only after all of them.
 fn is_race(one: Access, other: Access) -> bool {
     use Access::{Await, Commute};
     orders(one, other) && !matches!((one, other), (Commute, Await) | (Await, Commute))
 }
 
-/// Adds a use to those of a step.
-pub(super) fn merge(all: &mut Vec<Used>, new: Used) {
+/// Adds a use to the uses of a step.
+pub(super) fn merge(all: &mut Vec<Use>, new: Use) {
     use Access::{Await, Read};
-    match all.iter_mut().find(|used| used.object == new.object) {
-        Some(Used { access: access @ (Read | Await), .. })
+    match all.iter_mut().find(|known| known.object == new.object) {
+        Some(Use { access: access @ (Read | Await), .. })
             if matches!(new.access, Read | Await) && *access != new.access =>
         {
             *access = Read;
         }
-        // Two uses that differ are, together, as if written.
-        Some(used) if used.access != new.access => used.access = Access::Write,
+        // Two accesses that differ are, together, as strong as a write.
+        Some(known) if known.access != new.access => known.access = Access::Write,
         Some(_) => {}
         None => all.push(new),
     }
 }
 
-/// Does the order of two steps that use these make a difference? They are steps of
-/// two executions that have been the same until so many objects were `numbered`:
-/// of others it is only known where they were made.
-pub(super) fn conflict(one: &[Used], other: &[Used], numbered: u64) -> bool {
-    let depends_on_all = |all: &[Used]| all.iter().any(|used| used.object == ALL);
+/// Returns `true` if the order of two steps with these uses makes a difference.
+///
+/// The steps belong to two executions that are the same until `numbered` objects are numbered. Of
+/// later objects, only the place of their creation is comparable.
+pub(super) fn conflict(one: &[Use], other: &[Use], numbered: u64) -> bool {
+    let depends_on_all = |uses: &[Use]| uses.iter().any(|one| one.object == ALL);
     let is_same = |one: u64, other: u64| {
         let ((place, number), (other_place, other_number)) = (parts(one), parts(other));
         let is_new = |number: Option<u64>| number.is_some_and(|number| number > numbered);
         place == other_place && (number == other_number || (is_new(number) && is_new(other_number)))
     };
-    let conflicts = |one: Used, other: Used| {
+    let conflicts = |one: Use, other: Use| {
         orders(one.access, other.access) && is_same(one.object, other.object)
     };
     depends_on_all(one)
         || depends_on_all(other)
-        || one.iter().any(|&used| other.iter().any(|&other| conflicts(used, other)))
+        || one.iter().any(|&one| other.iter().any(|&other| conflicts(one, other)))
 }
 
-/// Has a step used all that one of another execution has, and in the same way? For
-/// `numbered`, see [`conflict`].
-pub(super) fn covers(one: &[Used], other: &[Used], numbered: u64) -> bool {
+/// Returns `true` if `one` contains all uses of `other`, a step of another execution, with
+/// accesses that are at least as strong. For `numbered`, see [`conflict`].
+pub(super) fn covers(one: &[Use], other: &[Use], numbered: u64) -> bool {
     other.iter().all(|other| {
         let is_new = parts(other.object).1.is_some_and(|number| number > numbered);
-        let covers = |used: &Used| {
-            let is_as_strong = used.access == other.access || used.access == Access::Write;
-            used.object == other.object && is_as_strong
+        let covers = |one: &Use| {
+            let is_as_strong = one.access == other.access || one.access == Access::Write;
+            one.object == other.object && is_as_strong
         };
         !is_new && one.iter().any(covers)
     })
 }
 
-/// Which events of an execution have used which objects.
+/// The events of an execution that have used each object.
 #[derive(Default)]
 pub(super) struct History {
-    of: HashMap<u64, Vec<(usize, Access)>, BuildHasherDefault<Numbers>>,
-    /// Those that depend on everything.
+    events: HashMap<u64, Vec<(usize, Access)>, BuildHasherDefault<NumberHasher>>,
+    /// The events that depend on everything.
     of_all: Vec<usize>,
 }
 
-/// An earlier event that conflicts with one.
+/// An earlier event that conflicts with a later one.
 pub(super) struct Candidate {
     pub(super) event: usize,
     pub(super) is_race: bool,
 }
 
 impl History {
-    /// Forgets all events from this one on.
+    /// Removes all events from this one on.
     pub(super) fn keep(&mut self, kept: usize) {
         // Objects have the same numbers in the next execution.
-        for of in self.of.values_mut() {
-            let place = of.partition_point(|&(event, _)| event < kept);
-            of.truncate(place);
+        for events in self.events.values_mut() {
+            let place = events.partition_point(|&(event, _)| event < kept);
+            events.truncate(place);
         }
         self.of_all.truncate(self.of_all.partition_point(|&event| event < kept));
     }
 
-    pub(super) fn add(&mut self, event: usize, used: &[Used]) {
-        for used in used {
-            if used.object == ALL {
+    /// Adds the uses of an event.
+    pub(super) fn add(&mut self, event: usize, uses: &[Use]) {
+        for &Use { object, access } in uses {
+            if object == ALL {
                 self.of_all.push(event);
             } else {
-                self.of.entry(used.object).or_default().push((event, used.access));
+                self.events.entry(object).or_default().push((event, access));
             }
         }
     }
 
-    /// Puts the events before `index` that conflict with these uses into `found`; of
-    /// each object, back to its last write.
-    pub(super) fn conflicting(&self, index: usize, used: &[Used], found: &mut Vec<Candidate>) {
+    /// Fills `found` with the events before `index` that conflict with these uses: for each
+    /// object, back to its last write.
+    pub(super) fn conflicting(&self, index: usize, uses: &[Use], found: &mut Vec<Candidate>) {
         found.clear();
-        if used.iter().any(|used| used.object == ALL) {
+        if uses.iter().any(|one| one.object == ALL) {
             return found.extend((0..index).map(|event| Candidate { event, is_race: true }));
         }
         found.extend(self.of_all.iter().map(|&event| Candidate { event, is_race: true }));
-        for used in used {
-            for &(event, access) in self.of.get(&used.object).into_iter().flatten().rev() {
-                if orders(access, used.access) {
-                    found.push(Candidate { event, is_race: is_race(access, used.access) });
+        for one in uses {
+            for &(event, access) in self.events.get(&one.object).into_iter().flatten().rev() {
+                if orders(access, one.access) {
+                    found.push(Candidate { event, is_race: is_race(access, one.access) });
                 }
                 if access == Access::Write {
                     break;
@@ -152,11 +154,11 @@ impl History {
     }
 }
 
-/// Objects are told from each other by numbers, which need no strong hash.
+/// A hasher for the numbers of objects, which need no strong hash.
 #[derive(Default)]
-struct Numbers(u64);
+struct NumberHasher(u64);
 
-impl Hasher for Numbers {
+impl Hasher for NumberHasher {
     fn finish(&self) -> u64 {
         self.0
     }

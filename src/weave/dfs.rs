@@ -1,27 +1,27 @@
-//! All executions, depth first.
+//! All executions, by depth-first search.
 //!
-//! The choices of the execution that ran last say what has been tried: the next one
-//! repeats them up to the last that has an alternative left, and takes that.
+//! The choices of the last execution say what has been tried: the next execution repeats them up
+//! to the last choice that has an untried alternative, and takes that alternative.
 
 use crate::explore::{Choice, ChoicePath};
 
 #[derive(Default)]
-pub(super) struct Tree {
-    /// The choices above are given: only what is below is gone through.
+pub(super) struct Dfs {
+    /// The number of fixed choices: only the executions below them are explored.
     root: usize,
 }
 
-impl Tree {
-    /// What is below the choices `above`, which are put on the track.
-    pub(super) fn below(above: Vec<Choice>, track: &mut ChoicePath) -> Tree {
+impl Dfs {
+    /// Returns the search below the choices `above`, and puts them on the path.
+    pub(super) fn below(above: Vec<Choice>, path: &mut ChoicePath) -> Dfs {
         let root = above.len();
-        *track.choices_mut() = above;
-        Tree { root }
+        *path.choices_mut() = above;
+        Dfs { root }
     }
 
-    /// Goes to the next execution. False if there is none.
-    pub(super) fn advance(&self, track: &mut ChoicePath) -> bool {
-        let choices = track.choices_mut();
+    /// Goes to the next execution. Returns `false` if there is none.
+    pub(super) fn advance(&self, path: &mut ChoicePath) -> bool {
+        let choices = path.choices_mut();
         while choices.len() > self.root {
             let last = choices.last_mut().expect("longer than the root");
             last.taken += 1;
@@ -34,26 +34,26 @@ impl Tree {
         false
     }
 
-    /// How much of all has been gone through, between 0 and 1, if every choice were
-    /// followed by as many others as its siblings.
-    pub(super) fn progress(&self, track: &ChoicePath) -> f64 {
+    /// Returns the explored share of all executions, between 0 and 1, on the assumption that the
+    /// subtrees of a choice are of equal size.
+    pub(super) fn progress(&self, path: &ChoicePath) -> f64 {
         let mut share = 1.0;
         let mut done = 0.0;
-        for choice in &track.choices()[self.root..] {
+        for choice in &path.choices()[self.root..] {
             share /= f64::from(choice.end);
             done += share * f64::from(choice.taken);
         }
         done
     }
 
-    /// Gives up what comes last of what is left: the alternatives that have not been
-    /// tried at the first choice that has any. Each is for [`Tree::below`].
-    pub(super) fn split(&self, track: &mut ChoicePath) -> Vec<Vec<Choice>> {
-        let choices = track.choices_mut();
-        let has_some = |choice: &Choice| choice.taken + 1 < choice.end;
-        let first = choices[self.root..].iter().position(has_some);
+    /// Removes the last part of what is left from this search: the untried alternatives of the
+    /// first choice that has any. Returns the choices that lead to each, for [`Dfs::below`].
+    pub(super) fn split(&self, path: &mut ChoicePath) -> Vec<Vec<Choice>> {
+        let choices = path.choices_mut();
+        let has_untried = |choice: &Choice| choice.taken + 1 < choice.end;
+        let first = choices[self.root..].iter().position(has_untried);
         let Some(place) = first.map(|place| place + self.root) else { return Vec::new() };
-        let given = (choices[place].taken + 1)..choices[place].end;
+        let untried = (choices[place].taken + 1)..choices[place].end;
         choices[place].end = choices[place].taken + 1;
         let below = |taken| {
             let mut below = choices[..=place].to_vec();
@@ -61,6 +61,6 @@ impl Tree {
             below[place].forget_thread();
             below
         };
-        given.map(below).collect()
+        untried.map(below).collect()
     }
 }

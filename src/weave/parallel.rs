@@ -5,209 +5,169 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread;
 
-use super::run_loop::{Ended, outside_of_runtimes};
-use super::controller::{Engine, Strategy};
-use super::explorer::Explorer;
+use super::controller::ExplorationController;
+use super::executor::{Executor, assert_outside_runtimes};
+use super::options::{Coverage, Options};
 use super::report::Report;
-use super::executor::Session;
-use super::dfs::Tree;
+use super::run_loop::{self, LoopEnd};
+use super::strategy::Strategy;
 use crate::explore::Choice;
 
-/// An [`Explorer`] whose executions are run by several OS threads; see
-/// [`Explorer::workers`].
+/// An [`Explorer`](super::Explorer) that runs executions on several OS threads; made by
+/// [`Explorer::workers`](super::Explorer::workers).
+///
+/// # Examples
+///
+/// ```
+/// use leno::weave::{Explorer, Workers};
+///
+/// let workers: Workers = Explorer::new().workers(2);
+/// assert_eq!(workers.explore(|| ()).executions(), 1);
+/// ```
 #[derive(Clone, Debug)]
 #[must_use = "an explorer runs nothing until `explore` is called"]
 pub struct Workers {
-    explorer: Explorer,
+    options: Options,
     count: usize,
 }
 
-impl Explorer {
-    /// Has `count` OS threads run the executions, each with a runtime of its own.
-    /// The report is the same as with one, unless a bound ends the exploration.
-    ///
-    /// A reduced exploration is run by one: what it tries next depends on all that
-    /// it has seen. Those that draw [`uniform`](Explorer::uniform)ly or by
-    /// [`pct`](Explorer::pct) learn from the executions before, so several workers
-    /// draw others than one does.
+/// The choices that lead to a subtree of executions that is still to be explored.
+struct Subtree {
+    above: Vec<Choice>,
+}
+
+/// The result of one subtree. Subtrees are ordered by `start`.
+struct SubtreeReport<T> {
+    start: Vec<u32>,
+    report: Report<T>,
+}
+
+/// The state that the workers share.
+struct Pool<T> {
+    queue: Mutex<Queue>,
+    changed: Condvar,
+    /// The number of workers without a subtree.
+    idle: AtomicUsize,
+    executions: AtomicU64,
+    reports: Mutex<Vec<SubtreeReport<T>>>,
+}
+
+struct Queue {
+    waiting: Vec<Subtree>,
+    busy: usize,
+    is_over: bool,
+}
+
+impl Workers {
+    pub(super) fn new(options: Options, count: usize) -> Workers {
+        // The bar of one worker would show a part only, and several would overwrite each other.
+        let shows_progress = count == 1 && options.shows_progress;
+        Workers { options: Options { shows_progress, ..options }, count }
+    }
+
+    /// Runs the program under every schedule of the explorer, as
+    /// [`Explorer::explore`](super::Explorer::explore) does.
     ///
     /// # Panics
     ///
-    /// If `count` is 0.
+    /// Inside a runtime.
     ///
     /// # Examples
     ///
     /// ```
     /// use leno::weave::Explorer;
     ///
-    /// let program = || {
-    ///     leno::scope(|scope| {
-    ///         for _ in 0..3 {
-    ///             scope.spawn(leno::yield_now);
-    ///         }
-    ///     });
-    /// };
-    /// let report = Explorer::new().workers(2).explore(program);
-    /// assert_eq!(report.executions(), 90);
+    /// let report = Explorer::new().random(1).max_executions(100).workers(2).explore(|| ());
+    /// assert_eq!(report.executions(), 100);
     /// ```
-    pub fn workers(self, count: usize) -> Workers {
-        assert!(count > 0, "no workers do no work: ask for at least one");
-        // One bar would show a part only, and several would be in each other's way.
-        Workers {
-            explorer: Explorer { shows_progress: count == 1 && self.shows_progress, ..self },
-            count,
-        }
-    }
-}
-
-/// The part of the tree below some choices, and where in the order of all it
-/// begins.
-struct Part {
-    below: Vec<Choice>,
-}
-
-/// What a worker has found in a part.
-struct Piece<T> {
-    start: Vec<u32>,
-    report: Report<T>,
-}
-
-/// What the workers share.
-struct Common<T> {
-    parts: Mutex<Parts>,
-    changed: Condvar,
-    /// How many workers have nothing to do.
-    hungry: AtomicUsize,
-    executions: AtomicU64,
-    pieces: Mutex<Vec<Piece<T>>>,
-}
-
-struct Parts {
-    waiting: Vec<Part>,
-    busy: usize,
-    is_over: bool,
-}
-
-impl Workers {
-    /// As [`Explorer::explore`].
-    ///
-    /// # Panics
-    ///
-    /// As [`Explorer::explore`].
     #[track_caller]
     pub fn explore<F, T>(&self, program: F) -> Report<T>
     where
         F: Fn() -> T + Sync,
         T: Ord + Send,
     {
-        outside_of_runtimes("leno::weave::explore");
-        match self.explorer.strategy() {
-            _ if self.count == 1 => self.explorer.explore(program),
-            Strategy::Tree(_) => self.explore_tree(&program),
-            Strategy::Sampling(_) => self.sample(&program),
-            Strategy::Reduced(_) | Strategy::Replay(_) => self.explorer.explore(program),
+        assert_outside_runtimes("leno::weave::explore");
+        match self.options.coverage {
+            _ if self.count == 1 => run_loop::explore(&self.options, &program),
+            Coverage::Sampled(..) => self.sample(&program),
+            Coverage::Reduced if self.options.max_switches.is_none() => {
+                run_loop::explore(&self.options, &program)
+            }
+            Coverage::All | Coverage::Reduced => self.explore_all(&program),
         }
     }
 
-    fn explore_tree<T>(&self, program: &(impl Fn() -> T + Sync)) -> Report<T>
+    /// Explores all executions, by depth-first search.
+    fn explore_all<T>(&self, program: &(impl Fn() -> T + Sync)) -> Report<T>
     where
         T: Ord + Send,
     {
-        let root = Part { below: Vec::new() };
-        let common = Common {
-            parts: Mutex::new(Parts { waiting: vec![root], busy: 0, is_over: false }),
+        let root = Subtree { above: Vec::new() };
+        let pool = Pool {
+            queue: Mutex::new(Queue { waiting: vec![root], busy: 0, is_over: false }),
             changed: Condvar::new(),
-            hungry: AtomicUsize::new(0),
+            idle: AtomicUsize::new(0),
             executions: AtomicU64::new(0),
-            pieces: Mutex::new(Vec::new()),
+            reports: Mutex::new(Vec::new()),
         };
         thread::scope(|scope| {
             for _ in 0..self.count {
-                scope.spawn(|| self.work(&common, program));
+                scope.spawn(|| self.work(&pool, program));
             }
         });
-        let mut pieces = common.pieces.into_inner().unwrap_or_else(PoisonError::into_inner);
-        pieces.sort_by(|one, other| one.start.cmp(&other.start));
-        let mut report = Report::new();
-        report.is_complete = true;
-        for Piece { report: mut piece, .. } in pieces {
-            piece.begin_at(report.executions);
-            report.is_complete &= piece.is_complete;
-            report.merge(piece);
+        let mut reports = pool.reports.into_inner().unwrap_or_else(PoisonError::into_inner);
+        reports.sort_by(|one, other| one.start.cmp(&other.start));
+        let mut whole = Report::new();
+        whole.is_complete = true;
+        for SubtreeReport { mut report, .. } in reports {
+            report.begin_at(whole.executions);
+            whole.is_complete &= report.is_complete;
+            whole.merge(report);
         }
-        report.is_complete &= report.has_all();
-        report
+        whole.is_complete &= whole.has_all();
+        whole
     }
 
-    /// Explores parts until there are none.
-    fn work<T>(&self, common: &Common<T>, program: &impl Fn() -> T)
-    where
-        T: Ord,
-    {
-        while let Some(part) = common.next_part() {
-            let mut busy = Busy { common, is_over: true };
-            let start: Vec<u32> = part.below.iter().map(|choice| choice.taken).collect();
-            let whole = Strategy::Tree(Tree::default());
-            let mut session = self.explorer.session(whole, self.explorer.rules);
-            session.go_below(part.below);
+    /// Explores subtrees until there are none.
+    fn work<T: Ord>(&self, pool: &Pool<T>, program: &impl Fn() -> T) {
+        while let Some(subtree) = pool.next_subtree() {
+            let mut busy = BusyWorker { pool, is_over: true };
+            let start: Vec<u32> = subtree.above.iter().map(|choice| choice.taken).collect();
+            let mut executor = self.options.executor();
+            executor.go_below(subtree.above);
             let mut report = Report::new();
-            let most = self.explorer.most_executions();
-            let ended = self.explorer.drive(
-                &mut session,
+            let most = self.options.most_executions();
+            let after_each = |executor: &Executor| {
+                pool.share(executor);
+                if pool.executions.fetch_add(1, Ordering::Relaxed) + 1 >= most {
+                    return ControlFlow::Break(());
+                }
+                ControlFlow::Continue(())
+            };
+            let end = run_loop::fill_report(
+                &self.options,
+                &mut executor,
                 program,
-                |one: &T, other| one == other,
-                |session, ran| {
-                    report.add(session, ran);
-                    common.share(session);
-                    if common.executions.fetch_add(1, Ordering::Relaxed) + 1 >= most {
-                        return ControlFlow::Break(());
-                    }
-                    ControlFlow::Continue(())
-                },
+                &mut report,
+                after_each,
             );
-            report.is_complete = ended == Ended::All;
-            busy.is_over = ended == Ended::Early;
-            common.keep(Piece { start, report });
+            report.is_complete = end == LoopEnd::Exhausted;
+            busy.is_over = end == LoopEnd::Early;
+            pool.keep(SubtreeReport { start, report });
         }
     }
 
+    /// Draws executions, each worker its share.
     fn sample<T>(&self, program: &(impl Fn() -> T + Sync)) -> Report<T>
     where
         T: Ord + Send,
     {
-        let most = self.explorer.most_executions();
-        let share = |worker: u64| {
-            let count = self.count as u64;
-            let own = most / count + u64::from(worker < most % count);
-            let explorer = Explorer { max_executions: Some(own), ..self.explorer.clone() };
-            let mut session = explorer.session(explorer.strategy(), explorer.rules);
-            session.stride(worker, count);
-            if worker > 0 {
-                session.learn(program);
-            }
-            let mut report = Report::new();
-            if own > 0 {
-                explorer.drive(
-                    &mut session,
-                    program,
-                    |one: &T, other| one == other,
-                    |session, ran| {
-                        report.add(session, ran);
-                        ControlFlow::Continue(())
-                    },
-                );
-            }
-            report
-        };
         thread::scope(|scope| {
-            let all: Vec<_> = (0..self.count as u64)
-                .map(|worker| {
-                    let share = &share;
-                    scope.spawn(move || share(worker))
-                })
+            let workers: Vec<_> = (0..self.count as u64)
+                .map(|worker| scope.spawn(move || self.sample_share(worker, program)))
                 .collect();
             let mut report = Report::new();
-            for worker in all {
+            for worker in workers {
                 match worker.join() {
                     Ok(part) => report.merge(part),
                     Err(payload) => std::panic::resume_unwind(payload),
@@ -216,62 +176,85 @@ impl Workers {
             report
         })
     }
+
+    /// Draws every `count`-th execution, from the index `worker` on.
+    fn sample_share<T: Ord>(&self, worker: u64, program: &impl Fn() -> T) -> Report<T> {
+        let most = self.options.most_executions();
+        let count = self.count as u64;
+        let share = most / count + u64::from(worker < most % count);
+        let options = Options { max_executions: Some(share), ..self.options.clone() };
+        let mut executor = options.executor();
+        executor.stride(worker, count);
+        if worker > 0 {
+            executor.learn(program);
+        }
+        let mut report = Report::new();
+        if share > 0 {
+            let after_each = |_: &Executor| ControlFlow::Continue(());
+            run_loop::fill_report(&options, &mut executor, program, &mut report, after_each);
+        }
+        report
+    }
 }
 
-/// A worker explores a part. If it panics, which only a destructor or a comparison
-/// of a value can do, the others must not wait for it.
-struct Busy<'a, T> {
-    common: &'a Common<T>,
+/// Guard of a worker that explores a subtree. If the worker panics, which only a destructor or a
+/// comparison of a value can do, the other workers must not wait for it.
+struct BusyWorker<'a, T> {
+    pool: &'a Pool<T>,
     is_over: bool,
 }
 
-impl<T> Drop for Busy<'_, T> {
+impl<T> Drop for BusyWorker<'_, T> {
     fn drop(&mut self) {
-        let mut parts = self.common.parts.lock().unwrap_or_else(PoisonError::into_inner);
-        parts.busy -= 1;
-        parts.is_over |= self.is_over;
-        self.common.changed.notify_all();
+        let mut queue = self.pool.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        queue.busy -= 1;
+        queue.is_over |= self.is_over;
+        self.pool.changed.notify_all();
     }
 }
 
-impl<T> Common<T> {
-    /// A part that nobody explores yet. Waits while others may still share theirs.
-    fn next_part(&self) -> Option<Part> {
-        let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
+impl<T> Pool<T> {
+    /// Returns a subtree that no worker explores yet; `None` if the exploration is over. Waits
+    /// while busy workers may still share parts of theirs.
+    fn next_subtree(&self) -> Option<Subtree> {
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
-            if parts.is_over {
+            if queue.is_over {
                 return None;
             }
-            if let Some(part) = parts.waiting.pop() {
-                parts.busy += 1;
-                return Some(part);
+            if let Some(subtree) = queue.waiting.pop() {
+                queue.busy += 1;
+                return Some(subtree);
             }
-            if parts.busy == 0 {
+            if queue.busy == 0 {
                 return None;
             }
-            self.hungry.fetch_add(1, Ordering::Relaxed);
-            parts = self.changed.wait(parts).unwrap_or_else(PoisonError::into_inner);
-            self.hungry.fetch_sub(1, Ordering::Relaxed);
+            self.idle.fetch_add(1, Ordering::Relaxed);
+            queue = self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            self.idle.fetch_sub(1, Ordering::Relaxed);
         }
     }
 
-    /// Gives a part of what is left to others, if they have nothing to do.
-    fn share(&self, session: &Session) {
-        if self.hungry.load(Ordering::Relaxed) == 0 {
+    /// Splits off a part of what is left to the executor, if a worker is idle.
+    fn share(&self, executor: &Executor) {
+        if self.idle.load(Ordering::Relaxed) == 0 {
             return;
         }
-        let mut engine = session.engine.borrow_mut();
-        let Engine { strategy: Strategy::Tree(tree), track, .. } = &mut *engine else { return };
-        let shared = tree.split(&mut track.borrow_mut());
+        let mut controller = executor.controller.borrow_mut();
+        let ExplorationController { strategy: Strategy::Dfs(dfs), path, .. } = &mut *controller
+        else {
+            return;
+        };
+        let shared = dfs.split(&mut path.borrow_mut());
         if shared.is_empty() {
             return;
         }
-        let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
-        parts.waiting.extend(shared.into_iter().map(|below| Part { below }));
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        queue.waiting.extend(shared.into_iter().map(|above| Subtree { above }));
         self.changed.notify_all();
     }
 
-    fn keep(&self, piece: Piece<T>) {
-        self.pieces.lock().unwrap_or_else(PoisonError::into_inner).push(piece);
+    fn keep(&self, report: SubtreeReport<T>) {
+        self.reports.lock().unwrap_or_else(PoisonError::into_inner).push(report);
     }
 }
