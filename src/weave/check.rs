@@ -33,6 +33,8 @@ const EXECUTIONS: &str = "LENO_WEAVE_EXECUTIONS";
 const REPLAY: &str = "LENO_WEAVE_REPLAY";
 
 impl Settings {
+    /// Reads the settings from the environment.
+    ///
     /// # Errors
     ///
     /// A text that names the variable that is invalid, and says what would be valid.
@@ -161,7 +163,7 @@ fn explain<T>(
     text
 }
 
-/// Quotes the schedule as a word for a shell.
+/// Formats the schedule as a word for a shell.
 fn shell(schedule: &Schedule) -> String {
     let text = schedule.to_string();
     if text.contains(['\'', '!', '$', '`', '\\', '"']) {

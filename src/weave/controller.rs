@@ -198,7 +198,7 @@ impl ExplorationController {
         }
     }
 
-    /// Goes to the next execution. Returns `false` if there is none.
+    /// Advances to the next execution. Returns `false` if there is none.
     #[inline(always)]
     pub(super) fn advance(&mut self) -> bool {
         match &mut self.strategy {

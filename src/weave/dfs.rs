@@ -19,7 +19,7 @@ impl Dfs {
         Dfs { root }
     }
 
-    /// Goes to the next execution. Returns `false` if there is none.
+    /// Advances to the next execution. Returns `false` if there is none.
     pub(super) fn advance(&self, path: &mut ChoicePath) -> bool {
         let choices = path.choices_mut();
         while choices.len() > self.root {

@@ -190,7 +190,7 @@ impl Executor {
         controller.strategy = Strategy::Dfs(dfs);
     }
 
-    /// Goes to the next execution. Returns `false` if there is none.
+    /// Advances to the next execution. Returns `false` if there is none.
     pub(super) fn advance(&mut self) -> bool {
         self.controller.borrow_mut().advance()
     }
@@ -254,6 +254,8 @@ fn fault_of_main(cut: &Cut) -> Fault {
     Fault { kind: FaultKind::Panic, message: text.message, place: text.place, thread: Some(1) }
 }
 
+/// Asserts that this OS thread has no runtime.
+///
 /// # Panics
 ///
 /// Inside a runtime.

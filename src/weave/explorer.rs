@@ -88,7 +88,7 @@ impl Explorer {
         self
     }
 
-    /// Has a green thread that yields repeatedly let the others go first that could have run
+    /// Makes a green thread that yields repeatedly let the others go first that could have run
     /// meanwhile. Without this, a program with a loop that waits by yielding has executions
     /// without end.
     ///
@@ -364,7 +364,7 @@ impl Explorer {
         self
     }
 
-    /// Has `count` OS threads run the executions, each with a runtime of its own. The report is
+    /// Runs the executions on `count` OS threads, each with a runtime of its own. The report is
     /// the same as with one OS thread, unless a limit ends the exploration.
     ///
     /// A reduced exploration runs on one OS thread: what it tries next depends on all that it has

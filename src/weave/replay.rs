@@ -26,9 +26,11 @@ impl Replay {
         (!is_over).then(|| Schedule { turns: turns.to_vec(), ..Schedule::default() })
     }
 
+    /// Returns the index of the thread that has the next turn of the schedule.
+    ///
     /// # Errors
     ///
-    /// A text that says why the next turn does not fit.
+    /// A text that says why the turn does not fit.
     fn next_thread(&mut self, candidates: &Candidates<'_>) -> Result<usize, String> {
         let Candidates { ready, allowed, names } = *candidates;
         while let Some(turn) = self.schedule.turns.get(self.position) {
@@ -47,7 +49,9 @@ impl Replay {
                 let can = can.collect::<Vec<_>>().join(", ");
                 return Err(match label {
                     Some(label) => {
-                        format!("it gives the turn to {label}, but those who can run are: {can}")
+                        format!(
+                            "it gives the turn to {label}, but the green threads that can run are: {can}"
+                        )
                     }
                     None => format!("it takes an alternative, but here one of these runs: {can}"),
                 });
@@ -57,9 +61,11 @@ impl Replay {
         Ok(allowed[0])
     }
 
+    /// Returns the alternative of the next turn of the schedule.
+    ///
     /// # Errors
     ///
-    /// A text that says why the next turn does not fit.
+    /// A text that says why the turn does not fit.
     fn next_alternative(&mut self, count: usize) -> Result<usize, String> {
         match self.schedule.turns.get(self.position) {
             Some(Turn::Value(value)) if (*value as usize) < count => {

@@ -33,7 +33,7 @@ struct Budget {
 }
 
 impl Budget {
-    /// Spends one execution. Returns `false` if nothing is left.
+    /// Subtracts one execution. Returns `false` if nothing is left.
     fn spend(&mut self) -> bool {
         self.executions = self.executions.saturating_sub(1);
         self.executions > 0 && Instant::now() < self.until

@@ -46,7 +46,7 @@ pub(super) trait ChoiceStrategy {
     /// Ends the execution. Returns the reason why it does not count, unless it has failed.
     fn end(&mut self, path: &ChoicePath) -> Option<Abort>;
 
-    /// Goes to the next execution. Returns `false` if there is none.
+    /// Advances to the next execution. Returns `false` if there is none.
     fn advance(&mut self) -> bool;
 
     /// Returns `true` if the path can make the choices without this strategy.
@@ -85,7 +85,7 @@ pub(super) trait ChoiceStrategy {
     fn time_passed(&mut self) {}
 }
 
-/// Has the path choose one of `count` alternatives.
+/// Returns one of `count` alternatives, chosen by the path.
 pub(super) fn choose_on_path(count: usize, path: &mut ChoicePath) -> Result<usize, Abort> {
     let after = path.made().len();
     path.choose(count, |_| Choice::VALUE).map_err(|_| Abort::Differs { after })

@@ -231,6 +231,8 @@ impl Explorer {
     }
 }
 
+/// Converts the argument of a public function to a schedule.
+///
 /// # Panics
 ///
 /// If the schedule cannot be parsed.

@@ -21,7 +21,7 @@ impl Run {
     }
 }
 
-/// Divides steps into runs; equal steps have equal numbers. Steps without end may stop in the
+/// Splits steps into runs; equal steps have equal numbers. Steps without end may stop in the
 /// middle of a repetition.
 pub(super) fn fold(order: &[u32], is_endless: bool) -> Vec<Run> {
     let mut runs: Vec<Run> = Vec::new();

@@ -338,7 +338,7 @@ impl Page {
         let known = [
             ('✗', "went wrong"),
             ('!', "may be why"),
-            ('·', "no other thread could run"),
+            ('·', "no other could run"),
             ('█', "runs"),
             ('│', "could run"),
             ('┊', "waits"),

@@ -342,7 +342,7 @@ impl<'a> Drawing<'a> {
             matches!(part, Part::Step(lines) if lines.iter().all(|line| line.turn.is_none()))
         });
         if has_dots {
-            legend += " · without a number: no other thread could run";
+            legend += " · without a number: no other could run";
         }
         let has = |is: fn(&Line) -> bool| lines(self.parts).any(is);
         if has(|line| line.is_wrong) {

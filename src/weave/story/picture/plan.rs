@@ -118,7 +118,7 @@ impl Plan {
         plan
     }
 
-    /// Places lanes with words in their boxes.
+    /// Lays out lanes with words in their boxes.
     fn wide(&mut self, story: &Content, parts: &[Part], used: &[usize]) {
         let most = (130 / used.len().max(1)).clamp(28, 46);
         let mut left = MARGIN + GUTTER;
@@ -135,7 +135,7 @@ impl Plan {
         self.width = (left - GAP + MARGIN).max(480);
     }
 
-    /// Places lanes with words beside them.
+    /// Lays out lanes with words beside them.
     fn narrow(&mut self, parts: &[Part], used: &[usize]) {
         let left = MARGIN + GUTTER;
         for (place, &index) in used.iter().enumerate() {
