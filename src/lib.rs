@@ -96,6 +96,7 @@ mod cancel;
 pub mod channel;
 pub mod coroutine;
 pub mod debug;
+mod draw;
 mod driver;
 mod explore;
 mod inspect;

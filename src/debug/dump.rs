@@ -1,4 +1,4 @@
-//! The dump: what was seen of each green thread, as text.
+//! The dump: the state and the backtrace of each green thread, as text.
 
 use std::fmt;
 use std::io::{self, Write};
@@ -9,20 +9,19 @@ use crate::inspect::{Age, Doing, Frames, Seen, StackUse, Table, listen_for_signa
 use crate::kernel::scheduler;
 use crate::sys::signal::Signal;
 
-/// What every green thread of a runtime was doing; see [`dump`](dump()).
+/// The state of every green thread of a runtime, made by [`dump`](dump()).
 ///
-/// [`Display`](fmt::Display) prints it for people to read. The frames of leno and
-/// of the program's start are left out; `{:#}` prints all of them, with their
-/// addresses. Functions and lines are looked up in the debug information of the
-/// program each time it is printed, which takes a moment. Where there is none,
-/// addresses are all that is printed.
+/// [`Display`](fmt::Display) prints it for people to read. The frames of leno and of the program's
+/// start are left out; `{:#}` prints all frames, with their addresses. Each time it is printed,
+/// functions and lines are looked up in the debug information of the program, which takes a moment.
+/// Without debug information, only addresses are printed.
 pub struct Dump(Vec<Seen>);
 
-/// Looks at every green thread of the runtime: what it does, where it was spawned,
-/// how much of its stack it uses, and a backtrace of that.
+/// Captures the state of every green thread of the runtime: its wait or activity, the place of its
+/// spawn, its use of stack memory, and its backtrace.
 ///
-/// It takes some microseconds for each green thread, and their symbols are looked
-/// up when the [`Dump`] is printed. Nobody else runs meanwhile.
+/// This takes some microseconds for each green thread; symbols are looked up when the [`Dump`] is
+/// printed. No other green thread runs meanwhile.
 ///
 /// # Panics
 ///
@@ -47,31 +46,30 @@ pub fn dump() -> Dump {
     Dump::new(snapshot(scheduler("leno::debug::dump")))
 }
 
-/// From now on until the runtime ends, it prints a [`dump`] to standard error when
-/// the process gets SIGUSR1: at once if everybody waits, otherwise after at most
-/// 64 switches. A green thread that never waits holds it up.
+/// Makes the runtime print a [`dump`] to standard error when the process receives SIGUSR1, until the
+/// runtime ends: at once if all green threads wait, otherwise after at most 64 switches. A green
+/// thread that never switches delays it.
 ///
-/// Each runtime that calls this prints its own, whichever OS thread it is on.
+/// Each runtime that calls this prints its own dump, on any OS thread.
 ///
-/// The handler is the process's, and takes the place of any other: what was done
-/// about the signal before is not done any more. It stays when the last runtime
-/// has ended, and does nothing then. A handler that is installed later takes its
-/// place in turn.
+/// The signal handler belongs to the process, and replaces any other handler of the signal. It stays
+/// when the last runtime has ended, and does nothing then. A handler that is installed later replaces
+/// it.
 ///
 /// # Errors
 ///
-/// If the system refuses the handler.
+/// If the operating system refuses the handler.
 ///
 /// # Panics
 ///
-/// Outside a runtime. If the system has no more descriptors.
+/// Outside a runtime. If the operating system has no more descriptors.
 ///
 /// # Examples
 ///
 /// ```no_run
 /// leno::run(|| {
 ///     leno::debug::dump_on_sigusr1()?;
-///     // kill -USR1 prints what everybody waits for.
+///     // `kill -USR1` prints what each green thread waits for.
 ///     leno::thread::park();
 ///     Ok::<(), std::io::Error>(())
 /// })
@@ -82,7 +80,7 @@ pub fn dump_on_sigusr1() -> io::Result<()> {
     let scheduler = scheduler("leno::debug::dump_on_sigusr1");
     listen_for_signal(scheduler, Signal::User1, |seen| {
         let text = format!("leno: {}\n", Dump::new(seen));
-        // Whoever has closed standard error does not want it.
+        // An error means that standard error is closed, so no report is wanted.
         let _ = io::stderr().write_all(text.as_bytes());
     })
 }
@@ -92,7 +90,13 @@ impl Dump {
         Dump(seen)
     }
 
-    /// How many green threads there were, the main one included.
+    /// Returns the number of green threads, including the main one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// leno::run(|| assert_eq!(leno::debug::dump().threads(), 1));
+    /// ```
     #[must_use]
     pub fn threads(&self) -> usize {
         self.0.len()
@@ -116,6 +120,7 @@ impl fmt::Debug for Dump {
     }
 }
 
+/// Prints the state of one green thread.
 fn print(f: &mut fmt::Formatter<'_>, seen: &Seen, symbols: &mut Symbols) -> fmt::Result {
     let mut table = Table::new();
     let (what, place) = match &seen.doing {
@@ -155,7 +160,7 @@ impl fmt::Display for StackUse {
     }
 }
 
-/// With one digit behind the point, up to 100.
+/// A size that prints in KiB, below 100 KiB with one decimal.
 struct Kibibytes(usize);
 
 impl fmt::Display for Kibibytes {

@@ -1,13 +1,15 @@
-//! What a runtime tells about itself: who waits for what, what every green
-//! thread is doing, what ran when, and who does not let others run.
+//! Reports about a runtime: the waits of green threads, their stacks, their timeline, and green
+//! threads that do not let others run.
 //!
-//! When nothing can ever run again, [`leno::run`](crate::run) says so by itself:
-//! its panic is a report of who waits for what, held by whom, since which line.
-//! The functions here are for a program that hangs in part, or that is slow.
+//! When no green thread can ever run again, [`leno::run`](crate::run) panics with a deadlock report:
+//! what each green thread waits for, which thread holds it, and since which line. The functions here
+//! are for a program that hangs in part, or that is slow.
 //!
-//! - [`stalled`] is the same report for those who have waited for long.
-//! - [`dump`] shows every green thread. [`dump_on_sigusr1`] does so when the
-//!   process gets a signal, from outside and without a debugger.
+//! - [`stalled`] is the same report for green threads that have waited for long.
+//! - [`dump`] shows every green thread. [`dump_on_sigusr1`] does so when the process receives a
+//!   signal, from outside and without a debugger.
+//! - [`watch_hogs`] reports green threads that run for long without letting others run.
+//! - [`record`] and [`Recorder`] record a [`Timeline`].
 //!
 //! For a debugger there is `src/debug/gdb.py` among the sources of leno: `leno threads`
 //! and `leno bt`, in a running process or in a core.
@@ -25,6 +27,5 @@ pub use crate::inspect::Recorder;
 pub use dump::{Dump, dump, dump_on_sigusr1};
 pub(crate) use origin::is_of_std;
 pub use stalled::{Stalled, stalled};
-pub(crate) use timeline::{COLOURS, duration, escaped};
 pub use timeline::{Timeline, record};
 pub use watchdog::{Hog, Watchdog, watch_hogs, watch_hogs_with};

@@ -1,56 +1,55 @@
-//! Whose function a frame is: the program's, leno's, or the standard library's.
+//! The origin of a frame: the program, leno, or the standard library.
 //!
-//! The name of a function begins with its crate. But where the debug information is
-//! line tables, a function that was inlined has the last part of its name only, so
-//! the source file comes first, as far as it is known.
+//! The name of a function begins with its crate. But with line tables as debug information, a
+//! function that was inlined has only the last part of its name, so the source file has precedence
+//! where it is known.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-/// Whose function it is.
+/// The origin of a function.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Origin {
     Program,
     Leno,
-    /// The standard library's: whoever calls it.
+    /// The standard library, which counts as its caller.
     Std,
-    /// The program begins above it.
+    /// The function of the standard library that calls the program.
     Beginning,
 }
 
-/// Where the sources of leno and of its crate for backtraces are, as the debug
-/// information has it.
+/// The folders with the sources of leno and of the crate `backtrace`, by the debug information.
 #[derive(Default)]
 pub(super) struct Sources {
     folders: Vec<PathBuf>,
 }
 
-/// This file, below leno's folder.
+/// The path of this file below leno's folder.
 const THIS_FILE: &str = "src/debug/origin.rs";
 
 impl Sources {
-    /// From functions of which it is known where they are written.
+    /// Finds the folders by one function of each.
     pub(super) fn find() -> Sources {
         let here: fn() -> Sources = Sources::find;
-        // Without debug information of leno itself, what was inlined from it may
-        // still have some; then it is in the words of the compiler.
+        // Without debug information of leno itself, functions that were inlined from it may still
+        // have some, with the path that the compiler was given.
         let here = file_of(here as *const ()).unwrap_or_else(|| PathBuf::from(file!()));
         let new: fn() -> backtrace::Backtrace = backtrace::Backtrace::new;
         let there = file_of(new as *const ());
         Sources::beside(&here, there.as_deref())
     }
 
-    /// From the paths of this file and of one in `src` of the crate for backtraces.
+    /// Returns the folders by the paths of this file and of a file in `src` of `backtrace`.
     fn beside(here: &Path, there: Option<&Path>) -> Sources {
         let leno = here.ancestors().nth(Path::new(THIS_FILE).components().count());
-        // A relative one would be any crate's.
+        // A relative path could be that of any crate.
         let leno = leno.filter(|folder| folder.is_absolute() && here.ends_with(THIS_FILE));
         let leno = leno.into_iter().flat_map(|folder| [folder.join("src"), folder.join("arch")]);
         let there = there.filter(|there| there.is_absolute()).and_then(Path::parent);
         Sources { folders: leno.chain(there.map(Path::to_path_buf)).collect() }
     }
 
-    /// Whose function it is that has this name, and this file.
+    /// Returns the origin of the function with this name, in this file.
     pub(super) fn origin(&self, function: Option<&str>, file: Option<&Path>) -> Origin {
         if function.is_some_and(|name| name.contains("__rust_begin_short_backtrace")) {
             return Origin::Beginning;
@@ -65,22 +64,22 @@ impl Sources {
     }
 }
 
-/// Where the function at this address is written.
+/// Returns the source file of the function at this address.
 fn file_of(function: *const ()) -> Option<PathBuf> {
     let mut file = None;
-    // It takes the address for one of a return, and looks at the byte before.
+    // `resolve` takes the address for a return address, and looks up the byte before it.
     backtrace::resolve(function.wrapping_byte_add(1).cast_mut().cast(), |symbol| {
-        // What was inlined comes first.
+        // Inlined functions come first, the function itself last.
         file = symbol.filename().map(Path::to_path_buf);
     });
     file
 }
 
-/// Returns `true` if `file` is one of the standard library's.
+/// Returns `true` if `file` belongs to the standard library.
 ///
-/// It is compiled as `/rustc/<commit>/library/core/src/..`, and its dependencies as
-/// `/rust/deps/..`. Where its sources are installed (the component `rust-src`), they are in
-/// `rustlib/src/rust/library` or the like.
+/// The standard library is compiled as `/rustc/<commit>/library/core/src/..`, and its dependencies as
+/// `/rust/deps/..`. Installed sources (the component `rust-src`) are in `rustlib/src/rust/library` or
+/// the like.
 pub(crate) fn is_of_std(file: &Path) -> bool {
     if file.starts_with("/rustc") || file.starts_with("/rust/deps") {
         return true;
@@ -94,6 +93,7 @@ pub(crate) fn is_of_std(file: &Path) -> bool {
     })
 }
 
+/// Returns the origin of a function by the crate in its name.
 fn origin_by_name(function: &str) -> Origin {
     // `<core::slice::Iter<T> as core::iter::Iterator>::fold`, and the like.
     let name = function.trim_start_matches(['<', '&']);
@@ -108,13 +108,13 @@ fn origin_by_name(function: &str) -> Origin {
     }
 }
 
-/// Which frames, the innermost first, are the program's: its own functions and
-/// those of the standard library that they call.
+/// Returns for each frame, the innermost first, whether it belongs to the program: the program's own
+/// functions, and functions of the standard library that they call.
 pub(super) fn shown(origins: &[Origin]) -> Vec<bool> {
     let end = origins.iter().position(|&origin| origin == Origin::Beginning);
     let end = end.unwrap_or(origins.len());
     let mut shown = vec![false; origins.len()];
-    // From the outside, where somebody begins who is not the program.
+    // The outermost caller is not the program.
     let mut caller = Origin::Beginning;
     for (index, &origin) in origins[..end].iter().enumerate().rev() {
         if origin != Origin::Std {
@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_programs_frames_are_told_from_those_around_them_by_their_names() {
+    fn frames_of_the_program_are_found_by_names() {
         let frames = [
             ("backtrace::backtrace::trace", false),
             ("core::iter::Iterator::fold", false),
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn they_are_told_by_their_files_where_names_are_short() {
+    fn frames_with_short_names_are_found_by_files() {
         by_file(
             "/registry/leno-0.1.0",
             "/registry/backtrace-0.3.77/src",
@@ -199,9 +199,9 @@ mod tests {
         );
     }
 
-    /// The folder of leno is the root of whatever is built there.
+    /// Tests and benchmarks of leno are built in its folder.
     #[test]
-    fn what_is_beside_lenos_sources_is_the_programs() {
+    fn tests_of_leno_belong_to_the_program() {
         let frames = [
             ("wait", "/work/leno/src/runtime/wait.rs", false),
             ("main", "/work/leno/tests/it/main.rs", true),
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_might_be_any_crates_tells_nothing() {
+    fn a_relative_path_is_ignored() {
         const NOWHERE: [PathBuf; 0] = [];
         let this = Path::new(THIS_FILE);
         assert_eq!(Sources::beside(this, Some(Path::new("src/capture.rs"))).folders, NOWHERE);
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn the_sources_are_found_in_the_debug_information() {
+    fn sources_are_found_in_the_debug_information() {
         let sources = Sources::find();
         let leno = Path::new(env!("CARGO_MANIFEST_DIR"));
         assert_eq!(sources.folders[..2], [leno.join("src"), leno.join("arch")]);

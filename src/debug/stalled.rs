@@ -1,4 +1,4 @@
-//! Who has waited too long, and for what.
+//! The report of green threads that have waited for long.
 
 use std::fmt;
 use std::time::Duration;
@@ -6,21 +6,19 @@ use std::time::Duration;
 use crate::inspect;
 use crate::kernel::scheduler;
 
-/// Who has waited for longer than was asked; see [`stalled`]. It is for people to
+/// A report of green threads that have waited for long, made by [`stalled`]. It is text for people to
 /// read, by [`Display`](fmt::Display).
 #[derive(Clone)]
 pub struct Stalled(String);
 
-/// Those green threads of the runtime that have waited for longer than
-/// `older_than`: each with what it waits for, which was made or named where, is
-/// held by whom since which line; and the cycle if they wait for each other.
-/// `None` if there are none.
+/// Reports the green threads of the runtime that have waited for longer than `older_than`; `None` if
+/// there are none. The report contains what each thread waits for, where that was made or named, which
+/// thread holds it, and since which line; and the cycle if threads wait for each other.
 ///
-/// One that sleeps waits for nobody, and is not listed.
+/// A green thread that sleeps is not listed, since it waits for no other.
 ///
-/// The moment at which a wait began is taken from a clock that is read when
-/// nobody can run, and every 64 switches. So a wait may look older than it is, by
-/// the time that those have taken, and never younger.
+/// The beginning of a wait is taken from a clock that is read when no green thread can run, and every
+/// 64 switches. So a wait may look older than it is, by the time of these switches, and never younger.
 ///
 /// # Panics
 ///
@@ -36,7 +34,7 @@ pub struct Stalled(String);
 ///     let (orders, inbox) = leno::channel::bounded::<u32>(1);
 ///     let cook = leno::spawn(move || inbox.recv());
 ///     leno::sleep(Duration::from_secs(20));
-///     let report = debug::stalled(Duration::from_secs(10)).expect("nobody has ordered");
+///     let report = debug::stalled(Duration::from_secs(10)).expect("no order has come");
 ///     assert!(report.to_string().contains("has waited 20 s for a message from a channel"));
 ///     drop(orders);
 /// });

@@ -1,4 +1,4 @@
-//! From addresses to functions and lines.
+//! Symbols: the functions and lines of addresses.
 
 use std::collections::HashMap;
 use std::env;
@@ -7,26 +7,26 @@ use std::path::{Path, PathBuf};
 
 use super::origin::{Origin, Sources, shown};
 
-/// One function at an address. There are several where some were inlined.
+/// A function at an address. An address has several where functions were inlined.
 #[derive(Clone)]
 struct Symbol {
     function: Option<String>,
-    /// The file, its line and column.
+    /// The file, the line and the column.
     place: Option<String>,
     origin: Origin,
 }
 
-/// Prints frames, and remembers what it has looked up.
+/// Prints frames, and caches symbols.
 pub(super) struct Symbols {
     known: HashMap<usize, Vec<Symbol>>,
-    /// Paths below it are printed without it.
+    /// The folder that is left out of the paths below it.
     folder: Option<PathBuf>,
     sources: Sources,
     all: bool,
 }
 
 impl Symbols {
-    /// For all frames, or for those of the program only.
+    /// Creates a cache that prints all frames, or only those of the program.
     pub(super) fn new(all: bool) -> Symbols {
         Symbols {
             known: HashMap::new(),
@@ -36,6 +36,7 @@ impl Symbols {
         }
     }
 
+    /// Returns the symbols of an address, the innermost function first.
     fn look_up(&mut self, address: usize) -> &[Symbol] {
         let (folder, sources) = (self.folder.as_deref(), &self.sources);
         self.known.entry(address).or_insert_with(|| {
@@ -89,6 +90,7 @@ impl Symbols {
     }
 }
 
+/// Formats a place in a file.
 fn place(file: &Path, folder: Option<&Path>, line: Option<u32>, column: Option<u32>) -> String {
     let inside = folder.and_then(|folder| file.strip_prefix(folder).ok());
     let mut text = inside.unwrap_or(file).display().to_string();

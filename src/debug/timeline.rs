@@ -1,12 +1,9 @@
-//! Timelines: what was recorded, in three forms. Columns of text, Chrome's trace
-//! format, a picture.
+//! Timelines: the record of a runtime as columns of text, in Chrome's trace format, or as a picture.
 
 mod chrome;
 mod columns;
 mod picture;
 mod story;
-
-pub(crate) use picture::{COLOURS, escaped};
 
 use std::collections::HashSet;
 use std::fmt;
@@ -15,15 +12,13 @@ use std::io;
 use crate::inspect::{Awaited, Recorder, Recording};
 use crate::kernel::{Cause, scheduler};
 
-/// The size of what [`Timeline`]'s `Display` prints.
+/// The default width and the default number of rows of the text.
 const WIDTH: usize = 100;
 const ROWS: usize = 200;
 
-/// What green threads did, in the order in which they did it; made by a
-/// [`Recorder`] or by [`record`].
+/// The events of green threads in their order, made by a [`Recorder`] or by [`record`].
 ///
-/// `Display` prints it as [`Timeline::text`] does, 100 columns wide and at most
-/// 200 rows long.
+/// `Display` prints it as [`Timeline::text`] does, 100 columns wide and at most 200 rows long.
 ///
 /// # Examples
 ///
@@ -47,14 +42,18 @@ pub struct Timeline {
     shared_names: HashSet<Box<str>>,
 }
 
-/// Records what the runtime does while `f` runs in it.
+/// Records the events of the runtime while `f` runs in it.
 ///
-/// If a [`Recorder`] is at work already, it stops.
+/// A [`Recorder`] that is recording already is stopped.
 ///
 /// # Panics
 ///
-/// Outside a runtime. If `f` panics: then nothing is recorded any more, and the
-/// record is lost. (A [`Recorder`] keeps it.)
+/// Outside a runtime. If `f` panics, recording stops, and the record is lost. (A [`Recorder`] keeps
+/// it.)
+///
+/// # Examples
+///
+/// See [`Timeline`].
 #[track_caller]
 pub fn record<T>(f: impl FnOnce() -> T) -> (T, Timeline) {
     struct Stop(Recorder);
@@ -73,7 +72,7 @@ pub fn record<T>(f: impl FnOnce() -> T) -> (T, Timeline) {
 }
 
 impl Recorder {
-    /// What has been recorded until now.
+    /// Returns the timeline of the events recorded so far.
     #[must_use]
     pub fn timeline(&self) -> Timeline {
         let recording = self.recording();
@@ -88,73 +87,72 @@ impl Recorder {
 }
 
 impl Timeline {
-    /// How many events it has: spawns, ends, switches, wakes.
+    /// Returns the number of events: spawns, ends, switches, wakes.
     #[must_use]
     pub fn len(&self) -> usize {
         self.recording.events.len()
     }
 
-    /// Has it none?
+    /// Returns `true` if there are no events.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.recording.events.is_empty()
     }
 
-    /// How many events the recorder has forgotten, because there were more than
-    /// it keeps. The timeline begins after those.
+    /// Returns the number of events that the recorder has dropped, because there were more than it
+    /// keeps. The timeline begins after them.
     #[must_use]
     pub fn forgotten(&self) -> u64 {
         self.recording.forgotten
     }
 
-    /// The timeline as text: a column for each green thread, a row for each time
-    /// that one ran. It says what is left out.
+    /// Returns the timeline as text: a column for each green thread, a row for each time that one
+    /// ran. The text says what is left out.
     ///
-    /// A row has at most `width` columns of text, or 60 if that is more; there
-    /// are at most `rows` of them, beside the title and the legend. If there are
-    /// more green threads than fit beside each other, the last column stands for
-    /// several.
+    /// A row is at most `width` columns wide, or 60 if that is more. There are at most `rows` rows,
+    /// besides the title and the legend. If there are more green threads than fit, the last column
+    /// stands for several.
     ///
-    /// The text depends on nothing but what happened and when: with virtual time,
-    /// the same run gives the same text on every machine.
+    /// The text depends only on the events and their times: with virtual time, the same run gives
+    /// the same text on every machine.
     #[must_use]
     pub fn text(&self, width: usize, rows: usize) -> String {
         columns::text(self, width, rows)
     }
 
-    /// Writes it in Chrome's trace event format, which <https://ui.perfetto.dev>
-    /// and `chrome://tracing` open: a track for each green thread, with what it
-    /// waited for between the times at which it ran, and arrows from who woke it.
+    /// Writes the timeline in Chrome's trace event format, which <https://ui.perfetto.dev> and
+    /// `chrome://tracing` open: a track for each green thread, with its runs and its waits, and
+    /// arrows from the thread that wakes it.
     ///
-    /// A virtual clock stands still while green threads run, so that nothing
-    /// would be seen: each event is drawn a microsecond after the one before, at
-    /// least. The time by the virtual clock is among the arguments.
+    /// A virtual clock stands still while green threads run, so all runs would have no length.
+    /// Therefore each event is drawn at least a microsecond after the one before. The time by the
+    /// virtual clock is among the arguments.
     ///
     /// # Errors
     ///
-    /// As `out` gives them.
+    /// The errors of `out`.
     pub fn write_chrome_json(&self, out: &mut impl io::Write) -> io::Result<()> {
         chrome::write(self, out)
     }
 
-    /// Draws it as an SVG: a lane for each green thread, a bar for each time that
-    /// it ran, arrows from who woke it. All bars have the same width: time is
-    /// written beside them, not drawn to scale. What does not fit, after 240 bars
-    /// or below 24 lanes, is left out, and the picture says so.
+    /// Writes the timeline as an SVG: a lane for each green thread, a bar for each time that it ran,
+    /// arrows from the thread that wakes it. All bars have the same width: times are printed beside
+    /// them, not drawn to scale. After 240 bars or below 24 lanes, the rest is left out, and the
+    /// picture says so.
     ///
     /// # Errors
     ///
-    /// As `out` gives them.
+    /// The errors of `out`.
     pub fn write_svg(&self, out: &mut impl io::Write) -> io::Result<()> {
         out.write_all(picture::draw(self).as_bytes())
     }
 
-    /// When it begins, in nanoseconds of the runtime's clock.
+    /// Returns the time of the first event, in nanoseconds of the runtime's clock.
     fn start(&self) -> u64 {
         self.recording.events.front().map_or(0, |event| event.at)
     }
 
-    /// A green thread's name, and its number unless that is clear.
+    /// Returns the name of a green thread, with its number if the name is shared.
     fn label(&self, number: u64) -> String {
         let threads = &self.recording.threads;
         match threads.get(&number).and_then(|thread| thread.name.as_deref()) {
@@ -174,7 +172,7 @@ impl Timeline {
         }
     }
 
-    /// What one does who waits: `sleeps`, `waits for ...`.
+    /// Returns the words for a wait: `sleeps`, `waits for ...`.
     fn waiting(&self, awaited: Awaited) -> String {
         match awaited {
             Awaited::Sleep => "sleeps".to_owned(),
@@ -182,13 +180,13 @@ impl Timeline {
         }
     }
 
-    /// The name of the resource that is waited for, if it has one.
+    /// Returns the name of the awaited resource, if it has one.
     fn awaited_name(&self, awaited: Awaited) -> Option<&str> {
         let Awaited::Resource { name: Some(index), .. } = awaited else { return None };
         self.recording.names.get(index as usize).map(|name| &**name)
     }
 
-    /// What is waited for, so that it can stand after "waits for".
+    /// Returns the words that follow "waits for".
     fn awaited(&self, awaited: Awaited) -> String {
         match awaited {
             Awaited::Unpark => "unpark".to_owned(),
@@ -211,26 +209,6 @@ impl Timeline {
     }
 }
 
-/// A duration in the unit that suits it, with up to three decimals.
-pub(crate) fn duration(nanos: u64) -> String {
-    let (unit, name) = match nanos {
-        0 => return "0".to_owned(),
-        1..1_000 => return format!("{nanos} ns"),
-        1_000..1_000_000 => (1_000, "µs"),
-        1_000_000..1_000_000_000 => (1_000_000, "ms"),
-        _ => (1_000_000_000, "s"),
-    };
-    let decimals = format!("{:03}", nanos % unit * 1_000 / unit);
-    let decimals = decimals.trim_end_matches('0');
-    let point = if decimals.is_empty() { "" } else { "." };
-    format!("{}{point}{decimals} {name}", nanos / unit)
-}
-
-/// The name of a source file, without its folders.
-fn file_name(path: &str) -> &str {
-    path.rsplit(['/', '\\']).next().unwrap_or(path)
-}
-
 impl fmt::Display for Timeline {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text(WIDTH, ROWS))
@@ -240,35 +218,5 @@ impl fmt::Display for Timeline {
 impl fmt::Debug for Timeline {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Timeline").field("events", &self.len()).finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn durations_have_the_unit_that_suits_them() {
-        let cases = [
-            (0, "0"),
-            (1, "1 ns"),
-            (999, "999 ns"),
-            (1_000, "1 µs"),
-            (1_500, "1.5 µs"),
-            (12_345_678, "12.345 ms"),
-            (999_999_999, "999.999 ms"),
-            (60_000_000_000, "60 s"),
-            (1_001_000_000, "1.001 s"),
-        ];
-        for (nanos, text) in cases {
-            assert_eq!(duration(nanos), text);
-        }
-    }
-
-    #[test]
-    fn a_file_name_has_no_folders() {
-        assert_eq!(file_name("src/debug/timeline.rs"), "timeline.rs");
-        assert_eq!(file_name(r"src\main.rs"), "main.rs");
-        assert_eq!(file_name("main.rs"), "main.rs");
     }
 }

@@ -1,4 +1,4 @@
-//! The watchdog: it barks at a green thread that does not let others run.
+//! The watchdog reports green threads that do not let others run.
 
 use std::fmt;
 use std::io::{self, Write};
@@ -11,39 +11,37 @@ use crate::inspect::WatchEnd;
 use crate::inspect::hog_sampler::watch;
 use crate::kernel::{ThreadId, scheduler};
 
-/// Watches a runtime until it is dropped; see [`watch_hogs`].
-#[must_use = "the watchdog goes when this is dropped"]
+/// A guard that watches a runtime until it is dropped; made by [`watch_hogs`].
+#[must_use = "the watchdog ends when this is dropped"]
 pub struct Watchdog {
     end: WatchEnd,
     thread: Option<thread::JoinHandle<()>>,
 }
 
-/// A green thread that has run for longer than the watchdog's limit, and where it
-/// is. `Display` prints that, with the functions and lines of the program; `{:#}`
-/// prints all frames.
+/// A green thread that has run for longer than the watchdog's limit, and its backtrace. `Display`
+/// prints both, with the functions and lines of the program; `{:#}` prints all frames.
 pub struct Hog(crate::inspect::Hog);
 
-/// Watches the runtime, and prints a report to standard error when a green thread
-/// has run for longer than `limit` without letting others run: which one, spawned
-/// where, and its backtrace at that moment. Each is reported once, until it lets
-/// others run.
+/// Watches the runtime, and prints a report to standard error when a green thread has run for longer
+/// than `limit` without letting others run: the green thread, the place of its spawn, and its
+/// backtrace at that moment. A green thread is reported once, until it lets others run.
 ///
-/// Green threads take turns only where they wait, yield or end, so one that
-/// computes for long, or calls something that blocks the OS thread, stops all
-/// others. The runtime sleeping because nobody can run is not that.
+/// Green threads switch only where they wait, yield or end, so a green thread that computes for long,
+/// or blocks the OS thread, stops all others. A runtime that sleeps because no green thread can run is
+/// not reported.
 ///
-/// The watching is done by an OS thread of its own, which looks at the runtime
-/// four times in each `limit`, but not more often than each millisecond. A report
-/// comes at most half a `limit` late. Switches cost the same as without.
+/// An OS thread of its own watches the runtime, four times in each `limit`, but not more often than
+/// once in a millisecond. A report comes at most half a `limit` late. Switches cost the same as
+/// without the watchdog.
 ///
-/// It ends when the [`Watchdog`] is dropped, or with the runtime.
+/// The watchdog ends when the [`Watchdog`] is dropped, or with the runtime.
 ///
 /// # Errors
 ///
-/// If the program has a handler for SIGURG, by which the runtime's OS thread is
-/// made to look at itself. (What it is doing goes on afterwards; a system call
-/// that does not restart by itself may fail with EINTR.) If there can be no more
-/// OS threads. On systems other than Linux.
+/// If the program has a handler for SIGURG, the signal with which the watchdog makes the runtime's OS
+/// thread capture its backtrace. (The OS thread goes on afterwards; a system call that does not
+/// restart by itself may fail with EINTR.) If there can be no more OS threads. On systems other than
+/// Linux.
 ///
 /// # Panics
 ///
@@ -65,12 +63,12 @@ pub struct Hog(crate::inspect::Hog);
 pub fn watch_hogs(limit: Duration) -> io::Result<Watchdog> {
     watch_hogs_with(limit, |hog| {
         let text = format!("leno: {hog}\n");
-        // Whoever has closed standard error does not want it.
+        // An error means that standard error is closed, so no report is wanted.
         let _ = io::stderr().write_all(text.as_bytes());
     })
 }
 
-/// As [`watch_hogs`], and calls `report` instead of printing. It is called on the
+/// Watches the runtime as [`watch_hogs`] does, and calls `report` instead of printing, on the
 /// watchdog's own OS thread.
 ///
 /// # Errors
@@ -80,6 +78,20 @@ pub fn watch_hogs(limit: Duration) -> io::Result<Watchdog> {
 /// # Panics
 ///
 /// Outside a runtime.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// leno::run(|| {
+///     let limit = Duration::from_millis(200);
+///     let _watchdog = leno::debug::watch_hogs_with(limit, |hog| eprintln!("{hog:#}"))?;
+///     // ...
+///     Ok::<(), std::io::Error>(())
+/// })
+/// # .unwrap();
+/// ```
 #[track_caller]
 pub fn watch_hogs_with(
     limit: Duration,
@@ -101,36 +113,36 @@ pub fn watch_hogs_with(
 }
 
 impl Drop for Watchdog {
-    /// Waits until a report that is just being made is finished.
+    /// Waits until a report in progress is finished.
     fn drop(&mut self) {
         self.end.end();
         if let Some(thread) = self.thread.take() {
-            // A panic of the report has been printed.
+            // A panic of `report` has been printed already.
             let _ = thread.join();
         }
     }
 }
 
 impl Hog {
-    /// Which green thread it is.
+    /// Returns the identifier of the green thread.
     #[must_use]
     pub fn id(&self) -> ThreadId {
         self.0.id
     }
 
-    /// Its name, if it has one; of a long one the first 128 bytes.
+    /// Returns the name of the green thread, if it has one: at most the first 128 bytes.
     #[must_use]
     pub fn name(&self) -> Option<&str> {
         self.0.name.as_deref()
     }
 
-    /// Where it was spawned.
+    /// Returns the place where the green thread was spawned.
     #[must_use]
     pub fn spawned_at(&self) -> &'static Location<'static> {
         self.0.spawned_at
     }
 
-    /// For how long it had run, at least.
+    /// Returns a lower bound of the time for which the green thread had run.
     #[must_use]
     pub fn has_run(&self) -> Duration {
         self.0.has_run

@@ -6,17 +6,21 @@ use std::ops::ControlFlow;
 use std::str::FromStr;
 use std::thread;
 
-use super::drive::{Ended, outside_of_runtimes};
-use super::explorer::Explorer;
+use super::executor::ExecutionEnd;
 use super::failure::{Failure, FailureKind};
+use super::fault::Abort;
+use super::options::{Coverage, DEFAULT_SAMPLES, Options};
 use super::report::grouped;
-use super::sampling::Kind;
+use super::run_loop::{self, LoopEnd, run_loop};
+use super::sampling::Method;
 use super::schedule::Schedule;
+use super::shrink::shrink;
+use super::story;
 
-/// As many executions are run if nothing else is said.
+/// The default limit of executions.
 const DEFAULT_EXECUTIONS: u64 = 100_000;
 
-/// The part of the environment that says what [`check`](super::check) does.
+/// The environment variables that change what a check does.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Settings {
     seed: Option<u64>,
@@ -29,10 +33,11 @@ const EXECUTIONS: &str = "LENO_WEAVE_EXECUTIONS";
 const REPLAY: &str = "LENO_WEAVE_REPLAY";
 
 impl Settings {
+    /// Reads the settings from the environment.
+    ///
     /// # Errors
     ///
-    /// If a variable is set to something that makes no sense; the text says what
-    /// does.
+    /// A text that names the variable that is invalid, and says what would be valid.
     fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Settings, String> {
         let number = |name: &str| {
             let read = |text: String| {
@@ -57,168 +62,108 @@ impl Settings {
     }
 }
 
-impl Explorer {
-    /// Explores a program in a test. Panics at the first execution that fails, with
-    /// a schedule that has been made short, the story of what happens under it, and
-    /// the line that replays it.
-    ///
-    /// Runs at most 100,000 executions if nothing else is said, and then 10,000 more
-    /// that are drawn by chance if those were not all. The environment may say
-    /// otherwise:
-    ///
-    /// - `LENO_WEAVE_EXECUTIONS=n`: at most so many;
-    /// - `LENO_WEAVE_SEED=n`: executions drawn by chance with this seed, instead of
-    ///   all;
-    /// - `LENO_WEAVE_REPLAY=schedule`: this one.
-    ///
-    /// # Panics
-    ///
-    /// If an execution fails. Inside a runtime.
-    #[track_caller]
-    pub fn check<F, T>(&self, program: F)
-    where
-        F: Fn() -> T,
-    {
-        outside_of_runtimes("leno::weave::check");
-        if let Err(text) = self.checked(&program) {
-            panic!("{text}");
-        }
-    }
-
-    /// Gives the text of a check that fails.
-    fn checked<T>(&self, program: &impl Fn() -> T) -> Result<(), String> {
-        let settings = Settings::read(|name| {
-            env::var_os(name).map(|value| value.to_string_lossy().into_owned())
+/// Explores the program as a test does.
+///
+/// # Errors
+///
+/// The text with which the test fails.
+pub(super) fn check<T>(options: &Options, program: &impl Fn() -> T) -> Result<(), String> {
+    let settings =
+        Settings::read(|name| env::var_os(name).map(|value| value.to_string_lossy().into_owned()))?;
+    if let Some(schedule) = &settings.replay {
+        run_loop::replay(options, schedule, program).map_err(|failure| match failure.kind() {
+            FailureKind::Misfit => format!("{REPLAY} is {schedule}: {}", failure.message()),
+            _ => explain(options, &failure, 1, program),
         })?;
-        if let Some(schedule) = &settings.replay {
-            self.replayed(schedule, program).map_err(|failure| match failure.kind() {
-                FailureKind::Misfit => format!("{REPLAY} is {schedule}: {}", failure.message()),
-                _ => self.explain(&failure, 1, program),
-            })?;
-            eprintln!("leno::weave: the execution of {REPLAY} does not fail");
-            return Ok(());
-        }
-        let mut explorer = self.clone().progress(false);
-        if let Some(seed) = settings.seed {
-            explorer = explorer.with_seed(seed);
-        }
-        explorer.max_executions = settings.executions.or(self.max_executions);
-        let is_bounded = explorer.max_executions.is_some() || self.max_time.is_some();
-        if !is_bounded && explorer.is_exhaustive() {
-            explorer.max_executions = Some(DEFAULT_EXECUTIONS);
-        }
-        let failed = |explorer: &Explorer, failure: Failure, executions| {
-            explorer.explain(&explorer.shrink(failure, program), executions, program)
-        };
-        let (executions, result) = explorer.until_failure(program);
-        let ended = result.map_err(|failure| failed(&explorer, *failure, executions))?;
-        if ended == Ended::Early && explorer.is_exhaustive() && !is_bounded {
-            let sampled =
-                explorer.clone().portfolio(0).max_executions(super::drive::DEFAULT_SAMPLES);
-            let (more, result) = sampled.until_failure(program);
-            result.map_err(|failure| failed(&sampled, *failure, executions + more))?;
-            eprintln!(
-                "leno::weave: {} executions and {} drawn by chance have not failed; there are more. \
-                 {EXECUTIONS} says how many to try",
-                grouped(executions),
-                grouped(more),
-            );
-        }
-        Ok(())
+        eprintln!("leno::weave: the execution of {REPLAY} does not fail");
+        return Ok(());
     }
-
-    /// The first execution that fails, and how many were begun until then, with that
-    /// one. `None` if none fails of those that this explorer is for.
-    ///
-    /// # Panics
-    ///
-    /// Inside a runtime.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use leno::weave::{Explorer, Shared};
-    ///
-    /// let found = Explorer::new().preemptive().first_failure(|| {
-    ///     let total = Shared::new(0);
-    ///     leno::scope(|scope| {
-    ///         for _ in 0..2 {
-    ///             scope.spawn(|| total.set(total.get() + 1));
-    ///         }
-    ///     });
-    ///     assert_eq!(total.get(), 2);
-    /// });
-    /// let (failure, executions) = found.expect("an update can be lost");
-    /// assert!(failure.message().contains("left: 1"));
-    /// assert_eq!(executions, 1);
-    /// ```
-    #[track_caller]
-    pub fn first_failure<F, T>(&self, program: F) -> Option<(Failure, u64)>
-    where
-        F: Fn() -> T,
-    {
-        outside_of_runtimes("leno::weave::Explorer::first_failure");
-        let (executions, result) = self.until_failure(&program);
-        result.err().map(|failure| (*failure, executions))
+    let mut options = match settings.seed {
+        Some(seed) => options.with_seed(seed),
+        None => options.clone(),
+    };
+    options.shows_progress = false;
+    options.max_executions = settings.executions.or(options.max_executions);
+    let is_bounded = options.max_executions.is_some() || options.max_time.is_some();
+    if !is_bounded && options.is_exhaustive() {
+        options.max_executions = Some(DEFAULT_EXECUTIONS);
     }
-
-    /// Runs executions until one fails, and says how many.
-    fn until_failure<T>(&self, program: &impl Fn() -> T) -> (u64, Result<Ended, Box<Failure>>) {
-        let mut session = self.session(self.strategy(), self.rules);
-        let mut executions = 0;
-        let mut failure = None;
-        let ended = self.drive(
-            &mut session,
-            program,
-            |_, _| true,
-            |session, ran| {
-                executions += 1;
-                if matches!(&ran, super::session::Ran::Cut(super::engine::Cut::Redundant)) {
-                    return ControlFlow::Continue(());
-                }
-                match session.failure_of(ran) {
-                    Ok(_) => ControlFlow::Continue(()),
-                    Err(found) => {
-                        failure = Some(found);
-                        ControlFlow::Break(())
-                    }
-                }
-            },
+    let failed = |options: &Options, failure: Failure, executions| {
+        explain(options, &shrink(options, failure, program), executions, program)
+    };
+    let (executions, result) = until_failure(&options, program);
+    let end = result.map_err(|failure| failed(&options, *failure, executions))?;
+    if end == LoopEnd::Early && options.is_exhaustive() && !is_bounded {
+        options.coverage = Coverage::Sampled(Method::Portfolio, 0);
+        options.max_executions = Some(DEFAULT_SAMPLES);
+        let (more, result) = until_failure(&options, program);
+        result.map_err(|failure| failed(&options, *failure, executions + more))?;
+        eprintln!(
+            "leno::weave: {} executions and {} drawn by chance have not failed; there are more. \
+             {EXECUTIONS} says how many to try",
+            grouped(executions),
+            grouped(more),
         );
-        (executions, failure.map_or(Ok(ended), Err))
     }
-
-    /// The text of a failed check.
-    fn explain<T>(&self, failure: &Failure, executions: u64, program: &impl Fn() -> T) -> String {
-        let schedule = failure.schedule();
-        let mut text = format!("execution {} fails\n\n", grouped(executions));
-        let has_story = !matches!(failure.kind(), FailureKind::NotRepeatable);
-        let told = has_story.then(|| self.story(schedule, program));
-        let _ = match told {
-            Some(story) => write!(text, "{}", story.for_stderr().trim_end()),
-            None => write!(text, "{failure}"),
-        };
-        let literal = format!("{:?}", schedule.to_string());
-        let _ = write!(text, "\n\nto run it again: leno::weave::replay({literal}, program)");
-        let current = thread::current();
-        if let Some(test) = current.name().filter(|name| *name != "main") {
-            let _ =
-                write!(text, "\n              or: {REPLAY}={} cargo test {test}", shell(schedule));
-        }
-        text
-    }
-
-    /// The same, by chance.
-    fn with_seed(self, seed: u64) -> Explorer {
-        use super::explorer::Order::Sampled;
-        match self.order {
-            Sampled(kind, _) => Explorer { order: Sampled(kind, seed), ..self },
-            _ => Explorer { order: Sampled(Kind::Portfolio, seed), ..self },
-        }
-    }
+    Ok(())
 }
 
-/// The schedule as a word for a shell.
+/// Runs executions until one fails. Returns the number of executions, and the failure or the
+/// reason why the exploration has ended.
+pub(super) fn until_failure<T>(
+    options: &Options,
+    program: &impl Fn() -> T,
+) -> (u64, Result<LoopEnd, Box<Failure>>) {
+    let mut executor = options.executor();
+    let mut executions = 0;
+    let mut failure = None;
+    let end = run_loop(
+        options,
+        &mut executor,
+        program,
+        |_, _| true,
+        |executor, end| {
+            executions += 1;
+            if matches!(end, ExecutionEnd::Aborted(Abort::Redundant)) {
+                return ControlFlow::Continue(());
+            }
+            match executor.failure_of(end) {
+                Ok(_) => ControlFlow::Continue(()),
+                Err(found) => {
+                    failure = Some(found);
+                    ControlFlow::Break(())
+                }
+            }
+        },
+    );
+    (executions, failure.map_or(Ok(end), Err))
+}
+
+/// Returns the text of a failed check.
+fn explain<T>(
+    options: &Options,
+    failure: &Failure,
+    executions: u64,
+    program: &impl Fn() -> T,
+) -> String {
+    let schedule = failure.schedule();
+    let mut text = format!("execution {} fails\n\n", grouped(executions));
+    let has_story = !matches!(failure.kind(), FailureKind::NotRepeatable);
+    let story = has_story.then(|| story::tell(options, schedule, program));
+    let _ = match story {
+        Some(story) => write!(text, "{}", story.for_stderr().trim_end()),
+        None => write!(text, "{failure}"),
+    };
+    let literal = format!("{:?}", schedule.to_string());
+    let _ = write!(text, "\n\nto run it again: leno::weave::replay({literal}, program)");
+    let current = thread::current();
+    if let Some(test) = current.name().filter(|name| *name != "main") {
+        let _ = write!(text, "\n              or: {REPLAY}={} cargo test {test}", shell(schedule));
+    }
+    text
+}
+
+/// Formats the schedule as a word for a shell.
 fn shell(schedule: &Schedule) -> String {
     let text = schedule.to_string();
     if text.contains(['\'', '!', '$', '`', '\\', '"']) {
@@ -240,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn the_environment_is_read() {
+    fn settings_come_from_the_environment() {
         assert_eq!(read(&[]), Ok(Settings::default()));
         let all = read(&[(SEED, "7"), (EXECUTIONS, " 10 "), (REPLAY, "A1 B2")]).unwrap();
         assert_eq!((all.seed, all.executions), (Some(7), Some(10)));
@@ -248,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_is_refused() {
+    fn invalid_settings_are_refused() {
         let refused = |name, value| read(&[(name, value)]).unwrap_err();
         assert_eq!(refused(EXECUTIONS, "0"), "LENO_WEAVE_EXECUTIONS is 0; it must be at least 1");
         let number = "LENO_WEAVE_SEED is \"x\"; it must be a number, as in LENO_WEAVE_SEED=1000";

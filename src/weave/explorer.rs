@@ -1,31 +1,22 @@
-//! Explorations: which executions are run, and how many.
+//! The explorer: the public interface to explorations.
 
-use std::fmt;
-use std::ops::ControlFlow;
+mod run;
+
 use std::time::Duration;
 
-use super::drive::{Ended, outside_of_runtimes};
-use super::engine::Strategy;
-use super::failure::{Failure, FailureKind};
-use super::replay::Replay;
-use super::report::Report;
-use super::sampling::Kind;
-use super::schedule::{Rules, Schedule};
-use super::session::Ran;
+use super::options::{Coverage, Options};
+use super::parallel::Workers;
+use super::sampling::Method;
 
-/// An execution may have so many steps if nothing else is said. A program without
-/// end is found out after about as many executions, each one step longer than the
-/// one before.
-const DEFAULT_MAX_STEPS: u64 = 20_000;
-
-/// Says which executions of a program are run.
+/// Explores the executions of a program. Its methods choose which executions are run, and how
+/// many.
 ///
 /// # Examples
 ///
 /// ```
 /// use leno::weave::Explorer;
 ///
-/// // A thousand executions by chance, with switches before every operation.
+/// // A thousand executions at random, with switches before every operation.
 /// let report = Explorer::new().preemptive().random(7).max_executions(1_000).explore(|| {
 ///     let total = leno::weave::Shared::new(0);
 ///     leno::scope(|scope| {
@@ -40,22 +31,7 @@ const DEFAULT_MAX_STEPS: u64 = 20_000;
 #[derive(Clone, Debug)]
 #[must_use = "an explorer runs nothing until `explore`, `find`, `replay` or `check` is called"]
 pub struct Explorer {
-    pub(super) rules: Rules,
-    pub(super) order: Order,
-    pub(super) max_executions: Option<u64>,
-    pub(super) max_steps: u64,
-    pub(super) max_time: Option<Duration>,
-    pub(super) max_switches: Option<u32>,
-    pub(super) stack_bytes: Option<usize>,
-    pub(super) shows_progress: bool,
-}
-
-/// In which order, and which of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Order {
-    All,
-    Reduced,
-    Sampled(Kind, u64),
+    options: Options,
 }
 
 impl Default for Explorer {
@@ -65,254 +41,357 @@ impl Default for Explorer {
 }
 
 impl Explorer {
-    /// All executions, with a choice wherever leno switches.
+    /// Creates an explorer of all executions, with a choice wherever leno switches.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use leno::weave::Explorer;
+    ///
+    /// let report = Explorer::new().explore(|| {
+    ///     leno::scope(|scope| {
+    ///         scope.spawn(leno::yield_now);
+    ///         scope.spawn(leno::yield_now);
+    ///     });
+    /// });
+    /// assert_eq!(report.executions(), 6);
+    /// ```
     pub fn new() -> Explorer {
-        Explorer {
-            rules: Rules::default(),
-            order: Order::All,
-            max_executions: None,
-            max_steps: DEFAULT_MAX_STEPS,
-            max_time: None,
-            max_switches: None,
-            stack_bytes: None,
-            shows_progress: true,
-        }
+        Explorer { options: Options::new() }
     }
 
-    /// Others may also run before each operation on a primitive of leno or on a
-    /// [`Shared`](super::Shared), as if the green threads were OS threads: for
-    /// algorithms that are meant for those. Memory is sequentially consistent.
+    /// Adds a choice before each operation on a primitive of leno or on a
+    /// [`Shared`](super::Shared), as if the green threads were OS threads: for algorithms that
+    /// are meant for OS threads. Memory is sequentially consistent.
     ///
-    /// One that yields lets others go first, as with [`fair`](Explorer::fair).
+    /// A green thread that yields lets others go first, as with [`fair`](Explorer::fair).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use leno::weave::{Explorer, Shared};
+    ///
+    /// let program = || {
+    ///     let total = Shared::new(0);
+    ///     leno::scope(|scope| {
+    ///         for _ in 0..2 {
+    ///             scope.spawn(|| total.set(total.get() + 1));
+    ///         }
+    ///     });
+    ///     total.into_inner()
+    /// };
+    /// assert_eq!(Explorer::new().explore(program).outcomes().len(), 1);
+    /// assert_eq!(Explorer::new().preemptive().explore(program).outcomes().len(), 2);
+    /// ```
     pub fn preemptive(mut self) -> Explorer {
-        self.rules.preemptive = true;
+        self.options.rules.preemptive = true;
         self
     }
 
-    /// Who yields again and again lets those go first who could have run
-    /// meanwhile. For programs with loops that wait by yielding: they have
-    /// executions without end otherwise.
-    pub fn fair(mut self) -> Explorer {
-        self.rules.fair = true;
-        self
-    }
-
-    /// Time may pass to the next deadline even if somebody can run: whether a
-    /// deadline comes before a message is a choice. Otherwise time passes when
-    /// nobody can run.
-    pub fn timed(mut self) -> Explorer {
-        self.rules.timed = true;
-        self
-    }
-
-    /// One execution of each kind: if two differ only in the order of steps that
-    /// have nothing to do with each other, one of them is run.
+    /// Makes a green thread that yields repeatedly let the others go first that could have run
+    /// meanwhile. Without this, a program with a loop that waits by yielding has executions
+    /// without end.
     ///
-    /// This is a promise that green threads share nothing but primitives of leno and
-    /// [`Shared`](super::Shared)s. What they share besides, as a `Rc<Cell<_>>`, is
-    /// not seen, and outcomes may be missed.
+    /// # Examples
+    ///
+    /// ```
+    /// use std::cell::Cell;
+    ///
+    /// use leno::weave::Explorer;
+    ///
+    /// let report = Explorer::new().fair().explore(|| {
+    ///     let is_done = Cell::new(false);
+    ///     leno::scope(|scope| {
+    ///         scope.spawn(|| is_done.set(true));
+    ///         while !is_done.get() {
+    ///             leno::yield_now();
+    ///         }
+    ///     });
+    /// });
+    /// assert!(report.is_complete());
+    /// ```
+    pub fn fair(mut self) -> Explorer {
+        self.options.rules.fair = true;
+        self
+    }
+
+    /// Adds the choice that time passes to the next deadline while a green thread is enabled:
+    /// whether a deadline comes before a message is explored. Otherwise time passes when no green
+    /// thread can run.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use leno::time::{Duration, timeout};
+    /// use leno::weave::Explorer;
+    ///
+    /// let program = || timeout(Duration::from_secs(1), leno::yield_now).is_ok();
+    /// assert_eq!(Explorer::new().explore(program).outcomes().len(), 1);
+    /// assert_eq!(Explorer::new().timed().explore(program).outcomes().len(), 2);
+    /// ```
+    pub fn timed(mut self) -> Explorer {
+        self.options.rules.timed = true;
+        self
+    }
+
+    /// Explores one execution of each equivalence class (partial-order reduction): of executions
+    /// that differ only in the order of independent steps, one is run.
+    ///
+    /// This is sound if green threads share nothing but primitives of leno and
+    /// [`Shared`](super::Shared) values. Other shared state, as in an `Rc<Cell<_>>`, is not
+    /// observed, and outcomes may be missed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use leno::weave::{Explorer, Shared};
+    ///
+    /// let program = || {
+    ///     let (one, other) = (Shared::new(0), Shared::new(0));
+    ///     leno::scope(|scope| {
+    ///         scope.spawn(|| one.set(1));
+    ///         scope.spawn(|| other.set(1));
+    ///     });
+    /// };
+    /// assert_eq!(Explorer::new().explore(program).executions(), 2);
+    /// assert_eq!(Explorer::new().reduced().explore(program).executions(), 1);
+    /// ```
     pub fn reduced(mut self) -> Explorer {
-        self.order = Order::Reduced;
+        self.options.coverage = Coverage::Reduced;
         self
     }
 
-    /// Executions drawn by chance: at each choice, all are equally likely.
-    /// [`max_executions`](Explorer::max_executions) or
-    /// [`max_time`](Explorer::max_time) ends it, or else 10,000 executions.
-    pub fn random(mut self, seed: u64) -> Explorer {
-        self.order = Order::Sampled(Kind::Random, seed);
+    fn sampled(mut self, method: Method, seed: u64) -> Explorer {
+        self.options.coverage = Coverage::Sampled(method, seed);
         self
     }
 
-    /// Executions drawn by chance, all equally likely as far as can be told: each
-    /// green thread is chosen in proportion to the turns that it has left, judged by
-    /// the first execution. That is exact if the number of turns does not depend
-    /// on the schedule.
-    pub fn uniform(mut self, seed: u64) -> Explorer {
-        self.order = Order::Sampled(Kind::Uniform, seed);
-        self
+    /// Draws executions at random, with equal probabilities at each choice. The exploration ends
+    /// by [`max_executions`](Explorer::max_executions) or [`max_time`](Explorer::max_time), or
+    /// else after 10,000 executions.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use leno::weave::Explorer;
+    ///
+    /// let report = Explorer::new().random(1).max_executions(100).explore(|| ());
+    /// assert_eq!(report.executions(), 100);
+    /// ```
+    pub fn random(self, seed: u64) -> Explorer {
+        self.sampled(Method::Random, seed)
     }
 
-    /// Executions drawn by probabilistic concurrency testing (PCT, Burckhardt et
-    /// al., ASPLOS 2010): the green thread with the highest priority runs, priorities
-    /// are random, and change at `depth - 1` random moments. A bug that takes `depth`
-    /// ordered steps is found in each execution with a probability of at least
-    /// 1 / (n k^(depth - 1)), for n green threads and k steps.
+    /// Draws executions at random, with equal probabilities of all executions as far as can be
+    /// told: each green thread is chosen in proportion to the turns that it has left, judged by
+    /// the first execution. The distribution is uniform if the number of turns does not depend on
+    /// the schedule.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use leno::weave::Explorer;
+    ///
+    /// let report = Explorer::new().uniform(1).max_executions(100).explore(|| ());
+    /// assert_eq!(report.executions(), 100);
+    /// ```
+    pub fn uniform(self, seed: u64) -> Explorer {
+        self.sampled(Method::Uniform, seed)
+    }
+
+    /// Draws executions by probabilistic concurrency testing (PCT, Burckhardt et al., ASPLOS
+    /// 2010): the green thread with the highest priority runs; priorities are random, and change
+    /// at `depth - 1` random steps. A bug that needs `depth` ordered steps is found in each
+    /// execution with a probability of at least 1 / (n k^(depth - 1)), for n green threads and k
+    /// steps.
     ///
     /// # Panics
     ///
     /// If `depth` is 0.
-    pub fn pct(mut self, seed: u64, depth: u32) -> Explorer {
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use leno::weave::Explorer;
+    ///
+    /// let report = Explorer::new().pct(1, 2).max_executions(100).explore(|| ());
+    /// assert_eq!(report.executions(), 100);
+    /// ```
+    pub fn pct(self, seed: u64, depth: u32) -> Explorer {
         assert!(depth > 0, "a bug has a depth of at least 1: that some order is needed");
-        self.order = Order::Sampled(Kind::Pct { depth }, seed);
-        self
+        self.sampled(Method::Pct { depth }, seed)
     }
 
-    /// Executions by each way to draw them in turn: at random, uniformly, and by PCT
-    /// with depths 2 and 3.
-    pub fn portfolio(mut self, seed: u64) -> Explorer {
-        self.order = Order::Sampled(Kind::Portfolio, seed);
-        self
+    /// Draws executions by each method in turn: [`random`](Explorer::random),
+    /// [`uniform`](Explorer::uniform), and [`pct`](Explorer::pct) with depths 2 and 3.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use leno::weave::Explorer;
+    ///
+    /// let report = Explorer::new().portfolio(1).max_executions(100).explore(|| ());
+    /// assert_eq!(report.executions(), 100);
+    /// ```
+    pub fn portfolio(self, seed: u64) -> Explorer {
+        self.sampled(Method::Portfolio, seed)
     }
 
-    /// At most so many executions.
+    /// Limits the number of executions.
     ///
     /// # Panics
     ///
-    /// If it is 0.
+    /// If `executions` is 0.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use leno::weave::Explorer;
+    ///
+    /// let report = Explorer::new().max_executions(5).explore(|| {
+    ///     leno::scope(|scope| {
+    ///         scope.spawn(leno::yield_now);
+    ///         scope.spawn(leno::yield_now);
+    ///     });
+    /// });
+    /// assert_eq!(report.executions(), 5);
+    /// assert!(!report.is_complete());
+    /// ```
     pub fn max_executions(mut self, executions: u64) -> Explorer {
         assert!(executions > 0, "an exploration of no execution finds nothing: allow at least one");
-        self.max_executions = Some(executions);
+        self.options.max_executions = Some(executions);
         self
     }
 
-    /// An execution of more steps than this, 20,000 if nothing is said, is a
-    /// failure: [`FailureKind::Endless`].
+    /// Limits the number of steps of an execution; the default is 20,000. A longer execution is a
+    /// failure: [`FailureKind::Endless`](super::FailureKind::Endless).
     ///
     /// # Panics
     ///
-    /// If it is 0.
+    /// If `steps` is 0.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use leno::weave::{Explorer, FailureKind};
+    ///
+    /// let report = Explorer::new().max_steps(10).explore(|| {
+    ///     (0..20).for_each(|_| leno::yield_now());
+    /// });
+    /// assert_eq!(report.failure().unwrap().kind(), FailureKind::Endless);
+    /// ```
     pub fn max_steps(mut self, steps: u64) -> Explorer {
         assert!(steps > 0, "an execution without a step does nothing: allow at least one");
-        self.max_steps = steps;
+        self.options.max_steps = steps;
         self
     }
 
-    /// Begins no execution after so long.
+    /// Limits the time of the exploration: no execution begins after it.
     ///
     /// # Panics
     ///
-    /// If it is zero.
+    /// If `time` is zero.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use leno::weave::Explorer;
+    ///
+    /// let explorer = Explorer::new().random(1).max_time(Duration::from_millis(1));
+    /// assert!(explorer.explore(|| ()).executions() > 0);
+    /// ```
     pub fn max_time(mut self, time: Duration) -> Explorer {
         assert!(!time.is_zero(), "an exploration needs some time: allow more than none");
-        self.max_time = Some(time);
+        self.options.max_time = Some(time);
         self
     }
 
-    /// Only executions that go from one green thread, while it could go on, to
-    /// another at most so often. Few switches suffice for most bugs, and there are
-    /// far fewer such executions (Musuvathi and Qadeer, "Iterative context bounding",
-    /// PLDI 2007). Not together with [`reduced`](Explorer::reduced), which then does
-    /// nothing.
+    /// Sets a preemption bound: explores only executions with at most `switches` switches away
+    /// from a green thread that could go on. Few switches suffice for most bugs, and there are
+    /// far fewer such executions (Musuvathi and Qadeer, "Iterative context bounding", PLDI 2007).
+    /// With a bound, [`reduced`](Explorer::reduced) has no effect.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use leno::weave::Explorer;
+    ///
+    /// let report = Explorer::new().max_switches(0).explore(|| {
+    ///     leno::scope(|scope| {
+    ///         scope.spawn(leno::yield_now);
+    ///         scope.spawn(leno::yield_now);
+    ///     });
+    /// });
+    /// assert_eq!(report.executions(), 2);
+    /// ```
     pub fn max_switches(mut self, switches: u32) -> Explorer {
-        self.max_switches = Some(switches);
+        self.options.max_switches = Some(switches);
         self
     }
 
-    /// The size in bytes of the stacks of green threads that do not ask for another.
+    /// Sets the stack size in bytes of the green threads that do not ask for another size.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use leno::weave::Explorer;
+    ///
+    /// let report = Explorer::new().stack_size(1 << 20).explore(|| leno::spawn(|| ()).join());
+    /// assert_eq!(report.executions(), 1);
+    /// ```
     pub fn stack_size(mut self, bytes: usize) -> Explorer {
-        self.stack_bytes = Some(bytes);
+        self.options.stack_bytes = Some(bytes);
         self
     }
 
-    /// Whether the terminal shows how far an exploration is that takes longer than a
-    /// second: executions, how many a second, how deep, and an estimate of what is
-    /// left. It does if nothing else is said; not in [`check`](Explorer::check), of
-    /// which several run at once in tests, and not if standard error is no terminal.
+    /// Sets whether the terminal shows the progress of an exploration that takes longer than a
+    /// second: executions, executions per second, depth, and an estimate of the time left. The
+    /// default is `true`. Nothing is shown in [`check`](Explorer::check), since tests run several
+    /// at once, or if standard error is no terminal.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use leno::weave::Explorer;
+    ///
+    /// let report = Explorer::new().progress(false).explore(|| ());
+    /// assert_eq!(report.executions(), 1);
+    /// ```
     pub fn progress(mut self, is_shown: bool) -> Explorer {
-        self.shows_progress = is_shown;
+        self.options.shows_progress = is_shown;
         self
     }
 
-    /// Runs the program under every schedule that this explorer is for, and groups
-    /// the executions by what the program returned.
+    /// Runs the executions on `count` OS threads, each with a runtime of its own. The report is
+    /// the same as with one OS thread, unless a limit ends the exploration.
     ///
-    /// The first execution is run twice, to see whether the program repeats itself;
-    /// it counts once.
-    ///
-    /// # Panics
-    ///
-    /// Inside a runtime.
-    #[track_caller]
-    pub fn explore<F, T>(&self, program: F) -> Report<T>
-    where
-        F: Fn() -> T,
-        T: Ord,
-    {
-        outside_of_runtimes("leno::weave::explore");
-        let mut session = self.session(self.strategy(), self.rules);
-        let mut report = Report::new();
-        let same = |one: &T, other: &T| one == other;
-        let ended = self.drive(&mut session, &program, same, |session, ran| {
-            report.add(session, ran);
-            ControlFlow::Continue(())
-        });
-        report.is_complete = ended == Ended::All && report.has_all();
-        report
-    }
-
-    /// The first schedule under which the program returns what is `wanted`. `None` if
-    /// there is none among the executions that this explorer is for; one that fails
-    /// returns nothing.
+    /// A reduced exploration runs on one OS thread: what it tries next depends on all that it has
+    /// seen. Drawing [`uniform`](Explorer::uniform)ly or by [`pct`](Explorer::pct) learns from
+    /// earlier executions, so several workers draw other executions than one.
     ///
     /// # Panics
     ///
-    /// If the exploration cannot go on, since the program does not repeat itself or
-    /// has too many green threads: nothing is known then. Inside a runtime.
-    #[track_caller]
-    pub fn find<F, T>(&self, program: F, wanted: impl Fn(&T) -> bool) -> Option<Schedule>
-    where
-        F: Fn() -> T,
-    {
-        outside_of_runtimes("leno::weave::find");
-        let mut session = self.session(self.strategy(), self.rules);
-        let mut found = None;
-        let mut failure = None;
-        self.drive(
-            &mut session,
-            &program,
-            |_, _| true,
-            |session, ran| match ran {
-                Ran::Value(value) if wanted(&value) => {
-                    found = Some(session.engine.borrow().schedule());
-                    ControlFlow::Break(())
-                }
-                Ran::Cut(cut) if cut.ends_exploration() => {
-                    failure = session.failure_of(Ran::<T>::Cut(cut)).err();
-                    ControlFlow::Break(())
-                }
-                _ => ControlFlow::Continue(()),
-            },
-        );
-        if let Some(failure) = failure {
-            panic!("{failure}");
-        }
-        found
-    }
-
-    /// Runs the program under one schedule. The schedule says itself how it was
-    /// found: this explorer need not be `preemptive` for one that is.
+    /// If `count` is 0.
     ///
-    /// # Panics
+    /// # Examples
     ///
-    /// If the schedule is no schedule or does not fit the program; the text says
-    /// where. If the program fails, with what went wrong. Inside a runtime.
-    #[track_caller]
-    pub fn replay<S, F, T>(&self, schedule: S, program: F) -> T
-    where
-        S: TryInto<Schedule, Error: fmt::Display>,
-        F: Fn() -> T,
-    {
-        outside_of_runtimes("leno::weave::replay");
-        let schedule: Schedule = match schedule.try_into() {
-            Ok(schedule) => schedule,
-            Err(error) => panic!("{error}"),
-        };
-        match self.replayed(&schedule, &program) {
-            Ok(value) => value,
-            Err(failure) if failure.kind == FailureKind::Misfit => panic!("{}", failure.message),
-            Err(failure) => panic!("{failure}"),
-        }
-    }
-
-    pub(super) fn replayed<T>(
-        &self,
-        schedule: &Schedule,
-        program: &impl Fn() -> T,
-    ) -> Result<T, Box<Failure>> {
-        let replay = Replay::new(schedule.clone(), false);
-        let mut session = self.session(Strategy::Replay(replay), schedule.rules);
-        let ran = session.run(program);
-        session.failure_of(ran)
+    /// ```
+    /// use leno::weave::Explorer;
+    ///
+    /// let program = || {
+    ///     leno::scope(|scope| {
+    ///         for _ in 0..3 {
+    ///             scope.spawn(leno::yield_now);
+    ///         }
+    ///     });
+    /// };
+    /// let report = Explorer::new().workers(2).explore(program);
+    /// assert_eq!(report.executions(), 90);
+    /// ```
+    pub fn workers(self, count: usize) -> Workers {
+        assert!(count > 0, "no workers do no work: ask for at least one");
+        Workers::new(self.options, count)
     }
 }

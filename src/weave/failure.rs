@@ -1,41 +1,52 @@
-//! What can go wrong in an execution.
+//! Failed executions.
 
 use std::fmt;
 
-use super::engine::{Cut, What, Wrong};
+use super::fault::{Abort, Fault, FaultKind};
 use super::schedule::{Schedule, Turn};
 
-/// What went wrong first in an execution, and how to get there.
+/// The first thing that went wrong in an execution, and the schedule that leads to it.
+///
+/// # Examples
+///
+/// ```
+/// use leno::weave::{Failure, FailureKind};
+///
+/// let report = leno::weave::explore(|| assert_eq!(1 + 1, 3, "wrong sum"));
+/// let failure: &Failure = report.failure().unwrap();
+/// assert_eq!(failure.kind(), FailureKind::Panic);
+/// assert!(failure.to_string().contains("wrong sum"));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     pub(super) kind: FailureKind,
     pub(super) message: String,
     /// The file and the line of a panic.
     pub(super) place: Option<(String, u32)>,
-    /// Who panicked.
+    /// The label of the green thread that panicked.
     pub(super) thread: Option<String>,
     pub(super) schedule: Schedule,
     pub(super) count: u64,
-    /// The index of the first execution that failed so.
+    /// The index of the first execution that failed in this way.
     pub(super) first: u64,
 }
 
-/// What is said of an execution that did not end.
+/// Returns the message for an execution that did not end.
 fn endless(schedule: &Schedule, steps: u64) -> String {
     const TAIL: usize = 100;
     let text = format!("the execution did not end within {steps} steps");
     let tail = &schedule.turns[schedule.turns.len().saturating_sub(TAIL)..];
-    let mut who: Vec<(String, usize)> = Vec::new();
+    let mut turns: Vec<(String, usize)> = Vec::new();
     for turn in tail {
-        let Turn::Thread(thread) = turn else { continue };
-        let name = thread.to_string();
-        match who.iter_mut().find(|(other, _)| *other == name) {
+        let Turn::Thread(label) = turn else { continue };
+        let name = label.to_string();
+        match turns.iter_mut().find(|(other, _)| *other == name) {
             Some((_, count)) => *count += 1,
-            None => who.push((name, 1)),
+            None => turns.push((name, 1)),
         }
     }
-    who.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-    match &who[..] {
+    turns.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    match &turns[..] {
         [] => format!("{text}: one green thread goes on for ever, or max_steps is too small"),
         [(name, count), ..] if *count > tail.len() * 9 / 10 => format!(
             "{text}: {name} has nearly every turn while others could run. If it waits for them by \
@@ -48,73 +59,106 @@ fn endless(schedule: &Schedule, steps: u64) -> String {
     }
 }
 
-/// What a program must be like.
+/// The requirement on a program.
 const REPEATABLE: &str = "It must do the same whenever it is given the same turns: nothing random, no \
                           time but leno's, and nothing kept from one execution to the next";
 
-/// Of which kind a [`Failure`] is.
+/// The kind of a [`Failure`].
+///
+/// # Examples
+///
+/// ```
+/// use leno::weave::FailureKind;
+///
+/// let report = leno::weave::explore(|| leno::thread::park());
+/// assert_eq!(report.failure().unwrap().kind(), FailureKind::Deadlock);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum FailureKind {
-    /// A green thread has panicked; also if somebody has joined it and gone on.
+    /// A green thread panicked, even if another one joined it and went on.
     Panic,
-    /// All wait for each other.
+    /// All green threads wait for each other.
     Deadlock,
-    /// The execution has more steps than it may have
-    /// ([`max_steps`](super::Explorer::max_steps)).
+    /// The execution has more steps than [`max_steps`](super::Explorer::max_steps).
     Endless,
-    /// The program did something else under the same schedule: it asks the system's
-    /// clock or a random number, or keeps something from one execution to the next.
+    /// The program behaved differently under the same schedule: it uses the system's clock or
+    /// random numbers, or keeps state from one execution to the next.
     NotRepeatable,
     /// The schedule does not fit the program.
     Misfit,
-    /// More green threads at once than an execution may have steps
-    /// ([`max_steps`](super::Explorer::max_steps)), or, with
-    /// [`reduced`](super::Explorer::reduced), more than 63 in all, the main one and
-    /// those that have ended among them.
+    /// The program has more green threads at once than
+    /// [`max_steps`](super::Explorer::max_steps), or, with
+    /// [`reduced`](super::Explorer::reduced), more than 63 in all, including the main thread and
+    /// threads that have ended.
     TooManyThreads,
 }
 
 impl Failure {
-    /// Of which kind it is.
+    /// Returns the kind of the failure.
+    ///
+    /// # Examples
+    ///
+    /// See [`FailureKind`].
     #[must_use]
     pub fn kind(&self) -> FailureKind {
         self.kind
     }
 
-    /// What the panic said, or the report of the deadlock.
+    /// Returns the message of the panic, or the deadlock report.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let report = leno::weave::explore(|| assert_eq!(1 + 1, 3, "wrong sum"));
+    /// assert!(report.failure().unwrap().message().contains("wrong sum"));
+    /// ```
     #[must_use]
     pub fn message(&self) -> &str {
         &self.message
     }
 
-    /// The execution that failed.
+    /// Returns the schedule of the execution that failed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let report = leno::weave::explore(|| leno::thread::park());
+    /// assert_eq!(report.failure().unwrap().schedule().to_string(), "");
+    /// ```
     #[must_use]
     pub fn schedule(&self) -> &Schedule {
         &self.schedule
     }
 
-    /// How many executions failed so.
+    /// Returns the number of executions that failed in this way.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let report = leno::weave::explore(|| leno::thread::park());
+    /// assert_eq!(report.failure().unwrap().count(), 1);
+    /// ```
     #[must_use]
     pub fn count(&self) -> u64 {
         self.count
     }
 
-    pub(super) fn of_wrong(wrong: Wrong, schedule: Schedule, thread: Option<String>) -> Failure {
-        let kind = match wrong.what {
-            What::Panic => FailureKind::Panic,
-            What::Deadlock => FailureKind::Deadlock,
+    pub(super) fn of_fault(fault: Fault, schedule: Schedule, thread: Option<String>) -> Failure {
+        let kind = match fault.kind {
+            FaultKind::Panic => FailureKind::Panic,
+            FaultKind::Deadlock => FailureKind::Deadlock,
         };
-        let Wrong { message, place, .. } = wrong;
+        let Fault { message, place, .. } = fault;
         Failure { kind, message, place, thread, schedule, count: 1, first: 0 }
     }
 
-    /// `None` for an execution that was given up for the sake of another.
-    pub(super) fn of_cut(cut: &Cut, schedule: Schedule, steps: u64) -> Option<Failure> {
-        let (kind, message) = match cut {
-            Cut::Redundant => return None,
-            Cut::Endless => (FailureKind::Endless, endless(&schedule, steps.saturating_sub(1))),
-            Cut::Differs { after } => (
+    /// Returns the failure of an aborted execution; `None` if the execution was redundant.
+    pub(super) fn of_abort(abort: &Abort, schedule: Schedule, steps: u64) -> Option<Failure> {
+        let (kind, message) = match abort {
+            Abort::Redundant => return None,
+            Abort::Endless => (FailureKind::Endless, endless(&schedule, steps.saturating_sub(1))),
+            Abort::Differs { after } => (
                 FailureKind::NotRepeatable,
                 format!(
                     "the program does not repeat itself: at choice {} of the run, others could run \
@@ -122,23 +166,23 @@ impl Failure {
                     after + 1
                 ),
             ),
-            Cut::OtherValue => (
+            Abort::OtherValue => (
                 FailureKind::NotRepeatable,
                 format!(
                     "the program does not repeat itself: it returned something else when it was run \
                      a second time under the same schedule. {REPEATABLE}"
                 ),
             ),
-            Cut::Misfit(why) => {
+            Abort::Misfit(why) => {
                 (FailureKind::Misfit, format!("the schedule does not fit the program: {why}"))
             }
-            Cut::TooManyAtOnce => (
+            Abort::TooManyAtOnce => (
                 FailureKind::TooManyThreads,
                 "the program has more green threads at once than the steps that an execution may \
                  have: if it should end, raise max_steps"
                     .to_owned(),
             ),
-            Cut::TooMany => (
+            Abort::TooMany => (
                 FailureKind::TooManyThreads,
                 "the program has more than 63 green threads, those that have ended among them, \
                  which a reduced exploration cannot tell apart: explore without `reduced`, or at \
@@ -149,17 +193,17 @@ impl Failure {
         Some(Failure { kind, message, place: None, thread: None, schedule, count: 1, first: 0 })
     }
 
-    /// Is it the same, in another execution?
+    /// Returns `true` if this is the same failure in another execution.
     pub(super) fn is_like(&self, other: &Failure) -> bool {
         let first = |text: &str| text.lines().next().map(str::to_owned);
         let says_the_same = || first(&self.message) == first(&other.message);
         self.kind == other.kind
             && self.place == other.place
-            // Who has the turns in the end is different each time.
+            // The last turns differ each time.
             && (self.kind == FailureKind::Endless || says_the_same())
     }
 
-    /// In one line.
+    /// Returns the failure in one line.
     pub(super) fn title(&self) -> String {
         let message = self.message.lines().next().unwrap_or_default();
         match (self.kind, &self.place) {
@@ -172,7 +216,7 @@ impl Failure {
     }
 }
 
-/// What went wrong, and the schedule.
+/// Prints the message and the schedule.
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(thread) = &self.thread {

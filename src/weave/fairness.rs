@@ -1,31 +1,33 @@
-//! Who yields lets others go first.
+//! Fairness: a green thread that yields lets the others go first.
 //!
-//! Without this, a loop that waits for another by yielding would have executions
-//! without end, in which it has every turn. The rule is that of Musuvathi and
-//! Qadeer ("Fair stateless model checking", PLDI 2008): whoever yields for the
-//! second time has given no turn in between to some others who could have gone on;
-//! from then on those go first, until each has had a turn.
+//! Without this, a loop that waits for another green thread by yielding would have executions
+//! without end, in which it has every turn. The rule is that of Musuvathi and Qadeer ("Fair
+//! stateless model checking", PLDI 2008): between two yields of a green thread, some enabled
+//! threads had no turn. From its second yield on they have priority over it, until each has had a
+//! turn.
 
-/// Green threads above this number are not kept waiting.
+/// Green threads from this number on are not kept waiting.
 const MOST: usize = 64;
 
 #[derive(Clone, Copy, Default)]
 struct Thread {
-    /// Who goes first.
+    /// The set of threads that have priority over this one.
     behind: u64,
-    /// Since it last yielded: who could always run, who was stopped by it, and who
-    /// had a turn.
+    /// The threads that were enabled all the time since this thread last yielded.
     enabled: u64,
-    stopped: u64,
+    /// The threads that a step of this thread has disabled since then.
+    disabled: u64,
+    /// The threads that have had a turn since then.
     had_turn: u64,
 }
 
 pub(super) struct Fairness {
     threads: [Thread; MOST],
-    /// One more than the largest number that was seen.
+    /// The number of threads that have been enabled so far: one more than the largest index.
     count: usize,
-    /// Who could run before the last step, and whose step that was.
+    /// The threads that were enabled before the last step.
     before: u64,
+    /// The thread of the last step.
     last: Option<u64>,
     yielded: bool,
     has_a_say: bool,
@@ -38,7 +40,7 @@ impl Fairness {
     }
 
     pub(super) fn begin(&mut self) {
-        // The green threads are made as they are seen.
+        // The entries are initialised when their threads are first enabled.
         self.count = 0;
         self.before = 0;
         self.last = None;
@@ -46,27 +48,27 @@ impl Fairness {
         self.has_a_say = false;
     }
 
-    /// The one that has run yields.
+    /// Notes that the current thread yields.
     pub(super) fn yields(&mut self, number: u64) {
         self.yielded = true;
         self.last = Some(number);
         self.has_a_say = true;
     }
 
-    /// Nobody is kept waiting before somebody has yielded, and nothing that was
-    /// before counts.
+    /// Returns `true` if a thread may be kept waiting. That is never so before the first
+    /// yield, and steps before it do not count.
     pub(super) fn has_a_say(&self) -> bool {
         self.has_a_say
     }
 
-    /// Puts the indices into `allowed` of those of `ready` who may go on.
+    /// Fills `allowed` with the indices of the threads of `ready` that may go on.
     pub(super) fn allow(&mut self, ready: &[u64], allowed: &mut Vec<usize>) {
         let mut now = 0;
         for &number in ready {
             if let Some(index) = index(number) {
                 now |= bit(index);
                 while self.count <= index {
-                    // The first yield of all keeps nobody waiting.
+                    // The first yield of a thread gives no other thread priority.
                     self.threads[self.count] = Thread { had_turn: u64::MAX, ..Thread::default() };
                     self.count += 1;
                 }
@@ -77,16 +79,17 @@ impl Fairness {
         allowed.extend((0..ready.len()).filter(|&place| {
             index(ready[place]).is_none_or(|index| self.threads[index].behind & now == 0)
         }));
-        // The relation has no cycle, so somebody is left.
+        // The priority relation has no cycle, so a thread is left.
         debug_assert!(!allowed.is_empty());
         self.before = now;
     }
 
+    /// Notes that this thread has the next step.
     pub(super) fn took(&mut self, number: u64) {
         self.last = Some(number);
     }
 
-    /// The last step is over; now these can run.
+    /// Ends the last step, after which the threads of `now` are enabled.
     fn step(&mut self, now: u64) {
         let yielded = std::mem::take(&mut self.yielded);
         let Some(last) = self.last.take().and_then(index) else { return };
@@ -96,14 +99,14 @@ impl Fairness {
             thread.enabled &= now;
             thread.had_turn |= had;
         }
-        let stopped = self.before & !now;
-        let own = &mut self.threads[last];
-        own.stopped |= stopped;
+        let disabled = self.before & !now;
+        let thread = &mut self.threads[last];
+        thread.disabled |= disabled;
         if yielded {
-            own.behind |= (own.enabled | own.stopped) & !own.had_turn;
-            own.enabled = now;
-            own.stopped = 0;
-            own.had_turn = 0;
+            thread.behind |= (thread.enabled | thread.disabled) & !thread.had_turn;
+            thread.enabled = now;
+            thread.disabled = 0;
+            thread.had_turn = 0;
         }
     }
 }

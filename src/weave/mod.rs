@@ -1,21 +1,21 @@
-//! Interleavings: shown, found, enumerated, replayed and explained.
+//! Explores the interleavings of a program: enumerates, finds, replays and explains them.
 //!
-//! A program that is explored is an ordinary closure that uses leno's ordinary
-//! primitives: the same binary that runs in production, with no second set of
-//! types. It is run again and again on a runtime whose every choice is made by the
-//! explorer, with virtual time.
+//! A program that is explored is an ordinary closure that uses leno's ordinary primitives: the same
+//! binary that runs in production, with no second set of types. It is run repeatedly on a runtime
+//! with virtual time, and the explorer makes every choice.
 //!
-//! - [`explore`] runs every execution, and groups them by what the program returns.
-//! - [`find`] looks for one that returns something, or proves that there is none.
-//! - [`replay`] runs one again, by its [`Schedule`], which is text.
-//! - [`check`] is for tests: it panics if an execution fails, with the shortest
-//!   schedule that does, and the story of what happens under it.
-//! - [`Explorer`] has the rest: preemption, reduction, sampling, bounds, workers.
+//! - [`explore`] runs every execution, and groups executions by the value that the program returns.
+//! - [`find`] searches for an execution that returns a wanted value, or proves that there is none.
+//! - [`replay`] repeats an execution by its [`Schedule`], which is text.
+//! - [`check`] is for tests: it panics if an execution fails, with a short schedule and the story of
+//!   the execution.
+//! - [`story`] shows an execution step by step.
+//! - [`Explorer`] has the options: preemption, reduction, sampling, limits, workers.
 //!
 //! # Examples
 //!
-//! A prints `1 2 3`, B prints `x y z`, and neither calls the other. Which texts can
-//! come out?
+//! A prints `1 2 3`, B prints `x y z`, and neither calls the other. The exploration finds all texts
+//! that they can print together:
 //!
 //! ```
 //! use std::cell::RefCell;
@@ -50,115 +50,125 @@
 //!
 //! # What is explored
 //!
-//! A *step* is what a green thread does from where it is given the turn to where
-//! somebody else could have it. An *execution* is a run of the program to its end,
-//! and two executions differ if a choice was made differently in them. There is a
-//! choice
+//! A *step* is what a green thread does from the beginning of a turn to the next place where another
+//! green thread could run. An *execution* is a run of the program to its end. Two executions differ
+//! if a choice was made differently in them. There is a choice
 //!
-//! - when the green thread that has the turn waits, yields or ends, and at least two
-//!   can go on: those that were spawned and have not begun, those that have yielded,
-//!   and those whose wait is over;
-//! - in a [`select!`](crate::select!) of which several arms can go on.
+//! - when the current green thread waits, yields or ends, and at least two are enabled: green threads
+//!   that were spawned and have not begun, that have yielded, or that have ended their wait;
+//! - in a [`select!`](crate::select!) with several arms that are ready.
 //!
-//! There is none elsewhere, since leno does not switch elsewhere: not at a spawn, not
-//! at a lock that is free, a channel that has room, or the join of one that has
-//! ended. When nobody can go on, time passes to the next deadline. So these are
-//! exactly the executions that the program can have on leno, whatever the
-//! [`Policy`](crate::Policy), as long as what it does between two waits takes no
-//! time.
+//! There is no other choice, since leno does not switch elsewhere: not at a spawn, at a free lock, at
+//! a channel that has room, or at the join of a green thread that has ended. When no green thread is
+//! enabled, time passes to the next deadline. So these are exactly the executions that the program
+//! can have on leno with any [`Policy`](crate::Policy), provided that the code between two waits takes
+//! no time.
 //!
-//! Two green threads of three steps each, so with two yields each, have 20. A yield
-//! *after* the last step is one more place where the other can run: it makes a fourth
-//! step, which does nothing, and 70 executions.
+//! Two green threads of three steps each, with two yields each, have 20 executions. A yield *after*
+//! the last step is one more place where the other thread can run: it makes a fourth step, which does
+//! nothing, and 70 executions.
 //!
-//! [`preemptive`](Explorer::preemptive), [`timed`](Explorer::timed) and
-//! [`fair`](Explorer::fair) change where there is a choice and among whom;
-//! [`reduced`](Explorer::reduced) leaves out executions that differ in nothing that
-//! matters. With [`max_switches`](Explorer::max_switches) and the ways to draw
-//! executions by chance, some are left out that may matter.
+//! [`preemptive`](Explorer::preemptive), [`timed`](Explorer::timed) and [`fair`](Explorer::fair)
+//! change where there is a choice, and among which green threads. [`reduced`](Explorer::reduced)
+//! leaves out equivalent executions. [`max_switches`](Explorer::max_switches) and random sampling
+//! leave out executions that may matter.
 //!
-//! # What a program must be like
+//! # Requirements on a program
 //!
-//! It must do the same whenever it is given the same turns. What it uses must come
-//! to life in it: a channel or a `Cell` from outside would carry something from one
-//! execution to the next. The first execution is run twice, and each one repeats
-//! the beginning of the one before it, so a program that asks the system's clock or
-//! a random number is found out as a rule, and the report says where its runs
-//! parted.
+//! The program must behave the same whenever it is given the same turns. It must create the state that
+//! it uses: a channel or a `Cell` from outside would carry state from one execution to the next. The
+//! first execution is run twice, and each execution repeats the beginning of the one before. So a
+//! program that uses the system's clock or random numbers is usually detected, and the report says at
+//! which choice its executions differ.
 //!
-//! # What cannot be explored, or not well
+//! # Limits
 //!
-//! - **Blocking the OS thread, real I/O**: takes as long as it takes, in each
-//!   execution. [`unblock`](crate::unblock), a [`Handle`](crate::Handle) and wakers
-//!   on other OS threads work, and are really waited for; but when they come is no
-//!   choice of the explorer, so a program that does something else meanwhile may not
-//!   repeat itself.
-//! - **Another runtime** inside panics, which is the failure.
+//! - **Blocking the OS thread, real I/O**: takes its full time in each execution.
+//!   [`unblock`](crate::unblock), a [`Handle`](crate::Handle) and wakers on other OS threads work, and
+//!   the exploration waits for them. The moment of their effect is no choice of the explorer, so a
+//!   program that does something else meanwhile may not repeat itself.
+//! - **Another runtime** inside the program panics, which is the failure.
 //! - **Statics, thread-locals, the system's clock, random numbers**:
-//!   [`FailureKind::NotRepeatable`], if the program does or returns something else
-//!   for that.
-//! - **No end**: [`FailureKind::Endless`] after 20,000 steps, or what
-//!   [`max_steps`](Explorer::max_steps) says. With more green threads at once than
-//!   that: [`FailureKind::TooManyThreads`].
-//! - **A green thread that never switches** holds up everything, as on any runtime;
+//!   [`FailureKind::NotRepeatable`], if they change what the program does or returns.
+//! - **No end**: [`FailureKind::Endless`] after 20,000 steps, or
+//!   [`max_steps`](Explorer::max_steps). With more green threads at once than that:
+//!   [`FailureKind::TooManyThreads`].
+//! - **A green thread that never switches** blocks everything, as on any runtime;
 //!   [`watch_hogs`](crate::debug::watch_hogs), called in the program, names it.
-//! - **A panic in a destructor** is a failure like another. During an unwinding it
-//!   ends the process, after the schedule has been printed.
-//! - **An execution that is given up**, at a deadlock, without end, or since it is
-//!   redundant, is unwound: every destructor runs, once, and may wait. The process
-//!   ends, with a message, if destructors have had a million turns, or if a green
-//!   thread has caught its unwinding and gone on a thousand times.
-//! - **A forgotten join handle** keeps the stack of its green thread, in each
-//!   execution.
+//! - **A panic in a destructor** is a failure like any other. During unwinding it ends the process,
+//!   after the schedule has been printed.
+//! - **An aborted execution** (a deadlock, no end, or redundancy) is unwound: every destructor runs
+//!   once, and may wait. The process ends, with a message, if destructors have had a million turns, or
+//!   if a green thread has caught its unwinding and gone on a thousand times.
+//! - **A forgotten join handle** keeps the stack of its green thread, in each execution.
 //!
-//! A panic that the program catches is no failure. Panics of the program are kept and
-//! not printed: a panic hook is not called for them. One that is installed after the
-//! first exploration is, and then failures do not say on which line they are.
+//! A panic that the program catches is no failure. Panics of the program are recorded and not printed:
+//! they do not call the panic hook that was installed before the first exploration. A hook that is
+//! installed later is called, and then failures do not contain the line of the panic.
 
 #![forbid(unsafe_code)]
 
 mod check;
-mod drive;
-mod engine;
+mod controller;
+mod dependence;
+mod dfs;
+mod dpor;
+mod executor;
 mod explorer;
 mod failure;
 mod fairness;
+mod fault;
+mod happens_before;
 mod name;
 mod names;
-mod order;
+mod options;
 mod panics;
+mod parallel;
 mod progress;
 mod recording;
-mod reduction;
 mod replay;
 mod report;
+mod run_loop;
 mod sampling;
 mod schedule;
-mod session;
 mod shared;
 mod shrink;
 mod spare;
 mod story;
-mod tree;
-mod used;
-mod workers;
+mod strategy;
 
 use std::fmt;
 
 pub use explorer::Explorer;
 pub use failure::{Failure, FailureKind};
+pub use parallel::Workers;
 pub use report::{Outcome, Report};
 pub use schedule::{ParseScheduleError, Schedule};
 pub use shared::Shared;
-pub use story::{Story, story};
-pub use workers::Workers;
+pub use story::Story;
 
-/// Runs the program under every schedule there is, and groups the executions by
-/// what the program returned; see [`Explorer`] for others.
+/// Runs the program under every schedule, and groups the executions by the value that the program
+/// returned. [`Explorer`] has options.
 ///
 /// # Panics
 ///
 /// Inside a runtime.
+///
+/// # Examples
+///
+/// ```
+/// use leno::weave::{Shared, explore};
+///
+/// let report = explore(|| {
+///     let last = Shared::new("");
+///     leno::scope(|scope| {
+///         scope.spawn(|| last.set("A"));
+///         scope.spawn(|| last.set("B"));
+///     });
+///     last.into_inner()
+/// });
+/// assert_eq!(report.outcomes().len(), 2);
+/// ```
 #[track_caller]
 pub fn explore<F, T>(program: F) -> Report<T>
 where
@@ -168,12 +178,29 @@ where
     Explorer::new().explore(program)
 }
 
-/// The first schedule under which the program returns what is `wanted`; `None` if
-/// there is none, and all were tried.
+/// Returns the first schedule under which the program returns a `wanted` value; `None` if no
+/// execution does.
 ///
 /// # Panics
 ///
 /// As [`Explorer::find`].
+///
+/// # Examples
+///
+/// ```
+/// use leno::weave::{Shared, find};
+///
+/// let program = || {
+///     let last = Shared::new("");
+///     leno::scope(|scope| {
+///         scope.spawn(|| last.set("A"));
+///         scope.spawn(|| last.set("B"));
+///     });
+///     last.into_inner()
+/// };
+/// assert_eq!(find(program, |&last| last == "A").unwrap().to_string(), "B1 A1");
+/// assert_eq!(find(program, |&last| last == ""), None);
+/// ```
 #[track_caller]
 pub fn find<F, T>(program: F, wanted: impl Fn(&T) -> bool) -> Option<Schedule>
 where
@@ -182,11 +209,27 @@ where
     Explorer::new().find(program, wanted)
 }
 
-/// Runs the program under one schedule, and gives what it returned.
+/// Runs the program under one schedule, and returns its value.
 ///
 /// # Panics
 ///
 /// As [`Explorer::replay`].
+///
+/// # Examples
+///
+/// ```
+/// use leno::weave::{Shared, replay};
+///
+/// let program = || {
+///     let last = Shared::new("");
+///     leno::scope(|scope| {
+///         scope.spawn(|| last.set("A"));
+///         scope.spawn(|| last.set("B"));
+///     });
+///     last.into_inner()
+/// };
+/// assert_eq!(replay("B1 A1", program), "A");
+/// ```
 #[track_caller]
 pub fn replay<S, F, T>(schedule: S, program: F) -> T
 where
@@ -196,9 +239,8 @@ where
     Explorer::new().replay(schedule, program)
 }
 
-/// Explores a program in a `#[test]`, and panics if an execution fails, with a
-/// short schedule, the story, and the line that replays it; see
-/// [`Explorer::check`].
+/// Explores a program in a `#[test]`. Panics if an execution fails, with a short schedule, the
+/// story, and the line that replays it; see [`Explorer::check`].
 ///
 /// # Panics
 ///
@@ -229,4 +271,25 @@ where
     F: Fn() -> T,
 {
     Explorer::new().check(program);
+}
+
+/// Runs the program under one schedule, and returns the story of the execution.
+///
+/// # Panics
+///
+/// As [`Explorer::story`].
+///
+/// # Examples
+///
+/// ```
+/// let story = leno::weave::story("", || leno::spawn(|| ()).join());
+/// println!("{story}");
+/// ```
+#[track_caller]
+pub fn story<S, F, T>(schedule: S, program: F) -> Story
+where
+    S: TryInto<Schedule, Error: fmt::Display>,
+    F: Fn() -> T,
+{
+    Explorer::new().story(schedule, program)
 }

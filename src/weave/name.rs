@@ -4,12 +4,11 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::ops::Deref;
 
-/// A name of at most so many bytes needs no allocation.
+/// The length of the longest name that needs no allocation.
 const SHORT_BYTES: usize = 14;
 
-/// A name, kept in place if it is short. A schedule has a name for each choice, most
-/// of them a letter, and an allocation for each took more time than the rest of the
-/// schedule.
+/// A name, stored inline if it is short. A schedule has a name for each choice, most of them a
+/// letter, and an allocation for each took more time than the rest of the schedule.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(super) enum Name {
     /// The bytes after the name are zero, so that equal names are equal values.
@@ -36,9 +35,8 @@ impl Deref for Name {
 
     fn deref(&self) -> &str {
         match self {
-            Name::Short { length, bytes } => {
-                str::from_utf8(&bytes[..usize::from(*length)]).expect("it was made of a str")
-            }
+            Name::Short { length, bytes } => str::from_utf8(&bytes[..usize::from(*length)])
+                .expect("the bytes are those of a str"),
             Name::Long(name) => name,
         }
     }
@@ -50,7 +48,7 @@ impl fmt::Debug for Name {
     }
 }
 
-/// The order of the text, whether or not it is kept in place.
+/// Orders names by their text, whether or not it is stored inline.
 impl Ord for Name {
     fn cmp(&self, other: &Name) -> Ordering {
         (**self).cmp(&**other)
@@ -68,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_is_its_text_however_it_is_kept() {
+    fn an_inline_name_equals_its_text() {
         let texts =
             ["", "A", "B", "worker", "fourteen bytes", "fifteen bytes!!", "Übergrößenträger", "é"];
         for one in texts {

@@ -1,11 +1,52 @@
-//! What green threads are called in schedules and stories.
+//! The labels of green threads in schedules and stories.
+
+use std::fmt;
 
 use super::name::Name;
-use super::schedule::Who;
 use crate::explore::CLOCK;
 use crate::inspect::letters;
 
-/// The names of the green threads of one execution, those that have one.
+/// The label of a green thread, or of the clock, in a schedule.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Label {
+    Named(Name),
+    Numbered(u64),
+    Clock,
+}
+
+impl Label {
+    /// Returns `true` if this is the label of the green thread with this number.
+    pub(super) fn is(&self, number: u64, names: &Names) -> bool {
+        match self {
+            Label::Clock => number == CLOCK,
+            Label::Numbered(labelled) => *labelled == number,
+            Label::Named(name) => number != CLOCK && names.is(number, name),
+        }
+    }
+}
+
+impl fmt::Display for Label {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Label::Clock => f.write_str("~"),
+            Label::Numbered(number) => write!(f, "#{number}"),
+            Label::Named(name) if is_plain(name) => f.write_str(name),
+            Label::Named(name) => {
+                f.write_str("'")?;
+                for c in name.chars() {
+                    match c {
+                        '\'' | '\\' => write!(f, "\\{c}")?,
+                        '\n' => f.write_str("\\n")?,
+                        _ => write!(f, "{c}")?,
+                    }
+                }
+                f.write_str("'")
+            }
+        }
+    }
+}
+
+/// The names of the green threads of one execution that have one.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Names(Vec<(u64, Box<str>)>);
 
@@ -18,39 +59,35 @@ impl Names {
         self.0.push((number, name.into()));
     }
 
-    fn given(&self, number: u64) -> Option<&str> {
+    fn get(&self, number: u64) -> Option<&str> {
         let found = self.0.iter().find(|(other, _)| *other == number)?;
         Some(&found.1)
     }
 
-    /// Is this what the green thread is called?
-    pub(super) fn is(&self, number: u64, name: &str) -> bool {
-        match self.given(number) {
-            Some(given) => given == name,
+    /// Returns `true` if the green thread has this name, or this default name.
+    fn is(&self, number: u64, name: &str) -> bool {
+        match self.get(number) {
+            Some(known) => known == name,
             None => letters(number) == name,
         }
     }
 
-    /// What it is called: by its number, if another has the same name.
-    pub(super) fn who(&self, number: u64) -> Who {
+    /// Returns the label of a green thread: its number if another thread has the same name.
+    pub(super) fn label(&self, number: u64) -> Label {
         if number == CLOCK {
-            return Who::Clock;
+            return Label::Clock;
         }
-        let name = self.given(number).map_or_else(|| letters_as_name(number), Name::from);
-        let is_taken = self.0.iter().any(|(other, given)| *other != number && **given == *name)
-            || (self.given(number).is_some()
+        let name = self.get(number).map_or_else(|| default_name(number), Name::from);
+        let is_taken = self.0.iter().any(|(other, taken)| *other != number && **taken == *name)
+            || (self.get(number).is_some()
                 && number_of(&name)
-                    .is_some_and(|other| other != number && self.given(other).is_none()));
-        if is_taken { Who::Numbered(number) } else { Who::Named(name) }
-    }
-
-    pub(super) fn label(&self, number: u64) -> String {
-        self.who(number).to_string()
+                    .is_some_and(|other| other != number && self.get(other).is_none()));
+        if is_taken { Label::Numbered(number) } else { Label::Named(name) }
     }
 }
 
-/// [`letters`], without an allocation where that is a single letter.
-fn letters_as_name(number: u64) -> Name {
+/// Returns the [letters](letters()) of a green thread, without an allocation for a single letter.
+fn default_name(number: u64) -> Name {
     match u8::try_from(number) {
         Ok(number @ 2..28) => {
             Name::from(&*char::from(b'A' + (number - 2)).encode_utf8(&mut [0; 4]))
@@ -59,7 +96,7 @@ fn letters_as_name(number: u64) -> Name {
     }
 }
 
-/// The number of one that is called so without having a name.
+/// Returns the number of the green thread that has `name` as its default name.
 fn number_of(name: &str) -> Option<u64> {
     if name == "main" {
         return Some(1);
@@ -69,10 +106,14 @@ fn number_of(name: &str) -> Option<u64> {
     all.then(|| name.bytes().fold(0, |number, byte| number * 26 + u64::from(byte - b'A') + 1) + 1)
 }
 
-/// Does the name need no quotes?
-pub(super) fn is_plain(name: &str) -> bool {
-    let is_word = name.chars().all(|c| c.is_alphabetic() || c == '_' || c == '-');
-    is_word && !name.is_empty()
+/// Returns `true` if a name needs no quotes with this character.
+pub(super) fn is_letter(c: char) -> bool {
+    c.is_alphabetic() || c == '_' || c == '-'
+}
+
+/// Returns `true` if the name needs no quotes.
+fn is_plain(name: &str) -> bool {
+    name.chars().all(is_letter) && !name.is_empty()
 }
 
 #[cfg(test)]
@@ -80,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn letters_and_numbers_go_with_each_other() {
+    fn default_names_and_numbers_correspond() {
         for (number, name) in [(1, "main"), (2, "A"), (27, "Z"), (28, "AA"), (53, "AZ"), (54, "BA")]
         {
             assert_eq!(letters(number), name);
@@ -88,19 +129,19 @@ mod tests {
         }
         for number in 2..2_000 {
             assert_eq!(number_of(&letters(number)), Some(number));
-            assert_eq!(*letters_as_name(number), letters(number));
+            assert_eq!(*default_name(number), letters(number));
         }
         assert_eq!(number_of("a"), None);
         assert_eq!(number_of(""), None);
     }
 
     #[test]
-    fn two_of_one_name_are_called_by_their_numbers() {
+    fn threads_of_one_name_are_labelled_by_number() {
         let mut names = Names::default();
         for (number, name) in [(2, "worker"), (3, "worker"), (4, "A"), (5, "E"), (6, "1st")] {
             names.add(number, name);
         }
-        let labels = [1, 2, 3, 4, 5, 6, 7].map(|number| names.label(number));
+        let labels = [1, 2, 3, 4, 5, 6, 7].map(|number| names.label(number).to_string());
         assert_eq!(labels, ["main", "#2", "#3", "A", "E", "'1st'", "F"]);
         assert!(names.is(7, "F") && names.is(5, "E") && !names.is(5, "D"));
     }

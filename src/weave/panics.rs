@@ -1,8 +1,8 @@
-//! Panics of a program that is explored: kept, and not printed.
+//! Panics of a program that is explored: recorded, and not printed.
 //!
-//! An exploration may see a million panics, and all of them but one are noise. So
-//! there is a panic hook that, on an OS thread that explores, only keeps what the
-//! panic says; elsewhere the hook that was there before is called.
+//! An exploration may see a million panics, of which one is of interest. So there is a panic hook
+//! that, on an OS thread that explores, only records the text of the panic. Elsewhere it calls
+//! the hook that was installed before.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -11,30 +11,39 @@ use std::panic::{self, PanicHookInfo};
 use std::rc::Rc;
 use std::sync::Once;
 
-use super::engine::Engine;
 use crate::kernel::{Payload, try_scheduler};
 
-/// What a panic says, and where it is.
+/// The message of a panic, and its file and line.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Said {
+pub(super) struct PanicText {
     pub(super) message: String,
     pub(super) place: Option<(String, u32)>,
+}
+
+/// The part of the controller that the panic hook calls.
+pub(super) trait PanicObserver {
+    /// Returns the schedule of the current execution.
+    fn schedule_text(&self) -> String;
+
+    /// Notes that the current green thread begins to panic.
+    fn panics(&mut self, text: &PanicText);
 }
 
 const NO_TEXT: &str = "a panic without a text";
 
 thread_local! {
     static KEEPS: Cell<bool> = const { Cell::new(false) };
-    /// The last of each green thread, by its number: they may be unwinding at once.
-    static LAST: RefCell<Vec<(u64, Said)>> = const { RefCell::new(Vec::new()) };
-    /// A panic has been kept in `LAST` since `forget`. That has a destructor, so each
-    /// use of it costs a test of whether it is still there.
+    /// The last panic of each green thread, by its number: several may be unwinding at once.
+    static LAST: RefCell<Vec<(u64, PanicText)>> = const { RefCell::new(Vec::new()) };
+    /// `LAST` has an entry since the last call of `forget`. `LAST` has a destructor, so each use
+    /// of it costs a test of whether it is still there.
     static HAS_LAST: Cell<bool> = const { Cell::new(false) };
-    /// The engine of the session that was made last, if that lives.
-    static ENGINE: RefCell<Option<Rc<RefCell<Engine>>>> = const { RefCell::new(None) };
+    /// The controller of the executor that was made last, if that lives.
+    static OBSERVER: RefCell<Option<Rc<RefCell<dyn PanicObserver>>>> =
+        const { RefCell::new(None) };
 }
 
-impl fmt::Display for Said {
+impl fmt::Display for PanicText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)?;
         match &self.place {
@@ -44,35 +53,35 @@ impl fmt::Display for Said {
     }
 }
 
-/// The panic hook knows the engine of a session while this lives. That is for a whole
-/// session, since to set it for each execution takes 20 instructions.
-pub(super) struct Known {
-    before: Option<Rc<RefCell<Engine>>>,
+/// Guard: the panic hook calls an observer while this lives. An executor holds it, and not each
+/// execution, since setting the observer takes 20 instructions.
+pub(super) struct ObservedPanics {
+    before: Option<Rc<RefCell<dyn PanicObserver>>>,
 }
 
-impl Known {
-    pub(super) fn new(engine: &Rc<RefCell<Engine>>) -> Known {
-        // At the end of the OS thread, the place may be gone.
-        let before = ENGINE.try_with(|place| place.replace(Some(engine.clone())));
-        Known { before: before.ok().flatten() }
+impl ObservedPanics {
+    pub(super) fn new(observer: Rc<RefCell<dyn PanicObserver>>) -> ObservedPanics {
+        // At the end of the OS thread, the variable may be destroyed.
+        let before = OBSERVER.try_with(|place| place.replace(Some(observer)));
+        ObservedPanics { before: before.unwrap_or_default() }
     }
 }
 
-impl Drop for Known {
+impl Drop for ObservedPanics {
     fn drop(&mut self) {
-        let _ = ENGINE.try_with(|place| place.replace(self.before.take()));
+        let _ = OBSERVER.try_with(|place| place.replace(self.before.take()));
     }
 }
 
-/// Panics of this OS thread are kept while this lives.
-pub(super) struct Kept {
+/// Guard: panics of this OS thread are recorded while this lives.
+pub(super) struct KeptPanics {
     before: bool,
 }
 
-impl Kept {
+impl KeptPanics {
     // Inlined, so that the use of the thread-local variable is no call.
     #[inline]
-    pub(super) fn new() -> Kept {
+    pub(super) fn new() -> KeptPanics {
         static INSTALLED: Once = Once::new();
         // A thread that panics may not change the hook.
         let may_install = !INSTALLED.is_completed() && !std::thread::panicking();
@@ -89,31 +98,32 @@ impl Kept {
         if may_install {
             INSTALLED.call_once(install);
         }
-        Kept { before: KEEPS.replace(true) }
+        KeptPanics { before: KEEPS.replace(true) }
     }
 }
 
-impl Drop for Kept {
+impl Drop for KeptPanics {
     #[inline]
     fn drop(&mut self) {
         KEEPS.set(self.before);
     }
 }
 
+/// Records a panic. If the panic ends the process, prints it instead, with the schedule.
 fn keep(info: &PanicHookInfo<'_>) {
     let place = info.location().map(|at| (at.file().to_owned(), at.line()));
     let message = info.payload_as_str().unwrap_or(NO_TEXT).to_owned();
     let number = try_scheduler().map_or(0, |scheduler| scheduler.current().id().number());
-    // In a destructor during an unwinding, or where none may pass. No public name
-    // tells these from others.
+    // A panic in a destructor during unwinding, or in a function that cannot unwind. No public
+    // name tells these panics from others.
     let ends_process = message.starts_with("panic in a ")
         && place.as_ref().is_some_and(|(file, _)| file.ends_with("core/src/panicking.rs"));
     if ends_process {
-        let schedule = ENGINE.with_borrow(|engine| {
-            let engine = engine.as_ref()?.try_borrow().ok()?;
+        let schedule = OBSERVER.with_borrow(|observer| {
+            let observer = observer.as_ref()?.try_borrow().ok()?;
             Some(format!(
                 "leno: to see it again: leno::weave::replay({:?}, program)\n",
-                engine.schedule().to_string()
+                observer.schedule_text()
             ))
         });
         let last = take_last(number).map(|last| format!(": {last}")).unwrap_or_default();
@@ -126,25 +136,24 @@ fn keep(info: &PanicHookInfo<'_>) {
         );
         return;
     }
-    let said = Said { message, place };
-    ENGINE.with_borrow(|engine| {
-        if let Some(Ok(mut engine)) = engine.as_ref().map(|engine| engine.try_borrow_mut())
-            && let Some(recording) = &mut engine.recording
+    let text = PanicText { message, place };
+    OBSERVER.with_borrow(|observer| {
+        if let Some(Ok(mut observer)) = observer.as_ref().map(|observer| observer.try_borrow_mut())
         {
-            recording.panics(&said);
+            observer.panics(&text);
         }
     });
     HAS_LAST.set(true);
-    LAST.with_borrow_mut(|last| last.push((number, said)));
+    LAST.with_borrow_mut(|last| last.push((number, text)));
 }
 
-/// What the last panic of this green thread has said.
-fn take_last(number: u64) -> Option<Said> {
+/// Removes the panics of this green thread, and returns the last one.
+fn take_last(number: u64) -> Option<PanicText> {
     LAST.with_borrow_mut(|last| {
         let place = last.iter().rposition(|(other, _)| *other == number);
-        let said = place.map(|place| last.swap_remove(place).1);
+        let text = place.map(|place| last.swap_remove(place).1);
         last.retain(|(other, _)| *other != number);
-        said
+        text
     })
 }
 
@@ -156,14 +165,14 @@ pub(super) fn forget() {
     }
 }
 
-/// What a panic of this green thread with this payload has said.
-pub(super) fn said_by(number: u64, payload: &Payload) -> Said {
-    let text = match payload.downcast_ref::<String>() {
-        Some(text) => text,
+/// Returns the text of the panic of this green thread that has this payload.
+pub(super) fn text_of(number: u64, payload: &Payload) -> PanicText {
+    let message = match payload.downcast_ref::<String>() {
+        Some(message) => message,
         None => payload.downcast_ref().copied().unwrap_or(NO_TEXT),
     };
-    // One that was resumed has told the hook nothing, nor have those that met a
-    // hook that others have installed since.
-    let said = take_last(number).filter(|said| said.message == text);
-    said.unwrap_or_else(|| Said { message: text.to_owned(), place: None })
+    // The hook has not seen a panic that was resumed, or one that called a hook that the program
+    // has installed since.
+    let text = take_last(number).filter(|text| text.message == message);
+    text.unwrap_or_else(|| PanicText { message: message.to_owned(), place: None })
 }

@@ -1,16 +1,16 @@
-//! What happened in one execution, step by step, for the story.
+//! The record of one execution, step by step, for its story.
 //!
-//! Steps that are the same are kept once: an execution without end repeats a few.
+//! Equal steps are stored once, since an execution without end repeats a few steps.
 
 use std::collections::HashMap;
 use std::panic::Location;
 
-use super::panics::Said;
+use super::panics::PanicText;
 use crate::access::{Access, Object};
 use crate::explore::{Awaits, CLOCK, Operated, Spawn, Suspended, Suspension, UNTOLD};
 use crate::kernel::Resource;
 
-/// Of so many operations it is kept what came of them.
+/// The most values of operations that are kept.
 const MOST_VALUES: usize = 100_000;
 
 pub(super) type Place = &'static Location<'static>;
@@ -18,82 +18,83 @@ pub(super) type Place = &'static Location<'static>;
 /// The steps of one execution.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Recording {
-    /// Those that differ.
+    /// The steps that differ.
     distinct: Vec<Step>,
     known: HashMap<Step, u32>,
-    /// Indices of them, in the order in which they were taken.
+    /// The indices of the steps in `distinct`, in the order of the execution.
     order: Vec<u32>,
-    /// The one that is being taken.
+    /// The current step.
     current: Option<Step>,
-    /// Number, and where it was spawned.
+    /// The number of each spawned green thread, and the place of the spawn.
     pub(super) spawned: Vec<(u64, Place)>,
-    /// Those who wait for each other in the end, and what each wants of the next.
+    /// The cycles of green threads that wait for each other at the end: each thread with what it
+    /// waits for.
     pub(super) cycles: Vec<Vec<(u64, Option<String>)>>,
-    /// What came of operations: the place of the step, and which of its deeds. Not
-    /// in the steps: a loop that counts repeats its steps all the same.
+    /// The values of operations, by the place of the step and the index of the action. They are
+    /// not part of the steps, so that a loop that counts has equal steps.
     values: HashMap<(usize, usize), String>,
-    /// The places of the steps in which somebody has begun to panic, and how.
-    panics: Vec<(usize, Said)>,
-    /// The place of the step in which the first panic began that was not caught.
+    /// The places of the steps in which a panic began, and its text.
+    panics: Vec<(usize, PanicText)>,
+    /// The place of the step in which the first uncaught panic began.
     pub(super) wrong: Option<usize>,
-    /// In nanoseconds, since the beginning.
+    /// The time in nanoseconds since the beginning.
     time: u64,
 }
 
-/// Whose step it is.
+/// The origin of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Actor {
     /// The green thread with this number.
     Thread(u64),
-    /// Time passes, by so many nanoseconds.
+    /// Time passes, by this number of nanoseconds.
     Clock(u64),
     /// Another OS thread.
     Outside,
 }
 
-/// What one green thread did between two switches.
+/// The actions of a green thread between two switches.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Step {
     pub(super) actor: Actor,
-    /// Could another have had the turn?
+    /// Another green thread could have had the turn.
     pub(super) is_choice: bool,
-    pub(super) deeds: Vec<Deed>,
-    /// Why another has had the next turn.
+    pub(super) actions: Vec<Action>,
+    /// The reason why another green thread had the next turn.
     pub(super) end: Option<End>,
 }
 
-/// Something that is done in a step.
+/// An action in a step.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Deed {
+pub(super) enum Action {
     Operates {
         verb: &'static str,
         thing: Thing,
         at: Option<Place>,
     },
     Spawns(u64, Place),
-    /// Part of the deed before: who is ready from now on.
+    /// A part of the action before: the green thread that becomes ready.
     Wakes(u64),
-    /// Part of the deed before: who is to be unwound, and why.
+    /// A part of the action before: the green thread that is cancelled, and the reason.
     Interrupts(u64, &'static str),
-    /// An alternative, and how many there were.
+    /// The index of an alternative, and the number of alternatives.
     Takes(usize, usize),
-    /// It may be caught.
-    Panics(Said),
-    /// The closure was left by a panic.
+    /// A panic begins, which may be caught.
+    Panics(PanicText),
+    /// A panic left the closure.
     Fails,
     /// The closure was left because its green thread was cancelled.
     Unwinds,
-    /// Its green thread is at its end: what is left is to tell others.
+    /// The green thread has ended, and informs the threads that wait for that.
     Ends,
     /// The program has returned.
     Returns,
 }
 
-/// What is operated on.
+/// The object of an operation.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Thing {
     Resource {
-        /// Tells it from others.
+        /// The number that no other resource of the execution has.
         number: u64,
         kind: &'static str,
         name: Option<Box<str>>,
@@ -105,7 +106,7 @@ pub(super) enum Thing {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum End {
     Yields(Place),
-    /// About to operate on something.
+    /// The green thread is about to operate on something.
     Preempted(Place),
     Waits(Awaited, Place),
     Ends,
@@ -114,17 +115,19 @@ pub(super) enum End {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Awaited {
     Words(String),
-    /// Any of these; each with what is wanted of it.
+    /// Any of these resources; each with the need that the thread has of it.
     Any(Vec<(&'static str, Thing)>),
 }
 
 impl Recording {
+    /// Begins an execution.
     pub(super) fn begin(&mut self) {
         *self = Recording::default();
-        // The main green thread runs without having been chosen.
+        // The first step of the main green thread is not chosen.
         self.step(1, false);
     }
 
+    /// Begins a step of the green thread with this number, or of the clock.
     pub(super) fn step(&mut self, number: u64, is_choice: bool) {
         let actor = if number == CLOCK { Actor::Clock(0) } else { Actor::Thread(number) };
         self.next(actor, is_choice);
@@ -132,10 +135,10 @@ impl Recording {
 
     fn next(&mut self, actor: Actor, is_choice: bool) {
         self.keep();
-        self.current = Some(Step { actor, is_choice, deeds: Vec::new(), end: None });
+        self.current = Some(Step { actor, is_choice, actions: Vec::new(), end: None });
     }
 
-    /// The current step is over.
+    /// Stores the current step.
     fn keep(&mut self) {
         let Some(step) = self.current.take() else { return };
         let index = match self.known.get(&step) {
@@ -150,23 +153,23 @@ impl Recording {
         self.order.push(index);
     }
 
-    /// The execution is over.
+    /// Ends the execution.
     pub(super) fn finish(&mut self) {
         self.keep();
         self.known = HashMap::new();
     }
 
-    /// Which steps were taken: those with the same number are the same.
+    /// Returns the steps of the execution, as indices. Equal steps have equal indices.
     pub(super) fn order(&self) -> &[u32] {
         &self.order
     }
 
-    /// The step at this place of the order.
+    /// Returns the step at this place of the execution.
     pub(super) fn at(&self, place: usize) -> &Step {
         &self.distinct[self.order[place] as usize]
     }
 
-    /// The steps that differ, in the order in which they first came.
+    /// Returns the steps that differ, in the order in which they first came.
     pub(super) fn distinct(&self) -> impl Iterator<Item = &Step> {
         self.distinct.iter()
     }
@@ -175,32 +178,33 @@ impl Recording {
         self.order.iter().map(|&index| &self.distinct[index as usize])
     }
 
-    /// What comes after the end of the last step is the unwinding of all, which is no
-    /// part of the execution.
-    fn deed(&mut self, deed: Deed) {
+    /// Adds an action to the current step. After the end of the last step, all green threads are
+    /// unwound, which is no part of the execution.
+    fn action(&mut self, action: Action) {
         if let Some(step) = &mut self.current
             && step.end.is_none()
         {
-            step.deeds.push(deed);
+            step.actions.push(action);
         }
     }
 
-    /// Something is done to green threads. By whom?
-    fn effect(&mut self, deed: Deed) {
+    /// Adds an effect on another green thread. Between two steps, another OS thread is its
+    /// origin.
+    fn effect(&mut self, action: Action) {
         let is_between = self.current.as_ref().is_some_and(|step| step.end.is_some());
         if is_between {
             self.next(Actor::Outside, false);
         }
-        self.deed(deed);
+        self.action(action);
     }
 
     pub(super) fn spawned(&mut self, spawned: &Spawn<'_>) {
         self.spawned.push((spawned.number, spawned.at));
-        self.effect(Deed::Spawns(spawned.number, spawned.at));
+        self.effect(Action::Spawns(spawned.number, spawned.at));
     }
 
     pub(super) fn woke(&mut self, number: u64) {
-        self.effect(Deed::Wakes(number));
+        self.effect(Action::Wakes(number));
     }
 
     pub(super) fn time_is(&mut self, nanos: u64) {
@@ -211,14 +215,14 @@ impl Recording {
     }
 
     pub(super) fn alternative(&mut self, value: usize, count: usize) {
-        self.deed(Deed::Takes(value, count));
+        self.action(Action::Takes(value, count));
     }
 
     pub(super) fn operated(&mut self, operated: &Operated<'_>) {
         let Operated { number, access, verb, at, .. } = *operated;
         let ends = access == Access::Commute && matches!(operated.object, Object::End(_));
         if verb == UNTOLD && ends {
-            return self.deed(Deed::Ends);
+            return self.action(Action::Ends);
         }
         if access == Access::Await || verb == UNTOLD {
             return;
@@ -226,15 +230,15 @@ impl Recording {
         let thing = match operated.object {
             Object::Resource(resource) => thing(number, resource),
             Object::End(thread) | Object::Token(thread) => Thing::Thread(thread),
-            // One interrupts itself in no other way than by running out of time.
+            // A thread interrupts itself only by reaching a deadline.
             Object::Unwinding(thread) if verb != "cancel" => {
-                return self.effect(Deed::Interrupts(thread, verb));
+                return self.effect(Action::Interrupts(thread, verb));
             }
             Object::Unwinding(thread) => Thing::Thread(thread),
             Object::Poison(_) | Object::Scope(_) | Object::Numbers | Object::Clock => return,
             Object::Waker(_) | Object::RemoteResults => return,
         };
-        self.deed(Deed::Operates { verb, thing, at });
+        self.action(Action::Operates { verb, thing, at });
     }
 
     pub(super) fn suspended(&mut self, suspension: &Suspension<'_>) {
@@ -263,49 +267,50 @@ impl Recording {
 
     pub(super) fn has_value(&mut self, value: String) {
         let Some(step) = &self.current else { return };
-        let operated = step.deeds.iter().rposition(|deed| matches!(deed, Deed::Operates { .. }));
-        if let Some(deed) = operated
+        let operated =
+            step.actions.iter().rposition(|action| matches!(action, Action::Operates { .. }));
+        if let Some(action) = operated
             && self.values.len() < MOST_VALUES
         {
-            self.values.insert((self.order.len(), deed), value);
+            self.values.insert((self.order.len(), action), value);
         }
     }
 
-    /// What came of an operation: of this deed, of the step at this place.
-    pub(super) fn value(&self, place: usize, deed: usize) -> Option<&str> {
-        self.values.get(&(place, deed)).map(String::as_str)
+    /// Returns the value of an operation: of this action of the step at this place.
+    pub(super) fn value(&self, place: usize, action: usize) -> Option<&str> {
+        self.values.get(&(place, action)).map(String::as_str)
     }
 
-    /// Somebody panics, and may catch it.
-    pub(super) fn panics(&mut self, said: &Said) {
+    /// Notes that the current green thread begins to panic.
+    pub(super) fn panics(&mut self, said: &PanicText) {
         if self.current.as_ref().is_some_and(|step| step.end.is_none()) {
-            self.deed(Deed::Panics(said.clone()));
+            self.action(Action::Panics(said.clone()));
             self.panics.push((self.order.len(), said.clone()));
         }
     }
 
-    /// A closure was left by this panic.
-    pub(super) fn panicked(&mut self, said: &Said) {
+    /// Notes that this panic has left the closure of the current green thread.
+    pub(super) fn panicked(&mut self, said: &PanicText) {
         let begun = self.panics.iter().rposition(|(_, begun)| begun == said);
         let place = match begun {
             Some(begun) => self.panics.remove(begun).0,
             None => {
-                // One that was resumed.
-                self.deed(Deed::Panics(said.clone()));
+                // The panic was resumed, so the hook was not called.
+                self.action(Action::Panics(said.clone()));
                 self.order.len()
             }
         };
-        self.deed(Deed::Fails);
+        self.action(Action::Fails);
         self.wrong.get_or_insert(place);
     }
 
     pub(super) fn unwound(&mut self) {
-        self.deed(Deed::Unwinds);
+        self.action(Action::Unwinds);
     }
 
-    /// The program has returned.
+    /// Notes that the program has returned.
     pub(super) fn returned(&mut self) {
-        self.deed(Deed::Returns);
+        self.action(Action::Returns);
     }
 }
 

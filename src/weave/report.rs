@@ -1,12 +1,36 @@
-//! What an exploration has found.
+//! The report of an exploration.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
+use super::executor::{ExecutionEnd, Executor};
 use super::failure::Failure;
+use super::fault::Abort;
 use super::schedule::Schedule;
 
-/// All that an exploration has seen of a program that returns a `T`.
+/// The result of an exploration of a program that returns a `T`.
+///
+/// It prints as a table: each outcome with its number of executions and one schedule, then the
+/// failures.
+///
+/// # Examples
+///
+/// ```
+/// use leno::weave::{Report, Shared};
+///
+/// let report: Report<u32> = leno::weave::explore(|| {
+///     let last = Shared::new(0);
+///     leno::scope(|scope| {
+///         scope.spawn(|| last.set(1));
+///         scope.spawn(|| last.set(2));
+///     });
+///     last.into_inner()
+/// });
+/// assert_eq!(report.to_string(), "\
+/// 2 executions, 2 outcomes
+///   1 x  1  B1 A1
+///   1 x  2  A1 B1");
+/// ```
 #[derive(Clone, Debug)]
 pub struct Report<T> {
     pub(super) executions: u64,
@@ -17,23 +41,46 @@ pub struct Report<T> {
     pub(super) steps: u64,
 }
 
-/// One value that the program returns.
+/// The executions that returned the same value.
+///
+/// # Examples
+///
+/// ```
+/// let report = leno::weave::explore(|| 7);
+/// assert_eq!(report.outcomes()[&7].count(), 1);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
     pub(super) count: u64,
     pub(super) schedule: Schedule,
-    /// The index of the first execution that gave it.
+    /// The index of the first of these executions.
     pub(super) first: u64,
 }
 
 impl Outcome {
-    /// How many executions gave it.
+    /// Returns the number of executions that returned the value.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let report = leno::weave::explore(|| 7);
+    /// assert_eq!(report.outcomes()[&7].count(), 1);
+    /// ```
     #[must_use]
     pub fn count(&self) -> u64 {
         self.count
     }
 
-    /// The first of them.
+    /// Returns the schedule of the first execution that returned the value.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let program = || 7;
+    /// let report = leno::weave::explore(program);
+    /// let schedule = report.outcomes()[&7].schedule();
+    /// assert_eq!(leno::weave::replay(schedule, program), 7);
+    /// ```
     #[must_use]
     pub fn schedule(&self) -> &Schedule {
         &self.schedule
@@ -52,62 +99,142 @@ impl<T: Ord> Report<T> {
         }
     }
 
-    /// How many executions were run, failed ones included.
+    /// Returns the number of executions, failed ones included.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert_eq!(leno::weave::explore(|| ()).executions(), 1);
+    /// ```
     #[must_use]
     pub fn executions(&self) -> u64 {
         self.executions
     }
 
-    /// How many more were begun and given up, since all that they could lead to had
-    /// been tried already. None unless
+    /// Returns the number of further executions that were begun and aborted, since all
+    /// executions that they could lead to had been explored already. Zero unless
     /// [`reduced`](super::Explorer::reduced).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert_eq!(leno::weave::explore(|| ()).redundant(), 0);
+    /// ```
     #[must_use]
     pub fn redundant(&self) -> u64 {
         self.redundant
     }
 
-    /// How many steps were run in all: a step is what a green thread does between
+    /// Returns the number of steps of all executions. A step is what a green thread does between
     /// two switches.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let report = leno::weave::explore(|| leno::spawn(|| ()).join());
+    /// assert!(report.steps() >= 2);
+    /// ```
     #[must_use]
     pub fn steps(&self) -> u64 {
         self.steps
     }
 
-    /// Each value that the program has returned, in order, with the number of
-    /// executions that gave it and the first of them.
+    /// Returns each value that the program has returned, in order, with the number of executions
+    /// that returned it and the schedule of the first of them.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let report = leno::weave::explore(|| 7);
+    /// assert_eq!(report.outcomes().keys().copied().collect::<Vec<_>>(), [7]);
+    /// ```
     #[must_use]
     pub fn outcomes(&self) -> &BTreeMap<T, Outcome> {
         &self.outcomes
     }
 
-    /// The first failure: a panic in any green thread, a deadlock, an execution
-    /// without end, or a program that does not repeat itself.
+    /// Returns the first failure: a panic in any green thread, a deadlock, an execution without
+    /// end, or a program that does not repeat itself.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use leno::weave::FailureKind;
+    ///
+    /// let report = leno::weave::explore(|| leno::thread::park());
+    /// assert_eq!(report.failure().unwrap().kind(), FailureKind::Deadlock);
+    /// ```
     #[must_use]
     pub fn failure(&self) -> Option<&Failure> {
         self.failures.first()
     }
 
-    /// All failures that differ in what they say, with the number of executions
-    /// that failed so.
+    /// Returns all failures with different messages, each with the number of executions that
+    /// failed in this way.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let report = leno::weave::explore(|| assert_eq!(1 + 1, 3));
+    /// assert_eq!(report.failures().len(), 1);
+    /// ```
     #[must_use]
     pub fn failures(&self) -> &[Failure] {
         &self.failures
     }
 
-    /// Were all executions tried that there are? Not if a bound was met, or if they
-    /// were drawn by chance.
+    /// Returns `true` if all executions of the program were explored. Returns `false` if a limit
+    /// ended the exploration, or if executions were drawn at random.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use leno::weave::Explorer;
+    ///
+    /// assert!(Explorer::new().explore(|| ()).is_complete());
+    /// assert!(!Explorer::new().random(1).explore(|| ()).is_complete());
+    /// ```
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.is_complete
     }
 
-    /// Has no execution been cut short?
+    /// Returns `true` if no execution was aborted.
     pub(super) fn has_all(&self) -> bool {
         use super::failure::FailureKind::{Deadlock, Panic};
         self.failures.iter().all(|failure| matches!(failure.kind, Deadlock | Panic))
     }
 
-    pub(super) fn add_value(&mut self, value: T, first: u64, schedule: impl FnOnce() -> Schedule) {
+    /// Adds an execution.
+    #[inline(always)]
+    pub(super) fn add(&mut self, executor: &Executor, end: ExecutionEnd<T>) {
+        self.steps += executor.steps();
+        match end {
+            ExecutionEnd::Returned(value) => {
+                self.executions += 1;
+                let index = executor.index();
+                self.add_value(value, index, || executor.controller.borrow().schedule());
+            }
+            end => self.add_without_value(executor, end),
+        }
+    }
+
+    /// Adds an execution that has no value.
+    #[cold]
+    #[inline(never)]
+    fn add_without_value(&mut self, executor: &Executor, end: ExecutionEnd<T>) {
+        match end {
+            ExecutionEnd::Aborted(Abort::Redundant) => self.redundant += 1,
+            end => {
+                self.executions += 1;
+                if let Err(failure) = executor.failure_of(end) {
+                    self.add_failure(*failure);
+                }
+            }
+        }
+    }
+
+    fn add_value(&mut self, value: T, first: u64, schedule: impl FnOnce() -> Schedule) {
         match self.outcomes.get_mut(&value) {
             Some(outcome) => outcome.count += 1,
             None => {
@@ -117,7 +244,7 @@ impl<T: Ord> Report<T> {
         }
     }
 
-    pub(super) fn add_failure(&mut self, failure: Failure) {
+    fn add_failure(&mut self, failure: Failure) {
         match self.failures.iter_mut().find(|known| known.is_like(&failure)) {
             Some(known) => {
                 known.count += failure.count;
@@ -130,24 +257,24 @@ impl<T: Ord> Report<T> {
         }
     }
 
-    /// The executions begin at this index of the whole exploration.
+    /// Moves the indices of the executions, which begin at `index` of the whole exploration.
     pub(super) fn begin_at(&mut self, index: u64) {
         self.outcomes.values_mut().for_each(|outcome| outcome.first += index);
         self.failures.iter_mut().for_each(|failure| failure.first += index);
     }
 
-    /// Adds what another part of the same exploration has found.
+    /// Adds the report of another part of the same exploration.
     pub(super) fn merge(&mut self, other: Report<T>) {
         self.executions += other.executions;
         self.redundant += other.redundant;
         self.steps += other.steps;
         for (value, outcome) in other.outcomes {
             match self.outcomes.get_mut(&value) {
-                Some(own) => {
-                    own.count += outcome.count;
-                    if outcome.first < own.first {
-                        own.first = outcome.first;
-                        own.schedule = outcome.schedule;
+                Some(known) => {
+                    known.count += outcome.count;
+                    if outcome.first < known.first {
+                        known.first = outcome.first;
+                        known.schedule = outcome.schedule;
                     }
                 }
                 None => {
@@ -162,8 +289,6 @@ impl<T: Ord> Report<T> {
     }
 }
 
-/// A table: each outcome, how often, and one schedule that gives it; then the
-/// failures.
 impl<T: fmt::Debug> fmt::Display for Report<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let plural = |count: u64, noun: &str| match count {
@@ -195,7 +320,7 @@ impl<T: fmt::Debug> fmt::Display for Report<T> {
     }
 }
 
-/// `1680` as "1,680".
+/// Formats a number in groups of three digits: 1680 as "1,680".
 pub(super) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();

@@ -1,30 +1,29 @@
-//! Schedules: who was given each turn.
+//! Schedules: the green thread that has each turn.
 
 use std::error::Error;
 use std::fmt;
 use std::str::FromStr;
 
 use super::name::Name;
-use super::names::{Names, is_plain};
-use crate::explore::{CLOCK, Choice};
+use super::names::{Label, Names, is_letter};
+use crate::explore::Choice;
 
-/// Who is given each turn of a run at which several could have one.
+/// The choices of one execution: the green thread that has each turn for which several were
+/// enabled.
 ///
-/// It prints as a run of names, each with the number of turns in a row: `A2 B1`
-/// gives two turns to `A`, then one to `B`. A turn that only one could have is not
-/// listed. When the schedule is at its end, so is the choosing: from then on it is
-/// first come, first served.
+/// A schedule prints as a list of names, each with a number of consecutive turns: `A2 B1` gives
+/// two turns to `A`, then one to `B`. A turn with a single enabled thread is not listed. After the
+/// end of the schedule, threads run first come, first served.
 ///
-/// - A green thread that has no name is called by a letter: `A` is the first that
-///   was spawned (number 2; the main one is `main`), and the one after `Z` is `AA`.
-/// - One that has a name is called by it, in quotes unless it is made of letters
-///   only: `producer2 'worker 1'3`.
-/// - If two have the same name, they are called by their numbers: `#2`.
-/// - `~` lets time pass ([`Explorer::timed`](super::Explorer::timed)), and `?1`
-///   takes the alternative with that number, 0 being the first: which arm of a
-///   `select!` goes on, of those that can.
-/// - `preemptive:`, `fair:` and `timed:` before them say how the schedule was
-///   found, since it makes choices in other places then.
+/// - A green thread without a name is called by a letter: `A` is the first that was spawned
+///   (number 2; the main thread is `main`), and `AA` comes after `Z`.
+/// - A named green thread is called by its name, in quotes unless the name consists of letters:
+///   `producer2 'worker 1'3`.
+/// - Green threads with the same name are called by their numbers: `#2`.
+/// - `~` lets time pass ([`Explorer::timed`](super::Explorer::timed)). `?1` takes the alternative
+///   with that number, counted from 0: the arm of a `select!` among the arms that are ready.
+/// - `preemptive:`, `fair:` and `timed:` at the beginning state the rules of the exploration
+///   that found the schedule, since they determine where there are choices.
 ///
 /// # Examples
 ///
@@ -42,39 +41,52 @@ pub struct Schedule {
     pub(super) turns: Vec<Turn>,
 }
 
-/// Where choices are made, and among whom.
+/// The rules that determine where there are choices, and among which green threads.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Rules {
-    /// Before each operation.
+    /// There is a choice before each operation.
     pub(super) preemptive: bool,
-    /// One that yields lets others go first.
+    /// A green thread that yields repeatedly lets the others go first.
     pub(super) fair: bool,
-    /// Time may pass while somebody can run.
+    /// Time may pass while a green thread is enabled.
     pub(super) timed: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Turn {
-    Thread(Who),
+    Thread(Label),
     Value(u32),
 }
 
-/// Whose turn it is.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) enum Who {
-    Named(Name),
-    Numbered(u64),
-    Clock,
-}
-
 impl Schedule {
-    /// How many turns it gives.
+    /// Returns the number of turns.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use leno::weave::Schedule;
+    ///
+    /// let schedule: Schedule = "A2 B1".parse()?;
+    /// assert_eq!(schedule.turns(), 3);
+    /// # Ok::<(), leno::weave::ParseScheduleError>(())
+    /// ```
     #[must_use]
     pub fn turns(&self) -> usize {
         self.turns.len()
     }
 
-    /// How often it goes from one to another.
+    /// Returns the number of times that a turn goes to another green thread than the turn
+    /// before.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use leno::weave::Schedule;
+    ///
+    /// let schedule: Schedule = "A2 B1 A1".parse()?;
+    /// assert_eq!(schedule.switches(), 2);
+    /// # Ok::<(), leno::weave::ParseScheduleError>(())
+    /// ```
     #[must_use]
     pub fn switches(&self) -> usize {
         let threads: Vec<&Turn> =
@@ -82,45 +94,13 @@ impl Schedule {
         threads.windows(2).filter(|pair| pair[0] != pair[1]).count()
     }
 
-    /// The choices of one execution, with the names that its green threads had.
+    /// Returns the schedule of these choices, with the names that the green threads had.
     pub(super) fn of(rules: Rules, made: &[Choice], names: &Names) -> Schedule {
         let turn = |choice: &Choice| match choice.number {
             Choice::VALUE => Turn::Value(choice.taken),
-            number => Turn::Thread(names.who(u64::from(number))),
+            number => Turn::Thread(names.label(u64::from(number))),
         };
         Schedule { rules, turns: made.iter().map(turn).collect() }
-    }
-}
-
-impl Who {
-    /// Is it the green thread with this number?
-    pub(super) fn is(&self, number: u64, names: &Names) -> bool {
-        match self {
-            Who::Clock => number == CLOCK,
-            Who::Numbered(own) => *own == number,
-            Who::Named(name) => number != CLOCK && names.is(number, name),
-        }
-    }
-}
-
-impl fmt::Display for Who {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Who::Clock => f.write_str("~"),
-            Who::Numbered(number) => write!(f, "#{number}"),
-            Who::Named(name) if is_plain(name) => f.write_str(name),
-            Who::Named(name) => {
-                f.write_str("'")?;
-                for c in name.chars() {
-                    match c {
-                        '\'' | '\\' => write!(f, "\\{c}")?,
-                        '\n' => f.write_str("\\n")?,
-                        _ => write!(f, "{c}")?,
-                    }
-                }
-                f.write_str("'")
-            }
-        }
     }
 }
 
@@ -138,18 +118,18 @@ impl fmt::Display for Schedule {
         }
         for run in self.turns.chunk_by(|one, next| one == next) {
             match &run[0] {
-                // Each is a choice of its own: two in a row are not one more often.
+                // Each alternative is a choice of its own, so equal ones are not counted together.
                 Turn::Value(value) => {
                     for _ in run {
                         write!(f, "{between}?{value}")?;
                         between = " ";
                     }
                 }
-                Turn::Thread(who) => {
-                    write!(f, "{between}{who}")?;
-                    // After a number, the count would be a part of it.
-                    match who {
-                        Who::Numbered(_) => write!(f, "*{}", run.len())?,
+                Turn::Thread(label) => {
+                    write!(f, "{between}{label}")?;
+                    // A count directly after a number would be read as a part of it.
+                    match label {
+                        Label::Numbered(_) => write!(f, "*{}", run.len())?,
                         _ => write!(f, "{}", run.len())?,
                     }
                 }
@@ -160,10 +140,19 @@ impl fmt::Display for Schedule {
     }
 }
 
-/// The text is no [`Schedule`].
+/// An error of parsing a [`Schedule`]. It says which word is wrong, and why.
+///
+/// # Examples
+///
+/// ```
+/// use leno::weave::Schedule;
+///
+/// let error = "A2 B0".parse::<Schedule>().unwrap_err();
+/// assert!(error.to_string().starts_with("`B0`, at character 4 of the schedule, gives no turn"));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParseScheduleError {
-    /// In characters, from the beginning of the text.
+    /// The number of characters before the word.
     place: usize,
     word: String,
     what: &'static str,
@@ -183,7 +172,7 @@ impl fmt::Display for ParseScheduleError {
 
 impl Error for ParseScheduleError {}
 
-/// What is left of a text.
+/// A text, and the part of it that is not parsed yet.
 struct Reader<'a> {
     text: &'a str,
     rest: &'a str,
@@ -237,27 +226,27 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A name, a number or `~`; `None` for a word that belongs to the rules.
-    fn who(&mut self, from: &'a str) -> Result<Who, ParseScheduleError> {
+    /// Reads a name, a number or `~`.
+    fn label(&mut self, from: &'a str) -> Result<Label, ParseScheduleError> {
         if self.take('~') {
-            return Ok(Who::Clock);
+            return Ok(Label::Clock);
         }
         if self.take('\'') {
-            return Ok(Who::Named(self.quoted(from)?));
+            return Ok(Label::Named(self.quoted(from)?));
         }
         if self.take('#') {
             let number = self.number(from)?;
             self.take('*');
             return match number {
                 Some(0) | None => Err(self.error(from, "has no number of a green thread")),
-                Some(number) => Ok(Who::Numbered(number)),
+                Some(number) => Ok(Label::Numbered(number)),
             };
         }
         let name = self.take_while(is_letter);
         if name.is_empty() {
             return Err(self.error(from, "has no name"));
         }
-        Ok(Who::Named(name.into()))
+        Ok(Label::Named(name.into()))
     }
 
     fn word(&mut self, schedule: &mut Schedule) -> Result<(), ParseScheduleError> {
@@ -280,7 +269,7 @@ impl<'a> Reader<'a> {
             };
             schedule.turns.push(Turn::Value(value));
         } else {
-            let who = self.who(from)?;
+            let label = self.label(from)?;
             let count = self.number::<u32>(from)?.unwrap_or(1);
             if count == 0 {
                 return Err(self.error(from, "gives no turn"));
@@ -288,7 +277,7 @@ impl<'a> Reader<'a> {
             if count as usize > MOST_TURNS.saturating_sub(schedule.turns.len()) {
                 return Err(self.error(from, "gives more turns than a schedule can have"));
             }
-            let turns = std::iter::repeat_n(Turn::Thread(who), count as usize);
+            let turns = std::iter::repeat_n(Turn::Thread(label), count as usize);
             schedule.turns.extend(turns);
         }
         if self.rest.starts_with(|c: char| !c.is_whitespace()) {
@@ -298,12 +287,8 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// A typing error must not fill the memory.
+/// The most turns of a parsed schedule, so that a typing error does not exhaust the memory.
 const MOST_TURNS: usize = 10_000_000;
-
-fn is_letter(c: char) -> bool {
-    c.is_alphabetic() || c == '_' || c == '-'
-}
 
 impl FromStr for Schedule {
     type Err = ParseScheduleError;

@@ -1,4 +1,4 @@
-//! Plain data that is seen to be shared.
+//! Plain data with accesses that explorations observe.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -6,12 +6,11 @@ use std::fmt;
 use crate::access::{Access, Object, created, note, tell_value};
 use crate::kernel::Resource;
 
-/// A value that green threads share, as in a `Rc<Cell<T>>`, and of whose use an
-/// exploration is told.
+/// A value that green threads share, as in an `Rc<Cell<T>>`. Explorations observe the accesses to it.
 ///
-/// In a preemptive exploration each operation is a place where others may run
-/// first; in a reduced one the order of two operations counts, unless both only
-/// read. Otherwise this is plain data, and costs the test of a byte.
+/// In a preemptive exploration, other green threads may run before each operation. In a reduced
+/// exploration, the order of two operations counts, unless both only read. Otherwise this is plain
+/// data, and an operation costs the test of a byte in addition.
 ///
 /// # Examples
 ///
@@ -37,20 +36,28 @@ use crate::kernel::Resource;
 /// ```
 pub struct Shared<T> {
     resource: Resource,
-    /// How a story tells the value.
+    /// The format of the value in a story.
     show: Option<fn(&T) -> String>,
     value: RefCell<T>,
 }
 
 impl<T> Shared<T> {
-    /// Shared data with this value.
+    /// Creates shared data with this value.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use leno::weave::Shared;
+    ///
+    /// assert_eq!(Shared::new(1).get(), 1);
+    /// ```
     #[track_caller]
     pub fn new(value: T) -> Shared<T> {
         Shared { resource: created("shared value"), show: None, value: RefCell::new(value) }
     }
 
-    /// Shared data with a name: a [`Story`](super::Story) calls it so, and tells the
-    /// value at each use.
+    /// Creates shared data with a name. A [`Story`](super::Story) uses the name, and shows the
+    /// value at each operation.
     ///
     /// # Examples
     ///
@@ -73,7 +80,17 @@ impl<T> Shared<T> {
         shared
     }
 
-    /// The value.
+    /// Returns a copy of the value.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use leno::weave::Shared;
+    ///
+    /// let total = Shared::new(1);
+    /// total.set(total.get() + 1);
+    /// assert_eq!(total.get(), 2);
+    /// ```
     #[track_caller]
     pub fn get(&self) -> T
     where
@@ -85,13 +102,26 @@ impl<T> Shared<T> {
         *value
     }
 
-    /// Another value.
+    /// Sets the value.
+    ///
+    /// # Examples
+    ///
+    /// See [`Shared::get`].
     #[track_caller]
     pub fn set(&self, value: T) {
         drop(self.replace_as("set", value));
     }
 
-    /// Another value; gives the one before.
+    /// Sets the value, and returns the previous one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use leno::weave::Shared;
+    ///
+    /// let words = Shared::new(vec!["a"]);
+    /// assert_eq!(words.replace(Vec::new()), ["a"]);
+    /// ```
     #[track_caller]
     pub fn replace(&self, value: T) -> T {
         self.replace_as("replace", value)
@@ -105,7 +135,17 @@ impl<T> Shared<T> {
         before
     }
 
-    /// The default value; gives the one before.
+    /// Sets the default value, and returns the previous value.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use leno::weave::Shared;
+    ///
+    /// let words = Shared::new(vec!["a"]);
+    /// assert_eq!(words.take(), ["a"]);
+    /// assert!(words.into_inner().is_empty());
+    /// ```
     #[track_caller]
     pub fn take(&self) -> T
     where
@@ -114,12 +154,20 @@ impl<T> Shared<T> {
         self.replace_as("take", T::default())
     }
 
-    /// Looks at the value.
+    /// Calls `f` with a reference to the value.
     ///
     /// # Panics
     ///
-    /// If it is being changed: if this is called in an
-    /// [`update`](Shared::update) of the same value.
+    /// In an [`update`](Shared::update) of the same value.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use leno::weave::Shared;
+    ///
+    /// let words = Shared::new(vec!["a", "b"]);
+    /// assert_eq!(words.with(Vec::len), 2);
+    /// ```
     #[track_caller]
     pub fn with<R>(&self, f: impl FnOnce(&T) -> R) -> R {
         self.note(Access::Read, "look");
@@ -128,13 +176,22 @@ impl<T> Shared<T> {
         f(&value)
     }
 
-    /// Changes the value, in one operation: nobody sees it in between, unless `f`
-    /// itself lets others run.
+    /// Calls `f` with a mutable reference to the value, as one operation: no other green thread
+    /// runs in between, unless `f` itself switches.
     ///
     /// # Panics
     ///
-    /// If it is being looked at or changed: if this is called in a
-    /// [`with`](Shared::with) or an `update` of the same value.
+    /// In a [`with`](Shared::with) or an `update` of the same value.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use leno::weave::Shared;
+    ///
+    /// let total = Shared::new(1);
+    /// total.update(|total| *total += 1);
+    /// assert_eq!(total.get(), 2);
+    /// ```
     #[track_caller]
     pub fn update<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
         self.note(Access::Write, "update");
@@ -144,11 +201,21 @@ impl<T> Shared<T> {
         result
     }
 
-    /// The value, if it is `current`, becomes `new`, in one operation.
+    /// Sets the value to `new` if it is `current`, as one operation. Returns the previous value.
     ///
     /// # Errors
     ///
-    /// Gives the value that it has, if that is another.
+    /// The value, if it is not `current`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use leno::weave::Shared;
+    ///
+    /// let owner = Shared::new(0);
+    /// assert_eq!(owner.compare_exchange(0, 7), Ok(0));
+    /// assert_eq!(owner.compare_exchange(0, 8), Err(7));
+    /// ```
     #[track_caller]
     pub fn compare_exchange(&self, current: T, new: T) -> Result<T, T>
     where
@@ -157,25 +224,46 @@ impl<T> Shared<T> {
         self.note(Access::Write, "compare and exchange");
         let mut value = self.value.borrow_mut();
         let before = *value;
-        let is_it = before == current;
-        if is_it {
+        let is_equal = before == current;
+        if is_equal {
             *value = new;
         }
         self.tell(&value);
-        if is_it { Ok(before) } else { Err(before) }
+        if is_equal { Ok(before) } else { Err(before) }
     }
 
-    /// The value.
+    /// Returns the value.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use leno::weave::Shared;
+    ///
+    /// assert_eq!(Shared::new(1).into_inner(), 1);
+    /// ```
     pub fn into_inner(self) -> T {
         self.value.into_inner()
     }
 
-    /// Names it, for reports. The first name stays.
+    /// Sets the name for reports, unless it has one already.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use leno::weave::Shared;
+    ///
+    /// let story = leno::weave::story("", || {
+    ///     let total = Shared::new(1);
+    ///     total.set_name("total");
+    ///     total.set(2);
+    /// });
+    /// assert!(story.to_string().contains("set total"));
+    /// ```
     pub fn set_name(&self, name: impl Into<String>) {
         self.resource.set_name(name.into());
     }
 
-    /// The operation has come to this.
+    /// Reports the value that the operation has read or left.
     #[inline(always)]
     fn tell(&self, value: &T) {
         if let Some(show) = self.show {
@@ -197,7 +285,7 @@ impl<T: Default> Default for Shared<T> {
     }
 }
 
-/// Not an operation: a report may look at any time.
+/// Formats the value. This is no operation, so a report may call it at any time.
 impl<T: fmt::Debug> fmt::Debug for Shared<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.value.try_borrow() {

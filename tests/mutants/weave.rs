@@ -11,141 +11,141 @@ use super::workshop::Kit;
 /// The number of programs of each kind.
 const PROGRAMS: &str = "400";
 
-const DIRECTED: &str = "src/explore/controlled_run.rs";
-const ENGINE: &str = "src/weave/engine.rs";
+const CHOOSE: &str = "src/explore/choose.rs";
+const CONTROLLER: &str = "src/weave/controller.rs";
 const FAIRNESS: &str = "src/weave/fairness.rs";
-const OPERATING: &str = "src/explore/report.rs";
-const ORDER: &str = "src/weave/order.rs";
-const RERUN: &str = "src/explore/rerun.rs";
-const REDUCTION: &str = "src/weave/reduction.rs";
+const OBSERVE: &str = "src/explore/observe.rs";
+const HAPPENS_BEFORE: &str = "src/weave/happens_before.rs";
+const CONTROLLED: &str = "src/runtime/controlled.rs";
+const DPOR: &str = "src/weave/dpor.rs";
 const SAMPLING: &str = "src/weave/sampling.rs";
-const TRACK: &str = "src/explore/path.rs";
-const TREE: &str = "src/weave/tree.rs";
-const USED: &str = "src/weave/used.rs";
+const PATH: &str = "src/explore/path.rs";
+const DFS: &str = "src/weave/dfs.rs";
+const DEPENDENCE: &str = "src/weave/dependence.rs";
 
 const MUTANTS: &[Mutant] = &[
     // All executions.
-    mutant(TREE, "last.taken += 1;", "last.taken += 2;", "an alternative is skipped"),
+    mutant(DFS, "last.taken += 1;", "last.taken += 2;", "an alternative is skipped"),
     mutant(
-        TRACK,
-        "|| choice.among != among",
+        PATH,
+        "|| self.among != among",
         "",
-        "those who can run are told from others by how many they are",
+        "enabled sets of the same size are taken to be equal",
     ),
     mutant(
-        TRACK,
-        "if choice.of as usize != of || choice.number != number(taken) {",
-        "if choice.of as usize != of {",
-        "who is taken need not be who was taken before",
+        PATH,
+        "if self.number != number {",
+        "if false {",
+        "a repeated choice may choose another green thread",
     ),
     mutant(
-        ENGINE,
+        CONTROLLER,
         "let is_fair = rules.fair || rules.preemptive;",
         "let is_fair = false && rules.fair;",
-        "who yields lets nobody go first",
+        "a green thread that yields lets no other go first",
     ),
     mutant(
         FAIRNESS,
         "thread.behind &= !had;",
         "thread.behind &= had;",
-        "who lets others go first waits for those who had a turn",
+        "a green thread that lets others go first waits for threads that had a turn",
     ),
     mutant(
-        OPERATING,
-        "Done::Spawns => is_look,",
-        "Done::Spawns => true,",
-        "nobody runs between a spawn and what comes next",
+        OBSERVE,
+        "StepProgress::Spawns => is_look,",
+        "StepProgress::Spawns => true,",
+        "no other green thread runs between a spawn and the next operation",
     ),
-    mutant(RERUN, "self.main.token.set(false);", "", "a token is there in the next execution"),
+    mutant(CONTROLLED, "main.token().set(false);", "", "a token is kept for the next execution"),
     mutant(
-        DIRECTED,
-        "        directed.done.set(Done::Nothing);\n        // SAFETY: the track chooses",
-        "        // SAFETY: the track chooses",
+        CHOOSE,
+        "    run.progress.set(StepProgress::Nothing);\n    enabled.take(index)",
+        "    enabled.take(index)",
         "a green thread that has just been chosen is chosen again before it does anything",
     ),
     // The reduction.
     mutant(
-        REDUCTION,
-        "&& !conflict(&tried.used, &event.used, tried.numbered)",
+        DPOR,
+        "&& !conflict(&entry.uses, &event.uses, entry.numbered)",
         "&& true",
-        "whoever sleeps sleeps for good",
+        "an entry of the sleep set is never removed",
     ),
     mutant(
-        REDUCTION,
-        "let Some(place) = self.order.event(earlier).node else { return };",
-        "let Some(place) = self.order.event(later).node else { return };",
-        "the other order is tried at the wrong choice",
+        DPOR,
+        "let Some(place) = self.happens_before.event(earlier).node else { return };",
+        "let Some(place) = self.happens_before.event(later).node else { return };",
+        "the branch of a race is added at the wrong choice",
     ),
     mutant(
-        REDUCTION,
+        DPOR,
         "if is_first {",
         "if is_first || true {",
-        "whoever is in the part that does not depend is taken to begin it",
+        "each green thread of the independent part is taken for an initial",
     ),
     mutant(
-        ORDER,
-        "all(Used::is_await) => {\n                return;\n            }\n            \
+        HAPPENS_BEFORE,
+        "all(Use::is_await) => {\n                return;\n            }\n            \
          Access::Look => Access::Read,",
-        "all(Used::is_await) => {\n                return;\n            }\n            \
+        "all(Use::is_await) => {\n                return;\n            }\n            \
          Access::Look => return,",
-        "a wait is a wait, whatever is done before it in the same step",
+        "a look never counts as a read",
     ),
     mutant(
-        ORDER,
+        HAPPENS_BEFORE,
         "Access::Look if !self.has_yielded && event",
         "Access::Look if event",
-        "a turn that only finds that it has to wait is no turn",
+        "a turn that only begins to wait never counts",
     ),
     mutant(
-        ORDER,
-        "self.used(FIRST_PANIC, Access::Write);",
-        "self.used(FIRST_PANIC, Access::Read);",
+        HAPPENS_BEFORE,
+        "self.accessed(FIRST_PANIC, Access::Write);",
+        "self.accessed(FIRST_PANIC, Access::Read);",
         "which panic is first makes no difference",
     ),
     mutant(
-        REDUCTION,
-        "node.wanted = bit(ready[first]) | set & bit(CLOCK);",
-        "node.wanted = bit(ready[first]);",
-        "time that could have passed is not tried",
+        DPOR,
+        "node.backtrack = bit(ready[first]) | set & bit(CLOCK);",
+        "node.backtrack = bit(ready[first]);",
+        "the clock is not in the backtrack set",
     ),
     mutant(
-        ORDER,
-        "self.used(UNWINDING | thread, Access::Read);",
+        HAPPENS_BEFORE,
+        "self.accessed(UNWINDING | thread, Access::Read);",
         "",
-        "whether one is unwound depends on nobody",
+        "cancellation depends on no other step",
     ),
     mutant(
-        REDUCTION,
-        "node.wake_if_other(later.thread, &later.used);",
+        DPOR,
+        "node.wake_if_other(later.thread, &later.uses);",
         "",
-        "who sleeps and wakes as another is not tried",
+        "a step of the sleep set that has become another one is not explored",
     ),
     mutant(
-        USED,
+        DEPENDENCE,
         "!matches!((one, other), (Read | Await, Read | Await) | (Commute, Commute))",
         "!matches!((one, other), (Commute, Commute))",
         "reads race with reads",
     ),
     mutant(
-        USED,
+        DEPENDENCE,
         "!matches!((one, other), (Read | Await, Read | Await) | (Commute, Commute))",
         "!matches!((one, other), (Read | Await, Read | Await))",
-        "what commutes is taken for a write",
+        "accesses that commute are taken for writes",
     ),
     mutant(
-        USED,
+        DEPENDENCE,
         "orders(one, other) && !matches!((one, other), (Commute, Await) | (Await, Commute))",
         "orders(one, other)",
-        "a wait races with what it waits for",
+        "a wait races with the accesses that it waits for",
     ),
     mutant(
-        USED,
+        DEPENDENCE,
         "if access == Access::Write {\n                    break;",
         "if access != Access::Write {\n                    break;",
-        "only the last use of an object is looked at",
+        "only the last use of an object is considered",
     ),
     mutant(
-        USED,
+        DEPENDENCE,
         "(number == other_number || (is_new(number) && is_new(other_number)))",
         "number == other_number",
         "objects of two executions are the same if they have the same number",
@@ -155,7 +155,7 @@ const MUTANTS: &[Mutant] = &[
         SAMPLING,
         "before.saturating_sub(had).max(1) as usize",
         "(before.saturating_sub(had).max(1) as usize).min(1)",
-        "all are as likely, however many turns they have left",
+        "all green threads are equally likely, whatever number of turns they have left",
     ),
     mutant(
         SAMPLING,
@@ -171,8 +171,8 @@ const MUTANTS: &[Mutant] = &[
     ),
     mutant(
         SAMPLING,
-        "self.steps_at_first = steps;",
-        "self.steps_at_first = steps / 4;",
+        "self.steps_at_first = path.steps();",
+        "self.steps_at_first = path.steps() / 4;",
         "priorities fall only at the beginning",
     ),
 ];

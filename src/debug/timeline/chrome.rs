@@ -4,14 +4,16 @@
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
+use super::Timeline;
 use super::story::{self, Doing, Kind, Link, Part, Story};
-use super::{Timeline, duration};
+use crate::draw::duration;
 use crate::inspect::{Event, Happened};
 use crate::kernel::Outcome;
 
-/// The one process of a trace.
+/// The number of the only process of a trace.
 const PROCESS: u32 = 1;
 
+/// Writes the timeline.
 pub(super) fn write(timeline: &Timeline, out: &mut impl Write) -> io::Result<()> {
     let events = story::events(timeline);
     let times = drawn_times(timeline, &events);
@@ -21,7 +23,7 @@ pub(super) fn write(timeline: &Timeline, out: &mut impl Write) -> io::Result<()>
     for number in timeline.recording.threads.keys() {
         out.write_all(trace.track(*number).as_bytes())?;
     }
-    // Viewers want what begins earlier first, and of two parts the one around.
+    // Viewers expect earlier beginnings first, and an outer part before an inner one.
     let mut lines: Vec<(u64, String)> = Vec::new();
     for part in &trace.story.parts {
         lines.push((times[part.from], trace.part(part)));
@@ -42,9 +44,8 @@ pub(super) fn write(timeline: &Timeline, out: &mut impl Write) -> io::Result<()>
     out.write_all(b"\n]}\n")
 }
 
-/// When each event is drawn, in nanoseconds since the start, and when the last is
-/// over: no two at the same time, so that every part has a length and every arrow
-/// a beginning.
+/// Returns the time at which each event is drawn, in nanoseconds since the start, and the end of the
+/// last. No two times are equal, so that every part has a length and every arrow a beginning.
 fn drawn_times(timeline: &Timeline, events: &[Event]) -> Vec<u64> {
     let step = if timeline.recording.is_virtual { 1_000 } else { 1 };
     let mut times = Vec::with_capacity(events.len() + 1);
@@ -66,7 +67,7 @@ struct Trace<'a> {
 }
 
 impl Trace<'_> {
-    /// Names the track of a green thread.
+    /// Returns the record that names the track of a green thread.
     fn track(&self, number: u64) -> String {
         let name = quoted(&match self.timeline.label(number) {
             label if label.ends_with(&format!("#{number}")) => label,
@@ -91,7 +92,7 @@ impl Trace<'_> {
         )
     }
 
-    /// What a green thread does for a while, as a complete event.
+    /// Returns a part as a complete event.
     fn part(&self, part: &Part) -> String {
         let (category, name, place) = match (part.doing, self.events[part.from].what) {
             (Doing::Waiting, Happened::Waits(awaited, at)) => {
@@ -121,13 +122,12 @@ impl Trace<'_> {
         )
     }
 
-    /// The time of an event by the runtime's clock.
+    /// Returns the time of an event by the runtime's clock.
     fn clock(&self, index: usize) -> String {
         duration(self.events[index].at - self.timeline.start())
     }
 
-    /// One does something to another: an arrow if both run, and a mark in any
-    /// case.
+    /// Adds a mark for a link, and an arrow if both green threads run.
     fn link(&self, id: usize, link: &Link, lines: &mut Vec<(u64, String)>) {
         let time = self.times[link.event];
         let cause = self.timeline.cause(link.cause);
@@ -163,10 +163,11 @@ impl Trace<'_> {
             lines.push((time, line));
         };
         arrow(r#""s""#, time, from.thread);
-        // It is bound to the part that begins there.
+        // The end of the arrow is bound to the part that begins there.
         arrow(r#""f","bp":"e""#, self.times[to.from], to.thread);
     }
 
+    /// Returns an instant event.
     fn instant(&self, time: u64, thread: u64, name: &str) -> String {
         format!(
             concat!(
@@ -182,12 +183,12 @@ impl Trace<'_> {
     }
 }
 
-/// The format's unit of time.
+/// Formats nanoseconds in microseconds, the unit of the format.
 fn microseconds(nanos: u64) -> String {
     format!("{}.{:03}", nanos / 1_000, nanos % 1_000)
 }
 
-/// A JSON string.
+/// Formats a JSON string.
 fn quoted(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() + 2);
     quoted.push('"');

@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::panic::Location;
 
+use super::Timeline;
 use super::story::{self, Kind};
-use super::{Timeline, duration, file_name};
+use crate::draw::{duration, file_name, plain, rest_note, shortened, widest_columns};
 use crate::inspect::{Event, Happened};
 use crate::kernel::Cause;
 
-/// The narrowest text.
+/// The least width of the text.
 const MIN_WIDTH: usize = 60;
-/// As much is left for what is said of a row, at least.
+/// The least width of the note of a row.
 const MIN_NOTE: usize = 28;
 const TIME_WIDTH: usize = 11;
 const MIN_COLUMN: usize = 5;
@@ -21,6 +22,7 @@ const RUNS: char = '█';
 const READY: char = '│';
 const WAITS: char = '┊';
 
+/// Returns the timeline as text.
 pub(super) fn text(timeline: &Timeline, width: usize, rows: usize) -> String {
     let events = story::events(timeline);
     if events.is_empty() {
@@ -46,16 +48,15 @@ pub(super) fn text(timeline: &Timeline, width: usize, rows: usize) -> String {
     page.out
 }
 
-/// Which green thread has which column.
+/// The columns of the green threads.
 struct Layout {
     columns: BTreeMap<u64, usize>,
     labels: Vec<String>,
-    /// How many columns there are. If that is fewer than there are green
-    /// threads, the last is for the rest.
+    /// The number of columns. If there are more green threads, they share the last column.
     shown: usize,
     widths: Vec<usize>,
     note_width: usize,
-    /// How long each ran, if the clock tells.
+    /// The clock goes on while green threads run, so the duration of a run is shown.
     has_durations: bool,
 }
 
@@ -73,18 +74,17 @@ impl Layout {
         let margins = TIME_WIDTH * (1 + usize::from(has_durations)) + 2;
         let room = width.saturating_sub(margins + MIN_NOTE);
         let shown = labels.len().min((room / MIN_COLUMN).max(2));
-        // The widest columns give way first.
+        // The widest columns are narrowed first.
         let widths = |most| -> Vec<usize> {
             let labels = labels.iter().take(shown);
             labels.map(|label| (label.chars().count() + 2).clamp(4, most)).collect()
         };
-        let fits = |widths: &Vec<usize>| widths.iter().sum::<usize>() <= room;
-        let widths = (4..=MAX_COLUMN).rev().map(widths).find(fits).unwrap_or(vec![4; shown]);
+        let widths = widest_columns(4..=MAX_COLUMN, room, widths).unwrap_or(vec![4; shown]);
         let note_width = width - margins - widths.iter().sum::<usize>();
         Layout { columns, labels, shown, widths, note_width, has_durations }
     }
 
-    /// Are there more green threads than columns?
+    /// Returns `true` if there are more green threads than columns.
     fn has_rest(&self) -> bool {
         self.labels.len() > self.shown
     }
@@ -93,11 +93,12 @@ impl Layout {
         self.columns.get(&thread).map_or(0, |&column| column.min(self.shown - 1))
     }
 
-    /// Does the green thread share its column?
+    /// Returns `true` if the green thread shares its column.
     fn is_in_rest(&self, thread: u64) -> bool {
         self.has_rest() && self.column(thread) == self.shown - 1
     }
 
+    /// Returns the labels of the green threads that share the last column.
     fn rest(&self) -> &[String] {
         &self.labels[self.shown - 1..]
     }
@@ -111,13 +112,13 @@ impl Layout {
     }
 }
 
-/// A row that is being collected.
+/// A row that is not complete yet.
 struct Row {
-    /// None if it was no green thread that did this.
+    /// The green thread that ran; `None` for effects of another origin.
     runner: Option<u64>,
     cause: Cause,
     at: u64,
-    /// A sign for each column to which something was done.
+    /// The signs of the columns that were affected.
     marks: BTreeMap<usize, char>,
     note: String,
 }
@@ -127,6 +128,7 @@ impl Row {
         Row { runner, cause, at, marks: BTreeMap::new(), note: String::new() }
     }
 
+    /// Adds words to the note.
     fn say(&mut self, what: &str) {
         let comma = if self.note.is_empty() { "" } else { ", " };
         let _ = write!(self.note, "{comma}{what}");
@@ -136,15 +138,15 @@ impl Row {
 struct Page<'a> {
     timeline: &'a Timeline,
     layout: Layout,
-    /// What everybody is doing, as signs.
+    /// The state of each green thread, as a sign.
     doing: Vec<char>,
     rows_left: usize,
     rows_left_out: usize,
-    /// What stands in the time column of the row above.
+    /// The time of the row above.
     time: String,
-    /// The green thread that runs, and what it has done until now.
+    /// The row of the current green thread.
     row: Option<Row>,
-    /// What somebody else has done meanwhile.
+    /// The row of another origin that had an effect meanwhile.
     aside: Option<Row>,
     out: String,
 }
@@ -157,12 +159,12 @@ impl Page<'_> {
         }
         self.out.push_str("  ");
         for (title, &width) in self.layout.title().iter().zip(&self.layout.widths) {
-            let _ = write!(self.out, "{:width$}", shortened(title, width - 1));
+            let _ = write!(self.out, "{:width$}", shortened(&plain(title), width - 1));
         }
         self.end_line();
     }
 
-    /// Ends a line of text without spaces.
+    /// Ends a line, without trailing spaces.
     fn end_line(&mut self) {
         self.out.truncate(self.out.trim_end_matches(' ').len());
         self.out.push('\n');
@@ -180,7 +182,7 @@ impl Page<'_> {
         }
     }
 
-    /// Something is done to the event's green thread.
+    /// Adds an effect on the event's green thread.
     fn link(&mut self, event: &Event, cause: Cause, kind: Kind) {
         let column = self.layout.column(event.thread);
         let by_runner = self.row.as_ref().is_some_and(|row| row.cause == cause);
@@ -206,21 +208,21 @@ impl Page<'_> {
         } else if self.layout.is_in_rest(event.thread) {
             row.say(&format!("{sign} {}", self.timeline.label(event.thread)));
         }
-        // Who is cancelled is woken as well: the first sign is the one that tells.
+        // A green thread that is cancelled is woken as well: the first sign is shown.
         row.marks.entry(column).or_insert(sign);
         if !matches!(kind, Kind::Interrupt(_)) {
             self.set_doing(event.thread, READY);
         }
     }
 
-    /// The next row is about somebody who does not run.
+    /// Begins a row for an origin that is not the current green thread.
     fn step_aside(&mut self, cause: Cause, at: u64) {
         if self.aside.as_ref().is_some_and(|aside| aside.cause == cause && aside.at == at) {
             return;
         }
         self.print_aside();
         if let Some(row) = self.row.take_if(|row| row.at != at || !row.marks.is_empty()) {
-            // What it has done until now comes first.
+            // The row of the current green thread up to now comes first.
             let rest = Row::new(row.runner, row.cause, at);
             self.print(row, at);
             self.row = Some(rest);
@@ -230,7 +232,7 @@ impl Page<'_> {
         self.aside = Some(aside);
     }
 
-    /// The event's green thread runs no longer, or never did.
+    /// Ends the run of the event's green thread.
     fn leave(&mut self, event: &Event, what: Happened) {
         let (sign, note) = match what {
             Happened::Yields => (READY, "yields".to_owned()),
@@ -251,11 +253,11 @@ impl Page<'_> {
         self.set_doing(event.thread, sign);
     }
 
-    /// What is waited for, and where, as far as there is room for it.
+    /// Returns the words for a wait, with its place if there is room.
     fn waits(&self, what: String, at: &Location<'_>) -> String {
-        let said = self.row.as_ref().filter(|row| !row.note.is_empty());
-        let said = said.map_or(0, |row| row.note.chars().count() + 2);
-        let room = self.layout.note_width.saturating_sub(said);
+        let row = self.row.as_ref().filter(|row| !row.note.is_empty());
+        let used = row.map_or(0, |row| row.note.chars().count() + 2);
+        let room = self.layout.note_width.saturating_sub(used);
         let full = format!("{what} ({}:{})", file_name(at.file()), at.line());
         let short = format!("{what} (line {})", at.line());
         let fits = |text: &String| text.chars().count() <= room;
@@ -298,16 +300,17 @@ impl Page<'_> {
         }
         self.out.push_str("  ");
         self.print_columns(&row);
-        let who = row.runner.filter(|&runner| self.layout.is_in_rest(runner));
-        let who = who.map_or_else(String::new, |runner| self.timeline.label(runner) + ": ");
-        self.out.push_str(&shortened(&(who + &row.note), self.layout.note_width));
+        let shared = row.runner.filter(|&runner| self.layout.is_in_rest(runner));
+        let label = shared.map_or_else(String::new, |runner| self.timeline.label(runner) + ": ");
+        let note = plain(&(label + &row.note));
+        self.out.push_str(&shortened(&note, self.layout.note_width));
         self.end_line();
     }
 
     fn print_columns(&mut self, row: &Row) {
         let runner = row.runner.map(|runner| self.layout.column(runner));
         let marked = row.marks.keys().copied().chain(runner);
-        // From where to where the line goes.
+        // The first and the last column of the horizontal line.
         let line = runner.and_then(|_| Some((marked.clone().min()?, marked.max()?)));
         for column in 0..self.layout.shown {
             let (is_in, goes_on) = line.map_or((false, false), |(first, last)| {
@@ -332,15 +335,10 @@ impl Page<'_> {
         self.out.push_str(
             "\n  █ runs   │ could run   ┊ waits   ○ is spawned   ▶ ◀ * is woken   × is to be unwound\n",
         );
-        if self.layout.has_rest() {
-            let rest = self.layout.rest();
-            let (first, last) = (&rest[0], &rest[rest.len() - 1]);
-            let _ = writeln!(
-                self.out,
-                "  +{} stands for the green threads from {first} to {last}, for which there is no \
-                 room",
-                rest.len()
-            );
+        if self.layout.has_rest()
+            && let Some(note) = rest_note(self.layout.rest())
+        {
+            let _ = writeln!(self.out, "  {note}");
         }
         if self.rows_left_out > 0 {
             let _ = writeln!(self.out, "  {} more rows are left out", self.rows_left_out);
@@ -353,13 +351,4 @@ impl Page<'_> {
             );
         }
     }
-}
-
-/// At most `width` characters of `text`.
-fn shortened(text: &str, width: usize) -> String {
-    let plain = text.replace(|c: char| c.is_control(), "\u{fffd}");
-    if plain.chars().count() <= width {
-        return plain;
-    }
-    plain.chars().take(width.saturating_sub(1)).chain(['…']).collect()
 }

@@ -4,19 +4,21 @@
 //!             0 ns                    2 s          time, where it has passed
 //!   name    [####]· · · · · · · · · · ·|- [##]     a lane for each green thread
 //!              |                       |
-//!   name       o- - -[##]· · · · · · · | · · ·     an arrow from who runs to
-//!                                                  whom that wakes
+//!   name       o- - -[##]· · · · · · · | · · ·     an arrow from the running thread to
+//!                                                  the thread that it wakes
 //! ```
 //!
-//! Each event has its own place from left to right, and the distance between two
-//! says nothing about the time between them: most of a program's life is waiting,
-//! and drawn to scale there would be nothing else to see.
+//! Each event has its own place from left to right, and the distance of two events does not show the
+//! time between them: a program waits most of the time, and drawn to scale nothing else would be
+//! visible.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use super::Timeline;
 use super::story::{self, Doing, Kind, Part, Story};
-use super::{Timeline, duration};
+use crate::draw::duration;
+use crate::draw::svg::{Direction, colour, cross, escaped, head};
 use crate::inspect::{Event, Happened};
 use crate::kernel::Cause;
 
@@ -27,22 +29,18 @@ const LANE_HEIGHT: usize = 40;
 const BAR_HEIGHT: usize = 16;
 const TOP: usize = 44;
 const MARGIN: usize = 16;
-/// About that of a character in the font sizes below.
+/// The approximate widths of a character in the font sizes below.
 const LABEL_CHARACTER: usize = 8;
 const NOTE_CHARACTER: usize = 6;
 
-/// How far it is from an event to the next.
+/// The distance of two events.
 const STEP: usize = 15;
-/// And if the runtime has slept in between.
+/// The distance of two events if the runtime has slept in between.
 const PAUSE: usize = 30;
-/// Times stand no closer than this.
+/// The least distance of two printed times.
 const TIME_DISTANCE: usize = 64;
 
-/// One colour for each lane, again from the start after the last; by brightness
-/// fit for black and for white.
-pub(crate) const COLOURS: [&str; 8] =
-    ["#2f6fbb", "#c2571a", "#2e8b57", "#8a4fbf", "#b23a6b", "#7a7a00", "#00808f", "#8c5a3c"];
-
+/// Returns the timeline as an SVG.
 pub(super) fn draw(timeline: &Timeline) -> String {
     let mut events = story::events(timeline);
     let bars_left_out = cut(&mut events);
@@ -69,7 +67,7 @@ pub(super) fn draw(timeline: &Timeline) -> String {
     picture.out
 }
 
-/// Keeps the first bars. Says how many are gone.
+/// Keeps the first bars. Returns the number of bars that are left out.
 fn cut(events: &mut Vec<Event>) -> usize {
     let starts = |event: &Event| matches!(event.what, Happened::Runs);
     let bars = events.iter().filter(|event| starts(event)).count();
@@ -84,13 +82,13 @@ fn cut(events: &mut Vec<Event>) -> usize {
     bars.saturating_sub(MOST_BARS)
 }
 
-/// Where each event is drawn, from left to right, and where the last is over.
+/// Returns the place of each event, from left to right, and the end of the last.
 fn places(events: &[Event], left: usize) -> Vec<usize> {
     let mut place = left;
     let mut places = Vec::with_capacity(events.len() + 1);
     for (index, event) in events.iter().enumerate() {
         let slept = index > 0 && has_slept(event);
-        // Several who are woken at once stand at one place.
+        // Green threads that are woken at the same time stand at one place.
         let again = index > 0 && slept && {
             let last = &events[index - 1];
             has_slept(last) && last.at == event.at
@@ -106,7 +104,7 @@ fn places(events: &[Event], left: usize) -> Vec<usize> {
     places
 }
 
-/// Has nobody run before this event?
+/// Returns `true` if no green thread ran before this event.
 fn has_slept(event: &Event) -> bool {
     Kind::of(event.what).is_some_and(|(cause, _)| !matches!(cause, Cause::Thread(_)))
 }
@@ -122,20 +120,21 @@ struct Picture<'a> {
 }
 
 impl Picture<'_> {
-    /// The middle of a green thread's lane, if it has one.
+    /// Returns the middle of a green thread's lane, if it has one.
     fn lane(&self, thread: u64) -> Option<usize> {
         let lane = *self.lanes.get(&thread)?;
         (lane < self.labels.len()).then_some(TOP + lane * LANE_HEIGHT + LANE_HEIGHT / 2)
     }
 
     fn colour(&self, thread: u64) -> &'static str {
-        COLOURS[self.lanes.get(&thread).map_or(0, |lane| lane % COLOURS.len())]
+        colour(self.lanes.get(&thread).copied().unwrap_or(0))
     }
 
     fn bottom(&self) -> usize {
         TOP + self.labels.len() * LANE_HEIGHT
     }
 
+    /// Draws the frame, the names of the lanes, and the legend.
     fn open(&mut self, bars_left_out: usize, lanes_left_out: usize) {
         let width = self.places.last().map_or(0, |place| place + MARGIN).max(560);
         let height = self.bottom() + 36;
@@ -151,7 +150,7 @@ impl Picture<'_> {
                 self.out,
                 r#"<text class="name" x="{MARGIN}" y="{}" fill="{}">{}</text>"#,
                 TOP + lane * LANE_HEIGHT + LANE_HEIGHT / 2 + 4,
-                COLOURS[lane % COLOURS.len()],
+                colour(lane),
                 escaped(label)
             );
         }
@@ -168,7 +167,7 @@ impl Picture<'_> {
         let _ = writeln!(self.out, r#"<text class="note" x="{MARGIN}" y="{y}">{legend}</text>"#);
     }
 
-    /// The time at the start, and wherever the runtime has slept.
+    /// Draws the time at the start, and wherever the runtime has slept.
     fn times(&mut self) {
         let bottom = self.bottom();
         let mut last = None;
@@ -189,7 +188,7 @@ impl Picture<'_> {
         }
     }
 
-    /// Bars and lines.
+    /// Draws bars and lines.
     fn parts(&mut self) {
         for part in &self.story.parts {
             let Some(y) = self.lane(part.thread) else { continue };
@@ -223,7 +222,7 @@ impl Picture<'_> {
         }
     }
 
-    /// What is waited for, as far as there is room to say it.
+    /// Returns the note of a wait, as long as there is room for.
     fn waiting(&self, part: &Part, width: usize) -> String {
         let Happened::Waits(awaited, at) = self.events[part.from].what else {
             return String::new();
@@ -237,7 +236,7 @@ impl Picture<'_> {
         format!("{}<title>{}</title>", escaped(&text), escaped(&title))
     }
 
-    /// Arrows from bars to lanes, and from the time to lanes.
+    /// Draws arrows from bars to lanes, and from the time to lanes.
     fn links(&mut self) {
         for link in &self.story.links {
             let Some(to) = self.lane(link.thread) else { continue };
@@ -247,7 +246,7 @@ impl Picture<'_> {
                 Cause::Thread(_) => None,
                 _ => Some(TOP - 8),
             };
-            // To itself there is nothing to draw.
+            // A link of a green thread to itself is not drawn.
             let Some(from) = from.filter(|&from| from != to) else { continue };
             let is_down = from < to;
             let class = if link.from.is_some() { "wakes" } else { "wakes clock" };
@@ -258,8 +257,6 @@ impl Picture<'_> {
                 _ => from,
             };
             let tip = if is_down { to - 3 } else { to + 3 };
-            let back = if is_down { tip - 6 } else { tip + 6 };
-            let (left, right) = (place - 4, place + 4);
             let end = match link.kind {
                 Kind::Spawn => {
                     format!(
@@ -267,35 +264,15 @@ impl Picture<'_> {
                     )
                 }
                 Kind::Wake(_) => {
-                    format!(
-                        r##"<path d="M{left} {back}L{place} {tip}L{right} {back}z" fill="#333"/>"##
-                    )
+                    let direction = if is_down { Direction::Down } else { Direction::Up };
+                    format!(r##"<path d="{}" fill="#333"/>"##, head((place, tip), direction, 6))
                 }
-                Kind::Interrupt(_) => format!(
-                    r#"<path class="wakes" d="M{left} {}L{right} {}M{left} {}L{right} {}"/>"#,
-                    to - 4,
-                    to + 4,
-                    to + 4,
-                    to - 4
-                ),
+                Kind::Interrupt(_) => {
+                    format!(r#"<path class="wakes" d="{}"/>"#, cross((place, to), 4))
+                }
             };
             let _ =
                 writeln!(self.out, r#"<path class="{class}" d="M{place} {start}V{tip}"/>{end}"#);
         }
     }
-}
-
-/// Text for XML, which has no place for control characters.
-pub(crate) fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            c if c.is_control() => escaped.push('\u{fffd}'),
-            c => escaped.push(c),
-        }
-    }
-    escaped
 }

@@ -1,5 +1,5 @@
-//! A timeline as states and links: what each green thread was doing from one
-//! event to another, and who changed that.
+//! A timeline as states and links: the state of each green thread between two events, and the cause
+//! of each change.
 
 use std::collections::BTreeMap;
 
@@ -7,8 +7,8 @@ use super::Timeline;
 use crate::inspect::{Event, Happened};
 use crate::kernel::{Cause, Outcome};
 
-/// The events of a timeline, each with its index. A green thread that yields and
-/// runs again at once, because nobody else could, just runs on.
+/// Returns the events of a timeline. If a green thread yields and runs again at once, because no
+/// other could run, both events are left out.
 pub(super) fn events(timeline: &Timeline) -> Vec<Event> {
     let mut events: Vec<Event> = Vec::with_capacity(timeline.len());
     for event in &timeline.recording.events {
@@ -16,7 +16,7 @@ pub(super) fn events(timeline: &Timeline) -> Vec<Event> {
             matches!((last.what, event.what), (Happened::Yields, Happened::Runs))
                 && last.thread == event.thread
         };
-        // The very first may be a yield from before the recording began.
+        // The first event may be a yield of a run that began before the recording.
         if events.len() > 1 && events.last().is_some_and(goes_on) {
             events.pop();
         } else {
@@ -26,25 +26,24 @@ pub(super) fn events(timeline: &Timeline) -> Vec<Event> {
     events
 }
 
-/// What one green thread does for a while.
+/// The state of a green thread during some time.
 pub(super) struct Part {
     pub(super) thread: u64,
     pub(super) doing: Doing,
-    /// From this event to that one; the number of events if it has not ended.
+    /// The event that begins this part.
     pub(super) from: usize,
+    /// The event that ends this part; the number of events if it has not ended.
     pub(super) to: usize,
 }
 
 #[derive(Clone, Copy)]
 pub(super) enum Doing {
     Running,
-    /// It could run.
     Ready,
-    /// Since this event.
     Waiting,
 }
 
-/// One does something to another.
+/// An effect on a green thread.
 pub(super) struct Link {
     pub(super) cause: Cause,
     pub(super) thread: u64,
@@ -52,7 +51,7 @@ pub(super) struct Link {
     pub(super) kind: Kind,
     /// The part in which the cause was running, if that is a green thread.
     pub(super) from: Option<usize>,
-    /// The part in which the other runs next, if it does.
+    /// The next part in which the affected green thread runs, if there is any.
     pub(super) to: Option<usize>,
 }
 
@@ -64,7 +63,7 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    /// What of a link can be told from one event.
+    /// Returns the cause and the kind of the link of one event.
     pub(super) fn of(what: Happened) -> Option<(Cause, Kind)> {
         match what {
             Happened::Spawned(cause) => Some((cause, Kind::Spawn)),
@@ -79,13 +78,14 @@ impl Kind {
 pub(super) struct Story {
     pub(super) parts: Vec<Part>,
     pub(super) links: Vec<Link>,
-    /// The part that each green thread is in.
+    /// The current part of each green thread.
     open: BTreeMap<u64, usize>,
-    /// Links to those who have not run since.
+    /// The links to green threads that have not run since.
     loose: BTreeMap<u64, Vec<usize>>,
 }
 
 impl Story {
+    /// Returns the parts and links of the events.
     pub(super) fn of(events: &[Event]) -> Story {
         let mut story = Story::default();
         for (index, event) in events.iter().enumerate() {

@@ -1,29 +1,28 @@
-//! Steps that are repeated again and again, told once.
+//! Folds steps that are repeated many times.
 
-/// Nothing that is longer is seen to be repeated.
+/// The most steps of a repetition.
 const LONGEST: usize = 64;
-/// At least so many steps are saved, or else it is told in full.
+/// The least number of steps that a fold must save.
 const LEAST_SAVED: usize = 10;
 
-/// Steps in a row.
+/// Consecutive steps, repeated `times` times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Run {
     pub(super) from: usize,
-    /// How many there are.
+    /// The number of steps of one repetition.
     pub(super) steps: usize,
-    /// How often they come, one time after the other.
     pub(super) times: usize,
 }
 
 impl Run {
-    /// Where the next one begins.
+    /// Returns the beginning of the next run.
     pub(super) fn end(&self) -> usize {
         self.from + self.steps * self.times
     }
 }
 
-/// Cuts steps, given by what tells them from each other, into runs. If they go on
-/// for ever, the last of all may be in the middle of a repetition.
+/// Splits steps into runs; equal steps have equal numbers. Steps without end may stop in the
+/// middle of a repetition.
 pub(super) fn fold(order: &[u32], is_endless: bool) -> Vec<Run> {
     let mut runs: Vec<Run> = Vec::new();
     let mut place = 0;
@@ -46,7 +45,8 @@ pub(super) fn fold(order: &[u32], is_endless: bool) -> Vec<Run> {
     runs
 }
 
-/// The repetition that begins here and goes furthest; the shortest of those.
+/// Returns the repetition that begins at `from` and reaches furthest; of several, the one with the
+/// fewest steps.
 fn repeated(order: &[u32], from: usize) -> Option<Run> {
     let rest = &order[from..];
     let longest = LONGEST.min(rest.len() / 2);
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_repeated_often_is_told_once() {
+    fn steps_that_repeat_often_are_folded() {
         assert_eq!(runs(&[]), []);
         assert_eq!(runs(&[1, 2, 3]), [(0, 3, 1)]);
         assert_eq!(runs(&[1, 1, 1, 1]), [(0, 4, 1)], "not worth it");
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn all_steps_are_in_one_run() {
+    fn every_step_is_in_one_run() {
         for seed in 0..500_u32 {
             let order: Vec<u32> = (0..seed % 97).map(|n| (n * n * seed / 7) % 3 / 2).collect();
             let mut place = 0;

@@ -1,28 +1,28 @@
-//! Which green thread has which column, and what there is room for.
+//! The columns of a story: their green threads and their widths.
 
-use super::teller::{At, Cast, Line, Part};
-use super::width::{plain, width, wrapped};
+use super::line::{At, Line, Part, Threads, lines, used_lanes};
+use crate::draw::{file_name, plain, rest_note, widest_columns, width, wrapped};
 use crate::weave::report::grouped;
 
-/// The narrowest text.
+/// The least width of the text.
 pub(super) const MIN_COLUMNS: usize = 60;
-/// A column with words has at least so much room, and at most that.
+/// The least and the largest width of the words in a column.
 const MIN_WORDS: usize = 13;
 const MAX_WORDS: usize = 32;
-/// One with signs.
+/// The widths of a column with signs only.
 const MIN_SIGNS: usize = 3;
 const USUAL_SIGNS: usize = 5;
 const MAX_SIGNS: usize = 10;
-/// What is left for the source, at least and at most.
-const MIN_SOURCE: usize = 30;
-const LEAST_SOURCE: usize = 20;
-/// A row that is added is as bad as so many characters of source that are cut off.
-const ROW_LOSS: usize = 20;
+/// The least widths of the source, in the wide and in the narrow shape.
+const MIN_SOURCE_WIDE: usize = 30;
+const MIN_SOURCE_NARROW: usize = 20;
 const MAX_SOURCE: usize = 70;
+/// The cost of an added row, in characters of source that are cut off.
+const ROW_LOSS: usize = 20;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Shape {
-    /// Each says in its own column what it does.
+    /// The words stand in the columns of their green threads.
     Wide,
     /// The columns have only signs, and the words stand beside them.
     Narrow,
@@ -31,39 +31,31 @@ pub(super) enum Shape {
 pub(super) struct Layout {
     pub(super) shape: Shape,
     pub(super) gutter: usize,
-    /// Of the columns of green threads.
+    /// The widths of the columns of green threads.
     pub(super) widths: Vec<usize>,
-    /// The room for words beside them.
+    /// The width of the words beside the columns.
     pub(super) words: usize,
     pub(super) source: usize,
-    /// The file that all places are in.
+    /// The file of all places, or a title if there are several.
     pub(super) file: String,
     pub(super) labels: Vec<String>,
     /// The lanes that have a column of their own.
     lanes: Vec<usize>,
-    /// Those that share the last.
+    /// The lanes that share the last column.
     rest: Vec<usize>,
     has_one_file: bool,
     digits: usize,
 }
 
-/// All lines of a story.
-fn lines(parts: &[Part]) -> impl Iterator<Item = &Line> {
-    parts.iter().flat_map(|part| match part {
-        Part::Step(lines) => lines.as_slice(),
-        _ => &[],
-    })
-}
-
-/// How many rows are added, by the width of a lane's column.
+/// Returns the number of rows that wrapping adds, for each width of a lane's column.
 fn rows_added(parts: &[Part], lane: usize) -> Vec<usize> {
-    let own = || lines(parts).filter(|line| line.lane == Some(lane));
+    let lines = || lines(parts).filter(|line| line.lane == Some(lane));
     let rows = |line: &Line, column: usize| wrapped(&line.words, column.max(2) - 1).len() - 1;
-    (0..=MAX_WORDS + 2).map(|column| own().map(|line| rows(line, column)).sum()).collect()
+    (0..=MAX_WORDS + 2).map(|column| lines().map(|line| rows(line, column)).sum()).collect()
 }
 
 impl Layout {
-    pub(super) fn new(cast: &Cast, parts: &[Part], columns: usize) -> Layout {
+    pub(super) fn new(threads: &Threads, parts: &[Part], columns: usize) -> Layout {
         let columns = columns.max(MIN_COLUMNS);
         let places = || lines(parts).filter_map(|line| line.place.as_ref());
         let file = places().next().map_or("", |at| &at.file).to_owned();
@@ -79,19 +71,12 @@ impl Layout {
             words: 0,
             source: 0,
             file,
-            labels: cast.labels.clone(),
-            lanes: Vec::new(),
+            labels: threads.labels.clone(),
+            lanes: used_lanes(parts),
             rest: Vec::new(),
             has_one_file,
             digits,
         };
-        // Who has no part in it has no column.
-        let mut used: Vec<usize> = lines(parts)
-            .flat_map(|line| line.lane.into_iter().chain(line.marks.keys().copied()))
-            .collect();
-        used.sort_unstable();
-        used.dedup();
-        layout.lanes = used;
         let source = lines(parts).map(|line| layout.source_width(line)).max().unwrap_or(0);
         let source = source.max(width(&layout.file));
         let room = columns - gutter;
@@ -108,8 +93,11 @@ impl Layout {
         (place + text).max(words).min(MAX_SOURCE)
     }
 
+    /// Tries the wide shape. Returns `false` if there is no room for it.
     fn fit_wide(&mut self, parts: &[Part], room: usize, source: usize) -> bool {
-        let Some(room_for_words) = room.checked_sub(source.min(MIN_SOURCE)) else { return false };
+        let Some(room_for_words) = room.checked_sub(source.min(MIN_SOURCE_WIDE)) else {
+            return false;
+        };
         let wanted = |&lane: &usize| {
             let words = lines(parts).filter(|line| line.lane == Some(lane));
             let words = words.map(|line| width(&line.words)).max().unwrap_or(0);
@@ -122,8 +110,8 @@ impl Layout {
             lines(parts).map(|line| self.source_width(line).saturating_sub(source)).sum()
         };
         let cut_off: Vec<usize> = (0..=room).map(cut_off).collect();
-        // The widest give way first; the first column, which is mostly that of the main
-        // green thread, by itself.
+        // The widest columns are narrowed first. The first column, which usually belongs to the
+        // main green thread, has a limit of its own.
         let most = || MIN_WORDS..=MAX_WORDS + 2;
         let tried = most().flat_map(|first| most().map(move |most| (first, most)));
         let fitting = tried.filter_map(|(first, most)| {
@@ -141,11 +129,12 @@ impl Layout {
         true
     }
 
+    /// Lays out the narrow shape.
     fn fit_narrow(&mut self, parts: &[Part], room: usize, source: usize) {
         const LABEL: usize = "AA: ".len();
         self.shape = Shape::Narrow;
-        let source = source.min(LEAST_SOURCE.max(room / 3));
-        // Some need to say whose they are.
+        let source = source.min(MIN_SOURCE_NARROW.max(room / 3));
+        // Words of a shared column need the label of their green thread.
         let of = |line: &Line| width(&line.words) + 1 + line.lane.map_or(0, |_| LABEL);
         let wanted = lines(parts).map(of).max().unwrap_or(0);
         let words = wanted.clamp(MIN_WORDS, MAX_WORDS.min(room / 3));
@@ -154,8 +143,7 @@ impl Layout {
         let widths = |most: usize| -> Vec<usize> {
             self.lanes.iter().map(|&lane| title(lane).clamp(MIN_SIGNS, most)).collect()
         };
-        let fits = |widths: &Vec<usize>| widths.iter().sum::<usize>() <= room_for_signs;
-        match (USUAL_SIGNS..=MAX_SIGNS).rev().map(widths).find(fits) {
+        match widest_columns(USUAL_SIGNS..=MAX_SIGNS, room_for_signs, widths) {
             Some(found) => self.widths = found,
             None => {
                 let mut used = USUAL_SIGNS;
@@ -183,38 +171,33 @@ impl Layout {
         titles
     }
 
-    /// What stands above each column, and its width.
+    /// Returns the title of each column, and its width.
     pub(super) fn titles(&self) -> Vec<(String, usize)> {
         self.titles_alone().into_iter().zip(self.widths.iter().copied()).collect()
     }
 
-    /// Whose column it is, if it is one's alone.
+    /// Returns the lane of a column that is not shared.
     pub(super) fn lane_of(&self, column: usize) -> Option<usize> {
         self.lanes.get(column).copied()
     }
 
     pub(super) fn column_of(&self, lane: usize) -> Option<usize> {
-        let own = self.lanes.binary_search(&lane).ok();
-        own.or_else(|| self.rest.contains(&lane).then_some(self.lanes.len()))
+        let column = self.lanes.binary_search(&lane).ok();
+        column.or_else(|| self.rest.contains(&lane).then_some(self.lanes.len()))
     }
 
-    /// A file and a line, so that lines stand below each other.
+    /// Formats a place, with aligned line numbers.
     pub(super) fn place(&self, at: &At) -> String {
         let line = at.line;
         if self.has_one_file {
             return format!("{line:>0$}", self.digits);
         }
-        let name = at.file.rsplit(['/', '\\']).next().unwrap_or(&at.file);
-        format!("{name}:{line}")
+        format!("{}:{line}", file_name(&at.file))
     }
 
-    /// Who shares a column.
+    /// Returns the note on the shared column.
     pub(super) fn rest_note(&self) -> Option<String> {
-        let first = plain(&self.labels[*self.rest.first()?]);
-        let last = plain(&self.labels[*self.rest.last()?]);
-        let count = self.rest.len();
-        Some(format!(
-            "+{count} stands for the green threads from {first} to {last}, for which there is no room"
-        ))
+        let labels: Vec<String> = self.rest.iter().map(|&lane| plain(&self.labels[lane])).collect();
+        rest_note(&labels)
     }
 }

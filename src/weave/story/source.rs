@@ -1,4 +1,4 @@
-//! Lines of the program's source, as far as that is to be found.
+//! Lines of the program's source, where it is available.
 
 use std::collections::HashMap;
 use std::env;
@@ -6,26 +6,26 @@ use std::fs;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
-/// A larger file is not read.
+/// The size of the largest file that is read.
 const MOST_BYTES: u64 = 4 << 20;
-/// Lines further apart than that are not taken for one piece of code.
+/// The largest distance of two lines that count as one piece of code.
 const FURTHEST: u32 = 40;
-/// How many lines are told of what lies between two places.
+/// The most lines that are shown between two places.
 const MOST_LINES: usize = 4;
 
-/// What is known of the way that the code has taken.
+/// The known part of the path of the code during a step.
 #[derive(Clone, Copy)]
 pub(super) struct Way {
     pub(super) from: u32,
-    /// `from` is where the green thread was spawned.
+    /// The green thread was spawned at `from`.
     pub(super) is_new: bool,
-    /// The last line; nothing if that is the end of the green thread.
+    /// The last line; `None` for the end of the green thread.
     pub(super) to: Option<u32>,
-    /// Where the green thread was spawned, if that is in the same file.
+    /// The line of the spawn, if it is in the same file.
     pub(super) spawned: Option<u32>,
 }
 
-/// The files that were asked for.
+/// The files that have been read.
 #[derive(Default)]
 pub(super) struct Sources {
     files: HashMap<String, Option<Vec<String>>>,
@@ -39,17 +39,17 @@ impl Sources {
         self.files[file].as_deref().unwrap_or_default()
     }
 
-    /// The text of a line, without the spaces around it.
+    /// Returns the text of a line, without the spaces around it.
     pub(super) fn line(&mut self, file: &str, line: u32) -> Option<String> {
         let text = self.lines(file).get((line as usize).checked_sub(1)?)?;
         Some(text.trim().replace(|c: char| c.is_control(), " "))
     }
 
-    /// The lines that are likely to have run after `from` and until `to`, which is
-    /// the last; or, if that is not known, until the block ends in which `from` is.
+    /// Returns the lines that have probably run after `from`, up to `to`; if that is not known, up
+    /// to the end of the block that contains `from`.
     ///
-    /// Which way the code went from one to the other, nobody has seen: these are the
-    /// lines in between, and if `to` comes before `from`, those round the loop.
+    /// The path of the code is not observed: these are the lines in between, or, if `to` comes
+    /// before `from`, the lines around the loop.
     pub(super) fn between(&mut self, file: &str, way: Way) -> Vec<u32> {
         let code = Code(self.lines(file));
         let Way { from, is_new, to, spawned } = way;
@@ -62,7 +62,7 @@ impl Sources {
         lines.retain(|&line| Some(line) == to || code.says_something(line));
         let is_head = |line: u32| Some(line) != to && code.is_head(line);
         if lines.iter().any(|&line| Some(line) != to && !is_head(line)) {
-            // What is done says more than on what condition.
+            // An action says more than its condition.
             lines.retain(|&line| !is_head(line));
         }
         if lines.len() > MOST_LINES {
@@ -72,8 +72,8 @@ impl Sources {
     }
 }
 
-/// Looked for from the working directory and from that of the package upwards: the
-/// compiler gives places from the root of the workspace.
+/// Reads a file. It is searched for from the working directory and from that of the package
+/// upwards, since the compiler gives paths from the root of the workspace.
 fn read(file: &str) -> Option<Vec<String>> {
     let path = Path::new(file);
     let package = env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
@@ -105,23 +105,25 @@ impl Code<'_> {
         self.0.len() as u32
     }
 
-    /// How far to the right it begins; nothing for an empty one.
+    /// Returns the indentation of a line; `None` for an empty line.
     fn indent(&self, line: u32) -> Option<usize> {
         let text = self.text(line);
         let indent = text.len() - text.trim_start().len();
         (!text.trim().is_empty()).then_some(indent)
     }
 
+    /// Returns `true` if the line contains code of interest.
     fn says_something(&self, line: u32) -> bool {
         let text = self.trimmed(line);
         text.chars().any(char::is_alphanumeric) && !text.starts_with("//") && text != "} else {"
     }
 
+    /// Returns `true` if the line opens a block.
     fn opens(&self, line: u32) -> bool {
         self.trimmed(line).ends_with(['{', '(', '|'])
     }
 
-    /// Does a function begin there?
+    /// Returns `true` if a function begins at the line.
     fn is_function(&self, line: u32) -> bool {
         let text = self.trimmed(line);
         ["fn ", "pub fn ", "impl", "pub(crate) fn ", "pub(super) fn ", "async fn ", "mod "]
@@ -129,17 +131,17 @@ impl Code<'_> {
             .any(|start| text.starts_with(start))
     }
 
-    /// Straight down, if that stays in one function.
+    /// Returns the lines down to `to`, if they are in one function.
     fn way(&self, from: u32, to: u32) -> Vec<u32> {
         let is_one = to - from <= FURTHEST && !(from + 1..=to).any(|line| self.is_function(line));
         if is_one { (from + 1..=to).collect() } else { vec![to] }
     }
 
-    /// To the end of a loop, and on from its beginning.
+    /// Returns the lines to the end of a loop, and from its beginning to `to`.
     fn way_round(&self, from: u32, to: u32) -> Vec<u32> {
         let Some(head) = self.head_of_loop(from.min(to)) else { return vec![to] };
         let Some(indent) = self.indent(head) else { return vec![to] };
-        let inside = |line: &u32| self.indent(*line).is_none_or(|own| own > indent);
+        let inside = |line: &u32| self.indent(*line).is_none_or(|other| other > indent);
         let end = (head + 1..=self.last()).take_while(inside).last().unwrap_or(head);
         if end < from || end - head > FURTHEST {
             return vec![to];
@@ -150,8 +152,8 @@ impl Code<'_> {
     fn head_of_loop(&self, line: u32) -> Option<u32> {
         let mut indent = self.indent(line)?;
         for above in (line.saturating_sub(FURTHEST).max(1)..line).rev() {
-            let Some(own) = self.indent(above).filter(|own| *own < indent) else { continue };
-            indent = own;
+            let Some(outer) = self.indent(above).filter(|other| *other < indent) else { continue };
+            indent = outer;
             let words: Vec<&str> = self.trimmed(above).split(' ').take(2).collect();
             let is_loop = |word: &&str| ["for", "while", "loop"].contains(word);
             if words.iter().any(is_loop) || self.trimmed(above).contains(".for_each(") {
@@ -164,7 +166,7 @@ impl Code<'_> {
         None
     }
 
-    /// What follows to the end of the closure that was spawned, or else of the block.
+    /// Returns the lines to the end of the closure that was spawned, or else of the block.
     fn rest(&self, from: u32, spawned: Option<u32>) -> Vec<u32> {
         let spawned = spawned.filter(|&line| self.opens(line));
         let closure = spawned.map(|line| self.block(line)).filter(|block| block.contains(&from));
@@ -175,16 +177,16 @@ impl Code<'_> {
         (from + 1..=end.min(from + FURTHEST)).collect()
     }
 
-    /// From a line to the end of the block that it begins, or else of the one that it
-    /// is in.
+    /// Returns the lines to the end of the block that `from` opens, or else of the block that
+    /// contains `from`.
     fn block(&self, from: u32) -> RangeInclusive<u32> {
         let Some(indent) = self.indent(from) else { return from..=from };
         let indent = indent + usize::from(self.opens(from));
-        let inside = |line: &u32| self.indent(*line).is_none_or(|own| own >= indent);
+        let inside = |line: &u32| self.indent(*line).is_none_or(|other| other >= indent);
         from..=(from + 1..=self.last()).take_while(inside).last().unwrap_or(from)
     }
 
-    /// Is it the beginning of a loop or of a condition?
+    /// Returns `true` if the line is the head of a loop or of a condition.
     fn is_head(&self, line: u32) -> bool {
         let text = self.trimmed(line);
         let starts = ["for ", "while ", "if ", "loop ", "match ", "} else if "];

@@ -2,19 +2,19 @@
 
 use std::fmt::Write;
 
-use super::Story;
+use super::content::Content;
 use super::layout::{self, Layout, Shape};
-use super::teller::{Line, Mark, Part, State};
-use super::width::{plain, shortened, width, wrapped};
+use super::line::{Line, Mark, Part, State};
+use crate::draw::{plain, shortened, width, wrapped};
 use crate::weave::failure::{Failure, FailureKind};
 use crate::weave::report::grouped;
 
 const RUNS: &str = "█";
 
-/// The colours of those who are spawned, as terminals number them.
+/// The colours of spawned green threads, by the numbers of a terminal.
 const LANES: [&str; 5] = ["36", "33", "35", "32", "34"];
 
-/// How a piece of a line looks.
+/// The style of a piece of a line.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Style {
     Plain,
@@ -22,13 +22,14 @@ enum Style {
     Bold,
     /// The colour of a green thread.
     Lane(usize),
-    Wrong,
+    Fault,
     Odd,
 }
 
-pub(super) fn text(story: &Story, columns: usize, rows: usize, is_coloured: bool) -> String {
+/// Returns the story as text.
+pub(super) fn text(story: &Content, columns: usize, rows: usize, is_coloured: bool) -> String {
     let parts = story.parts(rows);
-    let layout = Layout::new(&story.cast, &parts, columns);
+    let layout = Layout::new(&story.threads, &parts, columns);
     let mut page = Page {
         columns: columns.max(layout::MIN_COLUMNS),
         layout,
@@ -52,23 +53,25 @@ struct Page {
     columns: usize,
     is_coloured: bool,
     out: String,
-    /// The pieces of the line that is being written.
+    /// The pieces of the current line.
     line: Vec<(String, Style)>,
-    /// The signs that have been used.
+    /// The signs that the legend has to explain.
     signs: Vec<char>,
 }
 
 impl Page {
+    /// Adds a piece to the current line.
     fn put(&mut self, text: impl Into<String>, style: Style) {
         self.line.push((text.into(), style));
     }
 
-    /// Text in a column.
+    /// Adds a piece, filled to the width of a column.
     fn put_in(&mut self, text: &str, room: usize, style: Style) {
         let fill = room.saturating_sub(width(text));
         self.put(format!("{text}{:fill$}", ""), style);
     }
 
+    /// Prints the current line.
     fn end_line(&mut self) {
         while let Some((last, _)) = self.line.last_mut() {
             last.truncate(last.trim_end_matches(' ').len());
@@ -81,7 +84,7 @@ impl Page {
             let code = match style {
                 Style::Dim => "2",
                 Style::Bold => "1",
-                Style::Wrong => "1;31",
+                Style::Fault => "1;31",
                 Style::Odd => "1;33",
                 Style::Lane(0) => "39",
                 Style::Lane(lane) => LANES[(lane - 1) % LANES.len()],
@@ -97,6 +100,7 @@ impl Page {
         self.out.push('\n');
     }
 
+    /// Prints wrapped lines of a text.
     fn say(&mut self, text: &str, style: Style) {
         for line in wrapped(&plain(text), self.columns) {
             self.put(line, style);
@@ -104,10 +108,10 @@ impl Page {
         }
     }
 
-    fn title(&mut self, story: &Story) {
+    fn title(&mut self, story: &Content) {
         if story.failure.is_some() {
             for line in story.title().lines() {
-                self.say(line, Style::Wrong);
+                self.say(line, Style::Fault);
             }
             self.end_line();
         }
@@ -137,7 +141,7 @@ impl Page {
     }
 
     fn aside(&mut self, text: &str, is_wrong: bool) {
-        let (sign, style) = if is_wrong { ("✗", Style::Wrong) } else { (" ", Style::Bold) };
+        let (sign, style) = if is_wrong { ("✗", Style::Fault) } else { (" ", Style::Bold) };
         self.put(sign, style);
         self.put(format!("{:>1$}  ", '⋮', self.layout.gutter - 3), Style::Dim);
         self.put(text, style);
@@ -150,10 +154,10 @@ impl Page {
         for (row, words) in words.iter().enumerate() {
             self.gutter(line, row);
             let is_first = row == 0;
-            let own = line.lane.and_then(|lane| self.layout.column_of(lane));
+            let column = line.lane.and_then(|lane| self.layout.column_of(lane));
             match self.layout.shape {
-                Shape::Wide => self.wide(line, own, words, is_first),
-                Shape::Narrow => self.narrow(line, own, words, is_first),
+                Shape::Wide => self.wide(line, column, words, is_first),
+                Shape::Narrow => self.narrow(line, column, words, is_first),
             }
             if is_first {
                 self.source(line);
@@ -165,31 +169,31 @@ impl Page {
 
     fn style(&self, line: &Line) -> Style {
         match line.lane {
-            _ if line.is_wrong => Style::Wrong,
+            _ if line.is_wrong => Style::Fault,
             _ if line.is_odd => Style::Odd,
             Some(lane) => Style::Lane(lane),
             None => Style::Plain,
         }
     }
 
-    /// The words of a line, in rows.
+    /// Returns the words of a line, in rows.
     fn words(&self, line: &Line) -> Vec<String> {
         let words = plain(&line.words);
         let column = line.lane.and_then(|lane| self.layout.column_of(lane));
         match (self.layout.shape, column) {
             (Shape::Narrow, _) => {
                 let in_rest = column.is_some_and(|column| self.layout.lane_of(column).is_none());
-                let who = line.lane.filter(|_| in_rest && !words.is_empty());
-                let who =
-                    who.map_or_else(String::new, |lane| plain(&self.layout.labels[lane]) + ": ");
-                wrapped(&(who + &words), self.layout.words - 1)
+                let lane = line.lane.filter(|_| in_rest && !words.is_empty());
+                let label =
+                    lane.map_or_else(String::new, |lane| plain(&self.layout.labels[lane]) + ": ");
+                wrapped(&(label + &words), self.layout.words - 1)
             }
             (Shape::Wide, None) => vec![words],
             (Shape::Wide, Some(column)) => wrapped(&words, self.room(line, column) - 1),
         }
     }
 
-    /// How far the words may go to the right: over columns in which nothing is.
+    /// Returns the width for the words of a column: they may extend over blank columns.
     fn room(&self, line: &Line, column: usize) -> usize {
         let is_blank = |&column: &usize| {
             let lane = self.layout.lane_of(column);
@@ -201,7 +205,7 @@ impl Page {
 
     fn gutter(&mut self, line: &Line, row: usize) {
         let (sign, style) = match (line.is_wrong, line.is_odd) {
-            (true, _) => ('✗', Style::Wrong),
+            (true, _) => ('✗', Style::Fault),
             (_, true) => ('!', Style::Odd),
             _ => (' ', Style::Plain),
         };
@@ -219,7 +223,7 @@ impl Page {
         self.put(format!("{turn:>0$}  ", self.layout.gutter - 3), Style::Dim);
     }
 
-    /// What stands for a green thread that does not run.
+    /// Returns the sign of a green thread that does not run.
     fn sign(&self, line: &Line, lane: usize, with_marks: bool) -> char {
         let mark = line.marks.get(&lane).filter(|_| with_marks);
         let state = line.states.get(lane).copied().unwrap_or_default();
@@ -227,19 +231,19 @@ impl Page {
             (Some(Mark::Spawned), _) => '○',
             (Some(Mark::Interrupted), _) => '×',
             (Some(Mark::Woken), _) => match line.lane {
-                Some(own) if own < lane => '▶',
+                Some(runner) if runner < lane => '▶',
                 Some(_) => '◀',
                 None => '*',
             },
-            // What has been done to it in the row above.
+            // The row above shows the mark.
             (None, _) if line.marks.contains_key(&lane) => '│',
             (None, State::Absent) => ' ',
-            (None, State::EnabledSet) => '│',
+            (None, State::Ready) => '│',
             (None, State::Waits) => '┊',
         }
     }
 
-    /// It has to be explained.
+    /// Adds a sign to the legend.
     fn use_sign(&mut self, sign: char) {
         if sign != ' ' && !self.signs.contains(&sign) {
             self.signs.push(sign);
@@ -252,12 +256,13 @@ impl Page {
         self.put_in(&sign.to_string(), room, style);
     }
 
-    fn wide(&mut self, line: &Line, own: Option<usize>, words: &str, is_first: bool) {
+    /// Adds the columns of a row in the wide shape.
+    fn wide(&mut self, line: &Line, runs: Option<usize>, words: &str, is_first: bool) {
         let mut column = 0;
         while column < self.layout.widths.len() {
             let room = self.layout.widths[column];
             let lane = self.layout.lane_of(column).unwrap_or_default();
-            if own == Some(column) {
+            if runs == Some(column) {
                 let mut taken = room;
                 while taken <= width(words) && column + 1 < self.layout.widths.len() {
                     column += 1;
@@ -275,12 +280,13 @@ impl Page {
         }
     }
 
-    fn narrow(&mut self, line: &Line, own: Option<usize>, words: &str, is_first: bool) {
+    /// Adds the columns and the words of a row in the narrow shape.
+    fn narrow(&mut self, line: &Line, runs: Option<usize>, words: &str, is_first: bool) {
         for column in 0..self.layout.widths.len() {
             let room = self.layout.widths[column];
             let lane = self.layout.lane_of(column);
             match lane {
-                _ if own == Some(column) => {
+                _ if runs == Some(column) => {
                     let sign = if is_first { RUNS } else { " " };
                     self.use_sign('█');
                     let style = self.style(line);
@@ -308,19 +314,19 @@ impl Page {
             self.put(plain(words), Style::Plain);
         } else if !place.is_empty() {
             self.put(place + " ", Style::Dim);
-            let style = if line.is_wrong { Style::Wrong } else { Style::Plain };
+            let style = if line.is_wrong { Style::Fault } else { Style::Plain };
             self.put(text, style);
         }
     }
 
-    fn footer(&mut self, story: &Story) {
+    fn footer(&mut self, story: &Content) {
         let failure = story.failure.as_ref();
         let deadlock = failure.filter(|failure| failure.kind == FailureKind::Deadlock);
         if let Some(Failure { message, .. }) = deadlock {
             self.end_line();
             for line in message.lines() {
                 let style = if line.trim_start().starts_with("cycle:") {
-                    Style::Wrong
+                    Style::Fault
                 } else {
                     Style::Plain
                 };
@@ -332,7 +338,7 @@ impl Page {
         let known = [
             ('✗', "went wrong"),
             ('!', "may be why"),
-            ('·', "nobody else could run"),
+            ('·', "no other could run"),
             ('█', "runs"),
             ('│', "could run"),
             ('┊', "waits"),

@@ -97,7 +97,7 @@ fn the_environment_gives_the_schedule() {
     // The given schedule is not shortened.
     let replayed = "leno::weave::replay(\"B1 A1 B1\", program)";
     let misfit = "LENO_WEAVE_REPLAY is A1 Q1: the schedule does not fit the program: at choice 2 \
-                  of the run, it gives the turn to Q, but those who can run are: B, A";
+                  of the run, it gives the turn to Q, but the green threads that can run are: B, A";
     for (schedule, start, part) in [
         ("B1 A1 B1", "execution 1 fails\n", replayed),
         ("A1 Q1", misfit, ""),

@@ -84,17 +84,20 @@ fn a_misfit_has_its_place_and_the_alternatives() {
     for (schedule, complaint) in [
         (
             "A1 C1",
-            "at choice 2 of the run, it gives the turn to C, but those who can run are: B, A",
+            "at choice 2 of the run, it gives the turn to C, but the green threads that can run are: B, A",
         ),
         (
             "#9 A1",
-            "at choice 1 of the run, it gives the turn to #9, but those who can run are: A, B",
+            "at choice 1 of the run, it gives the turn to #9, but the green threads that can run are: A, B",
         ),
         (
             "A1 ?1",
             "at choice 2 of the run, it takes an alternative, but here one of these runs: B, A",
         ),
-        ("~", "at choice 1 of the run, it gives the turn to ~, but those who can run are: A, B"),
+        (
+            "~",
+            "at choice 1 of the run, it gives the turn to ~, but the green threads that can run are: A, B",
+        ),
         // The first three turns of B leave a choice only to A.
         ("B3 A2 B1", "the run has 3 choices and is over then, but the schedule goes on: A2 B1"),
     ] {

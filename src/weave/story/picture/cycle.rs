@@ -1,37 +1,37 @@
-//! Those who wait for each other, in a circle.
+//! The cycles of green threads that wait for each other.
 
 use std::fmt::Write;
 
-use super::draw::{Drawing, colour};
-use super::measure::{CHARACTER, MARGIN, PADDING};
-use crate::debug::escaped;
-use crate::weave::story::width::{plain, shortened, width};
+use super::plan::{CHARACTER, MARGIN, PADDING, Plan};
+use crate::draw::svg::{Direction, colour, escaped, head};
+use crate::draw::{plain, shortened, width};
+use crate::weave::recording::Recording;
+use crate::weave::story::line::Threads;
 
 const PILL_HEIGHT: usize = 26;
-/// More are not drawn.
+/// The most cycles, and the most green threads of a cycle, that are drawn.
 const MOST: usize = 6;
-/// Of what is waited for.
+/// The most characters of what a green thread waits for.
 const MOST_WANTED: usize = 28;
 
-/// The cycles in which the execution ends, below each other.
-pub(super) fn draw(drawing: &mut Drawing<'_>, bottom: &mut usize) -> String {
+/// Draws the cycles at the end of the execution, below each other, from `plan.bottom` on.
+pub(super) fn draw(plan: &mut Plan, recording: &Recording, threads: &Threads) -> String {
     let mut out = String::new();
-    let cycles = &drawing.story.recording.cycles;
-    for cycle in cycles.iter().take(MOST) {
+    for cycle in recording.cycles.iter().take(MOST) {
         let links: Vec<Link> = cycle
             .iter()
             .take(MOST)
             .map(|(number, wanted)| {
-                let index = drawing.story.cast.lane(*number);
-                let lane = index.and_then(|index| drawing.plan.lane_of(index));
-                let label = shortened(&plain(drawing.story.cast.label(*number)), 24);
+                let index = threads.lane(*number);
+                let lane = index.and_then(|index| plan.lane_of(index));
+                let label = shortened(&plain(threads.label(*number)), 24);
                 let wanted = wanted.as_deref().unwrap_or("its end");
                 Link { lane, label, wanted: shortened(&plain(wanted), MOST_WANTED) }
             })
             .collect();
-        let right = circle(&mut out, &links, cycle.len(), *bottom);
-        drawing.plan.width = drawing.plan.width.max(right + MARGIN);
-        *bottom += PILL_HEIGHT + 62;
+        let right = circle(&mut out, &links, cycle.len(), plan.bottom);
+        plan.width = plan.width.max(right + MARGIN);
+        plan.bottom += PILL_HEIGHT + 62;
     }
     out
 }
@@ -39,11 +39,11 @@ pub(super) fn draw(drawing: &mut Drawing<'_>, bottom: &mut usize) -> String {
 struct Link {
     lane: Option<usize>,
     label: String,
-    /// Of the next one.
+    /// What the green thread waits for.
     wanted: String,
 }
 
-/// Gives how far to the right it goes.
+/// Draws a cycle. Returns its right end.
 fn circle(out: &mut String, links: &[Link], count: usize, top: usize) -> usize {
     let _ = writeln!(out, r#"<text class="words bad" x="{MARGIN}" y="{}">cycle</text>"#, top + 27);
     let mut left = MARGIN + 60;
@@ -80,21 +80,18 @@ fn circle(out: &mut String, links: &[Link], count: usize, top: usize) -> usize {
     };
     let low = top + PILL_HEIGHT + 20;
     let (start, tip) = (top + PILL_HEIGHT, top + PILL_HEIGHT + 1);
-    // One that waits for itself.
+    // The arrow of a green thread that waits for itself begins and ends at its own pill.
     let first = if first == last { first - 12 } else { first };
     let last = if centres.len() == 1 { last + 12 } else { last };
     let _ = writeln!(
         out,
-        r#"<path class="cycle" d="M{last} {start}V{} Q{last} {low} {} {low} H{} Q{first} {low} {first} {} V{}"/><path class="hot" d="M{} {}L{first} {tip}L{} {}z"/><text x="{}" y="{}" text-anchor="middle">{}</text>"#,
+        r#"<path class="cycle" d="M{last} {start}V{} Q{last} {low} {} {low} H{} Q{first} {low} {first} {} V{}"/><path class="hot" d="{}"/><text x="{}" y="{}" text-anchor="middle">{}</text>"#,
         low - 8,
         last - 8,
         first + 8,
         low - 8,
         tip + 6,
-        first - 4,
-        tip + 7,
-        first + 4,
-        tip + 7,
+        head((first, tip), Direction::Up, 7),
         (first + last) / 2,
         low + 15,
         escaped(&words)
@@ -102,13 +99,13 @@ fn circle(out: &mut String, links: &[Link], count: usize, top: usize) -> usize {
     left.max((first + last) / 2 + width(&words) * CHARACTER / 2)
 }
 
+/// Draws an arrow to the right, with words above it.
 fn arrow_to(out: &mut String, from: usize, to: usize, y: usize, words: &str) {
     let back = to - 7;
     let _ = writeln!(
         out,
-        r#"<path class="cycle" d="M{from} {y}H{back}"/><path class="hot" d="M{back} {}L{to} {y}L{back} {}z"/><text x="{}" y="{}" text-anchor="middle">{}</text>"#,
-        y - 4,
-        y + 4,
+        r#"<path class="cycle" d="M{from} {y}H{back}"/><path class="hot" d="{}"/><text x="{}" y="{}" text-anchor="middle">{}</text>"#,
+        head((to, y), Direction::Right, 7),
         (from + to) / 2,
         y - 6,
         escaped(words)

@@ -1,14 +1,19 @@
-//! The picture, layer by layer: lanes, arrows, boxes.
+//! The elements of the picture, layer by layer: lanes, arrows, boxes.
 
 use std::fmt::Write;
 
-use super::measure::{CHARACTER, GAP, Item, MARGIN, NARROW_BOX, NARROW_WORDS, PADDING, Plan};
-use super::{cycle, lines, measure};
-use crate::debug::{COLOURS, escaped};
+use super::cycle;
+use super::plan::{
+    CHARACTER, GAP, Item, MARGIN, NARROW_BOX, NARROW_WORDS, PADDING, Plan, WORDS_HEIGHT,
+};
+use crate::draw::svg::{Direction, colour, cross, escaped, head, text};
+use crate::draw::{plain, shortened, wrapped};
 use crate::weave::report::grouped;
-use crate::weave::story::Story;
-use crate::weave::story::teller::{Line, Mark, Part, State};
-use crate::weave::story::width::{plain, shortened};
+use crate::weave::story::content::Content;
+use crate::weave::story::line::{Line, Mark, Part, State, lines};
+
+/// The most lines of a picture; the middle of a longer story is left out.
+const MOST_LINES: usize = 120;
 
 const STYLE: &str = "\
 .page { fill: #fff; stroke: #ddd } \
@@ -38,29 +43,31 @@ text { fill: #e6edf3 } .bad { fill: #ff7b72 } .faint { fill: #8d96a0 } \
 .box { fill-opacity: 0.3 } .wrong { fill-opacity: 0.3 } .odd { fill-opacity: 0.22 } \
 .wakes { stroke: #b1bac4 } .head { fill: #b1bac4 } }";
 
-pub(super) struct Drawing<'a> {
-    pub(super) story: &'a Story,
+/// Draws the story.
+pub(in crate::weave::story) fn draw(story: &Content) -> String {
+    let parts = story.parts(MOST_LINES);
+    let plan = Plan::new(story, &parts);
+    Drawing::new(story, &parts, plan).finish()
+}
+
+struct Drawing<'a> {
+    story: &'a Content,
     parts: &'a [Part],
-    pub(super) plan: Plan,
-    /// Behind everything.
+    plan: Plan,
+    /// The elements behind all others.
     lines: String,
     boxes: String,
-    /// Above everything.
+    /// The elements in front of all others.
     arrows: String,
 }
 
-/// The colour of a lane.
-pub(super) fn colour(lane: usize) -> &'static str {
-    COLOURS[lane % COLOURS.len()]
-}
-
 impl<'a> Drawing<'a> {
-    pub(super) fn new(story: &'a Story, parts: &'a [Part], plan: Plan) -> Drawing<'a> {
+    fn new(story: &'a Content, parts: &'a [Part], plan: Plan) -> Drawing<'a> {
         let (lines, boxes, arrows) = Default::default();
         Drawing { story, parts, plan, lines, boxes, arrows }
     }
 
-    pub(super) fn finish(mut self) -> String {
+    fn finish(mut self) -> String {
         self.head();
         let items = std::mem::take(&mut self.plan.items);
         for (place, item) in items.iter().enumerate() {
@@ -75,11 +82,9 @@ impl<'a> Drawing<'a> {
                 self.switch(item, next);
             }
         }
-        let mut bottom = self.plan.bottom;
-        let cycles = cycle::draw(&mut self, &mut bottom);
-        let foot = self.foot(&mut bottom);
-        let width = self.plan.width;
-        let height = bottom + MARGIN;
+        let cycles = cycle::draw(&mut self.plan, &self.story.recording, &self.story.threads);
+        let foot = self.foot();
+        let (width, height) = (self.plan.width, self.plan.bottom + MARGIN);
         let Drawing { lines, boxes, arrows, .. } = self;
         format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" \
@@ -91,27 +96,22 @@ impl<'a> Drawing<'a> {
         )
     }
 
-    fn text(out: &mut String, class: &str, (x, y): (usize, usize), text: &str) {
-        let text = escaped(text);
-        let _ = writeln!(out, r#"<text class="{class}" x="{x}" y="{y}">{text}</text>"#);
-    }
-
-    /// The titles, and the names of the lanes.
+    /// Draws the titles, and the names of the lanes.
     fn head(&mut self) {
         let mut y = MARGIN;
         for (place, title) in self.plan.titles.iter().enumerate() {
             y += 20;
             let class = if place == 0 { "title bad" } else { "code bad" };
-            Self::text(&mut self.boxes, class, (MARGIN, y), title);
+            text(&mut self.boxes, class, (MARGIN, y), title);
         }
         if let Some(file) = &self.plan.file {
-            Self::text(&mut self.boxes, "code faint", (MARGIN, y + 20), &plain(file));
+            text(&mut self.boxes, "code faint", (MARGIN, y + 20), &plain(file));
         }
         let turn = (MARGIN + 6, self.plan.labels_at);
-        Self::text(&mut self.boxes, "code faint", turn, "turn");
+        text(&mut self.boxes, "code faint", turn, "turn");
         let is_narrow = self.plan.words_at.is_some();
         for (place, lane) in self.plan.lanes.iter().enumerate() {
-            let label = plain(&self.story.cast.labels[lane.index]);
+            let label = plain(&self.story.threads.labels[lane.index]);
             let label = escaped(&shortened(&label, if is_narrow { 12 } else { 36 }));
             let (x, y) = (lane.middle, self.plan.labels_at);
             let fill = colour(place);
@@ -126,7 +126,7 @@ impl<'a> Drawing<'a> {
         }
     }
 
-    /// What everybody does meanwhile.
+    /// Draws the states of the green threads during a step.
     fn lanes(&mut self, item: &Item, next: Option<&Item>) {
         let until = next.map_or(item.end(), |next| next.top);
         for place in 0..self.plan.lanes.len() {
@@ -141,21 +141,17 @@ impl<'a> Drawing<'a> {
             }
             let changes_at = mark.map_or(item.end(), |(_, _, y)| *y);
             self.lane(place, state, item.top, changes_at);
-            let rest = if mark.is_some() { State::EnabledSet } else { state };
+            let rest = if mark.is_some() { State::Ready } else { state };
             self.lane(place, rest, changes_at, item.end());
-            self.lane(
-                place,
-                if mark.is_some() { State::EnabledSet } else { after },
-                item.end(),
-                until,
-            );
+            self.lane(place, if mark.is_some() { State::Ready } else { after }, item.end(), until);
         }
     }
 
+    /// Draws a piece of a lane.
     fn lane(&mut self, place: usize, state: State, from: usize, to: usize) {
         let waits = match state {
             State::Absent => return,
-            State::EnabledSet => "",
+            State::Ready => "",
             State::Waits => " waits",
         };
         if from < to {
@@ -167,6 +163,7 @@ impl<'a> Drawing<'a> {
         }
     }
 
+    /// Draws the box of a step.
     fn step(&mut self, item: &Item, place: usize) {
         let lane = self.plan.lanes[place].clone();
         let (x, y) = (lane.middle - lane.width / 2, item.top);
@@ -181,26 +178,27 @@ impl<'a> Drawing<'a> {
         let _ = writeln!(self.boxes, r#"<rect class="paper" {shape}/><rect {look} {shape}/>"#);
         let left = self.plan.words_at.unwrap_or(x + PADDING);
         self.texts(item, left);
-        self.turn(item, y + measure::WORDS_HEIGHT + 2);
+        self.turn(item, y + WORDS_HEIGHT + 2);
     }
 
+    /// Draws the words and the source lines of a step.
     fn texts(&mut self, item: &Item, x: usize) {
-        for text in &item.texts {
-            let y = text.y;
-            let x = if text.is_beside { x + NARROW_WORDS * CHARACTER } else { x };
-            if text.is_source {
-                let title = text.title.as_ref();
+        for row in &item.texts {
+            let y = row.y;
+            let x = if row.is_beside { x + NARROW_WORDS * CHARACTER } else { x };
+            if row.is_source {
+                let title = row.title.as_ref();
                 let title = title
                     .map_or_else(String::new, |all| format!("<title>{}</title>", escaped(all)));
                 let _ = writeln!(
                     self.boxes,
                     r#"<text class="code" x="{x}" y="{y}"><tspan class="faint">{}</tspan> {}{title}</text>"#,
-                    escaped(&text.number),
-                    escaped(&text.text)
+                    escaped(&row.number),
+                    escaped(&row.text)
                 );
             } else {
-                let class = if text.is_wrong { "words bad" } else { "words" };
-                Self::text(&mut self.boxes, class, (x, y), &text.text);
+                let class = if row.is_wrong { "words bad" } else { "words" };
+                text(&mut self.boxes, class, (x, y), &row.text);
             }
         }
     }
@@ -214,7 +212,7 @@ impl<'a> Drawing<'a> {
         );
     }
 
-    /// Time passes, or steps are left out.
+    /// Draws that time passes, or that steps are left out.
     fn aside(&mut self, item: &Item) {
         let (left, middle) = (MARGIN + 40, item.top + item.height / 2);
         let right = match self.plan.words_at {
@@ -230,22 +228,19 @@ impl<'a> Drawing<'a> {
             let y = top + 12;
             let _ = writeln!(
                 self.arrows,
-                r#"<path class="cycle" d="M{} {middle}H{} Q{x} {middle} {x} {} V{} Q{x} {y} {} {y} H{}"/><path class="hot" d="M{} {}L{tip} {y}L{} {}z"/>"#,
+                r#"<path class="cycle" d="M{} {middle}H{} Q{x} {middle} {x} {} V{} Q{x} {y} {} {y} H{}"/><path class="hot" d="{}"/>"#,
                 left + 4,
                 x + 6,
                 middle - 6,
                 y + 6,
                 x + 6,
                 tip - 5,
-                tip - 6,
-                y - 4,
-                tip - 6,
-                y + 4
+                head((tip, y), Direction::Right, 6)
             );
         }
-        for text in &item.texts {
+        for row in &item.texts {
             let x = self.plan.words_at.unwrap_or(left + 12);
-            let width = text.text.chars().count() * CHARACTER + 8;
+            let width = row.text.chars().count() * CHARACTER + 8;
             let class = if item.is_wrong { "words bad" } else { "words faint" };
             let _ = writeln!(
                 self.boxes,
@@ -253,39 +248,35 @@ impl<'a> Drawing<'a> {
                 x - 4,
                 middle - 8
             );
-            Self::text(&mut self.boxes, class, (x, middle + 4), &text.text);
+            text(&mut self.boxes, class, (x, middle + 4), &row.text);
         }
     }
 
-    /// To whom something is done.
+    /// Draws the effects of a step on other green threads.
     fn marks(&mut self, item: &Item) {
         for &(place, mark, y) in &item.marks {
             if item.lane == Some(place) {
                 continue;
             }
             let x = self.plan.lanes[place].middle;
-            let from = item.lane.map(|own| {
-                let lane = &self.plan.lanes[own];
+            let from = item.lane.map(|lane| {
+                let lane = &self.plan.lanes[lane];
                 let half =
                     if self.plan.words_at.is_some() { NARROW_BOX / 2 } else { lane.width / 2 };
                 if lane.middle < x { lane.middle + half } else { lane.middle - half }
             });
             let Some(from) = from else {
-                // By the clock, from above.
-                let y = item.top + item.height / 2;
-                let tip = y + 10;
-                let _ = writeln!(
-                    self.arrows,
-                    r#"<path class="head" d="M{} {}L{x} {tip}L{} {}z"/>"#,
-                    x - 4,
-                    y + 2,
-                    x + 4,
-                    y + 2
-                );
+                // The clock wakes from above.
+                let tip = (x, item.top + item.height / 2 + 10);
+                let path = head(tip, Direction::Down, 8);
+                let _ = writeln!(self.arrows, r#"<path class="head" d="{path}"/>"#);
                 continue;
             };
             let is_right = from < x;
-            let (tip, back) = if is_right { (x - 3, x - 9) } else { (x + 3, x + 9) };
+            let (tip, back, direction) = match is_right {
+                true => (x - 3, x - 9, Direction::Right),
+                false => (x + 3, x + 9, Direction::Left),
+            };
             let _ = writeln!(self.arrows, r#"<path class="wakes" d="M{from} {y}H{back}"/>"#);
             let _ = match mark {
                 Mark::Spawned => {
@@ -297,27 +288,17 @@ impl<'a> Drawing<'a> {
                 }
                 Mark::Woken => writeln!(
                     self.arrows,
-                    r#"<path class="head" d="M{back} {}L{tip} {y}L{back} {}z"/>"#,
-                    y - 4,
-                    y + 4
+                    r#"<path class="head" d="{}"/>"#,
+                    head((tip, y), direction, 6)
                 ),
-                Mark::Interrupted => writeln!(
-                    self.arrows,
-                    r#"<path class="cycle" d="M{} {}L{} {}M{} {}L{} {}"/>"#,
-                    x - 5,
-                    y - 5,
-                    x + 5,
-                    y + 5,
-                    x - 5,
-                    y + 5,
-                    x + 5,
-                    y - 5
-                ),
+                Mark::Interrupted => {
+                    writeln!(self.arrows, r#"<path class="cycle" d="{}"/>"#, cross((x, y), 5))
+                }
             };
         }
     }
 
-    /// From one step to the next.
+    /// Draws the arrow from one step to the next.
     fn switch(&mut self, item: &Item, next: &Item) {
         let Some(to) = next.lane else { return };
         let x = self.plan.lanes[to].middle;
@@ -339,15 +320,16 @@ impl<'a> Drawing<'a> {
                 (middle + turn).min(tip)
             )
         };
-        let (left, right) = (x - 4, x + 4);
+        let head = head((x, end), Direction::Down, 6);
         let _ = writeln!(
             self.lines,
-            r#"<path class="next" d="{path}"/><path class="tip" d="M{left} {tip}L{x} {end}L{right} {tip}z"/>"#
+            r#"<path class="next" d="{path}"/><path class="tip" d="{head}"/>"#
         );
     }
 
-    /// What the signs mean, and the schedule.
-    fn foot(&self, bottom: &mut usize) -> String {
+    /// Draws the legend and the schedule.
+    fn foot(&mut self) -> String {
+        let bottom = &mut self.plan.bottom;
         let mut out = String::new();
         let mut legend =
             "box: a step, with the number of the turn that it took · line: could run · \
@@ -360,7 +342,7 @@ impl<'a> Drawing<'a> {
             matches!(part, Part::Step(lines) if lines.iter().all(|line| line.turn.is_none()))
         });
         if has_dots {
-            legend += " · without a number: nobody else could run";
+            legend += " · without a number: no other could run";
         }
         let has = |is: fn(&Line) -> bool| lines(self.parts).any(is);
         if has(|line| line.is_wrong) {
@@ -371,14 +353,14 @@ impl<'a> Drawing<'a> {
         }
         let room = (self.plan.width - 2 * MARGIN) / 6;
         *bottom += GAP / 2;
-        for line in crate::weave::story::width::wrapped(&legend, room) {
-            Self::text(&mut out, "faint", (MARGIN, *bottom), &line);
+        for line in wrapped(&legend, room) {
+            text(&mut out, "faint", (MARGIN, *bottom), &line);
             *bottom += 16;
         }
         let schedule = self.story.schedule_line();
         let room = (self.plan.width - 2 * MARGIN) / CHARACTER;
-        for line in crate::weave::story::width::wrapped(&plain(&schedule), room) {
-            Self::text(&mut out, "code", (MARGIN, *bottom + 2), &line);
+        for line in wrapped(&plain(&schedule), room) {
+            text(&mut out, "code", (MARGIN, *bottom + 2), &line);
             *bottom += 15;
         }
         out

@@ -1,94 +1,96 @@
-//! Where everything is, in pixels.
+//! The places of all elements of the picture, in pixels.
 
-use super::{MOST_COLUMNS, MOST_LANES, lines};
-use crate::weave::story::Story;
-use crate::weave::story::teller::{At, Line, Mark, Part, State};
-use crate::weave::story::width::{plain, shortened, width, wrapped};
+use crate::draw::{file_name, plain, shortened, width, wrapped};
+use crate::weave::story::content::Content;
+use crate::weave::story::line::{At, Line, Mark, Part, State, lines, used_lanes};
+
+/// The most lanes with words in their boxes. With more green threads, the words stand beside the
+/// lanes.
+const MOST_COLUMNS: usize = 5;
+/// The most lanes that are drawn.
+const MOST_LANES: usize = 40;
 
 pub(super) const MARGIN: usize = 16;
-/// For the numbers of turns.
+/// The width for the numbers of turns.
 const GUTTER: usize = 44;
-/// About that of a character, in the font sizes of the picture.
+/// The approximate width of a character in the font sizes of the picture.
 pub(super) const CHARACTER: usize = 7;
 pub(super) const WORDS_HEIGHT: usize = 17;
 pub(super) const SOURCE_HEIGHT: usize = 15;
 pub(super) const PADDING: usize = 7;
-/// Between two boxes, for the arrow.
+/// The distance of two boxes, with room for the arrow.
 pub(super) const GAP: usize = 20;
-/// A lane that has only boxes without words.
+/// The width of a lane that has boxes without words.
 const NARROW_LANE: usize = 26;
 pub(super) const NARROW_BOX: usize = 16;
-/// A line of source may have so many rows.
+/// The most rows of a source line.
 const MOST_SOURCE_ROWS: usize = 2;
-/// So many characters of words stand beside the lanes; then comes the source.
+/// The number of characters for the words beside the lanes. The source stands to their right.
 pub(super) const NARROW_WORDS: usize = 32;
 const ROOM_FOR_LABELS: usize = 60;
 
 /// A column.
 #[derive(Clone, Debug)]
 pub(super) struct Lane {
-    /// Which green thread it is for.
+    /// The index of the green thread in the story.
     pub(super) index: usize,
     pub(super) middle: usize,
     pub(super) width: usize,
 }
 
-/// A row of text, and where its base line is.
+/// A row of text.
 pub(super) struct Text {
     pub(super) text: String,
-    /// All of it, if it is shortened.
+    /// The whole text, if `text` is shortened.
     pub(super) title: Option<String>,
     pub(super) number: String,
     pub(super) is_source: bool,
-    /// It stands beside the words, not below them.
+    /// The row stands beside the words, not below them.
     pub(super) is_beside: bool,
     pub(super) is_wrong: bool,
+    /// The base line.
     pub(super) y: usize,
 }
 
-/// What is drawn at one height.
+/// The elements at one height: a step, time that passes, or a note on steps that are left out.
 pub(super) struct Item {
-    /// Whose step it is; nobody's if time passes, or steps are left out.
+    /// The lane of the step; `None` if time passes, or steps are left out.
     pub(super) lane: Option<usize>,
     pub(super) top: usize,
     pub(super) height: usize,
     pub(super) texts: Vec<Text>,
-    /// Whom it does something to, and where.
+    /// The effects on other lanes, each with its height.
     pub(super) marks: Vec<(usize, Mark, usize)>,
     pub(super) states: Vec<State>,
     pub(super) turn: Option<u64>,
     pub(super) is_wrong: bool,
     pub(super) is_odd: bool,
-    /// Steps that are not drawn.
+    /// A note on steps that are not drawn.
     pub(super) is_aside: bool,
-    /// Where those begin that are repeated.
+    /// The top of the steps that are repeated.
     pub(super) again_from: Option<usize>,
 }
 
 pub(super) struct Plan {
     pub(super) lanes: Vec<Lane>,
-    /// The words stand beside the lanes, from here on.
+    /// The left end of the words, if they stand beside the lanes.
     pub(super) words_at: Option<usize>,
     pub(super) items: Vec<Item>,
     pub(super) titles: Vec<String>,
     pub(super) file: Option<String>,
-    /// Where the names of the lanes stand.
+    /// The base line of the names of the lanes.
     pub(super) labels_at: usize,
     pub(super) width: usize,
-    /// Below the last item.
+    /// The end of what is planned so far.
     pub(super) bottom: usize,
     pub(super) lanes_left_out: usize,
-    /// How many characters of text a box has room for, lane by lane.
+    /// The number of characters in a row of a box, lane by lane.
     rooms: Vec<usize>,
 }
 
 impl Plan {
-    pub(super) fn new(story: &Story, parts: &[Part]) -> Plan {
-        let mut used: Vec<usize> = lines(parts)
-            .flat_map(|line| line.lane.into_iter().chain(line.marks.keys().copied()))
-            .collect();
-        used.sort_unstable();
-        used.dedup();
+    pub(super) fn new(story: &Content, parts: &[Part]) -> Plan {
+        let mut used = used_lanes(parts);
         let lanes_left_out = used.len().saturating_sub(MOST_LANES);
         used.truncate(MOST_LANES);
         let mut places = lines(parts).filter_map(|line| line.place.as_ref());
@@ -116,13 +118,14 @@ impl Plan {
         plan
     }
 
-    fn wide(&mut self, story: &Story, parts: &[Part], used: &[usize]) {
+    /// Lays out lanes with words in their boxes.
+    fn wide(&mut self, story: &Content, parts: &[Part], used: &[usize]) {
         let most = (130 / used.len().max(1)).clamp(28, 46);
         let mut left = MARGIN + GUTTER;
         for &index in used {
-            let own = lines(parts).filter(|line| line.lane == Some(index));
-            let wanted = own.map(|line| self.wanted(line)).max().unwrap_or(0);
-            let label = width(&story.cast.labels[index]);
+            let lines = lines(parts).filter(|line| line.lane == Some(index));
+            let wanted = lines.map(|line| self.wanted(line)).max().unwrap_or(0);
+            let label = width(&story.threads.labels[index]);
             let room = wanted.max(label).clamp(10, most);
             let width = room * CHARACTER + 2 * PADDING;
             self.lanes.push(Lane { index, middle: left + width / 2, width });
@@ -132,6 +135,7 @@ impl Plan {
         self.width = (left - GAP + MARGIN).max(480);
     }
 
+    /// Lays out lanes with words beside them.
     fn narrow(&mut self, parts: &[Part], used: &[usize]) {
         let left = MARGIN + GUTTER;
         for (place, &index) in used.iter().enumerate() {
@@ -146,7 +150,7 @@ impl Plan {
         self.width = words_at + (NARROW_WORDS + room) * CHARACTER + MARGIN;
     }
 
-    /// How many characters it would have in one row.
+    /// Returns the number of characters of a line in one row.
     fn wanted(&self, line: &Line) -> usize {
         let source = line.source.as_ref().map_or(0, |text| width(text));
         let number = line.place.as_ref().map_or(0, |at| width(&self.number(at)) + 1);
@@ -156,26 +160,23 @@ impl Plan {
     fn number(&self, at: &At) -> String {
         match &self.file {
             Some(_) => at.line.to_string(),
-            None => {
-                let name = at.file.rsplit(['/', '\\']).next().unwrap_or(&at.file);
-                format!("{name}:{}", at.line)
-            }
+            None => format!("{}:{}", file_name(&at.file), at.line),
         }
     }
 
-    fn titles(&mut self, story: &Story) {
+    fn titles(&mut self, story: &Content) {
         let room = (self.width - 2 * MARGIN) / 8;
         let title = story.title();
         self.titles = title.lines().flat_map(|line| wrapped(&plain(line), room)).collect();
         self.titles.retain(|line| !line.is_empty());
         let top = MARGIN + self.titles.len() * 20 + 32;
         let is_long = self.words_at.is_some()
-            && self.lanes.iter().any(|lane| width(&story.cast.labels[lane.index]) > 3);
+            && self.lanes.iter().any(|lane| width(&story.threads.labels[lane.index]) > 3);
         self.labels_at = top + if is_long { ROOM_FOR_LABELS } else { 12 };
         self.bottom = self.labels_at + 16;
     }
 
-    /// Which lane a green thread has.
+    /// Returns the lane of a green thread.
     pub(super) fn lane_of(&self, index: usize) -> Option<usize> {
         self.lanes.binary_search_by_key(&index, |lane| lane.index).ok()
     }
@@ -213,11 +214,11 @@ impl Plan {
         let mut place = None;
         for line in lines {
             let top = y;
-            let who = match (self.words_at, first.lane, lane) {
+            let thread = match (self.words_at, first.lane, lane) {
                 (Some(_), Some(_), None) => "another: ",
                 _ => "",
             };
-            let words = format!("{who}{}", plain(&line.words));
+            let words = format!("{thread}{}", plain(&line.words));
             let room_for_words = if self.words_at.is_some() { NARROW_WORDS } else { room };
             for words in
                 wrapped(&words, room_for_words).into_iter().filter(|words| !words.is_empty())
@@ -252,10 +253,8 @@ impl Plan {
         self.bottom += item.height + if self.words_at.is_some() { GAP / 2 } else { GAP };
         self.items.push(item);
     }
-}
 
-impl Plan {
-    /// A line of source, in two rows if need be.
+    /// Adds a source line, in up to two rows.
     fn source(item: &mut Item, y: &mut usize, number: &str, full: &str, room: usize) {
         let room = room.saturating_sub(width(number) + 1);
         let mut rows = wrapped(full, room);

@@ -1,70 +1,66 @@
-//! The steps of one execution, and which of them come before which in every
-//! execution of its kind.
+//! The steps of one execution, and the happens-before relation: the order of steps that is the
+//! same in every execution of the equivalence class.
 //!
-//! What an execution has in common with the one before is kept: there the same
-//! steps use the same objects.
+//! The beginning that an execution has in common with the last one is kept: the same steps use
+//! the same objects there.
 
-use super::used::{Candidate, History, Used, merge, numbered};
+use super::dependence::{ALL, Candidate, History, Use, merge, numbered};
 use crate::access::Access;
 use crate::explore::CLOCK;
 
-/// Every step reads this of its own green thread, as one that is to be unwound
-/// finds out wherever it goes on.
+/// Every step reads this object of its own green thread, since a thread that is cancelled finds
+/// that out wherever it goes on.
 const UNWINDING: u64 = 3 << 60;
 
 /// The clock, which its own steps write.
 const CLOCK_OBJECT: u64 = 6 << 60;
 
-/// What is told of an execution that fails: the panic that came first.
+/// The panic that a failed execution reports: the first one.
 const FIRST_PANIC: u64 = 15 << 60;
-
-/// An object that every step uses which depends on all others.
-const ALL: u64 = u64::MAX;
 
 /// A step.
 pub(super) struct Event {
     pub(super) thread: u64,
-    /// The node that chose it; none for the clock when nobody could run.
+    /// The node that chose the step; `None` for the clock when no green thread could run.
     pub(super) node: Option<usize>,
-    /// The event that made its green thread ready, if it had to be.
+    /// The event that made the green thread ready, if it was not ready already.
     enabler: Option<usize>,
-    pub(super) used: Vec<Used>,
-    /// For each green thread, one more than the last of its events that comes
-    /// before this, or is this, in every execution of the kind.
+    pub(super) uses: Vec<Use>,
+    /// The vector clock: for each green thread, one more than the index of its last event that
+    /// happens before this event or is this event.
     before: Vec<usize>,
-    /// It depends on everything before it, and everything after it on it.
+    /// The event depends on all others.
     pub(super) is_barrier: bool,
 }
 
 #[derive(Default)]
-pub(super) struct Order {
-    /// Those of this execution, then those of the one before that are kept.
+pub(super) struct HappensBefore {
+    /// The events of this execution, then the kept events of the last one.
     events: Vec<Event>,
-    /// How many have begun in this execution.
+    /// The number of events that have begun in this execution.
     begun: usize,
-    /// So many are as they were.
+    /// The number of events that this execution has in common with the last one.
     kept: usize,
     /// Spare events, for their allocations.
     spare: Vec<Event>,
     /// The last event of each green thread.
     last: Vec<Option<usize>>,
-    /// Who made each ready, since its last event.
+    /// The event that made each green thread ready, since its own last event.
     enabler: Vec<Option<usize>>,
     history: History,
-    /// How many objects have been used.
+    /// The number of objects that have been used.
     numbered: u64,
-    /// Somebody has yielded where that keeps it waiting. Then every step counts, if
-    /// only as a turn.
+    /// A green thread has yielded where fairness keeps it waiting. From then on every step
+    /// counts, if only as a turn.
     has_yielded: bool,
     is_open: bool,
     candidates: Vec<Candidate>,
-    /// The events that the one that was closed last races with.
+    /// The events that race with the last closed event.
     pub(super) races: Vec<usize>,
 }
 
-impl Order {
-    /// An execution begins that differs from the one before from the node `branch`
-    /// on.
+impl HappensBefore {
+    /// Begins an execution that differs from the last one from the node `branch` on.
     pub(super) fn begin(&mut self, branch: usize) {
         let differs = |event: &Event| event.node.is_some_and(|node| node >= branch);
         let kept = self.events.iter().position(differs).unwrap_or(0);
@@ -91,7 +87,7 @@ impl Order {
         &self.events[index]
     }
 
-    /// The event that was closed last.
+    /// Returns the event that was closed last.
     pub(super) fn last_closed(&self) -> Option<&Event> {
         self.events[..self.begun].last()
     }
@@ -103,6 +99,7 @@ impl Order {
         }
     }
 
+    /// Begins a step of `thread`, chosen by `node`.
     pub(super) fn open(&mut self, thread: u64, node: Option<usize>) {
         let is_barrier = node.is_none();
         let index = self.begun;
@@ -118,57 +115,58 @@ impl Order {
             self.keep(index);
         }
         let new =
-            || Event { thread, node, enabler, used: Vec::new(), before: Vec::new(), is_barrier };
+            || Event { thread, node, enabler, uses: Vec::new(), before: Vec::new(), is_barrier };
         let mut event = self.spare.pop().unwrap_or_else(new);
-        event.used.clear();
+        event.uses.clear();
         event.before.clear();
-        let (used, before) = (event.used, event.before);
-        self.events.push(Event { thread, node, enabler, used, before, is_barrier });
+        let (uses, before) = (event.uses, event.before);
+        self.events.push(Event { thread, node, enabler, uses, before, is_barrier });
         if thread == CLOCK {
-            self.used(CLOCK_OBJECT, Access::Write);
+            self.accessed(CLOCK_OBJECT, Access::Write);
         } else {
-            self.used(UNWINDING | thread, Access::Read);
+            self.accessed(UNWINDING | thread, Access::Read);
         }
     }
 
-    /// The step that runs uses an object.
-    pub(super) fn used(&mut self, object: u64, access: Access) {
+    /// Notes that the current step accesses an object.
+    pub(super) fn accessed(&mut self, object: u64, access: Access) {
         self.numbered = self.numbered.max(numbered(object));
         if !self.is_open || self.begun <= self.kept {
             return;
         }
         let event = &mut self.events[self.begun - 1];
         let access = match access {
-            // The first is whether it is to be unwound.
-            Access::Look if !self.has_yielded && event.used[1..].iter().all(Used::is_await) => {
+            // The first use is `UNWINDING`.
+            Access::Look if !self.has_yielded && event.uses[1..].iter().all(Use::is_await) => {
                 return;
             }
             Access::Look => Access::Read,
             access => access,
         };
-        merge(&mut event.used, Used { object, access });
+        merge(&mut event.uses, Use { object, access });
     }
 
-    /// The step that runs has made a green thread ready.
+    /// Notes that the current step has made a green thread ready.
     pub(super) fn woke(&mut self, number: u64) {
         self.make_room(number as usize);
         self.enabler[number as usize] = self.begun.checked_sub(1);
     }
 
-    /// The step that runs yields where that keeps it waiting: who may go on depends
-    /// on the order of all steps.
+    /// Notes that the current step yields where fairness keeps it waiting: the threads that may
+    /// go on depend on the order of all steps.
     pub(super) fn yields(&mut self) {
         self.has_yielded = true;
-        self.used(ALL, Access::Write);
+        self.accessed(ALL, Access::Write);
     }
 
-    /// The step that runs panics: a failure is the panic that comes first.
+    /// Notes that the current step panics. An execution fails with its first panic, so the order
+    /// of panics counts.
     pub(super) fn panicked(&mut self) {
-        self.used(FIRST_PANIC, Access::Write);
+        self.accessed(FIRST_PANIC, Access::Write);
     }
 
-    /// The step that has run is over. Gives its index if it is new, and leaves those
-    /// that it races with in `races`.
+    /// Ends the current step. If the last execution did not have it, returns its index, and
+    /// leaves the events that race with it in `races`.
     pub(super) fn close(&mut self) -> Option<usize> {
         if !std::mem::take(&mut self.is_open) {
             return None;
@@ -178,16 +176,16 @@ impl Order {
         self.races.clear();
         if self.begun > self.kept {
             let mut event = self.events.pop().expect("one is open");
-            self.place(index, &mut event);
-            self.history.add(index, &event.used);
+            self.set_clock(index, &mut event);
+            self.history.add(index, &event.uses);
             self.events.push(event);
         }
         self.last[thread] = Some(index);
         (self.begun > self.kept).then_some(index)
     }
 
-    /// Finds out what comes before an event.
-    fn place(&mut self, index: usize, event: &mut Event) {
+    /// Computes the vector clock of an event.
+    fn set_clock(&mut self, index: usize, event: &mut Event) {
         let thread = event.thread as usize;
         if event.is_barrier {
             for &earlier in self.last.iter().flatten() {
@@ -205,16 +203,17 @@ impl Order {
         event.before[thread] = index + 1;
     }
 
-    fn comes_before(&self, earlier: usize, before: &[usize]) -> bool {
+    /// Returns `true` if the event `earlier` is in the vector clock `before`.
+    fn is_before(&self, earlier: usize, before: &[usize]) -> bool {
         let thread = self.events[earlier].thread as usize;
         before.get(thread).is_some_and(|&last| last > earlier)
     }
 
-    /// Finds the events that `event` races with: those that conflict with it, and
-    /// of which no other event forces that they come before it.
+    /// Finds the events that race with `event`: those that conflict with it, and that no other
+    /// event forces to happen before it.
     fn find_races(&mut self, index: usize, event: &mut Event) {
         let mut candidates = std::mem::take(&mut self.candidates);
-        self.history.conflicting(index, &event.used, &mut candidates);
+        self.history.conflicting(index, &event.uses, &mut candidates);
         candidates.sort_unstable_by_key(|candidate| std::cmp::Reverse(candidate.event));
         candidates.dedup_by(|one, kept| {
             let same = one.event == kept.event;
@@ -224,7 +223,7 @@ impl Order {
         });
         for candidate in &candidates {
             let earlier = candidate.event;
-            if self.comes_before(earlier, &event.before) {
+            if self.is_before(earlier, &event.before) {
                 continue;
             }
             if candidate.is_race && self.events[earlier].thread != event.thread {
@@ -235,29 +234,31 @@ impl Order {
         self.candidates = candidates;
     }
 
-    /// Calls `f` with each event between the two that does not come after `earlier`,
-    /// and says whether it could be the first of those.
-    pub(super) fn each_apart(&self, earlier: usize, later: usize, mut f: impl FnMut(&Event, bool)) {
-        let after = |index: usize, than: usize| {
-            let thread = self.events[than].thread as usize;
-            self.events[index].before.get(thread).is_some_and(|&last| last > than)
-        };
+    /// Calls `f` with each event between `earlier` and `later` that does not happen after
+    /// `earlier`, and with whether the event could be the first of them.
+    pub(super) fn each_independent(
+        &self,
+        earlier: usize,
+        later: usize,
+        mut f: impl FnMut(&Event, bool),
+    ) {
+        let is_after = |index: usize, than: usize| self.is_before(than, &self.events[index].before);
         for index in (earlier + 1)..later {
-            if !after(index, earlier) {
-                // What comes after `earlier` comes before nothing that does not.
-                let is_first = !((earlier + 1)..index).any(|other| after(index, other));
+            if !is_after(index, earlier) {
+                // An event after `earlier` happens before none of the independent events.
+                let is_first = !((earlier + 1)..index).any(|other| is_after(index, other));
                 f(&self.events[index], is_first);
             }
         }
     }
 }
 
-/// The later of two clocks, green thread by green thread.
+/// Sets `clock` to the later of two vector clocks, green thread by green thread.
 fn join(clock: &mut Vec<usize>, other: &[usize]) {
     if clock.len() < other.len() {
         clock.resize(other.len(), 0);
     }
-    for (own, other) in clock.iter_mut().zip(other) {
-        *own = (*own).max(*other);
+    for (entry, other) in clock.iter_mut().zip(other) {
+        *entry = (*entry).max(*other);
     }
 }

@@ -1,46 +1,52 @@
-//! One step as lines: what was done, in words, and where.
+//! The lines of one step: the actions in words, and their places.
 
 use std::path::Path;
 
+use super::line::{At, Line, Mark};
 use super::source::Way;
-use super::teller::{At, Line, Mark, Teller};
-use super::width::shortened;
+use super::state::{StoryState, ThreadState};
 use crate::debug::is_of_std;
-use crate::weave::recording::{Actor, Awaited, Deed, End, Place, Step, Thing};
+use crate::draw::{duration, shortened};
+use crate::weave::recording::{Action, Actor, Awaited, End, Place, Step, Thing};
 
-/// A step has no more lines.
+/// The most lines of a step.
 const MOST_LINES: usize = 40;
-/// More than so many that are spawned in a row are not listed.
+/// The most consecutive spawns that are listed.
 const MOST_SPAWNED: usize = 4;
-/// So much of what a panic says: all of what matters stands above the story.
+/// The most characters of a panic message. The whole message stands above the story.
 const MOST_MESSAGE: usize = 60;
-/// And of a value.
+/// The most characters of a value.
 const MOST_VALUE: usize = 32;
 /// The verb of an operation on several things.
 const SELECT: &str = "select on";
 
-pub(super) struct Scene<'t, 'a> {
-    teller: &'t mut Teller<'a>,
-    /// Where it is among all steps.
+pub(super) struct StepLines<'t, 'a> {
+    state: &'t mut StoryState<'a>,
+    /// The index of the step in the execution.
     place: usize,
     step: &'t Step,
     lane: Option<usize>,
     lines: Vec<Line>,
-    /// What the last line is an operation on, and how often it has been done.
+    /// The thing of the last line's operation.
     operated: Option<&'t Thing>,
+    /// The number of equal operations in the last line.
     times: usize,
-    /// The first of those that it spawns in a row, and how many.
+    /// The label of the first of consecutive spawns, and their number.
     spawned: (String, usize),
 }
 
-impl<'t, 'a> Scene<'t, 'a> {
-    pub(super) fn new(teller: &'t mut Teller<'a>, place: usize, step: &'t Step) -> Scene<'t, 'a> {
+impl<'t, 'a> StepLines<'t, 'a> {
+    pub(super) fn new(
+        state: &'t mut StoryState<'a>,
+        place: usize,
+        step: &'t Step,
+    ) -> StepLines<'t, 'a> {
         let lane = match step.actor {
-            Actor::Thread(number) => teller.cast.lane(number),
+            Actor::Thread(number) => state.threads.lane(number),
             Actor::Clock(_) | Actor::Outside => None,
         };
-        Scene {
-            teller,
+        StepLines {
+            state,
             place,
             step,
             lane,
@@ -51,22 +57,23 @@ impl<'t, 'a> Scene<'t, 'a> {
         }
     }
 
-    pub(super) fn tell(mut self) -> Vec<Line> {
+    /// Returns the lines.
+    pub(super) fn finish(mut self) -> Vec<Line> {
         match self.step.actor {
             Actor::Clock(nanos) => {
-                self.say(format!("{} pass", crate::debug::duration(nanos)), None);
+                self.say(format!("{} pass", duration(nanos)), None);
             }
             Actor::Outside => self.say("another OS thread".to_owned(), None),
-            Actor::Thread(number) if self.teller.cast.lane(number).is_none() => {}
+            Actor::Thread(number) if self.state.threads.lane(number).is_none() => {}
             Actor::Thread(_) => self.begin(),
         }
         if self.step.is_choice {
-            self.teller.turn += 1;
-            let turn = self.teller.turn;
+            self.state.turn += 1;
+            let turn = self.state.turn;
             self.first().turn = Some(turn);
         }
-        for (index, deed) in self.step.deeds.iter().enumerate() {
-            self.deed(index, deed);
+        for (index, action) in self.step.actions.iter().enumerate() {
+            self.action(index, action);
         }
         if let Some(end) = &self.step.end {
             self.end(end);
@@ -76,14 +83,14 @@ impl<'t, 'a> Scene<'t, 'a> {
         self.lines
     }
 
-    /// Leaves out what is in the middle of a long step.
+    /// Leaves out the middle of a long step.
     fn shorten(&mut self) {
         let Some(more) = self.lines.len().checked_sub(MOST_LINES + 1) else { return };
         let (from, to) = (MOST_LINES / 2, MOST_LINES / 2 + more + 1);
         let words = format!("… {} more …", more + 1);
         let rest = Line { lane: self.lane, words, goes_on: true, ..Line::default() };
-        let gone: Vec<Line> = self.lines.splice(from..to, [rest]).collect();
-        let marks = gone.into_iter().flat_map(|line| line.marks);
+        let removed: Vec<Line> = self.lines.splice(from..to, [rest]).collect();
+        let marks = removed.into_iter().flat_map(|line| line.marks);
         self.lines[from].marks.extend(marks);
     }
 
@@ -94,9 +101,9 @@ impl<'t, 'a> Scene<'t, 'a> {
         &mut self.lines[0]
     }
 
-    /// A line of its own. One that has a turn and no words yet takes them.
+    /// Adds a line with these words. If the last line has a turn and no words yet, it takes them.
     fn say(&mut self, words: String, place: Option<At>) {
-        let source = place.as_ref().and_then(|at| self.teller.sources.line(&at.file, at.line));
+        let source = place.as_ref().and_then(|at| self.state.sources.line(&at.file, at.line));
         let goes_on = !self.lines.is_empty();
         let line = Line { lane: self.lane, words, place, source, goes_on, ..Line::default() };
         match self.lines.last_mut() {
@@ -116,18 +123,18 @@ impl<'t, 'a> Scene<'t, 'a> {
     }
 
     fn mark(&mut self, number: u64, mark: Mark) {
-        let Some(lane) = self.teller.cast.lane(number) else { return };
+        let Some(lane) = self.state.threads.lane(number) else { return };
         self.first();
         if let Some(line) = self.lines.last_mut() {
             line.marks.entry(lane).or_insert(mark);
         }
     }
 
-    fn thread(&self) -> Option<&super::teller::Thread> {
-        self.teller.threads.get(self.lane?)
+    fn thread(&self) -> Option<&ThreadState> {
+        self.state.states.get(self.lane?)
     }
 
-    /// What it waited for is over.
+    /// Adds a line if the wait of the last step has ended by its deadline.
     fn begin(&mut self) {
         let Some(thread) = self.thread() else { return };
         if let (Some((what, at)), true) = (&thread.waited, thread.time_is_up) {
@@ -139,12 +146,13 @@ impl<'t, 'a> Scene<'t, 'a> {
         }
     }
 
-    fn deed(&mut self, index: usize, deed: &'t Deed) {
-        match deed {
-            Deed::Operates { verb, thing, at, .. } => self.operates(index, verb, thing, *at),
-            Deed::Spawns(number, at) => {
+    /// Adds the words of an action.
+    fn action(&mut self, index: usize, action: &'t Action) {
+        match action {
+            Action::Operates { verb, thing, at, .. } => self.operates(index, verb, thing, *at),
+            Action::Spawns(number, at) => {
                 let at = At::of(at);
-                let label = self.teller.cast.label(*number).to_owned();
+                let label = self.state.threads.label(*number).to_owned();
                 let last = self.lines.last();
                 let more =
                     last.is_some_and(|line| line.words.starts_with("spawn ") && line.place == at);
@@ -164,21 +172,21 @@ impl<'t, 'a> Scene<'t, 'a> {
                 }
                 self.mark(*number, Mark::Spawned);
             }
-            Deed::Wakes(number) => self.mark(*number, Mark::Woken),
-            Deed::Interrupts(number, why) => {
+            Action::Wakes(number) => self.mark(*number, Mark::Woken),
+            Action::Interrupts(number, why) => {
                 if self.lines.last().is_none_or(|line| line.words.is_empty()) {
-                    self.say(format!("{}: {why}", self.teller.cast.label(*number)), None);
+                    self.say(format!("{}: {why}", self.state.threads.label(*number)), None);
                 }
                 self.mark(*number, Mark::Interrupted);
             }
-            Deed::Takes(value, count) => {
+            Action::Takes(value, count) => {
                 self.say(format!("takes ?{value}, one of {count}"), None);
-                self.teller.turn += 1;
+                self.state.turn += 1;
                 if let Some(line) = self.lines.last_mut() {
-                    line.turn = line.turn.or(Some(self.teller.turn));
+                    line.turn = line.turn.or(Some(self.state.turn));
                 }
             }
-            Deed::Panics(said) => {
+            Action::Panics(said) => {
                 let message = said.message.lines().next().unwrap_or_default();
                 let place = said.place.clone().map(|(file, line)| At { file, line });
                 let message = shortened(message, MOST_MESSAGE);
@@ -187,19 +195,19 @@ impl<'t, 'a> Scene<'t, 'a> {
                     line.is_wrong = true;
                 }
             }
-            Deed::Fails => {}
-            Deed::Unwinds => self.say("is unwound".to_owned(), None),
-            Deed::Ends => self.ends(),
-            Deed::Returns => self.say("returns".to_owned(), None),
+            Action::Fails => {}
+            Action::Unwinds => self.say("is unwound".to_owned(), None),
+            Action::Ends => self.ends(),
+            Action::Returns => self.say("returns".to_owned(), None),
         }
     }
 
     fn operates(&mut self, index: usize, verb: &str, thing: &'t Thing, at: Option<Place>) {
         let at = at.and_then(At::of);
-        let is_own = matches!(thing, Thing::Thread(number) if Some(*number) == self.number());
-        let name = self.teller.thing(thing);
+        let is_self = matches!(thing, Thing::Thread(number) if Some(*number) == self.number());
+        let name = self.state.name_of(thing);
         let words = match verb {
-            _ if is_own => verb.to_owned(),
+            _ if is_self => verb.to_owned(),
             "wait" => format!("wait for {name}"),
             _ => format!("{verb} {name}"),
         };
@@ -212,7 +220,7 @@ impl<'t, 'a> Scene<'t, 'a> {
         }
         self.times = if again { self.times + 1 } else { 1 };
         let times = if again { format!(" x {}", self.times) } else { String::new() };
-        let value = self.teller.recording.value(self.place, index);
+        let value = self.state.recording.value(self.place, index);
         let value = value.map(|value| format!(": {}", shortened(value, MOST_VALUE)));
         let words = format!("{words}{times}{}", value.unwrap_or_default());
         match self.lines.last_mut() {
@@ -220,9 +228,9 @@ impl<'t, 'a> Scene<'t, 'a> {
             _ => self.say(words, at),
         }
         self.operated = Some(thing);
-        let by = self.number().and_then(|who| self.teller.overtaken(who, verb, thing));
+        let by = self.number().and_then(|number| self.state.overtaken_by(number, verb, thing));
         if let Some(by) = by {
-            let by = self.teller.cast.label(by).to_owned();
+            let by = self.state.threads.label(by).to_owned();
             self.add(&format!(", though {by} has changed it since"));
             if let Some(line) = self.lines.last_mut() {
                 line.is_odd = true;
@@ -231,7 +239,7 @@ impl<'t, 'a> Scene<'t, 'a> {
     }
 
     fn number(&self) -> Option<u64> {
-        self.lane.map(|lane| self.teller.cast.numbers[lane])
+        self.lane.map(|lane| self.state.threads.numbers[lane])
     }
 
     fn end(&mut self, end: &End) {
@@ -256,8 +264,8 @@ impl<'t, 'a> Scene<'t, 'a> {
     fn ends(&mut self) {
         if self.is_silent() {
             self.way(None);
-            let is_told = self.lines.iter().any(|line| line.place.is_some());
-            if is_told {
+            let has_place = self.lines.iter().any(|line| line.place.is_some());
+            if has_place {
                 return self.add("ends");
             }
         }
@@ -296,14 +304,14 @@ impl<'t, 'a> Scene<'t, 'a> {
             Awaited::Any(any) => {
                 let wanted = |(need, thing): &(&str, Thing)| {
                     let space = if need.is_empty() { "" } else { " " };
-                    format!("{need}{space}{}", self.teller.thing(thing))
+                    format!("{need}{space}{}", self.state.name_of(thing))
                 };
                 let all: Vec<String> = any.iter().map(wanted).collect();
                 format!("waits for {}", all.join(" or "))
             }
         };
         if words == "waits for the others" {
-            // That is where the program was called, not in the program.
+            // The place is the call of the program, which is outside it.
             return self.say(words, None);
         }
         if self.is_silent() {
@@ -312,7 +320,7 @@ impl<'t, 'a> Scene<'t, 'a> {
         self.say_at(&words, at);
     }
 
-    /// Says it in the line that is there for the place, if there is one.
+    /// Adds these words to the line for the place if there is one, and else a new line.
     fn say_at(&mut self, words: &str, at: Place) {
         let at = At::of(at);
         match self.lines.last_mut() {
@@ -323,8 +331,8 @@ impl<'t, 'a> Scene<'t, 'a> {
         }
     }
 
-    /// The source between where it was and where it is, if that is all that is
-    /// known of a step.
+    /// Adds the source lines between the last place and `to`, if nothing else is known of the
+    /// step.
     fn way(&mut self, to: Option<Place>) {
         if !self.is_silent() {
             return;
@@ -337,13 +345,13 @@ impl<'t, 'a> Scene<'t, 'a> {
         let file = from.file();
         let spawned = thread.spawned.filter(|at| at.file() == file).map(|at| at.line());
         let way = Way { from: from.line(), is_new, to: to.map(|to| to.line()), spawned };
-        let lines = self.teller.sources.between(file, way);
+        let lines = self.state.sources.between(file, way);
         for line in lines {
             self.say(String::new(), Some(At { file: file.to_owned(), line }));
         }
     }
 
-    /// Says something of a step of which nothing else is known.
+    /// Adds a line to a step of which nothing else is known.
     fn fill(&mut self) {
         let has_returned = self.thread().is_some_and(|thread| thread.has_returned);
         let at = self.thread().and_then(|thread| thread.last).and_then(|(place, _)| At::of(place));
@@ -357,7 +365,7 @@ impl<'t, 'a> Scene<'t, 'a> {
 }
 
 impl At {
-    /// Returns `None` if `place` is in the standard library, which calls what it was given.
+    /// Returns `None` if `place` is in the standard library, which calls functions of the program.
     fn of(place: Place) -> Option<At> {
         let is_in_std = is_of_std(Path::new(place.file()));
         (!is_in_std).then(|| At { file: place.file().to_owned(), line: place.line() })

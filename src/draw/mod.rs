@@ -1,0 +1,10 @@
+//! Drawing: columns of text, and pictures in SVG. `debug` and `weave` are built on it.
+
+#![forbid(unsafe_code)]
+
+pub(crate) mod svg;
+mod text;
+
+pub(crate) use text::{
+    duration, file_name, plain, rest_note, shortened, widest_columns, width, wrapped,
+};
