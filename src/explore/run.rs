@@ -233,7 +233,7 @@ pub(crate) fn is_controlled(scheduler: &Scheduler) -> bool {
     scheduler.slow() & slow::CONTROLLED != 0 && !run(scheduler).stopping.is_stopped.get()
 }
 
-/// Chooses one of `count` alternatives whose order a program must not rely on.
+/// Chooses one of `count` alternatives. A program must not rely on their order.
 pub(crate) fn alternative(scheduler: &Scheduler, count: usize) -> usize {
     if is_controlled(scheduler) && count > 1 {
         run(scheduler).tell(|controller| controller.alternative(count))

@@ -34,7 +34,7 @@ pub(crate) struct Line {
     place: Option<(&'static str, &'static Location<'static>)>,
 }
 
-/// Lines whose columns are aligned.
+/// Lines with aligned columns.
 pub(crate) struct Table(Vec<Line>);
 
 /// The beginning of the report of a deadlock.

@@ -328,6 +328,8 @@ impl Sample {
     }
 }
 
+/// Answers the question in [`SAMPLE`], if it is for this OS thread.
+///
 /// # Safety
 ///
 /// Only the operating system may call it, as the handler that [`interrupt::install`] installs.

@@ -91,8 +91,8 @@ pub(super) fn on_stack_of(
     true
 }
 
-/// If there is a visitor, runs its action and switches back to it. Returns when the current green
-/// thread is to go on, which may be after more visits.
+/// Runs the action of a visitor, if there is one, and switches back to it. Returns when the current
+/// green thread is to go on, which may be after more visits.
 #[inline(never)]
 pub(crate) fn show_stack(scheduler: &Scheduler) {
     let Visits(due) = scheduler.state();

@@ -62,7 +62,7 @@ pub(crate) enum Happened {
     Fails { panicked: bool },
     /// It is over.
     Ends,
-    /// The runtime returns to its host, on whose stack the main one runs.
+    /// The runtime returns to its host. The main green thread runs on the stack of the host.
     Returns,
 }
 

@@ -90,7 +90,7 @@ impl Scheduler {
     /// Completes a switch that has just begun, and does the pending work after it.
     #[inline(always)]
     pub(crate) fn complete(&self, departure: Departure) {
-        // SAFETY: a departure comes from `depart`, whose caller has chosen the place.
+        // SAFETY: a departure comes from `depart`, and its caller has chosen the place.
         let pending = unsafe { self.go(departure) };
         self.do_pending(pending, false);
     }

@@ -187,12 +187,12 @@ impl ControlBlock {
         self.extra.get().is_some()
     }
 
-    /// Returns the state that a feature keeps with the thread, if it has any.
+    /// Returns the state of a feature, if it has any.
     pub(crate) fn state_of<T: ThreadState>(&self) -> Option<&T> {
         self.extra.get()?.slots().get()
     }
 
-    /// Returns the state that a feature keeps with the thread. Allocates it at the first use.
+    /// Returns the state of a feature. Allocates it at the first use.
     pub(crate) fn state_or_default<T: ThreadState>(&self) -> &T {
         let slots: &ThreadSlots = self.extra().slots();
         slots.get_or_default()
@@ -207,7 +207,6 @@ impl ControlBlock {
     }
 
     /// Returns `true` if this is a thread of `scheduler`.
-    #[inline(always)]
     pub(crate) fn belongs_to(&self, scheduler: &Scheduler) -> bool {
         ptr::eq(self.scheduler, scheduler)
     }
@@ -325,12 +324,11 @@ impl ControlBlock {
         &self.token
     }
 
-    #[inline(always)]
     pub(crate) fn is_frame_borrowed(&self) -> bool {
         self.frame_borrowed.get()
     }
 
-    /// Notes whether other threads use the frame of this one. Returns what was noted before.
+    /// Notes whether other threads use the frame. Returns the previous note.
     pub(crate) fn borrow_frame(&self, borrowed: bool) -> bool {
         self.frame_borrowed.replace(borrowed)
     }
@@ -478,6 +476,8 @@ impl ControlBlock {
         unsafe { &*self.scheduler }.free_when_left(self);
     }
 
+    /// Frees what few threads have.
+    ///
     /// # Safety
     ///
     /// As for [`ControlBlock::free`].
@@ -494,7 +494,7 @@ struct FreeOnDrop<'a>(&'a ControlBlock);
 
 impl Drop for FreeOnDrop<'_> {
     fn drop(&mut self) {
-        // SAFETY: `detach` makes it, of an ended thread whose handle is given up.
+        // SAFETY: `detach_finished` makes it, of an ended thread without a handle.
         unsafe { self.0.free() }
     }
 }

@@ -90,8 +90,8 @@ pub(crate) enum Stage {
     Left,
     /// The end is about to be announced. Reported only of a thread that has state in slots.
     Announced,
-    /// Cancellation is over. Reported only of a thread that has state in slots, or whose
-    /// unwinding is pending.
+    /// Cancellation is over. Reported only of a thread with state in slots or with a pending
+    /// unwinding.
     Uncancelled,
     /// The thread counts as ended. Reported only while accesses are observed.
     Ended,

@@ -55,7 +55,7 @@ pub(crate) const LAYOUT: [usize; 7] = [
 ];
 
 impl Runnable {
-    /// Pairs a green thread with its context.
+    /// Returns an entry for a green thread and its context.
     ///
     /// # Safety
     ///
@@ -286,7 +286,7 @@ impl RunQueue {
         Some(unsafe { self.entry(head).read() })
     }
 
-    /// Pushes `control`, whose context is about to be saved, and pops the next to run.
+    /// Pushes `control`, with a context that is about to be saved, and pops the next to run.
     /// Returns the next and the place for the context; `None` if no other thread can run.
     ///
     /// `head` is the count of pops: the caller has read it to tell whether a poll is due, and
@@ -313,7 +313,7 @@ impl RunQueue {
         }
     }
 
-    /// Pushes `control`, whose context is about to be saved, after a pop. Returns the place
+    /// Pushes `control`, with a context that is about to be saved, after a pop. Returns the place
     /// for the context.
     ///
     /// # Safety

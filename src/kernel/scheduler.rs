@@ -37,7 +37,7 @@ pub(crate) struct Scheduler {
     slow: Cell<u8>,
     /// The thread that the last switch left, for the sanitizer.
     previous: Cell<*const ControlBlock>,
-    /// The thread whose stack [`pending::FREE_DEAD`] is about.
+    /// The thread that has left the stack of [`pending::FREE_DEAD`].
     dead: Cell<*const ControlBlock>,
     /// The number of green threads that have not ended, without the main one.
     running: Cell<usize>,
@@ -425,7 +425,7 @@ impl Scheduler {
         }
     }
 
-    /// Does the pending work, which a switch has returned. Unwinds if the current thread is to
+    /// Performs the pending work, which a switch has returned. Unwinds if the current thread is to
     /// be unwound and `may_unwind` allows it. Called after each switch.
     #[inline(always)]
     pub(super) fn do_pending(&self, pending: u8, may_unwind: bool) {

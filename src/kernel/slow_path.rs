@@ -60,7 +60,7 @@ impl Scheduler {
         (self.upcalls().yielded)(self, at)
     }
 
-    /// Goes to the end of the run queue, if another thread can run.
+    /// Moves the current thread to the end of the run queue, if another thread can run.
     #[inline(never)]
     pub(crate) fn yield_in_queue(&self) {
         if self.ready().is_empty() && !self.is_held() {

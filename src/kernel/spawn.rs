@@ -315,7 +315,7 @@ impl Scheduler {
     }
 }
 
-/// Ends a thread whose closure has ended: wakes what waits for that. Returns `true` if the join
+/// Ends a thread after its closure: wakes what waits for that. Returns `true` if the join
 /// handle is gone. `has_result` is `false` if the result needs no dropping.
 #[inline(always)]
 fn finish(scheduler: &Scheduler, control: &ControlBlock, panicked: bool, has_result: bool) -> bool {

@@ -50,6 +50,8 @@ pub(crate) struct ThreadInfo {
 }
 
 impl ThreadInfo {
+    /// Returns the info of a thread.
+    ///
     /// # Safety
     ///
     /// [`ThreadInfo::retire`] must be called before `control` goes away.
@@ -91,6 +93,8 @@ impl ThreadRef {
         self.0.cast()
     }
 
+    /// Returns the thread.
+    ///
     /// # Safety
     ///
     /// The thread must not have ended.

@@ -87,8 +87,8 @@ impl<T> WaitQueue<T> {
     }
 
     /// Runs `wait` with a node of the current thread at the end of each of these lists,
-    /// for a number of lists that is known only when the program runs. Returns the number
-    /// beside the list whose node was chosen, and the value in its slot, as well.
+    /// for a number of lists that is known only at run time. Also returns the number beside the
+    /// list with the chosen node, and the value in the node's slot.
     pub(crate) fn enrolled_in_all<R>(
         scheduler: &Scheduler,
         lists: &[(usize, &WaitQueue<T>)],
@@ -151,8 +151,8 @@ impl<T> WaitQueue<T> {
         self.last.set(node);
     }
 
-    /// Returns the first node whose owner still waits. Unlinks the nodes before it, whose waits
-    /// are over.
+    /// Returns the first node of a thread that still waits. Unlinks the nodes before it: their
+    /// waits are over.
     #[inline(always)]
     fn front(&self) -> Option<&Node<T>> {
         loop {

@@ -246,8 +246,7 @@ impl Runtime {
         }
     }
 
-    /// Ends a run whose main green thread has panicked, or that was ended by a deadlock or by a
-    /// policy.
+    /// Ends a run after a panic of the main green thread, a deadlock or a panic of the policy.
     #[cold]
     #[inline(never)]
     #[track_caller]

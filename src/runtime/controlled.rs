@@ -1,4 +1,4 @@
-//! Runtimes whose runs are controlled, used again for each execution of an exploration and for the
+//! Runtimes for controlled runs, used again for each execution of an exploration and for the
 //! next exploration.
 
 use std::cell::RefCell;
@@ -15,7 +15,7 @@ use crate::remote::inbox::existing_inbox;
 use crate::timer::clock::{Clock, VIRTUAL_START};
 use crate::timer::{clock, timers};
 
-/// A runtime whose runs are controlled.
+/// A runtime for controlled runs.
 pub(crate) struct ControlledRuntime(Runtime);
 
 impl ControlledRuntime {

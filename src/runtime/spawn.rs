@@ -86,7 +86,7 @@ impl<T> Spawned<T> {
         }
     }
 
-    /// Has `waker` woken at the end. False if it has ended.
+    /// Wakes `waker` at the end of the thread. Returns `false` if it has ended.
     #[track_caller]
     pub(crate) fn wake_at_end(&self, waker: &Waker) -> bool {
         self.note_end();
@@ -177,7 +177,7 @@ where
 }
 
 impl<'scope, 'env> Scope<'scope, 'env> {
-    /// A scope in which nothing can be spawned before [`Scope::enclose`].
+    /// Returns a scope in which nothing can be spawned before [`Scope::enclose`].
     ///
     /// # Panics
     ///
@@ -245,7 +245,7 @@ fn carried_outside() -> ! {
 }
 
 impl<'scope> Scope<'scope, '_> {
-    /// What every way to spawn a scoped green thread comes to.
+    /// Spawns a green thread in the scope.
     #[track_caller]
     pub(crate) fn spawn_on<F, T>(
         &'scope self,

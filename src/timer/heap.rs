@@ -109,7 +109,7 @@ impl<T: Copy> TimerHeap<T> {
         }
     }
 
-    /// Takes out the next timer whose deadline is not after `now`.
+    /// Takes out the next timer with a deadline that is not after `now`.
     pub(crate) fn pop_expired(&mut self, now: u64) -> Option<T> {
         let first = self.heap.first()?;
         if first.deadline > now {

@@ -64,7 +64,7 @@ pub(crate) fn stop(scheduler: &Scheduler, id: TimerId) {
     heap(scheduler).borrow_mut().remove(id);
 }
 
-/// Takes out the next timer whose deadline is not after `now`. Returns its target, and the
+/// Takes out the next timer with a deadline that is not after `now`. Returns its target, and the
 /// thread of the timer after it.
 pub(crate) fn pop_expired(scheduler: &Scheduler, now: u64) -> Option<(Target, Option<ThreadRef>)> {
     let mut heap = heap(scheduler).borrow_mut();

@@ -66,7 +66,7 @@ fn waiter() -> (Gate, JoinHandle<usize>) {
     (gate, waiter)
 }
 
-/// Is pending once, and wakes its waker before that poll returns.
+/// Returns `Pending` once, and wakes the waker before that poll returns.
 async fn yield_once() {
     let mut yielded = false;
     poll_fn(|context| {

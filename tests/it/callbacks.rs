@@ -138,6 +138,8 @@ extern "C-unwind" fn call_back(
     (1..=3).map(|n| unsafe { function(data, n) }).sum()
 }
 
+/// Suspends the coroutine that calls it from C.
+///
 /// # Safety
 ///
 /// `data` must be the yielder of the coroutine that calls this function.
@@ -187,6 +189,8 @@ thread_local! {
     static COMPARE: RefCell<Vec<*const Yielder<c_int, (u32, u32)>>> = const { RefCell::new(Vec::new()) };
 }
 
+/// Compares two numbers, and suspends the coroutine.
+///
 /// # Safety
 ///
 /// Only qsort(3) may call this function, in a coroutine with its yielder in `COMPARE`.

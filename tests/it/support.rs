@@ -94,8 +94,8 @@ thread_local! {
     static QUIET: Cell<u32> = const { Cell::new(0) };
 }
 
-/// The hook belongs to the process but runs on the panicking OS thread, so the counts
-/// are per OS thread.
+/// Installs a panic hook that counts panics for each OS thread: the hook belongs to the process but
+/// runs on the panicking OS thread.
 fn install_hook() {
     static INSTALLED: Once = Once::new();
     INSTALLED.call_once(|| {
@@ -242,7 +242,7 @@ pub fn test_of<F>() -> &'static str {
     path.trim_end_matches("::{{closure}}")
 }
 
-/// Like [`in_child`], with a terminal for standard error. Returns the terminal's
+/// Runs a closure as [`in_child`] does, with a terminal for standard error. Returns the terminal's
 /// output.
 pub fn terminal_of_child(test: &str, body: impl FnOnce()) -> String {
     if env::var_os(CHILD).is_some_and(|name| name == test) {

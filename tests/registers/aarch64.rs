@@ -166,8 +166,7 @@ pub extern "C" fn stack_pointer_at_entry() -> usize {
     naked_asm!(".cfi_startproc", "hint #34", "mov x0, sp", "ret", ".cfi_endproc")
 }
 
-/// The first function of a raw context: stores the state at its entry and continues in
-/// [`raw::start`].
+/// Stores the state at the entry of a raw context, and continues in [`raw::start`].
 ///
 /// # Safety
 ///

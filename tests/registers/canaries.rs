@@ -50,6 +50,8 @@ fn call_held<F: FnOnce()>(
     }
 }
 
+/// Calls the closure.
+///
 /// # Safety
 ///
 /// `call` must point to an `Option<F>`.

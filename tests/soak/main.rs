@@ -482,7 +482,8 @@ fn a_random_load_does_not_grow() {
     check(warm.expect("the warm-up was measured"), Figures::now());
 }
 
-/// An emulator translates code without end, so its resident memory is not checked.
+/// Checks that the figures have not grown. The resident memory of an emulator is not checked: it
+/// translates code without end.
 fn check(warm: Figures, end: Figures) {
     let text = format!("after the warm-up {warm:?}, at the end {end:?}");
     if cfg!(target_arch = "x86_64") {

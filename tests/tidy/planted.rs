@@ -230,7 +230,7 @@ fn a_function_doc_that_does_not_begin_with_a_verb_is_found() {
         "/// Reticulates splines.\nfn f() {}",
     ];
     for text in wrong {
-        assert_eq!(language::verbs(text).len(), 1, "{text}");
+        assert_eq!(language::verbs("src/a.rs", text).len(), 1, "{text}");
     }
     let right = [
         "/// Returns the number of stacks.\nfn f() {}",
@@ -246,9 +246,12 @@ fn a_function_doc_that_does_not_begin_with_a_verb_is_found() {
         "const A: &str = \"/// The end.\nfn f() {}\";",
     ];
     for text in right {
-        assert_eq!(language::verbs(text), [], "{text}");
+        assert_eq!(language::verbs("src/a.rs", text), [], "{text}");
     }
-    assert_eq!(lines(&language::verbs("\n/// A.\n/// B.\nfn f() {}\n/// Yes.\nfn g() {}")), [2, 5]);
+    assert_eq!(
+        lines(&language::verbs("src/a.rs", "\n/// A.\n/// B.\nfn f() {}\n/// Yes.\nfn g() {}")),
+        [2, 5]
+    );
 }
 
 #[test]

@@ -8,7 +8,7 @@ pub const MOST_LINES: usize = 500;
 pub const MOST_FUNCTION_LINES: usize = 70;
 
 /// The layers. Each may use only the layers before it.
-const LAYERS: [&[&str]; 17] = [
+const LAYERS: [&[&str]; 18] = [
     &["arch", "sys"],
     &["stack"],
     &["coroutine", "kernel"],
@@ -23,6 +23,7 @@ const LAYERS: [&[&str]; 17] = [
     &["time"],
     &["channel"],
     &["thread", "sync", "bridge"],
+    &["draw"],
     &["debug"],
     &["weave"],
     &["lib"],

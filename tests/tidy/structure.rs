@@ -79,7 +79,8 @@ fn uses(code: &str) -> (Vec<String>, Vec<String>) {
 /// `self`.
 fn paths(code: &str) -> Vec<String> {
     let mut code = code.to_owned();
-    while let Some((at, _)) = words(&code).find(|(_, word)| *word == "use") {
+    let next_use = |code: &str| words(code).find(|(_, word)| *word == "use").map(|(at, _)| at);
+    while let Some(at) = next_use(&code) {
         let end = code[at..].find(';').map_or(code.len(), |end| at + end);
         code.replace_range(at..end, "");
     }

@@ -2,7 +2,7 @@
 
 use leno::weave::{Explorer, Shared};
 
-/// Two green threads count up without a lock.
+/// Runs two green threads that increment a counter without a lock.
 fn lost_update() -> u32 {
     let total = Shared::new(0);
     leno::scope(|scope| {

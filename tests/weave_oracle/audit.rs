@@ -136,7 +136,7 @@ const MIX: Mix = Mix {
     has_timeouts: false,
 };
 
-/// Without yields: in a preemptive exploration a yield lets all others go first, and so
+/// Returns the mix without yields: in a preemptive exploration a yield lets all others go first, and so
 /// depends on every step.
 fn without_yields() -> Mix {
     Mix { subjects: MIX.subjects.split_at(1).1, most_threads: 2, most_operations: 3, ..MIX }

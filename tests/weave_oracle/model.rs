@@ -69,7 +69,7 @@ impl Search<'_> {
         }
     }
 
-    /// Like [`Search::turn`], for the first turn of the main thread.
+    /// Searches the first turn of the main thread, as [`Search::turn`] does other turns.
     fn main(&mut self, state: &State, taken: &[usize]) -> Option<()> {
         let mut branch = state.clone();
         branch.taken = taken.to_vec();

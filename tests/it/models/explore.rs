@@ -191,7 +191,8 @@ fn is_slow() -> bool {
     cfg!(debug_assertions) || is_emulated()
 }
 
-/// The optimised builds without a sanitizer explore everything.
+/// Returns `true` in builds that explore only a part. Optimised builds without a sanitizer explore
+/// everything.
 fn is_very_slow() -> bool {
     cfg!(debug_assertions) && is_emulated() || cfg!(feature = "sanitizer")
 }
