@@ -84,25 +84,50 @@
 //!
 //! # Cargo features
 //!
+//! On by default; without them leno depends on `libc` alone, and is coroutines, green
+//! threads, channels, locks and time:
+//!
+//! - `weave`: [`weave`], with a progress bar (crate `indicatif`).
+//! - `debug`: [`debug`], with symbolised stacks (crate `backtrace`). Without it, the report
+//!   of a deadlock names every green thread and every line all the same.
+//! - `unblock`: [`unblock`], with a pool of OS threads (crate `blocking`).
+//!
+//! Off by default:
+//!
 //! - `fp-env`: see above.
 //! - `sanitizer`: tells AddressSanitizer about each switch. Only for builds with
 //!   `-Zsanitizer=address`.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+// What only debug asks the instruction set is left out with it by the compiler.
+#[cfg_attr(not(feature = "debug"), allow(dead_code, unused_imports))]
 #[path = "../arch/mod.rs"]
 mod arch;
 mod bridge;
 pub mod channel;
 pub mod coroutine;
+#[cfg(feature = "debug")]
 pub mod debug;
+#[cfg(any(feature = "debug", feature = "weave"))]
+mod draw;
+// The runtime reports to debug and weave; without them the compiler leaves that out.
+#[cfg_attr(
+    not(all(feature = "debug", feature = "unblock", feature = "weave")),
+    allow(dead_code, unused_imports)
+)]
 mod runtime;
 pub mod stack;
 pub mod sync;
 mod sys;
 pub mod thread;
 pub mod time;
+#[cfg(feature = "weave")]
 pub mod weave;
 
-pub use bridge::{block_on, unblock};
+pub use bridge::block_on;
+#[cfg(feature = "unblock")]
+pub use bridge::unblock;
 pub use runtime::{Builder, Ended, Handle, Policy, RemoteJoinHandle, Runtime, run};
 pub use thread::{scope, spawn, yield_now};
 pub use time::sleep;

@@ -106,7 +106,7 @@ impl RawCoroutine {
             }
             // Otherwise the paths of a yield and of a return are merged, and a yield
             // takes one more jump.
-            hint::cold_path();
+            unlikely();
             self.entrance.set(DONE);
             if from.addr() == RETURNED {
                 return Resumed::Return(decode(word));
@@ -225,3 +225,8 @@ impl RawCoroutine {
 fn is_context(place: StackPointer) -> bool {
     place.addr() > RUNNING.addr()
 }
+
+/// Marks the path that calls it as unlikely, as `hint::cold_path` of Rust 1.95 does.
+#[cold]
+#[inline]
+fn unlikely() {}

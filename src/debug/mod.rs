@@ -23,8 +23,6 @@ mod watchdog;
 
 pub use crate::runtime::Recorder;
 pub use dump::{Dump, dump, dump_on_sigusr1};
-pub(crate) use origin::is_of_std;
 pub use stalled::{Stalled, stalled};
-pub(crate) use timeline::{COLOURS, duration, escaped};
 pub use timeline::{Timeline, record};
 pub use watchdog::{Hog, Watchdog, watch_hogs, watch_hogs_with};

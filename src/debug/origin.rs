@@ -4,8 +4,9 @@
 //! line tables, a function that was inlined has the last part of its name only, so
 //! the source file comes first, as far as it is known.
 
-use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
+
+use crate::draw::is_of_std;
 
 /// Whose function it is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -74,24 +75,6 @@ fn file_of(function: *const ()) -> Option<PathBuf> {
         file = symbol.filename().map(Path::to_path_buf);
     });
     file
-}
-
-/// Returns `true` if `file` is one of the standard library's.
-///
-/// It is compiled as `/rustc/<commit>/library/core/src/..`, and its dependencies as
-/// `/rust/deps/..`. Where its sources are installed (the component `rust-src`), they are in
-/// `rustlib/src/rust/library` or the like.
-pub(crate) fn is_of_std(file: &Path) -> bool {
-    if file.starts_with("/rustc") || file.starts_with("/rust/deps") {
-        return true;
-    }
-    let names: Vec<&OsStr> = file.iter().collect();
-    names.windows(4).any(|names| {
-        names[0].to_string_lossy().starts_with("rust")
-            && names[1] == "library"
-            && ["core", "alloc", "std"].iter().any(|name| names[2] == *name)
-            && names[3] == "src"
-    })
 }
 
 fn origin_by_name(function: &str) -> Origin {

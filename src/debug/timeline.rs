@@ -6,8 +6,6 @@ mod columns;
 mod picture;
 mod story;
 
-pub(crate) use picture::{COLOURS, escaped};
-
 use std::collections::HashSet;
 use std::fmt;
 use std::io;
@@ -210,21 +208,6 @@ impl Timeline {
     }
 }
 
-/// A duration in the unit that suits it, with up to three decimals.
-pub(crate) fn duration(nanos: u64) -> String {
-    let (unit, name) = match nanos {
-        0 => return "0".to_owned(),
-        1..1_000 => return format!("{nanos} ns"),
-        1_000..1_000_000 => (1_000, "µs"),
-        1_000_000..1_000_000_000 => (1_000_000, "ms"),
-        _ => (1_000_000_000, "s"),
-    };
-    let decimals = format!("{:03}", nanos % unit * 1_000 / unit);
-    let decimals = decimals.trim_end_matches('0');
-    let point = if decimals.is_empty() { "" } else { "." };
-    format!("{}{point}{decimals} {name}", nanos / unit)
-}
-
 /// The name of a source file, without its folders.
 fn file_name(path: &str) -> &str {
     path.rsplit(['/', '\\']).next().unwrap_or(path)
@@ -245,24 +228,6 @@ impl fmt::Debug for Timeline {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn durations_have_the_unit_that_suits_them() {
-        let cases = [
-            (0, "0"),
-            (1, "1 ns"),
-            (999, "999 ns"),
-            (1_000, "1 µs"),
-            (1_500, "1.5 µs"),
-            (12_345_678, "12.345 ms"),
-            (999_999_999, "999.999 ms"),
-            (60_000_000_000, "60 s"),
-            (1_001_000_000, "1.001 s"),
-        ];
-        for (nanos, text) in cases {
-            assert_eq!(duration(nanos), text);
-        }
-    }
 
     #[test]
     fn a_file_name_has_no_folders() {

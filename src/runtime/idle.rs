@@ -107,6 +107,7 @@ impl Scheduler {
             self.caused_by(Cause::Clock, || self.fire_timers(now));
         }
         self.read_inbox();
+        #[cfg(feature = "debug")]
         self.poll_requests();
     }
 

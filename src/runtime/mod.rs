@@ -24,14 +24,17 @@ mod policy;
 mod queue;
 mod remote;
 mod report;
+#[cfg(feature = "debug")]
 mod requests;
 mod rerun;
+mod room;
 mod scheduler;
 mod scope_state;
 mod shared;
 mod spawned;
 mod stacks;
 mod stopped;
+#[cfg(feature = "debug")]
 mod survey;
 mod switching;
 mod thread_state;
@@ -43,6 +46,7 @@ mod wait;
 mod wait_list;
 mod waiting;
 mod warming;
+#[cfg(feature = "debug")]
 mod watch;
 
 pub(crate) use clock::now;
@@ -67,11 +71,15 @@ pub use policy::Policy;
 pub(crate) use policy::Random;
 pub use remote::RemoteJoinHandle;
 pub(crate) use report::{Age, DEADLOCK, Table};
+#[cfg(feature = "debug")]
 pub(crate) use requests::listen_for_signal;
+#[cfg(feature = "debug")]
+pub(crate) use room::with_room;
 pub(crate) use scheduler::Scheduler;
 pub(crate) use spawned::Spawned;
 pub use spawned::{Scope, scope};
-pub(crate) use survey::{Doing, Frames, Seen, StackUse, with_room};
+#[cfg(feature = "debug")]
+pub(crate) use survey::{Doing, Frames, Seen, StackUse};
 pub use thread_state::ThreadId;
 pub(crate) use thread_state::ThreadState;
 pub use trace::Recorder;
@@ -81,6 +89,7 @@ pub use unwind::Cancelled;
 pub(crate) use unwind::is_unwinding;
 pub(crate) use wait::{Holder, Listed, Need, Needs, Outcome, Resource, Wait, WaitFor, Want};
 pub(crate) use wait_list::WaitList;
+#[cfg(feature = "debug")]
 pub(crate) use watch::{Hog, WatchEnd};
 
 /// Runs `f` as the main green thread of a new runtime on this OS thread.

@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 
 use super::current::try_scheduler;
-use super::survey::with_room;
+use super::room::with_room;
 use crate::sys::panics;
 
 /// Is the current green thread in the middle of a panic? Not if only others are,

@@ -20,8 +20,9 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 use std::{hint, io};
 
 use super::inbox::Inbox;
+use super::room::with_room;
 use super::scheduler::Scheduler;
-use super::survey::{Seen, with_room};
+use super::survey::Seen;
 use crate::sys::signal::{self, Signal};
 
 /// A place for one runtime that wants to know of the signal.

@@ -60,10 +60,13 @@ impl Runtime {
     /// watchdog), and nothing in it has room for more than `most` entries.
     pub(crate) fn may_be_left(&self, most: usize) -> bool {
         let scheduler = &self.scheduler;
+        #[cfg(feature = "debug")]
+        if !scheduler.watchers.is_empty() {
+            return false;
+        }
         let queues = scheduler.queue.capacity().max(scheduler.watched.capacity());
         self.is_as_new()
             && scheduler.hooks.get() == hook::OUTSIDE
-            && scheduler.watchers.is_empty()
             && queues.max(scheduler.threads.borrow().capacity()) <= most
             && scheduler.timers.borrow().room() <= most
     }

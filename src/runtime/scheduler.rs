@@ -5,7 +5,9 @@
 //! done when nobody can run, and now and then besides, is in `idle.rs`; waiting is in
 //! `waiting.rs`.
 
-use std::cell::{Cell, OnceCell, RefCell};
+#[cfg(feature = "debug")]
+use std::cell::OnceCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::panic::Location;
 use std::ptr;
@@ -22,6 +24,7 @@ use super::inbox::Outside;
 use super::panics::is_panicking;
 use super::policy::{Policy, Random};
 use super::queue::{RunQueue, Runnable};
+#[cfg(feature = "debug")]
 use super::requests::Listening;
 use super::scope_state::ScopeState;
 use super::stacks::Visit;
@@ -30,6 +33,7 @@ use super::timers::Timers;
 use super::trace::Trace;
 use super::wait::Outcome;
 use super::warming::Cold;
+#[cfg(feature = "debug")]
 use super::watch::Watched;
 use crate::arch::StackPointer;
 use crate::stack::Stack;
@@ -53,6 +57,7 @@ pub(super) const SWITCHES_BETWEEN_POLLS: usize = 64;
 
 pub(crate) struct Scheduler {
     /// First, so that it is dropped before what it lends out.
+    #[cfg(feature = "debug")]
     pub(super) watchers: Watched,
     /// Empty while there is a hook that wants to see every switch: so a switch
     /// need not ask whether there is one, it finds nobody here and takes the long
@@ -99,6 +104,7 @@ pub(crate) struct Scheduler {
     /// there.
     pub(super) visit: Cell<Option<Visit>>,
     /// Set if a signal may ask for something.
+    #[cfg(feature = "debug")]
     pub(super) listening: OnceCell<Listening>,
 }
 
@@ -113,6 +119,7 @@ impl Scheduler {
         std::hint::black_box(&LENO_DEBUGGER_TABLE);
         let hooks = if policy.is_fifo() { 0 } else { hook::POLICY };
         Scheduler {
+            #[cfg(feature = "debug")]
             watchers: Watched::default(),
             is_away: AtomicBool::new(true),
             queue: RunQueue::new(),
@@ -142,6 +149,7 @@ impl Scheduler {
             deadlock: RefCell::new(None),
             failure: RefCell::new(None),
             visit: Cell::new(None),
+            #[cfg(feature = "debug")]
             listening: OnceCell::new(),
         }
     }

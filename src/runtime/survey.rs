@@ -13,7 +13,7 @@ use std::panic::Location;
 use super::control::{Control, State};
 use super::report::{self, Waiting};
 use super::scheduler::Scheduler;
-use crate::coroutine::{self, Coroutine, Resumed, Yielder};
+use crate::coroutine::{Coroutine, Yielder};
 use crate::stack::{self, Stack};
 
 /// What one green thread was found to do.
@@ -61,23 +61,6 @@ pub(crate) enum Frames {
 
 /// What it takes to resume a coroutine, in a build that is not optimised.
 const ROOM_BYTES: usize = if cfg!(feature = "sanitizer") { 10 * 1024 } else { 4 * 1024 };
-
-/// What it takes to look at everybody, or to look a symbol up, in a build that is not optimised.
-const MUCH_ROOM_BYTES: usize = 96 * 1024;
-
-/// Calls `f`, on a stack of its own if the caller's has too little room.
-pub(crate) fn with_room<T>(f: impl FnOnce() -> T) -> T {
-    if stack::room_left().is_none_or(|room| room >= MUCH_ROOM_BYTES) {
-        return f();
-    }
-    coroutine::scope(|scope| {
-        let on_another = scope.coroutine(|_: &Yielder<(), ()>, ()| f());
-        match on_another.resume(()) {
-            Resumed::Return(value) => value,
-            Resumed::Yield(()) => unreachable!("it does not suspend"),
-        }
-    })
-}
 
 /// A backtrace takes about 10 KiB of stack, and several times that where the
 /// program is checked for memory errors.

@@ -36,7 +36,9 @@ use std::ptr::NonNull;
 
 pub(crate) use header::{Body, Header};
 pub use pool::Pool;
-pub(crate) use pool::{clean_up_after_others, green_threads, room_below, room_left, stack_at};
+#[cfg(feature = "debug")]
+pub(crate) use pool::room_below;
+pub(crate) use pool::{clean_up_after_others, green_threads, room_left, stack_at};
 
 /// The usable size of a stack if nothing else is asked for: 256 KiB.
 pub const DEFAULT_STACK_BYTES: usize = 256 * 1024;

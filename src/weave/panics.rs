@@ -4,6 +4,7 @@
 //! there is a panic hook that, on an OS thread that explores, only keeps what the
 //! panic says; elsewhere the hook that was there before is called.
 
+use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io::{self, Write};
@@ -99,7 +100,7 @@ impl Drop for Kept {
 
 fn keep(info: &PanicHookInfo<'_>) {
     let place = info.location().map(|at| (at.file().to_owned(), at.line()));
-    let message = info.payload_as_str().unwrap_or(NO_TEXT).to_owned();
+    let message = text_of(info.payload()).to_owned();
     let number = try_scheduler().map_or(0, |scheduler| scheduler.current().id().number());
     // In a destructor during an unwinding, or where none may pass. No public name
     // tells these from others.
@@ -135,6 +136,15 @@ fn keep(info: &PanicHookInfo<'_>) {
     LAST.with_borrow_mut(|last| last.push((number, said)));
 }
 
+/// Returns the text of a panic's payload, or [`NO_TEXT`].
+/// (`PanicHookInfo::payload_as_str` is newer than the oldest supported Rust.)
+fn text_of(payload: &(dyn Any + Send)) -> &str {
+    match payload.downcast_ref::<String>() {
+        Some(text) => text,
+        None => payload.downcast_ref().copied().unwrap_or(NO_TEXT),
+    }
+}
+
 /// What the last panic of this green thread has said.
 fn take_last(number: u64) -> Option<Said> {
     LAST.with_borrow_mut(|last| {
@@ -155,10 +165,7 @@ pub(super) fn forget() {
 
 /// What a panic of this green thread with this payload has said.
 pub(super) fn said_by(number: u64, payload: &Payload) -> Said {
-    let text = match payload.downcast_ref::<String>() {
-        Some(text) => text,
-        None => payload.downcast_ref().copied().unwrap_or(NO_TEXT),
-    };
+    let text = text_of(&**payload);
     // One that was resumed has told the hook nothing, nor have those that met a
     // hook that others have installed since.
     let said = take_last(number).filter(|said| said.message == text);

@@ -462,8 +462,6 @@ fn a_panic_of_the_future_goes_on() {
 fn outside_a_runtime_it_says_what_it_needs() {
     let text = panic_text(|| block_on(ready(1)));
     assert_eq!(text, "leno::block_on needs a runtime: call it from inside leno::run");
-    let text = panic_text(|| leno::unblock(|| 1));
-    assert_eq!(text, "leno::unblock needs a runtime: call it from inside leno::run");
 }
 
 #[test]

@@ -143,6 +143,7 @@ fn a_runtime_may_end_inside_another_while_somebody_joins_there() {
 }
 
 /// More green threads than the second run queue had room for.
+#[cfg(feature = "debug")]
 #[test]
 fn a_recording_can_begin_when_many_can_run() {
     in_child("hostile::a_recording_can_begin_when_many_can_run", &[], || {

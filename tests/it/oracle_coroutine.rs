@@ -19,7 +19,9 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 
-pub(crate) use seed::{is_emulated, scaled, seeded_runner};
+#[cfg(feature = "weave")]
+pub(crate) use seed::is_emulated;
+pub(crate) use seed::{scaled, seeded_runner};
 
 use library::{
     Bulky, Corosensei, Event, LAST_VALUE, Leno, Library, Loud, Parcel, Step, TRACE, log,

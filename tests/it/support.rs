@@ -204,6 +204,7 @@ pub fn in_child(test: &str, variables: &[(&str, &str)], body: impl FnOnce()) -> 
 }
 
 /// As [`in_child`], with a terminal for standard error. Gives what it was told.
+#[cfg_attr(not(feature = "weave"), allow(dead_code))]
 pub fn terminal_of_child(test: &str, body: impl FnOnce()) -> String {
     if env::var_os(CHILD).is_some_and(|name| name == test) {
         body();

@@ -11,7 +11,7 @@ const LAYERS: [&[&str]; 8] = [
     &["stack"],
     &["coroutine"],
     &["runtime"],
-    &["channel", "time"],
+    &["channel", "time", "draw"],
     &["thread", "sync", "bridge", "debug", "net", "os", "fs"],
     &["weave"],
     &["lib"],

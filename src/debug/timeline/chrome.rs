@@ -4,8 +4,9 @@
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
+use super::Timeline;
 use super::story::{self, Doing, Kind, Link, Part, Story};
-use super::{Timeline, duration};
+use crate::draw::duration;
 use crate::runtime::{Event, Happened, Outcome};
 
 /// The one process of a trace.

@@ -5,7 +5,8 @@ use std::fmt::Write;
 use std::panic::Location;
 
 use super::story::{self, Kind};
-use super::{Timeline, duration, file_name};
+use super::{Timeline, file_name};
+use crate::draw::duration;
 use crate::runtime::{Cause, Event, Happened};
 
 /// The narrowest text.

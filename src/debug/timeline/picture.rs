@@ -15,8 +15,9 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use super::Timeline;
 use super::story::{self, Doing, Kind, Part, Story};
-use super::{Timeline, duration};
+use crate::draw::{COLOURS, duration, escaped};
 use crate::runtime::{Cause, Event, Happened};
 
 const MOST_BARS: usize = 240;
@@ -36,11 +37,6 @@ const STEP: usize = 15;
 const PAUSE: usize = 30;
 /// Times stand no closer than this.
 const TIME_DISTANCE: usize = 64;
-
-/// One colour for each lane, again from the start after the last; by brightness
-/// fit for black and for white.
-pub(crate) const COLOURS: [&str; 8] =
-    ["#2f6fbb", "#c2571a", "#2e8b57", "#8a4fbf", "#b23a6b", "#7a7a00", "#00808f", "#8c5a3c"];
 
 pub(super) fn draw(timeline: &Timeline) -> String {
     let mut events = story::events(timeline);
@@ -282,19 +278,4 @@ impl Picture<'_> {
                 writeln!(self.out, r#"<path class="{class}" d="M{place} {start}V{tip}"/>{end}"#);
         }
     }
-}
-
-/// Text for XML, which has no place for control characters.
-pub(crate) fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            c if c.is_control() => escaped.push('\u{fffd}'),
-            c => escaped.push(c),
-        }
-    }
-    escaped
 }

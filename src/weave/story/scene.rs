@@ -5,7 +5,7 @@ use std::path::Path;
 use super::source::Way;
 use super::teller::{At, Line, Mark, Teller};
 use super::width::shortened;
-use crate::debug::is_of_std;
+use crate::draw::{duration, is_of_std};
 use crate::weave::recording::{Actor, Awaited, Deed, End, Place, Step, Thing};
 
 /// A step has no more lines.
@@ -54,7 +54,7 @@ impl<'t, 'a> Scene<'t, 'a> {
     pub(super) fn tell(mut self) -> Vec<Line> {
         match self.step.actor {
             Actor::Clock(nanos) => {
-                self.say(format!("{} pass", crate::debug::duration(nanos)), None);
+                self.say(format!("{} pass", duration(nanos)), None);
             }
             Actor::Outside => self.say("another OS thread".to_owned(), None),
             Actor::Thread(number) if self.teller.cast.lane(number).is_none() => {}

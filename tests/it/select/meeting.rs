@@ -4,6 +4,7 @@ use std::cell::Cell;
 
 use leno::channel::{Receiver, RecvError, Select, SendError, Sender, TrySendError, bounded};
 use leno::select;
+#[cfg(feature = "weave")]
 use leno::weave::Explorer;
 
 use super::{SECOND, story};
@@ -211,6 +212,7 @@ fn ready_takes_nothing() {
 }
 
 /// Three that meet at two channels. Gives what the two that receive got.
+#[cfg(feature = "weave")]
 fn three_at_two(capacity: usize) -> (u32, u32) {
     let (one, receive_one) = bounded(capacity);
     let (other, receive_other) = bounded(0);
@@ -239,6 +241,7 @@ fn three_at_two(capacity: usize) -> (u32, u32) {
     (first.get(), second.get())
 }
 
+#[cfg(feature = "weave")]
 #[test]
 fn those_who_have_met_count_on_each_other_whoever_runs_in_between() {
     for capacity in [0, 1] {

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::draw::{Drawing, colour};
 use super::measure::{CHARACTER, MARGIN, PADDING};
-use crate::debug::escaped;
+use crate::draw::escaped;
 use crate::weave::story::width::{plain, shortened, width};
 
 const PILL_HEIGHT: usize = 26;

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::measure::{CHARACTER, GAP, Item, MARGIN, NARROW_BOX, NARROW_WORDS, PADDING, Plan};
 use super::{cycle, lines, measure};
-use crate::debug::{COLOURS, escaped};
+use crate::draw::{COLOURS, escaped};
 use crate::weave::report::grouped;
 use crate::weave::story::Story;
 use crate::weave::story::teller::{Line, Mark, Part, State};
