@@ -12,8 +12,8 @@
 //! ```
 //!
 //! `LENO_MUTANTS=aarch64` does that instruction set alone, `runtime` the runtime and
-//! `weave` the explorer; `sample` does all of the assembly and a fifth of the others, as CI has time
-//! for. The instruction set that is not the machine's own needs a linker and a
+//! `weave` the explorer; `sample` does a fifth of all, drawn anew each time, as CI has time for.
+//! The instruction set that is not the machine's own needs a linker and a
 //! runner, in the variables that cargo reads.
 
 #[path = "../tidy/assembly.rs"]
@@ -25,10 +25,11 @@ mod workshop;
 
 use std::env;
 use std::fs;
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, RandomState};
 use std::io::{self, Write};
 use std::path::Path;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{LazyLock, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -37,6 +38,8 @@ use workshop::{Build, Kit, Outcome, Target, Workshop};
 
 /// How many are tried at once.
 const WORKERS: usize = 2;
+/// With `LENO_MUTANTS=sample`, one in this many mutants is tried.
+const SAMPLED: usize = 5;
 /// For a run with nothing changed.
 const FIRST_TIMEOUT: Duration = Duration::from_secs(120);
 /// They time what they run, so they do not run beside each other.
@@ -71,11 +74,30 @@ fn asked_for(name: &str) -> bool {
     asked == "1" || asked == "sample" || asked == name
 }
 
-/// Of the mistakes that take a build of a whole oracle each, CI tries one in so
-/// many.
-fn stride() -> usize {
-    let is_sample = env::var_os("LENO_MUTANTS").is_some_and(|asked| asked == "sample");
-    if is_sample { 5 } else { 1 }
+/// The seed of a sample: `LENO_MUTANTS_SEED`, or a random number.
+static SEED: LazyLock<u64> = LazyLock::new(|| match env::var("LENO_MUTANTS_SEED") {
+    Ok(text) => text.parse().expect("LENO_MUTANTS_SEED is a number"),
+    Err(_) => RandomState::new().hash_one(()) >> 32,
+});
+
+/// Returns `mutants`, or with `LENO_MUTANTS=sample` one in [`SAMPLED`] of them, drawn with
+/// [`SEED`], which it prints.
+fn sampled<M>(name: &str, mutants: Vec<M>) -> Vec<M> {
+    if env::var_os("LENO_MUTANTS").is_none_or(|asked| asked != "sample") {
+        return mutants;
+    }
+    let seed = *SEED;
+    say(&format!("{name}: one in {SAMPLED} mutants; the same with LENO_MUTANTS_SEED={seed}"));
+    // Mutants of one instruction are neighbours, so one of each group of neighbours is drawn.
+    let count = mutants.len();
+    let drawn = |index: usize| {
+        let group = index / SAMPLED;
+        let size = SAMPLED.min(count - group * SAMPLED);
+        let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one((seed, group));
+        index % SAMPLED == hash as usize % size
+    };
+    let mutants = mutants.into_iter().enumerate();
+    mutants.filter(|(index, _)| drawn(*index)).map(|(_, mutant)| mutant).collect()
 }
 
 /// Prints, also when the test passes and its output is kept back.
@@ -88,7 +110,7 @@ fn say(text: &str) {
 fn try_all(dialect: &Dialect, workshops: &[Workshop]) -> (usize, usize) {
     let file = format!("arch/{}.rs", dialect.name);
     let source = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(&file)).unwrap();
-    let mutants = catalogue::mutants(dialect, &source);
+    let mutants = sampled(dialect.name, catalogue::mutants(dialect, &source));
     let mut target = target(dialect.name);
     let longest = check_that_all_is_well(&workshops[0], &target);
     // Some mutants never end, and to wait for them is most of the time it takes.

@@ -7,7 +7,7 @@
 //! others switch with `arch/` alone, on stacks of their own.
 
 #[allow(dead_code, unused_imports)]
-#[path = "../../arch/mod.rs"]
+#[path = "../../../arch/mod.rs"]
 mod arch;
 mod canaries;
 mod contract;
