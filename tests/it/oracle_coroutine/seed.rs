@@ -23,13 +23,18 @@ pub(crate) fn seeded_runner(name: &str, cases: u32) -> (TestRunner, String) {
     (TestRunner::new_with_rng(config, rng), repeat)
 }
 
-/// Fewer programs where each instruction is emulated, or as many as
-/// `LENO_TEST_PROGRAMS` says.
+/// Returns the number of random cases to try instead of `cases`: `LENO_TEST_PROGRAMS` if it is
+/// set, otherwise one in `LENO_TEST_SHARE` of them; by default all, or one in 20 where each
+/// instruction is emulated.
 pub(crate) fn scaled(cases: u32) -> u32 {
-    if let Ok(text) = std::env::var("LENO_TEST_PROGRAMS") {
-        return text.parse().expect("LENO_TEST_PROGRAMS is a number");
-    }
-    if is_emulated() { cases / 20 } else { cases }
+    let number = |name: &str| -> Option<u32> {
+        let text = std::env::var(name).ok()?;
+        Some(text.parse().unwrap_or_else(|_| panic!("{name} is a number")))
+    };
+    number("LENO_TEST_PROGRAMS").unwrap_or_else(|| {
+        let share = number("LENO_TEST_SHARE").unwrap_or(if is_emulated() { 20 } else { 1 });
+        (cases / share.max(1)).max(1)
+    })
 }
 
 /// Is each instruction emulated?

@@ -22,10 +22,11 @@ pub fn check(model: impl Fn() + Sync + Send + 'static) {
     builder.check(model);
 }
 
-/// Runs it a few thousand times.
+/// Runs it a few thousand times, or a few times under Miri.
 #[cfg(not(feature = "loom"))]
 pub fn check(model: impl Fn() + Sync + Send + 'static) {
-    (0..3_000).for_each(|_| model());
+    let runs = if cfg!(miri) { 8 } else { 3_000 };
+    (0..runs).for_each(|_| model());
 }
 
 /// Remembers that it was rung, as an eventfd does.
