@@ -1,5 +1,5 @@
-//! Picks the instruction set: `arch/<isa>.rs` is compiled in if it exists, and
-//! its existence is what "supported" means.
+//! Selects the instruction set: the build compiles in `arch/<isa>.rs`. A target is supported if this
+//! file exists.
 
 use std::env;
 use std::fs;
@@ -18,7 +18,7 @@ fn main() {
 
     let folder = Path::new(&root).join("arch");
     let file = folder.join(format!("{isa}.rs"));
-    // x32 and arm64_32 share the instruction set, but not the size of a pointer.
+    // x32 and arm64_32 have the same instruction set, but smaller pointers.
     if !file.is_file() || family != "unix" || pointer_bits != "64" {
         println!(
             "cargo::error=leno does not support the target {target}: it has a context switch for {} \
@@ -34,7 +34,7 @@ fn main() {
     .expect("OUT_DIR is writable");
 }
 
-/// The instruction sets that have a file in `arch/`, sorted.
+/// Returns the instruction sets that have a file in `arch/`, sorted.
 fn supported(folder: &Path) -> Vec<String> {
     let mut names: Vec<String> = fs::read_dir(folder)
         .expect("arch/ is part of the package")

@@ -1,59 +1,59 @@
 //! The context switch: the only assembly in leno.
 //!
-//! There is one file per instruction set, and `build.rs` compiles in the one
-//! that fits the target. Each fills the same form:
+//! There is one file per instruction set, and `build.rs` compiles in the file for the target.
+//! Every file defines these items:
 //!
 //! | item | what it is |
 //! | --- | --- |
 //! | `NAME` | the instruction set, as in `target_arch` |
-//! | `STACK_ALIGN` | what the ABI wants of the stack pointer at a call |
-//! | `Saved` | what a suspended context keeps at its stack pointer |
-//! | `switch` | leaves this green thread's context for another's; returns when this one is entered again |
-//! | `resume` | the same, from a resumer into its coroutine |
-//! | `suspend` | the same, from a coroutine into its resumer |
-//! | `leave` | enters another context for ever |
-//! | `stack_pointer` | where this context's stack is now |
+//! | `STACK_ALIGN` | the alignment of the stack pointer that the ABI requires at a call |
+//! | `Saved` | the words that a suspended context keeps at its stack pointer |
+//! | `switch` | leaves the context of the current green thread for another's; returns when the first context is entered again |
+//! | `resume` | as `switch`, from a resumer into its coroutine |
+//! | `suspend` | as `switch`, from a coroutine into its resumer |
+//! | `leave` | enters another context, and never returns |
+//! | `stack_pointer` | returns the stack pointer |
 //! | `prefetch` | loads a cache line ahead of its use |
-//! | `coroutine_root` | first code of a coroutine; its unwind table leads to the resumer |
-//! | `thread_root` | first code of a green thread; the backtrace ends here |
-//! | `shadow_stack_enabled` | does the processor check return addresses? |
+//! | `coroutine_root` | the first code of a coroutine; its unwind table leads to the resumer |
+//! | `thread_root` | the first code of a green thread; the backtrace ends here |
+//! | `shadow_stack_enabled` | returns `true` if the processor checks return addresses |
 //! | `annotate` | tells Valgrind about a stack |
-//! | `may_switch_at` | could the code at an address be in the middle of a switch? |
+//! | `may_switch_at` | returns `true` if the code at an address may be in the middle of a switch |
 //!
 //! # The contract of a switch
 //!
-//! A switch pushes what the compiler cannot be told to save, takes `to` as the stack
-//! pointer, and jumps to the address that `to` holds. A machine word travels in a
-//! register and comes out of the switch that is entered: a value, or a pointer to one.
+//! A switch pushes the registers that the compiler cannot save, sets the stack pointer to
+//! `to`, and jumps to the address that `to` holds. A machine word, which is a value or a
+//! pointer to a value, travels in a register: the switch that left the entered context
+//! returns it.
 //!
-//! The three differ in where the stack pointer of the context that is left is kept:
+//! The three switches differ in the place to which the stack pointer of the left context goes:
 //!
 //! | from | by | the stack pointer goes to |
 //! | --- | --- | --- |
 //! | a green thread | `switch` | `*save`, before the other context is entered |
-//! | a resumer | `resume` | `*link`, before the coroutine is entered; and the coroutine, in a register |
+//! | a resumer | `resume` | `*link`, before the coroutine is entered, and to the coroutine in a register |
 //! | a coroutine | `suspend` | the resumer, in a register |
 //!
-//! A resumer and its coroutine hand each other their place in a register, because a word
-//! in memory that one side writes and the other reads costs more than the rest of the
-//! switch: the reader finds its address in a register that was reloaded a moment before,
-//! runs ahead of the write that it should have waited for, and is started again. On a
-//! Zen 5 that was a third of resume + suspend, and with many call sites twice its time. In a
-//! register the place reaches the local variable in which the compiler keeps it.
+//! A resumer and its coroutine pass their stack pointers to each other in a register. A word in
+//! memory that one side writes and the other side reads costs more than the rest of the switch:
+//! the load takes its address from a register that was reloaded just before, executes
+//! speculatively ahead of the store on which it depends, and is replayed. On a Zen 5 that was a
+//! third of resume + suspend, and with many call sites twice its time. From a register the stack
+//! pointer reaches the local variable in which the compiler keeps it.
 //!
-//! It is inlined at its call site. Every register that the ABI lets us name is
-//! declared clobbered, so the compiler saves what is live there and nothing
-//! else. Two registers cannot be named because LLVM keeps them for itself, the
-//! frame pointer and the base pointer (`rbp` and `rbx`; `x29` and `x19`): those
-//! are pushed by hand.
+//! A switch is inlined at its call site. Every register that inline assembly may name is
+//! declared clobbered, so the compiler saves exactly the registers that are live there. LLVM
+//! reserves two registers, the frame pointer and the base pointer (`rbp` and `rbx`; `x29` and
+//! `x19`), which cannot be named: the switch pushes them itself.
 //!
-//! Control moves by an indirect jump, not by a return. A processor predicts a
-//! return from its stack of calls, and here the call was made on another stack;
-//! each such return would be mispredicted. The target of the jump is a landing
-//! pad (`endbr64`, `bti`), so a process may enforce those.
+//! Control moves by an indirect jump, not by a return. A processor predicts a return from its
+//! own stack of calls, but here the call was made on another stack, so each such return would be
+//! mispredicted. The target of the jump is a landing pad (`endbr64`, `bti`), so a process may
+//! enforce landing pads.
 //!
-//! Nothing is written below the stack pointer before it has moved: a signal
-//! handler may run between any two instructions, and would overwrite it.
+//! Nothing is written below the stack pointer before the stack pointer has moved: a signal
+//! handler may run between any two instructions, and overwrites the memory below it.
 //!
 //! # A suspended context
 //!
@@ -85,12 +85,12 @@
 //!   |                             |      +--> +---------------------+
 //! ```
 //!
-//! `link` is where the resumer is saved while the coroutine runs. The frame
-//! pointer of the root points to it, so that the frame-pointer chain goes on
-//! into the resumer; and the root's unwind table says the same in DWARF, so
-//! that a backtrace does. It is right at every instruction of the coroutine: `resume`
-//! writes it before it enters. While the coroutine is suspended nothing follows it. A
-//! green thread has no resumer: there, both end.
+//! While the coroutine runs, `link` holds the stack pointer of the suspended resumer. The root's
+//! frame pointer points to `link`, so the frame-pointer chain continues into the resumer. The
+//! root's unwind table says the same in DWARF, so a backtrace continues there too. `link` is
+//! valid at every instruction of the coroutine, because `resume` writes it before it enters the
+//! coroutine. While the coroutine is suspended, nothing reads `link`. A green thread has no
+//! resumer: the frame-pointer chain and the backtrace end at its root.
 
 use core::mem::MaybeUninit;
 
@@ -101,27 +101,27 @@ pub(crate) use isa::{
     shadow_stack_enabled, stack_pointer, suspend, switch, thread_root,
 };
 
-/// What a context's stack pointer points to while it is suspended.
+/// The stack pointer of a suspended context: the address of its saved registers.
 pub(crate) type StackPointer = *mut Saved;
 
-/// The word that travels with a switch: a small value, or a pointer to a large
-/// one. It may have uninitialised bytes, as a small value with padding has.
+/// The word that travels with a switch: a small value, or a pointer to a large one. Some of its
+/// bytes may be uninitialised, because a small value may have padding.
 pub(crate) type Word = MaybeUninit<usize>;
 
-/// The first function of a context. Its root calls it with the word of the switch that
-/// entered it, with the resumer's stack pointer (of no meaning in a green thread), and with
-/// the address of its control block.
+/// The first function of a context. The root calls it with the word of the switch that
+/// entered the context, the resumer's stack pointer (without meaning in a green thread), and
+/// the address of the context's control block.
 pub(crate) type Entry =
     unsafe extern "C" fn(word: Word, resumer: StackPointer, control: *mut ()) -> !;
 
-/// The first two words of every control block. They are laid out as a frame
-/// record because the root's frame pointer points to them.
+/// The first two words of every control block. They have the layout of a frame record because
+/// the root's frame pointer points to them.
 #[repr(C)]
 pub(crate) struct Link {
-    /// Where the resumer of a running coroutine is saved, and where the frame-pointer
-    /// chain goes on. Null in a green thread.
+    /// The stack pointer of a running coroutine's resumer, and the next element of the
+    /// frame-pointer chain. Null in a green thread.
     pub(crate) context: core::cell::Cell<StackPointer>,
-    /// Stands where a frame record has its return address.
+    /// The return address of the frame record.
     pub(crate) return_address: usize,
 }
 
@@ -135,41 +135,42 @@ pub(crate) fn prefetch_lines(address: *const u8, lines: core::ops::Range<isize>)
     }
 }
 
-/// The code around `address`, from `before` bytes below it to `after` bytes
-/// above; `None` where that reaches into another page, which may not be there.
+/// Returns the code from `before` bytes below `address` to `after` bytes above it, or `None` if
+/// the range crosses into another page, which may not be mapped.
 ///
 /// # Safety
 ///
-/// `address` must be one of code that this OS thread is running.
+/// `address` must be an address of code that this OS thread is running.
 unsafe fn code_around<'a>(address: usize, before: usize, after: usize) -> Option<&'a [u8]> {
-    /// The smallest page that there is.
+    /// The smallest page size of the supported processors.
     const PAGE_BYTES: usize = 4096;
     let (first, end) = (address.checked_sub(before)?, address.checked_add(after)?);
     if first / PAGE_BYTES != (end - 1) / PAGE_BYTES {
         return None;
     }
-    // SAFETY: the processor has just fetched from this page, and nobody writes to
-    // code.
+    // SAFETY: the page is mapped, because the processor has just fetched code from it, and the
+    // range is inside that page. Code is never written.
     Some(unsafe {
         core::slice::from_raw_parts(core::ptr::with_exposed_provenance(first), before + after)
     })
 }
 
-/// Lays out a context that has never run: the first switch to the stack
-/// pointer returned enters `root`, which calls `entry(word, resumer, control)`.
+/// Lays out a context that has never run, and returns its stack pointer. The first switch to it
+/// enters `root`, which calls `entry(word, resumer, control)`.
 ///
 /// # Safety
 ///
-/// `control` must be aligned to [`STACK_ALIGN`] and point into the top of a
-/// stack of which nothing below `control` is in use, with room for a [`Saved`].
-/// Its first field must be a [`Link`].
+/// `control` must be aligned to [`STACK_ALIGN`] and be on a stack of which nothing below
+/// `control` is in use, with room for a [`Saved`]. The first field at `control` must be a
+/// [`Link`].
 #[inline(always)]
 pub(crate) unsafe fn prepare(
     control: *mut (),
     root: unsafe extern "C" fn(),
     entry: Entry,
 ) -> StackPointer {
-    // SAFETY: the caller gives us the memory below `control`.
+    // SAFETY: the memory below `control` is unused, has room for a `Saved`, and `control` is
+    // aligned to STACK_ALIGN, of which the alignment of `Saved` is a divisor (see # Safety).
     unsafe {
         let saved = control.cast::<Saved>().sub(1);
         saved.write(Saved::first(control, root, entry));

@@ -2,18 +2,18 @@
 //!
 //! Callee-saved: rbx, rbp, r12 to r15, rsp, the control bits of MXCSR and the
 //! x87 control word (System V ABI, AMD64 supplement, "Registers and the Stack
-//! Frame"). r12 to r15 are declared clobbered; rbx and rbp are LLVM's own and are
-//! pushed; the control words belong to the OS thread unless `fp-env` is on.
+//! Frame"). r12 to r15 are declared clobbered. LLVM reserves rbx and rbp, so a switch pushes
+//! them. The control words belong to the OS thread unless `fp-env` is on.
 
 use super::{Entry, StackPointer, Word};
 use core::arch::{asm, naked_asm};
 
 pub(crate) const NAME: &str = "x86_64";
 
-/// rsp is a multiple of this at every call.
+/// The alignment of rsp at every call.
 pub(crate) const STACK_ALIGN: usize = 16;
 
-/// What lies at the stack pointer of a suspended context, lowest address first.
+/// The words at the stack pointer of a suspended context, lowest address first.
 #[repr(C)]
 pub(crate) struct Saved {
     rbp: *mut (),
@@ -25,28 +25,28 @@ pub(crate) struct Saved {
 }
 
 impl Saved {
-    /// A context whose root finds its control block in rbp and the function to
-    /// call in rbx.
+    /// Returns a context for a root that expects its control block in rbp and the function to call in
+    /// rbx.
     #[inline(always)]
     pub(crate) fn first(control: *mut (), root: unsafe extern "C" fn(), entry: Entry) -> Saved {
         Saved {
             rbp: control,
             rip: root,
             rbx: entry,
-            // All exceptions masked, round to nearest; x87 in extended
-            // precision: the state in which the ABI starts a process.
+            // All exceptions masked, round to nearest, x87 in extended precision: the state in
+            // which the ABI starts a process.
             #[cfg(feature = "fp-env")]
             fp_environment: 0x0000_037f_0000_1f80,
         }
     }
 
-    /// Has the context never been entered?
+    /// Returns `true` if the context has never been entered. `root` must be its root.
     pub(crate) fn is_first(&self, root: unsafe extern "C" fn()) -> bool {
         self.rip as usize == root as usize
     }
 }
 
-// The pieces that differ with `fp-env`.
+// The instructions that depend on `fp-env`.
 #[cfg(feature = "fp-env")]
 macro_rules! fp_env {
     (save) => {
@@ -86,8 +86,8 @@ macro_rules! fp_env {
 
 /// Enters the context at rcx.
 ///
-/// Loads relative to rcx, not pops: resume + suspend takes 2.3 ns with pops on a
-/// Zen 5, and 1.7 ns with loads.
+/// It uses loads relative to rcx instead of pops: on a Zen 5, resume + suspend takes 2.3 ns with
+/// pops and 1.7 ns with loads.
 macro_rules! enter {
     () => {
         concat!(
@@ -102,7 +102,7 @@ macro_rules! enter {
     };
 }
 
-/// Saves this context: see [`Saved`].
+/// Saves this context on its own stack; see [`Saved`].
 macro_rules! save {
     () => {
         concat!(
@@ -118,8 +118,8 @@ macro_rules! save {
 
 /// The place at which a switch enters this context again.
 ///
-/// It begins a block of 32 bytes, which the processor fetches in one go. Nothing runs the
-/// padding. On a Golden Cove, a loop over a generator takes 2.0 ns instead of 2.7.
+/// It begins a block of 32 bytes, which the processor fetches at once. The padding is never
+/// executed. On a Golden Cove, a loop over a generator takes 2.0 ns instead of 2.7.
 macro_rules! landing {
     () => {
         ".p2align 5
@@ -133,14 +133,14 @@ macro_rules! landing {
 ///
 /// # Safety
 ///
-/// `to` must come from [`super::prepare`], or be a saved stack pointer that nothing has
-/// entered since; its stack must be alive and on this OS thread. `save` must be
-/// valid for a write. The caller must keep to the meaning of `word` that the other side
-/// expects.
+/// `to` must come from [`super::prepare`] or from a switch that saved it, and must not have been
+/// entered since. Its stack must be alive and belong to this OS thread. `save` must be valid for
+/// a write. `word` must be what the switch that left `to` expects.
 #[inline(always)]
 pub(crate) unsafe fn switch(save: *mut StackPointer, to: StackPointer, mut word: Word) -> Word {
-    // SAFETY: every register that is not restored is declared clobbered, and
-    // the caller vouches for both contexts.
+    // SAFETY: every register that is not restored is declared clobbered, so the compiler keeps
+    // nothing in it. `to` is a suspended context on a live stack, and `save` is valid for a
+    // write (see # Safety).
     unsafe {
         asm!(
             save!(),
@@ -163,19 +163,21 @@ pub(crate) unsafe fn switch(save: *mut StackPointer, to: StackPointer, mut word:
     word
 }
 
-/// Enters the coroutine at `to` as its resumer: as [`switch`], and the entered context
-/// receives this context's stack pointer, plus `MARK`, in a register. Returns what the
-/// coroutine passes in the same way when it suspends or ends, and its word.
+/// Enters the coroutine at `to` as its resumer. Like [`switch`], and in addition the coroutine
+/// receives the stack pointer of this context, plus `MARK`, in a register. Returns the stack
+/// pointer (or the mark of an end) and the word that the coroutine passes when it suspends or
+/// ends.
 ///
 /// Before the coroutine is entered, `*link` becomes this context's stack pointer, so that an
 /// unwinder that interrupts the coroutine at any instruction finds its resumer. A loop resumes
-/// from the same place each time, so `*link` is compared first: a store that changes nothing
-/// would still wait for its cache line. With 1,000 coroutines in turn, a round trip takes
-/// 3.6 ns instead of 5.5 on a Golden Cove.
+/// from the same place each time, so `*link` is compared first: a store of an equal value would
+/// still wait for its cache line. With 1,000 coroutines in turn, a round trip takes 3.6 ns
+/// instead of 5.5 on a Golden Cove.
 ///
 /// # Safety
 ///
-/// As for [`switch`]. `MARK` must be less than the alignment of a context.
+/// As for [`switch`], with `link` in the place of `save`. `MARK` must be less than the alignment
+/// of a context.
 #[inline(always)]
 pub(crate) unsafe fn resume<const MARK: usize>(
     link: *mut StackPointer,
@@ -183,7 +185,9 @@ pub(crate) unsafe fn resume<const MARK: usize>(
     mut word: Word,
 ) -> (StackPointer, Word) {
     let from;
-    // SAFETY: as for `switch`.
+    // SAFETY: every register that is not restored is declared clobbered, so the compiler keeps
+    // nothing in it. `to` is a suspended context on a live stack, and `link` is valid for a
+    // write (see # Safety). The alignment of a context leaves the bits of `MARK` free.
     unsafe {
         asm!(
             save!(),
@@ -214,16 +218,16 @@ pub(crate) unsafe fn resume<const MARK: usize>(
     (from, word)
 }
 
-/// Enters the resumer at `to`: as [`resume`], but nothing is written except on this
-/// stack.
+/// Enters the resumer at `to`. Like [`resume`], but writes nothing except on this stack.
 ///
 /// # Safety
 ///
-/// As for [`switch`].
+/// As for [`switch`], except for `save`.
 #[inline(always)]
 pub(crate) unsafe fn suspend(to: StackPointer, mut word: Word) -> (StackPointer, Word) {
     let from;
-    // SAFETY: as for `switch`.
+    // SAFETY: every register that is not restored is declared clobbered, so the compiler keeps
+    // nothing in it. `to` is a suspended context on a live stack (see # Safety).
     unsafe {
         asm!(
             save!(),
@@ -246,15 +250,16 @@ pub(crate) unsafe fn suspend(to: StackPointer, mut word: Word) -> (StackPointer,
     (from, word)
 }
 
-/// Enters `to` for ever: this context will not run again. Where `to` has called
-/// [`resume`], that returns `from` and `word`.
+/// Enters `to` and never returns: this context will not run again. If `to` was left by a call of
+/// [`resume`], that call returns `from` and `word`.
 ///
 /// # Safety
 ///
-/// As for [`switch`]. Nothing on this stack may need dropping.
+/// As for [`switch`], except for `save`. Nothing on this stack may need dropping.
 #[inline(always)]
 pub(crate) unsafe fn leave(to: StackPointer, from: usize, word: Word) -> ! {
-    // SAFETY: as for `switch`; there is nothing to save.
+    // SAFETY: `to` is a suspended context on a live stack (see # Safety). This context is never
+    // entered again, so no register has to be kept.
     unsafe {
         asm!(
             enter!(),
@@ -266,27 +271,27 @@ pub(crate) unsafe fn leave(to: StackPointer, from: usize, word: Word) -> ! {
     }
 }
 
-/// The root frame of a coroutine. Entered by the first switch to it, with the
-/// control block in rbp and the function to call in rbx.
+/// Calls the first function of a coroutine, as the root frame of its stack. The first switch to
+/// the coroutine enters it, with the control block in rbp and the function to call in rbx.
 ///
-/// gdb refuses a frame below its caller's unless it is a signal frame, and a
-/// coroutine's stack may well lie below its resumer's.
+/// It is marked as a signal frame, because gdb refuses any other frame at an address below its
+/// caller's, and a coroutine's stack may lie below its resumer's.
 ///
 /// # Safety
 ///
-/// Not a function: only [`super::prepare`] may name it.
+/// Not callable: it may only be given to [`super::prepare`].
 #[unsafe(naked)]
 pub(crate) unsafe extern "C" fn coroutine_root() {
     naked_asm!(
         ".cfi_startproc",
         ".cfi_signal_frame",
-        // The caller of this frame is the context whose stack pointer is in
+        // The caller of this frame is the context with the stack pointer in
         // the link that rbp points to.
         fp_env!(cfa),
         "endbr64",
         "mov rdx, rbp",
-        // A call in all but name: `entry` never returns, and a real call would
-        // leave its return address in the predictor for somebody else's return.
+        // A jump with a return address instead of a call: `entry` never returns, and a call
+        // would leave its address in the predictor, where another return would consume it.
         "lea rax, [rip + 2f]",
         "push rax",
         "jmp rbx",
@@ -298,12 +303,12 @@ pub(crate) unsafe extern "C" fn coroutine_root() {
     )
 }
 
-/// The root frame of a green thread: as [`coroutine_root`], but nobody is
-/// above it, so unwinding and the frame-pointer chain end here.
+/// Calls the first function of a green thread, as the root frame of its stack. Like
+/// [`coroutine_root`], but it has no caller: unwinding and the frame-pointer chain end here.
 ///
 /// # Safety
 ///
-/// Not a function: only [`super::prepare`] may name it.
+/// Not callable: it may only be given to [`super::prepare`].
 #[unsafe(naked)]
 pub(crate) unsafe extern "C" fn thread_root() {
     naked_asm!(
@@ -320,11 +325,10 @@ pub(crate) unsafe extern "C" fn thread_root() {
     )
 }
 
-/// Asks the processor to load the cache line of `address`, which need not be valid.
+/// Prefetches the cache line of `address`, which need not be valid.
 #[inline(always)]
 pub(crate) fn prefetch(address: *const u8) {
-    // SAFETY: a prefetch is a hint: it never faults and changes nothing that a program
-    // can see.
+    // SAFETY: a prefetch never faults and changes nothing that a program can observe.
     unsafe {
         asm!("prefetcht0 [{}]", in(reg) address, options(readonly, nostack, preserves_flags));
     }
@@ -332,24 +336,24 @@ pub(crate) fn prefetch(address: *const u8) {
 
 /// Returns the stack pointer of this context.
 ///
-/// The compiler may move a call within its function, and make one of two: a function
-/// runs on one stack from its call to its return. So a loop asks once.
+/// The compiler may move a call within its function, and merge two calls, because a function
+/// runs on one stack from its call to its return. A loop therefore reads the register once.
 #[inline(always)]
 pub(crate) fn stack_pointer() -> usize {
     let address: usize;
-    // SAFETY: a register is read.
+    // SAFETY: it only reads a register.
     unsafe {
         asm!("mov {}, rsp", out(reg) address, options(pure, nomem, nostack, preserves_flags));
     }
     address
 }
 
-/// Does this thread run with a shadow stack (Intel CET, AMD SHSTK)? A switch
-/// would leave it behind, and the next return would fault.
+/// Returns `true` if this OS thread runs with a shadow stack (Intel CET, AMD SHSTK). A switch
+/// does not change the shadow stack, so the next return after it would fault.
 pub(crate) fn shadow_stack_enabled() -> bool {
     let pointer: u64;
-    // SAFETY: rdsspq is a no-op where shadow stacks are off or unknown (Intel
-    // SDM volume 2, RDSSPQ), and then leaves the zero.
+    // SAFETY: rdsspq only writes rax. Where shadow stacks are off or unknown, it is a no-op and
+    // leaves the zero there (Intel SDM volume 2, RDSSPQ).
     unsafe {
         asm!(
             "xor eax, eax",
@@ -361,32 +365,33 @@ pub(crate) fn shadow_stack_enabled() -> bool {
     pointer != 0
 }
 
-/// Could the code at `address` be in the middle of a switch, or of a `leave`, where
-/// the stack pointer is not what unwind tables say? If it cannot be told, it could.
+/// Returns `true` if the code at `address` may be in the middle of a switch or a `leave`, where
+/// the stack pointer is not what the unwind tables say. Returns `true` also if the code around
+/// `address` cannot be read.
 ///
 /// # Safety
 ///
-/// `address` must be one of code that this OS thread is running.
+/// `address` must be an address of code that this OS thread is running.
 pub(crate) unsafe fn may_switch_at(address: usize) -> bool {
-    // lea rsp, [rcx + ...]; jmp rax: no other code has these two.
+    // lea rsp, [rcx + ...]; jmp rax: no other code has this pair.
     const ENTER: [u8; 6] =
         [0x48, 0x8d, 0x61, if cfg!(feature = "fp-env") { 32 } else { 24 }, 0xff, 0xe0];
-    // The most bytes that a switch has before these two instructions, and from their first
-    // byte to the last instruction before the landing pad.
+    // Upper bounds: the number of bytes of a switch before this pair, and from the first byte of
+    // the pair to the last instruction before the landing pad.
     const BEFORE: usize = if cfg!(feature = "fp-env") { 60 } else { 40 };
     const FROM: usize = 12;
-    // SAFETY: as the caller says.
+    // SAFETY: this OS thread runs the code at `address` (see # Safety).
     let code = unsafe { super::code_around(address, FROM, BEFORE + ENTER.len()) };
     code.is_none_or(|code| code.windows(ENTER.len()).any(|window| window == ENTER))
 }
 
-/// Makes a Valgrind client request: a sequence of rotations that changes
-/// nothing on a real processor and that Valgrind recognises (valgrind.h,
+/// Makes a Valgrind client request: a sequence of rotations that changes nothing on a real
+/// processor and that Valgrind recognises (valgrind.h,
 /// "amd64-linux"). Returns `otherwise` when not under Valgrind.
 pub(crate) fn annotate(request: &[usize; 6], otherwise: usize) -> usize {
     let mut answer = otherwise;
-    // SAFETY: the rotations add up to whole turns, and xchg of rbx with itself
-    // does nothing.
+    // SAFETY: the rotations add up to whole turns, and xchg of rbx with itself does nothing.
+    // Valgrind reads the six words at `request` and writes only rdx.
     unsafe {
         asm!(
             "rol rdi, 3",

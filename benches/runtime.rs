@@ -1,15 +1,15 @@
-//! Channels, locks, timers, futures and explorations, each beside a yield, in one
-//! process, and the table of ratios.
+//! Benchmarks of channels, locks, timers, futures and explorations against a yield, in one process,
+//! with a table of ratios.
 //!
 //!     cargo bench --bench runtime                   all rows, about five minutes
-//!     cargo bench --bench runtime -- --quick        a rough look
-//!     cargo bench --bench runtime -- channel        the rows with that word
+//!     cargo bench --bench runtime -- --quick        a rough measurement
+//!     cargo bench --bench runtime -- channel        the rows with names that contain that word
 //!
-//! `LENO_BENCH_COUNT=all`: instead of measuring time, count the instructions of
-//! each row. Any other word than `all`: of the rows with that word.
+//! `LENO_BENCH_COUNT=all` counts the instructions of each row instead of measuring time. Any word
+//! other than `all` selects the rows with names that contain it.
 //!
-//! docs/BENCHMARKS.md says what the rows mean. What the peers take for the same is
-//! in `benches/peers`.
+//! docs/BENCHMARKS.md explains the rows. `benches/peers` measures the same operations with other
+//! libraries.
 
 mod count;
 mod table;
@@ -24,7 +24,7 @@ use criterion::Criterion;
 
 use table::Row;
 
-/// What most rows are compared with.
+/// The operation that most rows are compared with.
 const BASELINE: (&str, work::Work) = ("yield_now", work::yields);
 
 const ROWS: &[Row] = &[
@@ -83,8 +83,8 @@ const ROWS: &[Row] = &[
         theirs: ("spawn + yield", work::yielders::<100_000>),
         limits: None,
     },
-    // More stacks than the first cache holds, then the second. Threads that only yield
-    // must not pay for what is prefetched for threads that have slept.
+    // More stacks than fit into the first cache, then into the second. Threads that only yield must
+    // not pay for the prefetching for threads that have slept.
     Row {
         name: "yield_now among 2,000",
         ours: ("yield", work::yields_among::<2_000>),
@@ -148,7 +148,7 @@ const ROWS: &[Row] = &[
 ];
 
 fn main() {
-    // A child of ours does one thing and is done.
+    // A child process performs one task and exits.
     if count::is_child() {
         return count::child();
     }
@@ -169,7 +169,8 @@ fn main() {
     criterion.final_summary();
 }
 
-/// Where criterion writes to: where it would by itself, but known to us.
+/// Returns criterion's default output folder. It is passed to criterion, so that the table can read
+/// the results.
 fn criterion_home() -> PathBuf {
     match env::var_os("CRITERION_HOME") {
         Some(home) => home.into(),

@@ -1,17 +1,17 @@
-//! leno beside corosensei, in one process, and the table of ratios.
+//! Benchmarks of leno against corosensei, in one process, with a table of ratios.
 //!
 //!     cargo bench --bench switch                    all rows, about three minutes
-//!     cargo bench --bench switch -- --quick         a rough look
-//!     cargo bench --bench switch -- yield           the rows with that word
+//!     cargo bench --bench switch -- --quick         a rough measurement
+//!     cargo bench --bench switch -- yield           the rows with names that contain that word
 //!
 //! Two environment variables:
 //!
-//! - `LENO_BENCH_PARKED=10000`: how many green threads to park for the memory
-//!   row; a million if it is not set, and 0 for none.
-//! - `LENO_BENCH_COUNT=all`: instead of measuring time, count the instructions
-//!   of each row. Any other word than `all`: of the rows with that word.
+//! - `LENO_BENCH_PARKED=10000`: the number of green threads to park for the memory row. The default
+//!   is a million; 0 omits the row.
+//! - `LENO_BENCH_COUNT=all`: counts the instructions of each row instead of measuring time. Any word
+//!   other than `all` selects the rows with names that contain it.
 //!
-//! docs/BENCHMARKS.md says what the rows mean.
+//! docs/BENCHMARKS.md explains the rows.
 
 mod count;
 mod parked;
@@ -26,10 +26,10 @@ use criterion::Criterion;
 
 use table::Row;
 
-/// What the rows for green threads are compared with.
+/// The operation that the rows for green threads are compared with.
 const BASELINE: (&str, work::Work) = ("corosensei resumes", work::peer_resume);
 
-/// Reach and goal of a resume and a suspend, in every shape.
+/// The reach and the goal of resume + suspend, in every shape.
 const RESUME: (f64, f64) = (0.89, 0.55);
 
 const ROWS: &[Row] = &[
@@ -138,7 +138,7 @@ const ROWS: &[Row] = &[
 ];
 
 fn main() {
-    // A child of ours does one thing and is done.
+    // A child process performs one task and exits.
     if parked::is_child() {
         return parked::child();
     }
@@ -165,7 +165,8 @@ fn main() {
     criterion.final_summary();
 }
 
-/// Where criterion writes to: where it would by itself, but known to us.
+/// Returns criterion's default output folder. It is passed to criterion, so that the table can read
+/// the results.
 fn criterion_home() -> PathBuf {
     match env::var_os("CRITERION_HOME") {
         Some(home) => home.into(),

@@ -1,10 +1,10 @@
-//! 1. Two routines on one thread, woven by a schedule.
+//! 1. Two routines on one OS thread, interleaved by a schedule.
 //!
 //! Routine A prints `1 2 3`, routine B prints `x y z`. Neither calls the other,
-//! and neither knows that the other exists: each is a coroutine, a loop on a
-//! stack of its own, which it leaves in the middle with `suspend` and finds
-//! again, unchanged, when it is resumed. The schedule says who takes the next
-//! step:
+//! and neither has a reference to the other: each is a coroutine, a loop on a
+//! stack of its own, which is suspended in the middle with `suspend` and
+//! continues there, unchanged, when it is resumed. The schedule lists the
+//! routine that takes each step:
 //!
 //! ```text
 //! cargo run --example 01_interleave
@@ -12,15 +12,15 @@
 //! cargo run --example 01_interleave -- A=123 B=xyz C=?! ABCABCBA
 //! ```
 //!
-//! The first line that it prints is what the routines print. The picture below
-//! it shows how that came about.
+//! The first line of the output is the text that the routines print. The picture
+//! below it shows the steps.
 
 use std::process::ExitCode;
 use std::{env, fmt};
 
 use leno::coroutine::Coroutine;
 
-/// A routine: takes its steps, and after each lets somebody else go on.
+/// Creates a routine, which prints its steps and suspends itself after each.
 fn routine(steps: &[char]) -> Coroutine<(), (), ()> {
     let steps = steps.to_vec();
     Coroutine::new(move |yielder, ()| {
@@ -43,7 +43,7 @@ fn main() -> ExitCode {
     for &turn in &plan.schedule {
         routines[turn].resume(());
     }
-    // Each waits behind its last step. Let them come to their ends.
+    // Each routine is suspended after its last step. One more resume ends it.
     for routine in &routines {
         routine.resume(());
         assert!(routine.is_done());
@@ -52,9 +52,9 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-// That was all. What follows draws the picture and reads the arguments.
+// The demonstration ends here. The rest draws the picture and reads the arguments.
 
-/// A column for each routine, time downwards.
+/// Returns the picture: a column for each routine, with time downwards.
 fn picture(plan: &Plan) -> String {
     let mut left: Vec<_> = plan.routines.iter().map(|(_, steps)| steps.iter()).collect();
     let names: Vec<String> = plan.routines.iter().map(|(name, _)| name.to_string()).collect();
@@ -78,7 +78,7 @@ fn picture(plan: &Plan) -> String {
     picture + "\n  ┊ has steps left, and waits on a stack of its own"
 }
 
-/// Control passes from one column to another, across those between.
+/// Returns the line in which control passes from one column to another, across the columns between.
 fn crossing(from: usize, to: usize, waits: &[bool]) -> String {
     let (first, last) = (from.min(to), from.max(to));
     let corners = if from < to { ["╰", "╮"] } else { ["╭", "╯"] };
@@ -97,14 +97,14 @@ fn crossing(from: usize, to: usize, waits: &[bool]) -> String {
     line.trim_end().to_owned()
 }
 
-/// What to weave: the routines, and who takes each step.
+/// The routines to interleave, and the schedule: the index of the routine that takes each step.
 #[derive(Default)]
 struct Plan {
     routines: Vec<(char, Vec<char>)>,
     schedule: Vec<usize>,
 }
 
-/// What is wrong with the arguments, and what to do about it.
+/// An error in the arguments, and advice for the next attempt.
 struct Mistake {
     what: String,
     next: String,
@@ -180,8 +180,8 @@ impl Plan {
         self.routines.iter().position(|&(name, _)| name == letter)
     }
 
-    /// Takes the schedule if it fits: every letter names a routine that has a
-    /// step left, and at the end nobody has.
+    /// Sets the schedule if it fits: every letter names a routine that has a step left, and at the
+    /// end no routine has one.
     fn set_schedule(&mut self, text: &str) -> Result<(), String> {
         if text.is_empty() {
             return Err("the schedule is empty".to_owned());
@@ -208,8 +208,8 @@ impl Plan {
         }
     }
 
-    /// The schedule that fits and is closest to `text`: without the letters that
-    /// are too many, and with those that are missing.
+    /// Returns the fitting schedule that is closest to `text`: without the surplus letters, and with
+    /// the missing letters at its end.
     fn fit(&self, text: &str) -> String {
         let mut fitting = String::new();
         let missing = self.routines.iter().flat_map(|(name, steps)| vec![*name; steps.len()]);

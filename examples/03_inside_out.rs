@@ -1,15 +1,15 @@
 //! 3. Turning a recursive walk inside out.
 //!
 //! `walk` reads nested lists, such as `(a (b c))`, and calls a closure for each
-//! word. It is written the simple way: it recurses where the text nests, and it
-//! is in charge until the text ends. A `for` loop wants it the other way round,
-//! to be in charge and to ask for one word at a time. A generator turns the one
-//! into the other without touching `walk`: the closure yields, out of however
-//! many calls are open at that moment, and they all wait on the generator's
-//! stack until the next word is wanted.
+//! word. It is written in the simple way: it recurses where the text nests, and
+//! keeps control until the text ends. A `for` loop needs the opposite: the loop
+//! keeps control and requests one word at a time. A generator turns the first
+//! form into the second without a change of `walk`: the closure yields from any
+//! number of open calls, and these calls are suspended on the generator's stack
+//! until the next word is requested.
 //!
-//! With two of them one can do what no callback can: read two texts in lockstep,
-//! and stop at the first difference (the "same fringe" problem).
+//! Two generators can do what no callback can: read two texts in lockstep, and
+//! stop at the first difference (the "same fringe" problem).
 //!
 //! ```text
 //! cargo run --example 03_inside_out
@@ -17,8 +17,8 @@
 
 use leno::coroutine;
 
-/// Calls `visit(word, depth)` for each word of a list. Gives back the text after
-/// the list. It knows nothing of coroutines.
+/// Calls `visit(word, depth)` for each word of a list, and returns the text after the list. It has
+/// no reference to coroutines.
 fn walk<'t>(mut text: &'t str, depth: usize, visit: &mut dyn FnMut(&'t str, usize)) -> &'t str {
     loop {
         text = text.trim_start();

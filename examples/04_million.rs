@@ -1,11 +1,11 @@
 //! 4. A million green threads, alive at the same time.
 //!
 //! Each has a stack of its own with a guard below it, and runs an ordinary
-//! function that waits in the middle. This is cheap because a stack is reserved,
-//! not filled: it takes memory only for the pages that are touched, and a green
-//! thread that waits in a shallow place touches one, of 4 KiB. The guard is a
-//! mark in the page table, where the kernel knows such marks (Linux 6.13 and
-//! later), so a million of them need no entry in the kernel's list of mappings.
+//! function that waits in the middle. This is cheap because a stack is reserved
+//! address space: it takes memory only for the pages that are touched, and a
+//! green thread that waits at a small depth touches one page of 4 KiB. On Linux
+//! 6.13 and later the guard is a mark in the page table, so a million guards need
+//! no entry in the kernel's list of mappings.
 //!
 //! ```text
 //! cargo run --release --example 04_million
@@ -24,10 +24,10 @@ use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
 use leno::stack::Stack;
 use leno::thread::{self, JoinHandle};
 
-/// Enough for what these green threads do. Address space is what a larger one
-/// would cost, not memory.
+/// The size of each stack, which suffices for these green threads. A larger stack would cost more
+/// address space, but not more memory.
 const STACK_BYTES: usize = 16 * 1024;
-/// How often each gives way to all the others, when all are there.
+/// The number of times that each green thread yields to all others, once all are spawned.
 const ROUNDS: usize = 5;
 
 const KIB: f64 = 1024.0;
@@ -43,8 +43,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// What each green thread does: it lets all the others run, a few times, and
-/// then waits until somebody wakes it.
+/// Yields to all other green threads a few times, and then parks until the main green thread
+/// unparks this one.
 fn live(ended: &Cell<usize>) {
     for _ in 0..=ROUNDS {
         thread::yield_now();
@@ -56,15 +56,15 @@ fn live(ended: &Cell<usize>) {
 fn show(wanted: usize) -> ExitCode {
     let ended = Rc::new(Cell::new(0));
     let mut handles = Vec::with_capacity(wanted.min(1 << 24));
-    // To wake one takes a handle, and that a little memory. It is kept aside, so
-    // that all can end even if the system has no more.
+    // Waking a green thread takes a handle, which needs some memory. The memory is reserved here,
+    // so that all can end even if the system has no more.
     let kept_aside: Vec<u8> = black_box(Vec::with_capacity(wanted.min(1 << 24) * 96));
     let before = Footprint::now();
 
     let start = Instant::now();
     let spawned = spawn_all(wanted, &ended, &mut handles);
     let spawn_time = start.elapsed();
-    // The first turn of each also starts it, so it does not count.
+    // The first turn of each green thread includes its start, so it does not count.
     thread::yield_now();
     let start = Instant::now();
     for _ in 0..ROUNDS {
@@ -125,8 +125,8 @@ fn spawn_all(
     Ok(())
 }
 
-/// The system grants address space that it has no memory for, and kills somebody
-/// when the pages are touched. It is better to stop before that.
+/// Returns an error if little memory is left. The operating system grants more address space than it
+/// has memory, and kills a process when the pages are touched, so this program stops earlier.
 fn check_memory() -> io::Result<()> {
     match kib_in("/proc/meminfo", "MemAvailable:") {
         Some(kib) if kib < 256 * 1024 => Err(io::Error::new(
@@ -137,7 +137,7 @@ fn check_memory() -> io::Result<()> {
     }
 }
 
-/// What the process takes, according to the kernel. `None` where it does not say.
+/// The memory of the process, according to the kernel. `None` for an unknown value.
 struct Footprint {
     resident_kib: Option<u64>,
     page_table_kib: Option<u64>,
@@ -168,7 +168,7 @@ impl Footprint {
     }
 }
 
-/// What this machine would stop at.
+/// Prints the limits of this machine.
 fn show_limits(map_entries: Option<usize>) {
     let sysctl = |name: &str| {
         let text = fs::read_to_string(format!("/proc/sys/{name}")).ok()?;
@@ -185,15 +185,15 @@ fn show_limits(map_entries: Option<usize>) {
     }
 }
 
-/// The number of KiB that a file of /proc gives under `key`.
+/// Returns the number of KiB that a file of /proc gives under `key`.
 fn kib_in(path: &str, key: &str) -> Option<u64> {
     let text = fs::read_to_string(path).ok()?;
     let value = text.lines().find_map(|line| line.strip_prefix(key))?;
     value.trim().strip_suffix("kB")?.trim().parse().ok()
 }
 
-/// Counts in small pieces: when map entries are used up, there is no memory for a
-/// large one.
+/// Counts the lines of a file. It reads small pieces, because a large buffer cannot be allocated
+/// when the map entries are used up.
 fn count_lines(path: &str) -> io::Result<usize> {
     let (mut file, mut piece, mut lines) = (fs::File::open(path)?, [0; 4096], 0);
     loop {
@@ -204,7 +204,7 @@ fn count_lines(path: &str) -> io::Result<usize> {
     }
 }
 
-/// A bar on the terminal; nothing if standard error is none.
+/// Returns a progress bar, which is invisible if standard error is not a terminal.
 fn progress_bar(length: usize) -> ProgressBar {
     let style = ProgressStyle::with_template("spawning {bar:50} {human_pos} of {human_len}");
     ProgressBar::new(length as u64)
@@ -217,7 +217,7 @@ fn per(time: Duration, count: usize) -> String {
     if ns < 100.0 { format!("{ns:.1} ns") } else { format!("{ns:.0} ns") }
 }
 
-/// 1000000 as 1,000,000.
+/// Formats 1000000 as 1,000,000.
 fn grouped(number: usize) -> String {
     let digits = number.to_string();
     let groups: Vec<&str> = digits

@@ -1,24 +1,24 @@
-//! 5. What a switch and a spawn cost, as the number of threads grows.
+//! 5. The cost of a switch and of a spawn, as the number of threads grows.
 //!
 //! `leno::thread` has the interface of `std::thread`, so the same program runs
-//! with both; here it is a macro that is given the one library and then the
-//! other. It measures three things, with 2 to 10,000 threads:
+//! with both; here it is a macro that is expanded with each of the two
+//! libraries. It measures three operations, with 2 to 10,000 threads:
 //!
-//! - yield: every thread calls `yield_now` in turn, which is as bare a switch as
-//!   either library has (for OS threads it is sched_yield(2));
-//! - hand over: the threads stand in a ring; each wakes the next with `unpark`
-//!   and then waits in `park`, as a program does that passes work on;
-//! - spawn + join: so many are spawned, all are there at once, then all end.
+//! - yield: every thread calls `yield_now` in turn, which is the cheapest switch
+//!   of each library (for OS threads it is sched_yield(2));
+//! - hand over: the threads form a ring; each wakes the next with `unpark` and
+//!   then waits in `park`, like a program that passes work on;
+//! - spawn + join: all threads are spawned, exist at the same time, and end.
 //!
-//! All of it is bound to one core, so that OS threads really switch, and do not
-//! just answer each other from two cores.
+//! The process is bound to one core, so that OS threads switch instead of
+//! answering each other from two cores.
 //!
 //! ```text
 //! cargo run --release --example 05_threads_vs_green
 //! cargo run --release --example 05_threads_vs_green -- plot.svg 1000
 //! ```
 //!
-//! It prints a table and draws it as an SVG. The arguments are where to put that
+//! It prints a table and draws it as an SVG. The arguments are the path of the SVG
 //! (target/threads_vs_green.svg) and the largest number of threads.
 
 use std::error::Error;
@@ -31,12 +31,12 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 
 const COUNTS: [usize; 8] = [2, 10, 30, 100, 300, 1_000, 3_000, 10_000];
-/// Enough for std to start a thread on.
+/// The size of each stack, which suffices for std to start an OS thread.
 const STACK_BYTES: usize = 64 * 1024;
-/// Each figure is the best of so many; what disturbs a run only makes it slower.
+/// The number of runs of which each figure is the best. Disturbances only make a run slower.
 const REPEATS: usize = 3;
 
-/// Nanoseconds for one of each.
+/// The nanoseconds of one operation of each kind.
 #[derive(Clone, Copy)]
 struct Costs {
     yielding: f64,
@@ -51,9 +51,9 @@ macro_rules! program {
             use super::*;
             use $library::thread;
 
-            /// Measures with `count` threads. `switches` is how many to make.
+            /// Measures the costs with `count` threads and about `switches` switches.
             pub(super) fn costs(count: usize, switches: usize) -> io::Result<Costs> {
-                // Often enough for the threads' ends not to matter.
+                // Enough rounds to make the cost of the threads' ends negligible.
                 let rounds = (switches / count).max(30);
                 Ok(Costs {
                     yielding: best_of(|| yielding(count, rounds))?,
@@ -66,7 +66,7 @@ macro_rules! program {
                 let mut handles = Vec::new();
                 let spawned = (0..count).try_for_each(|_| {
                     handles.push(builder().spawn(move || {
-                        // Until all are there.
+                        // Waits until all threads are spawned.
                         thread::park();
                         (0..rounds).for_each(|_| thread::yield_now());
                     })?);
@@ -151,7 +151,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Where to put the picture, and the largest number of threads.
+/// Returns the path of the picture and the largest number of threads.
 fn arguments() -> Result<(PathBuf, usize), &'static str> {
     let (mut path, mut most) = (None, None);
     for argument in env::args_os().skip(1) {
@@ -203,17 +203,17 @@ fn measure(path: &Path, most: usize) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Three digits and a unit.
+/// Formats a time with three digits and a unit.
 fn human(ns: f64) -> String {
     let (number, unit) = if ns < 999.5 { (ns, "ns") } else { (ns / 1_000.0, "µs") };
     let decimals = if number < 9.995 { 2 } else { usize::from(number < 99.95) };
     format!("{number:.decimals$} {unit}")
 }
 
-/// Binds this OS thread, and all that it starts, to the core that it is on.
+/// Binds this OS thread, and every OS thread that it starts, to its current core.
 fn bind_to_one_core() -> bool {
     #[cfg(target_os = "linux")]
-    // SAFETY: a set of cores is plain data, and sched_setaffinity reads it only.
+    // SAFETY: all zeros is a valid set of cores, and sched_setaffinity only reads it.
     unsafe {
         let mut cores: libc::cpu_set_t = std::mem::zeroed();
         libc::CPU_SET(libc::sched_getcpu().max(0) as usize, &mut cores);
@@ -225,7 +225,7 @@ fn bind_to_one_core() -> bool {
 
 type Series = [(usize, Costs)];
 
-/// Blue and vermilion, which all kinds of eyes tell apart (Okabe and Ito).
+/// Blue and vermilion, which people with any colour vision can distinguish (Okabe and Ito).
 const GREEN: RGBColor = RGBColor(0, 114, 178);
 const OS: RGBColor = RGBColor(213, 94, 0);
 
@@ -248,7 +248,7 @@ impl Line {
         }
     }
 
-    /// Clear of the part of the line that the label is beside.
+    /// Returns the place of the label, clear of the part of the line beside it.
     fn label_place(&self) -> (f64, f64) {
         let beside = self.points.iter().take(4).map(|&(_, y)| y);
         let y = if self.secondary { beside.reduce(f64::min) } else { beside.reduce(f64::max) };

@@ -4,19 +4,19 @@
 //! cargo run --example 06_chat
 //! ```
 //!
-//! Every guest is a green thread that types, and another one that reads. The room
-//! is one more. It waits for three things at once: for somebody to say something,
-//! for the clock, and for the evening to be over. What they share goes through
+//! Every guest is a green thread that types, and another green thread that reads.
+//! The room is one more green thread. It waits for three events at once: a line
+//! from a guest, the bell, and half a minute of silence. All data goes through
 //! channels; there is no lock, and nothing is `Send`.
 //!
-//! Time is virtual, so an evening of a minute takes no time at all, and every run
-//! prints the same. Take the call of `virtual_time` out, and it takes a minute.
+//! Time is virtual, so an evening of a minute takes no time, and every run prints
+//! the same. Without the call of `virtual_time`, the program runs for a minute.
 
 use leno::channel::{Receiver, Sender, bounded, tick, unbounded};
 use leno::thread;
 use leno::time::{Duration, Elapsed, Instant, sleep, timeout};
 
-/// What guests tell the room.
+/// A message from a guest to the room.
 enum Event {
     Enter(&'static str, Sender<String>),
     Say(&'static str, String),
@@ -25,8 +25,8 @@ enum Event {
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Hands on what is said to all the others, until everybody has left, or nobody
-/// has said anything for half a minute. Gives the number of lines.
+/// Passes each line on to all other guests, until all guests have left or half a minute has passed
+/// without a line. Returns the number of lines.
 fn room(events: &Receiver<Event>) -> usize {
     let mut guests: Vec<(&str, Sender<String>)> = Vec::new();
     let bell = tick(25 * SECOND);
@@ -34,7 +34,7 @@ fn room(events: &Receiver<Event>) -> usize {
     loop {
         let (from, line) = leno::select! {
             recv(events) -> event => match event {
-                // Nobody is left who could say anything.
+                // All guests have left.
                 Err(_) => return lines,
                 Ok(Event::Enter(name, inbox)) => {
                     guests.push((name, inbox));
@@ -53,7 +53,7 @@ fn room(events: &Receiver<Event>) -> usize {
             default(30 * SECOND) => return lines,
         };
         for (name, inbox) in &guests {
-            // A guest who does not read misses lines; nobody waits for one.
+            // A guest who does not read misses lines; the room does not wait.
             if *name != from && inbox.try_send(line.clone()).is_err() {
                 println!("      ({name} missed a line)");
             }
@@ -61,8 +61,8 @@ fn room(events: &Receiver<Event>) -> usize {
     }
 }
 
-/// A guest's place in the room. Leaving is what its destructor does, so whoever
-/// is thrown out leaves as well.
+/// A guest's place in the room. Its destructor tells the room that the guest leaves, so a cancelled
+/// guest leaves as well.
 struct Seat {
     name: &'static str,
     door: Sender<Event>,
@@ -93,7 +93,7 @@ fn read(start: Instant, name: &str, lines: &Receiver<String>) {
     }
 }
 
-/// Says something now and then.
+/// Says the lines of a script, each after a pause.
 fn type_lines(seat: &Seat, script: &[(u32, &str)]) {
     for (seconds, text) in script {
         sleep(*seconds * SECOND);
@@ -116,7 +116,7 @@ fn evening() {
         reader.join().expect("reading does not panic");
     });
 
-    // Bob waits for a question, but not for ever.
+    // Bob waits for a question, with a timeout.
     thread::spawn(move || {
         sleep(5 * SECOND);
         let (seat, lines) = Seat::take("bob", &bob_door);
@@ -131,7 +131,7 @@ fn evening() {
         }
     });
 
-    // Eve never stops, until she is thrown out: her destructor leaves for her.
+    // Eve never stops until she is cancelled: the destructor of her seat leaves the room.
     let eve = thread::spawn(move || {
         let (seat, _never_read) = Seat::take("eve", &eve_door);
         loop {

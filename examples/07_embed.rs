@@ -1,10 +1,10 @@
-//! 7. Green threads in somebody else's loop.
+//! 7. Green threads in another event loop.
 //!
-//! A window system, a game or a server has a loop of its own, around poll(2) or
-//! something like it. It need not give that up: a `Runtime` runs its green threads
-//! until none can go on, and says how long the host may sleep. Its descriptor is
-//! readable when there is work: here because a typist on another OS thread asks
-//! for it.
+//! A window system, a game or a server has an event loop of its own, around
+//! poll(2) or a similar call. It can keep this loop: a `Runtime` runs its green
+//! threads until none can continue, and returns how long the host may sleep. Its
+//! descriptor is readable when there is work, here because a typist on another
+//! OS thread requests it.
 //!
 //! ```text
 //! cargo run --example 07_embed
@@ -41,7 +41,7 @@ fn main() -> io::Result<()> {
                     println!("host     reads {word:?}");
                     sender.as_ref().map(|sender| sender.send(word));
                 }
-                // The speaker hears of it by its channel.
+                // The speaker finds its channel disconnected.
                 None => sender = None,
             }
         }
@@ -51,7 +51,7 @@ fn main() -> io::Result<()> {
     Ok(())
 }
 
-/// A green thread: says what it is given, syllable by syllable.
+/// Says each word, syllable by syllable, as a green thread.
 fn speak(words: &Receiver<String>, spoken: &mpsc::Sender<()>) {
     for word in words {
         for syllable in word.split('-') {
@@ -63,7 +63,7 @@ fn speak(words: &Receiver<String>, spoken: &mpsc::Sender<()>) {
     println!("speaker  has nothing more to say");
 }
 
-/// On another OS thread: types, and has the runtime applaud.
+/// Types words on another OS thread, and spawns a green thread that applauds.
 fn type_words(mut keys: impl Write, hears: &mpsc::Receiver<()>, handle: &Handle) {
     for word in ["a-lo-ha", "wo-ven"] {
         keys.write_all(word.as_bytes()).expect("the host reads");
@@ -73,15 +73,15 @@ fn type_words(mut keys: impl Write, hears: &mpsc::Receiver<()>, handle: &Handle)
     }
 }
 
-/// The next word, or none at the end.
+/// Returns the next word, or `None` at the end.
 fn read(keyboard: &mut PipeReader) -> io::Result<Option<String>> {
     let mut bytes = [0; 64];
     let count = keyboard.read(&mut bytes)?;
     Ok((count > 0).then(|| String::from_utf8_lossy(&bytes[..count]).into_owned()))
 }
 
-/// Sleeps until one of the descriptors is readable, or for `timeout`. Says which
-/// are. One that is not there is never readable.
+/// Sleeps until one of the descriptors is readable, or for `timeout`. Returns `true` for each
+/// readable descriptor. A missing descriptor is never readable.
 fn poll<const N: usize>(
     descriptors: [Option<BorrowedFd<'_>>; N],
     timeout: Option<Duration>,
@@ -91,9 +91,9 @@ fn poll<const N: usize>(
         events: libc::POLLIN,
         revents: 0,
     });
-    // Up to the next millisecond: a little early would be once more around.
+    // Rounded up to a millisecond, because an early return would cost one more iteration.
     let milliseconds = timeout.map_or(-1, |timeout| timeout.as_micros().div_ceil(1000) as i32);
-    // SAFETY: the descriptors are on our frame.
+    // SAFETY: the pointer and the count are those of the live array `polled`.
     let count = unsafe { libc::poll(polled.as_mut_ptr(), N as libc::nfds_t, milliseconds) };
     if count == -1 && io::Error::last_os_error().kind() != io::ErrorKind::Interrupted {
         return Err(io::Error::last_os_error());

@@ -1,9 +1,9 @@
-//! 8. Async crates, from green threads that block.
+//! 8. Async crates, used by green threads that block.
 //!
-//! `leno::block_on` waits for any future, and only the green thread that calls it
-//! waits. Here the channels are those of `async-channel` and the timer is that of
+//! `leno::block_on` waits for any future, and blocks only the calling green
+//! thread. Here the channels are from `async-channel` and the timer is from
 //! `async-io`; on the other side of the channels is async code on an OS thread of
-//! its own. The other way round, a green thread's join handle is a future.
+//! its own. In the opposite direction, a green thread's join handle is a future.
 //!
 //! ```text
 //! cargo run --example 08_async_bridge
@@ -37,11 +37,11 @@ fn main() {
             eaten
         });
 
-        // Two join handles, awaited together; the kitchen closes with the waiter.
+        // Awaits two join handles together. The kitchen closes when the waiter ends.
         let (tables, eaten) = block_on(future::zip(waiter, guest));
         println!("main    {} served, {} cakes eaten", tables.unwrap(), eaten.unwrap());
 
-        // Whichever comes first: the future that loses is dropped.
+        // Takes the first of two futures that completes. The other is dropped.
         let (_bell, silent) = bounded::<()>(1);
         let bell = async {
             let _ = silent.recv().await;
@@ -56,10 +56,10 @@ fn main() {
     baker.join().expect("the baker comes to its end");
 }
 
-/// Async code that knows nothing of green threads.
+/// Bakes a cake for each order, as async code without a reference to green threads.
 async fn bake(orders: Receiver<&str>, cakes: Sender<String>) {
     while let Ok(order) = orders.recv().await {
         Timer::after(Duration::from_millis(5)).await;
-        cakes.send(format!("{order} cake")).await.expect("somebody eats");
+        cakes.send(format!("{order} cake")).await.expect("the guest eats");
     }
 }

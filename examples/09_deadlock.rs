@@ -1,16 +1,16 @@
-//! A program that hangs, and says why.
+//! 9. A program that hangs, and the report that explains why.
 //!
 //! ```sh
 //! cargo run --example 09_deadlock                 the report of a deadlock
-//! cargo run --example 09_deadlock -- stalled      before that, who has waited for long
-//! cargo run --example 09_deadlock -- dump         before that, everybody with a backtrace
+//! cargo run --example 09_deadlock -- stalled      before that, the long waits
+//! cargo run --example 09_deadlock -- dump         before that, all backtraces
 //! ```
 //!
 //! Ann and Bob need knife and fork to eat, and take them in opposite orders. Carl
-//! waits for orders, and would go home when nobody can send one any more; but he
-//! has kept a sender himself. When nothing can ever happen again, `leno::run`
-//! unwinds all of them and panics with a report. Nothing was asked for in advance,
-//! and no debugger is needed.
+//! waits for orders, and ends when the last sender is dropped; but he holds a
+//! sender himself. When no green thread can ever run again, `leno::run` unwinds
+//! all of them and panics with a report. The program enables nothing in advance,
+//! and needs no debugger.
 //!
 //! Time is virtual here, so the dinner takes no time, and every run prints the
 //! same.
@@ -27,7 +27,7 @@ use leno::time::{Duration, sleep};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Spawns a green thread with a name, which the report mentions with the caller's
+/// Spawns a green thread with a name. The report shows the name and the caller's
 /// line.
 #[track_caller]
 fn spawn(name: &str, f: impl FnOnce() + 'static) {
@@ -35,7 +35,7 @@ fn spawn(name: &str, f: impl FnOnce() + 'static) {
     spawned.expect("there is room for one more stack");
 }
 
-/// Takes the one, looks around, and then takes the other.
+/// Locks the first mutex, waits a second, and locks the second.
 fn eat(first: &Mutex<()>, second: &Mutex<()>) {
     let _one = first.lock();
     sleep(SECOND);
@@ -46,7 +46,7 @@ fn eat(first: &Mutex<()>, second: &Mutex<()>) {
 fn dinner(look: fn()) {
     let knife = Rc::new(Mutex::new(()));
     let fork = Rc::new(Mutex::new(()));
-    // A lock without a name is reported with the line where it was made.
+    // A lock without a name is reported with the line at which it was created.
     knife.set_name("knife");
 
     let (anns_knife, anns_fork) = (knife.clone(), fork.clone());

@@ -1,4 +1,4 @@
-//! What ran when, and who woke whom: a recorded run, in three forms.
+//! 10. A timeline: when each green thread ran and which thread woke which, in three forms.
 //!
 //! ```sh
 //! cargo run --example 10_timeline                       into target/timeline
@@ -6,9 +6,9 @@
 //! ```
 //!
 //! A producer sends five parcels through a channel with room for two; a consumer
-//! takes its time over each; a watchman looks at his watch. The run is printed as
-//! columns of text. The folder gets `timeline.json`, which <https://ui.perfetto.dev>
-//! opens, and `timeline.svg`, a picture.
+//! sleeps after each; a watchman sleeps in a loop. The run is printed as columns of
+//! text. The folder gets `timeline.json`, which <https://ui.perfetto.dev> opens,
+//! and `timeline.svg`, a picture.
 //!
 //! Time is virtual here, so every run is the same. A program with the real clock
 //! is recorded in the same way.
@@ -26,7 +26,7 @@ use leno::time::{Duration, sleep};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Spawns a green thread with a name, which is what the timeline shows.
+/// Spawns a green thread with a name, which the timeline shows.
 fn spawn<T: 'static>(name: &str, f: impl FnOnce() -> T + 'static) -> JoinHandle<T> {
     let spawned = thread::Builder::new().name(name).spawn(f);
     spawned.expect("there is room for one more stack")

@@ -1,7 +1,7 @@
-//! 11. Which interleavings are there, and which one prints this?
+//! 11. All interleavings of two routines, and the schedule that prints a given text.
 //!
-//! Two routines print their letters, and let others go on between two of them.
-//! That is an ordinary program, and `weave` runs it under every schedule there is:
+//! Two routines print their letters, and yield between two letters. That is an
+//! ordinary program, and `weave` runs it under every possible schedule:
 //!
 //! ```text
 //! cargo run --release --example 11_weave
@@ -17,7 +17,7 @@ use std::{env, fmt, fs};
 use leno::thread::{self, Builder};
 use leno::weave::{self, Explorer, Schedule, Shared};
 
-/// The program that is explored: gives what its routines print.
+/// Runs the explored program, and returns the text that its routines print.
 fn program(routines: &[Routine]) -> String {
     let out = Shared::named("out", String::new());
     thread::scope(|scope| {
@@ -38,7 +38,7 @@ fn program(routines: &[Routine]) -> String {
     out.into_inner()
 }
 
-/// All that can be printed, how often, and how.
+/// Prints every possible text, with its number of executions and a schedule.
 fn list(plan: &Plan) {
     let report = weave::explore(|| program(&plan.routines));
     let (executions, texts) = (report.executions(), report.outcomes().len());
@@ -49,7 +49,7 @@ fn list(plan: &Plan) {
     }
 }
 
-/// One that prints this, or the proof that none does.
+/// Finds a schedule that prints `wanted`, or proves that there is none.
 fn find(plan: &Plan, wanted: &str) -> Option<Schedule> {
     let found = weave::find(|| program(&plan.routines), |text| text == wanted);
     match &found {
@@ -65,7 +65,7 @@ fn find(plan: &Plan, wanted: &str) -> Option<Schedule> {
     found
 }
 
-/// Any one, by chance.
+/// Draws a schedule at random.
 fn draw(plan: &Plan, seed: u64) -> Schedule {
     let explorer = Explorer::new().random(seed).max_executions(1);
     let report = explorer.explore(|| program(&plan.routines));
@@ -85,15 +85,15 @@ fn main() -> ExitCode {
     }
 }
 
-// That was all. What follows draws the story and reads the arguments.
+// The demonstration ends here. The rest draws the story and reads the arguments.
 
-/// Someone who prints letters.
+/// A green thread that prints letters.
 struct Routine {
     name: char,
     steps: String,
 }
 
-/// What to do.
+/// The arguments.
 #[derive(Default)]
 struct Plan {
     routines: Vec<Routine>,
@@ -103,7 +103,7 @@ struct Plan {
     svg: Option<String>,
 }
 
-/// What is wrong with the arguments, and what to do about it.
+/// An error in the arguments, and advice for the next attempt.
 struct Mistake {
     what: String,
     next: String,
@@ -122,7 +122,7 @@ fn mistake<T>(what: impl Into<String>, next: impl Into<String>) -> Result<T, Mis
 const USAGE: &str = "cargo run --release --example 11_weave -- [NAME=STEPS ...] [--want TEXT | \
                      --random [--seed N]] [--svg FILE]";
 
-/// More interleavings than this are not listed.
+/// The largest number of interleavings that is listed.
 const MOST: u128 = 1_000_000;
 
 impl Plan {
@@ -242,7 +242,7 @@ impl Plan {
         Ok(())
     }
 
-    /// How many interleavings there are: a multinomial coefficient.
+    /// Returns the number of interleavings, a multinomial coefficient, if it fits.
     fn count(&self) -> Option<u128> {
         let mut total: u128 = 0;
         let mut count: u128 = 1;

@@ -1,23 +1,23 @@
-//! 12. A bug that shows itself once in a while, found and explained.
+//! 12. A rare bug, found and explained.
 //!
-//! Two people withdraw money from one account. Each looks whether there is enough,
-//! and takes it: correct for each alone. `check` is what a `#[test]` would call. It
-//! tries every order in which the two can come to the account, and stops at the
-//! first that breaks the rule, with the shortest story of how that comes about:
+//! Two people withdraw money from one account. Each first checks whether the balance
+//! suffices, which is correct for each alone. A `#[test]` would call `check`. It
+//! tries every order of the accesses to the account, and stops at the first
+//! execution that fails, with the shortest story that leads to the failure:
 //!
 //! ```text
 //! cargo run --example 12_check
 //! cargo run --example 12_check -- story.svg
 //! ```
 //!
-//! The second draws that story.
+//! The second command draws that story.
 
 use std::{env, fs};
 
 use leno::thread::{self, Builder};
 use leno::weave::{self, Explorer, Shared};
 
-/// An account holds 100, and two people want 70.
+/// Withdraws 70 twice from an account that holds 100.
 fn two_withdrawals() {
     let balance = Shared::named("balance", 100);
     let withdraw = |amount| {

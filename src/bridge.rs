@@ -5,7 +5,7 @@
 #[cfg(feature = "unblock")]
 mod unblock;
 
-use crate::runtime;
+use crate::remote;
 #[cfg(feature = "unblock")]
 pub use unblock::unblock;
 
@@ -46,5 +46,5 @@ pub fn block_on<F>(future: F) -> F::Output
 where
     F: IntoFuture,
 {
-    runtime::block_on("leno::block_on", future.into_future())
+    remote::block_on("leno::block_on", future.into_future())
 }

@@ -1,23 +1,22 @@
-//! A green-thread runtime whose core is a context switch written by hand.
+//! A green-thread runtime with a hand-written context switch.
 //!
-//! Every function that a coroutine or a green thread calls may suspend it,
-//! however deeply nested: there is no keyword for it and no second kind of
-//! function. All of it runs on one OS thread, so shared state is plain data, and
-//! nothing changes under your hands between two switches.
+//! Every function that a coroutine or a green thread calls may suspend it, at any depth of calls:
+//! suspension needs no keyword and no second kind of function. All green threads of a runtime run
+//! on one OS thread, so shared state is plain data, which does not change between two switches.
 //!
-//! - [`coroutine`]: a closure on a stack of its own, resumed by a caller and
-//!   suspending back to it with a value each way; generators; scopes.
-//! - [`thread`]: green threads with the interface of [`std::thread`], woven
-//!   together by a scheduler. [`run`] starts one.
-//! - [`channel`], [`sync`], [`time`]: what green threads wait for, as in std and
+//! - [`coroutine`]: closures on stacks of their own, which a caller resumes and which suspend back
+//!   to the caller, with a value in each direction; generators; scopes.
+//! - [`thread`]: green threads with the interface of [`std::thread`], run by a cooperative
+//!   scheduler. [`run`] starts a runtime.
+//! - [`channel`], [`sync`], [`time`]: channels, locks and timers for green threads, as in std and
 //!   crossbeam.
-//! - [`debug`]: what a runtime tells about itself.
-//! - [`weave`]: every execution of a program, found, replayed and explained.
-//! - [`stack`]: the guarded stacks beneath, and the pool that keeps them.
+//! - [`debug`]: reports of a runtime about itself.
+//! - [`weave`]: explores every execution of a program, replays executions and explains them.
+//! - [`stack`]: guarded stacks, and the pool that keeps them.
 //!
 //! # Examples
 //!
-//! Two green threads, neither of which calls the other:
+//! Two green threads take turns, and neither calls the other:
 //!
 //! ```
 //! use std::cell::RefCell;
@@ -41,46 +40,46 @@
 //!
 //! # Stacks
 //!
-//! A stack has 256 KiB unless you say otherwise ([`coroutine::Coroutine::with_stack`],
-//! [`thread::Builder::stack_size`]). Only the pages that are touched count. Below
-//! each is a guard of at least 64 KiB: running into it prints which coroutine or
-//! green thread it was, how large its stack is and how to raise that, and aborts.
+//! A stack has 256 KiB unless the program sets another size
+//! ([`coroutine::Coroutine::with_stack`], [`thread::Builder::stack_size`]). Only the pages that are
+//! touched take memory. Below each stack is a guard of at least 64 KiB. An overflow into the guard
+//! prints the name of the coroutine or green thread, the size of its stack and how to raise it, and
+//! aborts the process.
 //!
-//! On Linux 6.13 and later a guard costs no map entry, and a million stacks fit
-//! into the default limits. Elsewhere guards are made with mprotect(2), two map
-//! entries for each stack, and the default `vm.max_map_count` ends it at about
-//! 32,000. The environment variable `LENO_GUARD=mprotect` asks for that kind
-//! everywhere.
+//! On Linux 6.13 and later a guard costs no map entry, and a million stacks fit into the default
+//! limits. Elsewhere guards are made with mprotect(2) and cost two map entries for each stack, so
+//! the default `vm.max_map_count` limits a process to about 32,000 stacks. The environment variable
+//! `LENO_GUARD=mprotect` selects mprotect(2) guards on every system.
 //!
 //! # Floating point
 //!
 //! The rounding mode and the exception masks (MXCSR and the x87 control word on
-//! x86_64, FPCR on aarch64) belong to the OS thread, and a switch leaves them as
-//! they are: code that changes them must restore them before it switches, or all
-//! others run with the change. Rust itself assumes that nobody changes them.
+//! x86_64, FPCR on aarch64) belong to the OS thread, and a switch does not change them. Code that
+//! changes them must restore them before it switches, or all other green threads run with the
+//! change. Rust itself assumes that they are never changed.
 //!
-//! With the cargo feature `fp-env`, they belong to each coroutine and green
-//! thread: a switch saves and restores them, and a new context begins with the
-//! default, as a process does. For embedders whose C code changes them.
+//! With the cargo feature `fp-env`, they belong to each coroutine and green thread: a switch saves
+//! and restores them, and a new context begins with the default, as a process does. The feature is
+//! for programs with C code that changes them.
 //!
 //! # Signals, fork, exit
 //!
-//! The first stack installs a handler for SIGSEGV and SIGBUS, which hands on
-//! whatever is not an overflow to the handler that was there before, and gives
-//! each OS thread that uses leno an alternate signal stack, unless it has one
-//! that is large enough. Other signals run on the stack of whoever runs.
+//! The first stack installs a handler for SIGSEGV and SIGBUS, which passes every fault that is not
+//! a stack overflow on to the previous handler. Each OS thread that uses leno gets an alternate
+//! signal stack, unless it has one that is large enough. Handlers of other signals run on the stack
+//! of the green thread that is running.
 //!
-//! After fork(2), a child whose parent had one OS thread has a copy of the runtime,
-//! and both go on: the child makes itself a descriptor of its own for it, under the
-//! same number. If there were other OS threads, only exec(3) is safe in the child,
-//! as POSIX says: they are not there, so that what [`unblock`] was running never
-//! comes to its end, and [`Handle`]s that they had keep the copy waiting.
+//! After fork(2), if the parent had one OS thread, the child has a copy of the runtime, and both
+//! processes continue: the child opens a descriptor of its own for its copy, under the same number.
+//! If the parent had other OS threads, only exec(3) is safe in the child, as POSIX says. These OS
+//! threads do not exist in the child, so calls that [`unblock`] was running never end, and
+//! [`Handle`]s that these OS threads had keep the copy waiting.
 //!
 //! # Platforms
 //!
-//! x86_64 and aarch64; Linux, and other Unix systems as far as they build. A
-//! process whose return addresses are checked against a shadow stack (x86 CET,
-//! Arm GCS) gets an error when it makes its first stack.
+//! x86_64 and aarch64, on Linux, and on other Unix systems as far as leno builds there. A process with
+//! a shadow stack, against which the processor checks return addresses (x86 CET, Arm GCS), gets an
+//! error when it creates its first stack.
 //!
 //! # Cargo features
 //!
@@ -89,50 +88,61 @@
 //!
 //! - `weave`: [`weave`], with a progress bar (crate `indicatif`).
 //! - `debug`: [`debug`], with symbolised stacks (crate `backtrace`). Without it, the report
-//!   of a deadlock names every green thread and every line all the same.
+//!   of a deadlock still names every green thread and every line.
 //! - `unblock`: [`unblock`], with a pool of OS threads (crate `blocking`).
 //!
 //! Off by default:
 //!
-//! - `fp-env`: see above.
-//! - `sanitizer`: tells AddressSanitizer about each switch. Only for builds with
+//! - `fp-env`: saves and restores the floating-point environment at each switch (see "Floating
+//!   point").
+//! - `sanitizer`: announces each switch to AddressSanitizer. Only for builds with
 //!   `-Zsanitizer=address`.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-// What only debug asks the instruction set is left out with it by the compiler.
+mod access;
+// Only debug asks whether an address is in a switch.
 #[cfg_attr(not(feature = "debug"), allow(dead_code, unused_imports))]
 #[path = "../arch/mod.rs"]
 mod arch;
 mod bridge;
+mod cancel;
 pub mod channel;
 pub mod coroutine;
 #[cfg(feature = "debug")]
 pub mod debug;
 #[cfg(any(feature = "debug", feature = "weave"))]
 mod draw;
-// The runtime reports to debug and weave; without them the compiler leaves that out.
-#[cfg_attr(
-    not(all(feature = "debug", feature = "unblock", feature = "weave")),
-    allow(dead_code, unused_imports)
-)]
+mod driver;
+// Without weave, nothing controls a run.
+#[cfg_attr(not(feature = "weave"), allow(dead_code, unused_imports))]
+mod explore;
+// Without debug, only the report of a deadlock is left.
+#[cfg_attr(not(all(feature = "debug", feature = "weave")), allow(dead_code, unused_imports))]
+mod inspect;
+#[cfg_attr(not(all(feature = "debug", feature = "weave")), allow(dead_code, unused_imports))]
+mod kernel;
+mod remote;
+#[cfg_attr(not(feature = "weave"), allow(dead_code, unused_imports))]
 mod runtime;
 pub mod stack;
 pub mod sync;
 mod sys;
 pub mod thread;
 pub mod time;
+mod timer;
 #[cfg(feature = "weave")]
 pub mod weave;
 
 pub use bridge::block_on;
 #[cfg(feature = "unblock")]
 pub use bridge::unblock;
-pub use runtime::{Builder, Ended, Handle, Policy, RemoteJoinHandle, Runtime, run};
+pub use remote::{Ended, Handle, RemoteJoinHandle};
+pub use runtime::{Builder, Policy, Runtime, run};
 pub use thread::{scope, spawn, yield_now};
 pub use time::sleep;
 
-/// README's snippets are tests.
+/// Runs the code in README.md as doc tests.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

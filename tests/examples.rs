@@ -1,8 +1,8 @@
-//! Runs every example, and checks what it prints: exactly where that is fixed,
-//! by its form where it is measured.
+//! Runs every example and checks its output: exactly where it is fixed, by its form
+//! where it is measured.
 //!
-//! `cargo test` builds the examples; a run that picks this test by name
-//! (`cargo test --test examples`) needs a `cargo build --examples` before it.
+//! `cargo test` builds the examples; a run of this test alone (`cargo test --test
+//! examples`) needs `cargo build --examples` before it.
 
 #[path = "examples/outside.rs"]
 mod outside;
@@ -20,14 +20,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// What a run of an example gave.
+/// The result of an example.
 struct Ran {
     status: i32,
     stdout: String,
     stderr: String,
 }
 
-/// Where cargo puts an example: beside the folder of this test.
+/// Returns the path of an example: cargo puts it beside the folder of this test.
 fn path(name: &str) -> PathBuf {
     let test = env::current_exe().expect("a test has a path");
     let profile = test.ancestors().nth(2).expect("the test is in <profile>/deps");
@@ -36,7 +36,7 @@ fn path(name: &str) -> PathBuf {
     path
 }
 
-/// What runs programs of this target, if it is not the machine itself.
+/// Returns the command that runs programs of another target.
 fn runner() -> Option<String> {
     let variable = "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER";
     env::var(variable).ok().filter(|_| cfg!(target_arch = "aarch64"))
@@ -66,27 +66,27 @@ fn run(name: &str, arguments: &[impl AsRef<OsStr>]) -> Ran {
     finish(command)
 }
 
-/// Runs an example that succeeds and has nothing to complain of.
+/// Runs an example that must succeed without a message, and returns its output.
 fn succeed(name: &str, arguments: &[&str]) -> String {
     let ran = run(name, arguments);
     assert_eq!((ran.status, &*ran.stderr), (0, ""), "{arguments:?}: {}", ran.stdout);
     ran.stdout
 }
 
-/// Runs an example that refuses its arguments: it prints nothing but an error
-/// with these words, and what to do about it.
+/// Runs an example that must refuse its arguments: it prints only an error with these
+/// words, and advice. Returns the error.
 fn refuse(name: &str, arguments: &[impl AsRef<OsStr> + std::fmt::Debug], words: &str) -> String {
     let ran = run(name, arguments);
     let Ran { status, stdout, stderr } = &ran;
     assert_eq!((*status, &**stdout), (2, ""), "{arguments:?}: {stderr}");
     assert!(stderr.starts_with("error: "), "{arguments:?}: {stderr}");
     assert!(stderr.contains(words), "{arguments:?}: {stderr}");
-    assert!(stderr.contains("\n next: "), "{arguments:?} leaves one alone: {stderr}");
+    assert!(stderr.contains("\n next: "), "{arguments:?} has no advice: {stderr}");
     ran.stderr
 }
 
 #[test]
-fn a_and_b_are_woven_into_12xy3z() {
+fn routines_a_and_b_print_12xy3z() {
     let expected = "\
 12xy3z
 
@@ -110,7 +110,7 @@ fn a_and_b_are_woven_into_12xy3z() {
 }
 
 #[test]
-fn control_crosses_the_columns_between() {
+fn the_picture_draws_switches_across_columns() {
     let expected = "\
 1!x2?y3
 
@@ -137,7 +137,7 @@ fn control_crosses_the_columns_between() {
     assert!(over_b.contains("\n         ╭───────╯\n"), "{over_b}");
 }
 
-/// All words with `a` times the letter A and `b` times the letter B.
+/// Returns all words with `a` letters A and `b` letters B.
 fn schedules(a: usize, b: usize) -> Vec<String> {
     if a == 0 && b == 0 {
         return vec![String::new()];
@@ -151,7 +151,7 @@ fn schedules(a: usize, b: usize) -> Vec<String> {
 }
 
 #[test]
-fn each_of_the_twenty_schedules_prints_what_it_says() {
+fn each_of_the_twenty_schedules_prints_its_text() {
     let all = schedules(3, 3);
     assert_eq!(all.len(), 20);
     for schedule in all {
@@ -163,7 +163,7 @@ fn each_of_the_twenty_schedules_prints_what_it_says() {
         let printed = succeed("01_interleave", &[&schedule]);
         let lines: Vec<&str> = printed.lines().collect();
         assert_eq!(lines[..2], [&*woven, ""], "{schedule}");
-        // The picture says the same: step by step, the letter in its column.
+        // The picture has the same text: at each step, the letter in its column.
         let drawn = lines[3..].iter().filter_map(|line| {
             let (number, columns) = line.split_at_checked(6)?;
             number.trim().parse::<usize>().ok()?;
@@ -188,7 +188,7 @@ const UNFIT_SCHEDULES: &[(&[&str], &str)] = &[
 ];
 
 #[test]
-fn a_schedule_that_does_not_fit_is_refused_with_one_that_does() {
+fn an_invalid_schedule_is_refused_with_a_valid_one() {
     for (arguments, words) in UNFIT_SCHEDULES {
         let error = refuse("01_interleave", arguments, words);
         let (_, advice) = error.split_once("cargo run --example 01_interleave -- ").expect(&error);
@@ -219,7 +219,7 @@ fn malformed_arguments_of_the_interleaving_are_refused() {
 }
 
 #[test]
-fn producer_and_consumer_take_turns_for_fifteen_lines() {
+fn producer_and_consumer_print_fifteen_lines_in_turns() {
     let turn = |item| {
         format!(
             "[PRODUCER] Producing {item}...\n[CONSUMER] Consuming {item}...\n\
@@ -232,7 +232,7 @@ fn producer_and_consumer_take_turns_for_fifteen_lines() {
 }
 
 #[test]
-fn two_walks_are_compared_in_lockstep() {
+fn two_trees_are_compared_in_lockstep() {
     let expected = "\
 Each parenthesis beside a word is a call of `walk` that is open there.
 
@@ -260,7 +260,8 @@ not the same; the rest is never read
     assert_eq!(succeed("03_inside_out", &[]), expected);
 }
 
-/// The figure in the line that begins with `what`, as in "  spawn  12.5 ns  each".
+/// Returns the figure in the line that begins with `what`, as in "  spawn  12.5 ns
+/// each".
 fn figure(text: &str, what: &str, unit: &str) -> f64 {
     let line = text.lines().find_map(|line| line.strip_prefix("  ")?.strip_prefix(what));
     let line = line.unwrap_or_else(|| panic!("no line for {what}: {text}"));
@@ -269,7 +270,7 @@ fn figure(text: &str, what: &str, unit: &str) -> f64 {
     number.replace(',', "").parse().unwrap_or_else(|_| panic!("no number: {line}"))
 }
 
-/// Checks the form of the report on many green threads. Gives how many there were.
+/// Checks the form of the report on many green threads, and returns their number.
 fn check_report_on_many(text: &str) -> usize {
     let (count, rest) = text.split_once(' ').expect(text);
     assert!(rest.starts_with("green threads alive at once\n"), "{text}");
@@ -283,11 +284,14 @@ fn check_report_on_many(text: &str) -> usize {
     assert!(figure(text, "map entries", " of ") > 1.0, "{text}");
     assert!(figure(text, "page tables", "KiB  each") >= 0.0, "{text}");
     let memory = figure(text, "memory", "KiB  each");
-    // Other programs count differently: an emulator's own memory, a shadow's.
+    // An emulator and shadow memory add their own memory.
     if runner().is_none() && !cfg!(feature = "sanitizer") {
-        // Frames that are not optimised may reach into a second page.
+        // Frames without optimisation may reach into a second page.
         let most = if cfg!(debug_assertions) { 8.6 } else { 4.6 };
-        assert!((4.0..=most).contains(&memory), "a page for each and little else: {text}");
+        assert!(
+            (4.0..=most).contains(&memory),
+            "a page for each green thread and little else: {text}"
+        );
     }
     count.replace(',', "").parse().expect(text)
 }
@@ -308,14 +312,13 @@ fn many_green_threads_live_at_once_under_mprotect_guards() {
 }
 
 #[test]
-fn a_single_green_thread_will_do() {
+fn one_green_thread_is_enough() {
     assert!(succeed("04_million", &["1"]).starts_with("1 green threads alive at once\n"));
 }
 
-/// Not under an emulator, nor with a shadow: those need more address space than
-/// the limit leaves.
+/// An emulator and shadow memory need more address space than the limit leaves.
 #[test]
-fn what_was_measured_is_shown_when_the_system_has_no_more() {
+fn the_report_is_printed_when_the_address_space_is_exhausted() {
     if runner().is_some() || cfg!(feature = "sanitizer") || !cfg!(target_os = "linux") {
         return;
     }
@@ -331,7 +334,7 @@ fn what_was_measured_is_shown_when_the_system_has_no_more() {
 }
 
 #[test]
-fn a_count_that_is_none_is_refused() {
+fn an_invalid_count_is_refused() {
     let cases: &[(&[&str], &str)] = &[
         (&["0"], "none at all"),
         (&["-5"], "\"-5\" is not a number"),
@@ -347,15 +350,15 @@ fn a_count_that_is_none_is_refused() {
     }
 }
 
-/// Runs the comparison with at most 10 threads. Gives the table and the picture.
+/// Runs the comparison with at most 10 threads, and returns the table and the picture.
 fn compare(picture: &Path) -> (String, String) {
-    let path = picture.to_str().expect("the path is text");
+    let path = picture.to_str().expect("the path is UTF-8");
     let text = succeed("05_threads_vs_green", &[path, "10"]);
     (text, fs::read_to_string(picture).expect("the picture is there"))
 }
 
 #[test]
-fn threads_and_green_threads_are_compared_in_a_table_and_a_picture() {
+fn threads_are_compared_in_a_table_and_a_picture() {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("made on demand");
     let _ = fs::remove_dir_all(&folder);
     let (text, svg) = compare(&folder.join("plot.svg"));
@@ -378,12 +381,12 @@ fn threads_and_green_threads_are_compared_in_a_table_and_a_picture() {
     for label in ["OS threads, yield", "green threads, yield", "10 ns", "100 µs", "10,000"] {
         assert!(svg.contains(label), "{label}: {svg}");
     }
-    // Six lines of two points, each a disc with a rim.
+    // There are six lines of two points, and each point is a disc with a rim.
     assert_eq!(svg.matches("<circle").count(), 6 * 2 * 2, "{svg}");
 }
 
 #[test]
-fn a_picture_that_cannot_be_written_is_an_error() {
+fn an_unwritable_picture_is_an_error() {
     let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("a file and no folder");
     fs::write(&file, "").expect("the folder of the tests can be written to");
     let ran = run("05_threads_vs_green", &[file.join("plot.svg").as_os_str(), OsStr::new("2")]);
@@ -392,7 +395,7 @@ fn a_picture_that_cannot_be_written_is_an_error() {
 }
 
 #[test]
-fn arguments_that_make_no_comparison_are_refused() {
+fn invalid_arguments_of_the_comparison_are_refused() {
     let cases: &[(&[&str], &str)] = &[
         (&["1"], "it takes two"),
         (&["0"], "it takes two"),
@@ -406,7 +409,7 @@ fn arguments_that_make_no_comparison_are_refused() {
 }
 
 #[test]
-fn an_evening_of_chat_takes_no_time_and_is_the_same_every_time() {
+fn the_chat_has_the_same_output_every_time() {
     let expected = [
         "  0 s  ann | * eve comes in",
         "  5 s  ann | * bob comes in",
@@ -425,7 +428,7 @@ fn an_evening_of_chat_takes_no_time_and_is_the_same_every_time() {
     assert_eq!(succeed("06_chat", &[]).lines().collect::<Vec<_>>(), expected);
 }
 
-/// What the lines of a report say, with the source text in the place of each
+/// Returns the lines of a report, with the source text in the place of each
 /// `file:line:column`.
 fn with_sources(report: &str, path: &str) -> Vec<String> {
     let source = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path));
@@ -461,7 +464,8 @@ const DEADLOCK: [&str; 13] = [
     "note: run with `RUST_BACKTRACE=1` environment variable to display a backtrace",
 ];
 
-/// Runs the example that ends in a deadlock. Gives what it has printed before.
+/// Runs the example that ends in a deadlock, and returns its output before the
+/// deadlock.
 fn hang(arguments: &[&str]) -> String {
     let mut command = command("09_deadlock");
     command.args(arguments).env("RUST_BACKTRACE", "0");
@@ -474,7 +478,7 @@ fn hang(arguments: &[&str]) -> String {
 }
 
 #[test]
-fn a_program_that_hangs_says_who_waits_for_what() {
+fn a_deadlock_report_lists_all_waits() {
     assert_eq!(hang(&[]), "");
     let stalled = hang(&["stalled"]);
     assert!(stalled.starts_with("stalled: 3 of 4 green threads have waited for more than 10 s\n"));
@@ -484,17 +488,17 @@ fn a_program_that_hangs_says_who_waits_for_what() {
 }
 
 #[test]
-fn a_dump_shows_the_frames_of_everybody() {
+fn a_dump_shows_the_frames_of_every_green_thread() {
     let dump = hang(&["dump"]);
     assert!(dump.starts_with("dump of 4 green threads\n\n  main  is running\n"), "{dump}");
     let blocks: Vec<&str> = dump.split("\n\n").collect();
     assert_eq!(blocks.len(), 5, "{dump}");
     for block in &blocks[2..4] {
-        // Where debug information is line tables, names are short.
+        // With line tables as the only debug information, names are short.
         let eats = [": _09_deadlock::eat\n", ": eat\n"].iter().any(|line| block.contains(line));
         assert!(block.contains(" held by '") && eats, "{dump}");
     }
     assert!(blocks[4].contains("\n           at examples/09_deadlock.rs:"), "{dump}");
     let others = ["at src/", "at arch/", "/backtrace-", "catch_unwind"];
-    assert!(!others.iter().any(|other| dump.contains(other)), "not the program's: {dump}");
+    assert!(!others.iter().any(|other| dump.contains(other)), "frames outside the program: {dump}");
 }

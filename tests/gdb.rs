@@ -1,6 +1,6 @@
-//! The commands that `src/debug/gdb.py` adds to gdb, on a process and on a core.
+//! The commands that `src/debug/gdb.py` adds to gdb, on a process and on a core file.
 //!
-//! It runs itself under gdb, as the program whose green threads are looked at.
+//! The test runs itself under gdb as the program with green threads.
 
 use std::env;
 use std::hint::black_box;
@@ -30,7 +30,7 @@ extern "C" fn leno_test_stops_here() {
     black_box(());
 }
 
-/// The program, which stops in a known state.
+/// Runs the program, which stops in a known state.
 fn program() {
     let named = |name: &str, stack_bytes, f: fn()| {
         Builder::new().name(name).stack_size(stack_bytes).spawn(f).unwrap()
@@ -52,9 +52,9 @@ fn program() {
     });
 }
 
-/// What gdb says to the commands, on this program or on a core of it.
+/// Returns gdb's output for the commands, on this program or on a core file of it.
 ///
-/// gdb's own core files end where a guard of the light kind begins.
+/// gdb's own core files end where a light guard begins.
 fn gdb(guard: &str, core: Option<&Path>, commands: &[&str]) -> String {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/debug/gdb.py");
     let mut gdb = Command::new("gdb");
@@ -66,7 +66,7 @@ fn gdb(guard: &str, core: Option<&Path>, commands: &[&str]) -> String {
     [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat()
 }
 
-/// The functions of a backtrace, the innermost first.
+/// Returns the functions of a backtrace, the innermost first.
 fn functions(block: &str) -> Vec<&str> {
     let frames = block.lines().filter(|line| line.starts_with('#'));
     let function = |line: &'_ str| -> (usize, usize) {
@@ -105,7 +105,7 @@ fn check(output: &str) {
     let generator = ["parks_here", "signal handler", "program"];
     next(list[2], &generator, "thread_root");
     next(list[3], &["yields_here"], "thread_root");
-    // It has no frames; gdb may have more to say.
+    // A new green thread has no frames, but gdb may print other lines.
     let new = blocks.next().and_then(|block| block.lines().nth(1));
     assert!(!new.is_some_and(|line| line.starts_with('#')), "{output}");
 }
@@ -120,7 +120,7 @@ fn main() {
         return program();
     }
     if cfg!(target_arch = "aarch64") || Command::new("gdb").arg("--version").output().is_err() {
-        println!("\nTHE GDB SCRIPT WAS NOT TRIED: there is no gdb for this target here\n");
+        println!("\nTHE GDB SCRIPT WAS NOT TESTED: there is no gdb for this target here\n");
         return;
     }
     let core = Path::new(env!("CARGO_TARGET_TMPDIR")).join("green threads.core");
@@ -132,5 +132,5 @@ fn main() {
     complains(&core, "leno bt 7", "there is no green thread #7");
     complains(&core, "leno bt all", "all: green threads have numbers, as in `leno bt 3`");
     std::fs::remove_file(core).expect("gdb has written a core");
-    println!("the gdb script knows the green threads of a process and of a core");
+    println!("the gdb script lists the green threads of a process and of a core file");
 }

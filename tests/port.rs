@@ -1,9 +1,9 @@
-//! A program that uses std's threads, locks and channels is moved to leno by
-//! replacing `std::` by `leno::` in its imports, one that uses crossbeam's channels by
-//! replacing `crossbeam_channel` by `leno::channel`, and prints the same.
+//! A program for std's threads, locks and channels is ported to leno by replacing
+//! `std::` with `leno::` in its imports, and a program for crossbeam's channels by
+//! replacing `crossbeam_channel` with `leno::channel`. Both print the same as before.
 //!
-//! The replacement is done here, on the text; both versions of both are built into one
-//! package, and run.
+//! The test makes the replacement in the text, builds both versions of both programs
+//! into one package, and runs them.
 
 #[path = "panic_abort/generated.rs"]
 mod generated;
@@ -20,7 +20,7 @@ fn main() {
         Some("leno") => leno::run(with_leno::main),
         Some("crossbeam's channels") => channels_with_crossbeam::main(),
         Some("leno's channels") => leno::run(channels_with_leno::main),
-        other => panic!("which one? {other:?}"),
+        other => panic!("unknown version {other:?}"),
     }
 }
 "#;
@@ -47,7 +47,8 @@ true
 Err(RecvError)
 ";
 
-/// The imports of what leno has, and so many lines: nothing else is changed.
+/// Replaces the imports of modules that leno has, and asserts that these change exactly
+/// `lines` lines.
 fn port(program: &str, replacements: &[(&str, &str)], lines: usize) -> String {
     let ported = replacements.iter().fold(program.to_owned(), |text, (from, to)| {
         let (from, to) = (format!("use {from}"), format!("use {to}"));
@@ -63,7 +64,7 @@ fn port(program: &str, replacements: &[(&str, &str)], lines: usize) -> String {
 }
 
 #[test]
-fn programs_are_moved_to_leno_by_their_imports() {
+fn programs_are_ported_to_leno_by_their_imports() {
     let threads = [("std::thread", "leno::thread"), ("std::time", "leno::time")];
     let [thread, time] = threads;
     let program = port(PROGRAM, &[("std::sync", "leno::sync"), thread, time], 5);
@@ -82,7 +83,7 @@ fn programs_are_moved_to_leno_by_their_imports() {
         ("crossbeam's channels", EXPECTED_OF_CHANNELS),
         ("leno's channels", EXPECTED_OF_CHANNELS),
     ] {
-        let output = command(&binary).arg(version).output().expect("it starts");
+        let output = command(&binary).arg(version).output().expect("the program starts");
         assert_eq!(own_words(&output.stderr), "", "{version}");
         assert_eq!(String::from_utf8_lossy(&output.stdout), expected, "{version}");
         assert!(output.status.success(), "{version}: {}", output.status);

@@ -1,9 +1,8 @@
 //! AddressSanitizer, with the cargo feature `sanitizer`: the suite is clean, and
-//! planted mistakes on coroutines' stacks are found, so that the check is known
-//! to be alive.
+//! planted mistakes on coroutine stacks are found, which shows that the check works.
 //!
-//! It needs a nightly toolchain and builds the suite anew, so it runs only if
-//! asked for: `LENO_SANITIZER=1 cargo test --test sanitizer -- --nocapture`.
+//! The test needs a nightly toolchain and rebuilds the suite, so it runs only on
+//! request: `LENO_SANITIZER=1 cargo test --test sanitizer -- --nocapture`.
 
 #[path = "panic_abort/generated.rs"]
 mod generated;
@@ -18,16 +17,17 @@ use generated::{Package, command};
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 const PROGRAM: &str = include_str!("panic_abort/sanitized.txt");
 
-/// Frames that are checked for use after their return live on a "fake stack" of
-/// their own, which has to follow each switch. Both ways are tried.
+/// With detection of uses after return, frames live on a separate "fake stack", which
+/// has to follow each switch. Both modes are tested.
 const FAKE_STACKS: [&str; 2] =
     ["detect_stack_use_after_return=0", "detect_stack_use_after_return=1"];
 
-/// Was it asked for? If not, says so.
+/// Returns `true` if the sanitizer was requested and can run here, and prints the
+/// reason if not.
 fn is_wanted() -> bool {
     let wanted = env::var_os("LENO_SANITIZER").is_some_and(|value| value == "1");
     if !wanted {
-        eprintln!("AddressSanitizer was not asked for; LENO_SANITIZER=1 runs it.");
+        eprintln!("AddressSanitizer was not requested; LENO_SANITIZER=1 runs it.");
     } else if !cfg!(target_arch = "x86_64") {
         eprintln!("AddressSanitizer was not run: it is set up for {TARGET} only.");
     }
@@ -44,7 +44,8 @@ fn nightly() -> Command {
     command
 }
 
-/// The program, not optimised and optimised: what is inlined shares a frame.
+/// Builds the program without and with optimisation, since inlined functions share a
+/// frame.
 fn binaries() -> &'static [PathBuf; 2] {
     static BINARIES: OnceLock<[PathBuf; 2]> = OnceLock::new();
     BINARIES.get_or_init(|| {
@@ -53,12 +54,12 @@ fn binaries() -> &'static [PathBuf; 2] {
     })
 }
 
-/// Runs one of the program's scenarios.
+/// Runs a scenario of the program.
 fn run(binary: &Path, scenario: &str, options: &str) -> Output {
-    command(binary).arg(scenario).env("ASAN_OPTIONS", options).output().expect("it starts")
+    command(binary).arg(scenario).env("ASAN_OPTIONS", options).output().expect("the program starts")
 }
 
-/// Every scenario runs clean, without as much as a warning.
+/// No scenario has a report or even a warning.
 #[test]
 fn switches_of_every_kind_are_clean() {
     if !is_wanted() {
@@ -66,7 +67,7 @@ fn switches_of_every_kind_are_clean() {
     }
     for binary in binaries() {
         let list = run(binary, "list", "").stdout;
-        let list = String::from_utf8(list).expect("it is text");
+        let list = String::from_utf8(list).expect("the list is text");
         assert!(list.lines().count() >= 10, "{list}");
         for (scenario, options) in list.lines().flat_map(|line| FAKE_STACKS.map(|o| (line, o))) {
             let output = run(binary, scenario, options);
@@ -77,7 +78,7 @@ fn switches_of_every_kind_are_clean() {
     }
 }
 
-/// Each of these is a mistake, and the name of what ASan has to call it.
+/// Planted mistakes, with the names of ASan's reports and the options that are needed.
 const MISTAKES: [(&str, &str, &str); 8] = [
     ("use after free in a coroutine", "heap-use-after-free", ""),
     ("use after free in a green thread", "heap-use-after-free", ""),
@@ -106,51 +107,52 @@ fn planted_mistakes_are_found() {
     }
 }
 
-/// The tests that cannot run under ASan, all that have this in their name.
+/// Parts of the names of tests that cannot run under ASan.
 const EXCLUDED: [&str; 16] = [
-    // ASan has a handler of its own for faults, and reports them.
+    // ASan has its own handler for faults, which reports them.
     "foreign::",
     "a_later_handler_can_hand_a_null_pointer_to_leno",
     "a_mapped_file_that_has_shrunk_is_a_bus_error",
-    "a_raised_signal_does_what_it_does_without_leno",
+    "a_raised_signal_has_the_same_effect_as_without_leno",
     "the_main_green_thread_is_reported_by_std",
-    // ASan does not probe frames that it has made larger than a page.
+    // ASan does not probe frames that it has enlarged beyond a page.
     "the_first_frame_",
     "with_a_large_closure",
-    "an_over_aligned_capture_is_aligned_on_a_stack_of_any_colour",
-    // When an OS thread ends, ASan unmaps whatever signal stack it has then.
-    "a_small_one_of_the_program_is_put_back_at_the_end",
-    "it_has_room_for_the_kernel_and_for_handlers_on_each_kind_of_thread",
-    "one_that_the_program_sets_later_is_left_alone",
-    // Frames of the tests' own, written by hand, that are unwound and traced.
+    "captures_are_aligned_on_stacks_of_every_colour",
+    // At the end of an OS thread ASan unmaps the signal stack that is set at that time.
+    "a_small_signal_stack_is_restored_at_the_end",
+    "the_signal_stack_is_large_enough_on_every_thread",
+    "a_signal_stack_set_later_is_kept",
+    // The tests unwind and trace frames that are written by hand.
     "contract::a_backtrace_",
     "coroutines::a_backtrace_",
     "threads::a_backtrace_",
-    "canaries_hold_for_whoever_closes_a_suspended_coroutine",
-    // It would take minutes, and the smaller ones do the same things.
-    "models::channel::selects_over_two_channels",
+    "canaries_hold_when_a_suspended_coroutine_is_closed",
+    // This test would take minutes, and the smaller models cover the same code.
+    "models::channel::selects_match_the_model",
 ];
 
-/// Those that cannot run with fake stacks.
+/// Parts of the names of tests that cannot run with fake stacks.
 const EXCLUDED_WITH_FAKE_STACKS: [&str; 11] = [
-    // They ask how deep a stack is used, or where a local variable is.
-    "stack::a_deep_stack_gives_its_pages_back_when_it_returns_to_the_pool",
-    "stack::all_of_a_stack_can_be_used",
-    "stack::high_water_follows_the_use",
-    "stack::the_pool_hands_out_the_warmest_stack_of_the_size",
-    "stack::the_tops_of_neighbouring_stacks_are_staggered_over_the_cache",
-    "debug::dump::it_says_how_much_stack_is_used_and_has_been",
-    // They take minutes, and so little of them is on stacks that the first round is enough.
+    // These tests measure how deep a stack is used, or where a local variable is.
+    "stack::a_deep_stack_returns_its_pages_in_the_pool",
+    "stack::a_stack_can_be_used_to_its_end",
+    "stack::high_water_follows_the_deepest_use",
+    "stack::the_pool_reuses_the_most_recent_stack_of_a_size",
+    "stack::neighbouring_stacks_start_on_different_cache_lines",
+    "debug::dump::the_dump_shows_the_use_of_stacks",
+    // These take minutes, and spend so little time on stacks that the first run is
+    // enough.
     "models::",
-    "weave::checking::if_there_are_too_many_some_are_drawn_and_that_is_told",
-    "weave::checking::what_only_chance_finds_is_found",
-    "weave::sampled::a_thousand_green_threads_at_random",
-    // There is no address space for them.
-    "limits::an_address_space_that_is_used_up_is_an_error_that_names_the_limit",
+    "weave::checking::an_incomplete_check_samples_and_says_so",
+    "weave::checking::sampling_finds_what_depth_first_search_misses",
+    "weave::sampled::a_thousand_green_threads_are_sampled",
+    // There is no address space for the fake stacks.
+    "limits::an_exhausted_address_space_names_the_limit",
 ];
 
-/// Cargo's arguments for the packages and tests of the suite. corosensei, with which some tests
-/// compare leno, has annotations of its own.
+/// Cargo's arguments for the packages and tests of the suite. corosensei, which some tests compare
+/// with leno, has its own annotations.
 const SUITES: [&[&str]; 2] = [
     &["-p", "leno", "--features=sanitizer,corosensei/sanitizer", "--test=it", "--test=crash"],
     &["-p", "leno-registers", "--features=sanitizer"],
@@ -172,9 +174,9 @@ fn the_suite_is_clean() {
         for test in EXCLUDED.iter().chain(more) {
             cargo.args(["--skip", test]);
         }
-        // Each instruction takes longer: fewer programs drawn by chance.
+        // Instructions take longer under ASan, so fewer random programs run.
         cargo.env("LENO_TEST_PROGRAMS", "1000");
-        // What a forgotten coroutine owns is lost, by intention.
+        // Values of forgotten coroutines are leaked on purpose.
         cargo.env("ASAN_OPTIONS", format!("{options}:detect_leaks=0"));
         let output = cargo.current_dir(env!("CARGO_MANIFEST_DIR")).output().expect("rustup runs");
         assert!(

@@ -1,8 +1,8 @@
-//! Valgrind knows leno's stacks as stacks: a program full of switches runs clean
+//! Valgrind knows leno's stacks as stacks, so a program full of switches runs clean
 //! under it.
 //!
-//! Without that it takes a switch for a huge frame, says so ("client switching
-//! stacks?"), and reports errors that are none.
+//! Without the annotations Valgrind takes a switch for a huge frame, prints "client
+//! switching stacks?", and reports false errors.
 
 use std::env;
 use std::hint::black_box;
@@ -14,9 +14,9 @@ use leno::stack::{MIN_STACK_BYTES, Stack};
 
 const CHILD: &str = "LENO_UNDER_VALGRIND";
 
-const EMULATOR: &str = "it does not run under an emulator";
+const EMULATOR: &str = "Valgrind does not run under an emulator";
 
-/// Returns the reason why Valgrind cannot be used here, if there is one.
+/// Returns the reason why Valgrind cannot run here, if there is one.
 fn obstacle() -> Option<&'static str> {
     if env::var_os("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER").is_some()
         && cfg!(target_arch = "aarch64")
@@ -24,7 +24,7 @@ fn obstacle() -> Option<&'static str> {
         return Some(EMULATOR);
     }
     let version = Command::new("valgrind").arg("--version").stdout(Stdio::null()).status();
-    (!version.is_ok_and(|status| status.success())).then_some("it is not on this machine")
+    (!version.is_ok_and(|status| status.success())).then_some("Valgrind is not installed")
 }
 
 #[test]
@@ -38,7 +38,7 @@ fn a_run_under_valgrind_is_clean() {
         eprintln!("Valgrind was not run: {obstacle}.");
         return;
     }
-    let itself = env::current_exe().expect("it has a path");
+    let itself = env::current_exe().expect("the test has a path");
     let output = Command::new("valgrind")
         .args(["--error-exitcode=9", "-q"])
         .arg(itself)
@@ -48,10 +48,10 @@ fn a_run_under_valgrind_is_clean() {
         .expect("valgrind starts");
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{}:\n{stderr}", output.status);
-    assert_eq!(stderr, "", "Valgrind has something to say");
+    assert_eq!(stderr, "", "Valgrind has printed messages");
 }
 
-/// Frames with something in them, and `bottom` at the end.
+/// Recurses with an array in each frame, and calls `bottom` in the deepest.
 #[inline(never)]
 fn frames(depth: u32, bottom: &dyn Fn()) -> u64 {
     let mut array = [u64::from(depth); 30];
@@ -74,7 +74,7 @@ fn scenario() {
         green_threads();
         explorations();
     };
-    std::thread::spawn(at_its_end).join().expect("it returns");
+    std::thread::spawn(at_its_end).join().expect("the OS thread returns");
     coroutines_at_every_depth();
 }
 
@@ -132,12 +132,16 @@ fn green_threads() {
                 })
             })
             .collect();
-        let sum: u32 = handles.into_iter().map(|handle| *handle.join().expect("it returns")).sum();
+        let sum: u32 = handles
+            .into_iter()
+            .map(|handle| *handle.join().expect("the green thread returns"))
+            .sum();
         assert_eq!(sum, 49 * 50 / 2);
     });
 }
 
-/// The second exploration has what the first has left, and the OS thread frees it.
+/// Explores twice: the second exploration reuses the state of the first, and the end of
+/// the OS thread frees it.
 fn explorations() {
     for _ in 0..2 {
         let report = leno::weave::explore(|| {

@@ -1,12 +1,12 @@
-//! Instruction counts: exact, the same on a busy machine, and the same for
-//! everybody with the same compiler.
+//! Instruction counts: exact, equal on a busy machine, and equal on every machine with the same
+//! compiler.
 //!
-//! A child process does the operations one instruction at a time, and this one
-//! counts the steps. Each side of a row is counted with two different numbers of
-//! operations; the difference has only the operations in it.
+//! A child process runs the operations one instruction at a time, and this process counts the steps.
+//! Each side of a row is counted with two different numbers of operations; the difference consists
+//! of operations only.
 //!
-//! Valgrind's callgrind counts as well, but leno does more under Valgrind: it
-//! checks a stack each time that it comes back.
+//! Valgrind's callgrind counts instructions too, but leno does more work under Valgrind: it checks a
+//! stack each time that the stack returns to the pool.
 
 use std::env;
 use std::io;
@@ -21,8 +21,8 @@ const VARIABLE: &str = "LENO_BENCH_COUNT_CHILD";
 const FEW: u64 = 4_000;
 const MANY: u64 = 8_000;
 
-/// The same for a row. An execution of an exploration takes thousands of
-/// instructions, so a tenth of the operations is enough for it.
+/// Returns the two numbers of operations for a row. An execution of an exploration takes thousands
+/// of instructions, so a tenth of the operations suffices for it.
 fn operations(row: &Row) -> (u64, u64) {
     if row.ours.0 == "execution" { (FEW / 10, MANY / 10) } else { (FEW, MANY) }
 }
@@ -31,8 +31,8 @@ pub fn is_child() -> bool {
     env::var_os(VARIABLE).is_some()
 }
 
-/// Does what the variable says: row, side, number of operations. Stops before
-/// and after, if it says `stop`, too.
+/// Runs the operations that the variable names: row, side, number of operations. Stops the process
+/// before and after them if the variable ends in `stop`.
 pub fn child() {
     let order = env::var(VARIABLE).unwrap_or_default();
     let numbers: Vec<u64> = order.split(',').filter_map(|number| number.parse().ok()).collect();
@@ -43,11 +43,11 @@ pub fn child() {
     let work = if side == 0 { row.ours.1 } else { row.theirs.1 };
     let stop = || {
         if order.ends_with("stop") {
-            // SAFETY: the parent lets us go on.
+            // SAFETY: raise(3) takes an integer. The parent continues this process.
             unsafe { libc::raise(libc::SIGSTOP) };
         }
     };
-    // What is done once, is done now.
+    // Runs one-time initialisation outside of the count.
     work(1);
     stop();
     work(operations);
@@ -86,17 +86,17 @@ fn has_too_many_threads(name: &str) -> bool {
     numbers.max().is_some_and(|number| number > FEW)
 }
 
-/// Does another row count its other side?
+/// Returns `true` if another row already counts the other side of this row.
 fn is_repeated(row: &Row) -> bool {
     let same = |work: Work| std::ptr::fn_addr_eq(work, row.theirs.1);
     row.theirs.0 == crate::BASELINE.0 && same(crate::BASELINE.1)
 }
 
-/// How many instructions a child takes between its two stops.
+/// Returns the number of instructions that a child runs between its two stops.
 fn steps(order: &str) -> io::Result<u64> {
     let mut command = Command::new(env::current_exe()?);
     command.env(VARIABLE, order);
-    // SAFETY: ptrace(2) is a system call and no more; it may run after a fork.
+    // SAFETY: the closure only makes a system call with integers, which is allowed after a fork.
     unsafe {
         command.pre_exec(|| match libc::ptrace(libc::PTRACE_TRACEME, 0, 0, 0) {
             0 => Ok(()),
@@ -105,7 +105,7 @@ fn steps(order: &str) -> io::Result<u64> {
     }
     let mut child = command.spawn()?;
     let id = libc::pid_t::try_from(child.id()).expect("process ids fit");
-    // It stops at its exec, and then by itself.
+    // The child stops at its exec, and then at its own SIGSTOP.
     while wait_for_stop(id)? != libc::SIGSTOP {
         go_on(libc::PTRACE_CONT, id)?;
     }
@@ -122,10 +122,10 @@ fn steps(order: &str) -> io::Result<u64> {
     Ok(steps)
 }
 
-/// The signal that the child has stopped with.
+/// Waits for the child to stop, and returns the signal that has stopped it.
 fn wait_for_stop(id: libc::pid_t) -> io::Result<libc::c_int> {
     let mut status = 0;
-    // SAFETY: `status` is ours to be written to.
+    // SAFETY: `status` is a live integer, which waitpid writes.
     if unsafe { libc::waitpid(id, &mut status, 0) } != id {
         return Err(io::Error::last_os_error());
     }
@@ -142,7 +142,7 @@ type Request = libc::c_int;
 type Request = libc::c_uint;
 
 fn go_on(request: Request, id: libc::pid_t) -> io::Result<()> {
-    // SAFETY: no memory is touched; the child is ours and has stopped.
+    // SAFETY: these requests access no memory of this process, and the child is a stopped tracee.
     match unsafe { libc::ptrace(request, id, 0, 0) } {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),

@@ -15,7 +15,7 @@ pub fn is_child() -> bool {
     env::var_os(VARIABLE).is_some()
 }
 
-/// How many green threads to park.
+/// Returns the number of green threads to park.
 fn wanted() -> u64 {
     let wanted = env::var("LENO_BENCH_PARKED").ok();
     wanted.map_or(1_000_000, |wanted| {
@@ -23,8 +23,8 @@ fn wanted() -> u64 {
     })
 }
 
-/// Parks the green threads in a child process, and gives the row of the table:
-/// resident KiB for each.
+/// Parks the green threads in a child process, and returns the row of the table: resident KiB for
+/// each.
 pub fn measure() -> Option<Outcome> {
     let count = match (wanted(), available_kib()) {
         (0, _) => return None,
@@ -50,7 +50,8 @@ pub fn measure() -> Option<Outcome> {
     Some(Outcome::of_value("parked green thread, KiB", words, resident, Some((4.6, 4.3))))
 }
 
-/// This program again. A foreign one is run by the runner that cargo runs it by.
+/// Returns a command that runs this program. A program for another instruction set is run by the
+/// runner that cargo uses.
 fn this_program() -> Command {
     let program = env::current_exe().expect("the path of this program is known");
     let runner = env::var("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER").unwrap_or_default();
@@ -65,7 +66,7 @@ fn this_program() -> Command {
     }
 }
 
-/// Parks them, and writes KiB resident and KiB of page tables, for each, and the
+/// Parks the green threads, and prints the resident KiB and the KiB of page tables of each, and the
 /// number of map entries.
 pub fn child() {
     let count: u64 = env::var(VARIABLE).ok().and_then(|count| count.parse().ok()).unwrap_or(1);

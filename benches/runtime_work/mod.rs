@@ -1,8 +1,7 @@
-//! The loops that are measured: channels, locks and timers, each beside the same
-//! number of yields.
+//! The measured loops: channels, locks and timers, each against the same number of yields.
 //!
-//! Each does `count` operations, or the next few more that it can do, and gives
-//! the time that they took, scaled to `count`. Setting up is not counted.
+//! Each function runs `count` operations, or slightly more if its loop requires it, and returns their
+//! time, scaled to `count`. The time excludes the set-up.
 
 use std::future::ready;
 use std::hint::black_box;
@@ -13,10 +12,10 @@ use leno::channel::{Receiver, Sender, bounded, unbounded};
 use leno::sync::{Mutex, Semaphore};
 use leno::weave::Explorer;
 
-/// Does so many operations, and says how long they took.
+/// A function that runs a number of operations, and returns their time.
 pub type Work = fn(u64) -> Duration;
 
-/// The time of `done` operations, scaled to `count` of them.
+/// Returns the time of `done` operations, scaled to `count` operations.
 fn scaled(start: Instant, done: u64, count: u64) -> Duration {
     start.elapsed().mul_f64(count as f64 / done.max(1) as f64)
 }
@@ -29,7 +28,7 @@ fn time(turns: u64, mut operation: impl FnMut(u64)) -> Duration {
     start.elapsed()
 }
 
-/// Two green threads yield in turn.
+/// Measures a yield between two green threads.
 pub fn yields(count: u64) -> Duration {
     fn turn(turns: u64) {
         for _ in 0..turns {
@@ -48,13 +47,13 @@ pub fn yields(count: u64) -> Duration {
     })
 }
 
-/// `THREADS` green threads, the main one among them, yield in turn.
+/// Measures a yield among `THREADS` green threads, including the main green thread.
 pub fn yields_among<const THREADS: u64>(count: u64) -> Duration {
     yields_in_order(count, (1..THREADS).collect())
 }
 
-/// The same in an order in which neighbours in the run queue have no neighbouring
-/// stacks, as after a while in every program.
+/// Measures a yield in an order in which neighbours in the run queue do not have neighbouring stacks,
+/// which every program reaches after some time.
 pub fn yields_shuffled<const THREADS: u64>(count: u64) -> Duration {
     let mut order: Vec<u64> = (1..THREADS).collect();
     let mut random = 1u64;
@@ -65,8 +64,8 @@ pub fn yields_shuffled<const THREADS: u64>(count: u64) -> Duration {
     yields_in_order(count, order)
 }
 
-/// The main green thread and one for each number in `order` yield in turn. A number says
-/// how many of them were spawned before.
+/// Measures a yield among the main green thread and one green thread for each number in `order`. A
+/// number is the position of its green thread in the order of spawning.
 fn yields_in_order(count: u64, order: Vec<u64>) -> Duration {
     leno::run(|| {
         let threads = order.len() as u64 + 1;
@@ -79,7 +78,7 @@ fn yields_in_order(count: u64, order: Vec<u64>) -> Duration {
                 })
             })
             .collect();
-        // All of them park, and become ready in that order.
+        // All green threads park, and become ready in the given order.
         leno::yield_now();
         for number in order {
             others[number as usize - 1].thread().unpark();
@@ -94,18 +93,18 @@ fn yields_in_order(count: u64, order: Vec<u64>) -> Duration {
     })
 }
 
-/// One sends, the main one receives. The clock runs from the first message.
+/// Measures messages from another green thread to the main green thread, from the first message on.
 fn messages(count: u64, channel: (Sender<u64>, Receiver<u64>)) -> Duration {
     let (sender, receiver) = channel;
     leno::run(move || {
         leno::spawn(move || {
             for message in 0..=count {
-                sender.send(message).expect("somebody receives");
+                sender.send(message).expect("the receiver is alive");
             }
         });
-        black_box(receiver.recv().expect("somebody sends"));
+        black_box(receiver.recv().expect("a sender is alive"));
         time(count, |_| {
-            black_box(receiver.recv().expect("somebody sends"));
+            black_box(receiver.recv().expect("a sender is alive"));
         })
     })
 }
@@ -118,26 +117,25 @@ pub fn rendezvous_channel(count: u64) -> Duration {
     messages(count, bounded(0))
 }
 
-/// Sends a hundred, then receives them: a sender that is never stopped would only
-/// fill memory.
+/// Measures messages that are sent in hundreds: a sender that never waits would fill the memory.
 pub fn unbounded_channel(count: u64) -> Duration {
     let (sender, receiver) = unbounded();
     leno::run(move || {
         leno::spawn(move || {
             for message in 0..count {
-                sender.send(message).expect("somebody receives");
+                sender.send(message).expect("the receiver is alive");
                 if message % 100 == 99 {
                     leno::yield_now();
                 }
             }
         });
         time(count, |_| {
-            black_box(receiver.recv().expect("somebody sends"));
+            black_box(receiver.recv().expect("a sender is alive"));
         })
     })
 }
 
-/// Two send, one receives from either.
+/// Measures messages from two senders, received with a select.
 pub fn select(count: u64) -> Duration {
     leno::run(|| {
         let [one, other] = [0, 1].map(|_| {
@@ -147,8 +145,8 @@ pub fn select(count: u64) -> Duration {
         });
         let elapsed = time(count, |_| {
             leno::select! {
-                recv(one) -> message => black_box(message.expect("somebody sends")),
-                recv(other) -> message => black_box(message.expect("somebody sends")),
+                recv(one) -> message => black_box(message.expect("a sender is alive")),
+                recv(other) -> message => black_box(message.expect("a sender is alive")),
             };
         });
         drop((one, other));
@@ -159,18 +157,18 @@ pub fn select(count: u64) -> Duration {
 pub fn mutex(count: u64) -> Duration {
     leno::run(|| {
         let mutex = Mutex::new(0u64);
-        time(count, |_| *black_box(&mutex).lock().expect("nobody panics") += 1)
+        time(count, |_| *black_box(&mutex).lock().expect("no green thread panics") += 1)
     })
 }
 
-/// Each holds the lock while the other comes to wait for it.
+/// Measures a lock that each green thread holds while the other begins to wait for it.
 pub fn mutex_handed_over(count: u64) -> Duration {
     leno::run(|| {
         let mutex = Rc::new(Mutex::new(0u64));
         let turns = count.div_ceil(2);
         let work = move |mutex: Rc<Mutex<u64>>| {
             for _ in 0..turns {
-                let mut guard = mutex.lock().expect("nobody panics");
+                let mut guard = mutex.lock().expect("no green thread panics");
                 *guard += 1;
                 leno::yield_now();
             }
@@ -179,12 +177,12 @@ pub fn mutex_handed_over(count: u64) -> Duration {
         let other = mutex.clone();
         let other = leno::spawn(move || work(other));
         work(mutex);
-        other.join().expect("nobody panics");
+        other.join().expect("no green thread panics");
         scaled(start, turns * 2, count)
     })
 }
 
-/// One permit goes there, another comes back.
+/// Measures a round trip of permits between two green threads.
 pub fn semaphores(count: u64) -> Duration {
     leno::run(|| {
         let there = Rc::new(Semaphore::new(0));
@@ -200,30 +198,30 @@ pub fn semaphores(count: u64) -> Duration {
             there.add_permits(1);
             back.acquire().expect("it is open").forget();
         });
-        other.join().expect("nobody panics");
+        other.join().expect("no green thread panics");
         elapsed
     })
 }
 
-/// A wait with a deadline that is answered before it comes.
+/// Measures a wait with a deadline that is answered before the deadline.
 pub fn answered(count: u64) -> Duration {
     leno::run(|| {
         let (question, questions) = bounded::<u64>(0);
         let (answer, answers) = bounded(0);
         leno::spawn(move || {
             for number in questions {
-                answer.send(number).expect("somebody waits");
+                answer.send(number).expect("the receiver is alive");
             }
         });
         time(count, |turn| {
-            question.send(turn).expect("somebody answers");
+            question.send(turn).expect("the other green thread is alive");
             black_box(answers.recv_timeout(Duration::from_secs(10)).expect("in time"));
         })
     })
 }
 
-/// `SLEEPERS` are spawned, each sleeps for a while of its own, and all end. Time
-/// is virtual, so nothing is waited for.
+/// Measures `SLEEPERS` green threads that are spawned, sleep for different times, and end. Time is
+/// virtual, so the sleeps take no time.
 pub fn sleepers<const SLEEPERS: u64>(count: u64) -> Duration {
     let rounds = count.div_ceil(SLEEPERS);
     let start = Instant::now();
@@ -238,7 +236,7 @@ pub fn sleepers<const SLEEPERS: u64>(count: u64) -> Duration {
     scaled(start, rounds * SLEEPERS, count)
 }
 
-/// As many that only yield, once.
+/// Measures `THREADS` green threads that are spawned, yield once, and end.
 pub fn yielders<const THREADS: u64>(count: u64) -> Duration {
     let rounds = count.div_ceil(THREADS);
     let start = Instant::now();
@@ -260,8 +258,8 @@ pub fn block_on_ready(count: u64) -> Duration {
     })
 }
 
-/// Explores `program` until there were `count` executions. The time includes what an
-/// exploration takes besides its executions.
+/// Explores `program` until `count` executions have run. The time includes the cost of an exploration
+/// besides its executions.
 fn executions(count: u64, explorer: Explorer, program: impl Fn()) -> Duration {
     let explorer = explorer.progress(false);
     let mut done = 0;
@@ -272,9 +270,9 @@ fn executions(count: u64, explorer: Explorer, program: impl Fn()) -> Duration {
     scaled(start, done, count)
 }
 
-/// Executions of `THREADS` green threads of three steps each, in a scope. Two have 20
-/// executions. Three have 1,680, of which an exploration runs 100: then whole
-/// explorations make up the numbers of operations that [`count`](crate::count) needs.
+/// Measures executions of `THREADS` green threads of three steps each, in a scope. Two green threads
+/// have 20 executions. Three have 1,680, of which an exploration runs 100, so that whole explorations
+/// add up to the numbers of operations that [`count`](crate::count) needs.
 pub fn executions_of_steps<const THREADS: usize>(count: u64) -> Duration {
     executions(count, Explorer::new().max_executions(100), || {
         leno::scope(|scope| {
@@ -285,8 +283,8 @@ pub fn executions_of_steps<const THREADS: usize>(count: u64) -> Duration {
     })
 }
 
-/// Executions of two green threads that lock a mutex three times each, with a choice
-/// before each operation: 100 in each exploration.
+/// Measures executions of two green threads that lock a mutex three times each, with a choice before
+/// each operation: 100 in each exploration.
 fn executions_of_locks(count: u64, explorer: Explorer) -> Duration {
     executions(count, explorer.preemptive().max_executions(100), || {
         let mutex = Mutex::new(0u64);
@@ -304,7 +302,7 @@ pub fn executions_preemptive(count: u64) -> Duration {
     executions_of_locks(count, Explorer::new())
 }
 
-/// The count leaves out redundant executions; the time includes them.
+/// Measures a reduced exploration. The count excludes redundant executions; the time includes them.
 pub fn executions_reduced(count: u64) -> Duration {
     executions_of_locks(count, Explorer::new().reduced())
 }

@@ -1,12 +1,12 @@
 //! Pairs of measurements, and the table of their ratios.
 //!
-//! The speed of a machine drifts, by more than what there is to tell apart. So
-//! the two sides of a row take turns: each sample of one has a sample of the
-//! other right beside it, and the ratio is the median of the ratios of the pairs.
+//! The speed of a machine drifts by more than the difference to measure. The two sides of a row
+//! therefore take turns: each sample of one side is next to a sample of the other side, and the
+//! ratio is the median of the ratios of these pairs.
 //!
-//! A switch writes to the stack, and takes a cycle more or less with where on a
-//! cache line that is: the luck of a whole process. So every pair is measured at
-//! another depth of the stack.
+//! A switch writes to the stack, and its time varies by a cycle with the position in the cache line,
+//! which is fixed for a whole process. Successive pairs are therefore measured at different depths
+//! of the stack.
 
 use std::cell::{Cell, RefCell};
 use std::fs;
@@ -18,26 +18,26 @@ use criterion::{Criterion, SamplingMode};
 
 use crate::work::Work;
 
-/// A row of the table: what is measured, what it is compared with, and how large
-/// the ratio may be.
+/// A row of the table: the measured operation, the operation that it is compared with, and the limits
+/// of the ratio.
 pub struct Row {
-    /// Also the name of criterion's group.
+    /// The name of the row, and of criterion's group.
     pub name: &'static str,
     pub ours: (&'static str, Work),
     pub theirs: (&'static str, Work),
-    /// No more than this, and better no more than that. `None` for a row that
-    /// only shows something.
+    /// The reach and the goal: the ratio must not exceed the first and should not exceed the second.
+    /// `None` for a row without limits.
     pub limits: Option<(f64, f64)>,
 }
 
-/// One sample of each side, of the same number of operations.
+/// A sample of each side, with the same number of operations.
 struct Pair {
     operations: u64,
     ours: Duration,
     theirs: Duration,
 }
 
-/// What one row came to.
+/// The result of a row.
 pub struct Outcome {
     name: &'static str,
     ours: String,
@@ -47,15 +47,15 @@ pub struct Outcome {
     limits: Option<(f64, f64)>,
 }
 
-/// Measures a row with criterion, as two benchmarks. Each of them runs both
-/// sides and gives criterion the time of one.
+/// Measures a row with criterion, as two benchmarks. Each of them runs both sides and reports the
+/// time of one side to criterion.
 ///
-/// `None` if criterion did not measure it: it was filtered out, or only tested.
+/// Returns `None` if criterion did not measure the row, because it was filtered out or only tested.
 pub fn measure(criterion: &mut Criterion, criterion_home: &Path, row: &Row) -> Option<Outcome> {
     let pairs = RefCell::new(Vec::new());
     let sides = Cell::new(0);
     let mut group = criterion.benchmark_group(row.name);
-    // Every sample has the same number of operations, so every ratio counts alike.
+    // Every sample has the same number of operations, so every ratio has the same weight.
     group.sampling_mode(SamplingMode::Flat);
     group.bench_function(row.ours.0, |bencher| {
         sides.set(sides.get() | 1);
@@ -82,9 +82,9 @@ pub fn measure(criterion: &mut Criterion, criterion_home: &Path, row: &Row) -> O
     })
 }
 
-/// Has both sides do so many operations, in short turns, and gives the sums. Short,
-/// because a machine that has other things to do takes away milliseconds at a
-/// time: then a few pairs are spoilt, which the median does not see, and not all.
+/// Runs `operations` operations of both sides in short turns, and returns the sums. The turns are
+/// short because other work on a machine takes milliseconds at a time: it then spoils only a few
+/// pairs, which do not change the median.
 fn take_turns(row: &Row, operations: u64, pairs: &mut Vec<Pair>) -> Pair {
     let turns = (operations / LEAST_OPERATIONS).clamp(1, MOST_TURNS);
     let mut sum = Pair { operations: 0, ours: Duration::ZERO, theirs: Duration::ZERO };
@@ -92,7 +92,7 @@ fn take_turns(row: &Row, operations: u64, pairs: &mut Vec<Pair>) -> Pair {
         let operations = (operations - sum.operations) / (turns - turn);
         let depth = pairs.len() % DEPTHS;
         let (ours, theirs);
-        // Neither is always the first.
+        // Alternates the side that is first.
         if turn % 2 == 0 {
             ours = at_depth(depth, row.ours.1, operations);
             theirs = at_depth(depth, row.theirs.1, operations);
@@ -108,16 +108,17 @@ fn take_turns(row: &Row, operations: u64, pairs: &mut Vec<Pair>) -> Pair {
     sum
 }
 
-/// What criterion asks for is done in no more turns than this ...
+/// The largest number of turns for one request of criterion.
 const MOST_TURNS: u64 = 33;
-/// ... and in none that are shorter than this.
+/// The smallest number of operations in a turn, if criterion requests that many.
 const LEAST_OPERATIONS: u64 = 20_000;
 
-/// Stacks are aligned to 16 bytes, a cache line has 64, and lines come in pairs.
+/// The number of depths of the stack. Stacks are aligned to 16 bytes, a cache line has 64 bytes, and
+/// lines are fetched in pairs.
 const DEPTHS: usize = 8;
 
-/// Does the work so many frames deeper. A frame is an odd number of 16 bytes, so
-/// that the depths meet every alignment.
+/// Runs `work` `depth` frames deeper. The size of a frame is an odd multiple of 16 bytes, so that the
+/// depths cover every alignment.
 #[inline(never)]
 fn at_depth(depth: usize, work: Work, operations: u64) -> Duration {
     if depth == 0 {
@@ -129,8 +130,8 @@ fn at_depth(depth: usize, work: Work, operations: u64) -> Duration {
     elapsed
 }
 
-/// The ratios of the pairs, sorted. The short runs with which criterion warms up
-/// are left out, and so is a test run, which has nothing else.
+/// Returns the ratios of the pairs, sorted, without the short runs with which criterion warms up. A
+/// test run has only short runs.
 fn ratios(pairs: &[Pair]) -> Vec<f64> {
     if pairs.len() <= 2 {
         return Vec::new();
@@ -151,7 +152,7 @@ fn quantile(sorted: &[f64], part: f64) -> Option<f64> {
     sorted.get((last as f64 * part).round() as usize).copied()
 }
 
-/// The median that criterion has written for a benchmark.
+/// Returns the median that criterion has written for a benchmark.
 fn nanoseconds(criterion_home: &Path, group: &str, function: &str) -> String {
     let median = || {
         let folder = criterion_home.join(folder_name(group)).join(folder_name(function));
@@ -162,13 +163,13 @@ fn nanoseconds(criterion_home: &Path, group: &str, function: &str) -> String {
     median().map_or_else(|| "?".to_owned(), |median| format!("{median:.2} ns"))
 }
 
-/// As criterion names its folders.
+/// Returns the name of criterion's folder for a benchmark.
 fn folder_name(name: &str) -> String {
     name.replace(['?', '"', '/', '\\', '*', '<', '>', ':', '|', '^'], "_")
 }
 
 impl Outcome {
-    /// A row that was not measured by criterion: `ours` in words.
+    /// Returns the result of a row that criterion has not measured. `ours` is the value as text.
     #[allow(dead_code, reason = "each bench compiles this module for itself")]
     pub fn of_value(
         name: &'static str,

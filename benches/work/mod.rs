@@ -1,9 +1,8 @@
-//! The loops that are measured, each for leno and for corosensei in the same
-//! shape: the same number of operations in each turn of the loop, and
-//! `black_box` around the same values.
+//! The measured loops, each for leno and for corosensei in the same shape: with the same number of
+//! operations in each iteration, and `black_box` around the same values.
 //!
-//! Each does `count` operations, or the next few more that it can do, and gives
-//! the time that they took, scaled to `count`. Setting up is not counted.
+//! Each function runs `count` operations, or slightly more if its loop requires it, and returns their
+//! time, scaled to `count`. The time excludes the set-up.
 
 mod shapes;
 
@@ -21,10 +20,10 @@ use leno::coroutine::{Coroutine, Resumed, Yielder};
 
 pub use shapes::*;
 
-/// Does so many operations, and says how long they took.
+/// A function that runs a number of operations, and returns their time.
 pub type Work = fn(u64) -> Duration;
 
-/// Does the operation eight times.
+/// Runs the operation eight times.
 macro_rules! eight_times {
     ($operation:expr) => {
         $operation;
@@ -39,20 +38,19 @@ macro_rules! eight_times {
 }
 use eight_times;
 
-/// The time of `done` operations, scaled to `count` of them.
+/// Returns the time of `done` operations, scaled to `count` operations.
 fn scaled(start: Instant, done: u64, count: u64) -> Duration {
     start.elapsed().mul_f64(count as f64 / done.max(1) as f64)
 }
 
-/// What criterion's `iter` would run: one resume in each turn of the loop, at one call site.
+/// Measures one resume in each iteration, at one call site, as criterion's `iter` would.
 ///
-/// A loop has a counter, and the counter has to live across the switch. Every
-/// register that could hold it belongs to the other side in the meantime, so it
-/// is written to the stack before the switch and read back after it, whatever
-/// the switch itself does. That store and load, one feeding the next turn's, take
-/// some 8 to 9 cycles on current processors, in which the processor does the rest
-/// of the switch on the side. So in this shape every good switch takes the same
-/// time, and it is the time of the counter.
+/// The loop's counter is live across the switch. Every register that could hold it belongs to the
+/// other side during the switch, so the counter is written to the stack before the switch and read
+/// back after it, whatever the switch does. This store and this load, each of which depends on the
+/// one of the previous iteration, take about 8 to 9 cycles on current processors, and the processor
+/// runs the rest of the switch in parallel. In this shape every good switch therefore takes the same
+/// time, which is the time of the counter.
 pub fn leno_resume(count: u64) -> Duration {
     let echo = leno_echo();
     let start = Instant::now();
@@ -71,8 +69,7 @@ pub fn peer_resume(count: u64) -> Duration {
     start.elapsed()
 }
 
-/// The same with eight resumes in each turn, so that the counter counts for an
-/// eighth.
+/// Measures eight resumes in each iteration, so that the counter has an eighth of the weight.
 pub fn leno_resume_by_eight(count: u64) -> Duration {
     let echo = leno_echo();
     let start = Instant::now();
@@ -91,9 +88,9 @@ pub fn peer_resume_by_eight(count: u64) -> Duration {
     scaled(start, count.div_ceil(8) * 8, count)
 }
 
-/// The same with the suspend in a function that the body calls, as in a walk
-/// through a tree or in a callback. Here it shows how a switch leaves: a return
-/// is predicted from the calls before it, and the last call was another one.
+/// Measures a suspend in a function that the body calls, as in a walk through a tree or in a callback.
+/// This shape depends on the instruction with which a switch leaves: a return is predicted from the
+/// preceding calls, and the last call was not the resume.
 pub fn leno_resume_inside(count: u64) -> Duration {
     #[inline(never)]
     fn inside(yielder: &Yielder<u64, u64>, value: u64) -> u64 {
@@ -132,8 +129,8 @@ pub fn peer_resume_inside(count: u64) -> Duration {
     start.elapsed()
 }
 
-/// A loop over what a loop yields, and a sum: nothing is opaque to the compiler
-/// but the switch.
+/// Measures a loop that sums the values that another loop yields. Only the switch is opaque to the
+/// compiler.
 pub fn leno_generate(count: u64) -> Duration {
     let numbers = Coroutine::<(), u64, ()>::new(move |yielder, ()| {
         for number in 0..count {
@@ -186,10 +183,10 @@ fn peer_echo() -> PeerCoroutine<u64, u64, ()> {
     echo
 }
 
-/// Create, run to the end with one resume, drop. The stack comes from the pool
-/// and goes back to it.
+/// Measures a coroutine's creation, its run to the end with one resume, and its drop. The stack comes
+/// from the pool and returns to it.
 pub fn leno_create(count: u64) -> Duration {
-    // The pool has a stack after this.
+    // Fills the pool with a stack.
     drop(leno_echo());
     let start = Instant::now();
     for turn in 0..count {
@@ -199,8 +196,8 @@ pub fn leno_create(count: u64) -> Duration {
     start.elapsed()
 }
 
-/// The peer has no pool. The nearest to one that it can do, and the cheapest, is
-/// to borrow the same stack each time.
+/// Measures the same with corosensei, which has no pool. The cheapest equivalent is to borrow the same
+/// stack each time.
 pub fn peer_create(count: u64) -> Duration {
     let mut stack = DefaultStack::default();
     let start = Instant::now();
@@ -213,12 +210,12 @@ pub fn peer_create(count: u64) -> Duration {
     start.elapsed()
 }
 
-/// `THREADS` green threads, the main one among them, yield in turn.
+/// Measures a yield among `THREADS` green threads, including the main green thread.
 pub fn leno_yield<const THREADS: u64>(count: u64) -> Duration {
     leno::run(|| {
         let turns = count.div_ceil(THREADS);
         let others: Vec<_> = (1..THREADS).map(|_| leno::spawn(move || yield_loop(turns))).collect();
-        // They start at the first yield, which is not counted.
+        // The green threads start at the first yield, which is not measured.
         let elapsed = yield_loop(turns);
         for other in others {
             other.join().expect("a loop of yields does not panic");
@@ -236,7 +233,7 @@ fn yield_loop(turns: u64) -> Duration {
     start.elapsed()
 }
 
-/// Spawn an empty green thread and join it. The stack comes from the pool.
+/// Measures the spawn and the join of an empty green thread. The stack comes from the pool.
 pub fn leno_spawn(count: u64) -> Duration {
     leno::run(|| {
         leno::spawn(|| ()).join().expect("an empty closure does not panic");
@@ -248,8 +245,8 @@ pub fn leno_spawn(count: u64) -> Duration {
     })
 }
 
-/// The same, a hundred at a time: how programs spawn, and without the wait for
-/// the one that was just spawned.
+/// Measures spawns and joins of a hundred green threads at a time, as programs do, without a wait for
+/// the green thread that was just spawned.
 pub fn leno_spawn_by_hundred(count: u64) -> Duration {
     leno::run(|| {
         let rounds = count.div_ceil(100);

@@ -1,9 +1,8 @@
-//! Resume and suspend in other shapes: from many call sites, and of many
-//! coroutines in turn.
+//! Resume and suspend in other shapes: from many call sites, and of many coroutines in turn.
 //!
-//! The time of a switch depends on its shape. A processor predicts, for each load,
-//! which earlier store it reads from, in a small table of pairs of instructions; each
-//! call site adds pairs. And the hot lines of many stacks compete for the cache.
+//! The time of a switch depends on its shape. For each load, a processor predicts the earlier store
+//! that it reads from, in a small table of pairs of instructions, and each call site adds pairs. The
+//! hot lines of many stacks also compete for the cache.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -13,7 +12,7 @@ use leno::coroutine::Coroutine;
 
 use super::{eight_times, leno_echo, peer_echo, scaled};
 
-/// Resumes the expression 32 times, at 32 places in the code.
+/// Runs the operation 32 times, at 32 places in the code.
 macro_rules! from_32_call_sites {
     ($operation:expr) => {
         eight_times!($operation);
@@ -41,7 +40,7 @@ pub fn peer_resume_from_32_sites(count: u64) -> Duration {
     scaled(start, count.div_ceil(32) * 32, count)
 }
 
-/// A body that suspends at eight places, resumed from one.
+/// Measures a body that suspends at eight places, resumed from one call site.
 pub fn leno_suspend_from_8_sites(count: u64) -> Duration {
     let echo = Coroutine::<u64, u64, ()>::new(|yielder, first| {
         let mut value = first;
@@ -72,7 +71,7 @@ pub fn peer_suspend_from_8_sites(count: u64) -> Duration {
     start.elapsed()
 }
 
-/// `COROUTINES` coroutines, resumed one after the other.
+/// Measures resumes of `COROUTINES` coroutines, one after the other.
 pub fn leno_in_turn<const COROUTINES: u64>(count: u64) -> Duration {
     let echoes: Vec<_> = (0..COROUTINES).map(|_| leno_echo()).collect();
     let rounds = count.div_ceil(COROUTINES);
@@ -97,8 +96,8 @@ pub fn peer_in_turn<const COROUTINES: u64>(count: u64) -> Duration {
     scaled(start, rounds * COROUTINES, count)
 }
 
-/// A thousand coroutines, resumed in an order that has nothing to do with the
-/// addresses of their stacks, and is the same in each round.
+/// Measures resumes of a thousand coroutines, in an order that is independent of the addresses of
+/// their stacks and the same in each round.
 pub fn leno_in_shuffled_turn(count: u64) -> Duration {
     const COROUTINES: u64 = 1_000;
     let mut echoes: Vec<_> = (0..COROUTINES).map(|_| leno_echo()).collect();
@@ -127,8 +126,8 @@ pub fn peer_in_shuffled_turn(count: u64) -> Duration {
     scaled(start, rounds * COROUTINES, count)
 }
 
-/// Puts the items into an order that looks random and is the same in each run
-/// (Fisher and Yates's shuffle, with the constants of Knuth's MMIX generator).
+/// Shuffles the items into an order that is the same in each run (Fisher and Yates's shuffle, with the
+/// constants of Knuth's MMIX generator).
 fn shuffle<T>(items: &mut [T]) {
     let mut state = 1u64;
     for last in (1..items.len()).rev() {

@@ -4,7 +4,8 @@
 
 use std::panic::{self, AssertUnwindSafe};
 
-use crate::runtime::{self, checkpoint, scheduler};
+use crate::kernel::{checkpoint, scheduler};
+use crate::remote::{self, hold_time};
 
 /// Runs a closure that blocks on an OS thread of a pool, and gives what it
 /// returned. Only the green thread waits.
@@ -42,7 +43,7 @@ where
     let scheduler = scheduler(FUNCTION);
     checkpoint();
     let at_work = blocking::unblock(|| panic::catch_unwind(AssertUnwindSafe(f)));
-    match scheduler.count_unblocked(|| runtime::block_on(FUNCTION, at_work)) {
+    match hold_time(scheduler, || remote::block_on(FUNCTION, at_work)) {
         Ok(value) => value,
         Err(payload) => panic::resume_unwind(payload),
     }

@@ -5,10 +5,9 @@ use std::cell::Cell;
 use super::error::{RecvTimeoutError, SendTimeoutError, TryRecvError, TrySendError};
 use super::ring::Ring;
 use super::watching::Watcher;
-use crate::runtime::{
-    Access, Need, Object, Outcome, Resource, Wait, WaitFor, WaitList, Want, also, interrupted,
-    note, note_at, operation, scheduler,
-};
+use crate::access::{Access, Object, also, note, note_at, operation};
+use crate::cancel::interrupted;
+use crate::kernel::{Need, Outcome, Resource, Wait, WaitFor, WaitQueue, Want, scheduler};
 
 pub(super) struct Channel<T> {
     /// The messages that were sent while no thread waited to receive.
@@ -18,11 +17,11 @@ pub(super) struct Channel<T> {
     limit: usize,
     is_bounded: bool,
     /// The threads that wait to send. Each has its message in its node.
-    pub(super) sending: WaitList<T>,
-    pub(super) receiving: WaitList<T>,
+    pub(super) sending: WaitQueue<T>,
+    pub(super) receiving: WaitQueue<T>,
     /// The selects that watch until a message could be sent, or received.
-    pub(super) watching_room: WaitList<Watcher>,
-    pub(super) watching_messages: WaitList<Watcher>,
+    pub(super) watching_room: WaitQueue<Watcher>,
+    pub(super) watching_messages: WaitQueue<Watcher>,
     /// A receiver, if the buffer holds nothing, or else room.
     wanted_to_send: Want,
     pub(super) senders: Cell<usize>,
@@ -40,10 +39,10 @@ impl<T> Channel<T> {
             buffer: Ring::new(),
             limit: capacity.unwrap_or(usize::MAX),
             is_bounded: capacity.is_some(),
-            sending: WaitList::new(),
-            receiving: WaitList::new(),
-            watching_room: WaitList::new(),
-            watching_messages: WaitList::new(),
+            sending: WaitQueue::new(),
+            receiving: WaitQueue::new(),
+            watching_room: WaitQueue::new(),
+            watching_messages: WaitQueue::new(),
             wanted_to_send: if capacity == Some(0) { Want::Receiver } else { Want::Room },
             senders: Cell::new(1),
             receivers: Cell::new(1),
@@ -237,14 +236,14 @@ impl<T> Channel<T> {
 
     /// Returns the list of the selects that watch for room, to which the caller adds one:
     /// from now on, every receive looks for selects to wake.
-    pub(super) fn watch_room(&self) -> &WaitList<Watcher> {
+    pub(super) fn watch_room(&self) -> &WaitQueue<Watcher> {
         self.buffer.close_take();
         &self.watching_room
     }
 
     /// Returns the list of the selects that watch for messages, to which the caller adds
     /// one: from now on, every send looks for selects to wake.
-    pub(super) fn watch_messages(&self) -> &WaitList<Watcher> {
+    pub(super) fn watch_messages(&self) -> &WaitQueue<Watcher> {
         self.buffer.close_put();
         &self.watching_messages
     }
@@ -304,7 +303,7 @@ impl<T> Channel<T> {
 
 /// Wakes the selects that watch: what they watch for may have come.
 #[inline(always)]
-fn wake_all(watching: &WaitList<Watcher>) {
+fn wake_all(watching: &WaitQueue<Watcher>) {
     if !watching.is_clear() {
         wake_all_that_watch(watching);
     }
@@ -312,6 +311,6 @@ fn wake_all(watching: &WaitList<Watcher>) {
 
 #[cold]
 #[inline(never)]
-fn wake_all_that_watch(watching: &WaitList<Watcher>) {
+fn wake_all_that_watch(watching: &WaitQueue<Watcher>) {
     watching.wake_all();
 }

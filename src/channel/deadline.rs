@@ -1,9 +1,10 @@
 //! How long a select waits.
 
+use crate::kernel::Scheduler;
+use crate::timer::{Instant, deadline_after, deadline_at};
 use std::time::Duration;
 
 use super::core::Deadline as Moment;
-use crate::runtime::{Instant, Scheduler};
 
 /// How long a select waits.
 #[derive(Clone, Copy)]
@@ -22,8 +23,8 @@ impl Deadline {
     /// When that is, for one that waits.
     pub(super) fn moment(self, scheduler: &Scheduler) -> Moment {
         match self {
-            Deadline::After(duration) => scheduler.deadline_after(duration),
-            Deadline::At(moment) => scheduler.deadline_at(moment.nanos()),
+            Deadline::After(duration) => deadline_after(scheduler, duration),
+            Deadline::At(moment) => deadline_at(scheduler, moment.nanos()),
             Deadline::Never | Deadline::Now => None,
         }
     }

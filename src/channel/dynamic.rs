@@ -4,6 +4,11 @@
 //! that there is somebody for it. So it does not wait in the lists of those who send
 //! and receive, but [watches](super::watching).
 
+use crate::access::{Access, Object, also, operation_on_all};
+use crate::cancel::interrupted;
+use crate::explore::alternative;
+use crate::kernel::{Need, Needs, Outcome, Wait, WaitFor, WaitQueue, scheduler, try_scheduler};
+use crate::timer::Instant;
 use std::fmt;
 use std::mem;
 use std::panic::Location;
@@ -18,10 +23,6 @@ use super::error::{
     TrySelectError, TrySendError,
 };
 use super::watching::{Operation, Watcher};
-use crate::runtime::{
-    Access, Instant, Need, Needs, Object, Outcome, Wait, WaitFor, WaitList, also, interrupted,
-    operation_on_all, scheduler, try_scheduler,
-};
 
 /// Waits until one of several channel operations can go on, as crossbeam-channel's.
 ///
@@ -297,7 +298,7 @@ impl<'a> Select<'a> {
         let place = match try_scheduler() {
             Some(scheduler) if !self.biased => match found().count() {
                 0 | 1 => 0,
-                count => scheduler.alternative(count),
+                count => alternative(scheduler, count),
             },
             _ => 0,
         };
@@ -328,7 +329,7 @@ impl<'a> Select<'a> {
         let wait = Wait::at(WaitFor::Any(&needs), Location::caller());
         let watcher = if search.commits { Watcher::Commits } else { Watcher::Looks };
         let block = || scheduler.block(&wait, deadline);
-        match WaitList::enrolled_in_all(scheduler, &lists, watcher, block) {
+        match WaitQueue::enrolled_in_all(scheduler, &lists, watcher, block) {
             (Outcome::Woken, Some((place, Watcher::Paired))) => Ended::Paired(place),
             (Outcome::Woken, _) => Ended::Changed,
             (Outcome::Elapsed, _) if ends_by_timer => Ended::Changed,

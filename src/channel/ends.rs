@@ -1,5 +1,9 @@
 //! The two ends of a channel.
 
+use crate::access::{Access, Object, note, operation};
+use crate::cancel::interrupted;
+use crate::kernel::{Need, Outcome, Resource, Wait, WaitFor, Want, scheduler, try_scheduler};
+use crate::timer::{Instant, deadline_after, deadline_at};
 use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
@@ -10,10 +14,6 @@ use super::error::{
 };
 use super::iter::{Iter, TryIter};
 use super::timer::Timer;
-use crate::runtime::{
-    Access, Instant, Need, Object, Outcome, Resource, Wait, WaitFor, Want, interrupted, note,
-    operation, scheduler, try_scheduler,
-};
 
 /// Makes a channel that holds at most `capacity` messages. With 0 it holds none:
 /// sender and receiver meet, and the message goes from one to the other.
@@ -62,11 +62,11 @@ pub(super) enum Flavor<T> {
 
 /// The deadline of a timed operation; outside a runtime nobody can wait.
 fn after(duration: Duration) -> Deadline {
-    try_scheduler().and_then(|scheduler| scheduler.deadline_after(duration))
+    try_scheduler().and_then(|scheduler| deadline_after(scheduler, duration))
 }
 
 fn at(moment: Instant) -> Deadline {
-    try_scheduler().and_then(|scheduler| scheduler.deadline_at(moment.nanos()))
+    try_scheduler().and_then(|scheduler| deadline_at(scheduler, moment.nanos()))
 }
 
 impl<T> Sender<T> {

@@ -4,6 +4,13 @@
 //! enroll one inside the other, so that the node of each is on a frame above the
 //! wait; the first that can go on ends the wait for all.
 
+use crate::access::{Object, operation_on_all};
+use crate::cancel::interrupted;
+use crate::explore::{alternative, is_controlled, random_below};
+use crate::kernel::{
+    Listed, Need, Needs, Outcome, Resource, Scheduler, Wait, WaitFor, Want, scheduler,
+    try_scheduler,
+};
 use std::array;
 use std::cell::Cell;
 use std::panic::Location;
@@ -12,10 +19,6 @@ use super::core::Deadline as Moment;
 use super::deadline::Deadline;
 use super::ends::{Flavor, Receiver, Sender};
 use super::error::{RecvError, SendError, TryRecvError, TrySendError};
-use crate::runtime::{
-    Listed, Need, Needs, Object, Outcome, Resource, Scheduler, Wait, WaitFor, Want, interrupted,
-    operation_on_all, scheduler, try_scheduler,
-};
 
 /// One arm.
 pub trait Case {
@@ -122,7 +125,7 @@ fn operate(cases: &[&dyn Case]) {
 /// Tries the cases in an order of which each is as likely as any other.
 fn try_all(cases: &[&dyn Case], order: &mut [usize], biased: bool) -> bool {
     let scheduler = if biased { None } else { try_scheduler() };
-    if let Some(scheduler) = scheduler.filter(|scheduler| scheduler.is_directed()) {
+    if let Some(scheduler) = scheduler.filter(|scheduler| is_controlled(scheduler)) {
         return try_directed(scheduler, cases);
     }
     for place in 0..order.len() {
@@ -130,7 +133,7 @@ fn try_all(cases: &[&dyn Case], order: &mut [usize], biased: bool) -> bool {
         if let Some(scheduler) = scheduler
             && left > 1
         {
-            order.swap(place, place + scheduler.random_below(left));
+            order.swap(place, place + random_below(scheduler, left));
         }
         if cases[order[place]].try_now() {
             return true;
@@ -144,7 +147,7 @@ fn try_all(cases: &[&dyn Case], order: &mut [usize], biased: bool) -> bool {
 fn try_directed(scheduler: &Scheduler, cases: &[&dyn Case]) -> bool {
     let ready = || cases.iter().filter(|case| case.is_ready());
     let count = ready().count();
-    let chosen = if count > 1 { scheduler.alternative(count) } else { 0 };
+    let chosen = if count > 1 { alternative(scheduler, count) } else { 0 };
     ready().nth(chosen).is_some_and(|case| case.try_now())
 }
 

@@ -7,7 +7,9 @@ use std::time::Duration;
 use super::core::Deadline;
 use super::ends::{Flavor, Receiver};
 use super::error::TryRecvError;
-use crate::runtime::{Access, Instant, Object, Resource, note, now};
+use crate::access::{Access, Object, note};
+use crate::kernel::Resource;
+use crate::timer::{Instant, now};
 
 /// Gives moments when they have come.
 pub(super) struct Timer<T> {

@@ -10,7 +10,7 @@
 
 use super::core::Deadline as Moment;
 use super::ends::{Flavor, Receiver, Sender};
-use crate::runtime::{Need, Resource, WaitList, Want};
+use crate::kernel::{Need, Resource, WaitQueue, Want};
 
 /// What a select may do: send to a channel, or receive from one.
 pub(super) trait Operation {
@@ -20,12 +20,12 @@ pub(super) trait Operation {
     fn is_ready(&self) -> bool;
 
     /// Those who watch the other end. If this could not go on either, there is no buffer.
-    fn partners(&self) -> Option<&WaitList<Watcher>>;
+    fn partners(&self) -> Option<&WaitQueue<Watcher>>;
 
     /// Returns the list of the selects that watch until the operation could go on, to
     /// which the caller adds one. Returns the moment instead for a timer, which needs no
     /// watching.
-    fn watching(&self) -> Result<&WaitList<Watcher>, Moment>;
+    fn watching(&self) -> Result<&WaitQueue<Watcher>, Moment>;
 
     fn need(&self) -> Need<'_>;
 }
@@ -65,11 +65,11 @@ impl<T> Operation for Sender<T> {
         self.channel.can_send()
     }
 
-    fn partners(&self) -> Option<&WaitList<Watcher>> {
+    fn partners(&self) -> Option<&WaitQueue<Watcher>> {
         Some(&self.channel.watching_messages)
     }
 
-    fn watching(&self) -> Result<&WaitList<Watcher>, Moment> {
+    fn watching(&self) -> Result<&WaitQueue<Watcher>, Moment> {
         Ok(self.channel.watch_room())
     }
 
@@ -87,14 +87,14 @@ impl<T> Operation for Receiver<T> {
         self.can_receive()
     }
 
-    fn partners(&self) -> Option<&WaitList<Watcher>> {
+    fn partners(&self) -> Option<&WaitQueue<Watcher>> {
         match &self.flavor {
             Flavor::Channel(channel) => Some(&channel.watching_room),
             Flavor::Timer(_) => None,
         }
     }
 
-    fn watching(&self) -> Result<&WaitList<Watcher>, Moment> {
+    fn watching(&self) -> Result<&WaitQueue<Watcher>, Moment> {
         match &self.flavor {
             Flavor::Channel(channel) => Ok(channel.watch_messages()),
             Flavor::Timer(timer) => Err(timer.deadline()),

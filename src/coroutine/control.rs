@@ -9,9 +9,10 @@
 //!   |  frames             |
 //! ```
 //!
-//! The control block does not say where the coroutine goes on, nor where its resumer waits:
-//! each side is told by the other at each switch, in a register, and keeps it: the handle
-//! the one, the yielder the other. Only the link is kept here, for unwinders.
+//! The control block holds neither the stack pointer of the suspended coroutine nor, except in the
+//! link, that of its resumer. Each side receives the other's stack pointer in a register at each
+//! switch: the handle keeps the coroutine's, and the yielder keeps the resumer's. The link is for
+//! unwinders.
 
 use std::cell::Cell;
 use std::ptr::{self, NonNull};
@@ -20,37 +21,40 @@ use crate::arch::{self, Link, StackPointer};
 use crate::stack::Header;
 use crate::stack::sanitizer::Bounds;
 
-/// The mark on the resumer's stack pointer that orders the coroutine to unwind.
+/// The mark on the resumer's stack pointer that makes the coroutine unwind its stack.
 pub(super) const UNWIND: usize = 1;
 
-/// What a coroutine that has ended passes to its resumer instead of a stack pointer: the word
-/// is what the body has returned, ...
+/// Passed to the resumer instead of a stack pointer when the body has returned. The word is the
+/// returned value.
 pub(super) const RETURNED: usize = 0;
-/// ... or the payload of the panic that has ended the body.
+/// Passed to the resumer instead of a stack pointer when the body has panicked. The word is the
+/// payload of the panic.
 pub(super) const PANICKED: usize = 1;
 
+/// The control block of a coroutine.
 #[repr(C)]
 pub(super) struct Control {
     link: Link,
     stack: NonNull<Header>,
-    /// Bounds of the stack to go on on, and of the resumer's, for the sanitizer.
+    /// The bounds of the stack that the next resume enters, for the sanitizer.
     pub(super) own_bounds: Cell<Bounds>,
+    /// The bounds of the resumer's stack, for the sanitizer.
     pub(super) resumer_bounds: Cell<Bounds>,
 }
 
 impl Control {
     /// Writes the control block of a coroutine on the stack of `header`.
     ///
-    /// The link is left as it is: zero, or what the last use of the stack has left there. A
-    /// resume compares it, and writes it if it differs; where a loop creates coroutines on
-    /// one stack, it does not.
+    /// It does not write the link's context, which is zero or a value from the last use of the
+    /// stack. A resume writes it only if it differs. If a loop creates coroutines on one stack, it
+    /// does not differ.
     ///
     /// # Safety
     ///
-    /// `control` must be valid for writes, and in the part of that stack that is not in use.
+    /// `control` must be valid for writes, and in a part of that stack that is not in use.
     #[inline(always)]
     pub(super) unsafe fn write(control: *mut Control, header: &Header) {
-        // SAFETY: as the caller says.
+        // SAFETY: `control` is valid for writes (see # Safety).
         unsafe {
             (&raw mut (*control).link.return_address)
                 .write(arch::coroutine_root as *const () as usize);
@@ -60,20 +64,24 @@ impl Control {
         }
     }
 
-    /// Returns where the link is, which leads to the resumer while the coroutine runs.
+    /// Returns the address of the link's context, which is the resumer's stack pointer while the
+    /// coroutine runs.
     #[inline(always)]
     pub(super) fn resumer(&self) -> *mut StackPointer {
         self.link.context.as_ptr()
     }
 
+    /// Returns the header of the coroutine's stack.
     #[inline(always)]
     pub(super) fn header(&self) -> NonNull<Header> {
         self.stack
     }
 
+    /// Returns the header of the coroutine's stack as a reference.
     #[inline(always)]
     pub(super) fn stack(&self) -> &Header {
-        // SAFETY: the header lives as long as the control block below it.
+        // SAFETY: the control block lies on the stack of this header, so the header lives at least
+        // as long as the control block.
         unsafe { self.stack.as_ref() }
     }
 
@@ -87,9 +95,11 @@ impl Control {
     ///
     /// # Safety
     ///
-    /// The closure must be in its place, and not be used again.
+    /// The coroutine must never have run, so that its closure is still on the stack, and the closure
+    /// must not be used again.
     pub(super) unsafe fn drop_closure(control: NonNull<Control>) {
-        // SAFETY: as the caller says.
+        // SAFETY: the closure is still on the stack and not used again (see # Safety). `create`
+        // has recorded the function for the type of this closure.
         unsafe { (control.as_ref().stack().body().drop)(control.as_ptr().cast()) }
     }
 }

@@ -1,4 +1,4 @@
-//! Creating a coroutine: what is put on its stack, and the first function that runs there.
+//! Creating a coroutine: the words at the top of its stack, and the first function that runs there.
 
 use std::any::type_name;
 use std::mem::{ManuallyDrop, align_of, size_of};
@@ -12,14 +12,14 @@ use super::yielder::Yielder;
 use crate::arch::{self, StackPointer, Word};
 use crate::stack::{Body, Stack, sanitizer};
 
-/// What lies at the top of a coroutine's stack.
+/// The control block and the closure at the top of a coroutine's stack.
 #[repr(C)]
 struct Block<F> {
     control: Control,
     closure: F,
 }
 
-/// Panics with the reason why a closure cannot be put on a stack.
+/// Panics with the sizes of a closure and of the stack that is too small for it.
 fn closure_too_large(closure_bytes: usize, stack_bytes: usize) -> ! {
     panic!(
         "the closure takes {closure_bytes} bytes, more than half of the coroutine's stack of \
@@ -27,7 +27,11 @@ fn closure_too_large(closure_bytes: usize, stack_bytes: usize) -> ! {
     )
 }
 
-/// Puts a coroutine that will run `closure` on `stack`. Reports name it after the type `N`.
+/// Creates a coroutine that will run `closure` on `stack`. Reports name it after the type `N`.
+///
+/// # Panics
+///
+/// If the closure takes more than half of the stack.
 #[inline(always)]
 pub(super) fn create<I, Y, R, N, F>(stack: Stack, closure: F) -> RawCoroutine
 where
@@ -38,7 +42,7 @@ where
         if block > arch::STACK_ALIGN { block } else { arch::STACK_ALIGN }
     };
     let most_bytes = const { size_of::<Block<F>>() + align_of::<Block<F>>() };
-    // A stack has at least 16 KiB, of which a small closure takes little.
+    // A stack has at least 16 KiB, so a small closure needs no test at run time.
     if most_bytes > 1024 && most_bytes > stack.size() / 2 {
         closure_too_large(size_of::<F>(), stack.size());
     }
@@ -46,12 +50,12 @@ where
     let block = stack
         .top()
         .wrapping_sub(block_bytes)
-        // The top alone is aligned to this much.
+        // The top itself is aligned to TOP_ALIGN.
         .map_addr(|at| if alignment > Stack::TOP_ALIGN { at & !(alignment - 1) } else { at })
         .cast::<Block<F>>();
     let header = stack.into_header();
-    // SAFETY: the block is inside the stack, aligned, and the stack is ours
-    // alone; `prepare` gets what is below it.
+    // SAFETY: the block is aligned and inside the stack, which was owned by `stack` and is unused.
+    // `prepare` writes below the control block, which is the first field of the block.
     unsafe {
         (&raw mut (*block).closure).write(closure);
         let control: *mut Control = (&raw mut (*block).control).cast();
@@ -63,26 +67,29 @@ where
     }
 }
 
+/// Drops the closure of a coroutine that has never run.
+///
 /// # Safety
 ///
-/// `control` must be that of a `Block<F>` whose closure is in its place.
+/// `control` must be the control block of a `Block<F>`, and the closure must not have been moved out.
 unsafe fn drop_closure<F>(control: *mut ()) {
-    // SAFETY: the block begins with the control block.
+    // SAFETY: a `Block` begins with its control block, so the cast finds the closure, which has
+    // not been moved out (see # Safety).
     unsafe { (&raw mut (*control.cast::<Block<F>>()).closure).drop_in_place() }
 }
 
-/// The first function on a coroutine's stack.
+/// Runs the closure as the first function on a coroutine's stack.
 ///
 /// # Safety
 ///
-/// Called by the root, once, with the first input, the resumer that waits, and the control
-/// block of a `Block<F>`.
+/// Only the root may call it, once for each coroutine, with the first input, the stack pointer of
+/// the suspended resumer, and the control block of a `Block<F>`.
 unsafe extern "C" fn entry<I, Y, R, F>(word: Word, resumer: StackPointer, control: *mut ()) -> !
 where
     F: FnOnce(&Yielder<I, Y>, I) -> R,
 {
-    // SAFETY: the resumer encoded an I (a coroutine that was never resumed is
-    // not unwound); the block is on this stack and outlives this function.
+    // SAFETY: the word is an encoded I: only `resume` enters a new coroutine, `close` does not. The
+    // block is on this stack and outlives this function, and its closure is moved out only here.
     let (control, closure, input) = unsafe {
         let block = control.cast::<Block<F>>();
         let control = &*control.cast::<Control>();
@@ -93,8 +100,9 @@ where
     let result = panic::catch_unwind(AssertUnwindSafe(|| closure(&yielder, input)));
     let resumer = yielder.resumer();
     sanitizer::depart_for_ever(control.resumer_bounds.get());
-    // SAFETY: the resumer decodes the word before it does anything else, while
-    // this frame is still there; nothing here needs dropping.
+    // SAFETY: the resumer is suspended in a call of `arch::resume`. It decodes the word before the
+    // stack is reused, and values on this stack that need dropping have been dropped or are in
+    // a ManuallyDrop.
     unsafe {
         match result {
             Ok(value) => arch::leave(resumer, RETURNED, encode(&mut ManuallyDrop::new(value))),

@@ -9,9 +9,9 @@ use super::{Coroutine, Resumed, Yielder};
 
 /// An iterator over the values that a closure yields.
 ///
-/// The closure may yield from any depth: out of a recursion, or out of a callback
-/// that somebody else calls. What it has not come to when the generator is
-/// dropped never runs, but for the destructors of what is on its stack.
+/// The closure may yield from any depth of calls: from a recursion, or from a callback that other
+/// code calls. If the generator is dropped early, the stack of the closure is unwound: the
+/// destructors on it run, and the rest of the closure does not.
 ///
 /// # Examples
 ///
@@ -39,11 +39,20 @@ pub struct Generator<T> {
 }
 
 impl<T> Generator<T> {
-    /// Creates a generator that will run `body` when its first value is wanted.
+    /// Creates a generator that will run `body` when its first value is requested.
     ///
     /// # Panics
     ///
-    /// As [`Coroutine::new`].
+    /// As for [`Coroutine::new`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use leno::coroutine::Generator;
+    ///
+    /// let squares = Generator::new(|yielder| (1..=3).for_each(|n| yielder.suspend(n * n)));
+    /// assert_eq!(squares.collect::<Vec<_>>(), [1, 4, 9]);
+    /// ```
     #[inline(always)]
     pub fn new<F>(body: F) -> Self
     where
@@ -54,7 +63,7 @@ impl<T> Generator<T> {
     }
 }
 
-/// The next value; `None` once the body has returned, and ever after.
+/// Returns the next value, or `None` if the body has returned.
 #[inline(always)]
 pub(super) fn next<T>(coroutine: &Coroutine<(), T, ()>) -> Option<T> {
     if coroutine.is_done() {
@@ -73,8 +82,7 @@ impl<T> Iterator for Generator<T> {
     ///
     /// # Panics
     ///
-    /// If the body panics, the panic goes on here, and the generator is at its
-    /// end.
+    /// If the body panics, the panic continues here, and every later call returns `None`.
     #[inline(always)]
     fn next(&mut self) -> Option<T> {
         next(&self.coroutine)

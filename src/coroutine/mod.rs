@@ -1,8 +1,8 @@
-//! Stackful coroutines: functions that can be left in the middle and resumed.
+//! Stackful coroutines: functions that suspend themselves and can be resumed.
 //!
-//! A [`Coroutine`] runs a closure on a stack of its own. [`Coroutine::resume`]
-//! enters it with a value; [`Yielder::suspend`], called from however deep inside
-//! it, leaves it with one, and returns when it is resumed again.
+//! A [`Coroutine`] runs a closure on a stack of its own. [`Coroutine::resume`] enters the closure
+//! with a value. [`Yielder::suspend`], called from any depth of calls inside the closure, leaves
+//! it with a value, and returns when the coroutine is resumed again.
 //!
 //! # Examples
 //!
@@ -27,23 +27,22 @@
 //! | what happens | outcome |
 //! | --- | --- |
 //! | the body returns | `resume` returns [`Resumed::Return`] |
-//! | the body panics | the panic goes on out of `resume`; the coroutine is done |
+//! | the body panics | the panic continues out of `resume`; the coroutine is done |
 //! | dropped or closed before the first resume | the closure is dropped; its body never runs |
 //! | dropped or closed while suspended | its stack is unwound: every destructor runs once, and no panic hook |
-//! | the body catches that unwinding and returns | it is done; the value is dropped |
-//! | ... and suspends again | the value is dropped, and it is unwound again; after 1,000 times the process aborts with a message |
-//! | a destructor suspends while it is unwound | as for any panic in a destructor during unwinding, the process aborts |
-//! | the body ends that unwinding with a panic of its own | the panic goes on out of `close` or `drop` |
-//! | dropped while the dropping thread panics | it is unwound all the same |
-//! | dropped while it waits inside another that is suspended | not possible in safe code; the process aborts with a message |
-//! | forgotten | nothing runs; its stack stays as it is for ever |
+//! | the body catches that unwinding and returns | the coroutine is done; the value is dropped |
+//! | the body catches that unwinding and suspends again | the value is dropped, and the stack is unwound again; after 1,000 times the process aborts with a message |
+//! | a destructor suspends during that unwinding | the process aborts, as for any panic in a destructor during unwinding |
+//! | the body ends that unwinding with a panic of its own | the panic continues out of `close` or `drop` |
+//! | dropped while the dropping thread panics | its stack is unwound in the same way |
+//! | dropped while it waits inside another coroutine that is suspended | not possible in safe code; the process aborts with a message |
+//! | forgotten | nothing runs; its stack is never freed |
 //! | dropped while suspended, `panic = "abort"` | the process aborts with a message |
 //!
-//! The unwinding is a panic with a private payload. As with any panic,
-//! `std::thread::panicking()` is true while it lasts, and a `std::sync::Mutex`
-//! whose guard it drops is poisoned. The panic count is kept by std for each OS
-//! thread: a body that suspends in a destructor while it panics leaves it raised
-//! for whoever runs next.
+//! The unwinding is a panic with a private payload. As with any panic, `std::thread::panicking()`
+//! returns `true` during it, and a `std::sync::Mutex` is poisoned if the unwinding drops its guard. std counts
+//! panics for each OS thread: if a body suspends in a destructor during a panic, the count stays
+//! raised for the code that runs next on the OS thread.
 
 mod control;
 mod create;
@@ -71,14 +70,30 @@ pub use yielder::Yielder;
 
 /// A closure on a stack of its own, which can suspend itself and be resumed.
 ///
-/// See the [module documentation](self) for an example, and for what happens
-/// when one is dropped, panics, or is forgotten.
+/// The [module documentation](self) says what happens when a coroutine is dropped, panics, or is
+/// forgotten.
 ///
-/// A coroutine cannot leave its OS thread. It is resumed through a shared
-/// reference, so that several owners can share one in an [`Rc`](std::rc::Rc).
+/// A coroutine cannot be sent to another OS thread. It is resumed through a shared reference, so
+/// several owners can share a coroutine in an [`Rc`](std::rc::Rc).
 ///
-/// Creating one takes a stack from the [pool](crate::stack::Pool) and allocates
-/// nothing else: the control block and the closure lie on the stack.
+/// Creating a coroutine takes a stack from the [pool](crate::stack::Pool) and allocates nothing
+/// else: the control block and the closure lie on the stack.
+///
+/// # Examples
+///
+/// ```
+/// use leno::coroutine::{Coroutine, Resumed};
+/// use std::rc::Rc;
+///
+/// let counter = Rc::new(Coroutine::<(), u32, ()>::new(|yielder, ()| {
+///     for number in 0.. {
+///         yielder.suspend(number);
+///     }
+/// }));
+/// let shared = Rc::clone(&counter);
+/// assert_eq!(counter.resume(()), Resumed::Yield(0));
+/// assert_eq!(shared.resume(()), Resumed::Yield(1));
+/// ```
 #[repr(transparent)]
 pub struct Coroutine<Input, Yield, Return> {
     raw: RawCoroutine,
@@ -89,15 +104,24 @@ pub struct Coroutine<Input, Yield, Return> {
 
 impl<Input, Yield, Return> Coroutine<Input, Yield, Return> {
     /// Creates a coroutine that will run `body` on a stack of
-    /// [`DEFAULT_STACK_BYTES`](crate::stack::DEFAULT_STACK_BYTES). The first
-    /// [`resume`](Coroutine::resume) calls it with the yielder and the first
-    /// input.
+    /// [`DEFAULT_STACK_BYTES`](crate::stack::DEFAULT_STACK_BYTES).
+    ///
+    /// The first [`resume`](Coroutine::resume) calls `body` with the yielder and the first input.
     ///
     /// # Panics
     ///
-    /// If the system has no more stacks, with a text that names the limit.
-    /// [`Stack::new`] and [`with_stack`](Coroutine::with_stack) give an error
-    /// instead.
+    /// If no stack can be mapped, with a text that names the limit of the operating system. To get
+    /// an error instead, use [`Stack::new`] and [`with_stack`](Coroutine::with_stack). Also if
+    /// `body`, with everything that it captures, takes more than half of the stack.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use leno::coroutine::{Coroutine, Resumed};
+    ///
+    /// let double = Coroutine::<u32, (), u32>::new(|_, number| 2 * number);
+    /// assert_eq!(double.resume(21), Resumed::Return(42));
+    /// ```
     #[inline(always)]
     pub fn new<F>(body: F) -> Self
     where
@@ -109,7 +133,8 @@ impl<Input, Yield, Return> Coroutine<Input, Yield, Return> {
         Self::shown_as::<F, F>(body)
     }
 
-    /// As [`Coroutine::new`]; reports name the body after the type `N`, not `F`.
+    /// Creates a coroutine like [`Coroutine::new`]. Reports name its body after the type `N`
+    /// instead of `F`.
     #[inline(always)]
     fn shown_as<N, F>(body: F) -> Self
     where
@@ -118,7 +143,8 @@ impl<Input, Yield, Return> Coroutine<Input, Yield, Return> {
         Yield: 'static,
         Return: 'static,
     {
-        // SAFETY: nothing is borrowed.
+        // SAFETY: the body and the types of its values are `'static`, so they outlive the
+        // coroutine.
         unsafe { Self::new_unchecked::<N, F>(default_stack(), body) }
     }
 
@@ -126,8 +152,7 @@ impl<Input, Yield, Return> Coroutine<Input, Yield, Return> {
     ///
     /// # Panics
     ///
-    /// If `body` itself, with all that it captures, takes more than half of the
-    /// stack.
+    /// If `body`, with everything that it captures, takes more than half of the stack.
     ///
     /// # Examples
     ///
@@ -152,16 +177,18 @@ impl<Input, Yield, Return> Coroutine<Input, Yield, Return> {
         Yield: 'static,
         Return: 'static,
     {
-        // SAFETY: nothing is borrowed.
+        // SAFETY: the body and the types of its values are `'static`, so they outlive the
+        // coroutine.
         unsafe { Self::new_unchecked::<F, F>(stack, body) }
     }
 
-    /// Reports name the body after the type `N`.
+    /// Creates a coroutine without a bound on the lifetimes of its body and values. Reports name
+    /// the body after the type `N`.
     ///
     /// # Safety
     ///
-    /// What `body` borrows, and the types of its values, must live until the
-    /// coroutine is done, or for ever if it never is.
+    /// The data that `body` borrows, and the types of its values, must live until the coroutine is
+    /// done, or for ever if it is never done.
     #[inline(always)]
     unsafe fn new_unchecked<N, F>(stack: Stack, body: F) -> Self
     where
@@ -173,41 +200,82 @@ impl<Input, Yield, Return> Coroutine<Input, Yield, Return> {
 
     /// Runs the coroutine until it suspends itself or ends.
     ///
-    /// Inside it, `input` is what the pending [`Yielder::suspend`] returns; at
-    /// the first resume, the body's second argument.
+    /// The pending [`Yielder::suspend`] returns `input`. At the first resume, `input` is the second
+    /// argument of the body.
     ///
     /// # Panics
     ///
-    /// If the coroutine is done, or running already (it may only be resumed from
-    /// inside itself once it has suspended). If the body panics, the panic goes
-    /// on here.
+    /// If the coroutine is done, or is already running: a body cannot resume its own coroutine. If
+    /// the body panics, the panic continues here.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use leno::coroutine::{Coroutine, Resumed};
+    ///
+    /// let echo = Coroutine::<&str, String, ()>::new(|yielder, first| {
+    ///     let mut line = first;
+    ///     while !line.is_empty() {
+    ///         line = yielder.suspend(format!("{line}!"));
+    ///     }
+    /// });
+    /// assert_eq!(echo.resume("warp"), Resumed::Yield("warp!".to_owned()));
+    /// assert_eq!(echo.resume("weft"), Resumed::Yield("weft!".to_owned()));
+    /// assert_eq!(echo.resume(""), Resumed::Return(()));
+    /// ```
     #[inline(always)]
     pub fn resume(&self, input: Input) -> Resumed<Yield, Return> {
-        // SAFETY: the types are its own.
+        // SAFETY: `new_unchecked` has created the coroutine with the types of this handle.
         unsafe { self.raw.resume(input) }
     }
 
-    /// Returns `true` if the coroutine has been resumed, or been closed.
+    /// Returns `true` if the coroutine has been resumed or closed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use leno::coroutine::Coroutine;
+    ///
+    /// let coroutine = Coroutine::<(), (), ()>::new(|yielder, ()| yielder.suspend(()));
+    /// assert!(!coroutine.is_started());
+    /// coroutine.resume(());
+    /// assert!(coroutine.is_started());
+    /// ```
     #[must_use]
     #[inline]
     pub fn is_started(&self) -> bool {
         self.raw.state() != State::New
     }
 
-    /// Returns `true` if the coroutine is over: it has returned, panicked, or been closed.
+    /// Returns `true` if the coroutine is done: its body has returned or panicked, or it has been
+    /// closed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use leno::coroutine::Coroutine;
+    ///
+    /// let coroutine = Coroutine::<(), (), ()>::new(|yielder, ()| yielder.suspend(()));
+    /// coroutine.resume(());
+    /// assert!(!coroutine.is_done());
+    /// coroutine.resume(());
+    /// assert!(coroutine.is_done());
+    /// ```
     #[must_use]
     #[inline]
     pub fn is_done(&self) -> bool {
         self.raw.is_done()
     }
 
-    /// Ends the coroutine now: a suspended one is unwound, one that has not been
-    /// resumed is dropped, one that is done stays so. Dropping it does the same.
+    /// Ends the coroutine now.
+    ///
+    /// If the coroutine is suspended, its stack is unwound. If it has never been resumed, its
+    /// closure is dropped. If it is done, nothing happens. Dropping the coroutine does the same.
     ///
     /// # Panics
     ///
-    /// If the coroutine is running. If its body ends the unwinding with a panic
-    /// of its own, that goes on here.
+    /// If the coroutine is running. If the body ends the unwinding with a panic of its own, that
+    /// panic continues here.
     ///
     /// # Examples
     ///
@@ -231,14 +299,25 @@ impl<Input, Yield, Return> Coroutine<Input, Yield, Return> {
     pub fn close(&self) {
         let is_running = self.raw.state() == State::Running;
         assert!(!is_running, "this coroutine is running and cannot be closed");
-        // SAFETY: the types are its own.
+        // SAFETY: `new_unchecked` has created the coroutine with the types of this handle.
         if let Err(payload) = unsafe { self.raw.close::<Yield, Return>() } {
             panic::resume_unwind(payload);
         }
     }
 
-    /// How deep the coroutine's stack has been used, in bytes; see
-    /// [`Stack::high_water`].
+    /// Returns how deep the coroutine's stack has been used, in bytes; see [`Stack::high_water`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use leno::coroutine::Coroutine;
+    /// use leno::stack::DEFAULT_STACK_BYTES;
+    ///
+    /// let coroutine = Coroutine::<(), (), ()>::new(|yielder, ()| yielder.suspend(()));
+    /// coroutine.resume(());
+    /// let bytes = coroutine.high_water();
+    /// assert!(0 < bytes && bytes <= DEFAULT_STACK_BYTES);
+    /// ```
     #[must_use]
     pub fn high_water(&self) -> usize {
         self.raw.stack().high_water()
@@ -247,8 +326,8 @@ impl<Input, Yield, Return> Coroutine<Input, Yield, Return> {
 
 /// Returns a stack of the default size.
 ///
-/// Most are free ones of the pool. The cold function either returns a stack or panics, so
-/// that the caller has no result to look at in both cases.
+/// The pool usually has a free one. The cold function returns a stack or panics, so the caller
+/// has no result to test in either case.
 #[inline(always)]
 fn default_stack() -> Stack {
     Stack::free_of_default_size().unwrap_or_else(new_default_stack)
@@ -263,27 +342,29 @@ fn new_default_stack() -> Stack {
 impl<Input, Yield, Return> Drop for Coroutine<Input, Yield, Return> {
     #[inline(always)]
     fn drop(&mut self) {
-        // SAFETY: the types are its own, and the handle goes away.
+        // SAFETY: `new_unchecked` has created the coroutine with the types of this handle, which
+        // is dropped and therefore not used again.
         unsafe { free::<Yield, Return>(self.raw.copy()) }
     }
 }
 
 /// Frees a coroutine, after ending it if it is not done.
 ///
-/// It is given a copy of the handle and changes nothing in the handle itself: so where an
-/// unwinding drops a handle, the compiler passes the handle's fields and not its address, and
-/// a loop that resumes need not keep them in memory. (2.3 ns instead of 2.7 on a Golden Cove.)
+/// It takes a copy of the handle and does not change the handle itself. Where unwinding drops a
+/// handle, the compiler therefore passes the fields of the handle instead of its address, and a
+/// loop that resumes can keep the fields in registers. (2.3 ns instead of 2.7 on a Golden Cove.)
 ///
 /// # Safety
 ///
-/// `Yield` and `Return` must be the coroutine's own, and no other handle be used again.
+/// `Yield` and `Return` must be the types with which the coroutine was created, and no other
+/// handle of the coroutine may be used again.
 #[inline(always)]
 unsafe fn free<Yield, Return>(raw: RawCoroutine) {
     if raw.is_done() {
-        // SAFETY: as the caller says.
+        // SAFETY: the coroutine is done, and no handle of it is used again (see # Safety).
         unsafe { raw.free() }
     } else {
-        // SAFETY: as the caller says.
+        // SAFETY: the types are the coroutine's, and no handle of it is used again (see # Safety).
         unsafe { free_unfinished::<Yield, Return>(raw) }
     }
 }
@@ -299,16 +380,17 @@ unsafe fn free_unfinished<Yield, Return>(raw: RawCoroutine) {
     if raw.state() == State::Running {
         sys::abort(&[b"leno: a coroutine was dropped while it runs\n"]);
     }
-    // Asked first: close may come back on a stack where nothing panics, while
-    // a panic elsewhere on this OS thread is what made it come back. A panic of a green
-    // thread that waits in the middle of it does not count.
+    // Read before `close`: when `close` returns, a panic elsewhere on this OS thread may be in
+    // progress although nothing panics on this stack. A panic of another green thread, which is
+    // suspended, does not count.
     let panicking = thread::panicking() && sys::panics::own() != Some(0);
-    // SAFETY: the types are its own.
+    // SAFETY: the types are the coroutine's (see # Safety).
     let ended = unsafe { raw.close::<Yield, Return>() };
     if ended.is_err() && panicking {
         sys::abort(&[b"leno: a coroutine that was dropped during a panic has panicked itself\n"]);
     }
-    // SAFETY: closed, so done, and the handle is not used again.
+    // SAFETY: `close` has returned, so the coroutine is done, and no handle of it is used again
+    // (see # Safety).
     unsafe { raw.free() };
     if let Err(payload) = ended {
         panic::resume_unwind(payload);

@@ -1,5 +1,5 @@
-//! A coroutine without the types of its values: where it goes on, and the switches
-//! into it.
+//! A coroutine without the types of its values: its stack pointer while it is suspended, and the
+//! switches into it.
 
 use std::cell::Cell;
 use std::hint;
@@ -12,32 +12,34 @@ use super::control::{Control, PANICKED, RETURNED, UNWIND};
 use super::transfer::{decode, encode};
 use super::unwind::{self, Payload};
 use crate::arch::{self, StackPointer, Word};
-use crate::stack::sanitizer;
-use crate::stack::{Header, Stack};
+use crate::stack::{Header, Stack, sanitizer};
 
+/// The state of a coroutine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
+    /// It has never been resumed.
     New,
     Suspended,
-    /// It runs, or a coroutine that it has resumed does.
+    /// It runs, or has resumed another coroutine that runs.
     Running,
     Done,
 }
 
-/// The values of `entrance` where there is none.
+/// The value of `entrance` in a coroutine that is done.
 const DONE: StackPointer = ptr::null_mut();
+/// The value of `entrance` in a coroutine that is running.
 const RUNNING: StackPointer = ptr::without_provenance_mut(1);
 
-/// What a [`Coroutine`](super::Coroutine) is made of. It has no destructor.
+/// The handle of a coroutine without its types and without a destructor.
 pub(super) struct RawCoroutine {
     control: NonNull<Control>,
-    /// Where the coroutine goes on when it is resumed; [`DONE`] or [`RUNNING`] if it cannot
+    /// The stack pointer with which the coroutine is resumed; [`DONE`] or [`RUNNING`] if it cannot
     /// be resumed.
     ///
-    /// It is in the handle and not in the control block, so that the compiler can keep it
-    /// in a register from one resume to the next if the handle is a local variable. Then
-    /// `RUNNING` is never written, and a round trip neither loads nor stores where the two
-    /// sides are, so that no load waits for a store.
+    /// It is in the handle instead of the control block, so that the compiler can keep it in a
+    /// register from one resume to the next if the handle is a local variable. Then `RUNNING` is
+    /// never written, and a round trip neither loads nor stores a stack pointer, so no load waits
+    /// for a store.
     entrance: Cell<StackPointer>,
 }
 
@@ -46,37 +48,41 @@ impl RawCoroutine {
     ///
     /// # Safety
     ///
-    /// `control` must be its control block, and `entrance` a context that `arch::prepare` has laid
-    /// out below that.
+    /// `control` must be the coroutine's control block, and `entrance` a context that
+    /// `arch::prepare` has laid out below it.
     #[inline(always)]
     pub(super) unsafe fn new(control: NonNull<Control>, entrance: StackPointer) -> RawCoroutine {
-        // SAFETY: a context is an address on a stack. Told of this, the compiler leaves out the
-        // check of the first resume.
+        // SAFETY: a context is an address on a stack, so it is greater than RUNNING. With this
+        // fact the compiler omits the check of the first resume.
         unsafe { hint::assert_unchecked(is_context(entrance)) };
         RawCoroutine { control, entrance: Cell::new(entrance) }
     }
 
+    /// Returns the control block.
     #[inline(always)]
     fn control(&self) -> &Control {
-        // SAFETY: the control block lives until `free`, after which the handle is not used.
+        // SAFETY: the control block lives until `free`, after which no handle is used.
         unsafe { self.control.as_ref() }
     }
 
+    /// Returns the header of the coroutine's stack.
     pub(super) fn stack(&self) -> &Header {
         self.control().stack()
     }
 
+    /// Returns the state of the coroutine.
     pub(super) fn state(&self) -> State {
         match self.entrance.get() {
             DONE => State::Done,
             RUNNING => State::Running,
-            // SAFETY: the entrance of a coroutine that neither runs nor is done is a saved
-            // context.
+            // SAFETY: the coroutine is neither running nor done, so its entrance is the address of
+            // a saved context.
             entrance if unsafe { (*entrance).is_first(arch::coroutine_root) } => State::New,
             _ => State::Suspended,
         }
     }
 
+    /// Returns `true` if the coroutine is done.
     #[inline(always)]
     pub(super) fn is_done(&self) -> bool {
         self.entrance.get() == DONE
@@ -90,22 +96,23 @@ impl RawCoroutine {
     ///
     /// # Safety
     ///
-    /// The types must be the coroutine's own.
+    /// The types must be those with which the coroutine was created.
     #[inline(always)]
     pub(super) unsafe fn resume<I, Y, R>(&self, input: I) -> Resumed<Y, R> {
         self.check_resumable();
         let mut input = ManuallyDrop::new(input);
-        // SAFETY: the coroutine is resumable, and takes an encoded input first thing. Where
-        // `from` is a context, the coroutine has suspended itself with a yielded value;
-        // otherwise `from` says what the word is.
+        // SAFETY: the coroutine is resumable, and decodes the input before anything else, while
+        // `input` is still on this stack. If `from` is a context, the word is an encoded Y.
+        // Otherwise `from` is RETURNED and the word an encoded R, or `from` is PANICKED and the
+        // word an encoded payload.
         unsafe {
             let (from, word) = self.enter::<0>(encode(&mut input));
             if is_context(from) {
                 self.entrance.set(from);
                 return Resumed::Yield(decode(word));
             }
-            // Otherwise the paths of a yield and of a return are merged, and a yield
-            // takes one more jump.
+            // Without this hint the compiler merges the paths of a yield and of a return, and a
+            // yield takes one more jump.
             unlikely();
             self.entrance.set(DONE);
             if from.addr() == RETURNED {
@@ -115,6 +122,11 @@ impl RawCoroutine {
         }
     }
 
+    /// Checks that the coroutine can be resumed.
+    ///
+    /// # Panics
+    ///
+    /// If the coroutine is running or done.
     #[inline(always)]
     fn check_resumable(&self) {
         if !is_context(self.entrance.get()) {
@@ -122,6 +134,7 @@ impl RawCoroutine {
         }
     }
 
+    /// Panics with the reason why the coroutine cannot be resumed.
     #[cold]
     #[inline(never)]
     fn refuse(&self) -> ! {
@@ -134,41 +147,45 @@ impl RawCoroutine {
         )
     }
 
-    /// Enters the coroutine, and returns what comes out of it. The coroutine counts as
-    /// running until the caller sets `entrance`.
+    /// Enters the coroutine, and returns what the coroutine passes when it suspends or ends. The
+    /// coroutine counts as running until the caller sets `entrance`.
     ///
     /// # Safety
     ///
-    /// The coroutine must be resumable. Without a mark, `word` must be an encoded input; with
-    /// [`UNWIND`], it is not read, and the coroutine must not be new.
+    /// The coroutine must be resumable. Without a mark, `word` must be an encoded input. With
+    /// [`UNWIND`], `word` is not read, and the coroutine must not be new.
     #[inline(always)]
     unsafe fn enter<const MARK: usize>(&self, word: Word) -> (StackPointer, Word) {
         let control = self.control();
         let to = self.entrance.replace(RUNNING);
         let away = sanitizer::depart(control.own_bounds.get());
-        // SAFETY: the entrance is the saved context of a coroutine that is not running.
+        // SAFETY: the coroutine is resumable, so `to` is its saved context, and its stack is alive
+        // and belongs to this OS thread. The link in its control block is valid for a write.
         let answer = unsafe { arch::resume::<MARK>(control.resumer(), to, word) };
         control.own_bounds.set(sanitizer::arrive(Some(away)));
         answer
     }
 
-    /// Ends a coroutine that is not running: unwinds its stack, or drops its closure if it is
-    /// new. Returns the payload of a panic with which the body has ended, unless that is
-    /// the unwinding itself.
+    /// Ends a coroutine that is not running: unwinds its stack, or drops its closure if it is new.
+    ///
+    /// # Errors
+    ///
+    /// The payload of the panic with which the body has ended, unless that panic is the unwinding
+    /// itself.
     ///
     /// # Panics
     ///
-    /// If the coroutine is resumed while a value that it has yielded during the unwinding is
-    /// dropped, and still runs after that.
+    /// If the destructor of a value that the body yields during the unwinding resumes the
+    /// coroutine, which is still running after that.
     ///
     /// # Safety
     ///
-    /// `Y` and `R` must be the coroutine's own.
+    /// `Y` and `R` must be the types with which the coroutine was created.
     pub(super) unsafe fn close<Y, R>(&self) -> Result<(), Payload> {
         if self.state() == State::New {
             self.entrance.set(DONE);
-            // SAFETY: it was new, so the closure is in its place, and as it is done nothing
-            // uses the closure again.
+            // SAFETY: the coroutine was new, so its closure is still on the stack. It is done now,
+            // so nothing uses the closure again.
             return unwind::catch(|| unsafe { Control::drop_closure(self.control) });
         }
         let mut first_panic = Ok(());
@@ -178,8 +195,8 @@ impl RawCoroutine {
             }
             unwind::check_attempts(attempt);
             self.check_resumable();
-            // SAFETY: the coroutine is resumable, and is not new. It comes back with a Y, an
-            // R or a payload, as in `resume`.
+            // SAFETY: the coroutine is resumable and not new. The word is an encoded R if `from` is
+            // RETURNED, an encoded payload if it is PANICKED, and an encoded Y otherwise.
             let ended = unsafe {
                 let (from, word) = self.enter::<UNWIND>(Word::uninit());
                 self.entrance.set(if is_context(from) { from } else { DONE });
@@ -194,33 +211,34 @@ impl RawCoroutine {
         first_panic
     }
 
-    /// Returns a second handle, for a handle that is not used again.
+    /// Returns a copy of a handle that is not used again.
     #[inline(always)]
     pub(super) fn copy(&self) -> RawCoroutine {
         RawCoroutine { control: self.control, entrance: self.entrance.clone() }
     }
 
-    /// Takes the coroutine out of its handle, which counts as running from then on.
+    /// Moves the coroutine out of its handle, in which it counts as running from then on.
     pub(super) fn take(&self) -> RawCoroutine {
         let taken = self.copy();
         self.entrance.set(RUNNING);
         taken
     }
 
-    /// Gives the stack back, and the control block with it.
+    /// Returns the stack, with the control block on it, to the pool.
     ///
     /// # Safety
     ///
-    /// The coroutine must be done, and neither this nor another handle of it be used again.
+    /// The coroutine must be done, and neither this nor another handle of it may be used again.
     #[inline(always)]
     pub(super) unsafe fn free(&self) {
-        // SAFETY: done, so the stack is unused; `create` took it out of a Stack.
+        // SAFETY: `create` has taken the header out of a Stack, and this is the only call for that
+        // Stack: no handle is used after it. The coroutine is done, so nothing runs on the stack.
         drop(unsafe { Stack::from_header(self.control().header()) });
     }
 }
 
-/// Returns `true` if `place` is a saved context, and `false` if it is one of the small
-/// numbers that stand where there is none.
+/// Returns `true` if `place` is a saved context, and `false` if it is one of the small numbers
+/// that are used instead of a context.
 #[inline(always)]
 fn is_context(place: StackPointer) -> bool {
     place.addr() > RUNNING.addr()

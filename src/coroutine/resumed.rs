@@ -1,18 +1,32 @@
-//! What a resume comes back with.
+//! The outcome of a resume.
 
 #![forbid(unsafe_code)]
 
-/// What [`Coroutine::resume`](super::Coroutine::resume) came back with.
+/// The outcome of [`Coroutine::resume`](super::Coroutine::resume).
+///
+/// # Examples
+///
+/// ```
+/// use leno::coroutine::{Coroutine, Resumed};
+///
+/// let coroutine = Coroutine::new(|yielder, ()| {
+///     yielder.suspend("warp");
+///     "weft"
+/// });
+/// for expected in [Resumed::Yield("warp"), Resumed::Return("weft")] {
+///     assert_eq!(coroutine.resume(()), expected);
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Resumed<Yield, Return> {
-    /// The coroutine has suspended itself, with this value.
+    /// The coroutine has suspended itself with this value.
     Yield(Yield),
-    /// The coroutine's body has returned this value. It is done.
+    /// The body has returned this value, and the coroutine is done.
     Return(Return),
 }
 
 impl<Yield, Return> Resumed<Yield, Return> {
-    /// The yielded value, if it is one.
+    /// Returns the yielded value, or `None` if the body has returned.
     ///
     /// # Examples
     ///
@@ -30,7 +44,7 @@ impl<Yield, Return> Resumed<Yield, Return> {
         }
     }
 
-    /// The returned value, if it is one.
+    /// Returns the returned value, or `None` if the coroutine has yielded.
     ///
     /// # Examples
     ///

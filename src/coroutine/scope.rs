@@ -1,8 +1,8 @@
 //! Coroutines that borrow from the frame that creates them.
 //!
-//! A handle can be forgotten, so it cannot be the handle's drop that protects
-//! what the coroutine borrows. The scope keeps a list of all its coroutines, and
-//! closes those that are left before it returns or unwinds.
+//! A handle can be forgotten, so the drop of a handle cannot protect the data that the coroutine
+//! borrows. The scope keeps a list of all its coroutines, and closes the remaining ones before it
+//! returns or unwinds.
 
 use std::cell::Cell;
 use std::fmt;
@@ -18,12 +18,13 @@ use super::{Coroutine, Yielder, create, default_stack, generator};
 use crate::stack::Stack;
 use crate::sys;
 
-/// Runs `f` with a [`Scope`] in which coroutines can be created that borrow from
-/// outside it. Those that are not done when `f` returns are closed.
+/// Runs `f` with a [`Scope`]. Coroutines of the scope may borrow from outside it.
+///
+/// When `f` returns or panics, coroutines that are not done are closed.
 ///
 /// # Panics
 ///
-/// If `f` panics, or the body of a coroutine does while it is closed here.
+/// If `f` panics, or if the body of a coroutine panics while the scope closes it.
 ///
 /// # Examples
 ///
@@ -57,33 +58,65 @@ where
 }
 
 /// A scope for coroutines that borrow; see [`scope`].
+///
+/// # Examples
+///
+/// ```
+/// use leno::coroutine::{self, Scope};
+///
+/// fn count<'scope>(scope: &'scope Scope<'scope, '_>, text: &'scope str) -> usize {
+///     scope.generator(|yielder| text.chars().for_each(|c| yielder.suspend(c))).count()
+/// }
+///
+/// let text = String::from("warp");
+/// assert_eq!(coroutine::scope(|scope| count(scope, &text)), 4);
+/// ```
 pub struct Scope<'scope, 'env: 'scope> {
-    /// The first of the coroutines that are not closed.
+    /// The first coroutine in the list of those that are not closed.
     first: Cell<Option<NonNull<Node>>>,
-    // Invariant, so that neither lifetime can shrink or grow.
+    // Invariant, so that neither lifetime can be shortened or lengthened.
     scope: PhantomData<Cell<&'scope ()>>,
     env: PhantomData<Cell<&'env ()>>,
 }
 
-/// One of a scope's coroutines. It is allocated: a [`ScopedCoroutine`] can move and be
-/// forgotten, and the scope has to find what it closes.
+/// A coroutine of a scope. It is allocated, because a [`ScopedCoroutine`] can move and be forgotten
+/// and the scope has to find the coroutine to close.
 struct Node {
     previous: Cell<Option<NonNull<Node>>>,
     next: Cell<Option<NonNull<Node>>>,
     coroutine: RawCoroutine,
     close: unsafe fn(&RawCoroutine) -> Result<(), Payload>,
-    /// The scope has taken it out of the list, and closes and frees it; dropping the
-    /// handle does nothing.
+    /// `true` if the scope has taken the node out of the list. The scope then closes and frees the
+    /// coroutine, and dropping the handle does nothing.
     taken: Cell<bool>,
 }
 
 impl<'scope> Scope<'scope, '_> {
-    /// Creates a coroutine on a stack of the default size; see
-    /// [`Coroutine::new`].
+    /// Creates a coroutine on a stack of the default size; see [`Coroutine::new`].
+    ///
+    /// Its control block and closure lie on its stack. In addition the scope allocates a node for
+    /// it.
     ///
     /// # Panics
     ///
-    /// As [`Coroutine::new`].
+    /// As for [`Coroutine::new`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use leno::coroutine::{self, Resumed};
+    ///
+    /// let mut sum = 0;
+    /// coroutine::scope(|scope| {
+    ///     let adder = scope.coroutine(|yielder, first: i32| {
+    ///         sum += first;
+    ///         sum += yielder.suspend(());
+    ///     });
+    ///     assert_eq!(adder.resume(40), Resumed::Yield(()));
+    ///     assert_eq!(adder.resume(2), Resumed::Return(()));
+    /// });
+    /// assert_eq!(sum, 42);
+    /// ```
     pub fn coroutine<Input, Yield, Return, F>(
         &'scope self,
         body: F,
@@ -101,7 +134,24 @@ impl<'scope> Scope<'scope, '_> {
     ///
     /// # Panics
     ///
-    /// As [`Coroutine::with_stack`].
+    /// As for [`Coroutine::with_stack`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use leno::coroutine::{self, Resumed};
+    /// use leno::stack::Stack;
+    ///
+    /// let words = ["warp", "weft"];
+    /// let stack = Stack::new(1 << 20)?;
+    /// coroutine::scope(|scope| {
+    ///     let length = scope.coroutine_with_stack::<usize, (), usize, _>(stack, |_, index| {
+    ///         words[index].len()
+    ///     });
+    ///     assert_eq!(length.resume(0), Resumed::Return(4));
+    /// });
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn coroutine_with_stack<Input, Yield, Return, F>(
         &'scope self,
         stack: Stack,
@@ -116,9 +166,11 @@ impl<'scope> Scope<'scope, '_> {
         self.shown_as::<F, _, _, _, _>(stack, body)
     }
 
-    /// As [`Scope::coroutine_with_stack`]; reports name the body after the type `N`.
+    /// Creates a coroutine like [`Scope::coroutine_with_stack`]. Reports name its body after the
+    /// type `N`.
     ///
-    /// The scope closes the coroutine before anything that lives for `'scope` ends.
+    /// The body may borrow for `'scope`, because the scope closes the coroutine before `'scope`
+    /// ends.
     fn shown_as<N, Input, Yield, Return, F>(
         &'scope self,
         stack: Stack,
@@ -138,17 +190,29 @@ impl<'scope> Scope<'scope, '_> {
             taken: Cell::new(false),
         })));
         if let Some(next) = self.first.replace(Some(node)) {
-            // SAFETY: a node in the list is alive.
+            // SAFETY: a node is freed only after it has been taken out of the list.
             unsafe { next.as_ref() }.previous.set(Some(node));
         }
         ScopedCoroutine { node, first: &self.first, marker: PhantomData }
     }
 
-    /// Creates a generator; see [`Generator`](super::Generator).
+    /// Creates a generator on a stack of the default size; see [`Generator`](super::Generator).
     ///
     /// # Panics
     ///
-    /// As [`Coroutine::new`].
+    /// As for [`Coroutine::new`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use leno::coroutine;
+    ///
+    /// let words = vec!["warp", "weft"];
+    /// let lengths: Vec<usize> = coroutine::scope(|scope| {
+    ///     scope.generator(|yielder| words.iter().for_each(|word| yielder.suspend(word.len()))).collect()
+    /// });
+    /// assert_eq!(lengths, [4, 4]);
+    /// ```
     pub fn generator<T, F>(&'scope self, body: F) -> ScopedGenerator<'scope, T>
     where
         F: FnOnce(&Yielder<(), T>) + 'scope,
@@ -158,15 +222,20 @@ impl<'scope> Scope<'scope, '_> {
         ScopedGenerator { coroutine: self.shown_as::<F, _, _, _, _>(default_stack(), body) }
     }
 
-    /// Closes what is left. Gives the payload of the first panic.
+    /// Closes the remaining coroutines.
     ///
-    /// Nothing is freed before all are done: until then a destructor may come
-    /// across the handle of one that is closed already, or just now.
+    /// It frees no node before all coroutines are done: until then a destructor may use the handle
+    /// of a coroutine that is closed or is being closed.
+    ///
+    /// # Errors
+    ///
+    /// The payload of the first panic.
     fn close_all(&self) -> Result<(), Payload> {
         let mut first_panic = Ok(());
         let mut closed = None;
         while let Some(node) = self.next_to_close() {
-            // SAFETY: a node in the list is alive, and so is its coroutine.
+            // SAFETY: `next_to_close` returns a node of the list, which is freed only below. Its
+            // coroutine is not running. `close` is the instance for the coroutine's types.
             let ended = unsafe {
                 unlink(&self.first, node);
                 let Node { next, coroutine, close, taken, .. } = node.as_ref();
@@ -177,7 +246,8 @@ impl<'scope> Scope<'scope, '_> {
             first_panic = first_panic.and(ended);
         }
         while let Some(node) = closed {
-            // SAFETY: done, and ours alone: handles that are left were forgotten.
+            // SAFETY: the coroutine is done, and the node is out of the list. `f` has returned and
+            // all coroutines are done, so every remaining handle was forgotten and is not used.
             unsafe {
                 closed = node.as_ref().next.get();
                 node.as_ref().coroutine.free();
@@ -187,12 +257,16 @@ impl<'scope> Scope<'scope, '_> {
         first_panic
     }
 
-    /// A coroutine that is not running. One that runs was suspended together with
-    /// another that it was resumed from, and ends when that one is closed.
+    /// Returns a coroutine that is not running, or `None` if the list is empty.
+    ///
+    /// A coroutine that counts as running was resumed by another coroutine that is suspended now,
+    /// and ends when that other coroutine is closed. If all remaining coroutines are running, the
+    /// process aborts.
     fn next_to_close(&self) -> Option<NonNull<Node>> {
         self.first.get()?;
         let closable = self.nodes().find(|node| {
-            // SAFETY: nodes in the list, and their coroutines, are alive.
+            // SAFETY: a node and its coroutine are freed only after the node has been taken out of
+            // the list.
             unsafe { node.as_ref() }.coroutine.state() != State::Running
         });
         if closable.is_none() {
@@ -201,19 +275,21 @@ impl<'scope> Scope<'scope, '_> {
         closable
     }
 
+    /// Returns the nodes of the list.
     fn nodes(&self) -> impl Iterator<Item = NonNull<Node>> {
-        // SAFETY: nodes in the list are alive.
+        // SAFETY: a node is freed only after it has been taken out of the list.
         std::iter::successors(self.first.get(), |node| unsafe { node.as_ref() }.next.get())
     }
 }
 
-/// Takes a node out of the list that begins at `first`.
+/// Takes `node` out of the list that begins at `first`.
 ///
 /// # Safety
 ///
-/// It must be in that list.
+/// `node` must be in that list.
 unsafe fn unlink(first: &Cell<Option<NonNull<Node>>>, node: NonNull<Node>) {
-    // SAFETY: nodes in the list are alive.
+    // SAFETY: `node` and its neighbours are in the list, and a node is freed only after it has been
+    // taken out of the list.
     unsafe {
         let Node { previous, next, .. } = node.as_ref();
         match previous.get() {
@@ -233,45 +309,64 @@ impl fmt::Debug for Scope<'_, '_> {
 }
 
 /// A coroutine of a [`Scope`]. It has all the methods of [`Coroutine`].
+///
+/// # Examples
+///
+/// ```
+/// use leno::coroutine::{self, Resumed, ScopedCoroutine};
+///
+/// coroutine::scope(|scope| {
+///     let echo: ScopedCoroutine<'_, u8, u8, ()> = scope.coroutine(|yielder, mut byte| {
+///         loop {
+///             byte = yielder.suspend(byte);
+///         }
+///     });
+///     assert_eq!(echo.resume(1), Resumed::Yield(1));
+///     assert!(!echo.is_done(), "the scope closes it");
+/// });
+/// ```
 pub struct ScopedCoroutine<'scope, Input, Yield, Return> {
     node: NonNull<Node>,
     first: &'scope Cell<Option<NonNull<Node>>>,
-    // As a reference to a `Coroutine`.
+    // Variance and auto traits of a reference to a `Coroutine`.
     #[allow(clippy::type_complexity)]
     marker: PhantomData<&'scope Coroutine<Input, Yield, Return>>,
 }
 
-// Shared access only: with an exclusive reference one could swap the coroutine
-// for one that outlives the scope.
+// Without DerefMut: an exclusive reference would allow swapping the coroutine with one that
+// outlives the scope.
 impl<Input, Yield, Return> Deref for ScopedCoroutine<'_, Input, Yield, Return> {
     type Target = Coroutine<Input, Yield, Return>;
 
     #[inline(always)]
     fn deref(&self) -> &Self::Target {
-        // SAFETY: the node lives as long as the handle, and its coroutine has these types.
-        // A Coroutine is nothing but its RawCoroutine.
+        // SAFETY: the node lives as long as the handle, and `shown_as` has created its coroutine
+        // with these types. A Coroutine is a transparent wrapper of its RawCoroutine.
         unsafe { NonNull::from(&self.node.as_ref().coroutine).cast::<Self::Target>().as_ref() }
     }
 }
 
 impl<Input, Yield, Return> Drop for ScopedCoroutine<'_, Input, Yield, Return> {
     fn drop(&mut self) {
-        // SAFETY: the scope frees the node when no handle can be dropped any more.
+        // SAFETY: the node lives as long as the handle: it is freed below, or by the scope when
+        // no handle can be dropped any more.
         let node = unsafe { self.node.as_ref() };
         if node.taken.get() || node.coroutine.state() == State::Running {
-            // The scope has closed it or is just closing it; or it waits inside
-            // another suspended coroutine. The scope frees it.
+            // The scope has closed the coroutine or is closing it, or the coroutine waits inside
+            // another suspended coroutine. In each case the scope frees the node.
             return;
         }
-        // Unlinked last: if the coroutine's drop unwinds, the handle is gone.
+        // A guard, so that the node is unlinked last, and also if the coroutine's drop unwinds.
         let _unlink = Unlink { first: self.first, node: self.node };
-        // While its destructors run, the scope must find it running.
+        // The scope must find the coroutine running while its destructors run.
         let coroutine = node.coroutine.take();
-        // SAFETY: the types are its own, and the node goes away.
+        // SAFETY: `shown_as` has created the coroutine with these types. The handle in the node
+        // counts as running, and the node is freed without using that handle again.
         unsafe { super::free::<Yield, Return>(coroutine) }
     }
 }
 
+/// Takes a node out of its list and frees it, when it is dropped.
 struct Unlink<'scope> {
     first: &'scope Cell<Option<NonNull<Node>>>,
     node: NonNull<Node>,
@@ -279,7 +374,8 @@ struct Unlink<'scope> {
 
 impl Drop for Unlink<'_> {
     fn drop(&mut self) {
-        // SAFETY: the node is in the list as long as the handle is there.
+        // SAFETY: the node is in the list: `taken` was `false`, and only the scope and this drop
+        // take nodes out. It was allocated as a box, and no reference to it is left.
         unsafe {
             unlink(self.first, self.node);
             drop(Box::from_raw(self.node.as_ptr()));
@@ -294,6 +390,19 @@ impl<Input, Yield, Return> fmt::Debug for ScopedCoroutine<'_, Input, Yield, Retu
 }
 
 /// A generator of a [`Scope`]; see [`Generator`](super::Generator).
+///
+/// # Examples
+///
+/// ```
+/// use leno::coroutine::{self, ScopedGenerator};
+///
+/// let words = vec!["warp", "weft"];
+/// coroutine::scope(|scope| {
+///     let mut lengths: ScopedGenerator<'_, usize> =
+///         scope.generator(|yielder| words.iter().for_each(|word| yielder.suspend(word.len())));
+///     assert_eq!(lengths.next(), Some(4));
+/// });
+/// ```
 pub struct ScopedGenerator<'scope, T> {
     coroutine: ScopedCoroutine<'scope, (), T, ()>,
 }
@@ -305,8 +414,7 @@ impl<T> Iterator for ScopedGenerator<'_, T> {
     ///
     /// # Panics
     ///
-    /// If the body panics, the panic goes on here, and the generator is at its
-    /// end.
+    /// If the body panics, the panic continues here, and every later call returns `None`.
     #[inline(always)]
     fn next(&mut self) -> Option<T> {
         generator::next(&self.coroutine)

@@ -1,24 +1,26 @@
-//! Values that cross a switch: small ones travel in the word, large ones stay
-//! where they are and the word points to them.
+//! Values that cross a switch: a small value travels in the word; a large value stays in its place
+//! and the word points to it.
 
 use std::mem::{ManuallyDrop, MaybeUninit, align_of, size_of};
 use std::ptr;
 
 use crate::arch::Word;
 
+/// Returns `true` if a `T` fits into a word.
 const fn fits<T>() -> bool {
     size_of::<T>() <= size_of::<Word>() && align_of::<T>() <= align_of::<Word>()
 }
 
-/// Encodes `value`, which is given up.
+/// Encodes `value`, and moves its ownership to the word.
 ///
-/// If it does not fit into a word, it must stay where it is until the other side
-/// has decoded it, which every receiver does first thing after the switch.
+/// A value that does not fit into a word must stay in its place until the other side has decoded
+/// it. Every receiver decodes the word immediately after the switch.
 #[inline(always)]
 pub(super) fn encode<T>(value: &mut ManuallyDrop<T>) -> Word {
     let mut word = Word::uninit();
     if fits::<T>() {
-        // SAFETY: it fits; bytes are copied as they are, initialised or not.
+        // SAFETY: the word is at least as large as the value. Copies of MaybeUninit<u8> may be
+        // uninitialised, and have no alignment.
         unsafe {
             ptr::from_mut(value)
                 .cast::<MaybeUninit<u8>>()
@@ -30,15 +32,16 @@ pub(super) fn encode<T>(value: &mut ManuallyDrop<T>) -> Word {
     word
 }
 
-/// Decodes a value, which becomes the caller's.
+/// Decodes a value, and moves its ownership to the caller.
 ///
 /// # Safety
 ///
-/// `word` must come from [`encode`] of a `T`, and be decoded once, while the
-/// value that was encoded is still in its place.
+/// `word` must come from [`encode`] of a `T`, and be decoded once, while the encoded value is still
+/// in its place.
 #[inline(always)]
 pub(super) unsafe fn decode<T>(word: Word) -> T {
-    // SAFETY: the caller says that it is a T, in the word or where it points.
+    // SAFETY: a T that fits is in the word, and any other T is still at the address in the word.
+    // It is read once, so ownership is not duplicated (see # Safety).
     unsafe {
         if fits::<T>() {
             word.as_ptr().cast::<T>().read()
@@ -52,10 +55,11 @@ pub(super) unsafe fn decode<T>(word: Word) -> T {
 mod tests {
     use super::*;
 
+    /// Encodes and decodes `value`.
     fn there_and_back<T>(value: T) -> T {
         let mut value = ManuallyDrop::new(value);
         let word = encode(&mut value);
-        // SAFETY: encoded above, and decoded once.
+        // SAFETY: `word` is an encoded T, decoded once, while `value` is in its place.
         unsafe { decode(word) }
     }
 
@@ -68,7 +72,7 @@ mod tests {
     struct AlignedNothing;
 
     #[test]
-    fn every_shape_comes_back() {
+    fn values_of_every_shape_are_decoded_as_encoded() {
         there_and_back(());
         assert_eq!(there_and_back(7u8), 7);
         assert_eq!(there_and_back((1u8, 2u32)), (1, 2));

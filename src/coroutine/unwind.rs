@@ -1,10 +1,8 @@
-//! Forced unwinding: how a suspended coroutine that is not wanted any more gives
-//! back what is on its stack.
+//! Forced unwinding: ends a suspended coroutine and drops the values on its stack.
 //!
-//! It is resumed with the order to unwind, and throws a panic of our own from
-//! where it was suspended. `resume_unwind` runs no panic hook. The panic passes
-//! through nested coroutines like any other, and ends at the coroutine that it
-//! was made for.
+//! The coroutine is resumed with a mark, and throws a panic with a private payload from the place
+//! where it was suspended. `resume_unwind` runs no panic hook. The panic passes through nested
+//! coroutines like any other panic, and ends at the coroutine that its payload names.
 
 use std::any::Any;
 use std::panic::{self, AssertUnwindSafe};
@@ -13,23 +11,24 @@ use std::ptr;
 use super::control::Control;
 use crate::sys;
 
+/// The payload of a panic.
 pub(super) type Payload = Box<dyn Any + Send>;
 
-/// A body that catches the unwinding and suspends again is unwound again, this
-/// many times.
+/// The number of times that a body is unwound which catches the unwinding and suspends again.
 const MAX_ATTEMPTS: usize = 1_000;
 
 /// The payload of the panic that unwinds a coroutine.
 struct Unwinding {
-    /// Which one: the address of its control block.
+    /// The address of the coroutine's control block.
     coroutine: usize,
 }
 
+/// Returns the number by which a payload names its coroutine.
 fn identity(control: &Control) -> usize {
     ptr::from_ref(control).addr()
 }
 
-/// Unwinds the stack we are on.
+/// Unwinds the current stack, up to the entry of the coroutine `control`.
 #[cold]
 #[inline(never)]
 pub(super) fn throw(control: &Control) -> ! {
@@ -41,7 +40,7 @@ pub(super) fn throw(control: &Control) -> ! {
     panic::resume_unwind(Box::new(Unwinding { coroutine: identity(control) }))
 }
 
-/// `Ok` if the payload is that of `control`'s own unwinding.
+/// Returns `Ok` if `payload` is that of the unwinding of `control`, and the payload otherwise.
 pub(super) fn unless_own(control: &Control, payload: Payload) -> Result<(), Payload> {
     let own = payload
         .downcast_ref::<Unwinding>()
@@ -49,12 +48,12 @@ pub(super) fn unless_own(control: &Control, payload: Payload) -> Result<(), Payl
     if own { Ok(()) } else { Err(payload) }
 }
 
-/// Runs `f`, which may panic.
+/// Runs `f`, and returns the payload if it panics.
 pub(super) fn catch(f: impl FnOnce()) -> Result<(), Payload> {
     panic::catch_unwind(AssertUnwindSafe(f))
 }
 
-/// Gives up on a body that will not end.
+/// Aborts the process if a body has caught the unwinding too many times.
 pub(super) fn check_attempts(attempt: usize) {
     if attempt == MAX_ATTEMPTS {
         sys::abort(&[

@@ -1,4 +1,4 @@
-//! The coroutine's side: suspending.
+//! The side of the coroutine: suspending.
 
 use std::cell::Cell;
 use std::fmt;
@@ -12,17 +12,31 @@ use super::unwind;
 use crate::arch::{self, StackPointer, Word};
 use crate::stack::{self, sanitizer};
 
-/// A coroutine's own end: it suspends the coroutine that it was given to.
+/// The argument by which the body of a coroutine suspends its coroutine.
 ///
-/// The body gets a reference to it, and may lend it to whatever it calls,
-/// nested coroutines included: if one of those suspends an outer coroutine, all
-/// of them wait until the outer one is resumed.
+/// The body receives a reference to its yielder, and may lend it to the functions that it calls,
+/// including the bodies of nested coroutines. If a nested coroutine suspends an outer coroutine,
+/// both are suspended until the outer coroutine is resumed.
+///
+/// # Examples
+///
+/// ```
+/// use leno::coroutine::{Coroutine, Resumed, Yielder};
+///
+/// fn ask(yielder: &Yielder<u32, &'static str>) -> u32 {
+///     yielder.suspend("how many?")
+/// }
+///
+/// let order = Coroutine::new(|yielder: &Yielder<u32, _>, _first| 2 * ask(yielder));
+/// assert_eq!(order.resume(0), Resumed::Yield("how many?"));
+/// assert_eq!(order.resume(21), Resumed::Return(42));
+/// ```
 pub struct Yielder<Input, Yield> {
     control: NonNull<Control>,
-    /// From the limit of the coroutine's stack up to the control block.
+    /// The number of bytes from the limit of the coroutine's stack up to the control block.
     bytes_below: usize,
-    /// Where the resumer waits. The control block has it, too; it is kept here because the
-    /// compiler can keep a field of a local variable in a register.
+    /// The stack pointer of the suspended resumer. The control block has it too; this copy exists
+    /// because the compiler can keep a field of a local variable in a register.
     resumer: Cell<StackPointer>,
     // Covariant in Input, contravariant in Yield; not Sync.
     #[allow(clippy::type_complexity)]
@@ -30,6 +44,7 @@ pub struct Yielder<Input, Yield> {
 }
 
 impl<Input, Yield> Yielder<Input, Yield> {
+    /// Returns the yielder of the coroutine `control`. Its resumer is suspended at `resumer`.
     #[inline(always)]
     pub(super) fn new(control: &Control, resumer: StackPointer) -> Self {
         Yielder {
@@ -40,29 +55,46 @@ impl<Input, Yield> Yielder<Input, Yield> {
         }
     }
 
-    /// Returns where the resumer waits while the coroutine runs.
+    /// Returns the stack pointer of the suspended resumer.
     #[inline(always)]
     pub(super) fn resumer(&self) -> StackPointer {
         self.resumer.get()
     }
 
-    /// Suspends the coroutine: its pending [`Coroutine::resume`](super::Coroutine::resume)
-    /// returns `Resumed::Yield(value)`. Returns the input of the next resume.
+    /// Suspends the coroutine, and returns the input of the next resume.
+    ///
+    /// The pending [`Coroutine::resume`](super::Coroutine::resume) returns
+    /// `Resumed::Yield(value)`.
     ///
     /// # Panics
     ///
-    /// If the coroutine is dropped or closed instead, this unwinds. If this is
-    /// called on another green thread than the one that has resumed the
-    /// coroutine, it panics.
+    /// If the caller does not run inside the coroutine, but on another green thread. If the
+    /// coroutine is dropped or closed instead of being resumed, this call unwinds the stack, with
+    /// a private payload and without the panic hook.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use leno::coroutine::{Coroutine, Resumed};
+    ///
+    /// let coroutine = Coroutine::<u32, u32, u32>::new(|yielder, first| {
+    ///     let second = yielder.suspend(first + 1);
+    ///     second + 2
+    /// });
+    /// assert_eq!(coroutine.resume(10), Resumed::Yield(11));
+    /// assert_eq!(coroutine.resume(20), Resumed::Return(22));
+    /// ```
     #[inline(always)]
     pub fn suspend(&self, value: Yield) -> Input {
-        // SAFETY: a yielder does not outlive its coroutine's body.
+        // SAFETY: the yielder is a local variable of `entry`, so it lives on the stack of the
+        // coroutine, and the control block lives as long as that stack is in use.
         let control = unsafe { self.control.as_ref() };
         let resumer = self.resumer.get();
-        // Only the coroutine runs on its own stack, and only while it is resumed.
+        // A caller on the coroutine's own stack runs inside the coroutine.
         let height = self.control.addr().get().wrapping_sub(arch::stack_pointer());
         let (from, word) = if height <= self.bytes_below {
-            // SAFETY: this runs inside the coroutine.
+            // SAFETY: the caller runs on the coroutine's stack, so the coroutine is running
+            // and its resumer is suspended at `resumer`.
             unsafe { suspend(control, resumer, value) }
         } else {
             suspend_from_other_stack(control, resumer, value)
@@ -72,29 +104,33 @@ impl<Input, Yield> Yielder<Input, Yield> {
             unwind::throw(control);
         }
         self.resumer.set(from);
-        // SAFETY: without the mark, the word is an encoded input.
+        // SAFETY: without the mark, the word is an encoded input, and it is decoded once, while
+        // the resumer is suspended.
         unsafe { decode(word) }
     }
 }
 
-/// Leaves the coroutine for its resumer. Returns what the next resume passes.
+/// Leaves the coroutine for its resumer, and returns what the next resume passes.
 ///
 /// # Safety
 ///
-/// The caller must run inside the coroutine, whose resumer waits at `resumer`.
+/// The caller must run inside the coroutine, and the coroutine's resumer must be suspended at
+/// `resumer`.
 #[inline(always)]
 unsafe fn suspend<Y>(control: &Control, resumer: StackPointer, value: Y) -> (StackPointer, Word) {
     let mut value = ManuallyDrop::new(value);
     let away = sanitizer::depart(control.resumer_bounds.get());
-    // SAFETY: the resumer waits, and takes the encoded value first thing.
+    // SAFETY: the resumer is suspended at `resumer` (see # Safety), and decodes the value
+    // immediately after the switch, while `value` is still in its place.
     let answer = unsafe { arch::suspend(resumer, encode(&mut value)) };
     control.resumer_bounds.set(sanitizer::arrive(Some(away)));
     answer
 }
 
-/// Suspends the coroutine for a caller that runs on another stack. The same as for a
-/// caller on the coroutine's own, but out of line, so that a loop that suspends tests once
-/// where it runs and not at each turn.
+/// Suspends the coroutine for a caller on another stack.
+///
+/// It does the same as for a caller on the coroutine's own stack, but out of line, so that a loop
+/// that suspends tests the stack once and not in each iteration.
 ///
 /// # Panics
 ///
@@ -107,24 +143,25 @@ fn suspend_from_other_stack<Y>(
     value: Y,
 ) -> (StackPointer, Word) {
     check_inside(control);
-    // SAFETY: this runs inside the coroutine, as was checked.
+    // SAFETY: `check_inside` has found the coroutine in the chain of resumers of the caller, so
+    // its resumer is suspended.
     unsafe { suspend(control, resumer, value) }
 }
 
-/// Checks that the caller, which runs on another stack than the coroutine's own, was resumed
-/// from inside the coroutine.
+/// Checks that the caller, which runs on another stack than the coroutine's own, was resumed from
+/// inside the coroutine.
 ///
 /// # Panics
 ///
-/// If not: the coroutine's resumer does not wait for the caller.
+/// If the coroutine is not in the caller's chain of resumers.
 fn check_inside(coroutine: &Control) {
     let mut here = arch::stack_pointer();
     while let Some(inner) = coroutine_at(here) {
         if ptr::eq(inner, coroutine) {
             return;
         }
-        // SAFETY: a coroutine on the chain of resumers runs, so its control block is there
-        // and its link leads to its resumer.
+        // SAFETY: a coroutine in the chain of resumers is running, so its control block is alive
+        // and its link holds the stack pointer of its resumer.
         here = unsafe { (*inner.resumer()).addr() };
     }
     panic!(
@@ -133,12 +170,12 @@ fn check_inside(coroutine: &Control) {
     );
 }
 
-/// Returns the coroutine on whose stack `address` is, if it is on one. The coroutine must be
+/// Returns the coroutine with `address` on its stack, if there is one. That coroutine must be
 /// running.
 fn coroutine_at<'a>(address: usize) -> Option<&'a Control> {
     let header = stack::stack_at(address)?;
-    // SAFETY: a stack in use whose number is 0 belongs to a coroutine, whose control block is
-    // there as long as the coroutine runs.
+    // SAFETY: a stack in use with the number 0 belongs to a coroutine. The coroutine is running,
+    // so its control block is alive.
     unsafe {
         let header = header.as_ref();
         (header.number() == 0).then(|| &*header.control().cast::<Control>())

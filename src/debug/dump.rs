@@ -4,9 +4,9 @@ use std::fmt;
 use std::io::{self, Write};
 
 use super::symbols::Symbols;
-use crate::runtime::{
-    Age, Doing, Frames, Seen, StackUse, Table, listen_for_signal, scheduler, with_room,
-};
+use crate::inspect::snapshot::snapshot;
+use crate::inspect::{Age, Doing, Frames, Seen, StackUse, Table, listen_for_signal, with_room};
+use crate::kernel::scheduler;
 use crate::sys::signal::Signal;
 
 /// What every green thread of a runtime was doing; see [`dump`](dump()).
@@ -44,7 +44,7 @@ pub struct Dump(Vec<Seen>);
 #[must_use]
 #[track_caller]
 pub fn dump() -> Dump {
-    Dump::new(scheduler("leno::debug::dump").survey())
+    Dump::new(snapshot(scheduler("leno::debug::dump")))
 }
 
 /// From now on until the runtime ends, it prints a [`dump`] to standard error when

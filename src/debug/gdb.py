@@ -11,7 +11,7 @@ kernel's, that is. gdb's own `generate-core-file` cannot read past the guards of
 stacks on Linux 6.13 and later, and leaves out what is behind them: if you need it,
 run the program with LENO_GUARD=mprotect.) It needs the
 symbol table of the program, and no debug information of leno: where things are is
-in a table that every program with leno in it has (src/runtime/debugger.rs).
+in a table that every program with leno in it has (src/inspect/debugger_table.rs).
 """
 
 import re

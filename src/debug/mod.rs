@@ -21,7 +21,7 @@ mod symbols;
 mod timeline;
 mod watchdog;
 
-pub use crate::runtime::Recorder;
+pub use crate::inspect::Recorder;
 pub use dump::{Dump, dump, dump_on_sigusr1};
 pub use stalled::{Stalled, stalled};
 pub use timeline::{Timeline, record};

@@ -126,7 +126,7 @@ mod tests {
             ("demo::main::{{closure}}", true),
             ("__rust_try", false),
             ("std::panicking::catch_unwind", false),
-            ("leno::runtime::control::entry", false),
+            ("leno::kernel::control_block::entry", false),
             ("demo::main", true),
             ("core::ops::function::FnOnce::call_once", false),
             ("std::sys::backtrace::__rust_begin_short_backtrace", false),

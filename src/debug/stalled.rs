@@ -3,7 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::runtime::scheduler;
+use crate::inspect;
+use crate::kernel::scheduler;
 
 /// Who has waited for longer than was asked; see [`stalled`]. It is for people to
 /// read, by [`Display`](fmt::Display).
@@ -43,7 +44,7 @@ pub struct Stalled(String);
 #[must_use]
 #[track_caller]
 pub fn stalled(older_than: Duration) -> Option<Stalled> {
-    scheduler("leno::debug::stalled").stalled(older_than).map(Stalled)
+    inspect::stalled(scheduler("leno::debug::stalled"), older_than).map(Stalled)
 }
 
 impl fmt::Display for Stalled {

@@ -10,7 +10,8 @@ use std::collections::HashSet;
 use std::fmt;
 use std::io;
 
-use crate::runtime::{Awaited, Cause, Recorder, Recording, scheduler};
+use crate::inspect::{Awaited, Recorder, Recording};
+use crate::kernel::{Cause, scheduler};
 
 /// The size of what [`Timeline`]'s `Display` prints.
 const WIDTH: usize = 100;

@@ -7,7 +7,9 @@ use std::thread;
 use std::time::Duration;
 
 use super::symbols::Symbols;
-use crate::runtime::{self, ThreadId, WatchEnd, scheduler};
+use crate::inspect::WatchEnd;
+use crate::inspect::hog_sampler::watch;
+use crate::kernel::{ThreadId, scheduler};
 
 /// Watches a runtime until it is dropped; see [`watch_hogs`].
 #[must_use = "the watchdog goes when this is dropped"]
@@ -19,7 +21,7 @@ pub struct Watchdog {
 /// A green thread that has run for longer than the watchdog's limit, and where it
 /// is. `Display` prints that, with the functions and lines of the program; `{:#}`
 /// prints all frames.
-pub struct Hog(runtime::Hog);
+pub struct Hog(crate::inspect::Hog);
 
 /// Watches the runtime, and prints a report to standard error when a green thread
 /// has run for longer than `limit` without letting others run: which one, spawned
@@ -83,7 +85,7 @@ pub fn watch_hogs_with(
     limit: Duration,
     mut report: impl FnMut(Hog) + Send + 'static,
 ) -> io::Result<Watchdog> {
-    let (mut watch, end) = scheduler("leno::debug::watch_hogs").watch(limit)?;
+    let (mut watch, end) = watch(scheduler("leno::debug::watch_hogs"), limit)?;
     let watching = thread::Builder::new().name("leno watchdog".to_owned()).spawn(move || {
         while let Some(hog) = watch.next_hog() {
             report(Hog(hog));

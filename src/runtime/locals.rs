@@ -7,23 +7,21 @@ use std::cell::RefCell;
 use std::panic::{self, AssertUnwindSafe};
 use std::rc::Rc;
 
-use super::control::Control;
-use super::current::try_scheduler;
-use super::scheduler::Scheduler;
-use super::unwind;
+use crate::kernel::features::ThreadState;
+use crate::kernel::{ControlBlock, Scheduler, is_unwinding, try_scheduler};
 
-/// Why there is no value.
+/// The reason why there is no value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LocalError {
     /// The caller is in no runtime.
     Outside,
-    /// The green thread ends, and the value has been dropped, or is just being.
+    /// The green thread ends, and the value has been dropped or is being dropped.
     Dropped,
 }
 
 /// The values of one green thread, with the addresses of their keys.
 #[derive(Default)]
-pub(super) struct Locals(RefCell<Vec<(usize, Local)>>);
+pub(crate) struct Locals(RefCell<Vec<(usize, Local)>>);
 
 #[derive(Clone)]
 enum Local {
@@ -33,13 +31,17 @@ enum Local {
     Dropped,
 }
 
+impl ThreadState for Locals {
+    const SLOT: usize = 1;
+}
+
 impl Locals {
     fn find(&self, key: usize) -> Option<Local> {
         let locals = self.0.borrow();
         locals.iter().find(|(other, _)| *other == key).map(|(_, local)| local.clone())
     }
 
-    /// Makes a value with `init`, which may make those of other keys.
+    /// Makes a value with `init`, which may make values of other keys.
     #[track_caller]
     fn make<T: 'static>(&self, key: usize, init: impl FnOnce() -> T) -> Rc<dyn Any> {
         let mark = Mark { locals: self, key };
@@ -50,9 +52,9 @@ impl Locals {
         value
     }
 
-    /// Takes out the value that was made last, and keeps in mind that it is gone:
-    /// its destructor must not make it again.
-    pub(super) fn take_last(&self) -> Option<Rc<dyn Any>> {
+    /// Takes out the value that was made last, and notes that it is gone: its destructor must not
+    /// make it again.
+    pub(crate) fn take_last(&self) -> Option<Rc<dyn Any>> {
         let mut locals = self.0.borrow_mut();
         let last = locals.iter_mut().rev().find_map(|(_, local)| match local {
             Local::Value(_) => Some(local),
@@ -64,14 +66,13 @@ impl Locals {
         }
     }
 
-    /// Nobody has asked for anything yet: for the main green thread, which may
-    /// live again.
-    pub(super) fn forget(&self) {
+    /// Forgets all values, for the main green thread, which may run again.
+    pub(crate) fn forget(&self) {
         let _none_has_a_value = self.0.take();
     }
 }
 
-/// A value is being made, until this is dropped.
+/// Marks a value as being made, until this is dropped.
 struct Mark<'a> {
     locals: &'a Locals,
     key: usize,
@@ -83,8 +84,8 @@ impl Drop for Mark<'_> {
     }
 }
 
-/// Gives `f` the current green thread's value of the key at the address `key`,
-/// made by `init` if there is none yet.
+/// Calls `f` with the current green thread's value of the key at the address `key`, which `init`
+/// makes if there is none yet.
 ///
 /// # Panics
 ///
@@ -96,7 +97,7 @@ pub(crate) fn with_local<T: 'static, R>(
     f: impl FnOnce(&T) -> R,
 ) -> Result<R, LocalError> {
     let control = try_scheduler().ok_or(LocalError::Outside)?.current();
-    let locals = &control.extra().locals;
+    let locals = control.state_or_default::<Locals>();
     let value = match locals.find(key) {
         Some(Local::Value(value)) => value,
         Some(Local::Dropped) => return Err(LocalError::Dropped),
@@ -109,28 +110,27 @@ pub(crate) fn with_local<T: 'static, R>(
     Ok(f(value.downcast_ref().expect("a key has one type")))
 }
 
-impl Control {
-    /// Drops its green-thread-local values, the last made first. A destructor may
-    /// make more of them.
-    #[cold]
-    pub(super) fn drop_locals(&self, scheduler: &Scheduler) {
-        let Some(extra) = self.extra.get() else { return };
-        self.shield();
-        while let Some(local) = extra.locals.take_last() {
-            // Whatever has ended the closure has been caught.
-            let drop_it = || self.unwind.while_caught(|| drop(local));
-            let dropped = panic::catch_unwind(AssertUnwindSafe(drop_it));
-            if dropped.is_err_and(|payload| !unwind::is_unwinding(&payload)) {
-                scheduler.abort(b"the destructor of a green-thread-local value panicked\n");
-            }
+/// Drops the green-thread-local values of a thread, the last made first. A destructor may make more
+/// of them.
+#[cold]
+pub(crate) fn drop_all(scheduler: &Scheduler, control: &ControlBlock) {
+    let Some(locals) = control.state_of::<Locals>() else { return };
+    let flags = control.cancel_flags();
+    flags.shield();
+    while let Some(local) = locals.take_last() {
+        // Whatever has ended the closure has been caught.
+        let drop_it = || flags.while_caught(|| drop(local));
+        let dropped = panic::catch_unwind(AssertUnwindSafe(drop_it));
+        if dropped.is_err_and(|payload| !is_unwinding(&payload)) {
+            scheduler.abort(b"the destructor of a green-thread-local value panicked\n");
         }
     }
+}
 
-    /// The next run begins without any.
-    #[inline]
-    pub(super) fn forget_locals(&self) {
-        if let Some(extra) = self.extra.get() {
-            extra.locals.forget();
-        }
+/// Forgets that values were dropped: the main green thread may run again.
+#[inline]
+pub(crate) fn forget(control: &ControlBlock) {
+    if let Some(locals) = control.state_of::<Locals>() {
+        locals.forget();
     }
 }

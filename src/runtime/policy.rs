@@ -1,20 +1,21 @@
-//! Who runs next, when several can.
+//! Policies: which thread runs next, when several can.
 
 #![forbid(unsafe_code)]
 
 use std::fmt;
 
-use super::thread_state::ThreadId;
+use crate::explore::Random;
+use crate::kernel::ThreadId;
 
-/// Which green thread runs next when several can; see
+/// A policy: which green thread runs next when several can; see
 /// [`Builder::policy`](crate::Builder::policy).
 ///
 /// A choice is made at every switch at which at least two green threads can run.
-/// They are counted in the order in which they became ready; one that yields is
-/// the last of them, so it can be chosen to go on.
-pub struct Policy(pub(super) Kind);
+/// They are counted in the order in which they became ready. A thread that yields is the last, so
+/// it can be chosen to go on.
+pub struct Policy(pub(crate) Kind);
 
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Fifo,
     Random(Random),
     Chosen(Box<Chooser>),
@@ -23,26 +24,26 @@ pub(super) enum Kind {
 type Chooser = dyn FnMut(&[ThreadId]) -> usize;
 
 impl Policy {
-    /// First come, first served: the default, and the fastest.
+    /// Returns the policy first come, first served: the default, and the fastest.
     #[must_use]
     pub fn fifo() -> Policy {
         Policy(Kind::Fifo)
     }
 
-    /// Any of them, each with the same probability. The same seed gives the same
-    /// run, on every machine.
+    /// Returns a policy that chooses each thread with the same probability. The same seed gives
+    /// the same run, on every machine.
     #[must_use]
     pub fn random(seed: u64) -> Policy {
         Policy(Kind::Random(Random::new(seed)))
     }
 
-    /// Follows a script: the n-th choice takes the green thread with that index,
-    /// 0 being the one that first-come-first-served would take. When the script
-    /// is at its end, so is the choosing: 0 from then on.
+    /// Returns a policy that follows a script: the n-th choice takes the green thread with that
+    /// index, where 0 is the thread that would be first come, first served. After the end of the
+    /// script, each choice is 0.
     ///
     /// # Panics
     ///
-    /// The run panics at a choice whose index is too large, and says which.
+    /// The run panics at a choice with too large an index, and names the choice.
     ///
     /// # Examples
     ///
@@ -76,13 +77,13 @@ impl Policy {
         })
     }
 
-    /// Asks `choose` each time, which is given those who can run and returns an
-    /// index. It must not use the runtime.
+    /// Returns a policy that calls `choose` for each choice, with the threads that can run.
+    /// `choose` returns an index and must not use the runtime.
     pub fn choose(choose: impl FnMut(&[ThreadId]) -> usize + 'static) -> Policy {
         Policy(Kind::Chosen(Box::new(choose)))
     }
 
-    pub(super) fn is_fifo(&self) -> bool {
+    pub(crate) fn is_fifo(&self) -> bool {
         matches!(self.0, Kind::Fifo)
     }
 
@@ -91,7 +92,7 @@ impl Policy {
     /// # Panics
     ///
     /// As the user's function does, or if it gives no index into `ready`.
-    pub(super) fn pick(&mut self, ready: &[ThreadId]) -> usize {
+    pub(crate) fn pick(&mut self, ready: &[ThreadId]) -> usize {
         match &mut self.0 {
             Kind::Fifo => 0,
             Kind::Random(random) => random.below(ready.len()),
@@ -115,36 +116,5 @@ impl fmt::Debug for Policy {
             Kind::Random(_) => "Policy::random(..)",
             Kind::Chosen(_) => "Policy::choose(..)",
         })
-    }
-}
-
-/// A small generator of random numbers: SplitMix64 (Steele, Lea, Flood, "Fast
-/// splittable pseudorandom number generators", OOPSLA 2014).
-pub(crate) struct Random {
-    state: u64,
-    /// The next number, made ahead: who draws it mostly decides by it at once, and
-    /// would wait for it.
-    next: u64,
-}
-
-impl Random {
-    pub(crate) fn new(seed: u64) -> Random {
-        let mut random = Random { state: seed, next: 0 };
-        random.next();
-        random
-    }
-
-    #[inline]
-    pub(crate) fn next(&mut self) -> u64 {
-        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.state ^ (self.state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        std::mem::replace(&mut self.next, mixed ^ (mixed >> 31))
-    }
-
-    /// A number below `bound`. Its bias is below 2^-32 for any bound that can be a
-    /// number of green threads.
-    pub(crate) fn below(&mut self, bound: usize) -> usize {
-        ((u128::from(self.next()) * bound as u128) >> 64) as usize
     }
 }

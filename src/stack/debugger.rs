@@ -1,32 +1,33 @@
-//! How a debugger finds the stacks of a process. It reads memory, runs nothing,
-//! and may know no types: so there is a list of the pools of all OS threads, and
-//! a table of where things are in them.
+//! The list of pools by which a debugger finds the stacks of a process.
 //!
-//! `src/debug/gdb.py` is the other side.
+//! A debugger reads memory, runs no code of the process, and may not know its types. It therefore
+//! needs a list of the pools of all OS threads, and a table of the offsets of their fields.
+//! `src/debug/gdb.py` reads both.
 
 use std::cell::Cell;
 use std::mem::{offset_of, size_of};
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
-use super::header::Header;
-use super::pool::Class;
-use super::slab::{COLOUR_STEP, COLOURS, Slab, guard_bytes};
+use super::class::Class;
+use super::header::{COLOUR_STEP, COLOURS, Header};
+use super::slab::{Slab, guard_bytes};
 use crate::sys;
 
-/// One OS thread's pool. Never freed, used again by other OS threads.
+/// The pool of one OS thread. An entry is never freed; another OS thread may use it again.
 #[repr(C)]
 pub(crate) struct Entry {
     next: *const Entry,
-    /// 0 if nobody uses the entry.
+    /// The number of the OS thread; 0 if the entry is free.
     os_thread: AtomicUsize,
     classes: AtomicPtr<Class>,
     guard_bytes: usize,
 }
 
+/// The first entry of the list.
 pub(crate) static FIRST: AtomicPtr<Entry> = AtomicPtr::new(ptr::null_mut());
 
-/// Where things are, in the order in which the script expects them.
+/// Offsets and sizes, in the order in which the script expects them.
 pub(crate) const LAYOUT: [usize; 13] = [
     offset_of!(Class, next),
     offset_of!(Class, first_slab),
@@ -47,21 +48,23 @@ thread_local! {
     static OWN: Cell<Option<&'static Entry>> = const { Cell::new(None) };
 }
 
-/// Enters the pool of this OS thread.
+/// Adds the pool of this OS thread to the list.
 pub(super) fn add_pool(classes: &Class) {
     let number = sys::thread_number();
     let take = |entry: &&Entry| {
         entry.os_thread.compare_exchange(0, number, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     };
-    // SAFETY: entries are leaked boxes, and `next` never changes.
+    // SAFETY: an entry is a leaked box, so the pointer is null or valid for ever.
     let first = unsafe { FIRST.load(Ordering::Acquire).as_ref() };
-    // SAFETY: as above.
+    // SAFETY: an entry is a leaked box, so `next` is null or valid for ever, and it is not
+    // written after the entry is in the list.
     let entries = std::iter::successors(first, |entry| unsafe { entry.next.as_ref() });
     let entry = entries.into_iter().find(take).unwrap_or_else(|| new_entry(number));
     entry.classes.store(ptr::from_ref(classes).cast_mut(), Ordering::Release);
     OWN.set(Some(entry));
 }
 
+/// Adds an entry for `os_thread` at the front of the list.
 fn new_entry(os_thread: usize) -> &'static Entry {
     let entry = Box::leak(Box::new(Entry {
         next: FIRST.load(Ordering::Acquire),
@@ -78,7 +81,7 @@ fn new_entry(os_thread: usize) -> &'static Entry {
     }
 }
 
-/// The pool of this OS thread goes away.
+/// Frees the entry of this OS thread, before the end of its pool.
 pub(super) fn remove_pool() {
     if let Some(entry) = OWN.take() {
         entry.classes.store(ptr::null_mut(), Ordering::Release);

@@ -1,10 +1,10 @@
 //! The free stacks of one size, in an array: last in, first out.
 //!
-//! An array, and not a list that is linked through the headers of the stacks: to take
-//! a stack from a list reads the header of that stack, which is not in the cache
-//! where there are many thousand. With 100,000 free stacks a spawn took 320 to 415 ns
-//! with a list, and takes 85 to 117 ns with the array. The array also tells which
-//! stacks are taken next, so that their headers can be prefetched.
+//! It is an array instead of a list linked through the headers of the stacks, because taking a
+//! stack from a list reads the header of that stack, which is not in the cache if there are many
+//! thousand stacks. With 100,000 free stacks a spawn took 320 to 415 ns with a list, and takes 85
+//! to 117 ns with the array. The array also shows which stacks are taken next, so that their
+//! headers can be prefetched.
 
 use std::alloc::{self, Layout};
 use std::cell::Cell;
@@ -15,28 +15,31 @@ use super::header::Header;
 
 type Place = *mut NonNull<Header>;
 
-/// The number of stacks that are warmed at once.
+/// The number of stacks that are prefetched at once.
 const BATCH: usize = 16;
 
-/// The array begins at a multiple of this. So the address of its end is a multiple of
-/// this exactly where a batch ends, and where the array is empty: one test for both.
+/// The alignment of the array. The end of the array is therefore a multiple of this exactly where
+/// a batch ends and where the array is empty, so one test covers both.
 const BATCH_BYTES: usize = BATCH * size_of::<NonNull<Header>>();
 
-/// With fewer free stacks than this, the headers of all of them are in the cache.
+/// The number of free stacks below which all their headers are assumed to be in the cache.
 const COLD_COUNT: usize = 1024;
 
+/// The capacity of the first array.
 const FIRST_CAPACITY: usize = 64;
 
+/// An array of free stacks, which grows and never shrinks.
 pub(super) struct FreeStacks {
-    /// Where the next stack that comes back goes. Null while nothing is allocated.
+    /// The place of the next stack that is put back. Null before the first allocation.
     end: Cell<Place>,
     start: Cell<Place>,
     capacity: Cell<usize>,
-    /// Where the array ended when a batch was warmed last.
+    /// The end of the array when a batch was last prefetched.
     warmed: Cell<Place>,
 }
 
 impl FreeStacks {
+    /// Returns an empty array, without an allocation.
     pub(super) const fn new() -> FreeStacks {
         FreeStacks {
             end: Cell::new(ptr::null_mut()),
@@ -46,20 +49,21 @@ impl FreeStacks {
         }
     }
 
+    /// Returns the number of free stacks.
     pub(super) fn len(&self) -> usize {
         (self.end.get().addr() - self.start.get().addr()) / size_of::<NonNull<Header>>()
     }
 
-    /// Takes the stack that came back last. Calls `warm` for each stack of the next
-    /// batch when that batch begins.
+    /// Takes the stack that was put back last. If it is the first of a batch, calls `warm` for
+    /// each stack of that batch.
     #[inline(always)]
     pub(super) fn take(&self, warm: impl Fn(NonNull<Header>)) -> Option<NonNull<Header>> {
         if self.end.get().addr().is_multiple_of(BATCH_BYTES) && !self.begin_batch(warm) {
             return None;
         }
-        // SAFETY: the array is not empty: its end is not a multiple of BATCH_BYTES, as
-        // its start is, or `begin_batch` has looked. What is before the end was
-        // written by `put`.
+        // SAFETY: the array is not empty: either its end differs from its start, which is a
+        // multiple of BATCH_BYTES, or `begin_batch` has returned `true`. `put` has written every
+        // entry before the end.
         unsafe {
             let last = self.end.get().sub(1);
             self.end.set(last);
@@ -67,12 +71,12 @@ impl FreeStacks {
         }
     }
 
-    /// Warms the next batch, if it is likely to be cold. Returns `false` if there is no
-    /// free stack.
+    /// Calls `warm` for the next batch, unless the batch is likely to be in the cache. Returns
+    /// `false` if there is no free stack.
     #[cold]
     #[inline(never)]
     fn begin_batch(&self, warm: impl Fn(NonNull<Header>)) -> bool {
-        // A stack that is taken and put back in turn just here is warm already.
+        // The batch is already in the cache if stacks are taken and put back around its edge.
         if self.len() >= COLD_COUNT && self.warmed.get() != self.end.get() {
             self.warmed.set(self.end.get());
             self.iter().rev().take(BATCH).for_each(warm);
@@ -88,7 +92,8 @@ impl FreeStacks {
     #[inline(always)]
     pub(super) unsafe fn put(&self, stack: NonNull<Header>) {
         debug_assert!(self.len() < self.capacity.get());
-        // SAFETY: the capacity is that of all stacks that were counted.
+        // SAFETY: the array has room: its capacity is at least the count of the last `reserve`,
+        // which includes this stack (see # Safety).
         unsafe {
             let end = self.end.get();
             end.write(stack);
@@ -96,7 +101,7 @@ impl FreeStacks {
         }
     }
 
-    /// Makes sure that `count` stacks can be free at once, so that `put` need not look.
+    /// Grows the array to room for `count` free stacks, so that `put` needs no check.
     ///
     /// # Errors
     ///
@@ -107,36 +112,39 @@ impl FreeStacks {
             return Ok(());
         }
         let capacity = count.next_power_of_two().max(FIRST_CAPACITY);
-        // SAFETY: the layout is not empty.
+        // SAFETY: the size of the layout is not zero, because `capacity` is at least
+        // FIRST_CAPACITY.
         let start: Place = unsafe { alloc::alloc(layout(capacity)) }.cast();
         if start.is_null() {
             return Err(io::ErrorKind::OutOfMemory.into());
         }
         let len = self.len();
-        // SAFETY: `len` entries have been written, and the new array has room for more.
+        // SAFETY: `put` has written the first `len` entries, and the new array is larger than the
+        // old one and distinct from it.
         unsafe { self.start.get().copy_to_nonoverlapping(start, len) };
         self.free_array();
         self.start.set(start);
-        // SAFETY: within the new array.
+        // SAFETY: `len` is less than the capacity of the new array.
         self.end.set(unsafe { start.add(len) });
         self.capacity.set(capacity);
         Ok(())
     }
 
+    /// Frees the memory of the array, if there is any.
     fn free_array(&self) {
         if self.capacity.get() > 0 {
-            // SAFETY: allocated by `reserve` with this layout.
+            // SAFETY: `reserve` has allocated the array with the layout of this capacity.
             unsafe { alloc::dealloc(self.start.get().cast(), layout(self.capacity.get())) };
         }
     }
 
-    /// All free stacks, in the order in which they came back.
+    /// Returns all free stacks, in the order in which they were put back.
     pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = NonNull<Header>> {
-        // SAFETY: what is before the end was written by `put`.
+        // SAFETY: `put` has written every entry before the end.
         (0..self.len()).map(|index| unsafe { self.start.get().add(index).read() })
     }
 
-    /// Forgets all free stacks.
+    /// Removes all free stacks from the array.
     pub(super) fn clear(&self) {
         self.end.set(self.start.get());
     }
@@ -148,10 +156,11 @@ impl Drop for FreeStacks {
     }
 }
 
+/// Returns the layout of an array of `capacity` entries.
 fn layout(capacity: usize) -> Layout {
     Layout::array::<NonNull<Header>>(capacity)
         .and_then(|layout| layout.align_to(BATCH_BYTES))
-        .expect("the address space ends before the array does")
+        .expect("an array in the address space has a valid layout")
 }
 
 #[cfg(test)]
@@ -160,26 +169,26 @@ mod tests {
     use std::cell::RefCell;
     use std::collections::BTreeSet;
 
-    /// Stands for a stack; nothing looks at it.
+    /// Returns a pointer that stands for a stack. It is never dereferenced.
     fn stack(number: usize) -> NonNull<Header> {
-        NonNull::without_provenance((number * 64).try_into().expect("numbers begin at 1"))
+        NonNull::new(std::ptr::without_provenance_mut(number * 64)).expect("numbers begin at 1")
     }
 
     fn take(free: &FreeStacks) -> Option<NonNull<Header>> {
         free.take(|_| ())
     }
 
-    /// So many free stacks: 1 came back first.
+    /// Returns an array of `count` free stacks, of which number 1 was put back first.
     fn with_stacks(count: usize) -> FreeStacks {
         let free = FreeStacks::new();
         free.reserve(count).expect("memory");
-        // SAFETY: reserved above.
+        // SAFETY: the array has room for `count` stacks.
         (1..=count).for_each(|number| unsafe { free.put(stack(number)) });
         free
     }
 
     #[test]
-    fn the_last_stack_that_came_back_is_the_first_to_be_taken() {
+    fn the_stack_put_back_last_is_taken_first() {
         for count in [0, 1, 15, 16, 17, 63, 64, 65, 1_023, 1_024, 1_040, 5_000] {
             let free = with_stacks(count);
             assert_eq!(free.len(), count);
@@ -200,7 +209,7 @@ mod tests {
         let mut random = 1u64;
         for step in 0..60_000u64 {
             random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            // For a while more stacks are taken, then more come back.
+            // In one phase more stacks are taken, in the next more are put back.
             let takes = (random >> 60) < if step % 12_000 < 7_000 { 11 } else { 5 };
             if takes {
                 let stack = match take(&free) {
@@ -217,17 +226,17 @@ mod tests {
                 };
                 assert!(taken.insert(stack), "handed out twice");
             } else if let Some(stack) = taken.pop_first() {
-                // SAFETY: it was reserved for when it was opened.
+                // SAFETY: the last `reserve` counted all opened stacks.
                 unsafe { free.put(stack) };
                 model.push(stack);
             }
             assert_eq!(free.len(), model.len());
         }
-        assert!(opened > 1_000, "{opened} stacks try batches as well");
+        assert!(opened > 1_000, "{opened} stacks are enough to test batches");
         assert!(free.iter().eq(model), "none is lost");
     }
 
-    /// The numbers of the stacks that are warmed while `count` are taken.
+    /// Takes `count` stacks, and returns the numbers of the stacks that are prefetched meanwhile.
     fn warmed_by(free: &FreeStacks, count: usize) -> Vec<usize> {
         let warmed = RefCell::new(Vec::new());
         for _ in 0..count {
@@ -248,7 +257,7 @@ mod tests {
         let free = with_stacks(2_048);
         assert_eq!(warmed_by(&free, 1).len(), BATCH);
         for _ in 0..10 {
-            // SAFETY: it was taken before.
+            // SAFETY: the array had room for this stack before it was taken.
             unsafe { free.put(stack(2_048)) };
             assert_eq!(warmed_by(&free, 1), []);
         }
@@ -260,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_put_back_stays_while_the_array_grows() {
+    fn free_stacks_stay_while_the_array_grows() {
         let free = with_stacks(64);
         free.reserve(100_000).expect("memory");
         assert!(free.iter().eq((1..=64).map(stack)));

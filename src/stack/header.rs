@@ -1,81 +1,99 @@
-//! The header at the top of each stack, and the tripwire that tells whether the
-//! stack grew deep.
+//! The header at the top of each stack, and the tripwire that shows whether the stack grew deep.
 
 use std::any::type_name;
 use std::cell::Cell;
 use std::mem::{offset_of, size_of};
 use std::ptr::{self, NonNull};
 
-use super::pool::Class;
-use super::{sanitizer, valgrind};
+use super::valgrind;
 use crate::arch;
 use crate::sys::memory;
 
-/// How far below the uppermost page boundary pages are kept when a stack goes
-/// back to the pool.
+/// The number of bytes below the uppermost page boundary that stay resident when a stack returns to
+/// the pool.
 const KEPT_BYTES: usize = 16 * 1024;
 
-/// After so many uses a stack's depth is checked, whatever the tripwire says.
+/// The number of uses of a stack after which its depth is checked, whatever the tripwire says.
 const USES_BETWEEN_CHECKS: u16 = 4096;
 
-/// What the tripwire's words hold while nobody has written over them.
+/// The value of each of the tripwire's words until a frame writes over it.
 const TRIPWIRE: u64 = 0x7e40_5afe_57ac_4ed9;
+/// The number of words of a tripwire.
 const TRIPWIRE_WORDS: usize = 4;
 
-/// Two cache lines at the top of a stack, of which a context that comes and goes
-/// uses the first.
+/// The distance between two neighbouring colours: one cache line.
+pub(super) const COLOUR_STEP: usize = 64;
+
+/// The number of colours. Together they take half a page of 4 KiB, so that a shallow context
+/// stays on one page.
+pub(super) const COLOURS: usize = 32;
+
+/// Returns the number of bytes that a stack has above its usable ones, for its colour and its
+/// header: whole pages.
+pub(super) fn overhead_bytes() -> usize {
+    (COLOURS * COLOUR_STEP + size_of::<Header>()).next_multiple_of(memory::page_bytes())
+}
+
+/// Two cache lines at the top of a stack. Creating and freeing a context touches only the first.
 #[repr(C, align(64))]
 pub(crate) struct Header {
-    class: *const Class,
-    /// The lowest address that can be used.
+    /// The pool's record of the stacks of this size. Only the pool reads it.
+    class: *const (),
+    /// The lowest usable address.
     limit: *mut u8,
-    /// The lower end of the lowest page that is known to be in memory.
+    /// The lower end of the lowest page that is known to be resident.
     tripwire: Cell<*mut u64>,
-    /// The control block of whoever runs here.
+    /// The control block of the context on this stack.
     pub(super) control: Cell<*const ()>,
-    /// The closure that runs here.
+    /// The closure of the context on this stack.
     body: Cell<&'static Body>,
-    /// A green thread's number; 0 for a coroutine, and in a free stack.
+    /// The number of a green thread. 0 for a coroutine and in a free stack.
     pub(super) number: Cell<u64>,
     uses_to_check: Cell<u16>,
     valgrind_id: u32,
     pub(super) name: Cell<Option<NonNull<str>>>,
+    /// The number of bytes from the limit to the page boundary above the header.
+    stack_bytes: usize,
 }
 
 const _: () = assert!(offset_of!(Header, name) <= 64 && size_of::<Header>() == 128);
 
-/// What is known of a closure that runs on a stack. One static for each type of closure, so
-/// that a new coroutine writes one word.
+/// The type-erased operations of a closure that runs on a stack. There is one static for each
+/// type of closure, so that a new coroutine writes one word.
 pub(crate) struct Body {
     /// Returns the name of the closure's type.
     pub(crate) name: fn() -> &'static str,
-    /// Drops the closure of a coroutine that has never run, given its control block.
+    /// Drops the closure of a coroutine that has never run. The argument is its control block.
     pub(crate) drop: unsafe fn(*mut ()),
 }
 
 impl Body {
-    /// Returns that of a green thread, whose closure always runs.
+    /// Returns the body of a green thread. Its `drop` does nothing: a green thread's closure always
+    /// runs.
     #[inline(always)]
     pub(crate) const fn of_thread<F>() -> &'static Body {
         const { &Body { name: type_name::<F>, drop: |_| {} } }
     }
 }
 
-/// What the overflow report says of a stack.
+/// The context on a stack, as the overflow report names it.
 pub(crate) struct Occupant {
-    /// A green thread's number; 0 for a coroutine.
+    /// The number of a green thread; 0 for a coroutine.
     pub(crate) number: u64,
     pub(crate) name: Option<NonNull<str>>,
     pub(crate) body: &'static str,
 }
 
-/// Under Valgrind, where a stack has a number, each use is checked: the tripwire
-/// is among frames that are gone, and nobody may look at it without notice.
+/// Returns the number of uses between two checks of the depth.
+///
+/// Under Valgrind, where a stack has an id, each use is checked: the tripwire is in memory that
+/// Valgrind takes for popped frames, and a read of it would be reported before
+/// [`valgrind::allow`].
 fn uses_between_checks(valgrind_id: u32) -> u16 {
     if valgrind_id == 0 { USES_BETWEEN_CHECKS } else { 1 }
 }
 
-/// What a stack has that was never used.
+/// The body in the header of a stack that was never used.
 static NO_BODY: Body = Body { name: || "", drop: |_| {} };
 
 impl Header {
@@ -83,15 +101,18 @@ impl Header {
     ///
     /// # Safety
     ///
-    /// `at` must be in the uppermost page of a stack of class `class`, which
-    /// outlives it, aligned to 64, with the whole stack down to `limit` unused.
+    /// The `stack_bytes` bytes from `limit` must be whole pages that are mapped and unused. `at`
+    /// must be in the uppermost of these pages, aligned to 64.
     pub(super) unsafe fn create(
         at: *mut Header,
         limit: *mut u8,
-        class: *const Class,
+        stack_bytes: usize,
+        class: *const (),
         valgrind_id: u32,
     ) {
-        // SAFETY: the caller gives us the place.
+        let page_bytes = memory::page_bytes();
+        // SAFETY: `at` is aligned and in a mapped, unused page (see # Safety). The lower end of
+        // that page, where the tripwire goes, is below the header.
         unsafe {
             at.write(Header {
                 class,
@@ -103,31 +124,32 @@ impl Header {
                 name: Cell::new(None),
                 uses_to_check: Cell::new(uses_between_checks(valgrind_id)),
                 valgrind_id,
+                stack_bytes,
             });
-            (*at)
-                .set_tripwire(at.map_addr(|address| address & !((*class).page_bytes() - 1)).cast());
+            (*at).set_tripwire(at.map_addr(|address| address & !(page_bytes - 1)).cast());
         }
     }
 
-    /// Prefetches what the next use of a free stack writes first: its header, the
+    /// Prefetches the memory that the next use of a free stack writes first: its header, the
     /// control block and the closure.
     pub(super) fn prefetch(header: NonNull<Header>) {
         const LINES_BELOW: isize = 4;
         arch::prefetch_lines(header.as_ptr().cast(), -LINES_BELOW..1);
     }
 
+    /// Returns the `class` that was given to [`Header::create`].
     #[inline(always)]
-    pub(super) fn class(&self) -> &Class {
-        // SAFETY: a class lives as long as any of its stacks.
-        unsafe { &*self.class }
+    pub(super) fn class(&self) -> *const () {
+        self.class
     }
 
+    /// Returns Valgrind's id of the stack; 0 outside Valgrind.
     pub(super) fn valgrind_id(&self) -> u32 {
         self.valgrind_id
     }
 
-    /// Records the coroutine that runs here: its control block, and its closure. The number
-    /// is 0 already, as in every free stack.
+    /// Records the coroutine that runs here: its control block and its closure. The number is
+    /// already 0, as in every free stack.
     #[inline(always)]
     pub(crate) fn set_coroutine(&self, control: *const (), body: &'static Body) {
         debug_assert!(self.number.get() == 0);
@@ -153,25 +175,28 @@ impl Header {
         self.name.set(Some(name));
     }
 
-    /// The green thread that ran here is over.
+    /// Records that the green thread on this stack has ended.
     #[inline(always)]
     pub(crate) fn clear_thread(&self) {
         self.number.set(0);
     }
 
-    /// The green thread that ran here had a name, perhaps.
+    /// Clears the name of the green thread on this stack, if it has one.
     pub(crate) fn clear_name(&self) {
         self.name.set(None);
     }
 
+    /// Returns the number of the green thread on this stack; 0 for a coroutine and in a free stack.
     pub(crate) fn number(&self) -> u64 {
         self.number.get()
     }
 
+    /// Returns the control block of the context on this stack.
     pub(crate) fn control(&self) -> *const () {
         self.control.get()
     }
 
+    /// Returns the context on this stack, for reports.
     pub(crate) fn occupant(&self) -> Occupant {
         Occupant {
             number: self.number.get(),
@@ -184,58 +209,57 @@ impl Header {
         ptr::from_ref(self).cast_mut().cast()
     }
 
-    /// The page boundary above the header.
+    /// Returns the page boundary above the header.
     fn upper_boundary(&self) -> *mut u8 {
         let address = self.address();
-        address.wrapping_add(address.align_offset(self.class().page_bytes()))
+        address.wrapping_add(address.align_offset(memory::page_bytes()))
     }
 
-    /// The lowest address that can be used.
+    /// Returns the lowest usable address.
     #[inline(always)]
     pub(crate) fn limit(&self) -> *mut u8 {
         self.limit
     }
 
-    /// The size that the stack was made for. Its colour leaves it a little more.
+    /// Returns the size that the stack was mapped for. Its colour leaves it slightly more.
     pub(crate) fn usable_bytes(&self) -> usize {
-        self.class().usable_bytes()
+        self.stack_bytes - overhead_bytes()
     }
 
-    /// Writes the tripwire at `words`, the lower end of a page that is in memory.
+    /// Writes the tripwire at `words`, the lower end of a resident page.
     fn set_tripwire(&self, words: *mut u64) {
         self.tripwire.set(words);
         for index in 0..TRIPWIRE_WORDS {
-            // SAFETY: the words are in one of the kept pages, below the header,
-            // in a part of the stack that nobody uses now.
+            // SAFETY: the words are in a kept page of this stack, below the header. The callers
+            // are `create` and `end_use`, in which no frame uses the stack.
             unsafe { words.add(index).write_volatile(TRIPWIRE) };
         }
     }
 
     /// Returns `true` if a frame has written over the tripwire.
     ///
-    /// The words are added up, which takes half the instructions of comparing each. Frames that
-    /// leave just the right sum are noticed by the next check with mincore(2), at most
-    /// [`USES_BETWEEN_CHECKS`] uses later.
+    /// It adds the words up, which takes half the instructions of comparing each word. If frames
+    /// happen to leave the expected sum, the next check with mincore(2) detects the depth, at
+    /// most [`USES_BETWEEN_CHECKS`] uses later.
     #[inline(always)]
     fn tripwire_broken(&self) -> bool {
         let words = self.tripwire.get();
         let mut sum = 0_u64;
         for index in 0..TRIPWIRE_WORDS {
-            // SAFETY: as in `set_tripwire`, which has written them.
+            // SAFETY: `set_tripwire` has written these words, and their page belongs to this
+            // stack.
             sum = sum.wrapping_add(unsafe { words.add(index).read_volatile() });
         }
         sum != const { TRIPWIRE.wrapping_mul(TRIPWIRE_WORDS as u64) }
     }
 
-    /// To be called when a use of the stack is over: gives the pages back if it
-    /// grew deep.
+    /// Ends a use of the stack: gives the deep pages back if the stack grew deep.
     ///
-    /// The tripwire catches every use that wrote over it on its way down, which
-    /// is nearly all; one whose frames happen to leave a gap there is caught
-    /// after at most [`USES_BETWEEN_CHECKS`] uses.
+    /// The tripwire detects every use that wrote over it, which is nearly every deep use. A use that
+    /// leaves a gap between its frames at the tripwire is detected after at most
+    /// [`USES_BETWEEN_CHECKS`] uses.
     #[inline(always)]
     pub(super) fn end_use(&self) {
-        sanitizer::unpoison(self);
         let uses = self.uses_to_check.get() - 1;
         self.uses_to_check.set(uses);
         if uses == 0 || self.tripwire_broken() {
@@ -243,49 +267,52 @@ impl Header {
         }
     }
 
-    /// Gives back what is deeper than the kept pages, and sets the tripwire below
-    /// what is then in memory.
+    /// Gives back the pages below the kept ones, and sets the tripwire at the lower end of the
+    /// pages that are then resident.
     #[cold]
     #[inline(never)]
     fn check_depth(&self) {
         self.uses_to_check.set(uses_between_checks(self.valgrind_id));
-        valgrind::allow(self.limit(), self.class().stack_bytes());
+        valgrind::allow(self.limit(), self.stack_bytes);
         self.give_back(KEPT_BYTES);
-        let page_bytes = self.class().page_bytes();
-        let kept = KEPT_BYTES.next_multiple_of(page_bytes).min(self.class().stack_bytes());
+        let page_bytes = memory::page_bytes();
+        let kept = KEPT_BYTES.next_multiple_of(page_bytes).min(self.stack_bytes);
         let lowest = self.upper_boundary().wrapping_sub(kept);
-        // The uppermost page, with this header, always is in memory.
+        // The uppermost page, which has this header, is always resident.
         let resident = memory::lowest_resident(lowest, kept).min(kept - page_bytes);
         self.set_tripwire(lowest.wrapping_add(resident).cast());
     }
 
-    /// Gives back the pages that are more than `kept_bytes` below the upper
-    /// boundary, and says how many bytes that were.
+    /// Gives back the pages that are more than `kept_bytes` below the upper boundary, and returns
+    /// their size in bytes.
     pub(super) fn give_back(&self, kept_bytes: usize) -> usize {
         let limit = self.limit();
-        let kept_bytes = kept_bytes.next_multiple_of(self.class().page_bytes());
-        let Some(bytes) = self.class().stack_bytes().checked_sub(kept_bytes) else { return 0 };
+        let kept_bytes = kept_bytes.next_multiple_of(memory::page_bytes());
+        let Some(bytes) = self.stack_bytes.checked_sub(kept_bytes) else { return 0 };
         let resident = memory::lowest_resident(limit, bytes);
-        // SAFETY: whole pages of this stack, which is not in use.
+        // SAFETY: the range is whole pages of this stack, below the kept ones. The callers are
+        // `end_use` and `Pool::trim`, in which no frame uses the stack.
         unsafe { memory::discard(limit.add(resident), bytes - resident) };
         bytes - resident
     }
 
+    /// Returns how deep the stack has been used, in bytes from the top; see
+    /// [`Stack::high_water`](super::Stack::high_water).
     pub(crate) fn high_water(&self) -> usize {
         let limit = self.limit();
         let bytes = self.address() as usize - limit as usize;
         valgrind::allow(limit, bytes);
-        let first = memory::lowest_resident(limit, self.class().stack_bytes()).min(bytes);
+        let first = memory::lowest_resident(limit, self.stack_bytes).min(bytes);
         let used = (first..bytes).step_by(size_of::<u64>()).find(|&offset| {
-            // SAFETY: inside the stack and aligned. Somebody may be using the
-            // stack while we look (never at the same time: it is on this OS
-            // thread), hence volatile.
+            // SAFETY: the word is inside the stack and aligned. A suspended context may own it,
+            // hence volatile. No write is concurrent: only this OS thread uses the stack.
             let word = unsafe { limit.add(offset).cast::<u64>().read_volatile() };
             word != 0 && !self.is_tripwire(limit.wrapping_add(offset), word)
         });
         (bytes - used.unwrap_or(bytes)).min(self.usable_bytes())
     }
 
+    /// Returns `true` if `word`, read at `at`, is an intact word of the tripwire.
     fn is_tripwire(&self, at: *mut u8, word: u64) -> bool {
         let offset = at.addr().wrapping_sub(self.tripwire.get().addr());
         offset < TRIPWIRE_WORDS * size_of::<u64>() && word == TRIPWIRE

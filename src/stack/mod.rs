@@ -1,28 +1,30 @@
-//! Guarded stacks: carved from slabs, coloured, pooled by each OS thread.
+//! Guarded stacks: carved from slabs, coloured, and pooled by each OS thread.
 //!
 //! ```text
 //!   higher addresses
 //!   +------------------------+ <- page boundary
 //!   | colour, 0 to 1984 B    |  staggers the hot frames over the cache's sets
-//!   | header, 128 B          |  who runs here; where the stack goes back to
-//!   +------------------------+ <- Stack points here: the top of what can be used
-//!   | control block, closure |  put there by the layers above
+//!   | header, 128 B          |  what runs here; the class to which the stack returns
+//!   +------------------------+ <- Stack points here: the top of the usable part
+//!   | control block, closure |  written by the layers above
 //!   | frames                 |
 //!   |   ...                  |
 //!   | tripwire, 32 B         |  at the lower end of the uppermost page
 //!   +------------------------+ <- page boundary
-//!   |   ...                  |  not in memory until touched
+//!   |   ...                  |  not resident until touched
 //!   +------------------------+ <- limit
 //!   | guard, 64 KiB or more  |  touching it is an overflow
 //!   +------------------------+
 //! ```
 //!
-//! A shallow context lives in the uppermost page, and costs that one page of
-//! memory. The tripwire tells without asking the system whether it went deeper.
+//! A shallow context uses only the uppermost page, and costs that one page of memory. The
+//! tripwire shows without a system call whether a context has gone deeper.
 
+mod class;
 pub(crate) mod debugger;
 mod free;
 mod header;
+mod mapped;
 mod overflow;
 mod pool;
 pub(crate) mod sanitizer;
@@ -35,24 +37,19 @@ use std::marker::PhantomData;
 use std::ptr::NonNull;
 
 pub(crate) use header::{Body, Header};
-pub use pool::Pool;
 #[cfg(feature = "debug")]
-pub(crate) use pool::room_below;
-pub(crate) use pool::{clean_up_after_others, green_threads, room_left, stack_at};
-
-/// The usable size of a stack if nothing else is asked for: 256 KiB.
-pub const DEFAULT_STACK_BYTES: usize = 256 * 1024;
-
-/// The usable size of the smallest stack: 16 KiB. A request for less gets this.
-pub const MIN_STACK_BYTES: usize = 16 * 1024;
+pub(crate) use mapped::room_below;
+pub(crate) use mapped::{green_threads, room_left, stack_at};
+pub(crate) use pool::clean_up_after_others;
+pub use pool::{DEFAULT_STACK_BYTES, MIN_STACK_BYTES, Pool};
 
 /// A stack with a guard below it.
 ///
-/// Its memory is reserved, not used: a page counts only once it is touched. A
-/// dropped stack goes to the pool of its OS thread, and the next [`Stack::new`]
-/// of the same size takes it from there, which costs a few nanoseconds.
+/// Its memory is reserved address space: a page takes memory only once it is touched. A dropped
+/// stack returns to the pool of its OS thread, and the next [`Stack::new`] of the same size takes
+/// it from there, which costs a few nanoseconds.
 ///
-/// A stack cannot leave its OS thread.
+/// A stack cannot be sent to another OS thread.
 ///
 /// # Examples
 ///
@@ -74,17 +71,16 @@ pub struct Stack {
 }
 
 impl Stack {
-    /// Takes a stack with at least `bytes` usable bytes from this OS thread's
-    /// pool, or maps a new one. Sizes are rounded up to whole pages, and to
-    /// [`MIN_STACK_BYTES`].
+    /// Takes a stack with at least `bytes` usable bytes from this OS thread's pool, or maps a new
+    /// stack if the pool has no free one of that size. Sizes are rounded up to whole pages, and
+    /// to [`MIN_STACK_BYTES`].
     ///
     /// # Errors
     ///
-    /// When the system has no more memory, address space or map entries, with
-    /// kind [`OutOfMemory`](io::ErrorKind::OutOfMemory) and a text that names the
-    /// limit and how to raise it; when `bytes` is beyond any address space, with
-    /// kind [`InvalidInput`](io::ErrorKind::InvalidInput); when the OS thread runs
-    /// with a shadow stack, with kind [`Unsupported`](io::ErrorKind::Unsupported).
+    /// - [`OutOfMemory`](io::ErrorKind::OutOfMemory) if the operating system has no more memory,
+    ///   address space or map entries. The text names the limit and how to raise it.
+    /// - [`InvalidInput`](io::ErrorKind::InvalidInput) if `bytes` is beyond any address space.
+    /// - [`Unsupported`](io::ErrorKind::Unsupported) if the OS thread runs with a shadow stack.
     ///
     /// # Examples
     ///
@@ -100,13 +96,13 @@ impl Stack {
         pool::acquire(bytes).map(Stack::own)
     }
 
-    /// Takes a free stack of [`DEFAULT_STACK_BYTES`] from the pool, if it has one.
+    /// Takes a free stack of [`DEFAULT_STACK_BYTES`] from the pool, if there is one.
     #[inline(always)]
     pub(crate) fn free_of_default_size() -> Option<Stack> {
-        pool::take_default().map(Stack::own)
+        mapped::take_default().map(Stack::own)
     }
 
-    /// A stack of [`DEFAULT_STACK_BYTES`].
+    /// Takes a stack of [`DEFAULT_STACK_BYTES`] from the pool, or maps a new one.
     #[inline(always)]
     pub(crate) fn with_default_size() -> io::Result<Stack> {
         pool::acquire_default().map(Stack::own)
@@ -117,26 +113,44 @@ impl Stack {
         Stack { header, not_send: PhantomData }
     }
 
-    /// The bytes that can be used: at least as many as were asked for.
+    /// Returns the number of usable bytes: at least as many as [`Stack::new`] was asked for.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use leno::stack::Stack;
+    ///
+    /// // Rounded up to whole pages.
+    /// assert!(Stack::new(100_000)?.size() >= 100_000);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[must_use]
     pub fn size(&self) -> usize {
         self.header().usable_bytes()
     }
 
-    /// The bytes of the guard below the stack: at least 64 KiB.
+    /// Returns the number of bytes of the guard below the stack: at least 64 KiB.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use leno::stack::Stack;
+    ///
+    /// assert!(Stack::new(64 * 1024)?.guard_size() >= 64 * 1024);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[must_use]
     pub fn guard_size(&self) -> usize {
         slab::guard_bytes()
     }
 
-    /// How deep the stack has been used since its pages were last given back to
-    /// the system, in bytes from the top.
+    /// Returns how deep the stack has been used since its pages were last given back to the
+    /// operating system, in bytes from the top.
     ///
-    /// This asks the system which pages are in memory and looks for the lowest
-    /// word in them that is not zero, so it costs about a microsecond, and
-    /// nothing while the stack is in use. A stack from the pool may show what an
-    /// earlier user did; words that were only read, or only set to zero, do not
-    /// count.
+    /// A call asks the operating system which pages are resident and searches them for the lowest
+    /// word that is not zero, which costs about a microsecond. The use of the stack itself costs
+    /// nothing more. The depth of a stack from the pool includes its earlier uses. Words that
+    /// were only read, or only set to zero, do not count.
     ///
     /// # Examples
     ///
@@ -154,21 +168,22 @@ impl Stack {
 
     #[inline(always)]
     pub(crate) fn header(&self) -> &Header {
-        // SAFETY: the header lives as long as the stack is ours.
+        // SAFETY: this handle owns the stack, and the header of an owned stack stays mapped and
+        // initialised.
         unsafe { self.header.as_ref() }
     }
 
-    /// Every top is a multiple of this.
+    /// The alignment of every top.
     pub(crate) const TOP_ALIGN: usize = align_of::<Header>();
 
-    /// The address above which nothing of the stack may be used. A multiple of
+    /// Returns the upper end of the usable part of the stack, which is a multiple of
     /// [`Stack::TOP_ALIGN`].
     #[inline(always)]
     pub(crate) fn top(&self) -> *mut u8 {
         self.header.as_ptr().cast()
     }
 
-    /// Gives ownership up, for a control block that lives on the stack itself.
+    /// Gives up the ownership of the stack, for a control block that lies on the stack itself.
     #[inline(always)]
     pub(crate) fn into_header(self) -> NonNull<Header> {
         let header = self.header;
@@ -176,11 +191,12 @@ impl Stack {
         header
     }
 
-    /// Takes ownership back.
+    /// Takes back the ownership that [`Stack::into_header`] gave up.
     ///
     /// # Safety
     ///
-    /// `header` must come from [`Stack::into_header`], once.
+    /// `header` must come from [`Stack::into_header`], and each such call allows one call of this
+    /// function.
     #[inline(always)]
     pub(crate) unsafe fn from_header(header: NonNull<Header>) -> Stack {
         Stack::own(header)
@@ -190,7 +206,8 @@ impl Stack {
 impl Drop for Stack {
     #[inline(always)]
     fn drop(&mut self) {
-        // SAFETY: the stack is ours, and nobody can use it after this.
+        // SAFETY: this handle owns the stack and is the only one, so nothing uses the stack during
+        // the drop or after it.
         unsafe { pool::release(self.header) }
     }
 }

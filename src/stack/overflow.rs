@@ -1,23 +1,29 @@
-//! Stack overflow: the fault handler, and what it prints.
+//! Stack overflow: the fault handler and its report.
 //!
-//! Everything reached from [`on_fault`] is async-signal-safe: it reads memory
-//! that only this OS thread writes, and calls write(2) and abort(3).
+//! All code that [`on_fault`] reaches is async-signal-safe: it reads memory that only this OS
+//! thread writes, and calls write(2) and abort(3).
 
 use std::io;
 use std::ptr::NonNull;
 
 use super::header::{Header, Occupant};
-use super::pool;
+use super::mapped;
 use crate::sys;
 use crate::sys::fault;
 
-/// Watches for overflows on this OS thread from now on.
+/// Installs the handler for overflows on this OS thread.
+///
+/// # Errors
+///
+/// If there is no memory for a signal stack.
 pub(super) fn watch() -> io::Result<()> {
     fault::ensure_alternate_stack()?;
     fault::install(on_fault);
     Ok(())
 }
 
+/// Reports an overflow and aborts, or passes the fault on if it is not an overflow.
+///
 /// # Safety
 ///
 /// Only the kernel may call it, as the handler of a memory fault.
@@ -26,35 +32,37 @@ unsafe extern "C" fn on_fault(
     info: *mut libc::siginfo_t,
     context: *mut libc::c_void,
 ) {
-    // SAFETY: the kernel called us with these.
+    // SAFETY: `info` and `context` are the arguments that the kernel passed to this handler.
     let (address, stack_pointer) =
         unsafe { (fault::fault_address(info), fault::stack_pointer(context)) };
     if let Some(header) = address.and_then(|address| overflowed(address, stack_pointer)) {
-        // SAFETY: `find` gives stacks that have been opened.
+        // SAFETY: `find` returns only headers of opened stacks, which are initialised.
         report(unsafe { header.as_ref() });
     }
-    // SAFETY: the arguments are the kernel's.
+    // SAFETY: this is the handler that was given to `install`, and the arguments are those that
+    // the kernel passed to it.
     unsafe { fault::pass_on(signal, info, context) }
 }
 
-/// The stack into whose guard `address` is, if whoever touched it runs there: its
-/// stack pointer is on the same stack, or in the guard already. A stray pointer
-/// into somebody else's guard is not an overflow.
+/// Returns the stack with `address` in its guard, if the faulting code runs on that stack: its
+/// stack pointer is on the same stack or already in the guard. A stray pointer into the guard of
+/// another stack is not an overflow.
 fn overflowed(address: usize, stack_pointer: Option<usize>) -> Option<NonNull<Header>> {
-    let (header, in_guard) = pool::find(address)?;
+    let (header, in_guard) = mapped::find(address)?;
     let runs_there =
-        |stack_pointer| pool::find(stack_pointer).is_some_and(|(other, _)| other == header);
+        |stack_pointer| mapped::find(stack_pointer).is_some_and(|(other, _)| other == header);
     (in_guard && stack_pointer.is_none_or(runs_there)).then_some(header)
 }
 
+/// Prints which context has overflowed `stack` and how to enlarge it, and aborts.
 fn report(stack: &Header) -> ! {
     let Occupant { number, name, body } = stack.occupant();
     let (mut digits, mut size, mut double) = ([0; 20], [0; 20], [0; 20]);
     let size = decimal(stack.usable_bytes() as u64, &mut size);
     let double = decimal(stack.usable_bytes() as u64 * 2, &mut double);
-    // SAFETY: a name stays until its green thread is over, and it runs.
+    // SAFETY: the name stays valid until its green thread ends, and that thread is running now.
     let name = name.map(|name| unsafe { name.as_ref() }.as_bytes());
-    let (what, who): (&[u8], [&[u8]; 3]) = match (number, name) {
+    let (kind, name): (&[u8], [&[u8]; 3]) = match (number, name) {
         (0, _) => (b"coroutine ", [b"`", body.as_bytes(), b"`"]),
         (_, Some(name)) => (b"green thread ", [b"'", name, b"'"]),
         (_, None) => (b"green thread ", [b"#", decimal(number, &mut digits), b""]),
@@ -66,10 +74,10 @@ fn report(stack: &Header) -> ! {
     };
     sys::abort(&[
         b"\nleno: ",
-        what,
-        who[0],
-        who[1],
-        who[2],
+        kind,
+        name[0],
+        name[1],
+        name[2],
         b" has overflowed its stack of ",
         size,
         b" bytes\n",
@@ -84,7 +92,7 @@ fn report(stack: &Header) -> ! {
     ])
 }
 
-/// `number` in decimal, written to the end of `digits`.
+/// Writes `number` in decimal to the end of `digits`, and returns the digits.
 fn decimal(mut number: u64, digits: &mut [u8; 20]) -> &[u8] {
     let mut first = digits.len();
     loop {

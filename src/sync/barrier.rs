@@ -1,14 +1,16 @@
 //! Meeting points.
 
+use crate::access::{Access, Object, note, operation};
+use crate::cancel::interrupted;
+use crate::kernel::{
+    Need, Outcome, Resource, Scheduler, Wait, WaitFor, WaitQueue, Want, scheduler,
+};
+use crate::timer::deadline_after;
 use std::cell::Cell;
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::Duration;
 
-use crate::runtime::{
-    Access, Need, Object, Outcome, Resource, Scheduler, Wait, WaitFor, WaitList, Want, interrupted,
-    note, operation, scheduler,
-};
 use crate::time::Elapsed;
 
 /// A point at which a number of green threads wait for each other, again and
@@ -32,7 +34,7 @@ use crate::time::Elapsed;
 /// });
 /// ```
 pub struct Barrier {
-    waiting: WaitList<()>,
+    waiting: WaitQueue<()>,
     /// How many make it open.
     count: usize,
     /// How many have come since it opened, and have not gone on. Some of them
@@ -61,7 +63,7 @@ impl Barrier {
     #[must_use]
     pub const fn new(count: usize) -> Barrier {
         Barrier {
-            waiting: WaitList::new(),
+            waiting: WaitQueue::new(),
             count,
             arrived: Cell::new(0),
             resource: Resource::new("barrier"),
@@ -93,7 +95,7 @@ impl Barrier {
     /// As [`wait`](Barrier::wait).
     #[track_caller]
     pub fn wait_timeout(&self, timeout: Duration) -> Result<BarrierWaitResult, Elapsed> {
-        self.arrive("Barrier::wait_timeout", |scheduler| scheduler.deadline_after(timeout))
+        self.arrive("Barrier::wait_timeout", |scheduler| deadline_after(scheduler, timeout))
     }
 
     #[track_caller]

@@ -1,15 +1,17 @@
 //! Condition variables.
 
+use crate::access::{Access, Object, also, note};
+use crate::cancel::interrupted;
+use crate::kernel::{
+    Need, Outcome, Resource, Scheduler, Wait, WaitFor, WaitQueue, Want, scheduler,
+};
+use crate::timer::deadline_after;
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::Duration;
 
 use super::mutex::MutexGuard;
 use super::{LockResult, PoisonError, holder};
-use crate::runtime::{
-    Access, Need, Object, Outcome, Resource, Scheduler, Wait, WaitFor, WaitList, Want, also,
-    interrupted, note, scheduler,
-};
 
 /// Waiting for a change of what a [`Mutex`](super::Mutex) guards, as
 /// [`std::sync::Condvar`].
@@ -40,7 +42,7 @@ use crate::runtime::{
 /// });
 /// ```
 pub struct Condvar {
-    waiting: WaitList<()>,
+    waiting: WaitQueue<()>,
     resource: Resource,
 }
 
@@ -63,7 +65,7 @@ impl Condvar {
     #[track_caller]
     #[must_use]
     pub const fn new() -> Condvar {
-        Condvar { waiting: WaitList::new(), resource: Resource::new("condvar") }
+        Condvar { waiting: WaitQueue::new(), resource: Resource::new("condvar") }
     }
 
     /// Releases the lock, waits until it is notified, and takes the lock again.
@@ -119,7 +121,7 @@ impl Condvar {
         timeout: Duration,
     ) -> LockResult<(MutexGuard<'a, T>, WaitTimeoutResult)> {
         let scheduler = scheduler("Condvar::wait_timeout");
-        let deadline = scheduler.deadline_after(timeout);
+        let deadline = deadline_after(scheduler, timeout);
         with_result(self.wait_until(scheduler, guard, deadline))
     }
 
@@ -147,7 +149,7 @@ impl Condvar {
                 return Ok((guard, WaitTimeoutResult { timed_out }));
             }
             let scheduler = scheduler("Condvar::wait_timeout_while");
-            let until = *deadline.get_or_insert_with(|| scheduler.deadline_after(timeout));
+            let until = *deadline.get_or_insert_with(|| deadline_after(scheduler, timeout));
             let (result, timeout) = self.wait_until(scheduler, guard, until);
             timed_out = timeout.timed_out;
             guard = match result {

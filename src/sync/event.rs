@@ -1,13 +1,15 @@
 //! Something that has happened, or not yet.
 
+use crate::access::{Access, Object, also, note, operation};
+use crate::cancel::interrupted;
+use crate::kernel::{
+    Need, Outcome, Resource, Scheduler, Wait, WaitFor, WaitQueue, Want, scheduler,
+};
+use crate::timer::deadline_after;
 use std::cell::Cell;
 use std::fmt;
 use std::time::Duration;
 
-use crate::runtime::{
-    Access, Need, Object, Outcome, Resource, Scheduler, Wait, WaitFor, WaitList, Want, also,
-    interrupted, note, operation, scheduler,
-};
 use crate::time::Elapsed;
 
 /// A flag that green threads wait for.
@@ -30,7 +32,7 @@ use crate::time::Elapsed;
 /// });
 /// ```
 pub struct Event {
-    waiting: WaitList<()>,
+    waiting: WaitQueue<()>,
     set: Cell<bool>,
     resource: Resource,
 }
@@ -40,7 +42,7 @@ impl Event {
     #[track_caller]
     #[must_use]
     pub const fn new() -> Event {
-        Event { waiting: WaitList::new(), set: Cell::new(false), resource: Resource::new("event") }
+        Event { waiting: WaitQueue::new(), set: Cell::new(false), resource: Resource::new("event") }
     }
 
     /// Sets it, and wakes all who wait, in the order in which they came.
@@ -88,7 +90,7 @@ impl Event {
     /// As [`wait`](Event::wait).
     #[track_caller]
     pub fn wait_timeout(&self, timeout: Duration) -> Result<(), Elapsed> {
-        self.wait_until("Event::wait_timeout", |scheduler| scheduler.deadline_after(timeout))
+        self.wait_until("Event::wait_timeout", |scheduler| deadline_after(scheduler, timeout))
     }
 
     #[track_caller]

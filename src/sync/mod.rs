@@ -62,7 +62,7 @@ mod wait_group;
 
 use std::panic::Location;
 
-use crate::runtime::{Holder, try_scheduler};
+use crate::kernel::{Holder, try_scheduler};
 
 pub use barrier::{Barrier, BarrierWaitResult};
 pub use condvar::{Condvar, WaitTimeoutResult};

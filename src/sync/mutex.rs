@@ -1,5 +1,11 @@
 //! Mutual exclusion.
 
+use crate::access::{Access, Object, note, note_at};
+use crate::cancel::{block_shielded, interrupted};
+use crate::kernel::{
+    Holder, Need, Outcome, Resource, Scheduler, Wait, WaitFor, WaitQueue, Want, scheduler,
+};
+use crate::timer::deadline_after;
 use std::cell::{RefCell, RefMut};
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -8,10 +14,6 @@ use std::time::Duration;
 
 use super::poison::{Poison, Unwinding};
 use super::{LockResult, TryLockError, TryLockResult, holder};
-use crate::runtime::{
-    Access, Holder, Need, Object, Outcome, Resource, Scheduler, Wait, WaitFor, WaitList, Want,
-    interrupted, note, note_at, scheduler,
-};
 
 /// A value that one green thread at a time can use, as [`std::sync::Mutex`].
 ///
@@ -43,7 +45,7 @@ use crate::runtime::{
 /// ```
 pub struct Mutex<T: ?Sized> {
     /// Those who wait, each with what it will be as the holder.
-    waiting: WaitList<Holder>,
+    waiting: WaitQueue<Holder>,
     poison: Poison,
     /// Its holder is the lock: there is none if it is free.
     resource: Resource,
@@ -65,7 +67,7 @@ impl<T> Mutex<T> {
     #[track_caller]
     pub const fn new(value: T) -> Mutex<T> {
         Mutex {
-            waiting: WaitList::new(),
+            waiting: WaitQueue::new(),
             poison: Poison::new(),
             resource: Resource::new("mutex"),
             value: RefCell::new(value),
@@ -134,7 +136,7 @@ impl<T: ?Sized> Mutex<T> {
     pub fn lock_timeout(&self, timeout: Duration) -> TryLockResult<MutexGuard<'_, T>> {
         self.poison.begin(&self.resource, Access::Write, "lock");
         let holder = holder();
-        let deadline = |scheduler: &Scheduler| scheduler.deadline_after(timeout);
+        let deadline = |scheduler: &Scheduler| deadline_after(scheduler, timeout);
         if !self.try_hold(holder) && !self.wait("Mutex::lock_timeout", holder, deadline) {
             return Err(TryLockError::WouldBlock);
         }
@@ -204,7 +206,7 @@ impl<T: ?Sized> Mutex<T> {
         self.poison.set_told(note_at(self.object(), Access::Write, "lock", holder.at));
         if !self.try_hold(holder) {
             let wait = Wait::at(self.need(), holder.at);
-            let block = || scheduler.block_shielded(&wait);
+            let block = || block_shielded(scheduler, &wait);
             if self.waiting.enrolled(scheduler, Some(holder), block).slot.is_some() {
                 interrupted();
             }

@@ -5,9 +5,10 @@ use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use super::holder;
-use crate::runtime::{
-    Access, Need, Object, Outcome, Resource, Wait, WaitFor, WaitList, Want, also, checkpoint,
-    interrupted, note, note_at, scheduler,
+use crate::access::{Access, Object, also, note, note_at};
+use crate::cancel::interrupted;
+use crate::kernel::{
+    Need, Outcome, Resource, Wait, WaitFor, WaitQueue, Want, checkpoint, scheduler,
 };
 
 /// A closure that runs once, whoever comes first, as [`std::sync::Once`].
@@ -25,7 +26,7 @@ use crate::runtime::{
 /// ```
 pub struct Once {
     state: Cell<State>,
-    waiting: WaitList<()>,
+    waiting: WaitQueue<()>,
     /// Its holder is the one who runs the closure.
     resource: Resource,
 }
@@ -86,7 +87,7 @@ impl Once {
     pub(super) const fn of(kind: &'static str) -> Once {
         Once {
             state: Cell::new(State::New),
-            waiting: WaitList::new(),
+            waiting: WaitQueue::new(),
             resource: Resource::new(kind),
         }
     }

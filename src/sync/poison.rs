@@ -3,9 +3,8 @@
 use std::cell::Cell;
 
 use super::{LockResult, PoisonError};
-use crate::runtime::{
-    Access, Object, Resource, Told, also, is_eventful, is_panicking, note, note_at, operation,
-};
+use crate::access::{Access, Object, Told, also, is_eventful, note, note_at, operation};
+use crate::kernel::{Resource, is_panicking};
 
 /// What is known of a lock besides who holds it, as bits.
 pub(super) struct Poison(Cell<u8>);

@@ -1,5 +1,11 @@
 //! One who writes, or many who read.
 
+use crate::access::{Access, Object, Told, asked, note, note_at};
+use crate::cancel::interrupted;
+use crate::kernel::{
+    Holder, Need, Outcome, Resource, Scheduler, Wait, WaitFor, WaitQueue, Want, scheduler,
+};
+use crate::timer::deadline_after;
 use std::cell::{Cell, Ref, RefCell, RefMut};
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -8,10 +14,6 @@ use std::time::Duration;
 
 use super::poison::{Poison, Unwinding};
 use super::{LockResult, TryLockError, TryLockResult, holder};
-use crate::runtime::{
-    Access, Holder, Need, Object, Outcome, Resource, Scheduler, Told, Wait, WaitFor, WaitList,
-    Want, asked, interrupted, note, note_at, scheduler,
-};
 
 /// A value that many green threads can read or one can change, as
 /// [`std::sync::RwLock`].
@@ -36,7 +38,7 @@ use crate::runtime::{
 /// assert_eq!(*config.read().unwrap(), 6);
 /// ```
 pub struct RwLock<T: ?Sized> {
-    waiting: WaitList<Claim>,
+    waiting: WaitQueue<Claim>,
     readers: Cell<usize>,
     poison: Poison,
     /// Its holder is the one who writes: there is none if nobody does.
@@ -75,7 +77,7 @@ impl<T> RwLock<T> {
     #[track_caller]
     pub const fn new(value: T) -> RwLock<T> {
         RwLock {
-            waiting: WaitList::new(),
+            waiting: WaitQueue::new(),
             readers: Cell::new(0),
             poison: Poison::new(),
             resource: Resource::new("read-write lock"),
@@ -144,7 +146,7 @@ impl<T: ?Sized> RwLock<T> {
     #[track_caller]
     pub fn read_timeout(&self, timeout: Duration) -> TryLockResult<RwLockReadGuard<'_, T>> {
         let told = self.begin(Access::Commute, "read lock");
-        let deadline = |scheduler: &Scheduler| scheduler.deadline_after(timeout);
+        let deadline = |scheduler: &Scheduler| deadline_after(scheduler, timeout);
         if !self.try_hold(Claim::Read) && !self.wait("RwLock::read_timeout", Claim::Read, deadline)
         {
             return Err(TryLockError::WouldBlock);
@@ -200,7 +202,7 @@ impl<T: ?Sized> RwLock<T> {
     pub fn write_timeout(&self, timeout: Duration) -> TryLockResult<RwLockWriteGuard<'_, T>> {
         self.begin(Access::Write, "write lock");
         let claim = Claim::Write(holder());
-        let deadline = |scheduler: &Scheduler| scheduler.deadline_after(timeout);
+        let deadline = |scheduler: &Scheduler| deadline_after(scheduler, timeout);
         if !self.try_hold(claim) && !self.wait("RwLock::write_timeout", claim, deadline) {
             return Err(TryLockError::WouldBlock);
         }

@@ -1,15 +1,16 @@
 //! Permits to be taken and given back.
 
+use crate::access::{Access, Object, Told, asked, note, note_at, operation};
+use crate::cancel::interrupted;
+use crate::kernel::{
+    Need, Outcome, Resource, Scheduler, Wait, WaitFor, WaitQueue, Want, scheduler,
+};
+use crate::timer::deadline_after;
 use std::cell::Cell;
 use std::error::Error;
 use std::fmt;
 use std::panic::Location;
 use std::time::Duration;
-
-use crate::runtime::{
-    Access, Need, Object, Outcome, Resource, Scheduler, Told, Wait, WaitFor, WaitList, Want, asked,
-    interrupted, note, note_at, operation, scheduler,
-};
 
 /// A number of permits, which green threads take and give back.
 ///
@@ -28,7 +29,7 @@ use crate::runtime::{
 /// ```
 pub struct Semaphore {
     /// Those who wait, each with how many it wants.
-    waiting: WaitList<usize>,
+    waiting: WaitQueue<usize>,
     permits: Cell<usize>,
     closed: Cell<bool>,
     resource: Resource,
@@ -70,7 +71,7 @@ impl Semaphore {
     #[must_use]
     pub const fn new(permits: usize) -> Semaphore {
         Semaphore {
-            waiting: WaitList::new(),
+            waiting: WaitQueue::new(),
             permits: Cell::new(permits),
             closed: Cell::new(false),
             resource: Resource::new("semaphore"),
@@ -166,7 +167,7 @@ impl Semaphore {
         &self,
         timeout: Duration,
     ) -> Result<SemaphorePermit<'_>, AcquireTimeoutError> {
-        let deadline = |scheduler: &Scheduler| scheduler.deadline_after(timeout);
+        let deadline = |scheduler: &Scheduler| deadline_after(scheduler, timeout);
         self.take("Semaphore::acquire_timeout", 1, deadline)
     }
 
@@ -185,7 +186,7 @@ impl Semaphore {
         count: usize,
         timeout: Duration,
     ) -> Result<SemaphorePermit<'_>, AcquireTimeoutError> {
-        let deadline = |scheduler: &Scheduler| scheduler.deadline_after(timeout);
+        let deadline = |scheduler: &Scheduler| deadline_after(scheduler, timeout);
         self.take("Semaphore::acquire_many_timeout", count, deadline)
     }
 

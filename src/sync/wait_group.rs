@@ -1,14 +1,15 @@
 //! Waiting for a number of others.
 
+use crate::access::{Access, Object, also, note, note_at, operation};
+use crate::cancel::interrupted;
+use crate::kernel::{
+    Need, Outcome, Resource, Scheduler, Wait, WaitFor, WaitQueue, Want, checkpoint, scheduler,
+};
+use crate::timer::deadline_after;
 use std::cell::Cell;
 use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
-
-use crate::runtime::{
-    Access, Need, Object, Outcome, Resource, Scheduler, Wait, WaitFor, WaitList, Want, also,
-    checkpoint, interrupted, note, note_at, operation, scheduler,
-};
 
 /// A group whose members are its clones: each is done when its clone is dropped.
 /// As crossbeam's.
@@ -38,7 +39,7 @@ pub struct WaitGroup {
 }
 
 struct Members {
-    waiting: WaitList<()>,
+    waiting: WaitQueue<()>,
     count: Cell<usize>,
     /// Somebody has joined it who was not the clone of a member.
     is_rejoined: Cell<bool>,
@@ -58,7 +59,7 @@ impl WaitGroup {
     pub fn new() -> WaitGroup {
         let resource = Resource::new("wait group");
         let members = Members {
-            waiting: WaitList::new(),
+            waiting: WaitQueue::new(),
             count: Cell::new(1),
             is_rejoined: Cell::new(false),
             resource,
@@ -88,7 +89,7 @@ impl WaitGroup {
     /// As [`wait`](WaitGroup::wait).
     #[track_caller]
     pub fn wait_timeout(self, timeout: Duration) -> Result<(), WaitGroup> {
-        self.wait_until("WaitGroup::wait_timeout", |scheduler| scheduler.deadline_after(timeout))
+        self.wait_until("WaitGroup::wait_timeout", |scheduler| deadline_after(scheduler, timeout))
     }
 
     #[track_caller]

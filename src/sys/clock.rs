@@ -1,11 +1,11 @@
 //! The monotonic clock.
 
-/// Nanoseconds since some moment in the past; never less than before.
+/// Returns the nanoseconds since an unspecified moment in the past. The result never decreases.
 pub(crate) fn now() -> u64 {
     read(libc::CLOCK_MONOTONIC)
 }
 
-/// As [`now`], but as of the last tick of the kernel, and several times cheaper.
+/// Returns the value of [`now`] at the last tick of the kernel. Several times cheaper than `now`.
 pub(crate) fn coarse_now() -> u64 {
     #[cfg(target_os = "linux")]
     return read(libc::CLOCK_MONOTONIC_COARSE);
@@ -13,11 +13,12 @@ pub(crate) fn coarse_now() -> u64 {
     now()
 }
 
+/// Reads `clock`, in nanoseconds.
 fn read(clock: libc::clockid_t) -> u64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: clock_gettime fills the struct it is given.
+    // SAFETY: `time` is a live timespec, which clock_gettime fills.
     let result = unsafe { libc::clock_gettime(clock, &raw mut time) };
     debug_assert!(result == 0, "every system that leno runs on has a monotonic clock");
-    // Both are positive, and 64 bits of nanoseconds last for 584 years.
+    // Both fields are positive, and 64 bits of nanoseconds suffice for 584 years.
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }

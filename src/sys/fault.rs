@@ -1,5 +1,5 @@
-//! Memory faults: who handles SIGSEGV and SIGBUS, on which stack, and how one
-//! that is not ours is passed on.
+//! Memory faults: the handler for SIGSEGV and SIGBUS, its signal stack, and passing other faults on
+//! to the previous handler.
 
 use std::cell::Cell;
 use std::io;
@@ -9,29 +9,30 @@ use std::sync::{Once, OnceLock};
 
 use super::memory::page_bytes;
 
-/// A handler as sigaction(2) wants it.
+/// A handler for sigaction(2) with SA_SIGINFO.
 pub(crate) type Handler =
     unsafe extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void);
 
-/// Room for our handler and for one that it may pass the fault on to, beyond
-/// what the kernel itself writes.
+/// The room on a signal stack for leno's handler and for the previous handler that it may call,
+/// beyond the frame that the kernel writes.
 const HANDLER_BYTES: usize = 32 * 1024;
 
 /// The signals that touching a guard can raise.
 const SIGNALS: [libc::c_int; 2] = [libc::SIGSEGV, libc::SIGBUS];
 
-/// Who handled each of [`SIGNALS`] before us.
+/// The previous action for each of [`SIGNALS`].
 static PREVIOUS: OnceLock<[libc::sigaction; 2]> = OnceLock::new();
 
-/// Makes `handler` the process's handler for memory faults, once.
+/// Installs `handler` as the process's handler for memory faults, once.
 pub(crate) fn install(handler: Handler) {
     static INSTALLED: Once = Once::new();
     INSTALLED.call_once(|| {
-        // Known before ours is there: another OS thread may fault right then, and
-        // mean it for whoever handles it now.
+        // Recorded before the new handler is installed: another OS thread may fault immediately
+        // after that, and its fault is for the previous handler.
         PREVIOUS.get_or_init(|| SIGNALS.map(|signal| exchange(signal, None)));
         for signal in SIGNALS {
-            // SAFETY: all zeros is a valid sigaction, and the mask is a live set.
+            // SAFETY: all zeros is a valid sigaction, and the mask that sigemptyset writes is part
+            // of it.
             let action = unsafe {
                 let mut action: libc::sigaction = MaybeUninit::zeroed().assume_init();
                 action.sa_sigaction = handler as *const () as usize;
@@ -44,10 +45,13 @@ pub(crate) fn install(handler: Handler) {
     });
 }
 
-/// What is done about `signal`, which is replaced if `action` is given.
+/// Returns the action for `signal`, and replaces it if `action` is given.
+///
+/// # Panics
+///
+/// If sigaction(2) fails.
 fn exchange(signal: libc::c_int, action: Option<&libc::sigaction>) -> libc::sigaction {
-    // SAFETY: all zeros is a valid sigaction; the pointers are null or to live
-    // values.
+    // SAFETY: all zeros is a valid sigaction, and every pointer is null or points to a live value.
     unsafe {
         let mut previous: libc::sigaction = MaybeUninit::zeroed().assume_init();
         let action = action.map_or(ptr::null(), ptr::from_ref);
@@ -58,24 +62,24 @@ fn exchange(signal: libc::c_int, action: Option<&libc::sigaction>) -> libc::siga
     }
 }
 
-/// The address whose access raised the fault; `None` for a signal that a
-/// process sent. Async-signal-safe.
-///
-/// # Safety
-///
-/// `info` must be what the kernel gave to a handler of one of [`SIGNALS`].
-pub(crate) unsafe fn fault_address(info: *const libc::siginfo_t) -> Option<usize> {
-    // SAFETY: the kernel fills si_code always, and si_addr when si_code says
-    // that the signal is a fault (sigaction(2)): it is then positive.
-    unsafe { ((*info).si_code > 0).then(|| (*info).si_addr() as usize) }
-}
-
-/// The stack pointer of the code that faulted, where we know how to read it.
+/// Returns the address at which the access raised the fault, or `None` if a process sent the signal.
 /// Async-signal-safe.
 ///
 /// # Safety
 ///
-/// `context` must be what the kernel gave to a handler.
+/// `info` must be the argument that the kernel passed to a handler of one of [`SIGNALS`].
+pub(crate) unsafe fn fault_address(info: *const libc::siginfo_t) -> Option<usize> {
+    // SAFETY: the kernel always fills si_code, and fills si_addr if the signal is a fault, in which
+    // case si_code is positive (sigaction(2)).
+    unsafe { ((*info).si_code > 0).then(|| (*info).si_addr() as usize) }
+}
+
+/// Returns the stack pointer of the faulting code, on systems with a known layout of the context.
+/// Async-signal-safe.
+///
+/// # Safety
+///
+/// `context` must be the argument that the kernel passed to a handler with SA_SIGINFO.
 pub(crate) unsafe fn stack_pointer(context: *const libc::c_void) -> Option<usize> {
     #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
     // SAFETY: with SA_SIGINFO the third argument is a ucontext_t (sigaction(2)).
@@ -84,7 +88,7 @@ pub(crate) unsafe fn stack_pointer(context: *const libc::c_void) -> Option<usize
         Some(registers[libc::REG_RSP as usize] as usize)
     };
     #[cfg(all(target_os = "linux", target_arch = "aarch64"))]
-    // SAFETY: as above.
+    // SAFETY: with SA_SIGINFO the third argument is a ucontext_t (sigaction(2)).
     let stack_pointer =
         unsafe { Some((*context.cast::<libc::ucontext_t>()).uc_mcontext.sp as usize) };
     #[cfg(not(target_os = "linux"))]
@@ -95,36 +99,35 @@ pub(crate) unsafe fn stack_pointer(context: *const libc::c_void) -> Option<usize
     stack_pointer
 }
 
-/// Hands a fault to whoever handled the signal before us, as the kernel would
-/// have. If that was the default, it is put back and the access faults again, for
-/// good. Async-signal-safe.
+/// Passes a fault on to the previous handler of the signal, as the kernel would have called it. If
+/// there was none, the default action is restored: the access faults again, and the process ends.
+/// Async-signal-safe.
 ///
 /// # Safety
 ///
-/// To be called from the handler that was given to [`install`], with its
-/// arguments.
+/// The caller must be the handler that was given to [`install`], and pass its own arguments.
 pub(crate) unsafe fn pass_on(
     signal: libc::c_int,
     info: *mut libc::siginfo_t,
     context: *mut libc::c_void,
 ) {
     let index = SIGNALS.iter().position(|&ours| ours == signal);
-    // `get` does not block.
+    // OnceLock::get does not block, so a handler may call it.
     let previous = PREVIOUS.get().zip(index).map(|(all, index)| &all[index]);
-    // SAFETY: the arguments are the kernel's.
+    // SAFETY: `info` is the argument that the kernel passed to the handler (see # Safety).
     let was_sent = unsafe { fault_address(info) }.is_none();
     match previous {
         Some(action) if action.sa_sigaction == libc::SIG_IGN && was_sent => {}
         Some(action) if !is_default(action) => {
             prepare_for(signal, action);
-            // SAFETY: the handler was installed for this signal by somebody who
-            // expects these arguments.
+            // SAFETY: the program has installed this handler for this signal, and the arguments are
+            // those that the kernel passed for the signal.
             unsafe { call(action, signal, info, context) }
         }
-        // SAFETY: the default action has no preconditions.
+        // SAFETY: SIG_DFL is a valid action for every signal.
         _ => unsafe {
             libc::signal(signal, libc::SIG_DFL);
-            // A fault repeats by itself; a signal that was sent does not.
+            // The faulting access is repeated after the return; a sent signal is not.
             if was_sent {
                 libc::raise(signal);
             }
@@ -132,15 +135,17 @@ pub(crate) unsafe fn pass_on(
     }
 }
 
-/// Nobody can ignore a fault: it would repeat for ever.
+/// Returns `true` if a fault with this action ends the process. SIG_IGN counts, because an ignored
+/// fault would repeat for ever.
 fn is_default(action: &libc::sigaction) -> bool {
     action.sa_sigaction == libc::SIG_DFL || action.sa_sigaction == libc::SIG_IGN
 }
 
-/// Does what the kernel does before it calls the handler of `action`. What it
-/// does after that, to restore the signal mask, it does for ours.
+/// Performs what the kernel does before it calls the handler of `action`. The kernel restores the signal
+/// mask when leno's handler returns.
 fn prepare_for(signal: libc::c_int, action: &libc::sigaction) {
-    // SAFETY: both calls are async-signal-safe, and the sets are live values.
+    // SAFETY: the calls are async-signal-safe, and the pointers are to live signal sets. All zeros is
+    // a valid, empty sigset_t on the systems that leno runs on.
     unsafe {
         if action.sa_flags & libc::SA_RESETHAND != 0 {
             libc::signal(signal, libc::SIG_DFL);
@@ -156,16 +161,20 @@ fn prepare_for(signal: libc::c_int, action: &libc::sigaction) {
     }
 }
 
+/// Calls the handler of `action`.
+///
 /// # Safety
 ///
-/// `action` must have a handler, and the rest be what the kernel gave to ours.
+/// `action` must have a handler, and the other arguments must be those that the kernel passed to
+/// leno's handler.
 unsafe fn call(
     action: &libc::sigaction,
     signal: libc::c_int,
     info: *mut libc::siginfo_t,
     context: *mut libc::c_void,
 ) {
-    // SAFETY: the flag says which of the two kinds of function it is.
+    // SAFETY: `action` has a handler (see # Safety), and SA_SIGINFO decides which of the two function
+    // types it has (sigaction(2)).
     unsafe {
         if action.sa_flags & libc::SA_SIGINFO != 0 {
             let handler: Handler = mem::transmute(action.sa_sigaction);
@@ -177,10 +186,10 @@ unsafe fn call(
     }
 }
 
-/// What the kernel may write to a signal stack before the handler runs.
+/// Returns the most bytes that the kernel writes to a signal stack before the handler runs.
 fn kernel_frame_bytes() -> usize {
     #[cfg(target_os = "linux")]
-    // SAFETY: getauxval has no preconditions, and answers 0 to what it does not know.
+    // SAFETY: getauxval has no preconditions, and returns 0 for a key that it does not know.
     let minimum = unsafe { libc::getauxval(libc::AT_MINSIGSTKSZ) } as usize;
     #[cfg(not(target_os = "linux"))]
     let minimum = 0;
@@ -191,12 +200,13 @@ thread_local! {
     static ALTERNATE: AlternateStack = const { AlternateStack { mapping: Cell::new(None) } };
 }
 
-/// The signal stack that we gave this OS thread, if it had none that is large
+/// The signal stack that leno has mapped for this OS thread, if the OS thread had none that is large
 /// enough.
 struct AlternateStack {
     mapping: Cell<Option<Mapping>>,
 }
 
+/// A mapped signal stack, and the signal stack that it replaced.
 #[derive(Clone, Copy)]
 struct Mapping {
     address: *mut libc::c_void,
@@ -204,24 +214,30 @@ struct Mapping {
     previous: libc::stack_t,
 }
 
-/// Sees to it that a handler on this OS thread has a stack to run on: the one
-/// that overflowed is no good.
+/// Maps a signal stack for this OS thread, if it has none that is large enough. A handler cannot run
+/// on the stack that overflowed.
+///
+/// # Errors
+///
+/// If there is no memory for the signal stack.
 pub(crate) fn ensure_alternate_stack() -> io::Result<()> {
-    // A thread that is already ending keeps what it has.
+    // An OS thread that already runs its destructors keeps the signal stack that it has.
     ALTERNATE.try_with(AlternateStack::ensure).unwrap_or(Ok(()))
 }
 
 impl AlternateStack {
+    /// Maps a signal stack, if there is none that is large enough.
     fn ensure(&self) -> io::Result<()> {
         if self.mapping.get().is_some() {
             return Ok(());
         }
         let wanted = kernel_frame_bytes() + HANDLER_BYTES;
         let page = page_bytes();
-        // One page below it is left out of reach, as a guard.
+        // The lowest page stays inaccessible, as a guard.
         let bytes = wanted.next_multiple_of(page) + page;
-        // SAFETY: a query, then a fresh mapping that becomes the signal stack;
-        // it stays mapped until the drop below has taken it out of use.
+        // SAFETY: all zeros is a valid stack_t, and the pointers are null or to live values. The
+        // signal stack is a new mapping, which stays mapped until the drop below has taken it out
+        // of use.
         unsafe {
             let mut previous: libc::stack_t = MaybeUninit::zeroed().assume_init();
             if libc::sigaltstack(ptr::null(), &mut previous) != 0 {
@@ -259,9 +275,9 @@ impl AlternateStack {
 impl Drop for AlternateStack {
     fn drop(&mut self) {
         let Some(mapping) = self.mapping.take() else { return };
-        // SAFETY: if the signal stack is still ours, the previous one (which
-        // std keeps mapped until the thread is over) takes its place; only then
-        // is ours unmapped.
+        // SAFETY: the mapping is unmapped only when it is not the signal stack any more: if it still
+        // is, the previous signal stack, which std keeps mapped until the OS thread ends, replaces
+        // it first.
         unsafe {
             let mut current: libc::stack_t = MaybeUninit::zeroed().assume_init();
             libc::sigaltstack(ptr::null(), &mut current);

@@ -1,5 +1,5 @@
-//! Memory for stacks: reservations, guard regions, giving pages back, and a
-//! clear word when the system has no more.
+//! Memory for stacks: reservations, guards, giving pages back, and errors that name the exhausted
+//! limit.
 
 use std::env;
 use std::fs;
@@ -8,44 +8,43 @@ use std::ptr::{self, NonNull};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Guards are at least this large. C code may probe its stack only every
-/// 64 KiB (GCC on aarch64, `-fstack-clash-protection`), and would step over a
-/// smaller one.
+/// The least size of a guard. C code may probe its stack only every 64 KiB (GCC on aarch64,
+/// `-fstack-clash-protection`), and would step over a smaller guard.
 pub(crate) const MIN_GUARD_BYTES: usize = 64 * 1024;
 
-/// From linux/mman.h, Linux 6.13; the libc crate does not have it.
+/// From linux/mman.h, Linux 6.13. The libc crate does not define it.
 const MADV_GUARD_INSTALL: libc::c_int = 102;
-/// An advice that no kernel knows. One that accepts it accepts everything.
+/// An advice that no kernel defines. A system that accepts it accepts every advice.
 #[cfg(target_os = "linux")]
 const MADV_NONSENSE: libc::c_int = 255;
 
-/// So many of the process's map entries are left to others. A program that has
-/// none left cannot even grow its heap, and so not report what has happened.
+/// The number of the process's map entries that stacks leave to the rest of the program. A program
+/// without map entries cannot grow its heap, and so cannot report the error.
 const SPARED_MAP_ENTRIES: usize = 1024;
 
-/// A stack with an mprotect guard is two map entries.
+/// The number of map entries of a stack with an mprotect guard.
 const ENTRIES_OF_A_STACK: usize = 2;
 
-/// The map entries that mprotect guards have cost this process.
+/// The number of map entries that this process uses for stacks with mprotect guards.
 static MAP_ENTRIES: AtomicUsize = AtomicUsize::new(0);
 
-/// How stacks are guarded in this process.
+/// The kind of guard below each stack of this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum GuardKind {
     /// Marks in the page table. They cost no map entry.
     Light,
-    /// A protected mapping each, and so two map entries for each stack.
+    /// A protected mapping below each stack, which makes two map entries for each stack.
     Mprotect,
 }
 
-/// The size of a page in bytes.
+/// Returns the size of a page in bytes.
 pub(crate) fn page_bytes() -> usize {
     static PAGE_BYTES: OnceLock<usize> = OnceLock::new();
     // SAFETY: sysconf has no preconditions.
     *PAGE_BYTES.get_or_init(|| unsafe { libc::sysconf(libc::_SC_PAGESIZE) } as usize)
 }
 
-/// What this kernel can do, found out by trying it once.
+/// Returns the best kind of guard that this kernel supports. Found by an experiment, once.
 pub(crate) fn guard_kind() -> GuardKind {
     static KIND: OnceLock<GuardKind> = OnceLock::new();
     *KIND.get_or_init(|| {
@@ -54,23 +53,23 @@ pub(crate) fn guard_kind() -> GuardKind {
     })
 }
 
-/// Installs a light guard and looks whether it is one. Neither the kernel's
-/// version nor the answer of madvise(2) is proof: qemu-user answers "done" to
-/// any advice, and installs nothing.
+/// Returns `true` if the kernel supports light guards: it installs a guard and tests it. Neither the
+/// kernel's version nor the result of madvise(2) is proof, because qemu-user reports success for
+/// every advice and installs nothing.
 #[cfg(target_os = "linux")]
 fn probe_light_guards() -> bool {
     let bytes = page_bytes();
     let Ok(page) = reserve(bytes, GuardKind::Light) else { return false };
     let address = page.as_ptr().cast();
-    // SAFETY: the page is ours, and nothing is on it.
+    // SAFETY: the page was reserved above and holds nothing.
     let installed = unsafe {
         libc::madvise(address, bytes, MADV_NONSENSE) == -1
             && libc::madvise(address, bytes, MADV_GUARD_INSTALL) == 0
-            // The kernel itself cannot touch a guard: EFAULT.
+            // The kernel itself cannot touch a guard, and returns EFAULT.
             && libc::madvise(address, bytes, libc::MADV_POPULATE_READ) == -1
             && io::Error::last_os_error().raw_os_error() == Some(libc::EFAULT)
     };
-    // SAFETY: reserved above, and nothing refers to it.
+    // SAFETY: the page was reserved above, and nothing refers to it.
     unsafe { release(page, bytes, 0, GuardKind::Light) };
     installed
 }
@@ -80,55 +79,65 @@ fn probe_light_guards() -> bool {
     false
 }
 
-/// Reserves address space. With light guards all of it can be used; with
-/// mprotect guards none of it, until [`open`] says so.
+/// Reserves address space. With light guards all of it is usable at once; with mprotect guards a
+/// part becomes usable when it is passed to [`open`].
+///
+/// # Errors
+///
+/// If mmap(2) fails.
 pub(crate) fn reserve(bytes: usize, kind: GuardKind) -> io::Result<NonNull<u8>> {
     let protection = match kind {
         GuardKind::Light => libc::PROT_READ | libc::PROT_WRITE,
         GuardKind::Mprotect => libc::PROT_NONE,
     };
-    // MAP_STACK keeps huge pages away: one would make a whole stack resident.
+    // MAP_STACK prevents huge pages: a huge page would make a whole stack resident.
     #[cfg(target_os = "linux")]
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_STACK;
     #[cfg(not(target_os = "linux"))]
     let flags = libc::MAP_PRIVATE | libc::MAP_ANON | libc::MAP_NORESERVE;
-    // SAFETY: a fresh anonymous mapping touches nothing that exists.
+    // SAFETY: a new anonymous mapping at an address that the kernel chooses affects no existing
+    // memory.
     let address = unsafe { libc::mmap(ptr::null_mut(), bytes, protection, flags, -1, 0) };
     if address == libc::MAP_FAILED {
         return Err(io::Error::last_os_error());
     }
-    // Before Linux 6.7 MAP_STACK was a hint without effect. A kernel without
-    // huge pages refuses the advice, and then there is nothing to fear.
+    // Before Linux 6.7 MAP_STACK was a hint without effect. A kernel without huge pages refuses
+    // this advice, and does not need it.
     #[cfg(target_os = "linux")]
-    // SAFETY: the mapping was made above.
+    // SAFETY: the range is the mapping made above, and the advice does not change its contents.
     unsafe {
         libc::madvise(address, bytes, libc::MADV_NOHUGEPAGE);
     }
     Ok(NonNull::new(address.cast()).expect("mmap does not map page zero"))
 }
 
-/// Gives a reservation back in which `stacks` were opened.
+/// Unmaps a reservation in which `stacks` stacks were opened.
 ///
 /// # Safety
 ///
-/// `[address, address + bytes)` must come from [`reserve`], and nothing may
+/// `[address, address + bytes)` must come from [`reserve`] with the same `kind`, and nothing may
 /// refer to it any more.
 pub(crate) unsafe fn release(address: NonNull<u8>, bytes: usize, stacks: usize, kind: GuardKind) {
     if kind == GuardKind::Mprotect {
         MAP_ENTRIES.fetch_sub(stacks * ENTRIES_OF_A_STACK, Ordering::Relaxed);
     }
-    // SAFETY: the caller gives the mapping up.
+    // SAFETY: the range is a whole reservation to which nothing refers (see # Safety).
     let result = unsafe { libc::munmap(address.as_ptr().cast(), bytes) };
-    // Splitting a mapping can run out of map entries; the range then stays.
+    // munmap(2) can fail if it has to split a mapping and no map entry is left. The range then stays
+    // mapped.
     debug_assert!(result == 0, "munmap: {}", io::Error::last_os_error());
 }
 
-/// Makes a stack of the part of a reservation that begins at `guard`: the first
-/// `guard_bytes` fault when touched, the `stack_bytes` above them can be used.
+/// Makes a stack of the part of a reservation that begins at `guard`: an access to the first
+/// `guard_bytes` faults, and the `stack_bytes` above them are usable.
+///
+/// # Errors
+///
+/// If the operating system has no more memory or map entries.
 ///
 /// # Safety
 ///
-/// The range must be part of a reservation made for `kind`, and unused.
+/// The range must be whole pages in a reservation made for `kind`, and unused.
 pub(crate) unsafe fn open(
     guard: *mut u8,
     guard_bytes: usize,
@@ -136,12 +145,12 @@ pub(crate) unsafe fn open(
     kind: GuardKind,
 ) -> io::Result<()> {
     if kind == GuardKind::Light {
-        // SAFETY: the caller owns the range, which is whole pages.
+        // SAFETY: the range is whole, unused pages of a reservation (see # Safety).
         let result = unsafe { libc::madvise(guard.cast(), guard_bytes, MADV_GUARD_INSTALL) };
         if result == 0 {
             return Ok(());
         }
-        // Locked memory (mlockall) refuses light guards.
+        // The kernel refuses light guards in locked memory (mlockall(2)).
     }
     let entries = MAP_ENTRIES.fetch_add(ENTRIES_OF_A_STACK, Ordering::Relaxed);
     let result = if entries + SPARED_MAP_ENTRIES > max_map_entries() {
@@ -153,7 +162,7 @@ pub(crate) unsafe fn open(
                 (guard.wrapping_add(guard_bytes), stack_bytes, libc::PROT_READ | libc::PROT_WRITE)
             }
         };
-        // SAFETY: as above.
+        // SAFETY: the range is whole, unused pages of a reservation (see # Safety).
         match unsafe { libc::mprotect(address.cast(), bytes, protection) } {
             0 => Ok(()),
             _ => Err(io::Error::last_os_error()),
@@ -165,24 +174,25 @@ pub(crate) unsafe fn open(
     result
 }
 
+/// Returns the limit of map entries for a process.
 fn max_map_entries() -> usize {
     static LIMIT: OnceLock<usize> = OnceLock::new();
     *LIMIT.get_or_init(|| number_in(MAX_MAP_COUNT).unwrap_or(usize::MAX))
 }
 
-/// Gives the pages of a range back; it reads as zeros afterwards.
+/// Gives the pages of a range back to the operating system. The range reads as zeros afterwards.
 ///
 /// # Safety
 ///
-/// The range must be whole pages of an open stack, and hold nothing of use.
+/// The range must be whole pages of an open stack, and must not hold live data.
 pub(crate) unsafe fn discard(address: *mut u8, bytes: usize) {
-    // SAFETY: the caller gives the contents up. Failure (locked memory) leaves
-    // the pages where they are, which is only a waste.
+    // SAFETY: the range holds no live data (see # Safety). A failure (locked memory) only leaves the
+    // pages resident.
     unsafe { libc::madvise(address.cast(), bytes, libc::MADV_DONTNEED) };
 }
 
-/// The offset of the lowest page of `[address, address + bytes)` that is in
-/// memory, or `bytes` if none is.
+/// Returns the offset of the lowest resident page of `[address, address + bytes)`, or `bytes` if
+/// no page is resident.
 pub(crate) fn lowest_resident(address: *mut u8, bytes: usize) -> usize {
     const PAGES_AT_ONCE: usize = 512;
     let page = page_bytes();
@@ -190,13 +200,13 @@ pub(crate) fn lowest_resident(address: *mut u8, bytes: usize) -> usize {
     while offset < bytes {
         let chunk = (bytes - offset).min(PAGES_AT_ONCE * page);
         let mut resident = [0u8; PAGES_AT_ONCE];
-        // SAFETY: mincore looks at the page table only, and writes a byte for
-        // each of at most PAGES_AT_ONCE pages.
+        // SAFETY: mincore reads only the page table. It writes one byte for each of at most
+        // PAGES_AT_ONCE pages, and `resident` has that many.
         let result = unsafe {
             libc::mincore(address.add(offset).cast(), chunk, resident.as_mut_ptr().cast())
         };
         if result != 0 {
-            // Nothing known: assume that all of it is.
+            // The state is unknown, so all pages from here on count as resident.
             return offset;
         }
         if let Some(index) = resident[..chunk / page].iter().position(|page| page & 1 == 1) {
@@ -207,7 +217,8 @@ pub(crate) fn lowest_resident(address: *mut u8, bytes: usize) -> usize {
     bytes
 }
 
-/// Says which limit of the system `error` ran into, if it is a lack of memory.
+/// Returns `error` with a text that names the exhausted limit of the operating system, if the error
+/// is a lack of memory.
 pub(crate) fn explain(error: io::Error, bytes: usize) -> io::Error {
     if error.raw_os_error() != Some(libc::ENOMEM) {
         return io::Error::new(
@@ -227,21 +238,23 @@ pub(crate) fn explain(error: io::Error, bytes: usize) -> io::Error {
 
 const MAX_MAP_COUNT: &str = "/proc/sys/vm/max_map_count";
 
+/// Returns the reason if the process has reached the limit of map entries.
 fn map_count_reason() -> Option<String> {
     let limit = number_in(MAX_MAP_COUNT)?;
     let used = count_lines("/proc/self/maps").ok()?;
     (used + SPARED_MAP_ENTRIES >= limit).then(|| {
         format!(
             "the process has {used} memory mappings, and the limit is vm.max_map_count = {limit}, \
-             of which {SPARED_MAP_ENTRIES} are left to the rest of the program; raise it with `sysctl -w vm.max_map_count={}`, or run on Linux 6.13 or later, where \
-             a guarded stack needs no mapping of its own",
+             of which {SPARED_MAP_ENTRIES} are left to the rest of the program; raise it with \
+             `sysctl -w vm.max_map_count={}`, or run on Linux 6.13 or later, where a guarded stack \
+             needs no mapping of its own",
             limit.saturating_mul(4)
         )
     })
 }
 
-/// Reads in small pieces: where map entries are used up, a buffer for all of a
-/// long file could not be allocated.
+/// Counts the lines of a file. It reads small pieces, because a buffer for a long file cannot be
+/// allocated if the map entries are used up.
 fn count_lines(path: &str) -> io::Result<usize> {
     let mut file = fs::File::open(path)?;
     let mut piece = [0; 4096];
@@ -254,9 +267,10 @@ fn count_lines(path: &str) -> io::Result<usize> {
     }
 }
 
+/// Returns the reason if the address space of the process is limited.
 fn address_space_reason() -> Option<String> {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: getrlimit fills the struct it is given.
+    // SAFETY: `limit` is a live rlimit, which getrlimit fills.
     let result = unsafe { libc::getrlimit(libc::RLIMIT_AS, &mut limit) };
     (result == 0 && limit.rlim_cur != libc::RLIM_INFINITY).then(|| {
         format!(
@@ -267,6 +281,7 @@ fn address_space_reason() -> Option<String> {
     })
 }
 
+/// Returns the reason if the system does not overcommit memory.
 fn overcommit_reason() -> Option<String> {
     (number_in("/proc/sys/vm/overcommit_memory")? == 2).then(|| {
         "the system does not overcommit memory (vm.overcommit_memory = 2), so each stack counts \
@@ -276,6 +291,7 @@ fn overcommit_reason() -> Option<String> {
     })
 }
 
+/// Returns the number that the file at `path` contains.
 fn number_in(path: &str) -> Option<usize> {
     fs::read_to_string(path).ok()?.trim().parse().ok()
 }

@@ -1,5 +1,4 @@
-//! The operating system: memory, signals, the clock, sleeping. No other module
-//! calls it.
+//! The operating system: memory, signals, the clock, sleeping. No other module makes system calls.
 
 pub(crate) mod clock;
 pub(crate) mod fault;
@@ -11,11 +10,10 @@ pub(crate) mod panics;
 pub(crate) mod signal;
 pub(crate) mod wakeup;
 
-/// Writes to standard error and nothing else: no lock, no buffer, no
-/// allocation, so that a signal handler may call it.
+/// Writes `text` to standard error, without a lock, a buffer or an allocation. Async-signal-safe.
 pub(crate) fn write_stderr(mut text: &[u8]) {
     while !text.is_empty() {
-        // SAFETY: `text` is a valid buffer; write(2) is async-signal-safe.
+        // SAFETY: the pointer and the length are those of the live slice `text`.
         let written = unsafe { libc::write(libc::STDERR_FILENO, text.as_ptr().cast(), text.len()) };
         match usize::try_from(written) {
             Ok(0) | Err(_) => return,
@@ -29,11 +27,11 @@ pub(crate) fn abort(text: &[&[u8]]) -> ! {
     for piece in text {
         write_stderr(piece);
     }
-    // SAFETY: abort(3) is async-signal-safe and has no preconditions.
+    // SAFETY: abort(3) has no preconditions, and is async-signal-safe.
     unsafe { libc::abort() }
 }
 
-/// The kernel's number for this OS thread, which is what debuggers call it.
+/// Returns the kernel's number for this OS thread, which debuggers show.
 pub(crate) fn thread_number() -> usize {
     #[cfg(target_os = "linux")]
     // SAFETY: gettid has no preconditions.

@@ -1,31 +1,30 @@
-//! How many panics the current stack is in the middle of.
+//! The number of panics in progress on the current stack.
 //!
-//! std counts the panics of an OS thread, from where each begins to where it is
-//! caught, and tells only whether there are any. That is not enough here: a green
-//! thread may wait in a destructor that a panic runs, and whoever runs meanwhile
-//! finds the OS thread panicking. It must know whether that is its own panic: then
-//! it must not be unwound again, which would end the process, and the locks that
-//! it releases are poisoned.
+//! std counts the panics of an OS thread, each from its begin to its catch, and shows only whether
+//! the count is zero. That is not enough here: a green thread may wait in a destructor that a
+//! panic runs, and another green thread that runs meanwhile finds the OS thread panicking. It has
+//! to know whether the panic is its own. During its own panic it must not be unwound again, which
+//! would end the process, and the locks that it releases are poisoned.
 //!
 //! ```text
-//!   std's count of this OS thread    3
-//!   - of those who are suspended     2    added up when they are left
-//!   = of the one who runs            1
+//!   std's count of this OS thread             3
+//!   - panics of suspended green threads       2    added when each is suspended
+//!   = panics of the running green thread      1
 //! ```
 //!
-//! The count is a word in the thread-local storage of whatever std is linked into.
-//! It is found by experiment: it is the one word that is one more for each panic
-//! that is begun and one less for each that is caught, several times over. It is
-//! read, and never written. Where no such word is found, or more than one, callers
-//! have to make do with what std tells.
+//! The count is a word in the thread-local storage of the object that std is linked into. It is
+//! found by experiment: it is the only word that increases by one with each panic that begins and
+//! decreases by one with each panic that is caught, several times over. The word is read and
+//! never written. If there is no such word, or more than one, callers have only the information
+//! that std gives.
 
 use std::cell::Cell;
 use std::panic::{self, AssertUnwindSafe};
 
-/// What has come of the search.
+/// The result of the search for the count.
 #[derive(Clone, Copy)]
 enum Count {
-    /// There was none yet.
+    /// There was no search yet.
     Unknown,
     NotFound,
     At(*const usize),
@@ -36,44 +35,46 @@ thread_local! {
     static SUSPENDED: Cell<usize> = const { Cell::new(0) };
 }
 
-/// Has the count of this OS thread been looked for?
+/// Returns `true` if the count of this OS thread has been searched for.
 pub(crate) fn is_searched() -> bool {
     !matches!(COUNT.get(), Count::Unknown)
 }
 
-/// Looks for it. That takes some microseconds, and 10 KiB of stack.
+/// Searches for the count of this OS thread. That takes some microseconds, and 10 KiB of stack.
 pub(crate) fn search() {
     COUNT.set(find().map_or(Count::NotFound, Count::At));
 }
 
-/// How many panics the one who runs is in the middle of. `None` if nobody knows:
-/// then at least one of the OS thread's is suspended, or the count has not been
-/// looked for or found.
+/// Returns the number of panics of the running green thread, or `None` if it is unknown: the OS
+/// thread is panicking, and its count has not been searched for or not been found.
 pub(crate) fn own() -> Option<usize> {
     if !std::thread::panicking() {
         return Some(0);
     }
     let Count::At(count) = COUNT.get() else { return None };
-    // SAFETY: it is in the thread-local storage of this OS thread.
+    // SAFETY: the address is an aligned word in the thread-local storage of this OS thread, which
+    // exists as long as the OS thread does; COUNT is thread-local too.
     let all = unsafe { count.read_volatile() };
     Some(all.saturating_sub(SUSPENDED.get()))
 }
 
-/// How many panics of this OS thread are suspended.
+/// Returns the number of panics of this OS thread's suspended green threads.
 pub(crate) fn suspended() -> usize {
     SUSPENDED.get()
 }
 
-/// A stack is left in the middle of so many panics.
+/// Records that a green thread with `panics` panics in progress is suspended.
 pub(crate) fn suspend(panics: usize) {
     SUSPENDED.set(SUSPENDED.get() + panics);
 }
 
-/// The one who was left in the middle of so many goes on.
+/// Records that a green thread with `panics` panics in progress is resumed.
 pub(crate) fn resume(panics: usize) {
     SUSPENDED.set(SUSPENDED.get() - panics);
 }
 
+/// Returns the address of std's count of panics of this OS thread, if exactly one word behaves like
+/// it.
 fn find() -> Option<*const usize> {
     let mut candidates: Vec<(*const usize, usize)> = Vec::new();
     for (start, bytes) in thread_local_storage() {
@@ -81,14 +82,15 @@ fn find() -> Option<*const usize> {
         let words = (first..bytes).step_by(size_of::<usize>());
         for offset in words.filter(|offset| offset + size_of::<usize>() <= bytes) {
             let word = start.wrapping_add(offset).cast::<usize>();
-            // SAFETY: it is aligned and inside the thread-local storage.
+            // SAFETY: the word is aligned and inside the thread-local storage of this OS thread.
             candidates.push((word, unsafe { word.read_volatile() }));
         }
     }
     for panics in [1, 0, 3, 2, 1, 0] {
         amid_panics(panics, &mut || {
             candidates.retain(|&(word, before)| {
-                // SAFETY: as above.
+                // SAFETY: the word is aligned and inside the thread-local storage of this OS
+                // thread.
                 let now = unsafe { word.read_volatile() };
                 now == before.wrapping_add(panics)
             });
@@ -100,8 +102,8 @@ fn find() -> Option<*const usize> {
     }
 }
 
-/// Runs `f` in the middle of so many panics more, each in a destructor that the one
-/// before runs.
+/// Runs `f` during `panics` more panics, each of which begins in a destructor that the previous
+/// panic runs.
 fn amid_panics(panics: usize, f: &mut dyn FnMut()) {
     struct Amid<'a>(usize, &'a mut dyn FnMut());
     impl Drop for Amid<'_> {
@@ -119,25 +121,28 @@ fn amid_panics(panics: usize, f: &mut dyn FnMut()) {
     debug_assert!(caught.is_err());
 }
 
-/// The thread-local storage of this OS thread: for each object that the process is
-/// linked of and that has some, where it begins and how many bytes it has.
+/// Returns the address and the size in bytes of this OS thread's thread-local storage, for each
+/// loaded object that has some.
 #[cfg(target_os = "linux")]
 fn thread_local_storage() -> Vec<(*const u8, usize)> {
+    /// Adds the thread-local storage of one object.
+    ///
     /// # Safety
     ///
-    /// For dl_iterate_phdr, with a vector of these pairs as what it hands on.
+    /// Only dl_iterate_phdr may call it, and its `data` must be a vector of these pairs.
     unsafe extern "C" fn add(
         info: *mut libc::dl_phdr_info,
         bytes: libc::size_t,
         found: *mut libc::c_void,
     ) -> libc::c_int {
-        // SAFETY: dl_iterate_phdr gives a valid `info`, and hands on `found`.
+        // SAFETY: dl_iterate_phdr passes a valid `info`, and `found` is the vector below, to which
+        // there is no other reference during the call.
         let (info, found) = unsafe { (&*info, &mut *found.cast::<Vec<(*const u8, usize)>>()) };
-        // An old libc gives less of it, without the storage.
+        // An old libc passes a shorter struct, without the storage.
         if bytes < size_of::<libc::dl_phdr_info>() || info.dlpi_tls_data.is_null() {
             return 0;
         }
-        // SAFETY: these are the program headers of the object.
+        // SAFETY: dlpi_phdr points to dlpi_phnum program headers of a loaded object.
         let headers =
             unsafe { std::slice::from_raw_parts(info.dlpi_phdr, usize::from(info.dlpi_phnum)) };
         for header in headers.iter().filter(|header| header.p_type == libc::PT_TLS) {
@@ -146,7 +151,7 @@ fn thread_local_storage() -> Vec<(*const u8, usize)> {
         0
     }
     let mut found: Vec<(*const u8, usize)> = Vec::new();
-    // SAFETY: `add` takes what it is given here, and does not unwind.
+    // SAFETY: the data is the vector that `add` expects, and `add` does not unwind.
     unsafe { libc::dl_iterate_phdr(Some(add), (&raw mut found).cast()) };
     found
 }
@@ -179,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn it_may_be_looked_for_in_the_middle_of_a_panic() {
+    fn the_count_can_be_searched_for_during_a_panic() {
         amid_panics(2, &mut || {
             search();
             assert!(is_searched());

@@ -1,31 +1,34 @@
-//! Signals that a user sends to ask for something.
+//! Signals that a user sends to request a report.
 
 use std::io;
 use std::mem::MaybeUninit;
 use std::ptr;
 
-/// Which signal.
+/// A signal that a handler can be installed for.
 #[derive(Clone, Copy)]
 pub(crate) enum Signal {
     /// SIGUSR1
     User1,
 }
 
-/// A handler as sigaction(2) wants it. It may run between any two instructions of
-/// the program, so it may do little: atomic operations, and what signal-safety(7)
-/// lists.
+/// A handler for sigaction(2). It may run between any two instructions of the program, so it may
+/// use only atomic operations and the functions that signal-safety(7) lists.
 pub(crate) type Handler = extern "C" fn(libc::c_int);
 
-/// Makes `handler` what the process does about `signal`. System calls that it
-/// interrupts go on, where they can.
+/// Installs `handler` as the process's handler for `signal`. System calls that it interrupts are
+/// restarted where the kernel can restart them.
+///
+/// # Errors
+///
+/// If sigaction(2) fails.
 pub(crate) fn handle(signal: Signal, handler: Handler) -> io::Result<()> {
     let Signal::User1 = signal;
-    // SAFETY: all zeros is a valid sigaction, the pointers are null or to live
-    // values, and the handler is one for this kind of action.
+    // SAFETY: all zeros is a valid sigaction, and every pointer is null or points to a live value.
+    // Without SA_SIGINFO a handler takes one integer, as `Handler` does.
     unsafe {
         let mut action: libc::sigaction = MaybeUninit::zeroed().assume_init();
         action.sa_sigaction = handler as *const () as usize;
-        // On the signal stack: a green thread may have little left of its own.
+        // On the signal stack, because a green thread may have little of its own stack left.
         action.sa_flags = libc::SA_RESTART | libc::SA_ONSTACK;
         libc::sigemptyset(&mut action.sa_mask);
         match libc::sigaction(libc::SIGUSR1, &action, ptr::null_mut()) {
@@ -35,7 +38,7 @@ pub(crate) fn handle(signal: Signal, handler: Handler) -> io::Result<()> {
     }
 }
 
-/// Calls `f` in a handler: whoever was interrupted finds errno as it was.
+/// Calls `f` in a handler and restores errno after it, because the interrupted code may read errno.
 pub(crate) fn keeping_errno(f: impl FnOnce()) {
     #[cfg(any(target_os = "android", target_os = "netbsd", target_os = "openbsd"))]
     use libc::__errno as location;
@@ -43,9 +46,9 @@ pub(crate) fn keeping_errno(f: impl FnOnce()) {
     use libc::__errno_location as location;
     #[cfg(any(target_os = "macos", target_os = "ios", target_os = "freebsd"))]
     use libc::__error as location;
-    // SAFETY: the location is this OS thread's own.
+    // SAFETY: the location is valid as long as this OS thread runs, and belongs to it alone.
     let errno = unsafe { *location() };
     f();
-    // SAFETY: as above.
+    // SAFETY: the location is valid as long as this OS thread runs, and belongs to it alone.
     unsafe { *location() = errno };
 }

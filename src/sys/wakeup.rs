@@ -1,9 +1,8 @@
-//! Sleeping in the kernel, and being woken from another OS thread or from a
-//! signal handler: a descriptor that becomes readable.
+//! Sleeping in the kernel until another OS thread or a signal handler makes a descriptor readable.
 //!
-//! A forked child has the descriptors of its parent, and would take rings that are
-//! meant for the parent. So the reader asks which process it is in, and makes
-//! itself new ones under the same numbers.
+//! A forked child has the descriptors of its parent, and would consume notifications for the
+//! parent. The reader therefore compares the process id, and in a child opens new descriptors
+//! under the same numbers.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
@@ -18,11 +17,16 @@ pub(crate) struct Wakeup {
     readable: OwnedFd,
     #[cfg(not(target_os = "linux"))]
     writable: OwnedFd,
-    /// Whose it is.
+    /// The id of the process that the descriptor belongs to.
     process: AtomicU32,
 }
 
 impl Wakeup {
+    /// Opens a descriptor, which is not readable at first.
+    ///
+    /// # Errors
+    ///
+    /// If the process has no more descriptors.
     #[cfg(target_os = "linux")]
     pub(crate) fn new() -> io::Result<Wakeup> {
         // SAFETY: eventfd has no preconditions.
@@ -30,22 +34,27 @@ impl Wakeup {
         if descriptor == -1 {
             return Err(io::Error::last_os_error());
         }
-        // SAFETY: just made, and nobody else has it.
+        // SAFETY: the descriptor was opened above, and nothing else owns it.
         let readable = unsafe { OwnedFd::from_raw_fd(descriptor) };
         Ok(Wakeup { readable, process: process::id().into() })
     }
 
+    /// Opens a pipe, which is not readable at first.
+    ///
+    /// # Errors
+    ///
+    /// If the process has no more descriptors.
     #[cfg(not(target_os = "linux"))]
     pub(crate) fn new() -> io::Result<Wakeup> {
         let mut ends = [0; 2];
-        // SAFETY: pipe fills the array it is given.
+        // SAFETY: `ends` is a live array of two descriptors, which pipe fills.
         if unsafe { libc::pipe(ends.as_mut_ptr()) } == -1 {
             return Err(io::Error::last_os_error());
         }
-        // SAFETY: just made, and nobody else has them.
+        // SAFETY: the descriptors were opened above, and nothing else owns them.
         let [readable, writable] = ends.map(|end| unsafe { OwnedFd::from_raw_fd(end) });
         for end in [&readable, &writable] {
-            // SAFETY: fcntl on descriptors of our own.
+            // SAFETY: the descriptor is open, and these commands take integers.
             unsafe {
                 libc::fcntl(end.as_raw_fd(), libc::F_SETFL, libc::O_NONBLOCK);
                 libc::fcntl(end.as_raw_fd(), libc::F_SETFD, libc::FD_CLOEXEC);
@@ -54,6 +63,7 @@ impl Wakeup {
         Ok(Wakeup { readable, writable, process: process::id().into() })
     }
 
+    /// Returns the descriptor to write to.
     fn writable(&self) -> &OwnedFd {
         #[cfg(target_os = "linux")]
         return &self.readable;
@@ -61,24 +71,28 @@ impl Wakeup {
         &self.writable
     }
 
-    /// Makes it readable. Async-signal-safe.
+    /// Makes the descriptor readable. Async-signal-safe.
     pub(crate) fn notify(&self) {
         let one = 1u64.to_ne_bytes();
         let descriptor = self.writable().as_raw_fd();
-        // SAFETY: write(2) is async-signal-safe, and the buffer is valid. A full
-        // pipe or counter is readable already.
+        // A full pipe or counter is already readable, so a failed write is no loss.
+        // SAFETY: the pointer and the length are those of the live array `one`.
         unsafe { libc::write(descriptor, one.as_ptr().cast(), one.len()) };
     }
 
-    /// To be called by the reader before it uses the descriptor: in a forked child,
-    /// makes one of its own in the place of the parent's. It is readable, since
-    /// what was rung before is lost.
-    fn belongs_here(&self) {
+    /// Replaces the descriptor in a forked child. The reader calls this before each use of the
+    /// descriptor. The new descriptor is readable at first, because earlier notifications are lost.
+    fn ensure_own(&self) {
         if self.process.load(Ordering::Relaxed) != process::id() {
             self.renew();
         }
     }
 
+    /// Opens a descriptor of this process under the number of the parent's.
+    ///
+    /// # Panics
+    ///
+    /// If the process has no more descriptors.
     #[cold]
     fn renew(&self) {
         let new = Wakeup::new().unwrap_or_else(|error| {
@@ -91,26 +105,26 @@ impl Wakeup {
         self.notify();
     }
 
-    /// Makes it unreadable.
+    /// Makes the descriptor unreadable.
     pub(crate) fn clear(&self) {
-        self.belongs_here();
+        self.ensure_own();
         let mut count = [0u8; 64];
         loop {
-            // SAFETY: read fills at most the buffer it is given.
+            // SAFETY: the pointer and the length are those of the live array `count`.
             let read = unsafe {
                 libc::read(self.readable.as_raw_fd(), count.as_mut_ptr().cast(), count.len())
             };
-            // An eventfd is empty after one read, a pipe when a read was short.
+            // An eventfd is empty after one read, a pipe after a short read.
             if read < count.len() as isize {
                 return;
             }
         }
     }
 
-    /// Sleeps until it is readable, until `nanos` have passed, or until a signal
-    /// has come.
+    /// Sleeps until the descriptor is readable, `nanos` nanoseconds have passed, or a signal has
+    /// arrived.
     pub(crate) fn wait(&self, nanos: Option<u64>) {
-        self.belongs_here();
+        self.ensure_own();
         let descriptor = self.readable.as_raw_fd();
         poll(&mut [libc::pollfd { fd: descriptor, events: libc::POLLIN, revents: 0 }], nanos);
     }
@@ -118,25 +132,26 @@ impl Wakeup {
 
 impl AsFd for Wakeup {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.belongs_here();
+        self.ensure_own();
         self.readable.as_fd()
     }
 }
 
-/// Has the number of `old` stand for what `new` is.
+/// Makes the number of `old` refer to the file of `new`.
 fn replace(old: &OwnedFd, new: &OwnedFd) {
-    // SAFETY: dup2 and fcntl on descriptors that are open.
+    // SAFETY: both descriptors are open, and stay owned by `old` and `new`.
     unsafe {
         libc::dup2(new.as_raw_fd(), old.as_raw_fd());
         libc::fcntl(old.as_raw_fd(), libc::F_SETFD, libc::FD_CLOEXEC);
     }
 }
 
-/// Sleeps for `nanos`, or until a signal has come.
+/// Sleeps for `nanos` nanoseconds, or until a signal has arrived.
 pub(crate) fn sleep(nanos: u64) {
     poll(&mut [], Some(nanos));
 }
 
+/// Sleeps until a descriptor is ready, `nanos` nanoseconds have passed, or a signal has arrived.
 #[cfg(target_os = "linux")]
 fn poll(descriptors: &mut [libc::pollfd], nanos: Option<u64>) {
     let timeout = nanos.map(|nanos| libc::timespec {
@@ -144,15 +159,17 @@ fn poll(descriptors: &mut [libc::pollfd], nanos: Option<u64>) {
         tv_nsec: (nanos % 1_000_000_000) as _,
     });
     let timeout = timeout.as_ref().map_or(ptr::null(), ptr::from_ref);
-    // SAFETY: the pointers and the count are those of live values.
+    // SAFETY: the pointer and the count are those of a live slice, and `timeout` is null or points
+    // to a live timespec.
     unsafe {
         libc::ppoll(descriptors.as_mut_ptr(), descriptors.len() as _, timeout, ptr::null());
     }
 }
 
+/// Sleeps until a descriptor is ready, `nanos` nanoseconds have passed, or a signal has arrived.
 #[cfg(not(target_os = "linux"))]
 fn poll(descriptors: &mut [libc::pollfd], nanos: Option<u64>) {
-    // Up to the next millisecond: too early would be a busy loop.
+    // Rounded up to a millisecond, because an early return would make the caller a busy loop.
     let timeout =
         nanos.map_or(-1, |nanos| nanos.div_ceil(1_000_000).min(i32::MAX as u64) as libc::c_int);
     // SAFETY: the pointer and the count are those of a live slice.

@@ -3,7 +3,8 @@
 use std::io;
 
 use super::JoinHandle;
-use crate::runtime::{Runtime, scheduler};
+use crate::kernel::scheduler;
+use crate::runtime::Runtime;
 #[cfg(doc)]
 use crate::stack::Stack;
 

@@ -3,7 +3,9 @@
 use std::fmt;
 use std::rc::Rc;
 
-use crate::runtime::{ThreadId, ThreadState};
+use crate::cancel::cancel_thread;
+use crate::kernel::{ThreadId, ThreadInfo};
+use crate::remote::unpark;
 
 /// A handle to a green thread: it has a name, an id, and can be unparked and
 /// cancelled.
@@ -11,32 +13,32 @@ use crate::runtime::{ThreadId, ThreadState};
 /// A handle may outlive its green thread.
 #[derive(Clone)]
 pub struct Thread {
-    state: Rc<ThreadState>,
+    state: Rc<ThreadInfo>,
 }
 
 impl Thread {
-    pub(super) fn new(state: &Rc<ThreadState>) -> Thread {
+    pub(super) fn new(state: &Rc<ThreadInfo>) -> Thread {
         Thread { state: state.clone() }
     }
 
     /// The id, which no other green thread of this process has or had.
     #[must_use]
     pub fn id(&self) -> ThreadId {
-        self.state.id
+        self.state.id()
     }
 
     /// The name that [`Builder::name`](super::Builder::name) gave it; "main" for
     /// the closure of [`leno::run`](crate::run).
     #[must_use]
     pub fn name(&self) -> Option<&str> {
-        self.state.name.as_deref()
+        self.state.name()
     }
 
     /// Lets the green thread's current [`park`](super::park), or its next one,
     /// return. Does nothing if it has ended.
     #[track_caller]
     pub fn unpark(&self) {
-        self.state.unpark();
+        unpark(&self.state);
     }
 
     /// Has the green thread unwound at its next suspension; see
@@ -44,7 +46,7 @@ impl Thread {
     /// ended.
     #[track_caller]
     pub fn cancel(&self) {
-        self.state.cancel();
+        cancel_thread(&self.state);
     }
 }
 

@@ -10,7 +10,8 @@ use std::time::Duration;
 #[cfg(doc)]
 use super::Cancelled;
 use super::{Builder, Scope, Thread};
-use crate::runtime::{Payload, Spawned};
+use crate::kernel::{Owned, Payload};
+use crate::runtime::Spawned;
 
 /// What [`JoinHandle::join`] gives: what the closure returned, or the payload of
 /// the panic that ended it.
@@ -32,8 +33,8 @@ pub struct ScopedJoinHandle<'scope, T> {
 
 impl<T> JoinHandle<T> {
     #[inline(always)]
-    pub(super) fn new(spawned: Spawned<T>) -> Self {
-        JoinHandle { spawned: Some(spawned), thread: OnceCell::new() }
+    pub(super) fn new(owned: Owned<T>) -> Self {
+        JoinHandle { spawned: Some(Spawned::new(owned)), thread: OnceCell::new() }
     }
 
     /// Waits until the green thread has ended, and gives what its closure
@@ -121,7 +122,7 @@ impl<T> JoinHandle<T> {
     #[must_use]
     pub fn thread(&self) -> &Thread {
         self.thread.get_or_init(|| match &self.spawned {
-            Some(spawned) => Thread::new(spawned.thread_state()),
+            Some(spawned) => Thread::new(spawned.info()),
             None => given(),
         })
     }
@@ -151,8 +152,8 @@ fn given() -> ! {
 
 impl<'scope, T> ScopedJoinHandle<'scope, T> {
     #[inline(always)]
-    pub(super) fn new(spawned: Spawned<T>) -> Self {
-        ScopedJoinHandle { handle: JoinHandle::new(spawned), scope: PhantomData }
+    pub(super) fn new(owned: Owned<T>) -> Self {
+        ScopedJoinHandle { handle: JoinHandle::new(owned), scope: PhantomData }
     }
 
     /// Waits for the end; see [`JoinHandle::join`].

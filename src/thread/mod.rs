@@ -36,15 +36,17 @@ mod join;
 mod local;
 mod task_group;
 
+use crate::access::{Access, Object, note, operation};
+pub use crate::cancel::Cancelled;
+use crate::cancel::interrupted;
+pub use crate::kernel::ThreadId;
+use crate::kernel::{Outcome, Scheduler, Wait, WaitFor, scheduler};
+pub use crate::runtime::{Scope, scope};
+use crate::timer::deadline_after;
 use std::io;
 use std::num::NonZero;
 use std::time::Duration;
 
-use crate::runtime::{
-    Access, Object, Outcome, Scheduler, Wait, WaitFor, interrupted, note, operation, scheduler,
-};
-
-pub use crate::runtime::{Cancelled, Scope, ThreadId, scope};
 pub use crate::time::{sleep, sleep_until};
 pub use builder::Builder;
 pub use handle::Thread;
@@ -142,7 +144,7 @@ pub fn park() {
 /// Outside a runtime.
 #[track_caller]
 pub fn park_timeout(duration: Duration) {
-    park_until("leno::thread::park_timeout", |scheduler| scheduler.deadline_after(duration));
+    park_until("leno::thread::park_timeout", |scheduler| deadline_after(scheduler, duration));
 }
 
 #[inline(always)]
@@ -151,7 +153,7 @@ fn park_until(function: &'static str, deadline: impl FnOnce(&Scheduler) -> Optio
     let scheduler = scheduler(function);
     let wait = Wait::new(WaitFor::Unpark);
     operation(Object::Token(scheduler.current().id().number()), Access::Write, "park");
-    let token = &scheduler.current().token;
+    let token = scheduler.current().token();
     if token.replace(false) {
         return;
     }
@@ -201,7 +203,7 @@ pub fn shield<F, T>(f: F) -> T
 where
     F: FnOnce() -> T,
 {
-    crate::runtime::shield("leno::thread::shield", f)
+    crate::cancel::shield("leno::thread::shield", f)
 }
 
 /// Is the green thread that calls this unwinding?
@@ -210,7 +212,7 @@ where
 /// one of its green threads waits in a destructor in the middle of a panic.
 #[must_use]
 pub fn panicking() -> bool {
-    crate::runtime::is_panicking()
+    crate::kernel::is_panicking()
 }
 
 /// The handle of the green thread that calls this.
@@ -227,7 +229,7 @@ pub fn panicking() -> bool {
 #[must_use]
 #[track_caller]
 pub fn current() -> Thread {
-    Thread::new(scheduler("leno::thread::current").current().thread_state())
+    Thread::new(scheduler("leno::thread::current").current().info())
 }
 
 /// How many green threads run at the same time: one. For programs written for

@@ -8,9 +8,9 @@ use std::panic::{self, AssertUnwindSafe, Location};
 use std::rc::Rc;
 
 use super::{Builder, Cancelled, Scope, ScopedJoinHandle};
-use crate::runtime::{
-    Access, Breaker, Object, Payload, Resource, ThreadState, is_unwinding, note, note_at,
-};
+use crate::access::{Access, Object, note, note_at};
+use crate::cancel::{CancelScope, cancel_now};
+use crate::kernel::{Payload, Resource, ThreadInfo, is_unwinding};
 
 /// Green threads that succeed or fail together; see [`task_group`].
 //
@@ -19,9 +19,9 @@ use crate::runtime::{
 pub struct TaskGroup<'scope, 'env: 'scope, E: 'env> {
     scope: Scope<'scope, 'env>,
     /// Ends the body.
-    breaker: Breaker,
+    breaker: CancelScope,
     /// The tasks that have not ended, in the order in which they were spawned.
-    tasks: RefCell<BTreeMap<u64, Rc<ThreadState>>>,
+    tasks: RefCell<BTreeMap<u64, Rc<ThreadInfo>>>,
     spawned: Cell<u64>,
     /// What is spawned from now on is cancelled at once.
     is_over: Cell<bool>,
@@ -95,7 +95,7 @@ where
     let at = Location::caller();
     let group = TaskGroup {
         scope: Scope::new(NAME),
-        breaker: Breaker::new(NAME),
+        breaker: CancelScope::new(NAME),
         tasks: RefCell::default(),
         spawned: Cell::new(0),
         is_over: Cell::new(false),
@@ -145,7 +145,7 @@ impl<'scope, E> TaskGroup<'scope, '_, E> {
 
     fn cancel_all(&self) {
         for task in self.tasks.borrow().values() {
-            task.cancel_now();
+            cancel_now(task);
         }
     }
 
@@ -222,9 +222,9 @@ impl<'scope, E> TaskGroup<'scope, '_, E> {
             group.run_task(f)
         };
         let spawned = self.scope.spawn_on(function, stack_bytes, name, task)?;
-        self.tasks.borrow_mut().insert(key, spawned.thread_state().clone());
+        self.tasks.borrow_mut().insert(key, spawned.control().info().clone());
         if self.is_over.get() {
-            spawned.thread_state().cancel_now();
+            cancel_now(spawned.control().info());
         }
         Ok(ScopedJoinHandle::new(spawned))
     }
@@ -260,7 +260,7 @@ impl<'scope, E> TaskGroup<'scope, '_, E> {
     fn end(&self) {
         if !self.is_over.replace(true) {
             self.cancel_all();
-            self.breaker.trip();
+            self.breaker.cancel();
         }
     }
 }

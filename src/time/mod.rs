@@ -12,12 +12,13 @@
 
 mod interval;
 
+use crate::cancel::interrupted;
+use crate::kernel::{Outcome, Scheduler, Wait, WaitFor, scheduler};
+pub use crate::timer::Instant;
+use crate::timer::{deadline_after, deadline_at};
 use std::error::Error;
 use std::fmt;
 
-use crate::runtime::{Outcome, Scheduler, Wait, WaitFor, interrupted, scheduler};
-
-pub use crate::runtime::Instant;
 pub use interval::{Interval, interval, interval_at};
 pub use std::time::{Duration, SystemTime, SystemTimeError, UNIX_EPOCH};
 
@@ -44,7 +45,7 @@ pub use std::time::{Duration, SystemTime, SystemTimeError, UNIX_EPOCH};
 #[track_caller]
 pub fn sleep(duration: Duration) {
     let scheduler = scheduler("leno::time::sleep");
-    sleep_on(scheduler, scheduler.deadline_after(duration));
+    sleep_on(scheduler, deadline_after(scheduler, duration));
 }
 
 /// Waits until `deadline`; one that has passed lets others have a turn.
@@ -55,7 +56,7 @@ pub fn sleep(duration: Duration) {
 #[track_caller]
 pub fn sleep_until(deadline: Instant) {
     let scheduler = scheduler("leno::time::sleep_until");
-    sleep_on(scheduler, scheduler.deadline_at(deadline.nanos()));
+    sleep_on(scheduler, deadline_at(scheduler, deadline.nanos()));
 }
 
 #[track_caller]
@@ -121,7 +122,7 @@ pub fn timeout<F, T>(duration: Duration, f: F) -> Result<T, Elapsed>
 where
     F: FnOnce() -> T,
 {
-    crate::runtime::timeout("leno::time::timeout", duration, f).ok_or(Elapsed)
+    crate::cancel::timeout("leno::time::timeout", duration, f).ok_or(Elapsed)
 }
 
 /// As [`timeout`], with the moment at which it elapses.

@@ -12,7 +12,7 @@ use super::sampling::Sampling;
 use super::schedule::Rules;
 use super::session::{Ran, Session};
 use super::tree::Tree;
-use crate::runtime::try_scheduler;
+use crate::kernel::try_scheduler;
 
 /// Samples, if neither a number nor a time is given.
 pub(super) const DEFAULT_SAMPLES: u64 = 10_000;
@@ -95,15 +95,25 @@ impl Explorer {
 
 impl<T: Ord> Report<T> {
     /// Adds an execution.
+    #[inline(always)]
     pub(super) fn add(&mut self, session: &Session, ran: Ran<T>) {
-        self.steps += session.engine.borrow().steps();
+        self.steps += session.steps();
         match ran {
-            Ran::Cut(Cut::Redundant) => self.redundant += 1,
             Ran::Value(value) => {
                 self.executions += 1;
                 let index = session.index();
                 self.add_value(value, index, || session.engine.borrow().schedule());
             }
+            ran => self.add_otherwise(session, ran),
+        }
+    }
+
+    /// Adds an execution that has no value.
+    #[cold]
+    #[inline(never)]
+    fn add_otherwise(&mut self, session: &Session, ran: Ran<T>) {
+        match ran {
+            Ran::Cut(Cut::Redundant) => self.redundant += 1,
             ran => {
                 self.executions += 1;
                 if let Err(failure) = session.failure_of(ran) {
@@ -122,7 +132,7 @@ impl Session {
             Ran::Value(value) => Ok(value),
             Ran::Wrong(wrong) => {
                 let thread = wrong.thread.map(|number| engine.names.label(number));
-                let mut failure = Failure::of_wrong(wrong, engine.schedule(), thread);
+                let mut failure = Failure::of_wrong(*wrong, engine.schedule(), thread);
                 failure.first = self.index();
                 Err(Box::new(failure))
             }

@@ -1,6 +1,8 @@
 //! The director of the executions of one exploration: it makes each choice by the
 //! strategy, and keeps what was chosen.
 
+mod span;
+
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -13,10 +15,11 @@ use super::replay::Replay;
 use super::sampling::Sampling;
 use super::schedule::{Rules, Schedule};
 use super::tree::Tree;
-use crate::runtime::{
-    CLOCK, Choice, DEADLOCK, Director, Operated, Payload, Ready, Spawn, Stuck, Suspension, Track,
-    Wants,
+use crate::explore::{
+    CLOCK, Choice, ChoicePath, Controller, EnabledSet, Operated, Spawn, Stuck, Suspension,
 };
+use crate::inspect::DEADLOCK;
+use crate::kernel::Payload;
 
 /// How choices are made.
 pub(super) enum Strategy {
@@ -85,10 +88,11 @@ pub(super) struct Engine {
     // Of the execution that runs:
     pub(super) names: Names,
     /// What was chosen, and where the common choices are made.
-    pub(super) track: Rc<RefCell<Track>>,
+    pub(super) track: Rc<RefCell<ChoicePath>>,
     pub(super) switches: u32,
     last: u64,
-    pub(super) wrong: Option<Wrong>,
+    /// Boxed, so that what an execution has come to is copied in a few instructions.
+    pub(super) wrong: Option<Box<Wrong>>,
     pub(super) cut: Option<Cut>,
     /// Those who can run, and the indices of those who may be chosen, kept so that no choice allocates.
     ready: Vec<u64>,
@@ -101,7 +105,7 @@ impl Engine {
         rules: Rules,
         strategy: Strategy,
         max_steps: u64,
-        track: Rc<RefCell<Track>>,
+        track: Rc<RefCell<ChoicePath>>,
     ) -> Engine {
         let is_fair = rules.fair || rules.preemptive;
         track.borrow_mut().start();
@@ -121,90 +125,6 @@ impl Engine {
             cut: None,
             ready: Vec::new(),
             allowed: Vec::new(),
-        }
-    }
-
-    /// What it has to be told.
-    pub(super) fn wants(&self) -> Wants {
-        let is_reduced = matches!(self.strategy, Strategy::Reduced(_));
-        Wants {
-            operations: is_reduced || self.recording.is_some(),
-            preemption: self.rules.preemptive,
-            time: self.rules.timed,
-            values: self.recording.is_some(),
-            suspensions: self.recording.is_some(),
-            yields: self.fairness.is_some(),
-            most_threads: usize::try_from(self.max_steps).unwrap_or(usize::MAX),
-        }
-    }
-
-    /// The execution with this index begins.
-    pub(super) fn begin(&mut self, index: u64) {
-        panics::forget();
-        self.names.clear();
-        self.switches = 0;
-        self.last = 1;
-        // Dropping what is seldom there is a call that most executions need not make.
-        if self.wrong.is_some() || self.cut.is_some() {
-            self.forget_failure();
-        }
-        if let Some(fairness) = &mut self.fairness {
-            fairness.begin();
-        }
-        if let Some(recording) = &mut self.recording {
-            recording.begin();
-        }
-        let sees_all = self.recording.is_some() || self.max_switches.is_some();
-        let mut track = self.track.borrow_mut();
-        match &mut self.strategy {
-            Strategy::Tree(_) => track.repeat(),
-            Strategy::Sampling(sampling) => sampling.begin(index, &mut track),
-            Strategy::Reduced(reduction) => {
-                track.start();
-                reduction.begin();
-            }
-            Strategy::Replay(replay) => {
-                track.start();
-                replay.begin();
-            }
-        }
-        if !sees_all && self.strategy.is_simple() {
-            track.go_alone(self.max_steps);
-        }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn forget_failure(&mut self) {
-        self.wrong = None;
-        self.cut = None;
-    }
-
-    /// It is over.
-    pub(super) fn end(&mut self) {
-        match &mut self.strategy {
-            Strategy::Tree(_) => {
-                // Shorter than the one that it should have repeated?
-                let track = self.track.borrow();
-                let made = track.made().len();
-                if made < track.choices().len() && self.cut.is_none() {
-                    self.cut = Some(Cut::Differs { after: made });
-                }
-            }
-            Strategy::Reduced(reduction) => reduction.end(),
-            Strategy::Sampling(sampling) => sampling.end(self.track.borrow().steps()),
-            Strategy::Replay(replay) => {
-                // One that fails is over wherever it fails.
-                if let Some(rest) = replay.rest()
-                    && self.cut.is_none()
-                    && self.wrong.is_none()
-                {
-                    let made = self.track.borrow().made().len();
-                    self.cut = Some(Cut::Misfit(format!(
-                        "the run has {made} choices and is over then, but the schedule goes on: {rest}"
-                    )));
-                }
-            }
         }
     }
 
@@ -314,6 +234,18 @@ impl Engine {
 }
 
 impl Strategy {
+    /// Goes to the next execution. Returns `false` if there is none, or if it is the tree,
+    /// which needs the track for that.
+    // A function of its own: with the tree in the same `match`, that would be a jump table.
+    #[inline(never)]
+    pub(super) fn advance(&mut self) -> bool {
+        match self {
+            Strategy::Reduced(reduction) => reduction.advance(),
+            Strategy::Sampling(_) => true,
+            Strategy::Replay(_) | Strategy::Tree(_) => false,
+        }
+    }
+
     /// Are its choices made without looking at anything else?
     fn is_simple(&self) -> bool {
         match self {
@@ -324,8 +256,8 @@ impl Strategy {
     }
 }
 
-impl Director for Engine {
-    fn choose(&mut self, ready: &Ready<'_>) -> Option<usize> {
+impl Controller for Engine {
+    fn choose(&mut self, ready: &EnabledSet<'_>) -> Option<usize> {
         let track = self.track.borrow();
         let (steps, is_alone, after) = (track.steps(), track.is_alone(), track.made().len());
         drop(track);
@@ -456,11 +388,13 @@ impl Director for Engine {
         if let Strategy::Reduced(reduction) = &mut self.strategy {
             reduction.panicked();
         }
-        self.wrong.get_or_insert(Wrong {
-            what: What::Panic,
-            message: said.message,
-            place: said.place,
-            thread: Some(number),
+        self.wrong.get_or_insert_with(|| {
+            Box::new(Wrong {
+                what: What::Panic,
+                message: said.message,
+                place: said.place,
+                thread: Some(number),
+            })
         });
     }
 
@@ -483,7 +417,8 @@ impl Director for Engine {
         if self.wrong.is_none() {
             let is_first = !std::mem::replace(&mut self.has_report, true);
             let message = if is_first { stuck.report() } else { DEADLOCK.to_owned() };
-            self.wrong = Some(Wrong { what: What::Deadlock, message, place: None, thread: None });
+            let wrong = Wrong { what: What::Deadlock, message, place: None, thread: None };
+            self.wrong = Some(Box::new(wrong));
         }
     }
 }

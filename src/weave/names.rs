@@ -2,7 +2,8 @@
 
 use super::name::Name;
 use super::schedule::Who;
-use crate::runtime::{CLOCK, letters};
+use crate::explore::CLOCK;
+use crate::inspect::letters;
 
 /// The names of the green threads of one execution, those that have one.
 #[derive(Clone, Debug, Default)]

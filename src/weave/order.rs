@@ -5,7 +5,8 @@
 //! steps use the same objects.
 
 use super::used::{Candidate, History, Used, merge, numbered};
-use crate::runtime::{Access, CLOCK};
+use crate::access::Access;
+use crate::explore::CLOCK;
 
 /// Every step reads this of its own green thread, as one that is to be unwound
 /// finds out wherever it goes on.

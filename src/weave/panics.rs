@@ -13,7 +13,7 @@ use std::rc::Rc;
 use std::sync::Once;
 
 use super::engine::Engine;
-use crate::runtime::{Payload, try_scheduler};
+use crate::kernel::{Payload, try_scheduler};
 
 /// What a panic says, and where it is.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -71,6 +71,8 @@ pub(super) struct Kept {
 }
 
 impl Kept {
+    // Inlined, so that the use of the thread-local variable is no call.
+    #[inline]
     pub(super) fn new() -> Kept {
         static INSTALLED: Once = Once::new();
         // A thread that panics may not change the hook.
@@ -93,6 +95,7 @@ impl Kept {
 }
 
 impl Drop for Kept {
+    #[inline]
     fn drop(&mut self) {
         KEEPS.set(self.before);
     }

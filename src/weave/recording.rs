@@ -6,9 +6,9 @@ use std::collections::HashMap;
 use std::panic::Location;
 
 use super::panics::Said;
-use crate::runtime::{
-    Access, Awaits, CLOCK, Object, Operated, Resource, Spawn, Suspended, Suspension, UNTOLD,
-};
+use crate::access::{Access, Object};
+use crate::explore::{Awaits, CLOCK, Operated, Spawn, Suspended, Suspension, UNTOLD};
+use crate::kernel::Resource;
 
 /// Of so many operations it is kept what came of them.
 const MOST_VALUES: usize = 100_000;
@@ -245,7 +245,7 @@ impl Recording {
                 match awaits() {
                     Awaits::Words(words) => Awaited::Words(words),
                     Awaits::Any(needs) => {
-                        let thing = |(need, number): (crate::runtime::Need<'_>, u64)| {
+                        let thing = |(need, number): (crate::kernel::Need<'_>, u64)| {
                             (need.what.words(), thing(number, need.resource))
                         };
                         Awaited::Any(needs.into_iter().map(thing).collect())

@@ -19,7 +19,8 @@ use std::rc::Rc;
 
 use super::order::Order;
 use super::used::{Used, conflict, covers, merge};
-use crate::runtime::{Access, CLOCK};
+use crate::access::Access;
+use crate::explore::CLOCK;
 
 /// Green threads are bits of sets.
 pub(super) const MOST_THREADS: u64 = 64;

@@ -1,6 +1,6 @@
 //! Executions drawn by chance.
 
-use crate::runtime::{Random, Track};
+use crate::explore::{ChoicePath, Random};
 
 /// How an execution is drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +66,7 @@ impl Sampling {
     /// The execution with this index begins: what it does depends on that, on the
     /// seed, and for some kinds on how long the first was. So it can be repeated, and
     /// it makes no difference which others have been run.
-    pub(super) fn begin(&mut self, index: u64, track: &mut Track) {
+    pub(super) fn begin(&mut self, index: u64, track: &mut ChoicePath) {
         self.index = index;
         if index == 0 {
             self.steps_at_first = 0;

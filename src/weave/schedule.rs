@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use super::name::Name;
 use super::names::{Names, is_plain};
-use crate::runtime::{CLOCK, Choice};
+use crate::explore::{CLOCK, Choice};
 
 /// Who is given each turn of a run at which several could have one.
 ///

@@ -8,13 +8,14 @@ use super::panics::{self, Kept, Known};
 use super::schedule::Rules;
 use super::spare::{Spare, runtime_of};
 use super::tree::Tree;
-use crate::runtime::{self, Choice, Runtime};
+use crate::explore::Choice;
+use crate::runtime::ControlledRuntime;
 
 pub(super) struct Session {
     pub(super) engine: Rc<RefCell<Engine>>,
     _known: Known,
     /// `None` only while the session is dropped.
-    runtime: Option<Runtime>,
+    runtime: Option<ControlledRuntime>,
     /// The choices of the first execution, to compare the second with.
     trail: Vec<Choice>,
     stack_bytes: Option<usize>,
@@ -28,7 +29,7 @@ pub(super) struct Session {
 /// How an execution has ended.
 pub(super) enum Ran<T> {
     Value(T),
-    Wrong(Wrong),
+    Wrong(Box<Wrong>),
     Cut(Cut),
 }
 
@@ -64,26 +65,27 @@ impl Session {
     pub(super) fn run<T>(&mut self, program: &impl Fn() -> T) -> Ran<T> {
         let mut value = None;
         match self.run_once(&mut || value = Some(program())) {
-            Ran::Value(()) => {
-                Ran::Value(value.expect("a program that does not fail returns a value"))
-            }
-            Ran::Wrong(wrong) => Ran::Wrong(wrong),
-            Ran::Cut(cut) => Ran::Cut(cut),
+            Ok(()) => Ran::Value(value.expect("a program that does not fail returns a value")),
+            Err(failed) => match *failed {
+                Failed::Wrong(wrong) => Ran::Wrong(wrong),
+                Failed::Cut(cut) => Ran::Cut(cut),
+            },
         }
     }
 
     /// As [`Session::run`]. It is not generic, so the compiler sees it, and all of the
     /// runtime that it calls, as one piece: a tenth of the time of a small execution.
-    fn run_once(&mut self, program: &mut dyn FnMut()) -> Ran<()> {
-        let wants = {
-            let mut engine = self.engine.borrow_mut();
-            engine.begin(self.index);
-            engine.wants()
-        };
+    ///
+    /// # Errors
+    ///
+    /// What has happened instead of a return. It is boxed, so that the common result comes
+    /// back in a register.
+    fn run_once(&mut self, program: &mut dyn FnMut()) -> Result<(), Box<Failed>> {
+        let wants = self.engine.borrow_mut().begin(self.index);
         self.index += self.step;
         let kept = Kept::new();
         let runtime = self.runtime.as_ref().expect("a session has a runtime");
-        let result = runtime.run_directed(wants, program);
+        let result = runtime.run(wants, program);
         drop(kept);
         if !runtime.is_as_new() {
             // A handle may still lead to that one.
@@ -92,7 +94,7 @@ impl Session {
         let mut engine = self.engine.borrow_mut();
         engine.end();
         match result {
-            Ok(()) if engine.cut.is_none() && engine.wrong.is_none() => Ran::Value(()),
+            Ok(()) if engine.cut.is_none() && engine.wrong.is_none() => Ok(()),
             result => failed(&mut engine, result),
         }
     }
@@ -155,7 +157,14 @@ impl Session {
         (track.made() == self.trail && track.steps() == steps, track.made().len())
     }
 
+    /// How many steps the last execution had.
+    #[inline(always)]
+    pub(super) fn steps(&self) -> u64 {
+        self.engine.borrow().steps()
+    }
+
     /// Which execution was the last: 0 is the first.
+    #[inline(always)]
     pub(super) fn index(&self) -> u64 {
         self.index.saturating_sub(self.step)
     }
@@ -180,9 +189,7 @@ impl Session {
         let Engine { strategy, track, .. } = &mut *engine;
         match strategy {
             Strategy::Tree(tree) => tree.advance(&mut track.borrow_mut()),
-            Strategy::Reduced(reduction) => reduction.advance(),
-            Strategy::Sampling(_) => true,
-            Strategy::Replay(_) => false,
+            other => other.advance(),
         }
     }
 }
@@ -201,25 +208,30 @@ impl Drop for Session {
     }
 }
 
-/// How an execution has ended that has failed or was cut.
+/// How an execution has ended that has no value.
+enum Failed {
+    Wrong(Box<Wrong>),
+    Cut(Cut),
+}
+
 #[cold]
 #[inline(never)]
-fn failed(engine: &mut Engine, result: Result<(), runtime::Cut>) -> Ran<()> {
+fn failed(engine: &mut Engine, result: Result<(), crate::explore::Cut>) -> Result<(), Box<Failed>> {
     if let Some(cut) = engine.cut.clone() {
-        return Ran::Cut(cut);
+        return Err(Box::new(Failed::Cut(cut)));
     }
     match (engine.wrong.take(), result) {
-        (Some(wrong), _) => Ran::Wrong(wrong),
-        (None, Ok(())) => Ran::Value(()),
-        (None, Err(cut)) => Ran::Wrong(of_main(&cut)),
+        (Some(wrong), _) => Err(Box::new(Failed::Wrong(wrong))),
+        (None, Ok(())) => Ok(()),
+        (None, Err(cut)) => Err(Box::new(Failed::Wrong(Box::new(of_main(&cut))))),
     }
 }
 
 /// What was wrong with the main green thread, if nobody has told.
-fn of_main(cut: &runtime::Cut) -> Wrong {
+fn of_main(cut: &crate::explore::Cut) -> Wrong {
     let said = match cut {
-        runtime::Cut::Panicked(payload) => panics::said_by(1, payload),
-        runtime::Cut::Stopped => {
+        crate::explore::Cut::Panicked(payload) => panics::said_by(1, payload),
+        crate::explore::Cut::Stopped => {
             panics::Said { message: "the run was stopped".to_owned(), place: None }
         }
     };

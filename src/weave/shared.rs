@@ -3,7 +3,8 @@
 use std::cell::RefCell;
 use std::fmt;
 
-use crate::runtime::{Access, Object, Resource, note, tell_value};
+use crate::access::{Access, Object, note, tell_value};
+use crate::kernel::Resource;
 
 /// A value that green threads share, as in a `Rc<Cell<T>>`, and of whose use an
 /// exploration is told.

@@ -11,7 +11,8 @@ use std::rc::Rc;
 use super::engine::{Engine, Strategy};
 use super::schedule::Rules;
 use super::tree::Tree;
-use crate::runtime::{Choice, Runtime, Track};
+use crate::explore::{Choice, ChoicePath};
+use crate::runtime::ControlledRuntime;
 
 /// Nothing is left that has room for more entries than this.
 const MOST_ENTRIES: usize = 1 << 10;
@@ -19,7 +20,7 @@ const MOST_ENTRIES: usize = 1 << 10;
 pub(super) struct Spare {
     pub(super) engine: Rc<RefCell<Engine>>,
     /// The engine directs it.
-    pub(super) runtime: Runtime,
+    pub(super) runtime: ControlledRuntime,
     /// Empty, for its allocation.
     pub(super) trail: Vec<Choice>,
     /// The size of stacks that the runtime was made with.
@@ -45,7 +46,7 @@ impl Spare {
 
     /// Makes everything anew.
     pub(super) fn make(stack_bytes: Option<usize>) -> Spare {
-        let track = Rc::new(RefCell::new(Track::new()));
+        let track = Rc::new(RefCell::new(ChoicePath::new()));
         let engine = Rc::new(RefCell::new(idle_engine(track)));
         let runtime = runtime_of(&engine, stack_bytes);
         Spare { engine, runtime, trail: Vec::new(), stack_bytes }
@@ -56,7 +57,7 @@ impl Spare {
     pub(super) fn leave(mut self) {
         let track = self.engine.borrow().track.clone();
         let is_small = self.trail.capacity().max(track.borrow().room()) <= MOST_ENTRIES;
-        if !is_small || !self.runtime.may_be_left(MOST_ENTRIES) {
+        if !is_small || !self.runtime.can_be_reused(MOST_ENTRIES) {
             return;
         }
         self.trail.clear();
@@ -68,12 +69,15 @@ impl Spare {
 }
 
 /// An engine that explores nothing.
-fn idle_engine(track: Rc<RefCell<Track>>) -> Engine {
+fn idle_engine(track: Rc<RefCell<ChoicePath>>) -> Engine {
     Engine::new(Rules::default(), Strategy::Tree(Tree::default()), 0, track)
 }
 
 /// A runtime that the engine directs.
-pub(super) fn runtime_of(engine: &Rc<RefCell<Engine>>, stack_bytes: Option<usize>) -> Runtime {
+pub(super) fn runtime_of(
+    engine: &Rc<RefCell<Engine>>,
+    stack_bytes: Option<usize>,
+) -> ControlledRuntime {
     let track = engine.borrow().track.clone();
-    Runtime::directed(engine.clone(), track, stack_bytes)
+    ControlledRuntime::new(engine.clone(), track, stack_bytes)
 }

@@ -21,7 +21,6 @@ use super::recording::{Actor, End, Recording};
 use super::replay::Replay;
 use super::report::grouped;
 use super::schedule::Schedule;
-use crate::runtime;
 use teller::{Cast, Part, Teller};
 
 /// As wide as the text is if nothing else is said, and as long, about.
@@ -105,7 +104,7 @@ impl Explorer {
             if let Some(recording) = &mut engine.borrow_mut().recording {
                 match &result {
                     Ok(_) => recording.returned(),
-                    Err(payload) if runtime::is_unwinding(payload) => recording.unwound(),
+                    Err(payload) if crate::kernel::is_unwinding(payload) => recording.unwound(),
                     // The engine is told of a panic.
                     Err(_) => {}
                 }

@@ -3,7 +3,7 @@
 //! The choices of the execution that ran last say what has been tried: the next one
 //! repeats them up to the last that has an alternative left, and takes that.
 
-use crate::runtime::{Choice, Track};
+use crate::explore::{Choice, ChoicePath};
 
 #[derive(Default)]
 pub(super) struct Tree {
@@ -13,20 +13,20 @@ pub(super) struct Tree {
 
 impl Tree {
     /// What is below the choices `above`, which are put on the track.
-    pub(super) fn below(above: Vec<Choice>, track: &mut Track) -> Tree {
+    pub(super) fn below(above: Vec<Choice>, track: &mut ChoicePath) -> Tree {
         let root = above.len();
         *track.choices_mut() = above;
         Tree { root }
     }
 
     /// Goes to the next execution. False if there is none.
-    pub(super) fn advance(&self, track: &mut Track) -> bool {
+    pub(super) fn advance(&self, track: &mut ChoicePath) -> bool {
         let choices = track.choices_mut();
         while choices.len() > self.root {
             let last = choices.last_mut().expect("longer than the root");
             last.taken += 1;
             if last.taken < last.end {
-                last.forget_who();
+                last.forget_thread();
                 return true;
             }
             choices.pop();
@@ -36,7 +36,7 @@ impl Tree {
 
     /// How much of all has been gone through, between 0 and 1, if every choice were
     /// followed by as many others as its siblings.
-    pub(super) fn progress(&self, track: &Track) -> f64 {
+    pub(super) fn progress(&self, track: &ChoicePath) -> f64 {
         let mut share = 1.0;
         let mut done = 0.0;
         for choice in &track.choices()[self.root..] {
@@ -48,7 +48,7 @@ impl Tree {
 
     /// Gives up what comes last of what is left: the alternatives that have not been
     /// tried at the first choice that has any. Each is for [`Tree::below`].
-    pub(super) fn split(&self, track: &mut Track) -> Vec<Vec<Choice>> {
+    pub(super) fn split(&self, track: &mut ChoicePath) -> Vec<Vec<Choice>> {
         let choices = track.choices_mut();
         let has_some = |choice: &Choice| choice.taken + 1 < choice.end;
         let first = choices[self.root..].iter().position(has_some);
@@ -58,7 +58,7 @@ impl Tree {
         let below = |taken| {
             let mut below = choices[..=place].to_vec();
             below[place].taken = taken;
-            below[place].forget_who();
+            below[place].forget_thread();
             below
         };
         given.map(below).collect()

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
-use crate::runtime::Access;
+use crate::access::Access;
 
 /// An object of which every step that depends on all others uses, and which
 /// conflicts with everything.

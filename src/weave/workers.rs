@@ -11,7 +11,7 @@ use super::explorer::Explorer;
 use super::report::Report;
 use super::session::Session;
 use super::tree::Tree;
-use crate::runtime::Choice;
+use crate::explore::Choice;
 
 /// An [`Explorer`] whose executions are run by several OS threads; see
 /// [`Explorer::workers`].

@@ -1,12 +1,11 @@
-//! What must not compile: sending, leaking, outliving, swapping, and every trick
-//! that was ever found to make a peer unsound.
+//! Programs that must not compile: they send, leak, outlive or swap, or repeat a trick
+//! that made another library unsound.
 //!
-//! Each file in `cases/` begins with what it is about and, in a line `// error:`,
-//! with the errors that the compiler may give, all of them. Lines `// says:` have
-//! what one of them must say. The files named `ok_*` must compile: they are what
-//! the others would be without the mistake.
+//! Each file in `cases/` begins with its topic and lists, in a line `// error:`, all
+//! errors that the compiler may report. Lines `// says:` are parts of these errors. The
+//! files named `ok_*` must compile: they are the other programs without the mistake.
 //!
-//! One temporary package with a program for each case is checked in one go.
+//! One temporary package with a program for each case is checked at once.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -18,22 +17,26 @@ use std::process::Command;
 struct Case {
     name: String,
     source: String,
-    /// Empty for one that must compile.
+    /// The allowed errors; empty for a program that must compile.
     allowed: Vec<String>,
     says: Vec<String>,
 }
 
-/// An error of the compiler: its code and its text.
+/// The code and the text of a compiler error.
 type Complaint = (String, String);
 
 fn case(name: &str, source: String) -> Case {
-    assert!(source.starts_with("//! "), "{name} does not begin with what it is about");
+    assert!(source.starts_with("//! "), "{name} does not begin with its topic");
     let allowed: Vec<String> = source
         .lines()
         .find_map(|line| line.strip_prefix("// error: "))
         .map(|codes| codes.split_whitespace().map(str::to_owned).collect())
         .unwrap_or_default();
-    assert_eq!(allowed.is_empty(), name.starts_with("ok_"), "{name}: has it an `// error:` line?");
+    assert_eq!(
+        allowed.is_empty(),
+        name.starts_with("ok_"),
+        "{name}: exactly the cases that must not compile have an `// error:` line"
+    );
     let says = source.lines().filter_map(|line| line.strip_prefix("// says: "));
     let says = says.map(str::to_owned).collect();
     Case { name: name.to_owned(), source, allowed, says }
@@ -45,7 +48,8 @@ fn cases() -> Vec<Case> {
         .expect("there are cases")
         .map(|entry| entry.expect("the folder can be read").path())
         .map(|path| {
-            let name = path.file_stem().expect("it has a name").to_string_lossy().into_owned();
+            let name =
+                path.file_stem().expect("the file has a name").to_string_lossy().into_owned();
             case(&name, fs::read_to_string(&path).expect("the case can be read"))
         })
         .collect();
@@ -53,7 +57,7 @@ fn cases() -> Vec<Case> {
     all
 }
 
-/// Writes the package, and gives its folder.
+/// Writes the package and returns its folder.
 fn write_package(cases: &[Case]) -> PathBuf {
     let leno = Path::new(env!("CARGO_MANIFEST_DIR"));
     let package = Path::new(env!("CARGO_TARGET_TMPDIR")).join("compile_fail");
@@ -70,12 +74,12 @@ fn write_package(cases: &[Case]) -> PathBuf {
         fs::write(package.join(format!("src/{name}.rs")), source).expect("a case can be written");
     }
     fs::write(package.join("Cargo.toml"), manifest).expect("the manifest can be written");
-    // The versions that are known to be there.
+    // The lock file pins versions that are downloaded already.
     fs::copy(leno.join("Cargo.lock"), package.join("Cargo.lock")).expect("there is a lock file");
     package
 }
 
-/// The errors for each file, as `cargo check` gives them.
+/// Returns the errors of `cargo check` for each file.
 fn check(package: &Path) -> BTreeMap<String, Vec<Complaint>> {
     let output = Command::new(env!("CARGO"))
         .args(["check", "--bins", "--keep-going", "--message-format=short", "--offline"])
@@ -99,8 +103,8 @@ fn check(package: &Path) -> BTreeMap<String, Vec<Complaint>> {
     errors
 }
 
-/// `src/name.rs:1:2: error[E0277]: ..` is about `name`, with that code; an error
-/// without a code, as of the borrow checker's for lifetimes, is `lifetime`.
+/// Parses `src/name.rs:1:2: error[E0277]: ..` into name, code and text. An error
+/// without a code, like those about lifetimes, has the code `lifetime`.
 fn error_line(line: &str) -> Option<(&str, &str, &str)> {
     let (path, message) = line.split_once(": error")?;
     let file = path.strip_prefix("src/")?.split_once(".rs:")?.0;
@@ -109,7 +113,7 @@ fn error_line(line: &str) -> Option<(&str, &str, &str)> {
     Some((file, code, text))
 }
 
-/// What is wrong with a case, if anything is.
+/// Returns the reason why the case fails, if it does.
 fn verdict(case: &Case, errors: &[Complaint]) -> Option<String> {
     let Case { name, allowed, says, .. } = case;
     let unexpected: Vec<&Complaint> =
@@ -125,17 +129,17 @@ fn verdict(case: &Case, errors: &[Complaint]) -> Option<String> {
     missing.then(|| format!("{name}: compiles, and must not: it should give one of {allowed:?}"))
 }
 
-/// Prints, also when the test passes and its output is kept back.
+/// Prints past the capture of the test harness.
 fn say(text: &str) {
     let _ = writeln!(io::stdout(), "{text}");
 }
 
 #[test]
-fn what_must_not_compile_does_not_and_what_must_does() {
+fn only_the_right_programs_compile() {
     if env::consts::ARCH != "x86_64"
         && env::var_os("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER").is_some()
     {
-        say("SKIPPED under emulation: what compiles does not depend on the instruction set, and \
+        say("SKIPPED under emulation: compilation does not depend on the instruction set, and \
              the same test on the host covers it");
         return;
     }
@@ -151,7 +155,7 @@ fn what_must_not_compile_does_not_and_what_must_does() {
 }
 
 #[test]
-fn a_case_that_goes_the_wrong_way_is_noticed() {
+fn a_wrong_verdict_is_detected() {
     let codes = |codes: &[&str]| -> Vec<Complaint> {
         codes.iter().map(|&code| (code.to_owned(), "it says so".to_owned())).collect()
     };

@@ -1,5 +1,5 @@
-//! leno's fault handler among others: those that were there before it, those
-//! that come after it, and signals that somebody sends.
+//! leno's fault handler among others: handlers installed before it and after it, and
+//! signals that a program sends.
 
 use std::ptr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -7,14 +7,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use leno::coroutine::Coroutine;
 use leno::stack::DEFAULT_STACK_BYTES;
 
-use crate::harness::{BODY, Who, child, null_dereference, report, say};
+use crate::harness::{BODY, Owner, child, dies, null_dereference, report, say, succeeds};
 use crate::recursion::overflow;
 
 type Plain = Coroutine<(), (), ()>;
 
 type Handler = unsafe extern "C" fn(i32, *mut libc::siginfo_t, *mut libc::c_void);
 
-/// Installs a handler with three arguments; gives what was there.
+/// Installs a handler with three arguments, and returns the previous action.
 fn install(signal: i32, handler: Handler, flags: i32, blocked: &[i32]) -> libc::sigaction {
     // SAFETY: the structs are live, and the handlers here are async-signal-safe.
     unsafe {
@@ -37,20 +37,20 @@ fn set_plain(signal: i32, handler: libc::sighandler_t) {
 
 fn use_leno() {
     Plain::new(|_, ()| ()).resume(());
-    leno::run(|| leno::spawn(|| ()).join().expect("it returns"));
+    leno::run(|| leno::spawn(|| ()).join().expect("the green thread returns"));
 }
 
 fn exit_now(code: i32) -> ! {
-    // SAFETY: it runs no destructor and no exit handler.
+    // SAFETY: _exit runs no destructors and no exit handlers.
     unsafe { libc::_exit(code) }
 }
 
-/// Says which fault it has got, and ends the process.
+/// Reports whether the arguments describe the fault, and ends the process.
 extern "C" fn three_arguments(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
-    // SAFETY: the kernel's own, handed on.
+    // SAFETY: the kernel, or leno's handler, passes a valid siginfo_t.
     let (address, code) = unsafe { ((*info).si_addr() as usize, (*info).si_code) };
     let right = signal == libc::SIGSEGV && address == 0 && code > 0 && !context.is_null();
-    say(if right { "theirs\n" } else { "wrong arguments\n" });
+    say(if right { "previous handler\n" } else { "wrong arguments\n" });
     exit_now(3)
 }
 
@@ -60,26 +60,26 @@ extern "C" fn one_argument(signal: i32) {
 }
 
 #[test]
-fn a_handler_from_before_gets_faults_that_are_not_ours() {
+fn an_earlier_handler_gets_foreign_faults() {
     let outcome = child(|| {
         install(libc::SIGSEGV, three_arguments, 0, &[]);
         use_leno();
         null_dereference();
     });
-    outcome.exited(3, "theirs\n");
+    outcome.exited(3, "previous handler\n");
 }
 
 #[test]
-fn a_handler_from_before_gets_faults_in_coroutines() {
+fn an_earlier_handler_gets_faults_in_coroutines() {
     let outcome = child(|| {
         install(libc::SIGSEGV, three_arguments, 0, &[]);
         Plain::new(|_, ()| null_dereference()).resume(());
     });
-    outcome.exited(3, "theirs\n");
+    outcome.exited(3, "previous handler\n");
 }
 
 #[test]
-fn a_plain_handler_from_before_gets_them_too() {
+fn an_earlier_handler_with_one_argument_gets_foreign_faults() {
     let outcome = child(|| {
         set_plain(libc::SIGSEGV, one_argument as *const () as usize);
         use_leno();
@@ -89,14 +89,14 @@ fn a_plain_handler_from_before_gets_them_too() {
 }
 
 #[test]
-fn a_handler_from_before_does_not_get_overflows() {
-    let here = std::any::type_name_of_val(&scenario_with_handler_from_before);
-    let outcome = child(|| scenario_with_handler_from_before());
-    let who = Who::Coroutine { body: BODY };
-    outcome.died(libc::SIGABRT, &report(&who, here, DEFAULT_STACK_BYTES));
+fn an_earlier_handler_does_not_get_overflows() {
+    let here = std::any::type_name_of_val(&scenario_with_earlier_handler);
+    let outcome = child(|| scenario_with_earlier_handler());
+    let owner = Owner::Coroutine { body: BODY };
+    outcome.died(libc::SIGABRT, &report(&owner, here, DEFAULT_STACK_BYTES));
 }
 
-fn scenario_with_handler_from_before() {
+fn scenario_with_earlier_handler() {
     install(libc::SIGSEGV, three_arguments, 0, &[]);
     Plain::new(|_, ()| overflow()).resume(());
 }
@@ -117,12 +117,12 @@ extern "C" fn repair(_: i32, info: *mut libc::siginfo_t, _: *mut libc::c_void) {
 }
 
 #[test]
-fn a_handler_from_before_can_repair_a_fault() {
-    let outcome = child(|| {
+fn an_earlier_handler_can_repair_a_fault() {
+    succeeds(|| {
         install(libc::SIGSEGV, repair, 0, &[]);
         let coroutine = Plain::new(|yielder, ()| {
             for _ in 0..3 {
-                // SAFETY: a fresh mapping, which the handler makes writable.
+                // SAFETY: the page is a fresh mapping, and the handler makes it writable.
                 unsafe {
                     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
                     let page = libc::mmap(ptr::null_mut(), 4096, libc::PROT_NONE, flags, -1, 0);
@@ -138,10 +138,9 @@ fn a_handler_from_before_can_repair_a_fault() {
         assert!(coroutine.is_done());
         assert_eq!(CALLS.load(Ordering::Relaxed), 3);
     });
-    outcome.exited(0, "");
 }
 
-/// Which of some signals are blocked while a handler runs.
+/// Reports which of three signals are blocked while a handler runs.
 extern "C" fn show_mask(_: i32, _: *mut libc::siginfo_t, _: *mut libc::c_void) {
     // SAFETY: the set is live.
     let blocked = unsafe {
@@ -159,7 +158,7 @@ extern "C" fn show_mask(_: i32, _: *mut libc::siginfo_t, _: *mut libc::c_void) {
 }
 
 #[test]
-fn a_handler_from_before_runs_with_the_mask_that_it_wants() {
+fn an_earlier_handler_runs_with_its_own_mask() {
     let outcome = child(|| {
         install(libc::SIGSEGV, show_mask, 0, &[libc::SIGUSR1]);
         use_leno();
@@ -169,7 +168,7 @@ fn a_handler_from_before_runs_with_the_mask_that_it_wants() {
 }
 
 #[test]
-fn a_handler_from_before_that_wants_to_be_interrupted_is() {
+fn an_earlier_handler_keeps_sa_nodefer() {
     let outcome = child(|| {
         install(libc::SIGSEGV, show_mask, libc::SA_NODEFER, &[libc::SIGUSR2]);
         use_leno();
@@ -186,7 +185,7 @@ extern "C" fn once(_: i32, _: *mut libc::siginfo_t, _: *mut libc::c_void) {
 }
 
 #[test]
-fn a_handler_from_before_that_wants_to_be_called_once_is() {
+fn an_earlier_handler_keeps_sa_resethand() {
     let outcome = child(|| {
         install(libc::SIGSEGV, once, libc::SA_RESETHAND, &[]);
         use_leno();
@@ -197,12 +196,11 @@ fn a_handler_from_before_that_wants_to_be_called_once_is() {
 
 #[test]
 fn an_ignored_fault_is_deadly() {
-    let outcome = child(|| {
+    dies(libc::SIGSEGV, || {
         set_plain(libc::SIGSEGV, libc::SIG_IGN);
         use_leno();
         null_dereference();
     });
-    outcome.died(libc::SIGSEGV, "");
 }
 
 #[test]
@@ -216,7 +214,7 @@ fn an_ignored_signal_that_is_sent_stays_ignored() {
     outcome.exited(0, "goes on\n");
 }
 
-/// Sends a signal to this OS thread, which has handled it when this returns.
+/// Sends a signal to this OS thread, which handles it before the function returns.
 fn raise(signal: i32) {
     // SAFETY: no preconditions.
     assert_eq!(unsafe { libc::raise(signal) }, 0);
@@ -224,42 +222,41 @@ fn raise(signal: i32) {
 
 #[test]
 fn a_sent_signal_without_a_handler_is_deadly() {
-    let outcome = child(|| {
+    dies(libc::SIGSEGV, || {
         set_plain(libc::SIGSEGV, libc::SIG_DFL);
         use_leno();
-        // To the process: any of its OS threads may get it, at any time.
+        // The signal goes to the process, so any of its OS threads may get it at any
+        // time.
         // SAFETY: no preconditions.
         unsafe { libc::kill(libc::getpid(), libc::SIGSEGV) };
         loop {
             std::thread::park();
         }
     });
-    outcome.died(libc::SIGSEGV, "");
 }
 
 #[test]
 fn a_raised_signal_in_a_coroutine_is_deadly() {
-    let outcome = child(|| {
+    dies(libc::SIGSEGV, || {
         set_plain(libc::SIGSEGV, libc::SIG_DFL);
         Plain::new(|_, ()| raise(libc::SIGSEGV)).resume(());
     });
-    outcome.died(libc::SIGSEGV, "");
 }
 
 #[test]
 fn a_raised_bus_error_is_deadly() {
-    let outcome = child(|| {
+    dies(libc::SIGBUS, || {
         set_plain(libc::SIGBUS, libc::SIG_DFL);
         use_leno();
         raise(libc::SIGBUS);
     });
-    outcome.died(libc::SIGBUS, "");
 }
 
 #[test]
-fn a_raised_signal_does_what_it_does_without_leno() {
-    // std takes it for a fault, which repeats, puts the default back and
-    // returns: it goes under. A second one ends the process.
+fn a_raised_signal_has_the_same_effect_as_without_leno() {
+    // std takes a raised signal for a fault that will repeat: it restores the default
+    // action and returns. The first signal has no other effect, and the second one ends
+    // the process.
     let outcome = child(|| {
         use_leno();
         for _ in 0..2 {
@@ -272,10 +269,10 @@ fn a_raised_signal_does_what_it_does_without_leno() {
 
 #[test]
 fn a_mapped_file_that_has_shrunk_is_a_bus_error() {
-    let outcome = child(|| {
+    dies(libc::SIGBUS, || {
         let path = std::env::temp_dir().join(format!("leno-crash-{}", std::process::id()));
-        let file = std::fs::File::create_new(&path).expect("it is new");
-        std::fs::remove_file(&path).expect("it is there");
+        let file = std::fs::File::create_new(&path).expect("the path is new");
+        std::fs::remove_file(&path).expect("the file is there");
         let coroutine = Plain::new(move |_, ()| {
             // SAFETY: the mapping is fresh; the fault is what the test is about.
             unsafe {
@@ -288,28 +285,27 @@ fn a_mapped_file_that_has_shrunk_is_a_bus_error() {
         });
         coroutine.resume(());
     });
-    outcome.died(libc::SIGBUS, "");
 }
 
 static BEFORE: AtomicUsize = AtomicUsize::new(0);
 
-/// Says that it was here, and calls the handler that was there before it.
+/// Reports the call, and calls the handler that was installed before.
 extern "C" fn chain(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     say("later\n");
-    // SAFETY: leno's handler takes three arguments.
+    // SAFETY: the previous handler is leno's, which takes three arguments.
     let before: Handler = unsafe { std::mem::transmute(BEFORE.load(Ordering::Relaxed)) };
-    // SAFETY: the kernel's own arguments.
+    // SAFETY: the arguments come from the kernel.
     unsafe { before(signal, info, context) }
 }
 
 #[test]
-fn a_later_handler_gets_everything() {
+fn a_later_handler_gets_every_fault() {
     let outcome = child(|| {
         use_leno();
         install(libc::SIGSEGV, three_arguments, 0, &[]);
         Plain::new(|_, ()| null_dereference()).resume(());
     });
-    outcome.exited(3, "theirs\n");
+    outcome.exited(3, "previous handler\n");
 }
 
 fn scenario_with_a_later_handler() {
@@ -324,7 +320,7 @@ fn scenario_with_a_later_handler() {
 fn a_later_handler_can_hand_an_overflow_to_leno() {
     let here = std::any::type_name_of_val(&scenario_with_a_later_handler);
     let outcome = child(|| scenario_with_a_later_handler());
-    let expected = report(&Who::Coroutine { body: BODY }, here, DEFAULT_STACK_BYTES);
+    let expected = report(&Owner::Coroutine { body: BODY }, here, DEFAULT_STACK_BYTES);
     outcome.died(libc::SIGABRT, &format!("later\n{expected}"));
 }
 

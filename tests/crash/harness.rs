@@ -1,30 +1,30 @@
-//! Child processes: one per scenario.
+//! Child processes, one for each scenario.
 
 use std::any::type_name;
 use std::env;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::{self, Command, Output};
+use std::process::{self, Output};
 use std::ptr;
 
 use leno::stack::Stack;
 
 use crate::generated::{command, own_words};
 
-/// Which scenario a child is to run: the path of the closure.
+/// The environment variable with the scenario for a child: the path of its closure.
 const SCENARIO: &str = "LENO_CRASH_SCENARIO";
-/// What a child exits with that could not do what was asked of it.
+/// The exit code of a child that cannot run its scenario on this machine.
 const SKIPPED: i32 = 77;
 
 /// How a child ended.
 pub struct Outcome {
     pub signal: Option<i32>,
     pub code: Option<i32>,
-    /// Standard error, without what qemu adds to it.
+    /// Standard error, without the lines that qemu adds.
     pub stderr: String,
     scenario: &'static str,
 }
 
-/// What a child is to be started with.
+/// The environment and the limits of a child.
 #[derive(Default)]
 pub struct Setting {
     pub environment: &'static [(&'static str, &'static str)],
@@ -32,10 +32,22 @@ pub struct Setting {
     pub stack_limit: Option<libc::rlim_t>,
 }
 
-/// Runs `scenario` in a child. To be called once in a test, and first: in the
-/// child it does not return.
+/// Runs `scenario` in a child. A test must call this once, and first: in the child it
+/// does not return.
 pub fn child<F: Fn()>(scenario: F) -> Outcome {
     child_with(Setting::default(), scenario)
+}
+
+/// Asserts that a child that runs `scenario` dies by `signal` and writes nothing.
+#[track_caller]
+pub fn dies<F: Fn()>(signal: i32, scenario: F) {
+    child(scenario).died(signal, "");
+}
+
+/// Asserts that a child that runs `scenario` exits with code 0 and writes nothing.
+#[track_caller]
+pub fn succeeds<F: Fn()>(scenario: F) {
+    child(scenario).exited(0, "");
 }
 
 pub fn child_with<F: Fn()>(setting: Setting, scenario: F) -> Outcome {
@@ -43,16 +55,17 @@ pub fn child_with<F: Fn()>(setting: Setting, scenario: F) -> Outcome {
     if let Some(wanted) = env::var_os(SCENARIO) {
         assert_eq!(wanted, path, "a test with two scenarios");
         no_core_dump();
-        // One that hangs is ended, long after any machine has had time enough.
+        // Ends a child that hangs. The time is long enough for any machine.
         // SAFETY: no preconditions.
         unsafe { libc::alarm(300) };
         scenario();
-        // Past the harness, which would say that the test has passed.
+        // Exits without the test harness, which would print a result to standard
+        // output.
         process::exit(0);
     }
     let (_crate, test) = path.split_once("::").expect("a path");
     let test = test.trim_end_matches("::{{closure}}");
-    let mut command = itself();
+    let mut command = command(&env::current_exe().expect("the binary has a path"));
     command.args(["--exact", test, "--nocapture", "--test-threads=1"]);
     command.env(SCENARIO, path).env_remove("LENO_GUARD").env_remove("RUST_BACKTRACE");
     command.envs(setting.environment.iter().copied());
@@ -61,11 +74,6 @@ pub fn child_with<F: Fn()>(setting: Setting, scenario: F) -> Outcome {
         unsafe { command.pre_exec(move || set_limit(libc::RLIMIT_STACK, bytes)) };
     }
     outcome(path, command.output().expect("the child starts"))
-}
-
-/// This binary.
-fn itself() -> Command {
-    command(&env::current_exe().expect("it has a path"))
 }
 
 fn outcome(scenario: &'static str, output: Output) -> Outcome {
@@ -90,14 +98,14 @@ fn no_core_dump() {
     set_limit(libc::RLIMIT_CORE, 0).expect("a limit can be lowered");
 }
 
-/// In a child: this machine does not let us try that.
+/// Ends a child whose scenario this machine does not permit.
 pub fn skip(reason: &str) -> ! {
     eprintln!("SKIPPED: {reason}");
     process::exit(SKIPPED)
 }
 
 impl Outcome {
-    /// Says so loudly and gives true if the child could not do its part.
+    /// Returns `true` and prints the reason if the child could not run its scenario.
     pub fn is_skipped(&self) -> bool {
         let skipped = self.code == Some(SKIPPED);
         if skipped {
@@ -106,21 +114,21 @@ impl Outcome {
         skipped
     }
 
-    /// The child died by `signal`, and said exactly `stderr`.
+    /// Asserts that the child died by `signal` after it wrote exactly `stderr`.
     #[track_caller]
     pub fn died(&self, signal: i32, stderr: &str) {
         assert_eq!(self.stderr, stderr, "standard error of {}", self.scenario);
         assert_eq!(self.signal, Some(signal), "{}: exit code {:?}", self.scenario, self.code);
     }
 
-    /// std has reported that the stack of the OS thread of this name overflowed.
+    /// Asserts that std has reported a stack overflow of the OS thread of this name.
     #[track_caller]
     pub fn is_std_overflow(&self, thread: &str) {
         is_std_report(&self.stderr, thread);
         assert_eq!(self.signal, Some(libc::SIGABRT), "{}", self.scenario);
     }
 
-    /// The child exited by itself with `code`, and said exactly `stderr`.
+    /// Asserts that the child exited with `code` after it wrote exactly `stderr`.
     #[track_caller]
     pub fn exited(&self, code: i32, stderr: &str) {
         assert_eq!(self.stderr, stderr, "standard error of {}", self.scenario);
@@ -128,8 +136,8 @@ impl Outcome {
     }
 }
 
-/// What std says when the stack of an OS thread overflows, without the number
-/// that the system gives the thread.
+/// Asserts that `stderr` is std's report of a stack overflow, without the number that
+/// the operating system gives the thread.
 #[track_caller]
 pub fn is_std_report(stderr: &str, thread: &str) {
     let (before, after) = stderr.split_once(" (").expect("a thread id");
@@ -138,32 +146,32 @@ pub fn is_std_report(stderr: &str, thread: &str) {
     assert_eq!((before, after), (&*format!("\nthread '{thread}'"), rest));
 }
 
-/// Whose overflow is expected. `{here}` in `body` stands for the scenario.
-pub enum Who {
+/// The owner of the stack that overflows. `{here}` in `body` stands for the scenario.
+pub enum Owner {
     Coroutine { body: &'static str },
     Thread { title: &'static str, body: &'static str },
 }
 
-/// The closure that the scenario itself contains.
+/// The closure in the scenario.
 pub const BODY: &str = "{here}::{{closure}}";
-/// A closure inside that one.
+/// The closure in the closure in the scenario.
 pub const INNER: &str = "{here}::{{closure}}::{{closure}}";
 
 pub const DEFAULT: usize = leno::stack::DEFAULT_STACK_BYTES;
 
-/// The report that leno promises.
-pub fn report(who: &Who, here: &str, bytes: usize) -> String {
-    // What a stack of so many bytes really has on this machine.
+/// Returns the report that leno promises.
+pub fn report(owner: &Owner, here: &str, bytes: usize) -> String {
+    // The size of such a stack on this machine.
     let bytes = Stack::new(bytes).expect("there is room").size();
     let double = bytes * 2;
-    match who {
-        Who::Coroutine { body } => format!(
+    match owner {
+        Owner::Coroutine { body } => format!(
             "\nleno: coroutine `{}` has overflowed its stack of {bytes} bytes\n  if it does not \
              recurse for ever, give it a larger one with \
              Coroutine::with_stack(Stack::new({double})?, ..)\n",
             body.replace("{here}", here)
         ),
-        Who::Thread { title, body } => format!(
+        Owner::Thread { title, body } => format!(
             "\nleno: green thread {title} has overflowed its stack of {bytes} bytes\n  it runs \
              `{}`\n  if it does not recurse for ever, give it a larger one with \
              thread::Builder::new().stack_size({double})\n",
@@ -172,22 +180,22 @@ pub fn report(who: &Who, here: &str, bytes: usize) -> String {
     }
 }
 
-/// The scenario, in a child, overflows the stack of `who`: an exact report, and
-/// death by SIGABRT.
+/// Asserts that the scenario in a child overflows the stack of `owner`, with an exact
+/// report, and dies by SIGABRT.
 #[track_caller]
-pub fn overflows<F: Fn()>(who: Who, bytes: usize, scenario: F) {
-    overflows_with(Setting::default(), who, bytes, scenario);
+pub fn overflows<F: Fn()>(owner: Owner, bytes: usize, scenario: F) {
+    overflows_with(Setting::default(), owner, bytes, scenario);
 }
 
 #[track_caller]
-pub fn overflows_with<F: Fn()>(setting: Setting, who: Who, bytes: usize, scenario: F) {
+pub fn overflows_with<F: Fn()>(setting: Setting, owner: Owner, bytes: usize, scenario: F) {
     let outcome = child_with(setting, scenario);
     if !outcome.is_skipped() {
-        outcome.died(libc::SIGABRT, &report(&who, type_name::<F>(), bytes));
+        outcome.died(libc::SIGABRT, &report(&owner, type_name::<F>(), bytes));
     }
 }
 
-/// Runs `body` in an OS thread that C makes, and waits for it.
+/// Runs `body` on an OS thread created by C, and joins it.
 pub fn in_c_thread(
     body: extern "C" fn(*mut libc::c_void) -> *mut libc::c_void,
     argument: *mut libc::c_void,
@@ -200,19 +208,19 @@ pub fn in_c_thread(
     }
 }
 
-/// The kernel's own list of what is mapped in this process.
+/// Returns the kernel's list of the mappings of this process.
 pub fn maps() -> String {
-    std::fs::read_to_string("/proc/self/maps").expect("it can be read")
+    std::fs::read_to_string("/proc/self/maps").expect("the file can be read")
 }
 
-/// Reads through a null pointer, in a way that no compiler sees coming.
+/// Reads through a null pointer that the compiler cannot predict.
 pub fn null_dereference() {
     let nowhere: *const u8 = std::hint::black_box(ptr::null());
     // SAFETY: none; the fault is what the test is about.
     unsafe { nowhere.read_volatile() };
 }
 
-/// Writes to standard error, in a signal handler.
+/// Writes to standard error. Async-signal-safe.
 pub fn say(text: &str) {
     // SAFETY: `text` is a valid buffer.
     unsafe { libc::write(libc::STDERR_FILENO, text.as_ptr().cast(), text.len()) };

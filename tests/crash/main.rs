@@ -1,10 +1,11 @@
-//! What ends the process, and what must not be mistaken for it.
+//! Faults and overflows that end the process, and faults that must not be mistaken for
+//! them.
 //!
-//! Each test runs a scenario in a child process, which is this binary again with
-//! the test's own name as the filter, and looks at how the child ended: by which
-//! signal, and with exactly which text on standard error.
+//! Each test runs a scenario in a child process, which is this binary again with the
+//! test's name as its filter, and checks the signal and the exact standard error with
+//! which the child ends.
 
-// A scenario and what the reports say of it are named after the test's closure.
+// The scenarios and their reports are named after the closure of the test.
 #![allow(clippy::redundant_closure)]
 
 mod foreign;

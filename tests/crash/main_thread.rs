@@ -1,4 +1,5 @@
-//! The main OS thread, which a test never runs on: a small program of its own.
+//! The main OS thread, which a test never runs on. The scenarios are in a small program
+//! of their own.
 
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
@@ -8,7 +9,7 @@ use crate::generated::{Package, cargo, command, own_words};
 use crate::harness::is_std_report;
 
 const PROGRAM: &str = r#"
-//! Does on the main OS thread what its argument says.
+//! Runs the scenario in its argument on the main OS thread.
 use leno::coroutine::Coroutine;
 use std::hint::black_box;
 
@@ -44,7 +45,7 @@ fn main() {
         "null pointer in a coroutine" => drop(Plain::new(|_, ()| null()).resume(())),
         "suspended at the end" => {
             let coroutine = Plain::new(|yielder, ()| {
-                let _said = Said;
+                let _prints = Prints;
                 yielder.suspend(());
             });
             coroutine.resume(());
@@ -53,21 +54,21 @@ fn main() {
     }
 }
 
-struct Said;
+struct Prints;
 
-impl Drop for Said {
+impl Drop for Prints {
     fn drop(&mut self) {
         eprintln!("dropped");
     }
 }
 "#;
 
-/// Runs one of the program's scenarios. Gives its signal and standard error.
+/// Runs a scenario of the program, and returns its signal and standard error.
 fn run(scenario: &str) -> (Option<i32>, String) {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     let binary = BINARY
         .get_or_init(|| Package::write("main_thread", &[], "", PROGRAM).build(cargo(), "dev"));
-    let output = command(binary).arg(scenario).output().expect("it starts");
+    let output = command(binary).arg(scenario).output().expect("the program starts");
     (output.status.signal(), own_words(&output.stderr))
 }
 
@@ -90,14 +91,14 @@ fn a_green_thread_that_overflows_is_reported() {
 }
 
 #[test]
-fn its_own_overflow_is_reported_by_std() {
+fn an_overflow_of_the_main_os_thread_is_reported_by_std() {
     let (signal, stderr) = run("overflow");
     is_std_report(&stderr, "main");
     assert_eq!(signal, Some(libc::SIGABRT));
 }
 
 #[test]
-fn an_overflow_of_its_main_green_thread_is_reported_by_std() {
+fn an_overflow_of_the_main_green_thread_is_reported_by_std() {
     let (signal, stderr) = run("overflow of the main green thread");
     is_std_report(&stderr, "main");
     assert_eq!(signal, Some(libc::SIGABRT));
@@ -110,6 +111,6 @@ fn null_pointers_are_not_reported() {
 }
 
 #[test]
-fn a_coroutine_that_is_suspended_at_the_end_of_main_is_unwound() {
+fn a_coroutine_suspended_at_the_end_of_main_is_unwound() {
     assert_eq!(run("suspended at the end"), (None, "dropped\n".to_owned()));
 }

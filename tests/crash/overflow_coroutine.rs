@@ -1,4 +1,4 @@
-//! A coroutine overflows its stack.
+//! Overflows of a coroutine's stack.
 
 use std::cell::Cell;
 use std::hint::black_box;
@@ -8,11 +8,11 @@ use std::rc::Rc;
 use leno::coroutine::{self, Coroutine, Generator, Resumed, Yielder};
 use leno::stack::{MIN_STACK_BYTES, Pool, Stack};
 
-use crate::harness::{BODY, DEFAULT, INNER, Who, overflows};
+use crate::harness::{BODY, DEFAULT, INNER, Owner, overflows};
 use crate::recursion::{DeepDrop, deep, deep_and_large, large_frame, leap, overflow, quiet_panics};
 
-const COROUTINE: Who = Who::Coroutine { body: BODY };
-const INNER_COROUTINE: Who = Who::Coroutine { body: INNER };
+const COROUTINE: Owner = Owner::Coroutine { body: BODY };
+const INNER_COROUTINE: Owner = Owner::Coroutine { body: INNER };
 
 type Plain = Coroutine<(), (), ()>;
 
@@ -67,7 +67,7 @@ extern "C" fn touch() {
 #[test]
 fn an_unprobed_frame_that_ends_deep_in_the_guard() {
     overflows(COROUTINE, MIN_STACK_BYTES, || {
-        // SAFETY: what it runs into is the guard, at most 60 KiB down.
+        // SAFETY: `touch` writes into the guard, at most 60 KiB below the stack.
         Plain::with_stack(small_stack(), |_, ()| unsafe { leap(64 << 10, touch) }).resume(());
     });
 }
@@ -92,7 +92,7 @@ fn inside_a_destructor_while_unwinding() {
 }
 
 #[test]
-fn inside_a_destructor_of_a_panic_that_is_caught() {
+fn after_a_caught_panic() {
     overflows(COROUTINE, DEFAULT, || {
         Plain::new(|_, ()| {
             let _ = panic::catch_unwind(|| panic::resume_unwind(Box::new(0)));
@@ -103,7 +103,7 @@ fn inside_a_destructor_of_a_panic_that_is_caught() {
 }
 
 #[test]
-fn while_it_is_closed() {
+fn while_the_coroutine_is_closed() {
     overflows(COROUTINE, DEFAULT, || {
         let coroutine = Plain::new(|yielder, ()| {
             let _deep = DeepDrop;
@@ -115,7 +115,7 @@ fn while_it_is_closed() {
 }
 
 #[test]
-fn while_it_is_dropped_during_a_panic() {
+fn while_the_coroutine_is_dropped_during_a_panic() {
     overflows(COROUTINE, DEFAULT, || {
         quiet_panics();
         let coroutine = Plain::new(|yielder, ()| {
@@ -128,7 +128,7 @@ fn while_it_is_dropped_during_a_panic() {
 }
 
 #[test]
-fn in_a_nested_coroutine_the_inner_one_is_named() {
+fn a_nested_coroutine_is_named() {
     overflows(INNER_COROUTINE, DEFAULT, || {
         Plain::new(|_, ()| {
             Plain::new(|_, ()| overflow()).resume(());
@@ -138,7 +138,7 @@ fn in_a_nested_coroutine_the_inner_one_is_named() {
 }
 
 #[test]
-fn after_a_nested_coroutine_the_outer_one_is_named() {
+fn the_outer_coroutine_is_named_after_a_nested_one() {
     overflows(COROUTINE, DEFAULT, || {
         Plain::new(|_, ()| {
             let inner = Plain::new(|yielder, ()| yielder.suspend(()));
@@ -150,7 +150,7 @@ fn after_a_nested_coroutine_the_outer_one_is_named() {
 }
 
 #[test]
-fn ten_deep_the_innermost_is_named() {
+fn the_innermost_of_ten_coroutines_is_named() {
     fn nest(levels: u32) {
         if levels == 0 {
             Plain::new(|_, ()| overflow()).resume(());
@@ -158,17 +158,17 @@ fn ten_deep_the_innermost_is_named() {
             Plain::new(move |_, ()| nest(levels - 1)).resume(());
         }
     }
-    let innermost = Who::Coroutine {
-        body: "crash::overflow_coroutine::ten_deep_the_innermost_is_named::nest::{{closure}}",
+    let innermost = Owner::Coroutine {
+        body: "crash::overflow_coroutine::the_innermost_of_ten_coroutines_is_named::nest::{{closure}}",
     };
     overflows(innermost, DEFAULT, || nest(10));
 }
 
 #[test]
-fn in_a_coroutine_that_a_nested_one_has_suspended() {
-    let who = Who::Coroutine { body: "{here}::{{closure}}::{{closure}}::{{closure}}" };
-    overflows(who, DEFAULT, || {
-        // The inner one suspends the outer one, and overflows when it goes on.
+fn in_a_coroutine_suspended_by_a_nested_one() {
+    let owner = Owner::Coroutine { body: "{here}::{{closure}}::{{closure}}::{{closure}}" };
+    overflows(owner, DEFAULT, || {
+        // The inner coroutine suspends the outer one, and overflows after the resume.
         let outer = Plain::new(|outer: &Yielder<(), ()>, ()| {
             coroutine::scope(|scope| {
                 let inner = scope.coroutine(|_: &Yielder<(), ()>, ()| {
@@ -184,7 +184,7 @@ fn in_a_coroutine_that_a_nested_one_has_suspended() {
 }
 
 #[test]
-fn on_a_reused_stack_its_new_user_is_named() {
+fn the_new_user_of_a_reused_stack_is_named() {
     overflows(COROUTINE, DEFAULT, || {
         fn first(_: &Yielder<(), ()>, (): ()) {}
         let before = Plain::new(first);
@@ -192,33 +192,31 @@ fn on_a_reused_stack_its_new_user_is_named() {
         drop(before);
         let free = Pool::free();
         let coroutine = Plain::new(|_, ()| overflow());
-        assert_eq!(Pool::free() + 1, free, "the stack is not a new one");
+        assert_eq!(Pool::free() + 1, free, "the stack comes from the pool");
         coroutine.resume(());
     });
 }
 
 #[test]
-fn on_a_stack_that_a_named_green_thread_had() {
+fn on_a_stack_of_a_former_green_thread() {
     overflows(COROUTINE, DEFAULT, || {
         leno::run(|| {
             let named = leno::thread::Builder::new().name("gone");
-            named.spawn(|| ()).expect("there is room").join().expect("it returns");
+            named.spawn(|| ()).expect("there is room").join().expect("the green thread returns");
         });
         let free = Pool::free();
         let coroutine = Plain::new(|_, ()| overflow());
-        assert_eq!(Pool::free() + 1, free, "the stack is not a new one");
+        assert_eq!(Pool::free() + 1, free, "the stack comes from the pool");
         coroutine.resume(());
     });
 }
 
 #[test]
-fn after_a_thousand_others_were_created_and_dropped() {
+fn after_a_thousand_other_coroutines() {
     overflows(COROUTINE, DEFAULT, || {
         let others: Vec<Plain> = (0..1_000).map(|_| Plain::new(|_, ()| ())).collect();
-        others
-            .iter()
-            .step_by(2)
-            .for_each(|other| assert_eq!(other.resume(()), Resumed::Return(())));
+        let used = others.iter().step_by(2);
+        used.for_each(|other| assert_eq!(other.resume(()), Resumed::Return(())));
         drop(others);
         Plain::new(|_, ()| overflow()).resume(());
     });
@@ -236,7 +234,7 @@ fn in_a_scoped_coroutine() {
 }
 
 #[test]
-fn while_its_scope_closes_it() {
+fn while_a_scope_closes_the_coroutine() {
     overflows(INNER_COROUTINE, DEFAULT, || {
         coroutine::scope(|scope| {
             let coroutine = scope.coroutine(|yielder: &Yielder<(), ()>, ()| {
@@ -250,14 +248,14 @@ fn while_its_scope_closes_it() {
 }
 
 #[test]
-fn in_a_generator_its_own_closure_is_named() {
+fn the_closure_of_a_generator_is_named() {
     overflows(COROUTINE, DEFAULT, || {
         Generator::new(|yielder| yielder.suspend(deep(0))).for_each(drop);
     });
 }
 
 #[test]
-fn in_a_scoped_generator_its_own_closure_is_named() {
+fn the_closure_of_a_scoped_generator_is_named() {
     overflows(INNER_COROUTINE, DEFAULT, || {
         coroutine::scope(|scope| {
             scope.generator(|yielder| yielder.suspend(deep(0))).for_each(drop)
@@ -266,12 +264,12 @@ fn in_a_scoped_generator_its_own_closure_is_named() {
 }
 
 #[test]
-fn in_a_function_that_is_no_closure() {
+fn in_a_function_instead_of_a_closure() {
     fn body(_: &Yielder<(), ()>, (): ()) {
         overflow();
     }
-    let named = Who::Coroutine {
-        body: "crash::overflow_coroutine::in_a_function_that_is_no_closure::body",
+    let named = Owner::Coroutine {
+        body: "crash::overflow_coroutine::in_a_function_instead_of_a_closure::body",
     };
     overflows(named, DEFAULT, || {
         Plain::new(body).resume(());
@@ -279,7 +277,7 @@ fn in_a_function_that_is_no_closure() {
 }
 
 #[test]
-fn in_a_callback_that_sort_calls() {
+fn in_a_callback_of_sort() {
     overflows(COROUTINE, DEFAULT, || {
         Plain::new(|_, ()| [3, 1, 2].sort_by(|a: &u64, b| deep(*a).cmp(b))).resume(());
     });
@@ -317,7 +315,7 @@ fn on_a_huge_stack_that_is_never_touched() {
     }
     overflows(COROUTINE, HUGE, || {
         let stack = Stack::new(HUGE).expect("there is address space");
-        // SAFETY: it stays on the stack.
+        // SAFETY: `go_on` starts 64 KiB above the guard.
         Plain::with_stack(stack, |_, ()| unsafe { leap(HUGE - (64 << 10), go_on) }).resume(());
     });
 }
@@ -346,9 +344,9 @@ fn with_large_values_in_and_out() {
 }
 
 #[test]
-fn while_it_maps_further_stacks() {
+fn while_mapping_further_stacks() {
     fn deeper(levels: u64) {
-        // The deepest point of each level is inside the pool.
+        // The deepest frame of each level is inside the pool.
         let coroutine = Plain::new(|_, ()| ());
         if levels < u64::MAX {
             deeper(levels + 1);
@@ -361,7 +359,7 @@ fn while_it_maps_further_stacks() {
 }
 
 #[test]
-fn while_it_takes_stacks_from_the_pool() {
+fn while_taking_stacks_from_the_pool() {
     fn deeper(levels: u64) {
         drop(small_stack());
         if levels < u64::MAX {
@@ -369,14 +367,14 @@ fn while_it_takes_stacks_from_the_pool() {
         }
         black_box(levels);
     }
-    // On a stack of the kind that it takes.
+    // The coroutine's stack has the size of the stacks that it takes.
     overflows(COROUTINE, MIN_STACK_BYTES, || {
         Plain::with_stack(small_stack(), |_, ()| deeper(0)).resume(());
     });
 }
 
 #[test]
-fn while_it_takes_stacks_of_ever_new_sizes() {
+fn while_taking_stacks_of_many_sizes() {
     fn deeper(bytes: usize) {
         let stack = Stack::new(bytes).expect("there is room");
         if bytes < 1 << 40 {

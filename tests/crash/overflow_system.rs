@@ -1,5 +1,5 @@
-//! Overflows on other OS threads, under other kinds of guards and other limits
-//! of the system.
+//! Overflows on other OS threads, under other kinds of guards and under other limits of
+//! the operating system.
 
 use std::ptr;
 use std::sync::Barrier;
@@ -8,15 +8,15 @@ use leno::coroutine::Coroutine;
 use leno::thread::{self, Builder};
 
 use crate::harness::{
-    BODY, DEFAULT, INNER, Setting, Who, in_c_thread, overflows, overflows_with, skip,
+    BODY, DEFAULT, INNER, Owner, Setting, in_c_thread, overflows, overflows_with, skip,
 };
 use crate::recursion::{DeepDrop, deep, deep_and_large, overflow};
 
 type Plain = Coroutine<(), (), ()>;
 
-const COROUTINE: Who = Who::Coroutine { body: BODY };
-const INNER_COROUTINE: Who = Who::Coroutine { body: INNER };
-const SECOND: Who = Who::Thread { title: "#2", body: INNER };
+const COROUTINE: Owner = Owner::Coroutine { body: BODY };
+const INNER_COROUTINE: Owner = Owner::Coroutine { body: INNER };
+const SECOND: Owner = Owner::Thread { title: "#2", body: INNER };
 
 const MPROTECT: Setting = Setting { environment: &[("LENO_GUARD", "mprotect")], stack_limit: None };
 
@@ -33,9 +33,9 @@ fn a_coroutine_in_a_second_os_thread() {
 
 #[test]
 fn a_green_thread_in_a_second_os_thread() {
-    let who =
-        Who::Thread { title: "'second'", body: "{here}::{{closure}}::{{closure}}::{{closure}}" };
-    overflows(who, DEFAULT, || {
+    let owner =
+        Owner::Thread { title: "'second'", body: "{here}::{{closure}}::{{closure}}::{{closure}}" };
+    overflows(owner, DEFAULT, || {
         let other = std::thread::spawn(|| {
             leno::run(|| drop(Builder::new().name("second").spawn(|| deep(0))));
         });
@@ -44,13 +44,13 @@ fn a_green_thread_in_a_second_os_thread() {
 }
 
 #[test]
-fn only_the_os_thread_that_overflows_is_blamed() {
-    static ALL_ARE_THERE: Barrier = Barrier::new(8);
+fn only_the_overflowing_os_thread_is_reported() {
+    static ALL_RUN: Barrier = Barrier::new(8);
     fn one_of_many(overflows: bool) {
         leno::run(|| {
-            drop(Builder::new().name(if overflows { "guilty" } else { "innocent" }).spawn(
+            drop(Builder::new().name(if overflows { "overflows" } else { "parks" }).spawn(
                 move || {
-                    ALL_ARE_THERE.wait();
+                    ALL_RUN.wait();
                     if overflows {
                         overflow();
                     }
@@ -59,12 +59,12 @@ fn only_the_os_thread_that_overflows_is_blamed() {
             ));
         });
     }
-    let who = Who::Thread {
-        title: "'guilty'",
-        body: "crash::overflow_system::only_the_os_thread_that_overflows_is_blamed::one_of_many\
+    let owner = Owner::Thread {
+        title: "'overflows'",
+        body: "crash::overflow_system::only_the_overflowing_os_thread_is_reported::one_of_many\
                ::{{closure}}::{{closure}}",
     };
-    overflows(who, DEFAULT, || {
+    overflows(owner, DEFAULT, || {
         std::thread::scope(|scope| {
             for number in 0..8 {
                 scope.spawn(move || one_of_many(number == 5));
@@ -79,12 +79,12 @@ extern "C" fn in_c(_: *mut libc::c_void) -> *mut libc::c_void {
 }
 
 #[test]
-fn a_green_thread_in_an_os_thread_that_c_has_made() {
-    let who = Who::Thread {
+fn a_green_thread_in_an_os_thread_created_by_c() {
+    let owner = Owner::Thread {
         title: "'in C'",
         body: "crash::overflow_system::in_c::{{closure}}::{{closure}}",
     };
-    overflows(who, DEFAULT, || {
+    overflows(owner, DEFAULT, || {
         in_c_thread(in_c, ptr::null_mut());
     });
 }
@@ -122,7 +122,7 @@ fn while_unwinding_with_an_mprotect_guard() {
     });
 }
 
-/// Whatever is mapped from now on stays in memory, which light guards refuse.
+/// Keeps all future mappings in memory, which light guards refuse.
 fn lock_future_mappings() {
     // SAFETY: no preconditions.
     if unsafe { libc::mlockall(libc::MCL_FUTURE) } != 0 {
@@ -139,9 +139,9 @@ fn in_a_process_that_has_locked_its_memory() {
 }
 
 #[test]
-fn in_a_process_that_locks_its_memory_later() {
+fn in_a_process_that_locks_its_memory_after_the_probe() {
     overflows(COROUTINE, 512 << 10, || {
-        // The probe has found light guards, if the kernel has them.
+        // The probe finds light guards here, if the kernel has them.
         Plain::new(|_, ()| ()).resume(());
         lock_future_mappings();
         let stack = leno::stack::Stack::new(512 << 10).expect("there is room");
@@ -169,7 +169,7 @@ fn without_a_limit_of_the_main_stack() {
 fn in_a_child_after_a_fork() {
     overflows(INNER_COROUTINE, DEFAULT, || {
         let coroutine = Plain::new(|_, ()| {
-            // SAFETY: the child goes on alone with the one OS thread it has.
+            // SAFETY: the child continues with its only OS thread.
             unsafe {
                 let child = libc::fork();
                 if child == 0 {

@@ -1,4 +1,4 @@
-//! A green thread overflows its stack, or a coroutine inside one does.
+//! Overflows of a green thread's stack, or of a coroutine's stack in a green thread.
 
 use std::cell::Cell;
 
@@ -6,16 +6,16 @@ use leno::coroutine::Coroutine;
 use leno::stack::Pool;
 use leno::thread::{self, Builder};
 
-use crate::harness::{BODY, DEFAULT, INNER, Who, child, overflows};
+use crate::harness::{BODY, DEFAULT, INNER, Owner, child, overflows};
 use crate::recursion::{DeepDrop, deep, deep_and_large, large_frame, overflow, quiet_panics};
 
 type Plain = Coroutine<(), (), ()>;
 
-/// The first green thread that is spawned; the main one is number 1.
-const SECOND: Who = Who::Thread { title: "#2", body: INNER };
+/// The first spawned green thread; the main one is number 1.
+const SECOND: Owner = Owner::Thread { title: "#2", body: INNER };
 
-fn named(title: &'static str) -> Who {
-    Who::Thread { title, body: INNER }
+fn named(title: &'static str) -> Owner {
+    Owner::Thread { title, body: INNER }
 }
 
 #[test]
@@ -93,8 +93,9 @@ fn a_stack_of_another_size() {
 
 #[test]
 fn a_scoped_green_thread() {
-    let who = Who::Thread { title: "#2", body: "{here}::{{closure}}::{{closure}}::{{closure}}" };
-    overflows(who, DEFAULT, || {
+    let owner =
+        Owner::Thread { title: "#2", body: "{here}::{{closure}}::{{closure}}::{{closure}}" };
+    overflows(owner, DEFAULT, || {
         leno::run(|| {
             let total = Cell::new(0);
             leno::scope(|scope| drop(scope.spawn(|| total.set(deep(0)))));
@@ -104,9 +105,9 @@ fn a_scoped_green_thread() {
 
 #[test]
 fn a_named_scoped_green_thread() {
-    let who =
-        Who::Thread { title: "'scoped'", body: "{here}::{{closure}}::{{closure}}::{{closure}}" };
-    overflows(who, DEFAULT, || {
+    let owner =
+        Owner::Thread { title: "'scoped'", body: "{here}::{{closure}}::{{closure}}::{{closure}}" };
+    overflows(owner, DEFAULT, || {
         leno::run(|| {
             let total = Cell::new(0);
             leno::scope(|scope| {
@@ -117,8 +118,8 @@ fn a_named_scoped_green_thread() {
 }
 
 #[test]
-fn the_one_that_runs_is_named_among_many() {
-    overflows(Who::Thread { title: "#501", body: INNER }, DEFAULT, || {
+fn the_running_one_of_many_green_threads_is_named() {
+    overflows(Owner::Thread { title: "#501", body: INNER }, DEFAULT, || {
         leno::run(|| {
             for number in 2..=1_000 {
                 drop(leno::spawn(move || {
@@ -134,7 +135,7 @@ fn the_one_that_runs_is_named_among_many() {
 }
 
 #[test]
-fn after_it_was_parked() {
+fn after_a_park() {
     overflows(SECOND, DEFAULT, || {
         leno::run(|| {
             let parked = leno::spawn(|| {
@@ -173,27 +174,27 @@ fn in_a_destructor_that_a_deadlock_runs() {
 }
 
 #[test]
-fn in_the_destructor_of_a_result_that_nobody_takes() {
+fn in_the_destructor_of_an_untaken_result() {
     overflows(SECOND, DEFAULT, || leno::run(|| drop(leno::spawn(|| DeepDrop))));
 }
 
 #[test]
-fn an_unnamed_one_on_a_stack_that_a_named_one_had() {
-    overflows(Who::Thread { title: "#3", body: INNER }, DEFAULT, || {
+fn an_unnamed_green_thread_on_a_reused_stack() {
+    overflows(Owner::Thread { title: "#3", body: INNER }, DEFAULT, || {
         leno::run(|| {
             let before = Builder::new().name("gone").spawn(|| ()).expect("there is room");
-            before.join().expect("it returns");
+            before.join().expect("the green thread returns");
             let free = Pool::free();
             drop(leno::spawn(|| deep(0)));
-            assert_eq!(Pool::free() + 1, free, "the stack is not a new one");
+            assert_eq!(Pool::free() + 1, free, "the stack comes from the pool");
         });
     });
 }
 
 #[test]
 fn a_coroutine_in_a_green_thread() {
-    let who = Who::Coroutine { body: "{here}::{{closure}}::{{closure}}::{{closure}}" };
-    overflows(who, DEFAULT, || {
+    let owner = Owner::Coroutine { body: "{here}::{{closure}}::{{closure}}::{{closure}}" };
+    overflows(owner, DEFAULT, || {
         leno::run(|| {
             let named = Builder::new().name("outside");
             drop(named.spawn(|| Plain::new(|_, ()| overflow()).resume(())));
@@ -215,9 +216,9 @@ fn a_green_thread_after_a_coroutine_in_it() {
 }
 
 #[test]
-fn a_coroutine_in_a_green_thread_that_has_switched_inside_it() {
-    let who = Who::Coroutine { body: "{here}::{{closure}}::{{closure}}::{{closure}}" };
-    overflows(who, DEFAULT, || {
+fn a_coroutine_after_a_switch_of_its_green_thread() {
+    let owner = Owner::Coroutine { body: "{here}::{{closure}}::{{closure}}::{{closure}}" };
+    overflows(owner, DEFAULT, || {
         leno::run(|| {
             drop(leno::spawn(|| {
                 let inside = Plain::new(|_, ()| {
@@ -232,9 +233,9 @@ fn a_coroutine_in_a_green_thread_that_has_switched_inside_it() {
 }
 
 #[test]
-fn a_coroutine_that_another_green_thread_has_begun() {
-    let who = Who::Coroutine { body: INNER };
-    overflows(who, DEFAULT, || {
+fn a_coroutine_begun_by_another_green_thread() {
+    let owner = Owner::Coroutine { body: INNER };
+    overflows(owner, DEFAULT, || {
         leno::run(|| {
             let travels = Plain::new(|yielder, ()| {
                 yielder.suspend(());
@@ -248,8 +249,9 @@ fn a_coroutine_that_another_green_thread_has_begun() {
 
 #[test]
 fn a_runtime_in_a_coroutine() {
-    let who = Who::Thread { title: "#2", body: "{here}::{{closure}}::{{closure}}::{{closure}}" };
-    overflows(who, DEFAULT, || {
+    let owner =
+        Owner::Thread { title: "#2", body: "{here}::{{closure}}::{{closure}}::{{closure}}" };
+    overflows(owner, DEFAULT, || {
         let outside = Plain::new(|_, ()| leno::run(|| drop(leno::spawn(|| deep(0)))));
         outside.resume(());
     });
@@ -257,8 +259,8 @@ fn a_runtime_in_a_coroutine() {
 
 #[test]
 fn the_main_green_thread_of_a_runtime_in_a_coroutine() {
-    // It runs on the coroutine's stack.
-    overflows(Who::Coroutine { body: BODY }, DEFAULT, || {
+    // The main green thread runs on the coroutine's stack.
+    overflows(Owner::Coroutine { body: BODY }, DEFAULT, || {
         Plain::new(|_, ()| leno::run(overflow)).resume(());
     });
 }
@@ -267,7 +269,7 @@ fn the_main_green_thread_of_a_runtime_in_a_coroutine() {
 fn the_main_green_thread_is_reported_by_std() {
     let outcome = child(|| {
         leno::run(|| {
-            leno::spawn(thread::yield_now).join().expect("it returns");
+            leno::spawn(thread::yield_now).join().expect("the green thread returns");
             overflow();
         });
     });

@@ -1,4 +1,4 @@
-//! Ways to run out of stack.
+//! Functions that overflow the stack.
 
 use std::arch::naked_asm;
 use std::hint::black_box;
@@ -14,19 +14,19 @@ pub fn deep(depth: u64) -> u64 {
     deep(depth + 1).wrapping_add(black_box(frame)[3])
 }
 
-/// The same, for whoever wants no value.
+/// Calls itself until there is no stack left, and returns nothing.
 pub fn overflow() {
     black_box(deep(0));
 }
 
-/// Has a frame of `BYTES`, all of it written.
+/// Fills a frame of `BYTES`.
 #[inline(never)]
 pub fn large_frame<const BYTES: usize>() {
     let mut frame = [0u8; BYTES];
     black_box(&mut frame).fill(1);
 }
 
-/// Calls itself with a frame of `BYTES` each until there is no stack left.
+/// Calls itself, with a frame of `BYTES` each time, until there is no stack left.
 #[inline(never)]
 pub fn deep_and_large<const BYTES: usize>(depth: u64) {
     let mut frame = [0u8; BYTES];
@@ -46,17 +46,17 @@ impl Drop for DeepDrop {
     }
 }
 
-/// Nobody is to see the text of a panic that a scenario starts.
+/// Silences the panic hook, so that standard error has only the report.
 pub fn quiet_panics() {
     panic::set_hook(Box::new(|_| {}));
 }
 
-/// Calls `function` with the stack pointer `bytes` lower, as C code does that
-/// allocates a large frame without probing it.
+/// Calls `function` with the stack pointer `bytes` lower, like C code that allocates a
+/// large frame without probing it.
 ///
 /// # Safety
 ///
-/// `bytes` must be a multiple of 16, and whoever calls this be ready to fault.
+/// `bytes` must be a multiple of 16, and the test must expect the fault.
 #[cfg(target_arch = "x86_64")]
 #[unsafe(naked)]
 pub unsafe extern "C" fn leap(bytes: usize, function: extern "C" fn()) {
@@ -71,11 +71,12 @@ pub unsafe extern "C" fn leap(bytes: usize, function: extern "C" fn()) {
     )
 }
 
-/// As above.
+/// Calls `function` with the stack pointer `bytes` lower, like C code that allocates a
+/// large frame without probing it.
 ///
 /// # Safety
 ///
-/// As above.
+/// `bytes` must be a multiple of 16, and the test must expect the fault.
 #[cfg(target_arch = "aarch64")]
 #[unsafe(naked)]
 pub unsafe extern "C" fn leap(bytes: usize, function: extern "C" fn()) {

@@ -1,4 +1,4 @@
-//! OS threads that have used leno, and end.
+//! OS threads that end after they have used leno.
 
 use std::cell::RefCell;
 use std::hint::black_box;
@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use leno::coroutine::Coroutine;
 use leno::stack::{MIN_STACK_BYTES, Stack};
 
-use crate::harness::{Setting, child, child_with, in_c_thread, maps, say};
+use crate::harness::{Setting, child, child_with, in_c_thread, maps, say, succeeds};
 
 type Plain = Coroutine<(), (), ()>;
 
@@ -28,7 +28,7 @@ fn use_everything() {
 
 fn in_threads(count: usize, body: fn()) {
     for _ in 0..count {
-        std::thread::spawn(body).join().expect("it returns");
+        std::thread::spawn(body).join().expect("the OS thread returns");
     }
 }
 
@@ -36,7 +36,7 @@ fn entries() -> usize {
     maps().lines().count()
 }
 
-/// Bytes of address space that are mapped.
+/// Returns the number of bytes of mapped address space.
 fn mapped_bytes() -> usize {
     let number = |text: &str| usize::from_str_radix(text, 16).expect("a number");
     let bytes = |line: &str| {
@@ -47,43 +47,35 @@ fn mapped_bytes() -> usize {
     maps().lines().map(bytes).sum()
 }
 
-fn leave_nothing_behind() {
-    // What the first ones leave is kept for the next by the C library.
-    in_threads(20, use_everything);
+/// Asserts that a thousand OS threads, each run by `thread`, leave no mapping behind.
+fn leave_nothing_behind(thread: fn()) {
+    // The C library keeps memory of the first OS threads for the next.
+    (0..20).for_each(|_| thread());
     let before = (entries(), mapped_bytes());
-    in_threads(1_000, use_everything);
+    (0..1_000).for_each(|_| thread());
     let after = (entries(), mapped_bytes());
     assert!(after.0 <= before.0 + 4, "{} map entries became {}", before.0, after.0);
-    // A thousand signal stacks alone would be 40 MB.
+    // A thousand signal stacks alone would take 40 MB.
     assert!(after.1 <= before.1 + (4 << 20), "{} bytes became {}", before.1, after.1);
 }
 
 #[test]
-fn a_thousand_of_them_leave_no_mapping_behind() {
-    child(|| leave_nothing_behind()).exited(0, "");
+fn a_thousand_os_threads_leave_no_mapping_behind() {
+    succeeds(|| leave_nothing_behind(|| in_threads(1, use_everything)));
 }
 
 #[test]
 fn a_thousand_with_mprotect_guards_leave_no_mapping_behind() {
-    child_with(MPROTECT, || leave_nothing_behind()).exited(0, "");
+    child_with(MPROTECT, || leave_nothing_behind(|| in_threads(1, use_everything))).exited(0, "");
 }
 
 #[test]
-fn a_thousand_that_c_has_made_leave_no_mapping_behind() {
+fn a_thousand_c_threads_leave_no_mapping_behind() {
     extern "C" fn in_c(_: *mut libc::c_void) -> *mut libc::c_void {
         use_everything();
         std::ptr::null_mut()
     }
-    let one = || in_c_thread(in_c, std::ptr::null_mut());
-    let outcome = child(|| {
-        (0..20).for_each(|_| one());
-        let before = (entries(), mapped_bytes());
-        (0..1_000).for_each(|_| one());
-        let after = (entries(), mapped_bytes());
-        assert!(after.0 <= before.0 + 4, "{} map entries became {}", before.0, after.0);
-        assert!(after.1 <= before.1 + (4 << 20), "{} bytes became {}", before.1, after.1);
-    });
-    outcome.exited(0, "");
+    succeeds(|| leave_nothing_behind(|| in_c_thread(in_c, std::ptr::null_mut())));
 }
 
 static DROPS: AtomicUsize = AtomicUsize::new(0);
@@ -111,27 +103,25 @@ fn suspended() -> Plain {
 
 #[test]
 fn a_coroutine_in_a_thread_local_variable_is_unwound() {
-    let outcome = child(|| {
+    succeeds(|| {
         in_threads(10, || KEPT.set(Some(suspended())));
         assert_eq!(DROPS.load(Ordering::Relaxed), 10);
     });
-    outcome.exited(0, "");
 }
 
 #[test]
 fn a_coroutine_in_an_older_thread_local_variable_is_unwound() {
-    let outcome = child(|| {
+    succeeds(|| {
         in_threads(10, || {
-            // Its destructor is registered first, and runs after leno's.
+            // This destructor is registered before leno's, and so runs after it.
             KEPT.set(None);
             KEPT.set(Some(suspended()));
         });
         assert_eq!(DROPS.load(Ordering::Relaxed), 10);
     });
-    outcome.exited(0, "");
 }
 
-/// Uses leno when it is dropped.
+/// A value that uses leno when it is dropped.
 struct UsesLeno;
 
 impl Drop for UsesLeno {
@@ -162,23 +152,22 @@ fn leno_works_in_destructors_of_thread_local_variables() {
 }
 
 #[test]
-fn a_forgotten_coroutine_keeps_what_others_may_refer_to() {
-    let outcome = child(|| {
+fn a_forgotten_coroutine_outlives_its_os_thread() {
+    succeeds(|| {
         let shared = std::thread::spawn(|| {
             let (sender, receiver) = std::sync::mpsc::channel();
             let coroutine = Plain::new(move |yielder, ()| {
                 let kept = [1u64, 2, 3];
-                sender.send(kept.as_ptr() as usize).expect("somebody receives");
+                sender.send(kept.as_ptr() as usize).expect("there is a receiver");
                 yielder.suspend(());
                 black_box(kept);
             });
             coroutine.resume(());
             std::mem::forget(coroutine);
-            receiver.recv().expect("it was sent")
+            receiver.recv().expect("the address was sent")
         });
-        let address = shared.join().expect("it returns") as *const [u64; 3];
-        // SAFETY: the frame was forgotten, so it stays for ever.
+        let address = shared.join().expect("the OS thread returns") as *const [u64; 3];
+        // SAFETY: the coroutine was forgotten, so its frame is never freed.
         assert_eq!(unsafe { address.read_volatile() }, [1, 2, 3]);
     });
-    outcome.exited(0, "");
 }

@@ -1,4 +1,4 @@
-//! What the examples of foreign loops and futures print.
+//! The output of the examples of foreign loops and futures.
 
 use super::succeed;
 
@@ -21,7 +21,7 @@ fn a_loop_around_poll_hosts_green_threads() {
 }
 
 #[test]
-fn async_channels_and_timers_are_awaited_by_green_threads() {
+fn green_threads_await_async_channels_and_timers() {
     let expected = [
         "waiter  orders apple",
         "waiter  orders plum",

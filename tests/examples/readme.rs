@@ -1,9 +1,9 @@
-//! What README says of the examples is what they do.
+//! README shows the real output of the examples.
 
 use super::{run, succeed};
 
 #[test]
-fn readme_shows_what_the_first_example_prints() {
+fn readme_shows_the_output_of_the_first_example() {
     let readme = include_str!("../../README.md");
     let block = readme.split("```text\n").nth(1).and_then(|rest| rest.split("```").next());
     assert_eq!(block.expect("README has a block of output"), succeed("01_interleave", &[]));
@@ -12,17 +12,17 @@ fn readme_shows_what_the_first_example_prints() {
 }
 
 #[test]
-fn the_picture_in_readme_is_what_the_check_draws() {
+fn readme_shows_the_picture_of_the_check() {
     let path = std::env::temp_dir().join(format!("leno-check-{}.svg", std::process::id()));
     succeed("12_check", &[path.to_str().expect("a path in UTF-8")]);
-    let drawn = std::fs::read_to_string(&path).expect("it was written");
-    std::fs::remove_file(&path).expect("it is ours");
+    let drawn = std::fs::read_to_string(&path).expect("the picture was written");
+    std::fs::remove_file(&path).expect("the picture can be removed");
     let is_same = drawn == include_str!("../../docs/weave.svg");
     assert!(is_same, "run: cargo run --example 12_check -- docs/weave.svg");
 }
 
 #[test]
-fn readme_shows_how_a_failed_check_explains_itself() {
+fn readme_shows_the_story_of_a_failed_check() {
     let readme = include_str!("../../README.md");
     let block = readme.split("```text\n").find(|block| block.starts_with("execution 1 fails\n"));
     let block = block.and_then(|rest| rest.split("```").next()).expect("README has the story");

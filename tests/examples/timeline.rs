@@ -1,4 +1,4 @@
-//! What the example of the timeline prints and draws.
+//! The output and the pictures of the timeline example.
 
 use std::fs;
 use std::path::Path;
@@ -13,7 +13,7 @@ const TIMELINE: &str = "\
              ┊     │         ┊         █         sleeps (10_timeline.rs:LINE)
 ";
 
-/// The numbers of lines are those of the example, which may be edited.
+/// Removes line numbers of the example, which may be edited.
 fn without_lines(text: &str) -> String {
     let mut plain = text.to_owned();
     for before in ["10_timeline.rs:", "(line "] {
@@ -28,19 +28,19 @@ fn without_lines(text: &str) -> String {
 }
 
 #[test]
-fn a_run_is_shown_as_columns_and_a_trace_and_the_picture_of_readme() {
+fn a_run_is_shown_as_columns_trace_and_picture() {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("timeline made on demand");
     let _ = fs::remove_dir_all(&folder);
-    let text = succeed("10_timeline", &[folder.to_str().expect("the path is text")]);
+    let text = succeed("10_timeline", &[folder.to_str().expect("the path is UTF-8")]);
     assert!(without_lines(text.trim_start()).starts_with(TIMELINE), "{text}");
     assert_eq!(text.matches('█').count(), 18 + 1, "{text}");
     assert!(text.contains("cancelled, waits for the end of all others"), "{text}");
     assert!(text.contains("timeline.json for https://ui.perfetto.dev"), "{text}");
 
-    let read = |name| fs::read_to_string(folder.join(name)).expect("it is written");
+    let read = |name| fs::read_to_string(folder.join(name)).expect("the file is written");
     let trace: serde_json::Value = serde_json::from_str(&read("timeline.json")).expect("JSON");
     assert!(trace["traceEvents"].as_array().is_some_and(|events| events.len() > 80));
-    // Where it waits is in it, by line.
+    // The picture contains the line numbers of the waits.
     assert_eq!(
         without_lines(&read("timeline.svg")),
         without_lines(include_str!("../../docs/timeline.svg")),
@@ -50,7 +50,7 @@ fn a_run_is_shown_as_columns_and_a_trace_and_the_picture_of_readme() {
 }
 
 #[test]
-fn arguments_that_make_no_timeline_are_refused() {
+fn invalid_arguments_of_the_timeline_are_refused() {
     refuse("10_timeline", &["one", "two"], "one folder is enough");
     refuse("10_timeline", &[""], "one folder is enough");
     let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("a file and no folder either");

@@ -1,11 +1,11 @@
-//! The example that weaves.
+//! The output of the weave example.
 
 use super::{refuse, run, succeed};
 
 const NAME: &str = "11_weave";
 
 #[test]
-fn all_interleavings_are_listed_with_their_counts_and_schedules() {
+fn all_interleavings_are_listed() {
     let all = succeed(NAME, &[]);
     let mut lines = all.lines();
     assert_eq!(lines.next(), Some("20 interleavings, 20 texts"));
@@ -14,7 +14,7 @@ fn all_interleavings_are_listed_with_their_counts_and_schedules() {
     assert_eq!(texts.len(), 20);
     assert_eq!(texts[2], " 1 x  12xy3z   A2 B2 A1");
     assert_eq!(succeed(NAME, &["A=123", "B=xyz"]), all);
-    // Two ways to print each text but one.
+    // Every text but one has several interleavings.
     let same = succeed(NAME, &["A=12", "B=12"]);
     assert_eq!(same, "6 interleavings, 2 texts\n\n4 x  1122   A1 B1 A1\n2 x  1212   A2\n");
     let three = succeed(NAME, &["A=123", "B=xyz", "C=abc"]);
@@ -22,7 +22,7 @@ fn all_interleavings_are_listed_with_their_counts_and_schedules() {
 }
 
 #[test]
-fn one_is_found_or_there_is_none() {
+fn a_wanted_text_is_found_or_impossible() {
     let found = succeed(NAME, &["--want", "12xy3z"]);
     assert!(
         found.starts_with("12xy3z is printed by the schedule A2 B2 A1\n\n turn  main"),
@@ -34,7 +34,7 @@ fn one_is_found_or_there_is_none() {
 }
 
 #[test]
-fn one_is_drawn_and_the_seed_says_which() {
+fn a_seed_selects_a_random_interleaving() {
     let drawn = succeed(NAME, &["--random", "--seed", "7"]);
     assert!(drawn.contains(", which seed 7 drew\n"), "{drawn}");
     assert_eq!(succeed(NAME, &["--random", "--seed", "7"]), drawn);
@@ -50,13 +50,13 @@ fn the_picture_is_written() {
     let path = std::env::temp_dir().join(name);
     let ran = run(NAME, &["--want", "12xy3z", "--svg", path.to_str().expect("a path in UTF-8")]);
     assert_eq!((ran.status, &*ran.stderr), (0, ""));
-    let picture = std::fs::read_to_string(&path).expect("it was written");
-    std::fs::remove_file(&path).expect("it is ours");
+    let picture = std::fs::read_to_string(&path).expect("the picture was written");
+    std::fs::remove_file(&path).expect("the picture can be removed");
     assert!(picture.starts_with("<svg ") && picture.trim_end().ends_with("</svg>"), "{picture}");
 }
 
 #[test]
-fn nonsense_is_refused_with_a_way_out() {
+fn invalid_arguments_are_refused_with_advice() {
     refuse(NAME, &["--want", "12xy3"], "\"12xy3\" has other letters than the routines");
     refuse(NAME, &["--want"], "--want needs a text behind it");
     refuse(NAME, &["--seed", "7"], "--seed without --random draws nothing");

@@ -1,5 +1,5 @@
-//! Async crates and green threads: their channels and timers awaited here, join
-//! handles awaited there.
+//! Futures across libraries: green threads await channels and timers of async crates,
+//! and async executors await join handles.
 
 use std::cell::RefCell;
 use std::pin::Pin;
@@ -18,7 +18,7 @@ use leno::time::Duration;
 use crate::support::{Ledger, Tracked, caught, panic_text, text_of};
 
 #[test]
-fn an_async_channel_between_green_threads() {
+fn an_async_channel_connects_green_threads() {
     leno::run(|| {
         let (sender, receiver) = async_channel::bounded(2);
         let producer = leno::spawn(move || {
@@ -33,7 +33,7 @@ fn an_async_channel_between_green_threads() {
 }
 
 #[test]
-fn an_async_channel_both_ways_with_another_os_thread() {
+fn async_channels_connect_to_another_os_thread() {
     leno::run(|| {
         let (requests, received) = async_channel::bounded::<i32>(1);
         let (replies, answered) = async_channel::bounded::<i32>(1);
@@ -54,7 +54,7 @@ fn an_async_channel_both_ways_with_another_os_thread() {
 }
 
 #[test]
-fn an_async_timer_of_others_and_a_race() {
+fn a_foreign_timer_may_win_a_race() {
     leno::run(|| {
         let (_keep, silent) = async_channel::bounded::<()>(1);
         let raced = async {
@@ -104,7 +104,7 @@ fn a_scoped_join_handle_is_awaited() {
 }
 
 #[test]
-fn the_first_of_two_green_threads() {
+fn block_on_returns_the_first_of_two_join_handles() {
     leno::run(|| {
         let slow = leno::spawn(|| {
             thread::park();
@@ -116,7 +116,7 @@ fn the_first_of_two_green_threads() {
         let first = block_on(future::or(&mut slow, fast));
         assert_eq!(first.unwrap(), "fast");
         slow_thread.unpark();
-        // Polled before, and joined now.
+        // This handle was polled before and is joined now.
         assert_eq!(slow.join().unwrap(), "slow");
     });
 }
@@ -127,7 +127,7 @@ fn a_deadlock_of_awaited_green_threads_is_reported() {
         leno::run(|| {
             let stuck = leno::spawn(thread::park);
             let other = leno::spawn(thread::park);
-            // With another waker first.
+            // The first poll uses another waker.
             let mut both = Box::pin(future::zip(stuck, other));
             let polled = Waker::noop();
             assert!(both.as_mut().poll(&mut Context::from_waker(polled)).is_pending());
@@ -139,7 +139,7 @@ fn a_deadlock_of_awaited_green_threads_is_reported() {
 }
 
 #[test]
-fn whoever_else_has_the_waker_holds_the_deadlock_off() {
+fn a_waker_on_another_os_thread_prevents_a_deadlock_report() {
     leno::run(|| {
         let stuck = leno::spawn(thread::park);
         let stuck_thread = stuck.thread().clone();
@@ -149,7 +149,7 @@ fn whoever_else_has_the_waker_holds_the_deadlock_off() {
             future::block_on(sender.send("rescue")).unwrap();
         });
         let rescued = async {
-            // Has the join handle polled again.
+            // The yield makes the executor poll the join handle again.
             future::yield_now().await;
             receiver.recv().await.unwrap()
         };
@@ -157,7 +157,7 @@ fn whoever_else_has_the_waker_holds_the_deadlock_off() {
             let _ = stuck.await;
             "the end"
         };
-        // A join handle that was polled is dropped by the one that wins.
+        // The race drops a join handle that has been polled.
         assert_eq!(block_on(ended.or(rescued)), "rescue");
         other.join().unwrap();
         stuck_thread.unpark();
@@ -178,13 +178,13 @@ fn the_panic_of_an_awaited_green_thread_is_an_error() {
 }
 
 #[test]
-fn a_join_handle_gives_its_result_once() {
+fn a_join_handle_returns_its_result_once() {
     leno::run(|| {
         const AGAIN: &str =
             "the result of this JoinHandle has been awaited already: there is only one";
         let mut handle = leno::spawn(|| 1);
         assert_eq!(block_on(&mut handle).unwrap(), 1);
-        // What else it can be asked is answered.
+        // The other methods of the handle still work.
         assert!(handle.is_finished());
         handle.cancel();
         assert_eq!(handle.thread().name(), None);
@@ -264,7 +264,7 @@ fn a_foreign_executor_hosts_the_runtime() {
 }
 
 #[test]
-fn a_waker_may_drop_the_join_handle_when_it_is_woken() {
+fn a_waker_may_drop_its_join_handle() {
     thread_local! {
         static HANDLE: RefCell<Option<JoinHandle<Tracked>>> = const { RefCell::new(None) };
     }
@@ -292,7 +292,7 @@ fn a_waker_may_drop_the_join_handle_when_it_is_woken() {
 }
 
 #[test]
-fn the_last_waker_of_a_join_handle_is_the_one_that_is_woken() {
+fn a_join_handle_wakes_only_its_last_waker() {
     struct Counts(AtomicUsize);
     impl Wake for Counts {
         fn wake(self: Arc<Self>) {

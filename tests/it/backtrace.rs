@@ -1,5 +1,5 @@
-//! Backtraces and debuggers: from deep inside a coroutine they go on into
-//! whoever resumed it, and in a green thread they end at its entry.
+//! Backtraces and debuggers: from inside a coroutine they continue into its resumer,
+//! and in a green thread they end at its entry.
 
 use std::backtrace::Backtrace;
 use std::hint::black_box;
@@ -43,7 +43,7 @@ fn another_resumer(coroutine: &Traces) -> String {
     black_box(trace.as_yield().expect("a backtrace"))
 }
 
-/// The names stand in the trace in this order, and so often.
+/// Asserts that the names stand in the trace in this order.
 #[track_caller]
 fn assert_order(trace: &str, names: &[&str]) {
     let mut rest = trace;
@@ -58,7 +58,7 @@ fn assert_order(trace: &str, names: &[&str]) {
 const OWN_END: [&str; 2] = ["it::backtrace::", "test::"];
 
 #[test]
-fn a_backtrace_goes_on_into_the_resumer() {
+fn a_backtrace_continues_into_the_resumer() {
     let coroutine = traces();
     let trace = one_resumer(&coroutine);
     let names = ["deep_inside", "body_of_the_coroutine", "coroutine_root", "one_resumer"];
@@ -69,7 +69,7 @@ fn a_backtrace_goes_on_into_the_resumer() {
 }
 
 #[test]
-fn a_backtrace_shows_who_resumed_it_last() {
+fn a_backtrace_shows_the_last_resumer() {
     let coroutine = traces();
     one_resumer(&coroutine);
     let trace = another_resumer(&coroutine);
@@ -82,7 +82,7 @@ fn a_backtrace_shows_who_resumed_it_last() {
 }
 
 #[test]
-fn a_backtrace_goes_through_nested_coroutines() {
+fn a_backtrace_passes_through_nested_coroutines() {
     let outer = Traces::new(|yielder, ()| {
         let middle = Traces::new(|yielder, ()| {
             let inner = traces();
@@ -100,7 +100,7 @@ fn a_backtrace_goes_through_nested_coroutines() {
 }
 
 #[test]
-fn a_backtrace_is_right_after_a_suspend_over_two_coroutines() {
+fn a_backtrace_is_right_after_a_nested_suspend() {
     let outer = Traces::new(|outer, ()| {
         coroutine::scope(|scope| {
             let inner = scope.coroutine(|_: &Yielder<(), String>, ()| body_of_the_coroutine(outer));
@@ -146,11 +146,11 @@ fn a_backtrace_in_a_green_thread_ends_at_its_entry() {
     assert_order(&coroutine, &["body_of_the_coroutine", "coroutine_root", "one_resumer"]);
 }
 
-/// Where the frame pointer of the caller's caller points to, if it keeps one.
+/// Returns the address of the caller's frame record, if the caller keeps a frame pointer.
 #[inline(always)]
 fn frame_pointer() -> *const [usize; 2] {
     let pointer: usize;
-    // SAFETY: a register is read.
+    // SAFETY: the instruction only reads a register.
     unsafe {
         #[cfg(target_arch = "x86_64")]
         std::arch::asm!("mov {}, rbp", out(reg) pointer, options(nomem, nostack));
@@ -160,13 +160,13 @@ fn frame_pointer() -> *const [usize; 2] {
     std::ptr::with_exposed_provenance(pointer)
 }
 
-/// Does all that runs between the frames of a test keep frame pointers? On
-/// aarch64 they are the default.
+/// Whether all code between the frames of a test keeps frame pointers, which is the
+/// default on aarch64.
 const FRAME_POINTERS: bool =
     cfg!(target_arch = "aarch64") || option_env!("LENO_TEST_FRAME_POINTERS").is_some();
 
 #[test]
-fn the_chain_of_frame_pointers_goes_on_into_the_resumer() {
+fn the_frame_pointer_chain_continues_into_the_resumer() {
     if !FRAME_POINTERS {
         return println!(
             "not run: build with LENO_TEST_FRAME_POINTERS=1 RUSTFLAGS=-Cforce-frame-pointers=yes"
@@ -181,7 +181,7 @@ fn the_chain_of_frame_pointers_goes_on_into_the_resumer() {
                 let mut record = frame_pointer();
                 while !record.is_null() && chain.len() < 30 {
                     chain.push(record.addr());
-                    // SAFETY: a frame record, or the test fails.
+                    // SAFETY: with frame pointers enabled, each link points to a frame record.
                     record = std::ptr::with_exposed_provenance(unsafe { (*record)[0] });
                 }
             });
@@ -205,10 +205,10 @@ extern "C" fn leno_test_stops_here() {
     black_box(());
 }
 
-/// How gdb shows the root frame of a coroutine, which is a signal frame.
+/// The text that gdb shows for the root frame of a coroutine, which is a signal frame.
 const GDB_ROOT: &str = "<signal handler called>";
 
-/// What gdb says to `bt` at [`leno_test_stops_here`], the `count`th time.
+/// Returns gdb's answer to `bt` at the `count`th call of [`leno_test_stops_here`].
 fn gdb_backtrace(test: &str, count: u32) -> Option<String> {
     if cfg!(target_arch = "aarch64") || Command::new("gdb").arg("--version").output().is_err() {
         println!("not run: there is no gdb for this target");
@@ -223,7 +223,7 @@ fn gdb_backtrace(test: &str, count: u32) -> Option<String> {
 #[test]
 fn gdb_follows_a_coroutine_into_its_resumer() {
     const NAME: &str = "backtrace::gdb_follows_a_coroutine_into_its_resumer";
-    let story = || {
+    let body = || {
         let outer = Coroutine::<(), String, ()>::new(|yielder, ()| {
             let inner = Coroutine::<(), String, ()>::new(|yielder, ()| {
                 for _ in 0..2 {
@@ -239,13 +239,13 @@ fn gdb_follows_a_coroutine_into_its_resumer() {
         one_resumer(&outer);
         another_resumer(&outer);
     };
-    in_child(NAME, &[], story).assert_survived();
+    in_child(NAME, &[], body).assert_survived();
     let inner = ["leno_test_stops_here", "deep_inside", GDB_ROOT];
     for (count, resumers) in [(1, ["one_resumer"; 2]), (2, ["another_resumer"; 2])] {
         let Some(trace) = gdb_backtrace(NAME, count) else { return };
         let outer = [resumers[0], GDB_ROOT, resumers[1], "gdb_follows", "test::run_test"];
         assert_order(&trace, &[&inner[..], &outer].concat());
-        // It ends where the process or the OS thread begins.
+        // The backtrace ends where the process or the OS thread begins.
         let last = trace.lines().rfind(|line| line.starts_with('#')).expect("a frame");
         assert!(["clone", "main", "_start"].iter().any(|name| last.contains(name)), "{trace}");
         assert!(!trace.contains("corrupt") && !trace.contains("Backtrace stopped"), "{trace}");
@@ -255,7 +255,7 @@ fn gdb_follows_a_coroutine_into_its_resumer() {
 #[test]
 fn gdb_ends_at_the_entry_of_a_green_thread() {
     const NAME: &str = "backtrace::gdb_ends_at_the_entry_of_a_green_thread";
-    let story = || {
+    let body = || {
         leno::run(|| {
             let thread = leno::spawn(|| {
                 let coroutine = Coroutine::<(), (), ()>::new(|_, ()| leno_test_stops_here());
@@ -264,7 +264,7 @@ fn gdb_ends_at_the_entry_of_a_green_thread() {
             thread.join().expect("no panic");
         });
     };
-    in_child(NAME, &[], story).assert_survived();
+    in_child(NAME, &[], body).assert_survived();
     let Some(trace) = gdb_backtrace(NAME, 1) else { return };
     assert_order(&trace, &["leno_test_stops_here", GDB_ROOT, "thread_root"]);
     let last = trace.lines().rfind(|line| line.starts_with('#')).expect("a frame");

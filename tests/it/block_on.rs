@@ -9,14 +9,14 @@ use std::task::{Context, Poll, Waker};
 use std::thread as os;
 
 use leno::coroutine::Coroutine;
-use leno::thread::{self, Cancelled};
+use leno::thread::{self, Cancelled, JoinHandle};
 use leno::time::{Duration, Elapsed, timeout};
 use leno::{Builder, block_on};
 
 use crate::support::{Ledger, panic_text};
 
-/// Is ready once it has been let go; says how often it was polled, and shows the
-/// waker of the last poll.
+/// A future that is ready once it is open. It counts its polls and keeps the waker of
+/// the last one.
 #[derive(Clone, Default)]
 struct Gate(Arc<Mutex<GateState>>);
 
@@ -34,7 +34,7 @@ impl Gate {
 
     fn wake(&self) {
         let waker = self.0.lock().unwrap().waker.take();
-        waker.expect("it has been polled").wake();
+        waker.expect("the gate has been polled").wake();
     }
 
     fn is_waited_for(&self) -> bool {
@@ -57,7 +57,16 @@ impl Future for Gate {
     }
 }
 
-/// Pending once, and woken before the poll returns.
+/// Returns a gate and a green thread that waits for it.
+fn waiter() -> (Gate, JoinHandle<usize>) {
+    let gate = Gate::default();
+    let waits_for = gate.clone();
+    let waiter = leno::spawn(move || block_on(waits_for));
+    leno::yield_now();
+    (gate, waiter)
+}
+
+/// Is pending once, and wakes its waker before that poll returns.
 async fn yield_once() {
     let mut yielded = false;
     poll_fn(|context| {
@@ -71,7 +80,7 @@ async fn yield_once() {
 }
 
 #[test]
-fn a_ready_future_gives_its_output_at_once() {
+fn a_ready_future_returns_without_a_switch() {
     leno::run(|| {
         let others = Rc::new(Cell::new(0));
         let other = {
@@ -86,7 +95,7 @@ fn a_ready_future_gives_its_output_at_once() {
 }
 
 #[test]
-fn a_wake_before_the_poll_returns_lets_others_have_a_turn() {
+fn a_wake_during_the_poll_yields() {
     leno::run(|| {
         let log = Rc::new(RefCell::new(String::new()));
         let other = {
@@ -110,7 +119,7 @@ fn a_wake_before_the_poll_returns_lets_others_have_a_turn() {
 }
 
 #[test]
-fn a_wake_from_the_same_green_thread_while_it_polls_is_not_lost() {
+fn a_wake_by_the_polling_green_thread_counts() {
     leno::run(|| {
         let gate = Gate::default();
         let opens_itself = poll_fn(|context| {
@@ -126,14 +135,9 @@ fn a_wake_from_the_same_green_thread_while_it_polls_is_not_lost() {
 }
 
 #[test]
-fn a_wake_from_another_green_thread() {
+fn another_green_thread_may_wake_a_future() {
     leno::run(|| {
-        let gate = Gate::default();
-        let waiter = {
-            let gate = gate.clone();
-            leno::spawn(move || block_on(gate))
-        };
-        leno::yield_now();
+        let (gate, waiter) = waiter();
         gate.open();
         leno::yield_now();
         assert!(!waiter.is_finished());
@@ -143,7 +147,7 @@ fn a_wake_from_another_green_thread() {
 }
 
 #[test]
-fn a_wake_from_another_os_thread() {
+fn another_os_thread_may_wake_a_future() {
     for _ in 0..300 {
         leno::run(|| {
             let gate = Gate::default();
@@ -164,14 +168,9 @@ fn a_wake_from_another_os_thread() {
 }
 
 #[test]
-fn a_wake_without_reason_has_it_polled_again() {
+fn each_wake_causes_one_poll() {
     leno::run(|| {
-        let gate = Gate::default();
-        let waiter = {
-            let gate = gate.clone();
-            leno::spawn(move || block_on(gate))
-        };
-        leno::yield_now();
+        let (gate, waiter) = waiter();
         for polls in 2..5 {
             gate.wake();
             leno::yield_now();
@@ -184,14 +183,9 @@ fn a_wake_without_reason_has_it_polled_again() {
 }
 
 #[test]
-fn two_wakes_are_one() {
+fn several_wakes_cause_one_poll() {
     leno::run(|| {
-        let gate = Gate::default();
-        let waiter = {
-            let gate = gate.clone();
-            leno::spawn(move || block_on(gate))
-        };
-        leno::yield_now();
+        let (gate, waiter) = waiter();
         let waker = gate.0.lock().unwrap().waker.clone().unwrap();
         waker.wake_by_ref();
         waker.wake_by_ref();
@@ -212,13 +206,8 @@ fn a_wake_after_the_end_has_no_effect() {
     leno::run(|| {
         block_on(gate.clone());
         let late = gate.0.lock().unwrap().waker.clone().unwrap();
-        // The waker is not used again while somebody has it.
-        let other = Gate::default();
-        let waiter = {
-            let other = other.clone();
-            leno::spawn(move || block_on(other))
-        };
-        leno::yield_now();
+        // The waker is not reused as long as a clone of it exists.
+        let (other, waiter) = waiter();
         late.wake_by_ref();
         os::spawn(move || late.wake()).join().unwrap();
         leno::yield_now();
@@ -226,15 +215,12 @@ fn a_wake_after_the_end_has_no_effect() {
         other.open();
         other.wake();
         waiter.join().unwrap();
-        let ended = leno::spawn({
-            let gate = gate.clone();
-            move || block_on(gate)
-        });
-        ended.join().unwrap();
+        let polls = gate.clone();
+        leno::spawn(move || block_on(polls)).join().unwrap();
         gate.wake();
         block_on(gate.clone());
     });
-    // And after the runtime has.
+    // Nor does a wake after the end of the runtime.
     gate.wake();
 }
 
@@ -247,7 +233,7 @@ fn a_wake_does_not_end_other_waits() {
             let gate = gate.clone();
             leno::spawn(move || {
                 let mut gate = gate;
-                // Waits for something else in the middle of a poll.
+                // The poll itself waits for a message.
                 block_on(poll_fn(|context| {
                     let polled = Pin::new(&mut gate).poll(context);
                     if polled.is_pending() {
@@ -263,13 +249,13 @@ fn a_wake_does_not_end_other_waits() {
         leno::yield_now();
         assert!(!waiter.is_finished());
         sender.send(1).unwrap();
-        // The wake has not been forgotten.
+        // The wake is remembered.
         assert_eq!(waiter.join().unwrap(), 2);
     });
 }
 
 #[test]
-fn block_on_inside_a_future_inside_block_on() {
+fn block_on_may_be_nested() {
     leno::run(|| {
         let (outer, inner) = (Gate::default(), Gate::default());
         let waiter = {
@@ -287,7 +273,7 @@ fn block_on_inside_a_future_inside_block_on() {
         leno::yield_now();
         outer.wake();
         leno::yield_now();
-        // Not the one that it waits for now.
+        // This gate is not the one that the waiter waits for now.
         outer.open();
         outer.wake();
         leno::yield_now();
@@ -299,9 +285,9 @@ fn block_on_inside_a_future_inside_block_on() {
 }
 
 #[test]
-fn a_waker_begins_anew_with_each_future() {
+fn a_wake_does_not_carry_over_to_the_next_future() {
     leno::run(|| {
-        // Woken, and then ready without another look at that.
+        // This future is woken and is ready in the same poll.
         let woken = poll_fn(|context| {
             context.waker().wake_by_ref();
             Poll::Ready(())
@@ -324,8 +310,8 @@ fn a_waker_begins_anew_with_each_future() {
 }
 
 #[test]
-fn a_coroutine_may_carry_it_to_another_runtime() {
-    // The poll suspends the coroutine; what goes on elsewhere waits there.
+fn a_coroutine_may_carry_block_on_to_another_runtime() {
+    // The poll suspends the coroutine, which then waits in the second runtime.
     let gate = Gate::default();
     let woken = gate.clone();
     let coroutine = Coroutine::new(move |yielder, ()| {
@@ -392,7 +378,7 @@ fn a_cancelled_green_thread_does_not_begin_to_poll() {
 }
 
 #[test]
-fn one_that_yields_for_ever_can_be_cancelled() {
+fn a_future_that_always_yields_can_be_cancelled() {
     leno::run(|| {
         let busy = leno::spawn(|| {
             block_on(async {
@@ -409,7 +395,7 @@ fn one_that_yields_for_ever_can_be_cancelled() {
 }
 
 #[test]
-fn a_deadline_ends_it() {
+fn a_deadline_ends_block_on() {
     Builder::new().virtual_time().run(|| {
         let (gate, hour) = (Gate::default(), Duration::from_secs(3600));
         assert_eq!(timeout(hour, || block_on(gate.clone())), Err(Elapsed));
@@ -419,7 +405,7 @@ fn a_deadline_ends_it() {
 }
 
 #[test]
-fn a_future_that_nobody_can_wake_is_a_deadlock() {
+fn a_future_without_a_waker_is_a_deadlock() {
     let line = line!() + 1;
     let text = panic_text(|| leno::run(|| block_on(pending::<()>())));
     assert!(text.starts_with("deadlock: every green thread waits"), "{text}");
@@ -428,8 +414,8 @@ fn a_future_that_nobody_can_wake_is_a_deadlock() {
 }
 
 #[test]
-fn a_waker_that_is_dropped_unused_lets_the_deadlock_come() {
-    // Before the wait, or while it lasts.
+fn dropping_the_last_waker_is_a_deadlock() {
+    // The waker is dropped before the wait, or during it.
     for is_early in [true, false] {
         let text = panic_text(|| {
             leno::run(|| {
@@ -450,7 +436,7 @@ fn a_waker_that_is_dropped_unused_lets_the_deadlock_come() {
 }
 
 #[test]
-fn a_panic_of_the_future_goes_on() {
+fn a_panic_of_the_future_leaves_block_on() {
     leno::run(|| {
         let text = panic_text(|| block_on(async { panic!("in a poll") }));
         assert_eq!(text, "in a poll");
@@ -459,13 +445,13 @@ fn a_panic_of_the_future_goes_on() {
 }
 
 #[test]
-fn outside_a_runtime_it_says_what_it_needs() {
+fn block_on_and_unblock_need_a_runtime() {
     let text = panic_text(|| block_on(ready(1)));
     assert_eq!(text, "leno::block_on needs a runtime: call it from inside leno::run");
 }
 
 #[test]
-fn anything_that_becomes_a_future() {
+fn block_on_accepts_into_future() {
     struct Later(i32);
     impl IntoFuture for Later {
         type Output = i32;

@@ -1,5 +1,5 @@
-//! Suspending inside callbacks that somebody else calls: sorting, visitors, C
-//! code, iterator adaptors, formatting.
+//! Suspending inside callbacks: of sorts, visitors, C code, iterator adaptors and
+//! formatting.
 
 use std::cell::RefCell;
 use std::cmp::Ordering;
@@ -11,13 +11,13 @@ use leno::coroutine::{self, Coroutine, Generator, Resumed, Yielder};
 
 use crate::support::{Ledger, Tracked, panic_text};
 
-/// Numbers without an order, the same ones each time.
+/// Returns `count` pseudo-random numbers, the same ones each time.
 fn shuffled(count: u32) -> Vec<u32> {
     (0..count).map(|n| n.wrapping_mul(2_654_435_761).rotate_left(7) % 1_000).collect()
 }
 
 #[test]
-fn a_comparison_waits_for_its_answer_from_outside() {
+fn a_comparison_may_suspend_for_its_answer() {
     let sort = Coroutine::<Ordering, (u32, u32), Vec<u32>>::new(|yielder, _| {
         let mut numbers = shuffled(500);
         numbers.sort_by(|a, b| yielder.suspend((*a, *b)));
@@ -39,7 +39,7 @@ fn a_comparison_waits_for_its_answer_from_outside() {
 }
 
 #[test]
-fn two_sorts_go_on_in_turns() {
+fn two_sorts_may_alternate() {
     let sort = |count| {
         Generator::new(move |yielder: &Yielder<(), Option<Vec<u32>>>| {
             let mut numbers = shuffled(count);
@@ -64,7 +64,7 @@ fn two_sorts_go_on_in_turns() {
 }
 
 #[test]
-fn a_sort_that_is_dropped_in_the_middle_drops_each_element_once() {
+fn a_sort_dropped_midway_drops_each_element_once() {
     let ledger = Ledger::default();
     for stop in 0..100 {
         let values = ledger.clone();
@@ -129,21 +129,20 @@ fn a_visitor_behind_a_trait_object_becomes_an_iterator() {
     assert_eq!(visits.collect::<Vec<_>>().concat(), "<a>1<b>2</>3</>");
 }
 
-/// Calls back through a C function pointer, with the C calling convention all
-/// the way.
+/// Calls back through a C function pointer, with the C calling convention throughout.
 extern "C-unwind" fn call_back(
     function: unsafe extern "C-unwind" fn(*mut c_void, c_int) -> c_int,
     data: *mut c_void,
 ) -> c_int {
-    // SAFETY: the caller says that the function takes this data.
+    // SAFETY: each caller passes a function that accepts its data.
     (1..=3).map(|n| unsafe { function(data, n) }).sum()
 }
 
 /// # Safety
 ///
-/// `data` must be the yielder of the coroutine that this runs in.
+/// `data` must be the yielder of the coroutine that calls this function.
 unsafe extern "C-unwind" fn suspends(data: *mut c_void, n: c_int) -> c_int {
-    // SAFETY: `data` is the yielder that `call_back` got.
+    // SAFETY: `through_c` passes the yielder of this coroutine.
     let yielder = unsafe { &*data.cast::<Yielder<c_int, c_int>>() };
     n * yielder.suspend(n)
 }
@@ -153,14 +152,14 @@ fn through_c(yielder: &Yielder<c_int, c_int>) -> c_int {
 }
 
 #[test]
-fn a_c_callback_suspends_and_its_caller_goes_on() {
+fn a_c_callback_may_suspend() {
     let coroutine = Coroutine::<c_int, c_int, c_int>::new(|yielder, _| through_c(yielder));
     assert_eq!([0, 10, 20].map(|n| coroutine.resume(n).as_yield().unwrap()), [1, 2, 3]);
     assert_eq!(coroutine.resume(30), Resumed::Return(10 + 2 * 20 + 3 * 30));
 }
 
 #[test]
-fn a_c_callback_is_unwound_through_its_caller() {
+fn unwinding_passes_through_c_callbacks() {
     let ledger = Ledger::default();
     let values = ledger.clone();
     let coroutine = Coroutine::<c_int, c_int, c_int>::new(move |yielder, _| {
@@ -183,17 +182,18 @@ unsafe extern "C-unwind" {
 }
 
 thread_local! {
-    /// Answers the comparisons; qsort(3) gives its callback nothing of ours.
+    /// The yielders of the sorts under way, since qsort(3) passes no data to its
+    /// callback.
     static COMPARE: RefCell<Vec<*const Yielder<c_int, (u32, u32)>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// # Safety
 ///
-/// Only qsort(3) may call it, in a coroutine whose yielder is in `COMPARE`.
+/// Only qsort(3) may call this function, in a coroutine whose yielder is in `COMPARE`.
 unsafe extern "C-unwind" fn compare(a: *const c_void, b: *const c_void) -> c_int {
     let yielder = COMPARE.with_borrow(|yielders| *yielders.last().expect("a sort is under way"));
-    // SAFETY: qsort gives pointers to elements; the yielder is that of the
-    // coroutine that we are in.
+    // SAFETY: qsort(3) passes pointers to elements, and the last yielder is that of
+    // this coroutine.
     unsafe { (*yielder).suspend((*a.cast::<u32>(), *b.cast::<u32>())) }
 }
 
@@ -211,7 +211,7 @@ fn c_sort(yielder: &Yielder<c_int, (u32, u32)>, numbers: &mut [u32]) {
 }
 
 #[test]
-fn the_comparison_of_the_c_librarys_sort_suspends() {
+fn a_comparison_in_qsort_may_suspend() {
     let mut numbers = shuffled(300);
     let mut expected = numbers.clone();
     expected.sort_unstable();
@@ -226,7 +226,7 @@ fn the_comparison_of_the_c_librarys_sort_suspends() {
 }
 
 #[test]
-fn iterator_adaptors_suspend_in_their_closures() {
+fn closures_of_iterator_adaptors_may_suspend() {
     let folded = Coroutine::<u32, u32, u32>::new(|yielder, first| {
         let mapped = (0..4).map(|n| yielder.suspend(n));
         mapped.filter(|&n| yielder.suspend(n) == 1).fold(first, |sum, n| sum + yielder.suspend(n))
@@ -260,11 +260,11 @@ impl fmt::Display for Ask<'_> {
 }
 
 #[test]
-fn a_display_impl_asks_for_its_text_while_it_is_formatted() {
+fn a_display_impl_may_suspend_for_its_text() {
     let letter = Coroutine::<&str, &str, String>::new(|yielder, _| {
         let mut text = format!("Dear {:>6},", Ask(yielder, "name"));
         write!(text, " your {} is {:.2}", Ask(yielder, "thing"), Ask(yielder, "colour"))
-            .expect("a String takes it");
+            .expect("writing to a String cannot fail");
         text
     });
     assert_eq!(letter.resume(""), Resumed::Yield("name"));
@@ -274,7 +274,7 @@ fn a_display_impl_asks_for_its_text_while_it_is_formatted() {
 }
 
 #[test]
-fn a_panic_in_a_callback_comes_out_of_the_resume() {
+fn a_panic_in_a_callback_leaves_the_resume() {
     let sort = Coroutine::<bool, (), ()>::new(|yielder, _| {
         shuffled(50).sort_by(|a, b| {
             assert!(yielder.suspend(()), "cannot compare");

@@ -1,5 +1,5 @@
-//! Cancellation: at every moment of a green thread's life, and what it meets on
-//! the way out.
+//! Cancellation at every stage of a green thread's life, and what the unwinding runs
+//! through.
 
 mod bad_input;
 mod panics;
@@ -13,24 +13,12 @@ use leno::coroutine::Coroutine;
 use leno::thread::{self, Cancelled, JoinHandle};
 use leno::time::{Duration, Instant, sleep};
 
-use crate::support::{Ledger, caught, hook_runs, text_of};
-
-const SECOND: Duration = Duration::from_secs(1);
-
-pub fn story<T>(f: impl FnOnce() -> T) -> T {
-    leno::Builder::new().virtual_time().run(f)
-}
-
-#[track_caller]
-pub fn assert_cancelled<T>(handle: JoinHandle<T>) {
-    match handle.join() {
-        Ok(_) => panic!("it has returned"),
-        Err(payload) => assert!(payload.is::<Cancelled>()),
-    }
-}
+use crate::support::{
+    Ledger, SECOND, assert_cancelled, caught, hook_runs, in_virtual_time, text_of,
+};
 
 #[test]
-fn destructors_run_once_and_the_hook_does_not() {
+fn destructors_run_once_without_the_panic_hook() {
     let ledger = Ledger::default();
     let runs = hook_runs(|| {
         leno::run(|| {
@@ -42,7 +30,7 @@ fn destructors_run_once_and_the_hook_does_not() {
             leno::yield_now();
             assert_eq!(ledger.alive(), 2);
             handle.cancel();
-            assert_eq!(ledger.alive(), 2, "it is unwound when its turn comes");
+            assert_eq!(ledger.alive(), 2, "the unwinding waits for the thread's next turn");
             assert_cancelled(handle);
         });
     });
@@ -51,7 +39,7 @@ fn destructors_run_once_and_the_hook_does_not() {
 }
 
 #[test]
-fn twice_is_as_once_and_of_the_finished_nothing() {
+fn cancelling_again_or_after_the_end_does_nothing() {
     leno::run(|| {
         let handle = leno::spawn(thread::park);
         leno::yield_now();
@@ -65,31 +53,30 @@ fn twice_is_as_once_and_of_the_finished_nothing() {
         ended.cancel();
         let thread = ended.thread().clone();
         assert_eq!(ended.join().unwrap(), "value");
-        // Nor by a handle that has outlived it.
+        // Nor through a `Thread` that outlives the join handle.
         thread.cancel();
         thread.unpark();
     });
 }
 
 #[test]
-fn one_that_has_not_begun_drops_its_closure() {
+fn cancelling_before_the_start_drops_the_closure() {
     let ledger = Ledger::default();
     leno::run(|| {
         let value = ledger.value();
         let handle = leno::spawn(move || {
             drop(value);
-            unreachable!("it never begins");
+            unreachable!("the closure never runs");
         });
         handle.cancel();
-        assert_eq!(ledger.alive(), 1, "when its turn comes");
-        let result: thread::Result<()> = handle.join();
-        assert!(result.unwrap_err().is::<Cancelled>());
+        assert_eq!(ledger.alive(), 1, "the closure is dropped at the thread's next turn");
+        assert_cancelled::<()>(handle);
     });
     ledger.check();
 }
 
 #[test]
-fn a_closure_that_never_waits_again_returns_as_usual() {
+fn a_closure_that_waits_no_more_returns_its_value() {
     leno::run(|| {
         let handle = leno::spawn(|| {
             leno::yield_now();
@@ -101,7 +88,7 @@ fn a_closure_that_never_waits_again_returns_as_usual() {
             1
         });
         leno::yield_now();
-        // Woken before it was cancelled: that wait has ended.
+        // The thread is woken before it is cancelled, so that wait has ended.
         waits.thread().unpark();
         waits.cancel();
         assert_eq!(waits.join().unwrap(), 1);
@@ -122,16 +109,15 @@ fn a_green_thread_may_cancel_itself() {
         let handle = leno::spawn(move || {
             let _value = value;
             thread::current().cancel();
-            // At once where it could wait, even if it would not have to.
+            // `park` would return at once, yet the cancellation comes first.
             thread::current().unpark();
             thread::park();
             unreachable!("it was cancelled");
         });
-        let result: thread::Result<()> = handle.join();
-        assert!(result.unwrap_err().is::<Cancelled>());
+        assert_cancelled::<()>(handle);
         ledger.check();
     });
-    // The main one as well: `run` goes on with the payload.
+    // In the main green thread, `run` goes on with the payload.
     let payload = caught(|| {
         leno::run(|| {
             thread::current().cancel();
@@ -142,10 +128,11 @@ fn a_green_thread_may_cancel_itself() {
 }
 
 #[test]
-fn it_is_unwound_at_each_kind_of_wait_even_if_it_would_not_have_to_wait() {
+fn every_wait_is_a_cancellation_point() {
     let (sender, receiver) = unbounded::<u32>();
     sender.send(0).unwrap();
     let (ends, waits) = bounded::<u32>(0);
+    let (sends, receives) = (ends.clone(), waits.clone());
     type Wait = Box<dyn Fn()>;
     let kinds: [(&str, Wait); 12] = [
         ("yield_now", Box::new(leno::yield_now)),
@@ -153,43 +140,12 @@ fn it_is_unwound_at_each_kind_of_wait_even_if_it_would_not_have_to_wait() {
         ("park_timeout", Box::new(|| thread::park_timeout(SECOND))),
         ("sleep", Box::new(|| sleep(SECOND))),
         ("sleep zero", Box::new(|| sleep(Duration::ZERO))),
-        (
-            "recv",
-            Box::new({
-                let waits = waits.clone();
-                move || {
-                    let _ = waits.recv();
-                }
-            }),
-        ),
-        (
-            "recv that could",
-            Box::new(move || {
-                let _ = receiver.recv();
-            }),
-        ),
-        (
-            "send",
-            Box::new({
-                let ends = ends.clone();
-                move || {
-                    let _ = ends.send(1);
-                }
-            }),
-        ),
-        (
-            "send that could",
-            Box::new(move || {
-                let _ = sender.send(1);
-            }),
-        ),
+        ("recv", Box::new(move || _ = receives.recv())),
+        ("recv without waiting", Box::new(move || _ = receiver.recv())),
+        ("send", Box::new(move || _ = sends.send(1))),
+        ("send without waiting", Box::new(move || _ = sender.send(1))),
         ("select!", Box::new(move || leno::select! { recv(waits) -> _ => (), default => () })),
-        (
-            "join",
-            Box::new(|| {
-                let _ = leno::spawn(|| ()).join();
-            }),
-        ),
+        ("join", Box::new(|| _ = leno::spawn(|| ()).join())),
         ("scope", Box::new(|| leno::scope(|_| ()))),
     ];
     for (name, wait) in kinds {
@@ -210,7 +166,7 @@ fn it_is_unwound_at_each_kind_of_wait_even_if_it_would_not_have_to_wait() {
 }
 
 #[test]
-fn try_operations_are_no_cancellation_points() {
+fn try_operations_are_not_cancellation_points() {
     leno::run(|| {
         let handle = leno::spawn(|| {
             thread::current().cancel();
@@ -226,8 +182,8 @@ fn try_operations_are_no_cancellation_points() {
 }
 
 #[test]
-fn one_that_is_joined_and_one_that_joins() {
-    story(|| {
+fn cancelling_reaches_the_joiner_but_not_the_joined_thread() {
+    in_virtual_time(|| {
         let inner = leno::spawn(|| {
             sleep(5 * SECOND);
             "inner"
@@ -236,8 +192,8 @@ fn one_that_is_joined_and_one_that_joins() {
         let joins = leno::spawn(move || inner.join().map_err(|payload| payload.is::<Cancelled>()));
         sleep(SECOND);
         thread.cancel();
-        assert_eq!(joins.join().unwrap(), Err(true), "whoever joins learns of it");
-        // Cancelling the one who joins leaves the other alone.
+        assert_eq!(joins.join().unwrap(), Err(true), "the joiner learns of the cancellation");
+        // Cancelling the joiner leaves the joined thread alone.
         let done = Rc::new(Cell::new(false));
         let set = done.clone();
         let inner = leno::spawn(move || {
@@ -250,15 +206,15 @@ fn one_that_is_joined_and_one_that_joins() {
         assert_cancelled(joins);
         assert!(!done.get());
         sleep(5 * SECOND);
-        assert!(done.get(), "it goes on by itself");
+        assert!(done.get(), "the joined thread goes on");
     });
 }
 
 #[test]
-fn a_value_that_is_being_handed_over_is_not_lost() {
-    story(|| {
+fn a_value_in_transit_is_not_lost() {
+    in_virtual_time(|| {
         let ledger = Ledger::default();
-        // To a receiver: the message was his before the cancellation.
+        // To a receiver: the message was the receiver's before the cancellation.
         let (sender, receiver) = bounded(0);
         let values = ledger.clone();
         let receives = leno::spawn(move || {
@@ -267,12 +223,12 @@ fn a_value_that_is_being_handed_over_is_not_lost() {
             drop((got, values));
         });
         leno::yield_now();
-        assert!(sender.try_send(ledger.value()).is_ok(), "he waits");
+        assert!(sender.try_send(ledger.value()).is_ok(), "the receiver waits");
         receives.cancel();
         assert_eq!(ledger.alive(), 1);
         assert_cancelled(receives);
         assert_eq!(ledger.alive(), 0, "dropped by its owner's unwinding");
-        // From a sender: it has been taken, so sending has succeeded.
+        // From a sender: the value has been taken, so sending has succeeded.
         let (sender, receiver) = bounded(0);
         let (sent, value) = (Rc::new(Cell::new(false)), ledger.value());
         let set = sent.clone();
@@ -281,7 +237,7 @@ fn a_value_that_is_being_handed_over_is_not_lost() {
             thread::park();
         });
         leno::yield_now();
-        assert!(receiver.try_recv().is_ok(), "he waits");
+        assert!(receiver.try_recv().is_ok(), "the sender waits");
         sends.cancel();
         assert_cancelled(sends);
         assert!(sent.get());
@@ -290,13 +246,15 @@ fn a_value_that_is_being_handed_over_is_not_lost() {
 }
 
 #[test]
-fn one_who_waits_for_room_leaves_it_to_the_next() {
-    story(|| {
+fn a_cancelled_sender_leaves_its_place_to_the_next() {
+    in_virtual_time(|| {
         let (sender, receiver) = bounded(1);
         sender.send(0).unwrap();
         let sends: Vec<_> = (1..=3)
-            .map(|number| (number, sender.clone()))
-            .map(|(number, sender)| leno::spawn(move || sender.send(number).is_ok()))
+            .map(|number| {
+                let sender = sender.clone();
+                leno::spawn(move || sender.send(number).is_ok())
+            })
             .collect();
         leno::yield_now();
         sends[0].cancel();
@@ -307,8 +265,8 @@ fn one_who_waits_for_room_leaves_it_to_the_next() {
 }
 
 #[test]
-fn in_a_shield_nothing_is_unwound_and_after_it_at_the_next_wait() {
-    story(|| {
+fn a_shield_puts_the_unwinding_off() {
+    in_virtual_time(|| {
         let log = Rc::new(RefCell::new(Vec::new()));
         let inner = log.clone();
         let handle = leno::spawn(move || {
@@ -334,7 +292,7 @@ fn in_a_shield_nothing_is_unwound_and_after_it_at_the_next_wait() {
             thread::shield(|| panic::resume_unwind(Box::new("through a shield")))
         });
         assert_eq!(text_of(shielded.unwrap_err()), "through a shield");
-        // That one is over, too.
+        // A shield that a panic leaves has ended as well.
         let handle = leno::spawn(|| {
             let _ = panic::catch_unwind(|| thread::shield(|| panic::resume_unwind(Box::new(()))));
             thread::park();
@@ -346,8 +304,8 @@ fn in_a_shield_nothing_is_unwound_and_after_it_at_the_next_wait() {
 }
 
 #[test]
-fn a_scope_waits_for_its_green_threads_before_the_unwinding_goes_on() {
-    story(|| {
+fn an_unwound_scope_waits_for_its_green_threads() {
+    in_virtual_time(|| {
         let ledger = Ledger::default();
         let (values, done) = (ledger.clone(), Rc::new(Cell::new(false)));
         let set = done.clone();
@@ -365,7 +323,7 @@ fn a_scope_waits_for_its_green_threads_before_the_unwinding_goes_on() {
         let start = Instant::now();
         handle.cancel();
         leno::yield_now();
-        assert_eq!(ledger.alive(), 1, "it is still borrowed");
+        assert_eq!(ledger.alive(), 1, "the value is still borrowed");
         assert_cancelled(handle);
         assert_eq!((done.get(), start.elapsed()), (true, 2 * SECOND));
         ledger.check();
@@ -373,8 +331,8 @@ fn a_scope_waits_for_its_green_threads_before_the_unwinding_goes_on() {
 }
 
 #[test]
-fn a_scoped_green_thread_that_was_cancelled_is_no_panic_of_the_scope() {
-    story(|| {
+fn a_cancelled_scoped_thread_does_not_panic_the_scope() {
+    in_virtual_time(|| {
         let value = leno::scope(|scope| {
             let handle = scope.spawn(thread::park);
             leno::yield_now();
@@ -390,8 +348,8 @@ fn a_scoped_green_thread_that_was_cancelled_is_no_panic_of_the_scope() {
 }
 
 #[test]
-fn code_that_catches_the_unwinding_is_unwound_again() {
-    story(|| {
+fn a_caught_cancellation_fires_again_at_the_next_wait() {
+    in_virtual_time(|| {
         let times = Rc::new(Cell::new(0));
         let count = times.clone();
         let handle = leno::spawn(move || {
@@ -399,13 +357,13 @@ fn code_that_catches_the_unwinding_is_unwound_again() {
                 let result = panic::catch_unwind(AssertUnwindSafe(thread::park));
                 count.set(count.get() + u32::from(result.is_err()));
             }
-            "it ends by itself"
+            "the loop has ended"
         });
         leno::yield_now();
         handle.cancel();
-        assert_eq!(handle.join().unwrap(), "it ends by itself");
+        assert_eq!(handle.join().unwrap(), "the loop has ended");
         assert_eq!(times.get(), 10);
-        // Whoever hands the payload on is cancelled.
+        // A thread that resumes the payload counts as cancelled.
         let handle = leno::spawn(|| {
             let payload = panic::catch_unwind(thread::park).unwrap_err();
             panic::resume_unwind(payload);
@@ -417,8 +375,8 @@ fn code_that_catches_the_unwinding_is_unwound_again() {
 }
 
 #[test]
-fn the_coroutines_of_a_cancelled_green_thread_are_unwound_with_it() {
-    story(|| {
+fn cancellation_unwinds_the_coroutines_of_the_thread() {
+    in_virtual_time(|| {
         let ledger = Ledger::default();
         let values = ledger.clone();
         let handle = leno::spawn(move || {
@@ -430,7 +388,7 @@ fn the_coroutines_of_a_cancelled_green_thread_are_unwound_with_it() {
                 }
             });
             suspended.resume(());
-            // It waits inside one, too.
+            // The thread also waits inside a coroutine.
             let value = values.value();
             let waits = Coroutine::<(), (), ()>::new(move |_, ()| {
                 let _value = value;
@@ -447,8 +405,8 @@ fn the_coroutines_of_a_cancelled_green_thread_are_unwound_with_it() {
 }
 
 #[test]
-fn a_thousand_are_cancelled_in_one_go_and_each_at_another_step() {
-    story(|| {
+fn a_thousand_threads_are_cancelled_at_different_steps() {
+    in_virtual_time(|| {
         let ledger = Ledger::default();
         let handles: Vec<_> = (0..1_000)
             .map(|number| {
@@ -468,7 +426,7 @@ fn a_thousand_are_cancelled_in_one_go_and_each_at_another_step() {
         handles.into_iter().for_each(assert_cancelled);
         assert!(ledger.made() > 1_000);
         ledger.check();
-        // Nobody is left who would make others look.
+        // No cancellation is left that a later wait could take for its own.
         assert_eq!(leno::spawn(|| 1).join().unwrap(), 1);
     });
 }

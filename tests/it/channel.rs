@@ -1,4 +1,4 @@
-//! Channels: what crossbeam-channel documents, restated.
+//! Channels: the behaviour that crossbeam-channel documents.
 
 mod ends;
 mod shortcuts;
@@ -17,7 +17,7 @@ use leno::time::Duration;
 use crate::support::{Ledger, panic_text};
 
 #[test]
-fn messages_come_out_in_the_order_in_which_they_went_in_whatever_the_capacity() {
+fn messages_keep_their_order_at_every_capacity() {
     for capacity in [Some(0), Some(1), Some(2), Some(3), Some(128), Some(10_000), None] {
         leno::run(|| {
             let (sender, receiver) = capacity.map_or_else(unbounded, bounded);
@@ -61,13 +61,13 @@ fn each_message_goes_to_one_receiver_and_each_sender_keeps_its_order() {
             assert_eq!(got.len(), 1_000);
             got.sort();
             got.dedup();
-            assert_eq!(got.len(), 1_000, "none came twice");
+            assert_eq!(got.len(), 1_000, "no message came twice");
         });
     }
 }
 
 #[test]
-fn both_ends_are_served_first_come_first_served() {
+fn waiters_at_both_ends_are_served_in_order() {
     leno::run(|| {
         let (sender, receiver) = bounded(0);
         let log = Rc::new(RefCell::new(Vec::new()));
@@ -92,7 +92,7 @@ fn both_ends_are_served_first_come_first_served() {
 }
 
 #[test]
-fn nobody_overtakes_those_who_wait_for_room() {
+fn a_sender_cannot_overtake_a_waiting_sender() {
     leno::run(|| {
         let (sender, receiver) = bounded(1);
         sender.send(0).unwrap();
@@ -100,7 +100,7 @@ fn nobody_overtakes_those_who_wait_for_room() {
         let first = leno::spawn(move || waits.send(1));
         leno::yield_now();
         assert_eq!(receiver.try_recv(), Ok(0));
-        // The place is taken by the one who waited, before it runs.
+        // The waiting sender gets the place before it runs.
         assert_eq!(sender.try_send(2), Err(TrySendError::Full(2)));
         assert_eq!((receiver.len(), receiver.is_full()), (1, true));
         assert_eq!(receiver.recv(), Ok(1));
@@ -109,7 +109,7 @@ fn nobody_overtakes_those_who_wait_for_room() {
 }
 
 #[test]
-fn a_message_to_one_who_waits_is_his_before_he_runs() {
+fn a_waiting_receiver_owns_its_message_before_it_runs() {
     leno::run(|| {
         let (sender, receiver) = unbounded();
         let waits = receiver.clone();
@@ -123,7 +123,7 @@ fn a_message_to_one_who_waits_is_his_before_he_runs() {
 }
 
 #[test]
-fn a_channel_without_receivers_gives_everything_back() {
+fn a_send_without_receivers_gives_the_value_back() {
     for capacity in [Some(0), Some(1), None] {
         leno::run(|| {
             let (sender, receiver) = capacity.map_or_else(unbounded, bounded);
@@ -133,7 +133,7 @@ fn a_channel_without_receivers_gives_everything_back() {
                 sender.send(1).unwrap();
             }
             drop(other);
-            assert_eq!(sender.len(), 0, "what was not received is gone");
+            assert_eq!(sender.len(), 0, "the unreceived message is gone");
             assert_eq!(sender.send(2), Err(SendError(2)));
             assert_eq!(sender.try_send(3), Err(TrySendError::Disconnected(3)));
             let error = sender.send_timeout(4, Duration::ZERO).unwrap_err();
@@ -144,7 +144,7 @@ fn a_channel_without_receivers_gives_everything_back() {
 }
 
 #[test]
-fn a_channel_without_senders_gives_what_is_left_and_then_an_error() {
+fn a_channel_without_senders_is_emptied_before_it_fails() {
     for capacity in [Some(3), None] {
         leno::run(|| {
             let (sender, receiver) = capacity.map_or_else(unbounded, bounded);
@@ -164,7 +164,7 @@ fn a_channel_without_senders_gives_what_is_left_and_then_an_error() {
 }
 
 #[test]
-fn the_last_end_to_go_wakes_all_who_wait_at_the_other() {
+fn dropping_the_last_end_wakes_every_waiter() {
     leno::run(|| {
         let (sender, receiver) = bounded::<u32>(0);
         let receives = (0..3).map(|_| receiver.clone()).map(|end| leno::spawn(move || end.recv()));
@@ -173,7 +173,7 @@ fn the_last_end_to_go_wakes_all_who_wait_at_the_other() {
         let other = sender.clone();
         drop(sender);
         leno::yield_now();
-        assert!(receiving.iter().all(|handle| !handle.is_finished()), "there is one left");
+        assert!(receiving.iter().all(|handle| !handle.is_finished()), "one sender is left");
         drop(other);
         for handle in receiving {
             assert_eq!(handle.join().unwrap(), Err(RecvError));
@@ -192,7 +192,7 @@ fn the_last_end_to_go_wakes_all_who_wait_at_the_other() {
 }
 
 #[test]
-fn what_nobody_receives_is_dropped_once_and_with_the_last_receiver() {
+fn unreceived_messages_are_dropped_with_the_last_receiver() {
     for capacity in [Some(2), None] {
         let ledger = Ledger::default();
         leno::run(|| {
@@ -202,7 +202,7 @@ fn what_nobody_receives_is_dropped_once_and_with_the_last_receiver() {
             drop(receiver.recv());
             assert_eq!(ledger.alive(), 1);
             drop(receiver);
-            assert_eq!(ledger.alive(), 0, "although there is a sender");
+            assert_eq!(ledger.alive(), 0, "the sender does not keep the messages");
             drop(sender.send(ledger.value()));
             let (sender, receiver) = bounded(0);
             leno::spawn(move || drop(sender.send(ledger.value())));
@@ -213,14 +213,14 @@ fn what_nobody_receives_is_dropped_once_and_with_the_last_receiver() {
 }
 
 #[test]
-fn a_message_whose_destructor_uses_the_channel_does_no_harm() {
+fn a_destructor_of_a_message_may_use_the_channel() {
     struct SendsAgain(leno::channel::Sender<SendsAgain>, Rc<Cell<u32>>);
     impl Drop for SendsAgain {
         fn drop(&mut self) {
             self.1.set(self.1.get() + 1);
             if self.1.get() < 5 {
                 let again = SendsAgain(self.0.clone(), self.1.clone());
-                // Dropping what comes back does the same.
+                // Dropping the message that comes back does the same.
                 drop(self.0.try_send(again));
             }
         }
@@ -247,7 +247,7 @@ fn a_rendezvous_channel_holds_nothing() {
             sender.send(3)
         });
         leno::yield_now();
-        assert_eq!(receiver.len(), 0, "one who waits to send is no message yet");
+        assert_eq!(receiver.len(), 0, "a waiting sender is not a message");
         assert!(!sends.is_finished());
         assert_eq!(receiver.try_recv(), Ok(2));
         assert_eq!(receiver.try_recv(), Err(TryRecvError::Empty));
@@ -258,20 +258,20 @@ fn a_rendezvous_channel_holds_nothing() {
 }
 
 #[test]
-fn try_send_of_a_rendezvous_needs_one_who_waits() {
+fn try_send_of_a_rendezvous_needs_a_waiting_receiver() {
     leno::run(|| {
         let (sender, receiver) = bounded(0);
         let receives = leno::spawn(move || receiver.recv());
         assert!(sender.try_send(1).is_err());
         leno::yield_now();
         assert_eq!(sender.try_send(2), Ok(()));
-        assert!(sender.try_send(3).unwrap_err().is_full(), "it receives once");
+        assert!(sender.try_send(3).unwrap_err().is_full(), "the receiver takes one message");
         assert_eq!(receives.join().unwrap(), Ok(2));
     });
 }
 
 #[test]
-fn without_waiting_a_channel_works_outside_a_runtime() {
+fn a_channel_needs_a_runtime_only_to_wait() {
     let (sender, receiver) = bounded(1);
     sender.send(1).unwrap();
     assert_eq!(sender.try_send(2), Err(TrySendError::Full(2)));
@@ -290,14 +290,14 @@ fn without_waiting_a_channel_works_outside_a_runtime() {
     sender.send(3).unwrap();
     let text = panic_text(|| sender.send(4));
     assert!(text.starts_with("Sender::send needs a runtime"), "{text}");
-    // A channel may go in and out.
+    // A channel may be moved into a runtime and out of it.
     assert_eq!(receiver.recv(), Ok(3));
     leno::run(|| drop(leno::spawn(move || sender.send(5))));
     assert_eq!(receiver.try_iter().collect::<Vec<_>>(), [5]);
 }
 
 #[test]
-fn two_runtimes_may_share_a_channel_and_each_wakes_its_own() {
+fn two_runtimes_may_share_a_channel() {
     let (sender, receiver) = bounded(0);
     let (one, other) = (leno::Runtime::new(), leno::Runtime::new());
     let builder = thread::Builder::new;

@@ -1,4 +1,5 @@
-//! Coroutines: what goes in and comes out, who may resume whom, and when.
+//! Coroutines: values in both directions, the states of a handle, invalid resumes, and
+//! moves.
 
 use std::collections::HashSet;
 use std::fmt::Debug;
@@ -23,11 +24,11 @@ struct LineOfNothing;
 struct Page([u16; 100]);
 
 fn assert_aligned<T>(value: &T) {
-    // The compiler takes the alignment of a reference for granted.
+    // `black_box`, since the compiler assumes that references are aligned.
     assert_eq!(black_box(std::ptr::from_ref(value)).addr() % align_of::<T>(), 0);
 }
 
-/// Sends `values` in and gets each back, yielded, returned and captured.
+/// Sends `values` into a coroutine that yields, returns and captures them.
 fn comes_back<T: Clone + Debug + PartialEq + 'static>(values: [T; 3]) {
     let [first, second, captured] = values.clone();
     // A debug build has dozens of copies of a large value in one frame.
@@ -85,7 +86,7 @@ fn each_direction_may_have_a_type_of_its_own() {
 }
 
 #[test]
-fn an_over_aligned_capture_is_aligned_on_a_stack_of_any_colour() {
+fn captures_are_aligned_on_stacks_of_every_colour() {
     let coroutines: Vec<_> = (0..70)
         .map(|n: u16| {
             let (page, line) = (Page([n; 100]), Line(n as u8));
@@ -102,8 +103,8 @@ fn an_over_aligned_capture_is_aligned_on_a_stack_of_any_colour() {
 }
 
 #[test]
-fn an_over_aligned_capture_is_aligned_where_it_waits_for_the_first_resume() {
-    struct Witness(#[expect(dead_code, reason = "it is there for its alignment")] Page, Tracked);
+fn captures_are_aligned_before_the_first_resume() {
+    struct Witness(#[expect(dead_code, reason = "only its alignment matters")] Page, Tracked);
     impl Drop for Witness {
         fn drop(&mut self) {
             assert_aligned(self);
@@ -121,7 +122,7 @@ fn an_over_aligned_capture_is_aligned_where_it_waits_for_the_first_resume() {
 }
 
 #[test]
-fn a_value_that_crosses_over_is_dropped_once() {
+fn values_passed_through_a_coroutine_are_dropped_once() {
     let ledger = Ledger::default();
     let values = ledger.clone();
     let captured = ledger.value();
@@ -155,7 +156,7 @@ fn resumed_tells_a_yield_from_a_return() {
 }
 
 #[test]
-fn the_handle_knows_whether_it_has_started_and_whether_it_is_over() {
+fn is_started_and_is_done_follow_the_state() {
     let coroutine = Coroutine::<(), (), ()>::new(|yielder, ()| yielder.suspend(()));
     let state = || (coroutine.is_started(), coroutine.is_done());
     assert_eq!(state(), (false, false));
@@ -205,14 +206,14 @@ fn resuming_a_finished_coroutine_panics_and_drops_the_input() {
     assert_eq!(ledger.made(), 4);
 }
 
-/// A coroutine that gets hold of itself.
+/// Returns a coroutine whose body has a reference to the coroutine itself.
 fn knows_itself<I: 'static, Y: 'static, R: 'static>(
     body: impl FnOnce(&Coroutine<I, Y, R>, &Yielder<I, Y>, I) -> R + 'static,
 ) -> Rc<Coroutine<I, Y, R>> {
     Rc::new_cyclic(|weak: &Weak<Coroutine<I, Y, R>>| {
         let weak = weak.clone();
         Coroutine::new(move |yielder, input| {
-            let own = weak.upgrade().expect("whoever resumes has it");
+            let own = weak.upgrade().expect("the resumer owns the coroutine");
             body(&own, yielder, input)
         })
     })
@@ -238,11 +239,11 @@ fn resuming_a_running_coroutine_panics_and_loses_nothing() {
 }
 
 #[test]
-fn a_coroutine_further_up_the_chain_cannot_be_resumed() {
+fn a_resumer_cannot_be_resumed_by_its_coroutine() {
     let outer = knows_itself(|own: &Coroutine<(), u32, u32>, yielder, ()| {
         let own = std::ptr::from_ref(own).expose_provenance();
         let inner = Coroutine::<(), (), String>::new(move |_, ()| {
-            // SAFETY: the body that owns the reference waits for this one.
+            // SAFETY: `outer` is alive: its body waits for this coroutine.
             let outer =
                 unsafe { &*std::ptr::with_exposed_provenance::<Coroutine<(), u32, u32>>(own) };
             panic_text(|| outer.resume(()))
@@ -256,7 +257,7 @@ fn a_coroutine_further_up_the_chain_cannot_be_resumed() {
 }
 
 #[test]
-fn closing_a_running_coroutine_panics_and_it_goes_on() {
+fn closing_a_running_coroutine_panics_without_ending_it() {
     let coroutine = knows_itself(|own: &Coroutine<(), u32, u32>, yielder, ()| {
         let text = panic_text(|| own.close());
         assert_eq!(text, "this coroutine is running and cannot be closed");
@@ -279,10 +280,10 @@ fn counter(from: u32) -> Coroutine<u32, u32, u32> {
 }
 
 #[test]
-fn where_a_coroutine_goes_on_moves_with_its_handle() {
+fn a_suspended_coroutine_moves_with_its_handle() {
     let mut counters = Vec::new();
     for number in 0..100 {
-        // The vector grows, and moves those that are suspended.
+        // The vector grows, which moves the suspended coroutines.
         counters.push(counter(number * 1_000));
         assert_eq!(counters[number as usize].resume(1), Resumed::Yield(number * 1_000 + 1));
     }
@@ -296,7 +297,7 @@ fn where_a_coroutine_goes_on_moves_with_its_handle() {
         let number = 99 - index as u32;
         let mut moved = *place.take().expect("each is taken once");
         assert_eq!(moved.resume(2), Resumed::Yield(number * 1_000 + 3));
-        // A new one takes its place, is suspended, and is swapped with it.
+        // A second coroutine is suspended and swapped with the moved one.
         let mut other = counter(7);
         other.resume(1);
         std::mem::swap(&mut moved, &mut other);
@@ -309,12 +310,12 @@ fn where_a_coroutine_goes_on_moves_with_its_handle() {
 }
 
 #[test]
-fn a_coroutine_is_resumed_from_many_depths_and_finds_its_resumer_each_time() {
+fn a_coroutine_returns_to_resumers_at_any_depth() {
     #[inline(never)]
     fn resume_from(depth: u32, counter: &Coroutine<u32, u32, u32>) -> Resumed<u32, u32> {
         let frame = black_box([depth; 16]);
         let resumed = if depth == 0 { counter.resume(1) } else { resume_from(depth - 1, counter) };
-        assert_eq!(black_box(frame), [depth; 16], "another frame was written over");
+        assert_eq!(black_box(frame), [depth; 16], "the frame was overwritten");
         resumed
     }
     let counter = counter(0);
@@ -364,7 +365,7 @@ fn generators_are_iterators() {
 }
 
 #[test]
-fn a_generator_that_is_dropped_early_drops_what_it_holds() {
+fn dropping_a_generator_early_drops_its_values() {
     let ledger = Ledger::default();
     let values = ledger.clone();
     let mut generator = Generator::new(move |yielder| {
@@ -378,7 +379,7 @@ fn a_generator_that_is_dropped_early_drops_what_it_holds() {
 }
 
 #[test]
-fn a_generator_that_panicked_is_at_its_end() {
+fn a_panicked_generator_is_at_its_end() {
     let mut generator = Generator::<u8>::new(|yielder| {
         yielder.suspend(1);
         panic!("out of thread");
@@ -396,7 +397,7 @@ fn debug_output_names_the_body_and_the_state() {
     let new = format!("{coroutine:?}");
     assert!(new.starts_with("Coroutine { body: \"it::coroutine::knows_itself<"), "{new}");
     assert!(new.ends_with(", state: \"new\" }"), "{new}");
-    let running = coroutine.resume(()).as_yield().expect("it yields first");
+    let running = coroutine.resume(()).as_yield().expect("the coroutine yields first");
     assert!(running.ends_with(", state: \"running\" } Yielder { .. }"), "{running}");
     assert!(format!("{coroutine:?}").ends_with(", state: \"suspended\" }"));
     coroutine.close();
@@ -405,7 +406,7 @@ fn debug_output_names_the_body_and_the_state() {
 }
 
 #[test]
-fn a_closure_that_is_too_large_for_its_stack_is_refused_and_dropped() {
+fn a_closure_too_large_for_its_stack_is_refused() {
     let ledger = Ledger::default();
     let create = |captured: Tracked| {
         let stack = Stack::new(MIN_STACK_BYTES).expect("a stack");
@@ -427,7 +428,8 @@ fn a_closure_that_is_too_large_for_its_stack_is_refused_and_dropped() {
     assert_eq!(coroutine.resume(()), Resumed::Return(2));
 }
 
-/// As many as there shall be, or as there can be where guards cost map entries.
+/// Creates 100,000 coroutines, or as many as vm.max_map_count allows where a guard page
+/// costs a map entry.
 fn many_coroutines() -> Vec<Coroutine<usize, usize, usize>> {
     let mut all = vec![];
     for n in 0..100_000 {
@@ -462,8 +464,8 @@ fn a_hundred_thousand_coroutines_are_alive_at_once() {
     println!("{}", child.assert_survived().stdout());
 }
 
-// Compile-time checks: a coroutine is contravariant in what goes in and covariant
-// in what comes out; its yielder is the reverse.
+// Compile-time checks: a coroutine is contravariant in its input and covariant in its
+// output; its yielder is the reverse.
 fn _a_longer_input(it: Coroutine<&str, (), ()>) -> Coroutine<&'static str, (), ()> {
     it
 }

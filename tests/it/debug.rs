@@ -1,4 +1,4 @@
-//! What a runtime tells about itself.
+//! Inspection of a runtime.
 
 mod dump;
 mod signal;
@@ -7,17 +7,18 @@ mod visits;
 
 use leno::debug;
 
-/// What the dump says of one green thread, from its name to its last frame.
-fn block<'a>(dump: &'a str, who: &str) -> &'a str {
+/// Returns the part of the dump about one green thread, from its name to its last
+/// frame.
+fn block<'a>(dump: &'a str, thread: &str) -> &'a str {
     let blocks = dump.split("\n\n");
     let found = blocks.into_iter().find(|block| {
-        let rest = block.strip_prefix("  ").and_then(|block| block.strip_prefix(who));
+        let rest = block.strip_prefix("  ").and_then(|block| block.strip_prefix(thread));
         rest.is_some_and(|rest| rest.starts_with("  "))
     });
-    found.unwrap_or_else(|| panic!("there is no {who} in\n{dump}"))
+    found.unwrap_or_else(|| panic!("there is no {thread} in\n{dump}"))
 }
 
-/// The functions in a block, the innermost first.
+/// Returns the functions in a block, the innermost first.
 fn functions(block: &str) -> Vec<&str> {
     let frame = |line: &'_ str| -> Option<usize> {
         let (number, _) = line.trim_start().split_once(": ")?;
@@ -26,9 +27,9 @@ fn functions(block: &str) -> Vec<&str> {
     block.lines().filter_map(|line| frame(line).map(|at| &line[at..])).collect()
 }
 
-/// The last parts of the paths of the functions, without what they are generic over.
-/// A closure is that: where the debug information is line tables, whose it is can
-/// only be told from its line.
+/// Returns the last parts of the functions' paths, without generic arguments.
+/// Closures are called `closure`: with line tables as debug information, only the
+/// line of a closure identifies it.
 fn short(block: &str) -> Vec<&str> {
     let last = |path: &'_ str| -> (usize, usize) {
         let generic = if path.ends_with('>') { path.find('<').filter(|&at| at > 0) } else { None };
@@ -43,7 +44,7 @@ fn short(block: &str) -> Vec<&str> {
 }
 
 #[test]
-fn nothing_of_it_works_outside_a_runtime() {
+fn inspection_needs_a_runtime() {
     use crate::support::panic_text;
     use std::time::Duration;
     let needs =

@@ -1,5 +1,5 @@
-//! The same seed gives the same run: on both architectures, optimised or not. The
-//! timelines of such runs are compared with texts that are kept here.
+//! The same seed gives the same run on both architectures, optimised or not. The
+//! timelines of such runs are compared with stored texts.
 
 mod program;
 
@@ -10,10 +10,10 @@ use std::path::Path;
 use leno::debug::Recorder;
 use leno::{Builder, Policy};
 
-/// Of some runs, the value and a digest of the timeline.
+/// The value and a digest of the timeline of several runs.
 const OUTCOMES: &str = include_str!("determinism/outcomes.txt");
 
-/// The timeline of the run with seed 0, in full: it shows what has changed.
+/// The complete timeline of the run with seed 0, which shows the first difference.
 const TIMELINE: &str = include_str!("determinism/seed_0.txt");
 
 fn run(policy: Policy) -> (u64, String) {
@@ -23,7 +23,7 @@ fn run(policy: Policy) -> (u64, String) {
     (value, recorder.timeline().text(120, usize::MAX))
 }
 
-/// FNV-1a, which needs no table and no crate.
+/// Returns the FNV-1a hash, which needs neither a table nor a crate.
 fn digest(text: &str) -> u64 {
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
@@ -43,14 +43,14 @@ fn compare(name: &str, text: &str, expected: &str) -> Result<(), String> {
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     fs::write(&path, text).expect("the folder of the tests can be written to");
     Err(format!(
-        "the runs are not those of tests/it/determinism/{name}\n next: if they are meant to be \
-         others now, copy {} there",
+        "the runs differ from tests/it/determinism/{name}\n next: if the difference is intended, \
+         copy {} there",
         path.display()
     ))
 }
 
 #[test]
-fn the_same_seed_gives_the_same_run_on_every_machine() {
+fn a_seed_determines_the_run_on_every_machine() {
     let mut outcomes = outcome("fifo  ", Policy::fifo());
     for seed in 0..8 {
         let _ = write!(outcomes, "{}", outcome(&format!("seed {seed}"), Policy::random(seed)));
@@ -64,7 +64,7 @@ fn the_same_seed_gives_the_same_run_on_every_machine() {
 }
 
 #[test]
-fn the_same_seed_gives_the_same_run_again_and_again() {
+fn the_same_seed_repeats_its_run() {
     for seed in [3, 4, u64::MAX] {
         let first = run(Policy::random(seed));
         for _ in 0..5 {

@@ -1,8 +1,8 @@
-//! A family of programs, each dropped at each of its suspension points: every
-//! value that it has made by then is dropped once.
+//! A family of programs, each dropped at each of its suspension points: every value
+//! created by then is dropped once.
 //!
-//! A program is two steps out of a list, in a recursion of some depth. Each step
-//! keeps values in a place of its own kind while it suspends.
+//! A program runs two steps of [`STEPS`] at some depth of recursion. Each step keeps
+//! values in a different kind of place while it suspends.
 
 use std::collections::BTreeMap;
 use std::panic::{self, AssertUnwindSafe};
@@ -15,7 +15,7 @@ use crate::support::{Ledger, Tracked, caught};
 type Points<'a> = &'a Yielder<Tracked, Tracked>;
 type Step = fn(Points<'_>, &Ledger);
 
-/// Suspends with a value, and gets one.
+/// Suspends with a new value and returns the value that comes in.
 fn point(points: Points<'_>, ledger: &Ledger) -> Tracked {
     points.suspend(ledger.value())
 }
@@ -113,7 +113,7 @@ fn caught_and_thrown_again(points: Points<'_>, ledger: &Ledger) {
     drop(point(points, ledger));
 }
 
-/// Goes on as if nothing had happened, and so is unwound again, and again.
+/// Ignores each unwinding that it catches, so each later suspension is unwound again.
 fn caught_and_ignored(points: Points<'_>, ledger: &Ledger) {
     for _ in 0..2 {
         let _outside = ledger.value();
@@ -124,14 +124,14 @@ fn caught_and_ignored(points: Points<'_>, ledger: &Ledger) {
     drop(point(points, ledger));
 }
 
-fn panics_of_its_own(points: Points<'_>, ledger: &Ledger) {
+fn own_panics(points: Points<'_>, ledger: &Ledger) {
     for _ in 0..2 {
         let thrown = panic::catch_unwind(AssertUnwindSafe(|| {
             let _inside = ledger.value();
             drop(point(points, ledger));
             panic::resume_unwind(Box::new("its own"));
         }));
-        let payload = thrown.expect_err("it panics");
+        let payload = thrown.expect_err("the closure panics");
         let _kept = ledger.value();
         if payload.downcast_ref::<&str>().is_none() {
             panic::resume_unwind(payload);
@@ -196,7 +196,7 @@ const STEPS: [Step; 16] = [
     closures,
     caught_and_thrown_again,
     caught_and_ignored,
-    panics_of_its_own,
+    own_panics,
     idle_coroutines,
     pulled_generator,
     from_inside_another,
@@ -204,7 +204,7 @@ const STEPS: [Step; 16] = [
 ];
 
 impl Tracked {
-    /// Differs from one point to the next.
+    /// Alternates from one suspension point to the next.
     fn is_odd(&self) -> bool {
         self.index() % 2 == 1
     }
@@ -237,19 +237,19 @@ impl Program {
         })
     }
 
-    /// Runs it to its end, and says how often it has suspended.
+    /// Runs the program to its end and returns the number of its suspension points.
     fn count_points(self) -> usize {
         let ledger = Ledger::default();
         let program = self.start(&ledger);
         let points = (0..)
             .find(|_| matches!(program.resume(ledger.value()), Resumed::Return(_)))
-            .expect("it ends");
+            .expect("the program ends");
         drop(program);
         ledger.check();
         points
     }
 
-    /// Drops it at point `stop`; at 0 it has not run yet.
+    /// Drops the program at suspension point `stop`; 0 is before its start.
     fn drop_at(self, stop: usize) {
         let ledger = Ledger::default();
         let program = self.start(&ledger);
@@ -272,7 +272,7 @@ impl Program {
 }
 
 #[test]
-fn a_program_dropped_at_any_point_drops_each_value_once() {
+fn a_program_dropped_anywhere_drops_each_value_once() {
     let (mut programs, mut points) = (0, 0);
     for depth in 1..=4 {
         for before in 0..STEPS.len() {

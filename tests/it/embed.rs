@@ -1,4 +1,4 @@
-//! Runtimes as values: driven by a host, dropped by it, forked.
+//! Runtimes as values: driven by a host program, dropped by it, and forked.
 
 use std::cell::{Cell, RefCell};
 use std::os::fd::{AsFd, AsRawFd};
@@ -23,12 +23,12 @@ fn is_readable(runtime: &Runtime) -> bool {
 fn wait_readable(runtime: &Runtime, milliseconds: i32) -> bool {
     let fd = runtime.as_fd().as_raw_fd();
     let mut poll = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
-    // SAFETY: one descriptor, on our frame.
+    // SAFETY: `poll` points to one pollfd on this frame.
     unsafe { libc::poll(&mut poll, 1, milliseconds) == 1 }
 }
 
 #[test]
-fn it_runs_until_nobody_can_go_on() {
+fn run_until_stalled_returns_when_every_thread_waits() {
     let runtime = Runtime::new();
     assert!(!runtime.run_until_stalled());
     let log = Rc::new(RefCell::new(String::new()));
@@ -55,10 +55,10 @@ fn it_runs_until_nobody_can_go_on() {
 }
 
 #[test]
-fn what_the_host_wakes_makes_the_descriptor_readable() {
+fn an_unpark_by_the_host_makes_the_descriptor_readable() {
     let runtime = Runtime::new();
     let parked = spawn_on(&runtime, thread::park);
-    // Nobody has asked for the descriptor when this is spawned.
+    // The host asks for the descriptor only after this spawn.
     assert_eq!(runtime.next_deadline(), Some(Duration::ZERO));
     runtime.run_until_stalled();
     assert_eq!((runtime.next_deadline(), is_readable(&runtime)), (None, false));
@@ -69,12 +69,12 @@ fn what_the_host_wakes_makes_the_descriptor_readable() {
 }
 
 #[test]
-fn word_from_another_os_thread_makes_the_descriptor_readable() {
+fn a_remote_spawn_makes_the_descriptor_readable() {
     let runtime = Runtime::new();
     let handle = runtime.handle();
     let other = os::spawn(move || handle.spawn(|| 5).unwrap().join().unwrap());
     while !other.is_finished() {
-        // The last one to come is its handle's going.
+        // The last message reports the drop of the other OS thread's handle.
         wait_readable(&runtime, 1000);
         runtime.run_until_stalled();
     }
@@ -83,10 +83,10 @@ fn word_from_another_os_thread_makes_the_descriptor_readable() {
     assert!(!is_readable(&runtime));
 }
 
-/// The ring may come when its message has long been read: it must not be left in
-/// the descriptor, or the host never sleeps again.
+/// A ring may arrive after its message has been read. It must not stay in the
+/// descriptor, or the host never sleeps again.
 #[test]
-fn a_late_ring_is_silenced() {
+fn a_late_ring_leaves_the_descriptor_unreadable() {
     let runtime = Runtime::new();
     let handle = runtime.handle();
     let ended = leno::run(|| thread::current().id());
@@ -114,7 +114,7 @@ fn the_next_deadline_is_a_timeout() {
 }
 
 #[test]
-fn virtual_time_passes_one_moment_for_each_call() {
+fn virtual_time_advances_one_deadline_per_call() {
     let runtime = leno::Builder::new().virtual_time().build();
     let log = Rc::new(RefCell::new(Vec::new()));
     for seconds in [60, 3600, 60] {
@@ -140,7 +140,7 @@ fn virtual_time_passes_one_moment_for_each_call() {
 
 #[cfg(feature = "unblock")]
 #[test]
-fn a_host_does_not_spin_while_virtual_time_waits_for_a_closure() {
+fn a_host_can_sleep_while_virtual_time_waits_for_unblock() {
     use std::sync::mpsc;
 
     use leno::time::Instant;
@@ -167,7 +167,7 @@ fn run_and_run_until_stalled_take_turns() {
     let parked = spawn_on(&runtime, thread::park);
     runtime.run_until_stalled();
     let thread = parked.thread().clone();
-    // `run` waits for all, those that were there before as well.
+    // `run` also waits for green threads that were spawned before it.
     runtime.run(move || thread.unpark());
     assert!(parked.is_finished());
     assert!(!runtime.run_until_stalled());
@@ -175,7 +175,7 @@ fn run_and_run_until_stalled_take_turns() {
 }
 
 #[test]
-fn driven_from_inside_it_says_what_was_called() {
+fn running_a_runtime_inside_a_runtime_panics() {
     const END: &str = " was called inside leno::run: this OS thread has a runtime already; use \
                        leno::spawn or leno::scope to run more green threads in it";
     let expected = format!("leno::Runtime::run_until_stalled{END}");
@@ -187,7 +187,7 @@ fn driven_from_inside_it_says_what_was_called() {
     });
     runtime.run_until_stalled();
     assert_eq!(entered.join().unwrap(), expected);
-    // Another runtime inside.
+    // A second runtime inside the first.
     leno::run(|| {
         let inner = Runtime::new();
         let handle = spawn_on(&inner, || 1);
@@ -214,7 +214,7 @@ fn a_runtime_dropped_with_live_green_threads_unwinds_them() {
     runtime.run_until_stalled();
     let has_not_begun = spawn_on(&runtime, move || {
         let _value = new;
-        unreachable!("it never begins");
+        unreachable!("the closure never runs");
     });
     let thread = has_waited.thread().clone();
     let handle = runtime.handle();
@@ -223,14 +223,14 @@ fn a_runtime_dropped_with_live_green_threads_unwinds_them() {
     for handle in [has_waited, has_a_shield, has_not_begun] {
         assert!(handle.join().unwrap_err().is::<Cancelled>());
     }
-    // What is left of it is harmless.
+    // Handles that outlive the runtime do no harm.
     thread.unpark();
     assert!(handle.is_ended());
 }
 
 #[test]
 fn a_runtime_dropped_inside_another_unwinds_its_green_threads() {
-    /// Wakes somebody of the outer runtime while the inner one is unwound.
+    /// Wakes a green thread of the outer runtime while the inner one is unwound.
     struct Tells(leno::channel::Sender<&'static str>);
     impl Drop for Tells {
         fn drop(&mut self) {
@@ -255,7 +255,7 @@ fn a_runtime_dropped_inside_another_unwinds_its_green_threads() {
 }
 
 #[test]
-fn a_host_that_panics_drops_its_runtime_as_usual() {
+fn a_panicking_host_unwinds_its_runtime() {
     let ledger = Ledger::default();
     let begun = Rc::new(Cell::new(false));
     let values = [ledger.value(), ledger.value()];
@@ -311,14 +311,14 @@ fn a_panic_of_a_green_thread_stays_in_its_handle() {
 }
 
 #[test]
-fn a_join_of_the_host_needs_an_end() {
+fn the_host_can_join_only_finished_threads() {
     let runtime = Runtime::new();
     let handle = panic::AssertUnwindSafe(spawn_on(&runtime, || 1));
     let payload = caught(move || handle.0.join()).unwrap_err();
     assert!(text_of(payload).starts_with("JoinHandle::join needs a runtime"));
 }
 
-/// Runs `child` in a forked process, and checks that it came to its end.
+/// Runs `child` in a forked process and checks that it ends without a panic.
 fn fork(child: impl FnOnce()) {
     // SAFETY: this process has one OS thread.
     let process = unsafe { libc::fork() };
@@ -349,7 +349,7 @@ fn a_forked_child_has_a_runtime_of_its_own() {
             })
         });
         runtime.run_until_stalled();
-        // What is silenced in the child is still to be heard here.
+        // The child must not consume the ring that the parent still has to see.
         first.thread().unpark();
         fork(|| {
             runtime.run_until_stalled();
@@ -358,10 +358,10 @@ fn a_forked_child_has_a_runtime_of_its_own() {
         assert!(is_readable(&runtime) && !first.is_finished());
         runtime.run_until_stalled();
         assert_eq!(first.join().unwrap(), 1);
-        // And what is rung there is not heard here.
+        // A ring in the child does not reach the parent.
         assert!(!is_readable(&runtime));
         fork(|| {
-            // It looks once for nothing.
+            // After the fork the descriptor is readable once without a reason.
             assert!(is_readable(&runtime));
             runtime.run_until_stalled();
             second.thread().unpark();
@@ -373,8 +373,8 @@ fn a_forked_child_has_a_runtime_of_its_own() {
 }
 
 #[test]
-fn a_fork_in_the_middle_of_a_run_makes_two_of_it() {
-    let test = "embed::a_fork_in_the_middle_of_a_run_makes_two_of_it";
+fn a_fork_inside_a_run_makes_two_runs() {
+    let test = "embed::a_fork_inside_a_run_makes_two_runs";
     let body = || {
         leno::run(|| {
             let handle = Handle::current();

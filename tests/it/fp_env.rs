@@ -1,5 +1,5 @@
-//! The floating-point control state: rounding and the like. With the feature
-//! `fp-env` each context has its own; without it, the OS thread has one.
+//! The floating-point control state, such as the rounding mode. With the feature
+//! `fp-env` each context has its own; without it the OS thread has one.
 
 use std::hint::black_box;
 use std::panic;
@@ -17,18 +17,18 @@ mod environment {
     #[derive(Clone, Copy, Debug, PartialEq)]
     pub struct Environment(u32, u16);
 
-    /// In which a process starts (System V ABI): round to nearest, no traps.
+    /// The state in which a process starts (System V ABI): round to nearest, no traps.
     pub const START: Environment = Environment(0x1f80, 0x037f);
     pub const DOWN: Environment = Environment(0x3f80, 0x077f);
     pub const UP: Environment = Environment(0x5f80, 0x0b7f);
-    /// The x87 in single precision, too.
+    /// Rounds toward zero, with the x87 in single precision.
     pub const ZERO: Environment = Environment(0x7f80, 0x0c7f);
 
     impl Environment {
         #[inline(never)]
         pub fn now() -> Environment {
             let (mut mxcsr, mut control_word) = (0u32, 0u16);
-            // SAFETY: both are written, nothing else.
+            // SAFETY: the two instructions write only the two locals.
             unsafe {
                 asm!("stmxcsr [{}]", in(reg) &mut mxcsr, options(nostack));
                 asm!("fnstcw [{}]", in(reg) &mut control_word, options(nostack));
@@ -39,7 +39,7 @@ mod environment {
 
         #[inline(never)]
         pub fn set(self) {
-            // SAFETY: rounding modes only; whoever computes here expects them.
+            // SAFETY: only rounding modes change, and the tests here expect that.
             unsafe {
                 asm!("ldmxcsr [{}]", in(reg) &self.0, options(nostack));
                 asm!("fldcw [{}]", in(reg) &self.1, options(nostack));
@@ -56,7 +56,7 @@ mod environment {
     #[derive(Clone, Copy, Debug, PartialEq)]
     pub struct Environment(u64);
 
-    /// In which a process starts: round to nearest, no traps.
+    /// The state in which a process starts: round to nearest, no traps.
     pub const START: Environment = Environment(0);
     pub const UP: Environment = Environment(1 << 22);
     pub const DOWN: Environment = Environment(2 << 22);
@@ -66,20 +66,20 @@ mod environment {
         #[inline(never)]
         pub fn now() -> Environment {
             let bits;
-            // SAFETY: a register is read.
+            // SAFETY: the instruction only reads a register.
             unsafe { asm!("mrs {}, fpcr", out(reg) bits, options(nomem, nostack)) };
             Environment(bits)
         }
 
         #[inline(never)]
         pub fn set(self) {
-            // SAFETY: rounding modes only; whoever computes here expects them.
+            // SAFETY: only rounding modes change, and the tests here expect that.
             unsafe { asm!("msr fpcr, {}", in(reg) self.0, options(nostack)) };
         }
     }
 }
 
-/// Puts the OS thread's state back when a story ends.
+/// Restores the OS thread's state at the end of a test.
 struct Restore;
 
 impl Drop for Restore {
@@ -88,7 +88,8 @@ impl Drop for Restore {
     }
 }
 
-/// Sets each state it is told to, and yields the one it finds before and after.
+/// Returns a coroutine that sets each state it receives and yields the states before
+/// and after.
 fn setter() -> Coroutine<Environment, [Environment; 2], ()> {
     Coroutine::new(|yielder: &Yielder<Environment, [Environment; 2]>, mut wanted: Environment| {
         loop {
@@ -99,13 +100,13 @@ fn setter() -> Coroutine<Environment, [Environment; 2], ()> {
     })
 }
 
-/// Called through a pointer, so that it is computed then and there.
+/// Divides. The tests call it through a pointer, so that the compiler cannot fold it.
 fn quotient(one: f64, other: f64) -> f64 {
     one / other
 }
 
 #[test]
-fn the_states_differ_in_what_they_compute() {
+fn rounding_modes_change_results() {
     let _restore = Restore;
     let [nearest, up, down, zero] = [START, UP, DOWN, ZERO].map(|state| {
         state.set();
@@ -121,7 +122,7 @@ mod saved {
     use super::*;
 
     #[test]
-    fn what_a_coroutine_sets_stays_inside_it() {
+    fn a_coroutine_keeps_its_own_state() {
         let _restore = Restore;
         let (one, two) = (setter(), setter());
         assert_eq!(one.resume(UP), Resumed::Yield([START, UP]));
@@ -140,14 +141,14 @@ mod saved {
         let coroutine = setter();
         assert_eq!(coroutine.resume(ZERO), Resumed::Yield([START, ZERO]));
         assert_eq!(Environment::now(), UP);
-        // Again on the same stack.
+        // A second coroutine on the same stack starts with the same state.
         drop(coroutine);
         assert_eq!(setter().resume(DOWN), Resumed::Yield([START, DOWN]));
         assert_eq!(Environment::now(), UP);
     }
 
     #[test]
-    fn the_resumer_has_its_own_back_however_the_coroutine_ends() {
+    fn the_resumer_keeps_its_state_however_the_coroutine_ends() {
         let _restore = Restore;
         DOWN.set();
         let returns = Coroutine::<(), (), ()>::new(|_, ()| UP.set());
@@ -186,7 +187,7 @@ mod saved {
     }
 
     #[test]
-    fn each_green_thread_has_its_own() {
+    fn each_green_thread_has_its_own_state() {
         let _restore = Restore;
         ZERO.set();
         leno::run(|| {
@@ -216,7 +217,7 @@ mod shared {
     use super::*;
 
     #[test]
-    fn the_state_belongs_to_the_os_thread_and_a_switch_leaves_it_alone() {
+    fn a_switch_leaves_the_state_of_the_os_thread() {
         let _restore = Restore;
         let (one, two) = (setter(), setter());
         assert_eq!(one.resume(UP), Resumed::Yield([START, UP]));
@@ -232,7 +233,7 @@ mod shared {
     }
 
     #[test]
-    fn green_threads_share_it_too() {
+    fn green_threads_share_the_state() {
         let _restore = Restore;
         leno::run(|| {
             let setter = leno::spawn(|| {

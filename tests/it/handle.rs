@@ -1,5 +1,5 @@
-//! Handles: what other OS threads can ask of a runtime, and what it does when
-//! they are gone.
+//! Handles: requests of other OS threads to a runtime, and the state after the runtime
+//! or the handles are gone.
 
 use std::cell::Cell;
 use std::panic;
@@ -14,7 +14,7 @@ use leno::{Ended, Handle, RemoteJoinHandle, Runtime};
 
 use crate::support::{caught, panic_text, text_of};
 
-/// A result that is sent, and that counts its drops.
+/// A sendable value that counts its drops.
 struct Counted(Arc<AtomicUsize>);
 
 impl Drop for Counted {
@@ -66,10 +66,10 @@ fn an_unpark_from_another_os_thread_is_a_token() {
     leno::run(|| {
         let (handle, me) = (Handle::current(), thread::current().id());
         os::spawn(move || (0..3).for_each(|_| handle.unpark(me))).join().unwrap();
-        // Read while somebody else waits.
+        // The request is read while another green thread waits.
         leno::sleep(Duration::from_nanos(1));
         thread::park();
-        // Three are one.
+        // Three unparks leave one token.
         assert!(timeout(Duration::from_millis(1), thread::park).is_err());
     });
 }
@@ -88,7 +88,7 @@ fn a_cancel_from_another_os_thread_unwinds() {
 }
 
 #[test]
-fn those_who_have_ended_are_not_reached() {
+fn unpark_and_cancel_after_the_end_do_nothing() {
     leno::run(|| {
         let handle = Handle::current();
         let ended = leno::spawn(|| thread::current().id()).join().unwrap();
@@ -105,7 +105,7 @@ fn those_who_have_ended_are_not_reached() {
 }
 
 #[test]
-fn the_id_of_another_runtime_is_not_mistaken_for_ones_own() {
+fn an_unpark_ignores_ids_of_other_runtimes() {
     let foreign = leno::run(|| thread::current().id());
     leno::run(|| {
         Handle::current().unpark(foreign);
@@ -152,10 +152,10 @@ fn a_panic_goes_to_the_join_handle() {
 }
 
 #[test]
-fn a_cancelled_green_thread_says_so_to_its_remote_join_handle() {
+fn a_remote_join_handle_reports_the_cancellation() {
     leno::run(|| {
         let (sender, receiver) = leno::channel::bounded(1);
-        // Send, as what a handle spawns must be.
+        // The closure of `Handle::spawn` must be `Send`, so the id goes through mpsc.
         let handle = Handle::current();
         let (ids, id) = mpsc::channel();
         let remote = handle
@@ -172,7 +172,7 @@ fn a_cancelled_green_thread_says_so_to_its_remote_join_handle() {
 }
 
 #[test]
-fn a_result_that_nobody_takes_is_dropped_once() {
+fn an_untaken_result_is_dropped_once() {
     let (value, drops) = counted();
     leno::run(|| drop(Handle::current().spawn(move || value).unwrap()));
     assert_eq!(drops(), 1);
@@ -190,11 +190,11 @@ fn the_result_outlives_the_runtime() {
 }
 
 #[test]
-fn what_was_sent_before_the_end_is_run() {
+fn closures_sent_before_the_end_run() {
     let (remote, drops) = leno::run(|| {
         let handle = Handle::current();
         let (value, drops) = counted();
-        // Posted: this OS thread is not in the runtime.
+        // This spawn is a message, since the OS thread is not in the runtime.
         let remote = os::spawn(move || handle.spawn(move || drop(value)).unwrap()).join().unwrap();
         (remote, drops)
     });
@@ -207,7 +207,7 @@ fn a_handle_outlives_its_runtime_and_gives_closures_back() {
     assert!(handle.is_ended());
     let (value, drops) = counted();
     let Err(Ended(closure)) = handle.spawn(move || drop(value)) else {
-        panic!("there is nobody to run it");
+        panic!("no runtime is left to run the closure");
     };
     assert_eq!(drops(), 0);
     closure();
@@ -221,11 +221,11 @@ fn a_handle_outlives_its_runtime_and_gives_closures_back() {
 }
 
 #[test]
-fn a_runtime_that_never_comes_to_a_closure_drops_it() {
+fn a_runtime_dropped_before_a_closure_runs_drops_it() {
     let (value, drops) = counted();
     let runtime = Runtime::new();
     let handle = runtime.handle();
-    // Its destructor comes back to the handle: the mailbox is not locked.
+    // The closure's destructor may use the handle, since the mailbox is not locked.
     let again = handle.clone();
     let remote = handle
         .spawn(move || {
@@ -257,7 +257,7 @@ fn a_dropped_closure_may_use_the_handle() {
 }
 
 #[test]
-fn a_handle_holds_a_deadlock_off_and_the_last_one_lets_it_come() {
+fn a_deadlock_is_reported_after_the_last_handle_is_gone() {
     let text = panic_text(|| {
         leno::run(|| {
             let handle = Handle::current();
@@ -271,7 +271,7 @@ fn a_handle_holds_a_deadlock_off_and_the_last_one_lets_it_come() {
                 drop(clone);
             });
             let waited = panic::catch_unwind(thread::park);
-            // Not before the last one was about to go.
+            // The deadlock is not reported before the last handle is about to go.
             assert_eq!(seen.load(Ordering::SeqCst), 1);
             panic::resume_unwind(waited.unwrap_err());
         });
@@ -279,9 +279,9 @@ fn a_handle_holds_a_deadlock_off_and_the_last_one_lets_it_come() {
     assert!(text.starts_with("deadlock: every green thread waits"), "{text}");
 }
 
-/// The last message, and then the handle goes: the message counts.
+/// A message that its sender's last handle sends just before its drop still counts.
 #[test]
-fn what_the_last_handle_says_is_heard() {
+fn the_last_handle_may_unpark_before_it_goes() {
     for _ in 0..300 {
         leno::run(|| {
             let (handle, me) = (Handle::current(), thread::current().id());
@@ -292,9 +292,10 @@ fn what_the_last_handle_says_is_heard() {
     }
 }
 
-/// Rings, sleeps and departures in every order that the system comes up with.
+/// Rings, sleeps and drops of handles in every order that the operating system
+/// produces.
 #[test]
-fn many_os_threads_at_once() {
+fn many_os_threads_use_one_handle() {
     const OS_THREADS: usize = 4;
     const EACH: usize = 300;
     leno::run(|| {
@@ -329,7 +330,7 @@ fn a_handle_needs_a_runtime() {
 }
 
 #[test]
-fn a_result_awaited_twice_is_refused_in_words() {
+fn awaiting_a_remote_result_twice_panics() {
     leno::run(|| {
         let mut remote = Handle::current().spawn(|| 1).unwrap();
         assert_eq!(leno::block_on(&mut remote).unwrap(), 1);

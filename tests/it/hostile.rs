@@ -1,5 +1,5 @@
-//! What safe code can do at the worst moment: use the runtime where nobody may
-//! switch, give up a stack that is still in use, wait across runtimes.
+//! Safe code at the worst moment: it uses the runtime where switching is forbidden,
+//! drops a stack that is in use, and waits across runtimes.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -11,9 +11,9 @@ use leno::{Builder, Policy, Runtime};
 
 use super::support::{caught, in_child, panic_text};
 
-/// Runs three green threads that yield, with a policy that does this when it is
-/// asked the second time.
-fn with_policy_that(mut does: impl FnMut() + 'static) {
+/// Runs three green threads that yield, under a policy that calls `does` at its second
+/// decision.
+fn with_policy_calling(mut does: impl FnMut() + 'static) {
     let mut asked = 0;
     let policy = Policy::choose(move |_| {
         asked += 1;
@@ -34,8 +34,8 @@ fn with_policy_that(mut does: impl FnMut() + 'static) {
 }
 
 #[test]
-fn a_policy_that_switches_panics_instead() {
-    in_child("hostile::a_policy_that_switches_panics_instead", &[], || {
+fn a_switch_inside_a_policy_panics() {
+    in_child("hostile::a_switch_inside_a_policy_panics", &[], || {
         let uses: [fn(); 4] = [
             leno::yield_now,
             thread::park,
@@ -43,28 +43,28 @@ fn a_policy_that_switches_panics_instead() {
             || drop(leno::spawn(|| {})),
         ];
         for does in uses {
-            let text = panic_text(|| with_policy_that(does));
+            let text = panic_text(|| with_policy_calling(does));
             assert!(text.contains("needs a runtime"), "{text}");
         }
     })
     .assert_survived();
 }
 
-/// A policy is asked on the stack of whoever leaves. That stays there until
-/// somebody else's is entered, whoever gives it up.
+/// A policy runs on the stack of the green thread that is leaving. That stack must live
+/// until the next green thread is entered, even if the policy drops its owner's handle.
 #[test]
-fn a_policy_may_give_up_the_stack_that_it_runs_on() {
-    fn give_up(how: fn(JoinHandle<u64>)) {
+fn a_policy_may_free_the_stack_it_runs_on() {
+    fn free_ended(with: fn(JoinHandle<u64>)) {
         let handles: Rc<RefCell<Vec<JoinHandle<u64>>>> = Rc::default();
-        let given_up = Rc::new(Cell::new(0));
-        let (mine, count) = (handles.clone(), given_up.clone());
+        let freed = Rc::new(Cell::new(0));
+        let (mine, count) = (handles.clone(), freed.clone());
         let mut others: Vec<Coroutine<(), (), ()>> = Vec::new();
         let policy = Policy::choose(move |_| {
             let ended = mine.borrow().iter().position(JoinHandle::is_finished);
             if let Some(ended) = ended {
                 let handle = mine.borrow_mut().remove(ended);
-                how(handle);
-                // This gets the stack that was given back last, and writes on it.
+                with(handle);
+                // The coroutine gets the stack that was freed last, and writes on it.
                 for _ in 0..3 {
                     let coroutine = Coroutine::new(scribble);
                     let _ = coroutine.resume(());
@@ -78,7 +78,7 @@ fn a_policy_may_give_up_the_stack_that_it_runs_on() {
             let spawned = (0..8).map(|number| leno::spawn(move || number));
             handles.borrow_mut().extend(spawned);
         });
-        assert!(given_up.get() >= 6, "{}", given_up.get());
+        assert!(freed.get() >= 6, "{}", freed.get());
     }
     fn scribble(yielder: &Yielder<(), ()>, (): ()) {
         let mut bytes = [0xa5u8; 4096];
@@ -86,9 +86,9 @@ fn a_policy_may_give_up_the_stack_that_it_runs_on() {
         yielder.suspend(());
         std::hint::black_box(&mut bytes);
     }
-    in_child("hostile::a_policy_may_give_up_the_stack_that_it_runs_on", &[], || {
-        give_up(drop);
-        give_up(|handle| assert!(handle.join().unwrap() < 8));
+    in_child("hostile::a_policy_may_free_the_stack_it_runs_on", &[], || {
+        free_ended(drop);
+        free_ended(|handle| assert!(handle.join().unwrap() < 8));
     })
     .assert_survived();
 }
@@ -97,17 +97,17 @@ fn a_policy_may_give_up_the_stack_that_it_runs_on() {
 fn a_policy_may_run_a_runtime_of_its_own() {
     let sum = Rc::new(Cell::new(0));
     let inner = sum.clone();
-    with_policy_that(move || {
+    with_policy_calling(move || {
         let handle = || leno::spawn(|| 20).join().unwrap() + leno::spawn(|| 22).join().unwrap();
         inner.set(leno::run(handle));
     });
     assert_eq!(sum.get(), 42);
 }
 
-/// Each goes on in its own runtime, and not in that of the one it waited for.
+/// Each green thread goes on in its own runtime, not in that of the joined thread.
 #[test]
-fn one_can_join_a_green_thread_of_another_runtime() {
-    in_child("hostile::one_can_join_a_green_thread_of_another_runtime", &[], || {
+fn a_join_may_cross_runtimes() {
+    in_child("hostile::a_join_may_cross_runtimes", &[], || {
         let (one, other) = (Runtime::new(), Runtime::new());
         let target = thread::Builder::new().spawn_on(&other, || 42).unwrap();
         let ended = Rc::new(Cell::new(None));
@@ -115,20 +115,20 @@ fn one_can_join_a_green_thread_of_another_runtime() {
         let waits = move || result.set(Some((target.join().unwrap(), thread::current().id())));
         let waiter = thread::Builder::new().spawn_on(&one, waits).unwrap();
         let id = waiter.thread().id();
-        assert!(one.run_until_stalled(), "it waits");
+        assert!(one.run_until_stalled(), "the joiner waits");
         assert!(!other.run_until_stalled());
-        assert_eq!(ended.get(), None, "its runtime has not run");
+        assert_eq!(ended.get(), None, "the joiner's runtime has not run");
         assert!(!one.run_until_stalled());
         assert_eq!(ended.get(), Some((42, id)));
     })
     .assert_survived();
 }
 
-/// A runtime that ends inside another one wakes those who wait for its green
-/// threads, and leaves them where they are.
+/// A runtime that ends inside another wakes the joiners of its green threads and leaves
+/// them in their own runtime.
 #[test]
-fn a_runtime_may_end_inside_another_while_somebody_joins_there() {
-    in_child("hostile::a_runtime_may_end_inside_another_while_somebody_joins_there", &[], || {
+fn a_runtime_with_foreign_joiners_may_end() {
+    in_child("hostile::a_runtime_with_foreign_joiners_may_end", &[], || {
         leno::run(|| {
             let inner = Runtime::new();
             let target = thread::Builder::new().spawn_on(&inner, thread::park).unwrap();
@@ -142,11 +142,11 @@ fn a_runtime_may_end_inside_another_while_somebody_joins_there() {
     .assert_survived();
 }
 
-/// More green threads than the second run queue had room for.
+/// There are more green threads than the second run queue has room for.
 #[cfg(feature = "debug")]
 #[test]
-fn a_recording_can_begin_when_many_can_run() {
-    in_child("hostile::a_recording_can_begin_when_many_can_run", &[], || {
+fn a_recording_may_begin_with_a_thousand_runnable_threads() {
+    in_child("hostile::a_recording_may_begin_with_a_thousand_runnable_threads", &[], || {
         leno::run(|| {
             let ended = Rc::new(Cell::new(0));
             let handles: Vec<_> = (0..1_000)
@@ -166,7 +166,7 @@ fn a_recording_can_begin_when_many_can_run() {
     .assert_survived();
 }
 
-/// It is dropped when the OS thread ends, and so are its green threads.
+/// The runtime and its green threads are dropped when the OS thread ends.
 #[test]
 fn a_runtime_may_live_as_long_as_its_os_thread() {
     thread_local! {
@@ -191,21 +191,21 @@ fn a_runtime_may_live_as_long_as_its_os_thread() {
         });
     });
     thread.join().unwrap();
-    assert_eq!(receiver.recv(), Ok(()), "its destructor has run");
+    assert_eq!(receiver.recv(), Ok(()), "the destructor has run");
 }
 
-/// What was to be spawned, and cannot be for want of a stack, is dropped by a
-/// runtime that is looking for something to do.
+/// Without a stack for a posted closure the scheduler drops it, while it looks for
+/// work.
 #[test]
-fn what_cannot_be_spawned_may_switch_when_it_is_dropped() {
+fn a_closure_without_a_stack_may_switch_in_its_destructor() {
     struct Switches;
     impl Drop for Switches {
         fn drop(&mut self) {
             leno::yield_now();
         }
     }
-    in_child("hostile::what_cannot_be_spawned_may_switch_when_it_is_dropped", &[], || {
-        // There are no stacks of this size.
+    in_child("hostile::a_closure_without_a_stack_may_switch_in_its_destructor", &[], || {
+        // No stack of this size can be mapped.
         Builder::new().stack_size(1 << 60).run(|| {
             let small = || thread::Builder::new().stack_size(64 * 1024);
             let busy: Vec<_> = (0..2)
@@ -225,17 +225,17 @@ fn what_cannot_be_spawned_may_switch_when_it_is_dropped() {
     .assert_survived();
 }
 
-/// A scope that waits with a payload that it has caught is not one that panics: it
-/// does not hide those that do.
+/// A scope that waits while it holds a caught payload does not count as panicking, and
+/// so does not hide green threads that panic.
 #[test]
-fn whoever_waits_for_its_scope_is_not_panicking() {
+fn waiting_for_a_scope_is_not_panicking() {
     struct Sleeps(u64);
     impl Drop for Sleeps {
         fn drop(&mut self) {
             leno::sleep(Duration::from_secs(self.0));
         }
     }
-    in_child("hostile::whoever_waits_for_its_scope_is_not_panicking", &[], || {
+    in_child("hostile::waiting_for_a_scope_is_not_panicking", &[], || {
         let ended = caught(|| {
             Builder::new().virtual_time().run(|| {
                 let first = leno::spawn(|| {
@@ -249,7 +249,7 @@ fn whoever_waits_for_its_scope_is_not_panicking() {
                     });
                 });
                 leno::sleep(Duration::from_secs(1));
-                // It is unwound while the first one sleeps in its destructor.
+                // `waits` is unwound while `first` sleeps in its destructor.
                 waits.cancel();
                 assert!(first.join().is_err());
                 let second = leno::spawn(|| {

@@ -1,5 +1,5 @@
-//! Stacks when the system has no more, and what is left of a pool when its OS
-//! thread ends. Each story has a process of its own, whose memory it measures.
+//! Stacks at the limits of the operating system, and the pool of an OS thread that
+//! ends. Each test measures the memory of its own child process.
 
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -11,7 +11,7 @@ use leno::stack::{MIN_STACK_BYTES, Stack};
 
 use crate::support::{in_child, limit_address_space, panic_text};
 
-/// A number of kilobytes out of `/proc/self/status`, in bytes.
+/// Returns a figure of `/proc/self/status`, which counts kilobytes, in bytes.
 fn status_bytes(name: &str) -> usize {
     let status = fs::read_to_string("/proc/self/status").expect("proc is mounted");
     let line = status.lines().find(|line| line.starts_with(name)).expect("the line is there");
@@ -24,8 +24,8 @@ fn map_entries() -> usize {
     maps.iter().filter(|&&byte| byte == b'\n').count()
 }
 
-/// Uses 400 MB of stacks, and forgets a suspended coroutine on each of `forget`.
-/// Gives the addresses of a local of each.
+/// Uses 400 MB of stacks on an OS thread that ends, forgets the first `forget`
+/// suspended coroutines, and returns the addresses of a local in each.
 fn thread_with_stacks(forget: usize) -> Vec<usize> {
     let body = move || {
         let coroutine = |n: usize| {
@@ -62,7 +62,7 @@ fn a_forgotten_coroutine_outlives_its_os_thread() {
         let addresses: Vec<usize> = (0..3).flat_map(|_| thread_with_stacks(20)).collect();
         (0..5).for_each(|_| drop(thread_with_stacks(0)));
         for (index, address) in addresses.into_iter().enumerate() {
-            // SAFETY: the coroutine was forgotten, so its stack stays for ever.
+            // SAFETY: the coroutine was forgotten, so its stack is never unmapped.
             let local =
                 unsafe { std::ptr::with_exposed_provenance::<usize>(address).read_volatile() };
             assert_eq!(local, index % 20);
@@ -72,8 +72,8 @@ fn a_forgotten_coroutine_outlives_its_os_thread() {
 }
 
 #[test]
-fn an_address_space_that_is_used_up_is_an_error_that_names_the_limit() {
-    const NAME: &str = "limits::an_address_space_that_is_used_up_is_an_error_that_names_the_limit";
+fn an_exhausted_address_space_names_the_limit() {
+    const NAME: &str = "limits::an_exhausted_address_space_names_the_limit";
     let child = in_child(NAME, &[], || {
         let limit = status_bytes("VmSize") + (300 << 20);
         if !limit_address_space(limit) {
@@ -104,7 +104,7 @@ fn an_address_space_that_is_used_up_is_an_error_that_names_the_limit() {
             check(io::Error::new(ErrorKind::OutOfMemory, panic_text(|| leno::spawn(|| ()))));
             let create = || Coroutine::<(), (), ()>::new(|_, ()| ());
             check(io::Error::new(ErrorKind::OutOfMemory, panic_text(create)));
-            // What is given back can be had again.
+            // A freed stack can be used again.
             drop(stacks.pop());
             assert_eq!(leno::spawn(|| 5).join().expect("no panic"), 5);
         });
@@ -116,8 +116,8 @@ fn an_address_space_that_is_used_up_is_an_error_that_names_the_limit() {
 }
 
 #[test]
-fn map_entries_that_are_used_up_are_an_error_that_names_the_sysctl() {
-    const NAME: &str = "limits::map_entries_that_are_used_up_are_an_error_that_names_the_sysctl";
+fn exhausted_map_entries_name_the_sysctl() {
+    const NAME: &str = "limits::exhausted_map_entries_name_the_sysctl";
     let child = in_child(NAME, &[("LENO_GUARD", "mprotect")], || {
         let limit = fs::read_to_string("/proc/sys/vm/max_map_count").expect("proc is mounted");
         let limit: usize = limit.trim().parse().expect("a number");

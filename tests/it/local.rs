@@ -12,7 +12,7 @@ use leno::thread::{self, AccessError, Builder, LocalKey};
 use crate::support::{Ledger, Tracked, in_child, panic_text};
 
 #[test]
-fn each_green_thread_has_its_own_made_when_it_is_first_asked_for() {
+fn each_green_thread_creates_its_value_at_first_use() {
     thread_local!(static MADE: Cell<u32> = const { Cell::new(0) });
     green_local!(static KEY: Cell<u32> = {
         MADE.set(MADE.get() + 1);
@@ -21,7 +21,7 @@ fn each_green_thread_has_its_own_made_when_it_is_first_asked_for() {
     leno::run(|| {
         assert_eq!(MADE.get(), 0);
         KEY.set(1);
-        assert_eq!(MADE.get(), 0, "set needs no initial value");
+        assert_eq!(MADE.get(), 0, "`set` does not create the initial value");
         leno::scope(|scope| {
             for number in 10..15 {
                 scope.spawn(move || {
@@ -40,7 +40,7 @@ mod declared {
     use super::*;
 
     green_local! {
-        /// With a comment, an attribute, and a visibility.
+        /// A doc comment, an attribute and a visibility.
         #[allow(dead_code)]
         pub(super) static ONE: Cell<u8> = Cell::new(1);
         pub static TWO: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
@@ -59,7 +59,7 @@ mod declared {
 }
 
 #[test]
-fn the_syntax_is_that_of_thread_local() {
+fn the_syntax_is_the_one_of_thread_local() {
     leno::run(|| {
         assert_eq!(declared::ONE.get(), 1);
         declared::TWO.with_borrow_mut(|two| two.push(2));
@@ -111,7 +111,7 @@ fn cells_and_ref_cells_have_the_methods_of_std() {
     });
 }
 
-/// Writes its name into a log when it is dropped, and does something.
+/// A value whose destructor calls a function and then writes its name into a log.
 struct Logs(&'static str, Rc<RefCell<Vec<String>>>, fn());
 
 impl Drop for Logs {
@@ -122,7 +122,7 @@ impl Drop for Logs {
 }
 
 #[test]
-fn destructors_run_on_the_green_thread_the_last_made_first_before_join_returns() {
+fn destructors_run_newest_first_before_join_returns() {
     green_local! {
         static A: RefCell<Option<Logs>> = const { RefCell::new(None) };
         static B: RefCell<Option<Logs>> = const { RefCell::new(None) };
@@ -132,7 +132,7 @@ fn destructors_run_on_the_green_thread_the_last_made_first_before_join_returns()
         let log = Rc::new(RefCell::new(Vec::new()));
         let inner = log.clone();
         let handle = leno::spawn(move || {
-            // They may wait: here, and for others.
+            // Destructors may wait, and for other green threads too.
             B.set(Some(Logs("b", inner.clone(), leno::yield_now)));
             A.set(Some(Logs("a", inner.clone(), || {
                 leno::spawn(|| ()).join().unwrap();
@@ -145,7 +145,7 @@ fn destructors_run_on_the_green_thread_the_last_made_first_before_join_returns()
 }
 
 #[test]
-fn values_end_with_the_green_thread_however_it_ends() {
+fn values_are_dropped_however_the_green_thread_ends() {
     green_local!(static KEY: RefCell<Vec<Tracked>> = const { RefCell::new(Vec::new()) });
     let ledger = Ledger::default();
     leno::run(|| {
@@ -171,7 +171,7 @@ fn values_end_with_the_green_thread_however_it_ends() {
 }
 
 #[test]
-fn a_destructor_may_make_the_value_of_another_key_but_not_its_own_again() {
+fn a_destructor_may_create_the_value_of_another_key() {
     green_local! {
         static FIRST: RefCell<Option<Logs>> = const { RefCell::new(None) };
         static SECOND: RefCell<Option<Logs>> = const { RefCell::new(None) };
@@ -188,7 +188,7 @@ fn a_destructor_may_make_the_value_of_another_key_but_not_its_own_again() {
                 SEEN.with_borrow_mut(|seen| seen.push(error.to_string()));
                 SECOND.set(LOG.take().map(|log| {
                     Logs("second", log, || {
-                        assert!(FIRST.try_with(|_| ()).is_err(), "dropped before");
+                        assert!(FIRST.try_with(|_| ()).is_err(), "already dropped");
                         assert!(SECOND.try_with(|_| ()).is_err(), "being dropped");
                     })
                 }));
@@ -202,11 +202,11 @@ fn a_destructor_may_make_the_value_of_another_key_but_not_its_own_again() {
 }
 
 #[test]
-fn a_result_that_nobody_wants_may_still_use_them() {
-    green_local!(static KEY: RefCell<Vec<SaysWho>> = const { RefCell::new(Vec::new()) });
-    /// Writes down on which green thread it is dropped.
-    struct SaysWho(Rc<Cell<u64>>);
-    impl Drop for SaysWho {
+fn an_untaken_result_may_use_keys_in_its_destructor() {
+    green_local!(static KEY: RefCell<Vec<NotesId>> = const { RefCell::new(Vec::new()) });
+    /// Notes the id of the green thread that drops it.
+    struct NotesId(Rc<Cell<u64>>);
+    impl Drop for NotesId {
         fn drop(&mut self) {
             leno::yield_now();
             self.0.set(thread::current().id().number());
@@ -215,20 +215,20 @@ fn a_result_that_nobody_wants_may_still_use_them() {
     struct UsesKey(Rc<Cell<u64>>);
     impl Drop for UsesKey {
         fn drop(&mut self) {
-            KEY.with_borrow_mut(|values| values.push(SaysWho(self.0.clone())));
+            KEY.with_borrow_mut(|values| values.push(NotesId(self.0.clone())));
         }
     }
     leno::run(|| {
-        let who = Rc::new(Cell::new(0));
-        let result = UsesKey(who.clone());
+        let id = Rc::new(Cell::new(0));
+        let result = UsesKey(id.clone());
         drop(leno::spawn(move || result));
         (0..3).for_each(|_| leno::yield_now());
-        assert_eq!(who.get(), 2, "by the one who made it");
+        assert_eq!(id.get(), 2, "dropped by the thread that created the value");
     });
 }
 
 #[test]
-fn outside_a_runtime_there_is_none() {
+fn a_key_needs_a_runtime() {
     green_local!(static KEY: Cell<u32> = const { Cell::new(1) });
     let error: AccessError = KEY.try_with(Cell::get).unwrap_err();
     let error: Box<dyn Error> = Box::new(error);
@@ -246,7 +246,7 @@ fn outside_a_runtime_there_is_none() {
 }
 
 #[test]
-fn a_value_that_needs_itself_is_reported_and_one_that_panics_is_tried_again() {
+fn an_initial_value_may_not_need_itself_but_may_panic() {
     green_local! {
         static LOOPS: u32 = LOOPS.with(|own| *own) + 1;
         static PANICS: u32 = {
@@ -270,12 +270,12 @@ fn a_value_that_needs_itself_is_reported_and_one_that_panics_is_tried_again() {
 }
 
 #[test]
-fn the_main_green_thread_has_some_for_each_run() {
+fn each_run_has_new_values_in_the_main_thread() {
     green_local!(static KEY: RefCell<Option<OnMain>> = const { RefCell::new(None) });
     struct OnMain(Rc<Cell<u32>>);
     impl Drop for OnMain {
         fn drop(&mut self) {
-            // Nothing is over yet: what this spawns runs.
+            // The runtime still runs what a destructor spawns.
             let count = self.0.clone();
             leno::spawn(move || count.set(count.get() + 1));
         }
@@ -291,7 +291,7 @@ fn the_main_green_thread_has_some_for_each_run() {
 }
 
 #[test]
-fn two_runtimes_share_nothing() {
+fn two_runtimes_share_no_values() {
     green_local!(static KEY: Cell<u32> = const { Cell::new(0) });
     let (one, other) = (leno::Runtime::new(), leno::Runtime::new());
     let adds = |runtime| {
@@ -313,7 +313,7 @@ fn two_runtimes_share_nothing() {
 }
 
 #[test]
-fn a_hundred_keys_in_a_hundred_green_threads() {
+fn many_keys_hold_separate_values_in_many_threads() {
     macro_rules! keys {
         ($($name:ident)*) => {
             green_local!($(static $name: Cell<usize> = Cell::new(stringify!($name).len());)*);
@@ -339,7 +339,7 @@ fn a_hundred_keys_in_a_hundred_green_threads() {
 }
 
 #[test]
-fn a_destructor_that_panics_ends_the_process() {
+fn a_panicking_destructor_aborts() {
     struct Panics;
     impl Drop for Panics {
         fn drop(&mut self) {
@@ -347,14 +347,14 @@ fn a_destructor_that_panics_ends_the_process() {
         }
     }
     green_local!(static KEY: Panics = Panics);
-    let child = in_child("local::a_destructor_that_panics_ends_the_process", &[], || {
+    let child = in_child("local::a_panicking_destructor_aborts", &[], || {
         leno::run(|| leno::spawn(|| KEY.with(|_| ())).join().unwrap());
     });
     child.assert_aborted("leno: the destructor of a green-thread-local value panicked");
 }
 
 #[test]
-fn nothing_is_cancelled_in_the_destructors() {
+fn destructors_are_not_cancelled() {
     green_local!(static KEY: RefCell<Option<Slow>> = const { RefCell::new(None) });
     struct Slow(Rc<Cell<u32>>);
     impl Drop for Slow {

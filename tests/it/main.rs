@@ -1,4 +1,4 @@
-//! Stories about the public API, all in one test binary so that it links once.
+//! Tests of the public API, in one binary so that it links once.
 
 mod awaited;
 mod backtrace;

@@ -1,12 +1,12 @@
-//! Small programs, all of them up to a size, and all their executions: nothing is
-//! lost, nothing comes twice, nobody waits who could go on, and who came first is
-//! served first.
+//! Small programs: all programs up to a size, and all executions of each. A value is
+//! neither lost nor duplicated, no thread waits that could continue, and waiters are
+//! served in the order of their arrival.
 //!
-//! They are explored by `leno::weave`. Green threads switch only where they wait or
-//! yield, so a yield between any two operations makes the executions all
-//! interleavings of the operations. What is
-//! checked is in `story.rs` and in each model; `LENO_MODELS=large` tries larger
-//! programs, and prints how many there were with `--nocapture`.
+//! `leno::weave` explores the programs. Green threads switch only where they wait or
+//! yield, so that a yield between any two operations makes the executions all
+//! interleavings of the operations. The checks are in `story.rs` and in each model.
+//! `LENO_MODELS=large` explores larger programs; with `--nocapture`, the number of
+//! programs is printed.
 
 mod channel;
 mod condvar;

@@ -17,7 +17,7 @@ fn count_down(depth: u32) -> u32 {
         1 + count_down(next)
     });
     assert_eq!(inner.resume(depth), Resumed::Yield(depth));
-    inner.resume(depth - 1).as_return().expect("it returns")
+    inner.resume(depth - 1).as_return().expect("the coroutine returns")
 }
 
 #[test]
@@ -25,8 +25,8 @@ fn coroutines_nest_thousands_deep() {
     assert_eq!(count_down(5_000), 5_000);
 }
 
-/// Goes down through nested coroutines, and suspends the outermost from the
-/// bottom and again on the way up.
+/// Descends through nested coroutines, and suspends the outermost from the bottom and
+/// at each level on the way up.
 fn dive(depth: u32, outermost: &Yielder<u32, u32>, ledger: &Ledger) -> u32 {
     let _held = ledger.value();
     if depth == 0 {
@@ -37,14 +37,14 @@ fn dive(depth: u32, outermost: &Yielder<u32, u32>, ledger: &Ledger) -> u32 {
             let found = dive(depth - 1, outermost, ledger);
             found + outermost.suspend(depth)
         });
-        inner.resume(()).as_return().expect("it never suspends itself")
+        inner.resume(()).as_return().expect("the nested coroutine never suspends itself")
     })
 }
 
 const DEPTH: u32 = 1_500;
 
 #[test]
-fn a_nested_coroutine_suspends_the_outermost_of_a_thousand() {
+fn a_deeply_nested_coroutine_suspends_the_outermost() {
     let ledger = Ledger::default();
     let inside = ledger.clone();
     let outermost =
@@ -59,7 +59,7 @@ fn a_nested_coroutine_suspends_the_outermost_of_a_thousand() {
 }
 
 #[test]
-fn dropping_the_outermost_unwinds_a_thousand_nested_ones() {
+fn dropping_the_outermost_unwinds_all_nested_coroutines() {
     let ledger = Ledger::default();
     for stop in [0, 1, DEPTH / 2, DEPTH] {
         let inside = ledger.clone();
@@ -74,7 +74,7 @@ fn dropping_the_outermost_unwinds_a_thousand_nested_ones() {
 }
 
 #[test]
-fn a_coroutine_two_levels_down_suspends_any_of_those_above_it() {
+fn a_nested_coroutine_may_suspend_any_outer_one() {
     let outer = Coroutine::<u32, String, u32>::new(|outer: &Yielder<u32, String>, _| {
         coroutine::scope(|scope| {
             let middle = scope.coroutine(|middle: &Yielder<u32, String>, _: u32| {
@@ -86,18 +86,18 @@ fn a_coroutine_two_levels_down_suspends_any_of_those_above_it() {
                         let four = outer.suspend(format!("inner to outer {three}"));
                         four + middle.suspend("inner to middle".into())
                     });
-                    let text = inner.resume(0).as_yield().expect("its own");
+                    let text = inner.resume(0).as_yield().expect("inner's own text");
                     let three = middle.suspend(text);
-                    inner.resume(three).as_return().expect("over")
+                    inner.resume(three).as_return().expect("inner returns")
                 })
             });
-            let text = middle.resume(0).as_yield().expect("from inner");
+            let text = middle.resume(0).as_yield().expect("a text from inner");
             let two = outer.suspend(text);
-            let text = middle.resume(two).as_yield().expect("from middle");
+            let text = middle.resume(two).as_yield().expect("a text from middle");
             let three = outer.suspend(text);
             assert_eq!(middle.resume(three), Resumed::Yield("inner to middle".into()));
             let five = outer.suspend("outer".into());
-            middle.resume(five).as_return().expect("over")
+            middle.resume(five).as_return().expect("middle returns")
         })
     });
     let texts = ["inner to outer", "inner to middle 1", "inner 2", "inner to outer 3", "outer"];
@@ -107,7 +107,7 @@ fn a_coroutine_two_levels_down_suspends_any_of_those_above_it() {
     assert_eq!(outer.resume(5), Resumed::Return(4 + 5));
 }
 
-/// Suspends itself from inside a nested coroutine, with 1, 2, 3 and so on.
+/// Returns a coroutine that suspends from inside a nested one, with 1, 2, 3 and so on.
 fn counts_from_inside() -> Rc<Coroutine<(), u32, ()>> {
     Rc::new(Coroutine::new(|yielder, ()| {
         coroutine::scope(|scope| {
@@ -122,7 +122,7 @@ fn counts_from_inside() -> Rc<Coroutine<(), u32, ()>> {
 }
 
 #[test]
-fn what_was_suspended_from_inside_is_resumed_by_another() {
+fn any_resumer_may_resume_a_nested_suspension() {
     let shared = counts_from_inside();
     let relay = || {
         let shared = shared.clone();
@@ -150,7 +150,7 @@ fn what_was_suspended_from_inside_is_resumed_by_another() {
 }
 
 #[test]
-fn a_yielder_is_of_no_use_to_another_green_thread() {
+fn a_yielder_panics_on_another_green_thread() {
     let ledger = Ledger::default();
     let inside = ledger.clone();
     let coroutine = Coroutine::<(), Option<Tracked>, u32>::new(move |yielder, ()| {
@@ -161,7 +161,10 @@ fn a_yielder_is_of_no_use_to_another_green_thread() {
                     let nested = scope.coroutine(|_: &Yielder<(), ()>, ()| {
                         panic_text(|| yielder.suspend(Some(inside.value())))
                     });
-                    nested.resume(()).as_return().expect("it never suspends itself")
+                    nested
+                        .resume(())
+                        .as_return()
+                        .expect("the nested coroutine never suspends itself")
                 })
             });
             for text in [direct, nested].map(|thread| thread.join().expect("caught")) {
@@ -180,7 +183,7 @@ fn a_yielder_is_of_no_use_to_another_green_thread() {
 }
 
 #[test]
-fn green_threads_take_turns_with_one_chain_of_coroutines() {
+fn green_threads_share_a_chain_of_coroutines() {
     let shared = counts_from_inside();
     let seen = Rc::new(RefCell::new(Vec::new()));
     leno::run(|| {
@@ -189,11 +192,14 @@ fn green_threads_take_turns_with_one_chain_of_coroutines() {
             leno::spawn(move || {
                 let chain = Coroutine::<(), u32, ()>::new(move |yielder, ()| {
                     loop {
-                        yielder.suspend(shared.resume(()).as_yield().expect("it counts for ever"));
+                        yielder.suspend(
+                            shared.resume(()).as_yield().expect("the coroutine counts for ever"),
+                        );
                     }
                 });
                 for _ in 0..20 {
-                    seen.borrow_mut().push(chain.resume(()).as_yield().expect("for ever"));
+                    seen.borrow_mut()
+                        .push(chain.resume(()).as_yield().expect("the chain counts for ever"));
                     leno::yield_now();
                 }
             });
@@ -203,7 +209,7 @@ fn green_threads_take_turns_with_one_chain_of_coroutines() {
 }
 
 #[test]
-fn a_green_thread_yields_and_is_joined_inside_a_coroutine() {
+fn a_coroutine_may_yield_and_join_green_threads() {
     leno::run(|| {
         let shared = Rc::new(Coroutine::<(), u32, u32>::new(|yielder, ()| {
             leno::yield_now();

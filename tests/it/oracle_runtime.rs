@@ -1,44 +1,40 @@
-//! Channels, select, time, locks and cancellation against an oracle: random
-//! programs run on leno and on a model of it, a state machine that shares no code
-//! with it. Everything that can be observed must be the same, in the same order
-//! and at the same moment of virtual time: who got what, when each value was
-//! dropped, and how each green thread ended.
+//! Model-based tests of channels, select, time, locks and cancellation: random
+//! programs run on leno and on a model, a state machine that shares no code with
+//! leno. All observable behaviour must be the same, in the same order and at the same
+//! virtual time: received messages, dropped values, and the end of each green thread.
 //!
-//! `LENO_TEST_SEED` works as in `oracle_coroutine`, and `LENO_TEST_PROGRAMS` says
-//! how many programs there are. That the programs are good enough is shown by
-//! `tests/mutants/runtime.rs`, a list of mistakes that they find.
+//! `LENO_TEST_SEED` works as in `oracle_coroutine`, and `LENO_TEST_PROGRAMS` is the
+//! number of programs. `tests/mutants/runtime.rs`, a list of mistakes that the
+//! programs find, shows that they are good enough.
 
 mod fairness;
 mod generate;
 mod interpret;
 mod model;
+pub(crate) mod programs;
 mod tally;
 
-use std::cell::RefCell;
+use programs::run_programs;
 
-use proptest::test_runner::TestCaseError;
-
-use crate::oracle_coroutine::{scaled, seeded_runner};
-use tally::Tally;
-
-/// A duration that is never over.
+/// A duration that never elapses.
 const NEVER: u64 = u64::MAX;
 const MUTEXES: usize = 2;
 
-/// The green thread 0 is the main one, which starts the others.
+/// A program. Thread 0 is the main thread, which spawns the others.
 #[derive(Clone, Debug)]
 struct Program {
-    /// Of each channel; `None` for any number.
+    /// The capacity of each channel; `None` for an unbounded one.
     capacities: Vec<Option<usize>>,
     permits: usize,
     threads: Vec<Body>,
-    /// Who is next, each time that several can run; `None` for who came first.
+    /// The choice of the next thread whenever several are ready; `None` for the order
+    /// of the run queue.
     choices: Option<Vec<usize>>,
 }
 
 #[derive(Clone, Debug)]
 struct Body {
-    /// Of which channels it has a sender, and of which a receiver.
+    /// Whether the thread has a sender of each channel, and a receiver.
     sends: Vec<bool>,
     receives: Vec<bool>,
     operations: Vec<Op>,
@@ -47,112 +43,68 @@ struct Body {
 #[derive(Clone, Debug)]
 enum Op {
     Yield,
-    Sleep {
-        millis: u64,
-    },
+    Sleep { millis: u64 },
     Park(Patience),
-    Unpark {
-        which: usize,
-    },
-    Cancel {
-        which: usize,
-    },
-    Join {
-        which: usize,
-    },
-    /// Drops the join handle.
-    Detach {
-        which: usize,
-    },
-    IsFinished {
-        which: usize,
-    },
+    Unpark { which: usize },
+    Cancel { which: usize },
+    Join { which: usize },
+    // Drops the join handle.
+    Detach { which: usize },
+    IsFinished { which: usize },
     Panic,
-    /// Keeps something until the block is left.
+    // Keeps a value until the end of the block.
     Keep(Keep),
-    Send {
-        channel: usize,
-        patience: Patience,
-    },
-    Receive {
-        channel: usize,
-        patience: Patience,
-    },
-    Select {
-        cases: Vec<Case>,
-        patience: Patience,
-    },
-    DropSender {
-        channel: usize,
-    },
-    DropReceiver {
-        channel: usize,
-    },
-    /// Catches whatever unwinds out of the operations. If it lingers, it yields
-    /// before it drops the payload.
-    Catch {
-        lingers: bool,
-        operations: Vec<Op>,
-    },
-    /// A deadline scope.
-    Timeout {
-        millis: u64,
-        operations: Vec<Op>,
-    },
+    Send { channel: usize, patience: Patience },
+    Receive { channel: usize, patience: Patience },
+    Select { cases: Vec<Case>, patience: Patience },
+    DropSender { channel: usize },
+    DropReceiver { channel: usize },
+    // Catches every unwinding out of the operations. Yields before it drops the
+    // payload if `lingers` is `true`.
+    Catch { lingers: bool, operations: Vec<Op> },
+    // Runs the operations in a deadline scope.
+    Timeout { millis: u64, operations: Vec<Op> },
     Shield(Vec<Op>),
-    /// Holds a lock while it carries out the operations.
-    Hold {
-        lock: Lock,
-        patience: Patience,
-        operations: Vec<Op>,
-    },
-    Notify {
-        all: bool,
-    },
+    // Runs the operations while holding a lock.
+    Hold { lock: Lock, patience: Patience, operations: Vec<Op> },
+    Notify { all: bool },
     AddPermits(usize),
     CloseSemaphore,
 }
 
-/// How long to wait.
+/// The deadline of an operation.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Patience {
-    /// Not at all: `try_..`, or a `default`.
+    // `try_..`, or a select with a `default`.
     None,
     Millis(u64),
-    /// The function without a deadline.
+    // A function without a deadline.
     Endless,
 }
 
-/// Of a channel that a green thread has no end of, it takes the next one.
+/// A case of a select. If the thread has no end of the channel, it uses the next
+/// channel.
 #[derive(Clone, Copy, Debug)]
 enum Case {
-    Send {
-        channel: usize,
-    },
-    Receive {
-        channel: usize,
-    },
-    /// A timer that is made for this.
-    After {
-        millis: u64,
-    },
+    Send { channel: usize },
+    Receive { channel: usize },
+    // Receives from a new timer.
+    After { millis: u64 },
 }
 
 #[derive(Clone, Copy, Debug)]
 enum Keep {
     Value,
-    /// Yields in its destructor.
+    // Yields in its destructor.
     Yielding,
-    /// Sleeps in its destructor.
-    Sleeping {
-        millis: u64,
-    },
+    // Sleeps in its destructor.
+    Sleeping { millis: u64 },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Lock {
     Mutex(usize),
-    /// The first mutex, after a notification of the condvar. The patience is for
+    /// The first mutex, after a notification of the condvar. The deadline is that of
     /// the notification.
     Notification,
     Read,
@@ -160,23 +112,15 @@ enum Lock {
     Permits(usize),
 }
 
-/// What can be observed.
+/// An observable event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Event {
-    /// A green thread did something, so many milliseconds after the start.
-    Did {
-        who: usize,
-        at: u64,
-        what: What,
-    },
-    /// Values are numbered in the order of their making.
-    Dropped {
-        value: u32,
-    },
-    /// So many could run, and one of them was chosen.
-    Chose {
-        among: usize,
-    },
+    // The act of a green thread, `at` milliseconds after the start.
+    Did { thread: usize, at: u64, what: What },
+    // The drop of a value. Values are numbered in the order of their creation.
+    Dropped { value: u32 },
+    // The choice of one ready thread among this number.
+    Chose { among: usize },
     RunEnded(Outcome),
 }
 
@@ -189,38 +133,20 @@ enum What {
     Joined(Outcome),
     IsFinished(bool),
     NothingThere,
-    Panicking {
-        value: u32,
-    },
+    Panicking { value: u32 },
     Caught(Outcome),
-    Dropping {
-        value: u32,
-    },
-    Sent {
-        channel: usize,
-        result: Result<(), Failure>,
-    },
-    Received {
-        channel: usize,
-        result: Result<u32, Failure>,
-    },
-    /// Of the cases that there were, or the default.
+    Dropping { value: u32 },
+    Sent { channel: usize, result: Result<(), Failure> },
+    Received { channel: usize, result: Result<u32, Failure> },
+    // The index of the chosen case, or the default.
     Chosen(Option<usize>),
-    /// A timer's moment.
-    Moment {
-        millis: u64,
-    },
+    // The moment that a timer sent.
+    Moment { millis: u64 },
     InTime,
     Elapsed,
     Unshielded,
-    Held {
-        lock: Lock,
-        result: Result<Poisoned, Failure>,
-    },
-    Notified {
-        timed_out: bool,
-        poisoned: Poisoned,
-    },
+    Held { lock: Lock, result: Result<Poisoned, Failure> },
+    Notified { timed_out: bool, poisoned: Poisoned },
 }
 
 type Poisoned = bool;
@@ -237,30 +163,20 @@ enum Failure {
 enum Outcome {
     Value(u32),
     Panic(u32),
-    /// It was cancelled, or unwound for a deadline or a deadlock.
+    // Cancelled, or unwound by a deadline or a deadlock.
     Unwound,
     Deadlock,
 }
 
 fn compare(name: &str, chosen: bool) {
-    let cases = scaled(60_000);
-    let (mut runner, repeat) = seeded_runner(name, cases);
-    let tally = RefCell::new(Tally::default());
-    let result = runner.run(&generate::programs(chosen), |program| {
-        let predicted = model::predict(&program);
-        let trace = interpret::run(&program);
-        tally.borrow_mut().add(&trace);
-        match trace == predicted {
-            true => Ok(()),
-            false => Err(TestCaseError::fail(difference(&trace, &predicted))),
-        }
+    let programs = generate::programs(chosen);
+    let (programs, tally) = run_programs(name, 60_000, &programs, |program, tally| {
+        let predicted = model::predict(program);
+        let trace = interpret::run(program);
+        tally::add(tally, &trace);
+        if trace == predicted { Ok(()) } else { Err(difference(&trace, &predicted)) }
     });
-    if let Err(error) = result {
-        panic!("{repeat}\n{error}");
-    }
-    let tally = tally.into_inner();
-    println!("  {tally:?}");
-    tally.check(cases as usize);
+    tally::check(&tally, programs);
 }
 
 fn difference(trace: &[Event], predicted: &[Event]) -> String {
@@ -277,11 +193,11 @@ fn difference(trace: &[Event], predicted: &[Event]) -> String {
 }
 
 #[test]
-fn random_programs_run_as_the_model_says() {
+fn random_programs_match_the_model() {
     compare("runtime, first come, first served", false);
 }
 
 #[test]
-fn random_programs_in_random_orders_run_as_the_model_says() {
+fn random_programs_in_random_orders_match_the_model() {
     compare("runtime, in any order", true);
 }

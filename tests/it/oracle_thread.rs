@@ -1,6 +1,6 @@
-//! Green threads against an oracle: random programs run on leno and on a model
-//! of it, a state machine that shares no code with it. The order of everything,
-//! and who is in a deadlock waiting for what, must be the same.
+//! Model-based tests of green threads: random programs run on leno and on a model, a
+//! state machine that shares no code with leno. The order of all events, and the
+//! waits in a deadlock report, must be the same.
 //!
 //! `LENO_TEST_SEED` works as in `oracle_coroutine`.
 
@@ -15,66 +15,47 @@ use std::rc::Rc;
 use leno::thread::{self, JoinHandle, Scope, ScopedJoinHandle, Thread};
 use proptest::collection::vec;
 use proptest::prelude::*;
-use proptest::test_runner::TestCaseError;
 
-use crate::oracle_coroutine::{scaled, seeded_runner};
+use crate::oracle_runtime::programs::run_programs;
 use crate::support::caught;
-use tally::Tally;
 
-/// How many join handles a program can hold at once, outside of scopes.
+/// The largest number of join handles outside of scopes.
 const SLOTS: usize = 4;
-/// How many operations a program may carry out.
+/// The largest number of operations that a program carries out.
 const FUEL: u32 = 100;
 
 #[derive(Clone, Debug)]
 enum Op {
     Yield,
     Park,
-    /// Unparks one of the green threads so far, in the order of their numbers.
-    Unpark {
-        which: usize,
-    },
-    /// Spawns a green thread that runs a body. Its handle goes to a slot; what
-    /// was there is dropped.
-    Spawn {
-        slot: usize,
-        body: usize,
-        named: bool,
-    },
-    Join {
-        slot: usize,
-    },
-    Detach {
-        slot: usize,
-    },
-    IsFinished {
-        slot: usize,
-    },
+    // Unparks one of the green threads so far, in the order of their numbers.
+    Unpark { which: usize },
+    // Spawns a green thread for a body. Its handle replaces the slot's.
+    Spawn { slot: usize, body: usize, named: bool },
+    Join { slot: usize },
+    Detach { slot: usize },
+    IsFinished { slot: usize },
     Panic,
-    /// Catches whatever unwinds out of the operations.
+    // Catches every unwinding out of the operations.
     Catch(Vec<Op>),
     Scope(Vec<Op>),
-    /// Spawns a green thread of the innermost scope around.
-    SpawnScoped {
-        body: usize,
-    },
-    /// Joins the last one of the innermost scope that was not joined.
+    // Spawns a green thread in the innermost scope.
+    SpawnScoped { body: usize },
+    // Joins the last thread of the innermost scope that was not joined.
     JoinScoped,
-    /// Keeps something until the block is left.
+    // Keeps a value until the end of the block.
     Keep(Keep),
-    /// Leaves the block.
+    // Leaves the block.
     Leave,
 }
 
 #[derive(Clone, Copy, Debug)]
 enum Keep {
     Value,
-    /// Yields in its destructor.
+    // Yields in its destructor.
     Yielding,
-    /// Spawns in its destructor.
-    Spawning {
-        body: usize,
-    },
+    // Spawns in its destructor.
+    Spawning { body: usize },
 }
 
 #[derive(Clone, Debug)]
@@ -83,8 +64,8 @@ struct Program {
     bodies: Vec<Vec<Op>>,
 }
 
-/// What can be observed. Numbers name green threads in the order in which they
-/// were spawned, and values in the order of their making.
+/// An observable event. Numbers identify green threads in the order of their spawns,
+/// and values in the order of their creation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Event {
     Started { number: usize, body: usize },
@@ -108,7 +89,7 @@ enum Outcome {
     Panic(u32),
     ScopePanicked,
     Unwound,
-    /// Who is in the report, and what each waits for.
+    /// The threads in the report, and what each waits for.
     Deadlock(Vec<(usize, String)>),
 }
 
@@ -120,7 +101,7 @@ fn log(event: Event) {
     TRACE.with_borrow_mut(|trace| trace.push(event));
 }
 
-/// A value whose destructor is logged: a result, a payload, or just kept.
+/// A value with a logged destructor: a result, a payload, or a kept value.
 struct Loud(u32);
 
 impl Drop for Loud {
@@ -133,7 +114,7 @@ struct World {
     program: Program,
     slots: RefCell<Vec<Option<JoinHandle<Loud>>>>,
     threads: RefCell<Vec<Thread>>,
-    /// By number: is it panicking, without anybody having caught that?
+    /// Whether each thread is in a panic that has not been caught.
     panicking: RefCell<Vec<bool>>,
     fuel: Cell<u32>,
     last_value: Cell<u32>,
@@ -141,7 +122,7 @@ struct World {
 
 type Handles<'scope> = RefCell<Vec<ScopedJoinHandle<'scope, Loud>>>;
 
-/// The innermost scope around, and its handles.
+/// The innermost scope and its handles.
 type Scoped<'a, 'scope, 'env> = Option<(&'scope Scope<'scope, 'env>, &'a Handles<'scope>)>;
 
 impl World {
@@ -150,7 +131,7 @@ impl World {
         Loud(self.last_value.get())
     }
 
-    /// The number that the next green thread gets.
+    /// Returns the number of the next green thread.
     fn next_number(&self) -> usize {
         self.panicking.borrow_mut().push(false);
         self.panicking.borrow().len() - 1
@@ -177,7 +158,7 @@ impl World {
     fn spawn(self: &Rc<World>, body: usize, named: bool) -> JoinHandle<Loud> {
         let body = self.body(body);
         let handle = if named {
-            thread::Builder::new().name("named").spawn(body).expect("there are stacks enough")
+            thread::Builder::new().name("named").spawn(body).expect("a stack is available")
         } else {
             thread::spawn(body)
         };
@@ -199,7 +180,14 @@ fn outcome_of_panic(payload: &(dyn Any + Send)) -> Outcome {
     }
 }
 
-/// Who waits for what, from the lines of a deadlock report.
+fn outcome(result: &thread::Result<Loud>) -> Outcome {
+    match result {
+        Ok(value) => Outcome::Value(value.0),
+        Err(payload) => outcome_of_panic(&**payload),
+    }
+}
+
+/// Parses a deadlock report. Returns the waiting threads and what each waits for.
 fn parse(report: &str) -> Vec<(usize, String)> {
     let number_of = |title: &str| match title.split_once('#') {
         None => 1,
@@ -209,7 +197,7 @@ fn parse(report: &str) -> Vec<(usize, String)> {
         }
     };
     let line = |line: &str| {
-        let (who, rest) = line.split_once("waits for ").expect("a line of the report");
+        let (thread, rest) = line.split_once("waits for ").expect("a line of the report");
         let (what, at) = rest.rsplit_once(" at ").expect("a line of the report");
         assert!(at.contains("oracle_thread.rs:"), "{report}");
         let what = match what.trim() {
@@ -218,9 +206,9 @@ fn parse(report: &str) -> Vec<(usize, String)> {
             }
             what => what.to_owned(),
         };
-        (number_of(who), what)
+        (number_of(thread), what)
     };
-    // The other lines say where they were spawned, and which cycles there are.
+    // The other lines contain the places of the spawns, and the cycles.
     report.lines().skip(1).filter(|line| line.contains("waits for ")).map(line).collect()
 }
 
@@ -238,7 +226,7 @@ impl Drop for Kept<'_> {
             Keep::Value => {}
             Keep::Yielding => {
                 log(Event::DroppedYielding { number, value });
-                // A second panic here would end the process.
+                // A second panic here would abort the process.
                 if !self.world.panicking.borrow()[number] {
                     thread::yield_now();
                     log(Event::WentOn { number });
@@ -254,11 +242,7 @@ impl Drop for Kept<'_> {
 
 fn join(number: usize, join: impl FnOnce() -> thread::Result<Loud>) {
     let result = join();
-    let outcome = match &result {
-        Ok(value) => Outcome::Value(value.0),
-        Err(payload) => outcome_of_panic(&**payload),
-    };
-    log(Event::Joined { number, outcome });
+    log(Event::Joined { number, outcome: outcome(&result) });
 }
 
 fn scope(world: &Rc<World>, number: usize, operations: &[Op]) {
@@ -369,11 +353,7 @@ fn interpret(program: &Program) -> Vec<Event> {
             world.loud()
         })
     });
-    let outcome = match &result {
-        Ok(value) => Outcome::Value(value.0),
-        Err(payload) => outcome_of_panic(&**payload),
-    };
-    log(Event::RunEnded { outcome });
+    log(Event::RunEnded { outcome: outcome(&result) });
     drop(result);
     let slots = world.slots.take();
     drop(slots);
@@ -381,7 +361,8 @@ fn interpret(program: &Program) -> Vec<Event> {
     TRACE.take()
 }
 
-/// Programs are generated as lists of numbers, which is quick, and shrinks well.
+/// Decodes operations from a list of numbers. Lists are fast to generate and shrink
+/// well.
 fn decode(genes: &mut dyn Iterator<Item = u32>, limit: usize) -> Vec<Op> {
     let mut operations = Vec::new();
     while operations.len() < limit
@@ -406,7 +387,7 @@ fn decode(genes: &mut dyn Iterator<Item = u32>, limit: usize) -> Vec<Op> {
             26 | 27 => Op::SpawnScoped { body: second },
             28 | 29 => Op::JoinScoped,
             _ => {
-                // Then a join, which may find somebody who was unwound, too.
+                // The join that follows may find an unwound thread, too.
                 operations.push(Op::Catch(decode(genes, 1 + third % 4)));
                 if second < 128 { Op::Join { slot } } else { Op::JoinScoped }
             }
@@ -421,33 +402,23 @@ fn programs() -> impl Strategy<Value = Program> {
         vec(any::<u32>(), 1..most).prop_map(|genes| decode(&mut genes.into_iter(), usize::MAX))
     };
     (block(20), vec(block(10), 1..4), 0..64u8).prop_map(|(main, bodies, uncaught)| {
-        // Few, since a deadlock next to a panic of the main one is printed.
+        // Few, since a panic of the main thread is printed next to a deadlock.
         let main = if uncaught == 0 { main } else { vec![Op::Catch(main)] };
         Program { main, bodies }
     })
 }
 
 #[test]
-fn random_programs_run_as_the_model_says() {
-    let cases = scaled(30_000);
-    let (mut runner, repeat) = seeded_runner("green threads", cases);
-    let tally = RefCell::new(Tally::default());
-    let result = runner.run(&programs(), |program| {
-        let predicted = model::predict(&program);
-        let trace = interpret(&program);
-        tally.borrow_mut().add(&trace, predicted.deadlock);
-        match trace == predicted.trace {
-            true => Ok(()),
-            false => {
-                let text = format!("leno:  {trace:?}\nmodel: {:?}", predicted.trace);
-                Err(TestCaseError::fail(text))
-            }
+fn random_programs_match_the_model() {
+    let programs = programs();
+    let (programs, tally) = run_programs("green threads", 30_000, &programs, |program, tally| {
+        let predicted = model::predict(program);
+        let trace = interpret(program);
+        tally::add(tally, &trace, predicted.deadlock);
+        if trace == predicted.trace {
+            return Ok(());
         }
+        Err(format!("leno:  {trace:?}\nmodel: {:?}", predicted.trace))
     });
-    if let Err(error) = result {
-        panic!("{repeat}\n{error}");
-    }
-    let tally = tally.into_inner();
-    println!("  {tally:?}");
-    tally.check(cases as usize);
+    tally::check(&tally, programs);
 }

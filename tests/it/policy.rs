@@ -1,4 +1,4 @@
-//! Policies: who runs next, by a seed, a script or a closure.
+//! Policies: a seed, a script or a closure chooses the next green thread.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
@@ -11,7 +11,7 @@ use leno::{Builder, Policy};
 
 use crate::support::{Ledger, panic_text};
 
-/// Three green threads of four steps each, as text.
+/// Returns the order in which three green threads take four steps each.
 fn weave(policy: Policy) -> String {
     let out = RefCell::new(String::new());
     Builder::new().policy(policy).run(|| {
@@ -31,14 +31,14 @@ fn weave(policy: Policy) -> String {
 }
 
 #[test]
-fn first_come_first_served_is_the_default() {
+fn choosing_the_first_ready_thread_is_fifo() {
     assert_eq!(weave(Policy::fifo()), "abcabcabcabc");
     assert_eq!(weave(Policy::script([])), "abcabcabcabc");
     assert_eq!(weave(Policy::choose(|_| 0)), "abcabcabcabc");
 }
 
 #[test]
-fn a_seed_repeats_its_run_and_others_run_otherwise() {
+fn a_seed_repeats_its_run_and_seeds_differ() {
     let mut seen = BTreeSet::new();
     for seed in 0..200 {
         let run = weave(Policy::random(seed));
@@ -51,8 +51,8 @@ fn a_seed_repeats_its_run_and_others_run_otherwise() {
 }
 
 #[test]
-fn a_seed_means_the_same_on_every_machine() {
-    // As it was when it was written down.
+fn a_seed_gives_the_same_run_on_every_machine() {
+    // The order that one machine recorded.
     assert_eq!(weave(Policy::random(1)), "bbbcbccaacaa");
 }
 
@@ -114,12 +114,13 @@ fn random_choices_are_fair() {
 #[test]
 fn a_script_is_followed_to_its_end() {
     assert_eq!(weave(Policy::script([2])), "cabcabcabcab");
-    // Three runs of one green thread: the last one that yielded goes on.
+    // The last entry of the ready list is the thread that yielded last, so `a` runs
+    // four times.
     assert_eq!(&weave(Policy::script([0, 2, 2, 2]))[..4], "aaaa");
 }
 
 #[test]
-fn a_script_that_asks_for_too_much_says_which_choice_it_was() {
+fn an_invalid_script_names_the_invalid_choice() {
     let ledger = Ledger::default();
     let text = panic_text(|| {
         Builder::new().policy(Policy::script([0, 0, 7])).run(|| {
@@ -139,7 +140,7 @@ fn a_script_that_asks_for_too_much_says_which_choice_it_was() {
 }
 
 #[test]
-fn a_policy_that_chooses_nobody_or_panics_ends_the_run_with_its_panic() {
+fn an_invalid_choice_or_a_panicking_policy_ends_the_run() {
     type Make = fn() -> Policy;
     let policies: [(Make, &str); 2] = [
         (|| Policy::choose(|ready| ready.len()), "the policy chose number"),
@@ -162,15 +163,15 @@ fn a_policy_that_chooses_nobody_or_panics_ends_the_run_with_its_panic() {
             });
         });
         assert!(text.starts_with(expected), "{text}");
-        assert!(!after.get(), "everybody is unwound");
+        assert!(!after.get(), "every green thread is unwound");
         ledger.check();
-        // The OS thread is none the worse.
+        // The OS thread can run another runtime.
         assert_eq!(leno::run(|| leno::spawn(|| 1).join().unwrap()), 1);
     }
 }
 
 #[test]
-fn a_policy_is_shown_who_can_run_in_the_order_of_their_coming() {
+fn a_policy_sees_ready_threads_in_order_of_arrival() {
     let seen: Rc<RefCell<Vec<Vec<u64>>>> = Rc::default();
     let log = seen.clone();
     let policy = Policy::choose(move |ready| {
@@ -186,13 +187,13 @@ fn a_policy_is_shown_who_can_run_in_the_order_of_their_coming() {
             leno::spawn(move || order.borrow_mut().push(thread::current().id().number()));
         }
     });
-    // The last to come goes first. One alone is no choice.
+    // The last arrival goes first. A single ready thread is no choice.
     assert_eq!(*order.borrow(), [4, 3, 2]);
     assert_eq!(*seen.borrow(), [vec![2, 3, 4], vec![2, 3]]);
 }
 
 #[test]
-fn one_that_yields_may_be_chosen_to_go_on() {
+fn a_policy_may_continue_the_yielding_thread() {
     let policy = Policy::choose(|ready| ready.len() - 1);
     assert_eq!(weave(policy), "ccccbbbbaaaa");
 }
@@ -206,7 +207,7 @@ fn a_policy_is_printable() {
 }
 
 #[test]
-fn with_virtual_time_a_seed_decides_among_those_who_wake_at_one_moment() {
+fn a_seed_orders_threads_with_the_same_deadline() {
     let run = |seed| {
         let log = RefCell::new(Vec::new());
         Builder::new().virtual_time().policy(Policy::random(seed)).run(|| {
@@ -224,6 +225,6 @@ fn with_virtual_time_a_seed_decides_among_those_who_wake_at_one_moment() {
     };
     let runs: BTreeSet<_> = (0..100).map(run).collect();
     assert!(runs.len() > 20, "{}", runs.len());
-    // Never before the moment.
+    // No thread wakes before its deadline.
     assert!(runs.iter().all(|run| run[..3].iter().all(|&number| number < 3)));
 }

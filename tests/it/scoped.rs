@@ -1,5 +1,5 @@
-//! Coroutines that borrow: whatever is done to their handles, none outlives what
-//! it borrows, and each destructor runs once.
+//! Scoped coroutines: whatever happens to the handles, no coroutine outlives what it
+//! borrows, and each destructor runs once.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::mem;
@@ -13,7 +13,7 @@ use crate::support::{Ledger, Tracked, hook_runs, panic_text};
 
 type Handle<'scope> = ScopedCoroutine<'scope, (), (), ()>;
 
-/// A coroutine that borrows the ledger and suspends for ever.
+/// Returns a coroutine that borrows the ledger and suspends for ever.
 fn borrows<'scope>(scope: &'scope Scope<'scope, '_>, ledger: &'scope Ledger) -> Handle<'scope> {
     let captured = ledger.value();
     scope.coroutine(move |yielder, ()| {
@@ -49,15 +49,13 @@ fn a_scoped_coroutine_borrows_from_the_frame_around_it() {
 }
 
 #[test]
-fn what_is_left_suspended_or_new_is_closed_at_the_end_of_the_scope() {
+fn a_scope_closes_its_coroutines_at_its_end() {
     let ledger = &Ledger::default();
     let hooks = hook_runs(|| {
         coroutine::scope(|scope| {
             let mut handles: Vec<_> = (0..10).map(|_| borrows(scope, ledger)).collect();
-            handles
-                .iter()
-                .skip(5)
-                .for_each(|handle| assert!(handle.resume(()).as_yield().is_some()));
+            let used = handles.iter().skip(5);
+            used.for_each(|handle| assert!(handle.resume(()).as_yield().is_some()));
             drop(handles.remove(7));
             assert_eq!(ledger.alive(), 5 + 2 * 4);
             mem::forget(handles);
@@ -71,7 +69,7 @@ fn what_is_left_suspended_or_new_is_closed_at_the_end_of_the_scope() {
 struct Cycle<'scope>(Handle<'scope>, OnceCell<Rc<Cycle<'scope>>>);
 
 #[test]
-fn forgotten_and_leaked_handles_do_not_save_a_coroutine() {
+fn a_scope_closes_coroutines_of_leaked_handles() {
     let ledger = &Ledger::default();
     coroutine::scope(|scope| {
         let forgotten = borrows(scope, ledger);
@@ -88,7 +86,7 @@ fn forgotten_and_leaked_handles_do_not_save_a_coroutine() {
 }
 
 #[test]
-fn swapped_handles_are_as_good_as_new() {
+fn handles_may_be_swapped() {
     let ledger = &Ledger::default();
     coroutine::scope(|scope| {
         let number = |n: u32| {
@@ -110,7 +108,7 @@ fn swapped_handles_are_as_good_as_new() {
         assert_eq!(ledger.alive(), 2);
         coroutine::scope(|inner_scope| {
             let inner = inner_scope.coroutine(|yielder: &Yielder<(), u32>, ()| yielder.suspend(40));
-            // A place for handles of the inner scope takes one of the outer scope.
+            // A variable of the inner scope's type takes a handle of the outer scope.
             let mut place = inner;
             mem::forget(mem::replace(&mut place, one));
             assert_eq!(place.resume(()), Resumed::Yield(12));
@@ -122,7 +120,7 @@ fn swapped_handles_are_as_good_as_new() {
 }
 
 #[test]
-fn a_handle_in_its_own_bodys_hands_is_freed_by_the_scope() {
+fn a_scope_frees_a_coroutine_that_owns_its_handle() {
     let ledger = &Ledger::default();
     for resumes in 0..3 {
         coroutine::scope(|scope| {
@@ -142,7 +140,7 @@ fn a_handle_in_its_own_bodys_hands_is_freed_by_the_scope() {
     }
 }
 
-/// Takes a stack from the pool when it is dropped, and keeps it busy.
+/// A value whose destructor takes stacks from the pool and keeps them in use.
 struct TakesStacks<'scope> {
     text: String,
     kept: &'scope RefCell<Vec<Coroutine<(), u32, ()>>>,
@@ -152,7 +150,7 @@ struct TakesStacks<'scope> {
 impl Drop for TakesStacks<'_> {
     fn drop(&mut self) {
         for n in 0..3 {
-            // It lies where the control block was of whoever had the stack.
+            // `fill` lands where the previous owner of the stack had its control block.
             let fill = [0xaa_u8; 512];
             let other = Coroutine::new(move |yielder: &Yielder<(), u32>, ()| {
                 for n in n.. {
@@ -167,8 +165,8 @@ impl Drop for TakesStacks<'_> {
     }
 }
 
-/// What is dropped while the scope closes a coroutine: first the coroutine's own
-/// handle, then something that takes stacks.
+/// Values dropped while the scope closes a coroutine: first the coroutine's own handle,
+/// then a value that takes stacks.
 type Hazard<'scope> =
     (Rc<OnceCell<ScopedCoroutine<'scope, (), Holds<'scope>, Holds<'scope>>>>, TakesStacks<'scope>);
 struct Holds<'scope>(#[allow(dead_code)] Option<Box<Hazard<'scope>>>);
@@ -181,6 +179,7 @@ enum Place {
     Returned,
 }
 
+/// Drops a coroutine's handle, from `place`, while the scope closes the coroutine.
 fn drop_a_handle_while_its_coroutine_is_closed(place: Place) {
     let ledger = &Ledger::default();
     let kept = RefCell::default();
@@ -209,7 +208,7 @@ fn drop_a_handle_while_its_coroutine_is_closed(place: Place) {
         }
     });
     ledger.check();
-    // Nobody else has closed or overwritten those.
+    // The coroutines on reused stacks are still intact.
     for (n, other) in (0..).zip(kept.into_inner()) {
         assert!(!other.is_done());
         assert_eq!(other.resume(()), Resumed::Yield(n + 1));
@@ -217,29 +216,16 @@ fn drop_a_handle_while_its_coroutine_is_closed(place: Place) {
 }
 
 #[test]
-fn a_handle_dropped_with_its_own_closure_leaves_the_stack_alone() {
-    drop_a_handle_while_its_coroutine_is_closed(Place::Closure);
+fn a_handle_dropped_while_its_coroutine_is_closed_is_harmless() {
+    for place in [Place::Closure, Place::Frame, Place::Yielded, Place::Returned] {
+        drop_a_handle_while_its_coroutine_is_closed(place);
+    }
 }
 
 #[test]
-fn a_handle_dropped_by_its_own_frame_leaves_the_stack_alone() {
-    drop_a_handle_while_its_coroutine_is_closed(Place::Frame);
-}
-
-#[test]
-fn a_handle_dropped_in_a_value_that_its_coroutine_yields_is_no_harm() {
-    drop_a_handle_while_its_coroutine_is_closed(Place::Yielded);
-}
-
-#[test]
-fn a_handle_dropped_in_a_value_that_its_coroutine_returns_is_no_harm() {
-    drop_a_handle_while_its_coroutine_is_closed(Place::Returned);
-}
-
-#[test]
-fn a_coroutine_may_hold_the_handle_of_one_that_the_scope_closes_first() {
+fn a_coroutine_may_hold_a_handle_of_a_closed_coroutine() {
     let ledger = &Ledger::default();
-    // Whichever order the scope closes them in, one of these meets it.
+    // One of the two cases meets the order in which the scope closes them.
     for first_holds in [true, false] {
         for resumed in [true, false] {
             coroutine::scope(|scope| {
@@ -268,7 +254,7 @@ fn a_coroutine_may_hold_the_handle_of_one_that_the_scope_closes_first() {
 }
 
 #[test]
-fn a_destructor_may_use_the_handle_of_a_coroutine_that_is_closed_already() {
+fn a_destructor_may_use_handles_of_closed_coroutines() {
     struct Uses<'scope>(Rc<RefCell<Vec<Handle<'scope>>>>, Rc<Cell<u32>>);
     impl Drop for Uses<'_> {
         fn drop(&mut self) {
@@ -302,7 +288,7 @@ fn a_destructor_may_use_the_handle_of_a_coroutine_that_is_closed_already() {
 }
 
 #[test]
-fn a_destructor_that_the_scope_runs_may_create_more_coroutines() {
+fn destructors_in_a_closing_scope_may_create_coroutines() {
     struct Creates<'scope, 'env>(&'scope Scope<'scope, 'env>, &'scope Ledger, u32);
     impl Drop for Creates<'_, '_> {
         fn drop(&mut self) {
@@ -343,7 +329,7 @@ fn a_scope_that_panics_closes_its_coroutines_first() {
 }
 
 #[test]
-fn a_body_that_panics_while_the_scope_closes_it_does_not_save_the_others() {
+fn a_panic_during_closing_does_not_spare_other_coroutines() {
     let ledger = &Ledger::default();
     let text = panic_text(|| {
         coroutine::scope(|scope| {
@@ -352,7 +338,7 @@ fn a_body_that_panics_while_the_scope_closes_it_does_not_save_the_others() {
                     let _held = ledger.value();
                     let _ = panic::catch_unwind(AssertUnwindSafe(|| yielder.suspend(())));
                     if n % 2 == 1 {
-                        panic::resume_unwind(Box::new("while it is closed"));
+                        panic::resume_unwind(Box::new("while the scope closes the coroutine"));
                     }
                 });
                 handle.resume(());
@@ -360,12 +346,12 @@ fn a_body_that_panics_while_the_scope_closes_it_does_not_save_the_others() {
             }
         });
     });
-    assert_eq!((text.as_str(), ledger.made()), ("while it is closed", 4));
+    assert_eq!((text.as_str(), ledger.made()), ("while the scope closes the coroutine", 4));
     ledger.check();
 }
 
 #[test]
-fn scopes_nest_and_each_closes_its_own() {
+fn nested_scopes_close_their_own_coroutines() {
     let ledger = &Ledger::default();
     coroutine::scope(|outer| {
         let keeper = borrows(outer, ledger);
@@ -390,7 +376,7 @@ fn scopes_nest_and_each_closes_its_own() {
 }
 
 #[test]
-fn the_scope_closes_a_coroutine_that_waits_inside_another() {
+fn a_scope_closes_a_coroutine_suspended_inside_another() {
     let ledger = &Ledger::default();
     for forget_inner in [true, false] {
         coroutine::scope(|scope| {
@@ -416,8 +402,9 @@ fn the_scope_closes_a_coroutine_that_waits_inside_another() {
 }
 
 #[test]
-fn a_scope_gives_each_stack_back_once() {
-    thread_with_its_own_pool(|| {
+fn a_scope_returns_each_stack_once() {
+    // The OS thread is new, so its pool is empty.
+    let ended = std::thread::spawn(|| {
         let stack = || Stack::new(MIN_STACK_BYTES).expect("a stack");
         let free = || leno::stack::Pool::free();
         for round in 0..3 {
@@ -436,7 +423,7 @@ fn a_scope_gives_each_stack_back_once() {
                     }
                 }
             });
-            // Forgotten ones are eight at most; the others were reused at once.
+            // At most eight handles are forgotten; the other stacks are reused at once.
             assert!((1..=8).contains(&free()), "{} in round {round}", free());
         }
         let before = free();
@@ -445,8 +432,10 @@ fn a_scope_gives_each_stack_back_once() {
         let limits: std::collections::HashSet<_> = taken.into_iter().map(address_on).collect();
         assert_eq!(limits.len(), before);
     });
+    ended.join().unwrap_or_else(|payload| panic::resume_unwind(payload));
 }
 
+/// Returns the address of a local on `stack`.
 fn address_on(stack: Stack) -> usize {
     let coroutine = Coroutine::<(), usize, ()>::with_stack(stack, |yielder, ()| {
         let local = 0u8;
@@ -455,8 +444,4 @@ fn address_on(stack: Stack) -> usize {
     let address = coroutine.resume(()).as_yield().expect("an address");
     mem::forget(coroutine);
     address
-}
-
-fn thread_with_its_own_pool(f: impl FnOnce() + Send + 'static) {
-    std::thread::spawn(f).join().unwrap_or_else(|payload| panic::resume_unwind(payload));
 }

@@ -1,4 +1,4 @@
-//! `select!`: waiting for any of several channels.
+//! `select!`, which waits for any of several channel operations.
 
 mod dynamic;
 mod meeting;
@@ -20,7 +20,15 @@ fn story<T>(f: impl FnOnce() -> T) -> T {
     leno::Builder::new().virtual_time().run(f)
 }
 
-/// A select over as many receivers as there are names.
+/// Runs `f` in a green thread after a second.
+fn later<T: 'static>(f: impl FnOnce() -> T + 'static) -> thread::JoinHandle<T> {
+    leno::spawn(move || {
+        sleep(SECOND);
+        f()
+    })
+}
+
+/// Selects over the receivers with these indices.
 macro_rules! first_of {
     ($receivers:ident: $($index:literal)*) => {
         select! {
@@ -30,7 +38,7 @@ macro_rules! first_of {
 }
 
 #[test]
-fn it_waits_for_any_of_one_to_twenty_channels() {
+fn a_select_waits_for_up_to_twenty_channels() {
     macro_rules! check {
         ($($index:literal)*) => {
             story(|| {
@@ -59,9 +67,9 @@ fn it_waits_for_any_of_one_to_twenty_channels() {
 }
 
 #[test]
-fn arms_that_can_go_on_are_equally_likely_however_many_cannot() {
+fn ready_arms_are_equally_likely() {
     const ROUNDS: u32 = 2_000;
-    // The number of those that can go on, and where they are among ten.
+    // The indices of the ready receivers among ten.
     let cases: [&[usize]; 6] = [
         &[0, 1],
         &[4, 9],
@@ -97,7 +105,7 @@ fn arms_that_can_go_on_are_equally_likely_however_many_cannot() {
 }
 
 #[test]
-fn sends_and_receives_that_can_go_on_are_equally_likely() {
+fn ready_sends_and_receives_are_equally_likely() {
     story(|| {
         let (sender, receiver) = unbounded();
         (0..1_000).for_each(|_| sender.send(0).unwrap());
@@ -115,7 +123,7 @@ fn sends_and_receives_that_can_go_on_are_equally_likely() {
 }
 
 #[test]
-fn with_bias_the_first_that_can_go_on_does() {
+fn a_biased_select_takes_the_first_ready_arm() {
     story(|| {
         let (sender, receiver) = unbounded();
         let (_nothing, empty) = unbounded::<u32>();
@@ -134,13 +142,13 @@ fn with_bias_the_first_that_can_go_on_does() {
 }
 
 #[test]
-fn default_is_for_when_none_can_go_on_at_once() {
+fn the_default_runs_if_no_arm_is_ready() {
     story(|| {
         let (sender, receiver) = bounded(1);
         assert_eq!(select! { recv(receiver) -> message => message.ok(), default => None }, None);
         sender.send(1).unwrap();
         assert_eq!(select! { recv(receiver) -> message => message.ok(), default => None }, Some(1));
-        // A select on nothing but the default.
+        // A select that has only a default.
         assert_eq!(select! { default => 3 }, 3);
         let start = Instant::now();
         select! { default(SECOND) => () }
@@ -149,7 +157,7 @@ fn default_is_for_when_none_can_go_on_at_once() {
         assert!(late && start.elapsed() == 2 * SECOND);
         let late = select! { recv(receiver) -> _ => false, default(start + 4 * SECOND) => true };
         assert!(late && start.elapsed() == 4 * SECOND);
-        // A moment that has passed, and no time at all: others have a turn.
+        // With a deadline in the past or a timeout of zero, ready threads run first.
         let before = Rc::new(Cell::new(0));
         for _ in 0..2 {
             let count = before.clone();
@@ -159,10 +167,7 @@ fn default_is_for_when_none_can_go_on_at_once() {
         assert_eq!(before.get(), 2);
         assert!(select! { recv(receiver) -> _ => false, default(Duration::ZERO) => true });
         assert_eq!(start.elapsed(), 4 * SECOND);
-        leno::spawn(move || {
-            sleep(SECOND);
-            sender.send(2)
-        });
+        later(move || sender.send(2));
         assert_eq!(
             select! { recv(receiver) -> got => got, default(Duration::MAX) => Ok(0) },
             Ok(2)
@@ -171,7 +176,7 @@ fn default_is_for_when_none_can_go_on_at_once() {
 }
 
 #[test]
-fn a_disconnected_channel_can_go_on_with_an_error() {
+fn a_disconnected_channel_is_ready_with_an_error() {
     story(|| {
         let (_kept, silent) = bounded::<u32>(0);
         let (sender, receiver) = bounded::<u32>(0);
@@ -187,7 +192,7 @@ fn a_disconnected_channel_can_go_on_with_an_error() {
             send(sender, 7) -> result => result.unwrap_err(),
         };
         assert_eq!(error, SendError(7));
-        // So it is if that happens while it waits.
+        // The channel disconnects during the wait.
         let ((sender, receiver), (sends, ends)) = (bounded::<u32>(0), bounded(0));
         leno::spawn(move || drop((thread::yield_now(), sender)));
         assert!(select! {
@@ -206,7 +211,7 @@ fn a_disconnected_channel_can_go_on_with_an_error() {
 }
 
 #[test]
-fn the_two_ends_of_a_rendezvous_in_one_select_do_not_meet_themselves() {
+fn a_select_does_not_meet_itself() {
     story(|| {
         let (sender, receiver) = bounded(0);
         for _ in 0..20 {
@@ -227,7 +232,7 @@ fn the_two_ends_of_a_rendezvous_in_one_select_do_not_meet_themselves() {
 }
 
 #[test]
-fn two_selects_on_both_ends_meet_each_other() {
+fn two_selects_on_both_ends_meet() {
     story(|| {
         let (sender, receiver) = bounded(0);
         let both = move || {
@@ -256,7 +261,7 @@ fn the_same_channel_may_be_in_several_arms() {
             }
         }
         assert!(counts.iter().all(|count| (100..=300).contains(count)), "{counts:?}");
-        // Waiting, one message comes once.
+        // A message that arrives during the wait is received once.
         let other = sender.clone();
         leno::spawn(move || other.send(()));
         select! {
@@ -277,7 +282,7 @@ fn the_same_channel_may_be_in_several_arms() {
 }
 
 #[test]
-fn a_message_that_was_not_sent_is_dropped_once() {
+fn an_unsent_message_is_dropped_once() {
     let ledger = Ledger::default();
     story(|| {
         let (sender, receiver) = bounded(0);
@@ -323,8 +328,7 @@ fn cancelling_a_select_loses_no_message() {
         let result: thread::Result<()> = waits.join();
         assert!(result.unwrap_err().is::<thread::Cancelled>());
         ledger.check();
-        // After the value has been handed over, it is received: the select has
-        // ended.
+        // A cancelled select still completes if it has been given a message before.
         let waits = leno::spawn(move || select! { recv(receiver) -> message => message });
         leno::yield_now();
         sender.try_send(2).unwrap();
@@ -334,7 +338,7 @@ fn cancelling_a_select_loses_no_message() {
 }
 
 #[test]
-fn timers_are_arms_like_others() {
+fn timers_can_be_arms() {
     story(|| {
         let start = Instant::now();
         let (_sender, receiver) = bounded::<()>(0);
@@ -366,7 +370,7 @@ fn timers_are_arms_like_others() {
 }
 
 #[test]
-fn timers_that_come_at_one_moment_are_equally_likely() {
+fn simultaneous_timers_are_equally_likely() {
     story(|| {
         let mut counts = [0; 3];
         for _ in 0..600 {
@@ -382,7 +386,7 @@ fn timers_that_come_at_one_moment_are_equally_likely() {
 }
 
 #[test]
-fn of_two_selects_that_wait_for_one_timer_one_gets_its_message() {
+fn a_timer_wakes_one_of_two_selects() {
     story(|| {
         let timer = after(SECOND);
         let waits = [timer.clone(), timer].map(|timer| {
@@ -417,7 +421,7 @@ fn a_deadline_scope_ends_a_select() {
 }
 
 #[test]
-fn a_select_that_nothing_can_end_is_a_deadlock() {
+fn an_endless_select_is_a_deadlock() {
     let text = panic_text(|| story(|| select! { recv(never::<()>()) -> _ => () }));
     assert!(text.contains("deadlock") && text.contains("select.rs"), "{text}");
 }

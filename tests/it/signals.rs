@@ -1,6 +1,6 @@
-//! Signals on coroutine stacks: a timer interrupts more than a million switches,
-//! and its handler writes over whatever the switch leaves below the stack
-//! pointer. What was computed meanwhile must be right.
+//! Signals on coroutine stacks: a timer interrupts more than a million switches, and
+//! its handler overwrites memory below the stack pointer. The sums computed meanwhile
+//! must be right.
 
 use std::cell::Cell;
 use std::hint::black_box;
@@ -15,18 +15,18 @@ use leno::coroutine::{Coroutine, Resumed};
 use crate::oracle_coroutine::scaled;
 use crate::support::in_child;
 
-/// Ten thousand times a second.
+/// 10,000 signals per second.
 const INTERVAL_NANOSECONDS: libc::c_long = 100_000;
-/// How many signals must have come while somebody ran on a stack of leno's.
+/// The number of signals that must arrive on stacks of leno.
 const ENOUGH_SIGNALS: usize = 500;
 const SWITCHES: u32 = 10_000_000;
 
-/// The stack of the OS thread that is interrupted.
+/// The bounds of the interrupted OS thread's stack.
 static OWN_STACK: [AtomicUsize; 2] = [AtomicUsize::new(0), AtomicUsize::new(0)];
 static ON_OWN_STACK: AtomicUsize = AtomicUsize::new(0);
 static ON_OTHER_STACKS: AtomicUsize = AtomicUsize::new(0);
 
-/// Writes over some of what is below it, a different amount each time.
+/// Overwrites memory below its frame, a different amount each time.
 extern "C" fn scribble(_signal: libc::c_int) {
     let here = 0u8;
     let address = (&raw const here).addr();
@@ -50,11 +50,11 @@ fn check(result: libc::c_int, what: &str) {
     assert_eq!(result, 0, "{what}: {}", io::Error::last_os_error());
 }
 
-/// Sends SIGALRM to this OS thread from now on. Without SA_ONSTACK the handler
-/// runs on whatever stack is current.
+/// Starts a timer that sends SIGALRM to this OS thread. Without SA_ONSTACK the handler
+/// runs on the current stack.
 fn start_timer() {
-    // SAFETY: each call is given structs that live through it, which all zeros
-    // are valid values of; the handler keeps to what is async-signal-safe.
+    // SAFETY: each call is given structs that outlive it and whose zeroed form is
+    // valid; the handler calls only async-signal-safe code.
     unsafe {
         let mut attributes: libc::pthread_attr_t = mem::zeroed();
         let (mut low, mut bytes) = (ptr::null_mut(), 0);
@@ -85,7 +85,7 @@ fn signals() -> usize {
     ON_OTHER_STACKS.load(Ordering::Relaxed)
 }
 
-/// Enough values to fill the registers and then some, of both kinds.
+/// More values of both kinds than there are registers.
 #[derive(Clone, Copy, PartialEq, Debug)]
 struct Mixer {
     words: [u64; 14],
@@ -98,7 +98,7 @@ impl Mixer {
         Mixer { words, floats: std::array::from_fn(|index| (seed % 97 + index as u64) as f64) }
     }
 
-    /// Mostly does next to nothing, so that most signals hit a switch.
+    /// Does little work for most inputs, so that most signals hit a switch.
     #[inline(always)]
     fn mix(&mut self, input: u64) -> u64 {
         if !input.is_multiple_of(16) {
@@ -117,8 +117,8 @@ impl Mixer {
     }
 }
 
-/// Several coroutines resumed in turn, each with a double that does the same sums
-/// on the OS thread's own stack.
+/// Resumes several coroutines in turn and repeats their sums on the OS thread's own
+/// stack.
 fn interrupt_coroutines() {
     let mut pairs: Vec<_> = (0..8u64)
         .map(|seed| {
@@ -136,7 +136,7 @@ fn interrupt_coroutines() {
         .collect();
     let (wanted, mut resumes) = (scaled(SWITCHES) / 2, 0);
     while resumes < wanted || signals() < ENOUGH_SIGNALS {
-        assert!(resumes < u32::MAX, "no signals come");
+        assert!(resumes < u32::MAX, "no signals arrive");
         for (coroutine, double) in &mut pairs {
             resumes += 1;
             let input = u64::from(resumes);
@@ -149,7 +149,8 @@ fn interrupt_coroutines() {
     println!("{} switches", 2 * resumes);
 }
 
-/// Green threads that yield, each with sums of its own.
+/// Runs green threads that yield between steps of their sums, and then repeats the
+/// sums.
 fn interrupt_green_threads() {
     const COUNT: u32 = 40;
     let wanted = scaled(SWITCHES) / COUNT;
@@ -163,7 +164,7 @@ fn interrupt_green_threads() {
                     let mut mixer = Mixer::new(seed);
                     let mut turns = 0;
                     while turns < wanted || signals() < ENOUGH_SIGNALS {
-                        assert!(turns < u32::MAX, "no signals come");
+                        assert!(turns < u32::MAX, "no signals arrive");
                         turns += 1;
                         mixer.mix(u64::from(turns));
                         leno::yield_now();
@@ -188,14 +189,14 @@ fn interrupted(test: &str, work: fn()) {
         start_timer();
         work();
         let own = ON_OWN_STACK.load(Ordering::Relaxed);
-        println!("{} signals on stacks of leno's, {own} on the OS thread's own", signals());
+        println!("{} signals on stacks of leno, {own} on the OS thread's own", signals());
         assert!(signals() >= ENOUGH_SIGNALS);
     });
     ended.assert_survived();
-    let said = ended.stdout();
-    said.lines()
-        .filter(|line| line.contains("switches") || line.contains("signals"))
-        .for_each(|line| println!("{line}"));
+    let stdout = ended.stdout();
+    let figures =
+        stdout.lines().filter(|line| line.contains("switches") || line.contains("signals"));
+    figures.for_each(|line| println!("{line}"));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Stacks: sizes, errors, how deep they were used, and the pool.
+//! Stacks: sizes, errors, high-water marks and the pool.
 
 use std::collections::HashSet;
 use std::hint::black_box;
@@ -13,9 +13,9 @@ use crate::support::resident_pages;
 const PAGE: usize = 4096;
 const KIB: usize = 1024;
 
-/// Runs a story on an OS thread of its own, so that the pool is empty at first.
-fn with_a_fresh_pool(story: impl FnOnce() + Send + 'static) {
-    let ended = std::thread::spawn(story).join();
+/// Runs `f` on a new OS thread, whose pool is empty.
+fn with_a_fresh_pool(f: impl FnOnce() + Send + 'static) {
+    let ended = std::thread::spawn(f).join();
     ended.unwrap_or_else(|payload| panic::resume_unwind(payload));
 }
 
@@ -23,8 +23,8 @@ fn stack(bytes: usize) -> Stack {
     Stack::new(bytes).expect("a stack")
 }
 
-/// A coroutine that has told where its first local is, and waits.
-fn tells_its_place(stack: Stack) -> (usize, Coroutine<(), usize, ()>) {
+/// Returns the address of the first local of a suspended coroutine, and the coroutine.
+fn suspended_on(stack: Stack) -> (usize, Coroutine<(), usize, ()>) {
     let coroutine = Coroutine::with_stack(stack, |yielder, ()| {
         let local = 1u8;
         yielder.suspend(std::ptr::from_ref(black_box(&local)).addr());
@@ -34,11 +34,11 @@ fn tells_its_place(stack: Stack) -> (usize, Coroutine<(), usize, ()>) {
 }
 
 fn place_of(stack: Stack) -> usize {
-    tells_its_place(stack).0
+    suspended_on(stack).0
 }
 
 #[test]
-fn a_stack_has_the_size_that_was_asked_for_in_whole_pages() {
+fn a_stack_has_the_requested_size_in_whole_pages() {
     let requests = [0, 1, PAGE, MIN_STACK_BYTES, MIN_STACK_BYTES + 1, 100_000, 1 << 20, 1 << 34];
     for bytes in requests {
         let stack = stack(bytes);
@@ -53,7 +53,7 @@ fn a_stack_has_the_size_that_was_asked_for_in_whole_pages() {
 }
 
 #[test]
-fn all_of_a_stack_can_be_used() {
+fn a_stack_can_be_used_to_its_end() {
     fn go_down(bytes: usize) -> usize {
         let filler = black_box([7u8; 256]);
         if bytes < 256 { filler[9].into() } else { black_box(go_down(bytes - 256)) }
@@ -61,7 +61,7 @@ fn all_of_a_stack_can_be_used() {
     for bytes in [MIN_STACK_BYTES, 64 * KIB, 1 << 20] {
         let used =
             Coroutine::<usize, (), usize>::with_stack(stack(bytes), |_, bytes| go_down(bytes));
-        // A debug build's frames are three times as large as what is in them.
+        // A debug build's frames are three times as large as their contents.
         assert_eq!(used.resume(bytes / 4 - 2 * KIB), Resumed::Return(7));
         assert!(used.high_water() > bytes / 4 - 2 * KIB && used.high_water() <= bytes);
     }
@@ -88,7 +88,7 @@ fn use_bytes<const BYTES: usize>() {
 }
 
 #[test]
-fn high_water_follows_the_use() {
+fn high_water_follows_the_deepest_use() {
     with_a_fresh_pool(|| {
         assert_eq!(stack(512 * KIB).high_water(), 0);
         let coroutine = Coroutine::<(), (), ()>::with_stack(stack(512 * KIB), |yielder, ()| {
@@ -116,7 +116,7 @@ fn high_water_follows_the_use() {
 }
 
 #[test]
-fn high_water_starts_anew_when_a_deep_stack_has_been_in_the_pool() {
+fn high_water_is_reset_in_the_pool() {
     with_a_fresh_pool(|| {
         let deep = Coroutine::<(), (), ()>::with_stack(stack(512 * KIB), |_, ()| {
             use_bytes::<{ 200 * KIB }>();
@@ -131,7 +131,7 @@ fn high_water_starts_anew_when_a_deep_stack_has_been_in_the_pool() {
 }
 
 #[test]
-fn a_deep_stack_gives_its_pages_back_when_it_returns_to_the_pool() {
+fn a_deep_stack_returns_its_pages_in_the_pool() {
     with_a_fresh_pool(|| {
         for round in 0..3 {
             let coroutine =
@@ -152,10 +152,10 @@ fn a_deep_stack_gives_its_pages_back_when_it_returns_to_the_pool() {
 }
 
 #[test]
-fn a_shallow_coroutine_lives_on_one_page_or_two() {
+fn a_shallow_coroutine_needs_at_most_two_pages() {
     with_a_fresh_pool(|| {
         for _ in 0..64 {
-            let (place, coroutine) = tells_its_place(stack(64 * KIB));
+            let (place, coroutine) = suspended_on(stack(64 * KIB));
             let pages = resident_pages(place.next_multiple_of(PAGE) - 64 * KIB, 64 * KIB);
             // The frames of a debug build are large.
             assert!(pages <= if cfg!(debug_assertions) { 2 } else { 1 }, "{pages} pages");
@@ -165,19 +165,19 @@ fn a_shallow_coroutine_lives_on_one_page_or_two() {
 }
 
 #[test]
-fn the_pool_hands_out_the_warmest_stack_of_the_size() {
+fn the_pool_reuses_the_most_recent_stack_of_a_size() {
     with_a_fresh_pool(|| {
         let (small, large) = (20 * KIB, 200 * KIB);
         let (small_place, large_place) = (place_of(stack(small)), place_of(stack(large)));
         assert_eq!(place_of(stack(small)), small_place);
         assert_eq!(place_of(stack(large)), large_place);
         assert_eq!(place_of(stack(small - 1)), small_place);
-        let (first, second) = (tells_its_place(stack(small)), tells_its_place(stack(small)));
+        let (first, second) = (suspended_on(stack(small)), suspended_on(stack(small)));
         assert_eq!(first.0, small_place);
         assert_ne!(second.0, small_place);
         drop(first.1);
         drop(second.1);
-        let again = [tells_its_place(stack(small)), tells_its_place(stack(small))];
+        let again = [suspended_on(stack(small)), suspended_on(stack(small))];
         assert_eq!([again[0].0, again[1].0], [second.0, first.0]);
     });
 }
@@ -190,9 +190,9 @@ fn the_pool_counts_and_reserves_free_stacks() {
         Pool::reserve(0, 1).expect("nothing");
         Pool::reserve(40, 64 * KIB).expect("stacks");
         assert_eq!(Pool::free(), 40);
-        Pool::reserve(30, 64 * KIB).expect("there already");
+        Pool::reserve(30, 64 * KIB).expect("already reserved");
         assert_eq!(Pool::free(), 40);
-        Pool::reserve(10, DEFAULT_STACK_BYTES).expect("of another size");
+        Pool::reserve(10, DEFAULT_STACK_BYTES).expect("stacks of another size");
         assert_eq!(Pool::free(), 50);
         let taken: Vec<Stack> = (0..40).map(|_| stack(64 * KIB)).collect();
         assert_eq!(Pool::free(), 10);
@@ -201,17 +201,17 @@ fn the_pool_counts_and_reserves_free_stacks() {
         assert_eq!(Pool::free(), 9);
         drop((taken, coroutine));
         assert_eq!(Pool::free(), 50);
-        Pool::reserve(45, 64 * KIB).expect("five more");
+        Pool::reserve(45, 64 * KIB).expect("five more stacks");
         assert_eq!(Pool::free(), 55);
     });
 }
 
 #[test]
-fn trimmed_and_reserved_stacks_are_as_good_as_new() {
+fn trimmed_and_reserved_stacks_work() {
     with_a_fresh_pool(|| {
         for _ in 0..5 {
             Pool::reserve(20, 32 * KIB).expect("stacks");
-            let all: Vec<_> = (0..20).map(|_| tells_its_place(stack(32 * KIB))).collect();
+            let all: Vec<_> = (0..20).map(|_| suspended_on(stack(32 * KIB))).collect();
             assert_eq!(all.iter().map(|(place, _)| place).collect::<HashSet<_>>().len(), 20);
             let finished = all.iter().filter(|it| it.1.resume(()) == Resumed::Return(())).count();
             assert_eq!(finished, 20);
@@ -223,10 +223,10 @@ fn trimmed_and_reserved_stacks_are_as_good_as_new() {
 }
 
 #[test]
-fn the_tops_of_neighbouring_stacks_are_staggered_over_the_cache() {
+fn neighbouring_stacks_start_on_different_cache_lines() {
     with_a_fresh_pool(|| {
         for bytes in [MIN_STACK_BYTES, DEFAULT_STACK_BYTES] {
-            let all: Vec<_> = (0..48).map(|_| tells_its_place(stack(bytes))).collect();
+            let all: Vec<_> = (0..48).map(|_| suspended_on(stack(bytes))).collect();
             let lines: Vec<usize> = all.iter().map(|(place, _)| place % PAGE / 64).collect();
             assert!(lines.windows(2).all(|pair| pair[0] != pair[1]), "{lines:?}");
             // Half a page has 32 lines.
@@ -236,14 +236,14 @@ fn the_tops_of_neighbouring_stacks_are_staggered_over_the_cache() {
 }
 
 #[test]
-fn no_two_stacks_overlap() {
+fn stacks_do_not_overlap() {
     with_a_fresh_pool(|| {
         let sizes = [MIN_STACK_BYTES, 48 * KIB, DEFAULT_STACK_BYTES];
         let mut places: Vec<(usize, usize)> = vec![];
         let mut alive = vec![];
         for n in 0..200 {
             let bytes = sizes[n % 3];
-            let (place, coroutine) = tells_its_place(stack(bytes));
+            let (place, coroutine) = suspended_on(stack(bytes));
             places.push((place, bytes));
             alive.push(coroutine);
         }

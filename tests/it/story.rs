@@ -13,8 +13,8 @@ use leno::weave::{Explorer, FailureKind, Schedule, Story, story};
 use crate::support::{panic_text, this_binary};
 use programs as program;
 
-/// The story is the one that is kept in the file with this name. With
-/// `LENO_KEEP_STORIES` set, it is put there.
+/// Checks that the story is that of the file with this name. With `LENO_KEEP_STORIES`
+/// set, writes the file first.
 #[track_caller]
 fn assert_story(name: &str, story: &Story) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/story");
@@ -24,11 +24,11 @@ fn assert_story(name: &str, story: &Story) {
         fs::write(&path, &text).unwrap();
     }
     let kept = fs::read_to_string(&path).unwrap_or_default();
-    assert!(text == kept, "{name} is not as it was:\n{kept}\nbut\n{text}");
+    assert!(text == kept, "the story {name} differs:\n{kept}\nbut\n{text}");
     check_forms(story);
 }
 
-/// What is true of every story.
+/// Checks the properties of every story.
 #[track_caller]
 fn check_forms(story: &Story) {
     let text = story.to_string();
@@ -46,7 +46,7 @@ fn check_forms(story: &Story) {
     let svg = story.to_svg();
     xml::check(&svg);
     assert!(svg.starts_with("<svg xmlns=\"http://www.w3.org/2000/svg\" "), "{svg}");
-    // It needs nothing but itself.
+    // The picture is self-contained.
     assert_eq!(svg.matches("http").count(), 1, "{svg}");
     assert!(!svg.contains("<script") && !svg.contains("url(") && !svg.contains("@import"), "{svg}");
 }
@@ -54,11 +54,11 @@ fn check_forms(story: &Story) {
 fn without_colours(text: &str) -> String {
     let mut pieces = text.split("\u{1b}[");
     let first = pieces.next().unwrap_or_default().to_owned();
-    pieces.fold(first, |all, piece| all + piece.split_once('m').expect("it ends").1)
+    pieces.fold(first, |all, piece| all + piece.split_once('m').expect("each colour ends").1)
 }
 
 #[test]
-fn a_lost_update_shows_who_lost_it() {
+fn a_lost_update_has_a_story() {
     let story = story("preemptive: A1 B1 A1", program::lost_update);
     assert_eq!(story.failure().unwrap().kind(), FailureKind::Panic);
     assert_eq!(story.schedule().to_string(), "preemptive: A1 B1 A1");
@@ -66,11 +66,30 @@ fn a_lost_update_shows_who_lost_it() {
 }
 
 #[test]
-fn what_is_no_operation_is_told_by_the_source_in_between() {
-    assert_story("lost_between_yields", &story("A1 B1 A1", program::lost_between_yields));
-    let story = story("A2 B2 A1", program::letters);
-    assert!(story.failure().is_none());
-    assert_story("letters", &story);
+fn each_program_has_its_story() {
+    let stories: [(&str, &str, fn()); 10] = [
+        // Source lines between the operations are shown, too.
+        ("lost_between_yields", "A1 B1 A1", program::lost_between_yields),
+        ("orders", "timed:", program::orders),
+        ("interrupted", "", program::interrupted),
+        ("turns", "preemptive: A1", program::turns),
+        ("waits_forever", "", program::waits_forever),
+        ("waits_for_itself", "", program::waits_for_itself),
+        ("panics_first", "", program::panics_first),
+        ("panics_at_once", "", program::panics_at_once),
+        ("panics_when_dropped", "", program::panics_when_dropped),
+        ("panics_and_catches", "", program::panics_and_catches),
+    ];
+    for (name, schedule, program) in stories {
+        assert_story(name, &story(schedule, program));
+    }
+    let letters = story("A2 B2 A1", program::letters);
+    assert!(letters.failure().is_none());
+    assert_story("letters", &letters);
+    let explorer = Explorer::new();
+    let last = |values: &Vec<u32>| *values == [1, 10];
+    let schedule = explorer.find(program::chosen, last).expect("either case may be first");
+    assert_story("chosen", &explorer.story(schedule, program::chosen));
 }
 
 #[test]
@@ -89,38 +108,18 @@ fn a_deadlock_shows_its_cycle() {
 }
 
 #[test]
-fn time_passes() {
-    let story = story("timed:", program::orders);
-    assert_story("orders", &story);
-}
-
-#[test]
-fn what_goes_on_for_ever_is_told_once() {
+fn an_endless_loop_is_shown_once() {
     let explorer = Explorer::new().max_steps(20_000);
     let story = explorer.story("A1", program::spinning);
     assert_eq!(story.failure().unwrap().kind(), FailureKind::Endless);
     assert_eq!(story.steps(), 20_001);
     assert_story("spinning", &story);
-    // That needs no short schedule.
+    // The complete schedule gives the same short story.
     let all = story.failure().unwrap().schedule();
     assert!(all.turns() > 10_000);
     let text = explorer.story(all, program::spinning).to_string();
     assert!(text.len() < 5_000, "{text}");
     assert!(text.contains(" turns in all)"), "{text}");
-}
-
-#[test]
-fn cancellations_and_deadlines_are_told() {
-    assert_story("interrupted", &story("", program::interrupted));
-}
-
-#[test]
-fn operations_on_primitives_are_told() {
-    assert_story("turns", &story("preemptive: A1", program::turns));
-    let explorer = Explorer::new();
-    let last = |values: &Vec<u32>| *values == [1, 10];
-    let schedule = explorer.find(program::chosen, last).expect("the other may be first");
-    assert_story("chosen", &explorer.story(schedule, program::chosen));
 }
 
 #[test]
@@ -158,8 +157,8 @@ fn the_middle_of_a_long_step_is_left_out() {
 }
 
 #[test]
-fn what_went_wrong_is_never_left_out() {
-    // It goes on for long after the panic.
+fn a_failure_is_never_left_out() {
+    // The program continues for long after the panic.
     let story = Explorer::new().story("", || {
         let handle = leno::spawn(|| (0..50).for_each(|_| leno::yield_now()));
         (0..50).for_each(|_| leno::yield_now());
@@ -178,28 +177,22 @@ fn what_went_wrong_is_never_left_out() {
 }
 
 #[test]
-fn one_green_thread_or_none() {
+fn a_story_may_have_one_thread() {
     let alone = story("", program::alone);
     assert!(alone.failure().is_none());
     assert_eq!(alone.steps(), 1);
     assert_story("alone", &alone);
-    assert_story("waits_for_nobody", &story("", program::waits_for_nobody));
-    assert_story("waits_for_itself", &story("", program::waits_for_itself));
 }
 
 #[test]
-fn panics_of_all_sorts() {
-    assert_story("panics_first", &story("", program::panics_first));
-    assert_story("panics_at_once", &story("", program::panics_at_once));
-    assert_story("panics_when_dropped", &story("", program::panics_when_dropped));
-    assert_story("panics_and_catches", &story("", program::panics_and_catches));
+fn a_panic_without_a_text_is_shown() {
     let anything = story("", program::panics_with_anything);
     check_forms(&anything);
     assert!(anything.to_string().contains("panics: a panic without a text"), "{anything}");
 }
 
 #[test]
-fn any_name_and_any_value_will_do() {
+fn any_name_and_value_can_be_shown() {
     let odd = story("preemptive:", program::odd_names);
     assert!(odd.failure().is_none(), "{odd}");
     check_forms(&odd);
@@ -212,7 +205,7 @@ fn any_name_and_any_value_will_do() {
 }
 
 #[test]
-fn a_schedule_that_does_not_fit_is_told_as_far_as_it_goes() {
+fn a_misfit_is_shown_up_to_its_choice() {
     let misfit = story("A1 C1", program::two_locks);
     assert_eq!(misfit.failure().unwrap().kind(), FailureKind::Misfit);
     let text = misfit.to_string();
@@ -226,7 +219,7 @@ fn a_schedule_that_does_not_fit_is_told_as_far_as_it_goes() {
 }
 
 #[test]
-fn every_way_that_a_small_program_can_go_has_a_story() {
+fn every_execution_has_a_story() {
     for explorer in
         [Explorer::new(), Explorer::new().preemptive(), Explorer::new().preemptive().timed()]
     {
@@ -254,13 +247,13 @@ fn every_way_that_a_small_program_can_go_has_a_story() {
 }
 
 #[test]
-fn without_the_source_there_are_numbers_of_lines() {
+fn without_the_source_line_numbers_are_shown() {
     const CHILD: &str = "LENO_STORY_WITHOUT_SOURCE";
     if env::var_os(CHILD).is_some() {
         println!("{}", story("preemptive: A1 B1 A1", program::lost_update));
         return;
     }
-    let name = "story::without_the_source_there_are_numbers_of_lines";
+    let name = "story::without_the_source_line_numbers_are_shown";
     let ran = this_binary()
         .args([name, "--exact", "--nocapture"])
         .env(CHILD, "1")
@@ -278,7 +271,7 @@ fn without_the_source_there_are_numbers_of_lines() {
 }
 
 #[test]
-fn a_story_says_what_it_is_when_debugged() {
+fn a_story_can_be_debugged() {
     let story = story(Schedule::default(), program::alone);
     let text = format!("{story:?}");
     assert!(text.starts_with("Story { steps: 1, schedule: "), "{text}");

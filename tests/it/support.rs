@@ -1,7 +1,7 @@
-//! What several stories need: values that count their drops, panics that are
-//! expected, and child processes.
+//! Helpers for several modules: values that count their drops, expected panics, and
+//! child processes.
 
-use std::any::Any;
+use std::any::{self, Any};
 use std::cell::{Cell, RefCell};
 use std::env;
 use std::ffi::{c_int, c_void};
@@ -15,7 +15,10 @@ use std::ptr;
 use std::rc::Rc;
 use std::sync::Once;
 
-/// Knows of every value that it has made, and how often each was dropped.
+use leno::thread::{Cancelled, JoinHandle};
+use leno::time::Duration;
+
+/// The drop counts of all values that it has created.
 #[derive(Clone, Default)]
 pub struct Ledger(Rc<RefCell<Vec<u32>>>);
 
@@ -40,7 +43,7 @@ impl Ledger {
         self.0.borrow().iter().filter(|&&drops| drops == 0).count()
     }
 
-    /// Each value has been dropped, and once.
+    /// Asserts that each value has been dropped exactly once.
     #[track_caller]
     pub fn check(&self) {
         let drops = self.0.borrow();
@@ -49,7 +52,7 @@ impl Ledger {
 }
 
 impl Tracked {
-    /// How many values the ledger had made before this one.
+    /// Returns the number of values that the ledger created before this one.
     pub fn index(&self) -> usize {
         self.index
     }
@@ -61,13 +64,38 @@ impl Drop for Tracked {
     }
 }
 
+/// Runs a function when it is dropped.
+pub struct OnDrop<F: FnMut()>(pub F);
+
+impl<F: FnMut()> Drop for OnDrop<F> {
+    fn drop(&mut self) {
+        (self.0)();
+    }
+}
+
+pub const SECOND: Duration = Duration::from_secs(1);
+
+/// Runs `f` in a runtime whose time advances when every green thread waits.
+pub fn in_virtual_time<T>(f: impl FnOnce() -> T) -> T {
+    leno::Builder::new().virtual_time().run(f)
+}
+
+/// Joins a green thread that must have been cancelled.
+#[track_caller]
+pub fn assert_cancelled<T>(handle: JoinHandle<T>) {
+    match handle.join() {
+        Ok(_) => panic!("the green thread was cancelled, yet it has returned"),
+        Err(payload) => assert!(payload.is::<Cancelled>(), "the payload is not `Cancelled`"),
+    }
+}
+
 thread_local! {
     static HOOK_RUNS: Cell<u32> = const { Cell::new(0) };
     static QUIET: Cell<u32> = const { Cell::new(0) };
 }
 
-/// The hook is the process's, but it runs on the thread that panics: so each
-/// test counts its own.
+/// The hook belongs to the process but runs on the panicking OS thread, so the counts
+/// are per OS thread.
 fn install_hook() {
     static INSTALLED: Once = Once::new();
     INSTALLED.call_once(|| {
@@ -81,7 +109,7 @@ fn install_hook() {
     });
 }
 
-/// Runs `f`, and says how often this OS thread has run the panic hook.
+/// Runs `f` and returns how often this OS thread has run the panic hook meanwhile.
 pub fn hook_runs(f: impl FnOnce()) -> u32 {
     install_hook();
     let before = HOOK_RUNS.get();
@@ -89,7 +117,7 @@ pub fn hook_runs(f: impl FnOnce()) -> u32 {
     HOOK_RUNS.get() - before
 }
 
-/// Catches a panic without its report on standard error.
+/// Catches a panic of `f` without a report on standard error.
 pub fn caught<T>(f: impl FnOnce() -> T) -> Result<T, Box<dyn Any + Send>> {
     install_hook();
     QUIET.set(QUIET.get() + 1);
@@ -98,11 +126,11 @@ pub fn caught<T>(f: impl FnOnce() -> T) -> Result<T, Box<dyn Any + Send>> {
     result
 }
 
-/// The text of the panic that `f` must end with.
+/// Returns the text of the panic with which `f` must end.
 #[track_caller]
 pub fn panic_text<T>(f: impl FnOnce() -> T) -> String {
     match caught(f) {
-        Ok(_) => panic!("it was to panic, and has returned"),
+        Ok(_) => panic!("no panic: the function has returned"),
         Err(payload) => text_of(payload),
     }
 }
@@ -112,7 +140,7 @@ pub fn text_of(payload: Box<dyn Any + Send>) -> String {
         Ok(text) => *text,
         Err(payload) => match payload.downcast::<&'static str>() {
             Ok(text) => (*text).to_owned(),
-            Err(_) => "a payload that is no text".to_owned(),
+            Err(_) => "a payload that is not a text".to_owned(),
         },
     }
 }
@@ -123,22 +151,21 @@ unsafe extern "C" {
     fn getrlimit(resource: c_int, limit: *mut [u64; 2]) -> c_int;
 }
 
-/// How many of the pages from `address` on are in memory.
+/// Returns the number of pages from `address` on that are in memory.
 pub fn resident_pages(address: usize, bytes: usize) -> usize {
     let mut resident = vec![0u8; bytes.div_ceil(4096)];
-    // SAFETY: mincore(2) looks at the page table only, and writes a byte for
-    // each page.
+    // SAFETY: mincore(2) only reads the page table, and writes a byte for each page.
     let result = unsafe { mincore(address as *mut c_void, bytes, resident.as_mut_ptr()) };
     assert_eq!(result, 0, "mincore: {}", io::Error::last_os_error());
     resident.into_iter().filter(|page| page & 1 == 1).count()
 }
 
-/// Limits the address space of this process. Says whether the system did: an
-/// emulator does not.
+/// Limits the address space of this process. Returns `false` if the operating system
+/// does not, as under an emulator.
 pub fn limit_address_space(bytes: usize) -> bool {
     const RLIMIT_AS: c_int = 9;
     let mut limit = [0; 2];
-    // SAFETY: both are given a struct rlimit, which is two words.
+    // SAFETY: `limit` has the layout of struct rlimit, which is two words.
     unsafe {
         getrlimit(RLIMIT_AS, &mut limit);
         limit[0] = bytes as u64;
@@ -149,9 +176,9 @@ pub fn limit_address_space(bytes: usize) -> bool {
 }
 
 const CHILD: &str = "LENO_TEST_CHILD";
-const SURVIVED: &str = "the child has come to its end";
+const SURVIVED: &str = "the child has reached its end";
 
-/// A command that runs this test binary, through the emulator if it needs one.
+/// Returns a command that runs this test binary, through the emulator if it needs one.
 pub fn this_binary() -> Command {
     let binary = env::current_exe().expect("the binary has a path");
     let runner = env::var("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER").unwrap_or_default();
@@ -166,7 +193,7 @@ pub fn this_binary() -> Command {
     }
 }
 
-/// Runs the child of `test` under gdb with these commands, and gives all output.
+/// Runs the child of `test` under gdb with these commands, and returns all output.
 pub fn gdb_on(test: &str, commands: &[&str]) -> String {
     let mut gdb = Command::new("gdb");
     gdb.args(["-nx", "-batch", "-iex", "set debuginfod enabled off"]);
@@ -181,13 +208,13 @@ fn child_arguments(test: &str) -> [&str; 4] {
     ["--exact", test, "--nocapture", "--test-threads=1"]
 }
 
-/// The end of a child process.
+/// The output and status of a child process.
 pub struct Ended {
     output: Output,
 }
 
-/// Runs `body` in a child process, which runs this test only. `test` is the name
-/// of the test that calls this, with its module.
+/// Runs `body` in a child process that runs only this test. `test` is the name of the
+/// calling test, with its module.
 pub fn in_child(test: &str, variables: &[(&str, &str)], body: impl FnOnce()) -> Ended {
     if env::var_os(CHILD).is_some_and(|name| name == test) {
         body();
@@ -203,7 +230,29 @@ pub fn in_child(test: &str, variables: &[(&str, &str)], body: impl FnOnce()) -> 
     Ended { output }
 }
 
-/// As [`in_child`], with a terminal for standard error. Gives what it was told.
+/// Runs `body`, a closure in the body of a test, in a child process that runs this
+/// test only.
+pub fn child<F: FnOnce()>(body: F) -> Ended {
+    in_child(test_of::<F>(), &[], body)
+}
+
+/// Returns the name of the test that a closure is in.
+pub fn test_of<F>() -> &'static str {
+    let (_, path) = any::type_name::<F>().split_once("::").expect("the path of a closure");
+    path.trim_end_matches("::{{closure}}")
+}
+
+/// Calls a function when it is dropped.
+pub struct OnDrop<F: Fn()>(pub F);
+
+impl<F: Fn()> Drop for OnDrop<F> {
+    fn drop(&mut self) {
+        (self.0)();
+    }
+}
+
+/// Like [`in_child`], with a terminal for standard error. Returns the terminal's
+/// output.
 #[cfg_attr(not(feature = "weave"), allow(dead_code))]
 pub fn terminal_of_child(test: &str, body: impl FnOnce()) -> String {
     if env::var_os(CHILD).is_some_and(|name| name == test) {
@@ -213,19 +262,19 @@ pub fn terminal_of_child(test: &str, body: impl FnOnce()) -> String {
     }
     let size = libc::winsize { ws_row: 24, ws_col: 120, ws_xpixel: 0, ws_ypixel: 0 };
     let (mut near, mut far) = (-1, -1);
-    // SAFETY: it is given places for two descriptors, and a size.
+    // SAFETY: the arguments are places for two descriptors, and a size.
     let result = unsafe {
         let nothing = ptr::null_mut();
         libc::openpty(&mut near, &mut far, nothing, nothing.cast(), (&raw const size).cast_mut())
     };
     assert_eq!(result, 0, "openpty: {}", io::Error::last_os_error());
-    // SAFETY: both are open, and nobody else's.
+    // SAFETY: openpty has just opened both, and they have no other owner.
     let (mut near, far) = unsafe { (File::from_raw_fd(near), OwnedFd::from_raw_fd(far)) };
     let mut command = this_binary();
     command.args(child_arguments(test)).env(CHILD, test).env("TERM", "xterm");
     command.stdout(Stdio::null()).stderr(far);
     let mut child = command.spawn().expect("the test binary can be run again");
-    // Nobody has the far end but the child, so reading ends with it: by an error.
+    // Only the child has the far end, so reading ends with the child, by an error.
     drop(command);
     let mut told = Vec::new();
     let _ = near.read_to_end(&mut told);
@@ -243,7 +292,7 @@ impl Ended {
         String::from_utf8_lossy(&self.output.stdout).into_owned()
     }
 
-    /// It has come to the end of `body`.
+    /// Asserts that the child has reached the end of `body`.
     #[track_caller]
     pub fn assert_survived(&self) -> &Ended {
         let stderr = self.stderr();
@@ -252,7 +301,7 @@ impl Ended {
         self
     }
 
-    /// It was ended by abort(3), after it had printed `line` as a line of its own.
+    /// Asserts that the child has printed `line` and was ended by abort(3).
     #[track_caller]
     pub fn assert_aborted(&self, line: &str) -> &Ended {
         let stderr = self.stderr();

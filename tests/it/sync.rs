@@ -1,6 +1,6 @@
-//! Locks and what else green threads wait for: as std's documentation has them,
-//! in which order they are served, and what is left when somebody who waits is
-//! cancelled or runs out of time.
+//! Locks and other primitives that green threads wait for: the behaviour that std
+//! documents, the order of service, and the state after a waiter is cancelled or times
+//! out.
 
 mod condvar;
 mod meeting;
@@ -16,12 +16,9 @@ mod semaphore;
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use leno::thread::{Cancelled, JoinHandle};
-use leno::time::Duration;
+use crate::support::{OnDrop, SECOND, assert_cancelled, in_virtual_time as run};
 
-const SECOND: Duration = Duration::from_secs(1);
-
-/// Words that several green threads write.
+/// A list of words that several green threads write.
 #[derive(Clone, Default)]
 struct Log(Rc<RefCell<Vec<String>>>);
 
@@ -30,36 +27,13 @@ impl Log {
         self.0.borrow_mut().push(word.to_string());
     }
 
-    /// What has been written since the last call.
+    /// Returns the words written since the last call.
     fn take(&self) -> String {
         self.0.take().join(" ")
     }
 }
 
-/// Runs a closure when it is dropped.
-struct OnDrop<F: FnMut()>(F);
-
-impl<F: FnMut()> Drop for OnDrop<F> {
-    fn drop(&mut self) {
-        (self.0)();
-    }
-}
-
-/// Runs it on a runtime whose time passes when everybody waits.
-fn run<T>(f: impl FnOnce() -> T) -> T {
-    leno::Builder::new().virtual_time().run(f)
-}
-
-/// Lets everybody go on as far as they can.
+/// Yields until every other green thread waits.
 fn settle() {
     (0..20).for_each(|_| leno::yield_now());
-}
-
-/// Joins one that must have been cancelled.
-#[track_caller]
-fn assert_cancelled<T>(handle: JoinHandle<T>) {
-    match handle.join() {
-        Ok(_) => panic!("it was cancelled, and has returned"),
-        Err(payload) => assert!(payload.is::<Cancelled>(), "it was cancelled, and has panicked"),
-    }
 }

@@ -1,4 +1,4 @@
-//! Task groups: all succeed, or the first failure ends the rest.
+//! Task groups: either all tasks succeed, or the first failure cancels the rest.
 
 mod outside;
 
@@ -9,18 +9,11 @@ use leno::channel::bounded;
 use leno::thread::{self, Builder, Cancelled, task_group};
 use leno::time::{Duration, Instant, sleep};
 
-use crate::support::{Ledger, Tracked, caught, hook_runs, panic_text};
-
-const SECOND: Duration = Duration::from_secs(1);
-
-/// In virtual time: nothing here takes any.
-fn story<T>(f: impl FnOnce() -> T) -> T {
-    leno::Builder::new().virtual_time().run(f)
-}
+use crate::support::{Ledger, SECOND, Tracked, caught, hook_runs, in_virtual_time, panic_text};
 
 #[test]
-fn all_succeed_and_the_group_has_the_value_of_its_body() {
-    story(|| {
+fn a_successful_group_returns_the_value_of_its_body() {
+    in_virtual_time(|| {
         let mut numbers = [1, 2, 3];
         let result: Result<i32, ()> = task_group(|group| {
             let tasks: Vec<_> = numbers
@@ -41,8 +34,8 @@ fn all_succeed_and_the_group_has_the_value_of_its_body() {
 }
 
 #[test]
-fn a_group_waits_for_tasks_that_nobody_joins() {
-    story(|| {
+fn a_group_waits_for_unjoined_tasks() {
+    in_virtual_time(|| {
         let done = Cell::new(0);
         let start = Instant::now();
         let result: Result<&str, ()> = task_group(|group| {
@@ -61,8 +54,8 @@ fn a_group_waits_for_tasks_that_nobody_joins() {
 }
 
 #[test]
-fn the_first_error_cancels_the_others_and_the_body_and_is_returned() {
-    story(|| {
+fn the_first_error_cancels_everything_and_is_returned() {
+    in_virtual_time(|| {
         let (ledger, start) = (Ledger::default(), Instant::now());
         let result: Result<(), &str> = task_group(|group| {
             for _ in 0..3 {
@@ -91,8 +84,8 @@ fn the_first_error_cancels_the_others_and_the_body_and_is_returned() {
 }
 
 #[test]
-fn a_failure_ends_a_body_that_has_returned_its_value() {
-    story(|| {
+fn a_failure_after_the_body_returned_drops_its_value() {
+    in_virtual_time(|| {
         let ledger = Ledger::default();
         let result: Result<Tracked, &str> = task_group(|group| {
             group.spawn(|| -> Result<(), _> {
@@ -108,7 +101,7 @@ fn a_failure_ends_a_body_that_has_returned_its_value() {
 
 #[test]
 fn an_error_of_the_body_cancels_the_tasks() {
-    story(|| {
+    in_virtual_time(|| {
         let ledger = Ledger::default();
         let result: Result<(), String> = task_group(|group| {
             let value = ledger.value();
@@ -118,7 +111,7 @@ fn an_error_of_the_body_cancels_the_tasks() {
                 Ok(())
             });
             leno::yield_now();
-            // A group is left by `?`, as every function.
+            // `?` leaves a group as it leaves any function.
             Err("body")?;
             Ok(())
         });
@@ -128,8 +121,8 @@ fn an_error_of_the_body_cancels_the_tasks() {
 }
 
 #[test]
-fn a_task_that_has_not_begun_when_the_group_fails_is_dropped() {
-    story(|| {
+fn a_failure_drops_tasks_that_have_not_begun() {
+    in_virtual_time(|| {
         let (ledger, began) = (Ledger::default(), Cell::new(false));
         let result: Result<(), u8> = task_group(|group| {
             group.spawn(|| -> Result<(), _> { Err(1) });
@@ -148,8 +141,8 @@ fn a_task_that_has_not_begun_when_the_group_fails_is_dropped() {
 }
 
 #[test]
-fn a_panic_of_a_task_is_a_failure_and_goes_on_as_a_panic() {
-    story(|| {
+fn a_panic_of_a_task_leaves_the_group() {
+    in_virtual_time(|| {
         let (ledger, runs) = (Ledger::default(), Cell::new(0));
         let text = panic_text(|| {
             let _: Result<(), ()> = task_group(|group| {
@@ -173,8 +166,8 @@ fn a_panic_of_a_task_is_a_failure_and_goes_on_as_a_panic() {
 }
 
 #[test]
-fn a_panic_of_the_body_cancels_the_tasks_and_wins() {
-    story(|| {
+fn a_panic_of_the_body_cancels_the_tasks() {
+    in_virtual_time(|| {
         let ledger = Ledger::default();
         let text = panic_text(|| {
             let _: Result<(), &str> = task_group(|group| {
@@ -194,9 +187,9 @@ fn a_panic_of_the_body_cancels_the_tasks_and_wins() {
 }
 
 #[test]
-fn nothing_but_a_panic_runs_the_hook() {
+fn an_error_does_not_run_the_panic_hook() {
     let runs = hook_runs(|| {
-        story(|| {
+        in_virtual_time(|| {
             let _: Result<(), ()> = task_group(|group| {
                 for _ in 0..10 {
                     group.spawn(|| {
@@ -215,14 +208,14 @@ fn nothing_but_a_panic_runs_the_hook() {
 
 #[test]
 fn later_failures_are_dropped() {
-    story(|| {
+    in_virtual_time(|| {
         let ledger = Ledger::default();
         let result: Result<(), Tracked> = task_group(|group| {
             for _ in 0..5 {
                 let (error, held) = (ledger.value(), ledger.value());
                 group.spawn(move || -> Result<(), _> {
                     let _held = held;
-                    // Not unwound, so each of them fails.
+                    // The shield prevents the unwinding, so every task fails.
                     thread::shield(|| sleep(SECOND));
                     Err(error)
                 });
@@ -236,8 +229,8 @@ fn later_failures_are_dropped() {
 }
 
 #[test]
-fn a_task_that_has_failed_or_was_cancelled_has_no_value() {
-    story(|| {
+fn joining_a_failed_or_cancelled_task_returns_cancelled() {
+    in_virtual_time(|| {
         let result: Result<(), &str> = task_group(|group| {
             let cancelled = group.spawn(|| {
                 thread::park();
@@ -245,21 +238,21 @@ fn a_task_that_has_failed_or_was_cancelled_has_no_value() {
             });
             cancelled.cancel();
             assert!(cancelled.join().unwrap_err().is::<Cancelled>());
-            // That was no failure.
+            // A cancelled task is not a failure of the group.
             assert_eq!(group.spawn(|| Ok(2)).join().unwrap(), 2);
             let fails = group.spawn(|| -> Result<(), _> { Err("failed") });
-            // Held off by the shield, the body sees it.
+            // In a shield the body lives to see the failed task.
             thread::shield(|| assert!(fails.join().unwrap_err().is::<Cancelled>()));
             leno::yield_now();
-            unreachable!("the shield is over")
+            unreachable!("the shield has ended")
         });
         assert_eq!(result, Err("failed"));
     });
 }
 
 #[test]
-fn a_group_can_cancel_what_it_does_not_need_any_more() {
-    story(|| {
+fn a_group_may_cancel_its_remaining_tasks() {
+    in_virtual_time(|| {
         let start = Instant::now();
         let fastest: Result<u64, ()> = task_group(|group| {
             let (sender, receiver) = bounded(0);
@@ -281,8 +274,8 @@ fn a_group_can_cancel_what_it_does_not_need_any_more() {
 }
 
 #[test]
-fn what_is_spawned_after_the_failure_is_cancelled_before_it_begins() {
-    story(|| {
+fn a_task_spawned_after_the_failure_never_begins() {
+    in_virtual_time(|| {
         let (ledger, began) = (Ledger::default(), Cell::new(false));
         let result: Result<(), &str> = task_group(|group| {
             group.spawn(|| -> Result<(), _> { Err("early") });
@@ -306,7 +299,7 @@ fn what_is_spawned_after_the_failure_is_cancelled_before_it_begins() {
 
 #[test]
 fn a_task_may_spawn_tasks_of_its_group() {
-    story(|| {
+    in_virtual_time(|| {
         let log = RefCell::new(Vec::new());
         let result: Result<(), u32> = task_group(|group| {
             group.spawn(|| {
@@ -326,8 +319,8 @@ fn a_task_may_spawn_tasks_of_its_group() {
 }
 
 #[test]
-fn groups_nest_and_a_failure_goes_as_far_as_its_error_does() {
-    story(|| {
+fn a_failure_of_a_nested_group_stays_inside() {
+    in_virtual_time(|| {
         let log = RefCell::new(Vec::new());
         let result: Result<&str, &str> = task_group(|outer| {
             outer.spawn(|| {
@@ -340,7 +333,7 @@ fn groups_nest_and_a_failure_goes_as_far_as_its_error_does() {
                 Ok(())
             });
             sleep(SECOND);
-            // A failure of the outer ends the inner ones.
+            // A failure of the outer group ends the inner ones.
             outer.spawn(|| {
                 task_group(|inner| {
                     inner.spawn(|| {
@@ -359,7 +352,7 @@ fn groups_nest_and_a_failure_goes_as_far_as_its_error_does() {
 }
 
 #[test]
-fn outside_a_runtime_and_without_a_stack_it_says_so() {
+fn a_group_needs_a_runtime_and_stacks() {
     let text = panic_text(|| task_group(|_| -> Result<(), ()> { Ok(()) }));
     assert!(text.starts_with("leno::thread::task_group needs a runtime"), "{text}");
     leno::run(|| {
@@ -383,8 +376,8 @@ fn outside_a_runtime_and_without_a_stack_it_says_so() {
 }
 
 #[test]
-fn a_group_that_lives_long_keeps_nothing_of_tasks_that_have_ended() {
-    story(|| {
+fn a_long_lived_group_frees_ended_tasks() {
+    in_virtual_time(|| {
         let result: Result<(), ()> = task_group(|group| {
             for _ in 0..1_000 {
                 group.spawn(|| Ok(()));
@@ -399,9 +392,9 @@ fn a_group_that_lives_long_keeps_nothing_of_tasks_that_have_ended() {
 }
 
 #[test]
-fn a_thousand_tasks_of_which_each_may_be_the_one_that_fails() {
+fn any_of_a_thousand_tasks_may_fail() {
     for failing in [0, 1, 499, 998, 999] {
-        story(|| {
+        in_virtual_time(|| {
             let ledger = Ledger::default();
             let result: Result<(), usize> = task_group(|group| {
                 for number in 0..1_000 {

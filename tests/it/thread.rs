@@ -1,6 +1,5 @@
-//! Green threads as std's documentation has threads: results, handles, panics,
-//! scopes, parking; and what is leno's own: the order of turns, and where a
-//! runtime begins and ends.
+//! Green threads: results, handles, panics, scopes and parking as std documents them
+//! for threads; the order of turns and the limits of a runtime as leno defines them.
 
 mod runtime;
 mod scope;
@@ -11,7 +10,7 @@ use std::rc::Rc;
 
 use leno::thread::{self, Builder, JoinHandle, ThreadId};
 
-use crate::support::{Ledger, caught, hook_runs, panic_text, text_of};
+use crate::support::{Ledger, OnDrop, caught, hook_runs, panic_text, text_of};
 
 /// A text that several green threads write.
 #[derive(Clone, Default)]
@@ -27,17 +26,8 @@ impl Log {
     }
 }
 
-/// A destructor that does what it is told.
-struct OnDrop<F: FnMut()>(F);
-
-impl<F: FnMut()> Drop for OnDrop<F> {
-    fn drop(&mut self) {
-        (self.0)();
-    }
-}
-
 #[test]
-fn two_routines_weave_in_the_order_of_their_yields() {
+fn two_green_threads_alternate_at_their_yields() {
     let log = Log::default();
     let spawn = |steps: [&'static str; 2]| {
         let log = log.clone();
@@ -55,13 +45,13 @@ fn two_routines_weave_in_the_order_of_their_yields() {
 }
 
 #[test]
-fn turns_are_taken_first_in_first_out() {
+fn the_run_queue_is_first_in_first_out() {
     let log = Log::default();
     let (outer, inner) = (log.clone(), log.clone());
     leno::run(|| {
         leno::spawn(move || {
             outer.write("a");
-            // The child goes to the back: behind b, which is there already.
+            // The child goes to the back of the run queue, behind `b`.
             let nested = outer.clone();
             leno::spawn(move || nested.write("c"));
             outer.write("A");
@@ -79,7 +69,7 @@ fn turns_are_taken_first_in_first_out() {
 }
 
 #[test]
-fn a_woken_green_thread_goes_to_the_back_and_the_waker_goes_on() {
+fn a_woken_green_thread_goes_to_the_back() {
     let log = Log::default();
     leno::run(|| {
         let (first, second) = (log.clone(), log.clone());
@@ -114,7 +104,7 @@ fn joining_a_finished_green_thread_does_not_switch() {
 }
 
 #[test]
-fn join_gives_the_value_or_the_payload_of_the_panic() {
+fn join_returns_the_value_or_the_panic_payload() {
     leno::run(|| {
         assert_eq!(leno::spawn(|| "value".to_owned()).join().unwrap(), "value");
         let payload = caught(|| leno::spawn(|| panic!("number {}", 7)).join()).unwrap();
@@ -125,7 +115,7 @@ fn join_gives_the_value_or_the_payload_of_the_panic() {
 }
 
 #[test]
-fn a_panic_in_a_green_thread_runs_the_hook_once_and_leaves_the_others_alone() {
+fn a_panic_in_a_green_thread_runs_the_hook_once() {
     let runs = hook_runs(|| {
         leno::run(|| {
             let bad = leno::spawn(|| caught(|| panic!("told")).unwrap_err());
@@ -141,7 +131,7 @@ fn a_panic_in_a_green_thread_runs_the_hook_once_and_leaves_the_others_alone() {
 }
 
 #[test]
-fn a_dropped_handle_detaches_and_run_waits_all_the_same() {
+fn run_waits_for_detached_green_threads() {
     let done = Rc::new(Cell::new(0));
     let counted = done.clone();
     let value = leno::run(|| {
@@ -160,7 +150,7 @@ fn a_dropped_handle_detaches_and_run_waits_all_the_same() {
 }
 
 #[test]
-fn a_handle_knows_whether_its_green_thread_has_ended() {
+fn is_finished_is_true_after_the_end() {
     leno::run(|| {
         let handle = leno::spawn(leno::yield_now);
         assert!(!handle.is_finished());
@@ -196,7 +186,7 @@ fn id_debug(number: u32) -> String {
 }
 
 #[test]
-fn an_id_asked_for_after_the_end_of_run_is_still_that_of_the_runtime() {
+fn an_id_outlives_its_runtime() {
     #[inline(never)]
     fn spawn_two() -> (ThreadId, [JoinHandle<()>; 2]) {
         leno::run(|| (thread::current().id(), [leno::spawn(|| ()), leno::spawn(|| ())]))
@@ -213,7 +203,7 @@ fn an_id_asked_for_after_the_end_of_run_is_still_that_of_the_runtime() {
 }
 
 #[test]
-fn a_builder_gives_the_stack_that_is_asked_for() {
+fn a_builder_sets_the_stack_size() {
     fn dive(depth: u32) -> u32 {
         let frame = std::hint::black_box([depth; 64]);
         if depth == 0 { 0 } else { dive(depth - 1) + frame[0] - frame[63] + 1 }
@@ -260,7 +250,7 @@ fn large_and_over_aligned_closures_and_results_arrive_whole() {
     });
 }
 
-/// When the handle goes away, and how.
+/// The time and the way in which the handle is consumed.
 #[derive(Clone, Copy, Debug)]
 enum Handle {
     Joined,
@@ -272,7 +262,7 @@ enum Handle {
 }
 
 #[test]
-fn closures_and_results_are_dropped_exactly_once_whoever_goes_first() {
+fn closures_and_results_are_dropped_exactly_once() {
     use Handle::*;
     for fate in [Joined, DroppedBefore, DroppedWhile, DroppedAfter, JoinedAfterRun, DroppedAfterRun]
     {
@@ -354,7 +344,7 @@ fn unpark_before_park_is_remembered_once() {
 }
 
 #[test]
-fn unpark_wakes_nobody_out_of_a_join_or_a_yield() {
+fn unpark_does_not_end_a_join_or_a_yield() {
     let log = Log::default();
     leno::run(|| {
         let inner = log.clone();
@@ -389,7 +379,7 @@ fn a_thread_handle_outlives_its_green_thread_and_its_runtime() {
     joined.thread().unpark();
     assert_eq!((finished.name(), main.name()), (Some("gone"), Some("main")));
     leno::run(|| {
-        // Handles of the runtime before lead nowhere in this one.
+        // Handles of the first runtime have no effect in the second.
         finished.unpark();
         main.unpark();
         joined.thread().unpark();
@@ -423,7 +413,7 @@ fn destructors_may_spawn_yield_and_join() {
 }
 
 #[test]
-fn a_result_may_yield_in_its_destructor_when_nobody_wants_it() {
+fn an_untaken_result_may_yield_in_its_destructor() {
     let log = Log::default();
     leno::run(|| {
         let (inner, other) = (log.clone(), log.clone());
@@ -439,8 +429,8 @@ fn a_result_may_yield_in_its_destructor_when_nobody_wants_it() {
     assert_eq!(log.take(), "123");
 }
 
-/// For a program of std's that wants to know how many to spawn.
+/// Programs for std threads ask for this figure to size their pools.
 #[test]
-fn one_green_thread_runs_at_a_time() {
+fn available_parallelism_is_one() {
     assert_eq!(thread::available_parallelism().unwrap().get(), 1);
 }

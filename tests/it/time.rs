@@ -1,5 +1,5 @@
-//! Time: sleeping, deadline scopes, intervals, on the virtual clock and on the
-//! real one.
+//! Time: sleeping, deadline scopes and intervals, on the virtual clock and on the real
+//! one.
 
 mod scopes;
 
@@ -9,11 +9,10 @@ use std::rc::Rc;
 use leno::thread;
 use leno::time::{Duration, Instant, interval, interval_at, sleep, sleep_until};
 
-use crate::support::panic_text;
+use crate::support::{SECOND, in_virtual_time, panic_text};
 
-const SECOND: Duration = Duration::from_secs(1);
 const NANOSECOND: Duration = Duration::from_nanos(1);
-/// Longer than any clock runs.
+/// Durations beyond the end of the clock.
 const AGES: [Duration; 3] = [
     Duration::MAX,
     Duration::from_secs(u64::MAX / 10),
@@ -21,13 +20,9 @@ const AGES: [Duration; 3] = [
     Duration::from_secs(18_446_744_074),
 ];
 
-pub fn story<T>(f: impl FnOnce() -> T) -> T {
-    leno::Builder::new().virtual_time().run(f)
-}
-
 #[test]
-fn a_day_takes_no_time_and_is_a_day() {
-    story(|| {
+fn a_virtual_day_takes_no_real_time() {
+    in_virtual_time(|| {
         let start = Instant::now();
         for duration in [Duration::ZERO, NANOSECOND, SECOND, 86_400 * SECOND] {
             let before = Instant::now();
@@ -39,13 +34,13 @@ fn a_day_takes_no_time_and_is_a_day() {
 }
 
 #[test]
-fn virtual_time_begins_at_the_same_moment_and_stands_still_while_somebody_runs() {
+fn virtual_time_stands_still_while_a_thread_can_run() {
     let starts = [(); 3].map(|()| {
-        story(|| {
+        in_virtual_time(|| {
             let start = Instant::now();
             (0..1_000).for_each(|_| leno::yield_now());
             assert_eq!(start.elapsed(), Duration::ZERO);
-            // A program may look back a little.
+            // A program may subtract half an hour from the start.
             assert!(start.checked_sub(1_800 * SECOND).is_some());
             start
         })
@@ -54,8 +49,8 @@ fn virtual_time_begins_at_the_same_moment_and_stands_still_while_somebody_runs()
 }
 
 #[test]
-fn sleepers_wake_in_the_order_of_their_deadlines_and_equal_ones_in_the_order_of_their_coming() {
-    story(|| {
+fn sleepers_wake_by_deadline_and_then_by_age() {
+    in_virtual_time(|| {
         let log = Rc::new(RefCell::new(Vec::new()));
         for (number, seconds) in (0..).zip([5, 3, 9, 1, 3, 5, 1, 3]) {
             let log = log.clone();
@@ -71,8 +66,8 @@ fn sleepers_wake_in_the_order_of_their_deadlines_and_equal_ones_in_the_order_of_
 }
 
 #[test]
-fn zero_and_the_past_give_others_a_turn() {
-    story(|| {
+fn a_zero_or_past_sleep_yields_once() {
+    in_virtual_time(|| {
         let start = Instant::now();
         sleep(SECOND);
         let count = Rc::new(Cell::new(0));
@@ -89,7 +84,7 @@ fn zero_and_the_past_give_others_a_turn() {
             wait();
             assert_eq!(count.get(), expected);
         }
-        // One turn, however many there would be.
+        // Each wait gives the other thread one turn, even if it could use more.
         let turns = Rc::new(Cell::new(0));
         let count = turns.clone();
         leno::spawn(move || {
@@ -107,25 +102,25 @@ fn zero_and_the_past_give_others_a_turn() {
 }
 
 #[test]
-fn a_sleep_beyond_the_end_of_the_clock_never_ends() {
+fn a_sleep_beyond_the_clock_never_ends() {
     for endless in AGES {
-        // Somebody else may end it.
-        story(|| {
+        // A cancellation ends the sleep.
+        in_virtual_time(|| {
             let sleeper = leno::spawn(move || sleep(endless));
             sleep(1_000_000 * SECOND);
             assert!(!sleeper.is_finished());
             sleeper.cancel();
             assert!(sleeper.join().is_err());
         });
-        // Or nobody does, and that is a deadlock.
-        let text = panic_text(|| story(|| sleep(endless)));
+        // Without one, the sleep is a deadlock.
+        let text = panic_text(|| in_virtual_time(|| sleep(endless)));
         assert!(text.contains("the end of its sleep"), "{text}");
     }
-    // The longest that the clock has.
-    story(|| {
+    // The longest sleep that the clock can hold.
+    in_virtual_time(|| {
         let start = Instant::now();
         let left = Duration::from_nanos(u64::MAX) - (start - start);
-        assert_eq!(start.checked_add(left), None, "the clock has begun before");
+        assert_eq!(start.checked_add(left), None, "the clock does not start at zero");
         let longest = Duration::from_secs(580 * 365 * 86_400);
         sleep(longest);
         assert_eq!(start.elapsed(), longest);
@@ -133,21 +128,21 @@ fn a_sleep_beyond_the_end_of_the_clock_never_ends() {
 }
 
 #[test]
-fn a_hundred_thousand_sleepers() {
+fn a_hundred_thousand_sleepers_wake_in_order() {
     let sleepers: u64 = if cfg!(target_arch = "aarch64") { 10_000 } else { 100_000 };
     let builder = || thread::Builder::new().stack_size(16 << 10);
-    story(|| {
+    in_virtual_time(|| {
         let (last, count) = (Rc::new(Cell::new((Duration::ZERO, 0))), Rc::new(Cell::new(0)));
         let start = Instant::now();
         for number in 0..sleepers {
             let (last, count) = (last.clone(), count.clone());
-            // Scattered, with many at one moment.
+            // The deadlines are scattered, and many are equal.
             let duration = Duration::from_millis(number.wrapping_mul(0x9e37_79b9) % 1_000 + 1);
             let sleeps = move || {
                 sleep(duration);
                 let now = (start.elapsed(), number);
                 assert_eq!(now.0, duration);
-                assert!(last.replace(now) < now, "in the order of deadline and age");
+                assert!(last.replace(now) < now, "in the order of deadlines, then of age");
                 count.set(count.get() + 1);
             };
             builder().spawn(sleeps).expect("there are stacks");
@@ -159,7 +154,7 @@ fn a_hundred_thousand_sleepers() {
 
 #[test]
 fn a_cancelled_sleep_leaves_no_timer() {
-    story(|| {
+    in_virtual_time(|| {
         for _ in 0..1_000 {
             let sleeper = leno::spawn(|| sleep(86_400 * SECOND));
             leno::yield_now();
@@ -173,7 +168,7 @@ fn a_cancelled_sleep_leaves_no_timer() {
 }
 
 #[test]
-fn the_real_clock_does_not_wake_anybody_early() {
+fn the_real_clock_never_wakes_a_sleeper_early() {
     leno::run(|| {
         let handles: Vec<_> = [0, 1, 2_000_000, 5_000_000, 1_000_000]
             .map(Duration::from_nanos)
@@ -189,12 +184,12 @@ fn the_real_clock_does_not_wake_anybody_early() {
         handles.into_iter().for_each(|handle| handle.join().unwrap());
         let start = std::time::Instant::now();
         sleep(Duration::from_millis(2));
-        assert!(start.elapsed() >= Duration::from_millis(2), "and it is the system's");
+        assert!(start.elapsed() >= Duration::from_millis(2), "std's clock agrees");
     });
 }
 
 #[test]
-fn those_who_are_always_ready_do_not_keep_timers_from_firing() {
+fn busy_threads_do_not_keep_timers_from_firing() {
     leno::run(|| {
         let done = Rc::new(Cell::new(false));
         for _ in 0..3 {
@@ -212,7 +207,7 @@ fn those_who_are_always_ready_do_not_keep_timers_from_firing() {
 
 #[test]
 fn park_timeout_ends_with_the_token_or_the_deadline() {
-    story(|| {
+    in_virtual_time(|| {
         let start = Instant::now();
         thread::park_timeout(SECOND);
         assert_eq!(start.elapsed(), SECOND);
@@ -230,8 +225,8 @@ fn park_timeout_ends_with_the_token_or_the_deadline() {
 }
 
 #[test]
-fn join_timeout_gives_the_handle_back() {
-    story(|| {
+fn join_timeout_returns_the_handle() {
+    in_virtual_time(|| {
         let start = Instant::now();
         let handle = leno::spawn(|| {
             sleep(3 * SECOND);
@@ -242,19 +237,20 @@ fn join_timeout_gives_the_handle_back() {
         assert_eq!(start.elapsed(), SECOND);
         assert_eq!(handle.join_timeout(5 * SECOND).expect("in time").unwrap(), "value");
         assert_eq!(start.elapsed(), 3 * SECOND);
-        // Just at the end, and after it.
+        // The thread ends exactly at the deadline, or before the call.
         let handle = leno::spawn(|| sleep(SECOND));
         leno::yield_now();
         assert!(handle.join_timeout(SECOND).is_ok());
         let ended = leno::spawn(|| ());
         leno::yield_now();
         assert!(ended.join_timeout(Duration::ZERO).is_ok());
-        // The end does not wake one who waits for something else by then.
+        // The end of a thread does not wake a former joiner that waits for something
+        // else.
         let handle = leno::spawn(|| sleep(2 * SECOND)).join_timeout(SECOND).unwrap_err();
         let before = Instant::now();
         sleep(5 * SECOND);
         assert_eq!((before.elapsed(), handle.is_finished()), (5 * SECOND, true));
-        // One that was given back can be joined by somebody else.
+        // Another green thread may join with the returned handle.
         let handle = leno::spawn(|| sleep(3 * SECOND)).join_timeout(SECOND).unwrap_err();
         leno::spawn(move || handle.join().unwrap()).join().unwrap();
         leno::scope(|scope| {
@@ -272,19 +268,19 @@ fn join_timeout_gives_the_handle_back() {
 }
 
 #[test]
-fn an_interval_ticks_at_regular_moments_and_makes_up_for_those_that_were_missed() {
-    story(|| {
+fn an_interval_makes_up_for_missed_ticks() {
+    in_virtual_time(|| {
         let start = Instant::now();
         let mut beat = interval(SECOND);
         assert_eq!(beat.period(), SECOND);
         for number in 0..3 {
             assert_eq!(beat.tick(), start + number * SECOND);
         }
-        assert_eq!(start.elapsed(), 2 * SECOND, "the first is at once");
+        assert_eq!(start.elapsed(), 2 * SECOND, "the first tick is immediate");
         sleep(Duration::from_millis(2_500));
         for number in [3, 4] {
             assert_eq!(beat.tick(), start + number * SECOND);
-            assert_eq!(start.elapsed(), Duration::from_millis(4_500), "at once");
+            assert_eq!(start.elapsed(), Duration::from_millis(4_500), "a missed tick is immediate");
         }
         assert_eq!(beat.tick(), start + 5 * SECOND);
         assert_eq!(start.elapsed(), 5 * SECOND);
@@ -296,7 +292,7 @@ fn an_interval_ticks_at_regular_moments_and_makes_up_for_those_that_were_missed(
         let mut rare = interval(AGES[1]);
         assert_eq!(rare.tick(), start + 20 * SECOND);
         let waits = leno::time::timeout(SECOND, || rare.tick());
-        assert!(waits.is_err(), "there is no second moment");
+        assert!(waits.is_err(), "there is no second tick");
     });
     for text in [
         panic_text(|| interval(Duration::ZERO)),
@@ -307,7 +303,7 @@ fn an_interval_ticks_at_regular_moments_and_makes_up_for_those_that_were_missed(
 }
 
 #[test]
-fn instants_add_up_as_those_of_std_and_are_never_negative() {
+fn instants_behave_as_in_std() {
     let start = Instant::now();
     let later = start + SECOND;
     assert_eq!(
@@ -318,7 +314,7 @@ fn instants_add_up_as_those_of_std_and_are_never_negative() {
     assert_eq!(start - later, Duration::ZERO);
     assert_eq!(start.checked_duration_since(later), None);
     assert_eq!(start.saturating_duration_since(later), Duration::ZERO);
-    assert_eq!(later.elapsed(), Duration::ZERO, "it is to come");
+    assert_eq!(later.elapsed(), Duration::ZERO, "`later` is in the future");
     for ages in AGES {
         assert_eq!((start.checked_add(ages), start.checked_sub(ages)), (None, None));
         assert!(panic_text(|| start + ages).contains("overflow"));
@@ -334,14 +330,12 @@ fn instants_add_up_as_those_of_std_and_are_never_negative() {
 }
 
 #[test]
-fn outside_a_runtime_each_function_names_leno_run() {
+fn functions_outside_a_runtime_name_leno_run() {
     let calls: [(&str, fn()); 5] = [
         ("leno::time::sleep", || leno::sleep(SECOND)),
         ("leno::time::sleep", || thread::sleep(Duration::ZERO)),
         ("leno::time::sleep_until", || thread::sleep_until(Instant::now())),
-        ("leno::time::timeout", || {
-            let _ = leno::time::timeout(SECOND, || ());
-        }),
+        ("leno::time::timeout", || _ = leno::time::timeout(SECOND, || ())),
         ("leno::thread::park_timeout", || thread::park_timeout(SECOND)),
     ];
     for (function, call) in calls {

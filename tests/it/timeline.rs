@@ -1,4 +1,4 @@
-//! Timelines: what is recorded, and the forms in which it is shown.
+//! Timelines: the recorded events, and their forms.
 
 mod forms;
 
@@ -11,17 +11,18 @@ use leno::{Builder, Policy, Runtime};
 use crate::support::{caught, panic_text};
 
 fn spawn<T: 'static>(name: &str, f: impl FnOnce() -> T + 'static) -> JoinHandle<T> {
-    thread::Builder::new().name(name).spawn(f).expect("there is room for a stack")
+    thread::Builder::new().name(name).spawn(f).expect("a stack is available")
 }
 
-/// A run with virtual time, recorded from beginning to end.
+/// Records a run with virtual time from beginning to end.
 fn recorded(program: impl FnOnce()) -> Timeline {
     let recorder = Recorder::new();
     Builder::new().virtual_time().recorder(&recorder).run(program);
     recorder.timeline()
 }
 
-/// The rows of a text, without the title, the legend, and the places in the source.
+/// Returns the rows of the text, without the title, the legend, and the places in the
+/// source.
 fn rows(timeline: &Timeline) -> Vec<String> {
     let text = timeline.text(120, usize::MAX);
     let rows = text.lines().skip(1).take_while(|line| !line.is_empty());
@@ -39,7 +40,7 @@ fn assert_rows(timeline: &Timeline, expected: &[&str]) {
 }
 
 #[test]
-fn each_row_says_who_ran_and_what_came_of_it() {
+fn each_row_shows_a_turn_and_its_end() {
     let timeline = recorded(|| {
         let (sender, receiver) = bounded(1);
         sender.set_name("lane");
@@ -67,7 +68,7 @@ fn each_row_says_who_ran_and_what_came_of_it() {
 }
 
 #[test]
-fn cancelling_and_deadlines_and_panics_are_told() {
+fn cancellations_deadlines_and_panics_are_shown() {
     let timeline = recorded(|| {
         let parked = spawn("parked", thread::park);
         let late = spawn("late", || timeout(Duration::from_secs(1), thread::park));
@@ -96,13 +97,13 @@ fn cancelling_and_deadlines_and_panics_are_told() {
 }
 
 #[test]
-fn one_who_yields_while_nobody_else_can_run_just_runs_on() {
+fn a_yield_of_the_only_thread_is_no_switch() {
     let timeline = recorded(|| (0..1_000).for_each(|_| leno::yield_now()));
     assert_rows(&timeline, &["          0  █     returns"]);
 }
 
 #[test]
-fn what_was_going_on_before_the_recording_is_known() {
+fn earlier_waits_are_known() {
     Builder::new().virtual_time().run(|| {
         let waits = spawn("waits", thread::park);
         leno::yield_now();
@@ -127,7 +128,7 @@ fn what_was_going_on_before_the_recording_is_known() {
 }
 
 #[test]
-fn after_a_panic_nothing_is_recorded_any_more() {
+fn a_panic_ends_a_recording() {
     leno::run(|| {
         let text = panic_text(|| debug::record(|| panic!("in the middle")));
         assert_eq!(text, "in the middle");
@@ -155,7 +156,7 @@ fn a_second_recorder_takes_over() {
         assert!(second.is_recording());
         assert_eq!(first.timeline().len(), 1);
         assert!(second.timeline().text(80, 10).contains("seen"));
-        // And back, from the start.
+        // Switching back starts a new recording.
         second.stop();
         first.start();
         leno::yield_now();
@@ -164,7 +165,7 @@ fn a_second_recorder_takes_over() {
 }
 
 #[test]
-fn a_recorder_outlives_the_run_and_its_failures() {
+fn a_recorder_outlives_a_failed_run() {
     let recorder = Recorder::new();
     let builder = Builder::new().virtual_time().recorder(&recorder);
     let text = panic_text(|| builder.run(|| spawn("stuck", thread::park).join().unwrap()));
@@ -172,13 +173,13 @@ fn a_recorder_outlives_the_run_and_its_failures() {
     let rows = rows(&recorder.timeline());
     assert!(rows.iter().any(|row| row.contains("the runtime, forced to end")), "{rows:?}");
     assert!(rows.iter().any(|row| row.contains("is unwound, ends")), "{rows:?}");
-    // Another run begins anew.
+    // The next run replaces the recording.
     Builder::new().recorder(&recorder).run(|| ());
     assert!(!recorder.timeline().to_string().contains("stuck"));
 }
 
 #[test]
-fn the_host_and_other_os_threads_have_a_part() {
+fn the_host_and_other_os_threads_are_shown() {
     let recorder = Recorder::new();
     let runtime = Builder::new().recorder(&recorder).build();
     let parked = thread::Builder::new().name("parked").spawn_on(&runtime, thread::park).unwrap();
@@ -216,11 +217,11 @@ fn a_recorder_keeps_the_latest_events() {
     timeline.write_chrome_json(&mut json).unwrap();
     let json = String::from_utf8(json).unwrap();
     let tracks = json.matches("thread_name").count();
-    assert!(tracks < 40, "{tracks} tracks: those who ended long ago are forgotten as well");
+    assert!(tracks < 40, "{tracks} tracks, with threads that ended long ago");
 }
 
 #[test]
-fn nothing_to_show_is_no_error() {
+fn an_empty_timeline_can_be_shown() {
     let timeline = Recorder::new().timeline();
     assert!(timeline.is_empty());
     assert_eq!(timeline.to_string(), "nothing was recorded\n");
@@ -233,7 +234,7 @@ fn nothing_to_show_is_no_error() {
 }
 
 #[test]
-fn a_recorded_run_is_the_run_that_it_would_have_been() {
+fn recording_does_not_change_a_run() {
     let run = |builder: Builder| {
         let order = std::rc::Rc::new(std::cell::RefCell::new(Vec::new()));
         let log = order.clone();
@@ -259,11 +260,11 @@ fn a_recorded_run_is_the_run_that_it_would_have_been() {
 }
 
 #[test]
-fn outside_a_runtime_there_is_nothing_to_record() {
+fn recording_needs_a_runtime() {
     let needs =
         |name| format!("leno::debug::{name} needs a runtime: call it from inside leno::run");
     assert_eq!(panic_text(|| Recorder::new().start()), needs("Recorder::start"));
     assert_eq!(panic_text(|| debug::record(|| ())), needs("record"));
-    // To stop is never wrong.
+    // Stopping needs no runtime.
     Recorder::new().stop();
 }

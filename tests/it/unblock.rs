@@ -1,4 +1,4 @@
-//! Closures that block, on OS threads of their own.
+//! Blocking closures on OS threads of their own.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -12,7 +12,7 @@ use leno::{Builder, Handle, Runtime, unblock};
 
 use crate::support::{panic_text, text_of};
 
-/// Says that it has been dropped, and where.
+/// A value that sends the id of the OS thread that drops it.
 struct Tells(mpsc::Sender<os::ThreadId>);
 
 impl Drop for Tells {
@@ -22,7 +22,7 @@ impl Drop for Tells {
 }
 
 #[test]
-fn it_runs_elsewhere_and_gives_the_value() {
+fn unblock_runs_on_another_os_thread() {
     leno::run(|| {
         let elsewhere = unblock(|| (os::current().id(), String::from("value")));
         assert_ne!(elsewhere.0, os::current().id());
@@ -31,7 +31,7 @@ fn it_runs_elsewhere_and_gives_the_value() {
 }
 
 #[test]
-fn others_run_in_the_meantime() {
+fn other_green_threads_run_meanwhile() {
     leno::run(|| {
         let (sender, receiver) = mpsc::channel();
         let log = Rc::new(RefCell::new(Vec::new()));
@@ -39,7 +39,7 @@ fn others_run_in_the_meantime() {
             let log = log.clone();
             leno::spawn(move || {
                 log.borrow_mut().push("other");
-                // Without this the closure never ends.
+                // The closure waits for this message.
                 sender.send(()).unwrap();
             })
         };
@@ -51,9 +51,9 @@ fn others_run_in_the_meantime() {
 }
 
 #[test]
-fn many_at_once_do_not_wait_for_each_other() {
+fn several_closures_run_at_the_same_time() {
     leno::run(|| {
-        // Each waits for all.
+        // Each closure waits for all others.
         let barrier = Arc::new(std::sync::Barrier::new(8));
         let handles: Vec<_> = (0..8)
             .map(|n| {
@@ -72,7 +72,7 @@ fn many_at_once_do_not_wait_for_each_other() {
 }
 
 #[test]
-fn a_panic_goes_on_in_the_caller() {
+fn a_panic_of_the_closure_reaches_the_caller() {
     leno::run(|| {
         assert_eq!(panic_text(|| unblock(|| panic!("over there"))), "over there");
         let handle = leno::spawn(|| unblock(|| panic!("{}", 7)));
@@ -83,7 +83,7 @@ fn a_panic_goes_on_in_the_caller() {
 }
 
 #[test]
-fn cancelled_it_unwinds_at_once_and_the_closure_goes_on() {
+fn a_cancelled_caller_does_not_wait_for_the_closure() {
     leno::run(|| {
         let here = os::current().id();
         let (goes_on, go_on) = mpsc::channel::<()>();
@@ -100,16 +100,16 @@ fn cancelled_it_unwinds_at_once_and_the_closure_goes_on() {
         begun.recv().unwrap();
         waiter.cancel();
         assert!(waiter.join().is_err_and(|payload| payload.is::<Cancelled>()));
-        // It is still there.
+        // The closure is still running.
         assert!(told.try_recv().is_err());
         goes_on.send(()).unwrap();
-        // What it returned is dropped over there.
+        // The closure's result is dropped on the other OS thread.
         assert_ne!(told.recv().unwrap(), here);
     });
 }
 
 #[test]
-fn one_that_is_cancelled_before_does_not_begin() {
+fn a_cancelled_caller_does_not_start_the_closure() {
     leno::run(|| {
         let (tells, told) = mpsc::channel();
         let begun = Arc::new(AtomicBool::new(false));
@@ -149,7 +149,7 @@ fn a_shield_waits_for_the_closure() {
 }
 
 #[test]
-fn virtual_time_stands_still_while_it_runs() {
+fn virtual_time_stands_still_while_a_closure_runs() {
     Builder::new().virtual_time().run(|| {
         let day = Duration::from_secs(86_400);
         let (sender, receiver) = mpsc::channel::<()>();
@@ -159,7 +159,7 @@ fn virtual_time_stands_still_while_it_runs() {
             start.elapsed()
         });
         let handle = Handle::current();
-        // It ends only when a green thread has run, for which time is not needed.
+        // The closure ends after a green thread has run, which takes no virtual time.
         let spawned = unblock(move || {
             let remote = handle.spawn(move || sender.send(())).unwrap();
             receiver.recv().unwrap();
@@ -172,21 +172,21 @@ fn virtual_time_stands_still_while_it_runs() {
 }
 
 #[test]
-fn virtual_time_goes_on_when_nobody_waits_for_the_closure_any_more() {
+fn virtual_time_advances_after_the_caller_is_cancelled() {
     Builder::new().virtual_time().run(|| {
         let (goes_on, go_on) = mpsc::channel::<()>();
         let waiter = leno::spawn(move || unblock(move || go_on.recv().is_ok()));
         leno::yield_now();
         waiter.cancel();
         assert!(waiter.join().is_err());
-        // Would never end.
+        // This sleep would never end if the closure still counted.
         leno::sleep(Duration::from_secs(1));
         drop(goes_on);
     });
 }
 
 #[test]
-fn a_deadline_ends_the_wait() {
+fn a_deadline_ends_the_wait_for_a_closure() {
     leno::run(|| {
         let (goes_on, go_on) = mpsc::channel::<()>();
         let slow = timeout(Duration::from_millis(1), || unblock(move || go_on.recv().is_ok()));
@@ -196,7 +196,7 @@ fn a_deadline_ends_the_wait() {
 }
 
 #[test]
-fn a_runtime_that_is_dropped_does_not_wait_for_the_closure() {
+fn a_dropped_runtime_does_not_wait_for_the_closure() {
     let (goes_on, go_on) = mpsc::channel::<()>();
     let (tells, told) = mpsc::channel();
     let runtime = Runtime::new();
@@ -211,7 +211,7 @@ fn a_runtime_that_is_dropped_does_not_wait_for_the_closure() {
     assert!(runtime.run_until_stalled());
     drop(runtime);
     assert!(handle.join().is_err_and(|payload| payload.is::<Cancelled>()));
-    // It may not have begun, and then it never does.
+    // If the closure has not begun by now, it never does.
     let _ = goes_on.send(());
     let _ = told.recv();
 }

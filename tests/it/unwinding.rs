@@ -1,5 +1,5 @@
-//! How a coroutine ends: one story at least for each row of the table in the
-//! documentation of `leno::coroutine`, and some for rows that meet.
+//! The ways in which a coroutine ends: at least one test for each row of the table in
+//! the documentation of `leno::coroutine`, and tests for combinations of rows.
 
 use std::cell::{Cell, RefCell};
 use std::panic::{self, AssertUnwindSafe};
@@ -11,17 +11,18 @@ use leno::stack::{MIN_STACK_BYTES, Pool, Stack};
 
 use crate::support::{Ledger, Tracked, caught, hook_runs, in_child, panic_text};
 
-/// Runs a story, which may not run the panic hook, and in which each value of
-/// the ledger must be dropped once.
+/// Runs `test`, which must not run the panic hook and must drop each value of the
+/// ledger once.
 #[track_caller]
-fn silently(story: impl FnOnce(&Ledger)) {
+fn silently(test: impl FnOnce(&Ledger)) {
     let ledger = Ledger::default();
-    assert_eq!(hook_runs(|| story(&ledger)), 0, "the panic hook has run");
+    assert_eq!(hook_runs(|| test(&ledger)), 0, "the panic hook has run");
     ledger.check();
     assert!(ledger.made() > 0);
 }
 
-/// Suspends for ever, with three values on its stack and one captured.
+/// Returns a coroutine that suspends for ever with one captured value and three on its
+/// stack.
 fn holds_four(ledger: &Ledger) -> Coroutine<(), (), ()> {
     let (captured, values) = (ledger.value(), ledger.clone());
     Coroutine::new(move |yielder, ()| {
@@ -35,20 +36,20 @@ fn holds_four(ledger: &Ledger) -> Coroutine<(), (), ()> {
 }
 
 #[test]
-fn the_hook_counter_counts() {
+fn hook_runs_counts_reported_panics() {
     assert_eq!(hook_runs(|| drop(panic_text(|| panic!("one")))), 1);
     assert_eq!(hook_runs(|| drop(caught(|| panic::resume_unwind(Box::new(1))))), 0);
 }
 
 #[test]
-fn a_body_that_returns_has_dropped_what_it_held() {
+fn a_returning_body_drops_its_values() {
     silently(|ledger| {
         let (captured, values) = (ledger.value(), ledger.clone());
         let coroutine = Coroutine::<(), (), Tracked>::new(move |_, ()| {
             let _captured = captured;
             values.value()
         });
-        let Resumed::Return(value) = coroutine.resume(()) else { panic!("it returns") };
+        let Resumed::Return(value) = coroutine.resume(()) else { panic!("the coroutine returns") };
         assert_eq!((ledger.made(), ledger.alive()), (2, 1));
         drop(value);
         ledger.check();
@@ -56,7 +57,7 @@ fn a_body_that_returns_has_dropped_what_it_held() {
 }
 
 #[test]
-fn a_body_that_panics_ends_the_resume_with_its_payload() {
+fn a_panic_of_the_body_leaves_the_resume() {
     let ledger = Ledger::default();
     let values = ledger.clone();
     let coroutine = Coroutine::<bool, (), ()>::new(move |yielder, _| {
@@ -69,8 +70,8 @@ fn a_body_that_panics_ends_the_resume_with_its_payload() {
     });
     let runs = hook_runs(|| {
         coroutine.resume(true);
-        let payload = caught(|| coroutine.resume(true)).expect_err("it panics");
-        let id = payload.downcast::<Box<thread::ThreadId>>().expect("its own payload");
+        let payload = caught(|| coroutine.resume(true)).expect_err("the body panics");
+        let id = payload.downcast::<Box<thread::ThreadId>>().expect("the payload of the body");
         assert_eq!(**id, thread::current().id());
     });
     assert_eq!((runs, coroutine.is_done()), (1, true));
@@ -79,12 +80,12 @@ fn a_body_that_panics_ends_the_resume_with_its_payload() {
 }
 
 #[test]
-fn a_coroutine_that_never_ran_drops_its_closure_alone() {
+fn an_unstarted_coroutine_drops_only_its_closure() {
     silently(|ledger| {
         let create = |captured: Tracked| {
             Coroutine::<(), (), ()>::new(move |_, ()| {
                 drop(captured);
-                panic!("it never runs");
+                panic!("the closure never runs");
             })
         };
         drop(create(ledger.value()));
@@ -98,7 +99,7 @@ fn a_coroutine_that_never_ran_drops_its_closure_alone() {
 }
 
 #[test]
-fn a_suspended_coroutine_is_unwound_when_dropped_or_closed() {
+fn dropping_or_closing_unwinds_a_suspended_coroutine() {
     silently(|ledger| {
         for resumes in 1..5 {
             let (dropped, closed) = (holds_four(ledger), holds_four(ledger));
@@ -158,8 +159,8 @@ fn a_body_that_suspends_again_is_unwound_again() {
 }
 
 #[test]
-fn a_body_that_never_gives_in_aborts_after_a_thousand_times() {
-    const NAME: &str = "unwinding::a_body_that_never_gives_in_aborts_after_a_thousand_times";
+fn a_body_that_catches_every_unwinding_aborts() {
+    const NAME: &str = "unwinding::a_body_that_catches_every_unwinding_aborts";
     let child = in_child(NAME, &[], || {
         let coroutine = Coroutine::<(), u32, ()>::new(|yielder, ()| {
             let mut times = 0;
@@ -190,8 +191,8 @@ impl Drop for SuspendsWhenDropped<'_> {
 }
 
 #[test]
-fn a_destructor_that_suspends_while_it_is_unwound_aborts() {
-    const NAME: &str = "unwinding::a_destructor_that_suspends_while_it_is_unwound_aborts";
+fn a_destructor_that_suspends_during_unwinding_aborts() {
+    const NAME: &str = "unwinding::a_destructor_that_suspends_during_unwinding_aborts";
     let child = in_child(NAME, &[], || {
         let coroutine = Coroutine::<(), (), ()>::new(|yielder, ()| {
             let _suspends = SuspendsWhenDropped(yielder);
@@ -204,7 +205,7 @@ fn a_destructor_that_suspends_while_it_is_unwound_aborts() {
 }
 
 #[test]
-fn a_destructor_may_suspend_where_nothing_is_unwound() {
+fn a_destructor_may_suspend_outside_unwinding() {
     silently(|ledger| {
         let value = ledger.value();
         let coroutine = Coroutine::<(), (), ()>::new(move |yielder, ()| {
@@ -218,7 +219,7 @@ fn a_destructor_may_suspend_where_nothing_is_unwound() {
 }
 
 #[test]
-fn a_body_that_ends_the_unwinding_with_a_panic_is_heard() {
+fn a_panic_during_closing_leaves_the_close() {
     struct PanicsWhenDropped;
     impl Drop for PanicsWhenDropped {
         fn drop(&mut self) {
@@ -249,8 +250,8 @@ fn a_body_that_ends_the_unwinding_with_a_panic_is_heard() {
 }
 
 #[test]
-fn a_panic_while_a_yielded_value_is_dropped_waits_for_the_end_of_the_close() {
-    struct Loud(#[expect(dead_code, reason = "it is there to be dropped")] Tracked);
+fn a_panicking_yielded_value_does_not_stop_the_close() {
+    struct Loud(#[expect(dead_code, reason = "only its drop matters")] Tracked);
     impl Drop for Loud {
         fn drop(&mut self) {
             panic::resume_unwind(Box::new("loud"));
@@ -270,15 +271,15 @@ fn a_panic_while_a_yielded_value_is_dropped_waits_for_the_end_of_the_close() {
 }
 
 #[test]
-fn a_coroutine_dropped_by_a_panic_is_unwound_all_the_same() {
+fn a_panic_of_the_owner_unwinds_its_coroutines() {
     let ledger = Ledger::default();
     let runs = hook_runs(|| {
         let text = panic_text(|| {
             let (_never_ran, suspended) = (holds_four(&ledger), holds_four(&ledger));
             suspended.resume(());
-            panic!("the owner's own");
+            panic!("the owner's panic");
         });
-        assert_eq!(text, "the owner's own");
+        assert_eq!(text, "the owner's panic");
     });
     assert_eq!((runs, ledger.made()), (1, 5));
     ledger.check();
@@ -286,8 +287,8 @@ fn a_coroutine_dropped_by_a_panic_is_unwound_all_the_same() {
 }
 
 #[test]
-fn a_panic_out_of_a_drop_during_a_panic_aborts() {
-    const NAME: &str = "unwinding::a_panic_out_of_a_drop_during_a_panic_aborts";
+fn a_panic_during_a_drop_during_a_panic_aborts() {
+    const NAME: &str = "unwinding::a_panic_during_a_drop_during_a_panic_aborts";
     let child = in_child(NAME, &[], || {
         let coroutine = Coroutine::<(), (), ()>::new(|yielder, ()| {
             let _ = panic::catch_unwind(AssertUnwindSafe(|| yielder.suspend(())));
@@ -295,29 +296,30 @@ fn a_panic_out_of_a_drop_during_a_panic_aborts() {
         });
         coroutine.resume(());
         let _dropped = coroutine;
-        panic!("the owner's own");
+        panic!("the owner's panic");
     });
     child.assert_aborted("leno: a coroutine that was dropped during a panic has panicked itself");
-    assert!(child.stderr().contains("the owner's own"));
+    assert!(child.stderr().contains("the owner's panic"));
 }
 
 #[test]
-fn a_coroutine_that_waits_inside_another_cannot_be_dropped() {
-    const NAME: &str = "unwinding::a_coroutine_that_waits_inside_another_cannot_be_dropped";
+fn dropping_a_running_coroutine_aborts() {
+    const NAME: &str = "unwinding::dropping_a_running_coroutine_aborts";
     let child = in_child(NAME, &[], || {
         let inner = Rc::new(RefCell::new(None));
         let inside = inner.clone();
         let outer = Coroutine::<(), (), ()>::new(move |outer, ()| {
             let outer = std::ptr::from_ref(outer).expose_provenance();
             let nested = Coroutine::<(), (), ()>::new(move |_, ()| {
-                // SAFETY: the body that lends the yielder waits for this one.
+                // SAFETY: the yielder is alive: the body that owns it waits for this
+                // one.
                 unsafe { &*std::ptr::with_exposed_provenance::<Yielder<(), ()>>(outer) }
                     .suspend(());
             });
             *inside.borrow_mut() = Some(Rc::new(nested));
             let nested: *const Coroutine<(), (), ()> =
                 Rc::as_ptr(inside.borrow().as_ref().expect("put there"));
-            // SAFETY: it stays until the outer one is over, or so we pretend.
+            // SAFETY: the process aborts before the drop below frees `nested`.
             unsafe { &*nested }.resume(());
         });
         outer.resume(());
@@ -345,7 +347,7 @@ fn a_forgotten_coroutine_runs_no_destructor_and_keeps_its_stack() {
         assert!(busy.resume(()).as_return().is_some());
     }
     Pool::trim();
-    // SAFETY: a forgotten coroutine's stack stays as it is for ever.
+    // SAFETY: the stack of a forgotten coroutine is never reused.
     assert_eq!(unsafe { forgotten.get().read_volatile() }, 0x1234_5678_9abc);
     assert_eq!((ledger.made(), ledger.alive()), (1, 1));
 }
@@ -354,17 +356,17 @@ fn a_forgotten_coroutine_runs_no_destructor_and_keeps_its_stack() {
 fn a_foreign_payload_passes_through_a_body_unchanged() {
     let inner = Coroutine::<(), (), ()>::new(|_, ()| panic::resume_unwind(Box::new(7u8)));
     let outer = Coroutine::<(), (), ()>::new(move |yielder, ()| {
-        let payload = caught(|| inner.resume(())).expect_err("it panics");
+        let payload = caught(|| inner.resume(())).expect_err("the inner body panics");
         yielder.suspend(());
         panic::resume_unwind(payload);
     });
     assert_eq!(hook_runs(|| assert_eq!(outer.resume(()), Resumed::Yield(()))), 0);
-    let payload = caught(|| outer.resume(())).expect_err("it goes on");
+    let payload = caught(|| outer.resume(())).expect_err("the outer body resumes the panic");
     assert_eq!(payload.downcast_ref::<u8>(), Some(&7));
 }
 
 #[test]
-fn the_unwinding_of_one_coroutine_may_be_carried_to_another() {
+fn an_unwinding_payload_may_move_to_another_coroutine() {
     silently(|ledger| {
         let stolen = Rc::new(RefCell::new(None));
         let thief = |ledger: &Ledger| {
@@ -378,20 +380,20 @@ fn the_unwinding_of_one_coroutine_may_be_carried_to_another() {
         let first = thief(ledger);
         first.resume(());
         first.close();
-        let payload = stolen.take().expect("it was caught");
+        let payload = stolen.take().expect("the payload was caught");
         let second = Coroutine::<(), (), ()>::new(move |yielder, ()| {
             let _ = panic::catch_unwind(AssertUnwindSafe(|| yielder.suspend(())));
             panic::resume_unwind(payload);
         });
         second.resume(());
-        // It is not the second one's own, so it is a panic like any other.
+        // The payload belongs to the first coroutine, so here it is an ordinary panic.
         assert!(caught(|| second.close()).is_err());
         assert!(second.is_done());
     });
 }
 
 #[test]
-fn unwinding_goes_through_nested_coroutines_that_are_suspended_or_not() {
+fn unwinding_passes_through_nested_coroutines() {
     silently(|ledger| {
         let values = ledger.clone();
         let outer = Coroutine::<(), (), ()>::new(move |outer, ()| {
@@ -423,7 +425,7 @@ fn unwinding_goes_through_nested_coroutines_that_are_suspended_or_not() {
 }
 
 #[test]
-fn a_nested_coroutine_that_catches_the_outer_ones_unwinding_hands_it_on() {
+fn a_nested_coroutine_may_resume_the_outer_unwinding() {
     silently(|ledger| {
         let values = ledger.clone();
         let outer = Coroutine::<(), u32, ()>::new(move |outer, ()| {
@@ -432,7 +434,7 @@ fn a_nested_coroutine_that_catches_the_outer_ones_unwinding_hands_it_on() {
                 let inner = scope.coroutine(|_: &Yielder<(), ()>, ()| {
                     let _held = values.value();
                     let first = caught(|| outer.suspend(1)).expect_err("unwound");
-                    // Again from the same place: it is unwound again.
+                    // A second suspend at the same place is unwound again.
                     assert!(caught(|| outer.suspend(2)).is_err());
                     panic::resume_unwind(first);
                 });
@@ -446,8 +448,8 @@ fn a_nested_coroutine_that_catches_the_outer_ones_unwinding_hands_it_on() {
 }
 
 #[test]
-fn a_thread_local_coroutine_is_unwound_when_its_os_thread_ends() {
-    /// Tells another OS thread that it was dropped.
+fn the_end_of_an_os_thread_unwinds_its_coroutines() {
+    /// A value that sends a text to another OS thread when it is dropped.
     struct Tells(std::sync::mpsc::Sender<&'static str>, &'static str);
     impl Drop for Tells {
         fn drop(&mut self) {
@@ -460,8 +462,8 @@ fn a_thread_local_coroutine_is_unwound_when_its_os_thread_ends() {
     let create = |tells: Tells| {
         Coroutine::<(), (), ()>::new(move |yielder, ()| {
             let _tells = tells;
-            let in_its_own_right = Coroutine::<(), (), ()>::new(|yielder, ()| yielder.suspend(()));
-            in_its_own_right.resume(());
+            let nested = Coroutine::<(), (), ()>::new(|yielder, ()| yielder.suspend(()));
+            nested.resume(());
             yielder.suspend(());
         })
     };
@@ -472,7 +474,7 @@ fn a_thread_local_coroutine_is_unwound_when_its_os_thread_ends() {
                 drop(Stack::new(MIN_STACK_BYTES));
             }
             // Thread-locals are destroyed in the reverse order of their first use:
-            // here before the pool of stacks or after it.
+            // `KEPT` before the pool of stacks, or after it.
             KEPT.with_borrow(|kept| assert!(kept.is_empty()));
             let suspended = create(Tells(sender.clone(), "suspended"));
             suspended.resume(());

@@ -1,4 +1,4 @@
-//! Interleavings: all of them, the one that is wanted, and the one that fails.
+//! Exploration of interleavings: executions, schedules, replays and failures.
 
 mod again;
 mod bad_input;
@@ -16,73 +16,119 @@ mod stopped;
 mod workers;
 
 use std::cell::{Cell, RefCell};
+use std::cmp::Ordering;
+use std::fmt::{self, Debug};
 
-use leno::weave::{Explorer, Report, Schedule, Shared, replay};
+use leno::weave::{Explorer, FailureKind, Report, Schedule, Shared, replay};
 
-/// Green threads of so many steps each. Gives who made each step.
+/// Runs a green thread with `count` steps for each count. Returns the letters of the
+/// threads in the order of their steps.
 pub fn steps(counts: &[usize]) -> String {
     let out = RefCell::new(String::new());
-    leno::scope(|scope| {
-        for (name, &count) in ('a'..).zip(counts) {
-            let out = &out;
-            scope.spawn(move || {
-                for step in 0..count {
-                    if step > 0 {
-                        leno::yield_now();
-                    }
-                    out.borrow_mut().push(name);
-                }
-            });
+    spawn_each(('a'..).zip(counts), |(name, &count)| {
+        for step in 0..count {
+            if step > 0 {
+                leno::yield_now();
+            }
+            out.borrow_mut().push(name);
         }
     });
     out.into_inner()
 }
 
-/// Two read a number, and then write what they read and one more.
+/// Runs two green threads that each read a number, yield, and write it increased by
+/// 1.
 pub fn lost_update() -> u32 {
     let total = Cell::new(0);
-    leno::scope(|scope| {
-        for _ in 0..2 {
-            scope.spawn(|| {
-                let before = total.get();
-                leno::yield_now();
-                total.set(before + 1);
-            });
-        }
+    spawn_each(0..2, |_| {
+        let before = total.get();
+        leno::yield_now();
+        total.set(before + 1);
     });
     total.get()
 }
 
-/// The same, of shared data, and without a yield.
+/// Does the same as [`lost_update`] with shared data and without a yield.
 pub fn lost_update_of_shared() -> u32 {
     let total = Shared::new(0);
-    leno::scope(|scope| {
-        for _ in 0..2 {
-            scope.spawn(|| total.set(total.get() + 1));
-        }
-    });
+    spawn_each(0..2, |_| total.set(total.get() + 1));
     total.into_inner()
 }
 
-/// One that fails if an update is lost.
+/// Panics if an update is lost.
 pub fn losing_fails() {
     assert_eq!(lost_update(), 2, "an update was lost");
 }
 
-/// How many executions there are, and each outcome with its count.
+/// Returns the number of executions, and each outcome with its count.
 pub fn counts<T: Ord + Clone>(report: &Report<T>) -> (u64, Vec<(T, u64)>) {
     let outcomes = report.outcomes().iter();
     (report.executions(), outcomes.map(|(value, one)| (value.clone(), one.count())).collect())
 }
 
-/// Explores all of a program. Each schedule in the report gives what it stands
-/// for, also after it has been printed and parsed; and a reduced exploration has
-/// the same outcomes.
+/// Returns the outcomes in their order.
+pub fn values<T: Ord + Clone>(report: &Report<T>) -> Vec<T> {
+    report.outcomes().keys().cloned().collect()
+}
+
+pub fn kinds<T: Ord>(report: &Report<T>) -> Vec<FailureKind> {
+    report.failures().iter().map(|failure| failure.kind()).collect()
+}
+
+/// Returns everything in the report, as it is printed and as it is debugged.
+pub fn text<T: Ord + Debug>(report: &Report<T>) -> String {
+    format!("{report}\n{report:#?}")
+}
+
+/// Runs `body` in a green thread for each item, and waits for all of them.
+pub fn spawn_each<T>(items: impl IntoIterator<Item = T>, body: impl Fn(T)) {
+    leno::scope(|scope| {
+        for item in items {
+            let body = &body;
+            scope.spawn(move || body(item));
+        }
+    });
+}
+
+pub fn yield_forever() -> ! {
+    loop {
+        leno::yield_now();
+    }
+}
+
+/// A value that a function compares.
+pub struct By<T>(pub T, pub fn(&T, &T) -> Ordering);
+
+impl<T> Debug for By<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("By")
+    }
+}
+
+impl<T> PartialEq for By<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl<T> Eq for By<T> {}
+
+impl<T> PartialOrd for By<T> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<T> Ord for By<T> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (self.1)(&self.0, &other.0)
+    }
+}
+
+/// Explores the program completely. Checks that each schedule in the report replays
+/// its outcome, also after it has been printed and parsed.
 #[track_caller]
-pub fn explored<T: Ord + Clone + std::fmt::Debug>(
-    explorer: &Explorer,
-    program: impl Fn() -> T,
-) -> Report<T> {
+pub fn explored<T: Ord + Clone + Debug>(explorer: &Explorer, program: impl Fn() -> T) -> Report<T> {
     let report = explorer.explore(&program);
     assert!(report.is_complete(), "{report}");
     let mut executions = 0;

@@ -1,9 +1,9 @@
-//! Makes copies of `mailbox.rs` with a bug planted in each.
+//! Creates copies of `mailbox.rs` with one planted bug each.
 
 use std::path::Path;
 use std::{env, fs};
 
-/// What each copy is called, and what is written for what in it.
+/// The name of each copy, and its replacements.
 const BUGS: [(&str, &[(&str, &str)]); 10] = [
     (
         "rings_before_it_posts",
@@ -59,11 +59,11 @@ const BUGS: [(&str, &[(&str, &str)]); 10] = [
 ];
 
 fn main() {
-    const SOURCE: &str = "../../src/runtime/mailbox.rs";
+    const SOURCE: &str = "../../src/remote/mailbox.rs";
     println!("cargo::rerun-if-changed={SOURCE}");
     println!("cargo::rerun-if-changed=build.rs");
     let source = fs::read_to_string(SOURCE).expect("the mailbox can be read");
-    // What may only be at the beginning of a file.
+    // These lines are allowed only at the beginning of a file.
     let is_inner = |line: &&str| !line.starts_with("//!") && !line.starts_with("#![");
     let source: String = source.lines().filter(is_inner).flat_map(|line| [line, "\n"]).collect();
     let mut modules = String::new();

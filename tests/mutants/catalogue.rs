@@ -1,23 +1,23 @@
-//! The mutants: each a small change to a file of `arch/` that must not go
-//! unnoticed.
+//! The mutants: small changes to the files of `arch/`, each of which the suite must detect.
 
 use std::ops::Range;
 
 use super::assembly::{self, Instruction, Item, Region};
 
-/// One change to a file.
+/// A change to a file.
 #[derive(Clone, Debug)]
 pub struct Mutant {
-    /// The function or macro that it is in.
+    /// The function or macro that the change is in.
     pub place: String,
     pub before: String,
-    /// What is done to it, in words.
+    /// A description of the change.
     pub what: String,
     range: Range<usize>,
     replacement: String,
-    /// Does it show only with the feature `fp-env`, or only without?
+    /// `Some(true)` if only builds with the feature `fp-env` contain the change, `Some(false)` if only
+    /// builds without it do.
     pub fp_env: Option<bool>,
-    /// The compiler must have something in registers for it to show.
+    /// `true` if the change shows only if the compiler keeps values in registers.
     pub optimised: bool,
 }
 
@@ -28,14 +28,14 @@ impl Mutant {
     }
 }
 
-/// What differs between the instruction sets.
+/// The differences between the instruction sets.
 pub struct Dialect {
     pub name: &'static str,
-    /// A register, and one to take for it by mistake.
+    /// Pairs of a register and a register that replaces it.
     mistaken: &'static [(&'static str, &'static str)],
-    /// Text, and what to put in its place.
+    /// Texts, their replacements, and the builds that contain them.
     by_hand: &'static [(&'static str, &'static str, Option<bool>)],
-    /// What is declared clobbered.
+    /// The registers that are declared clobbered.
     clobbers: &'static [&'static str],
 }
 
@@ -90,11 +90,11 @@ pub const AARCH64: Dialect = Dialect {
     ],
 };
 
-/// All mutants of a file.
+/// Returns all mutants of a file.
 ///
 /// # Panics
 ///
-/// If the file has changed so that a mutant made by hand does not fit any more.
+/// If the file has changed so that a hand-written mutant does not apply any more.
 pub fn mutants(dialect: &Dialect, source: &str) -> Vec<Mutant> {
     let mut all = Vec::new();
     for region in assembly::regions(source) {
@@ -116,7 +116,7 @@ pub fn mutants(dialect: &Dialect, source: &str) -> Vec<Mutant> {
     all
 }
 
-/// The mutants of each function that declares `clobber`, without it.
+/// Adds a mutant of each function that declares `clobber`, without this declaration.
 fn undeclared(source: &str, clobber: &str, all: &mut Vec<Mutant>) {
     for (at, _) in source.match_indices(clobber) {
         let function = source[..at].rfind("unsafe fn ").expect("only a function clobbers");
@@ -157,8 +157,8 @@ fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Returns `true` if a line is to be mutated. Without labels, and without what frames unwind
-/// tables, nothing builds; alignment changes the time that a switch takes and nothing else.
+/// Returns `true` if a line is to be mutated. Without labels, and without the directives that begin and
+/// end unwind tables, the file does not build. Alignment changes only the time of a switch.
 pub fn is_mutable(text: &str) -> bool {
     let frames = [".cfi_startproc", ".cfi_endproc"];
     let is_alignment = text.starts_with(".p2align");
@@ -207,21 +207,23 @@ fn of_region(dialect: &Dialect, source: &str, region: &Region, all: &mut Vec<Mut
     }
 }
 
-/// What is left of a deleted instruction: an operand has to be named somewhere.
+/// Returns the replacement of a deleted instruction, which still names the operand, because the
+/// compiler requires it.
 fn deletion(text: &str) -> String {
     let operand = text.find('{').zip(text.find('}'));
     operand.map_or_else(String::new, |(open, close)| format!("// {}", &text[open..=close]))
 }
 
-/// Does what it does depend on what is around it? Pushes and pops, adjustments,
-/// and the two that hand the stack pointer on.
+/// Returns `true` if the effect of an instruction depends on its position: pushes, pops, adjustments, and
+/// the two instructions that pass the stack pointer on.
 fn order_matters(text: &str) -> bool {
     let starts =
         ["push", "pop", "sub rsp", "add rsp", "mov rsp", "mov [", "stp", "mov x9", "str x9"];
     starts.iter().any(|start| text.starts_with(start)) || text.starts_with("add sp")
 }
 
-/// Every number 8 more, away from zero, and 16 more where the stack pointer moves.
+/// Returns the instruction with each number increased by 8, and also by 16 if the instruction moves the
+/// stack pointer.
 fn wrong_numbers(text: &str) -> Vec<String> {
     let fixed = ["hint", "brk", "adr", "lea"];
     if fixed.iter().any(|mnemonic| text.starts_with(mnemonic)) {
@@ -230,7 +232,7 @@ fn wrong_numbers(text: &str) -> Vec<String> {
     let moves = text.starts_with("add ") || text.starts_with("sub ") || text.ends_with("]!");
     let mut found = Vec::new();
     for range in numbers(text) {
-        // Of an escape, only the last number is an offset.
+        // Only the last number of an escape is an offset.
         if text.starts_with(".cfi_escape") && range.end != text.len() {
             continue;
         }
@@ -243,7 +245,7 @@ fn wrong_numbers(text: &str) -> Vec<String> {
     found
 }
 
-/// Where there are decimal numbers that are not part of a name.
+/// Returns the places of the decimal numbers that are not part of a name.
 fn numbers(text: &str) -> Vec<Range<usize>> {
     words(text).filter(|range| text[range.clone()].bytes().all(|b| b.is_ascii_digit())).collect()
 }
@@ -269,7 +271,8 @@ fn wrong_registers(dialect: &Dialect, text: &str) -> Vec<String> {
         .collect()
 }
 
-/// The same, but for an instant something of use is below the stack pointer.
+/// Returns instructions with the same result, but with live data below the stack pointer for an
+/// instant.
 fn late_adjustment(text: &str) -> Option<String> {
     if let Some(register) = text.strip_prefix("push ") {
         return Some(format!("mov [rsp - 8], {register}\nsub rsp, 8"));

@@ -1,20 +1,20 @@
-//! Does the suite notice every mistake in the assembly? Each instruction of
-//! `arch/` that saves, restores or adjusts is deleted or corrupted in turn, and
-//! the register tests are built and run with the result. A mutant that they do not
-//! notice, nor the checks of the text that `tests/tidy` makes, is a hole in the
-//! suite, and fails this test. The mistakes in the runtime are in `runtime.rs`, those
-//! in the explorer in `weave.rs`.
+//! Mutation tests: checks that the suite detects every mistake in the assembly.
 //!
-//! It takes minutes, so it is done only if it is asked for:
+//! Each instruction of `arch/` that saves, restores or adjusts is deleted or corrupted in turn, and the
+//! register tests are built and run with the result. This test fails if a mutant is detected neither by
+//! the register tests nor by the checks of the text in `tests/tidy`. `runtime.rs` plants mistakes in the
+//! runtime, and `weave.rs` in the explorer.
+//!
+//! The test takes minutes, so it runs only on request:
 //!
 //! ```text
 //! LENO_MUTANTS=1 cargo test --test mutants
 //! ```
 //!
-//! `LENO_MUTANTS=aarch64` does that instruction set alone, `runtime` the runtime and
-//! `weave` the explorer; `sample` does a fifth of all, drawn anew each time, as CI has time for.
-//! The instruction set that is not the machine's own needs a linker and a
-//! runner, in the variables that cargo reads.
+//! `LENO_MUTANTS=aarch64` tests that instruction set alone, `runtime` the runtime and `weave` the
+//! explorer. `sample` tests a fifth of all mutants, drawn anew each time, because CI has no time for
+//! more. The instruction set that is not the machine's own needs a linker and a runner, in the
+//! variables that cargo reads.
 
 #[path = "../tidy/assembly.rs"]
 mod assembly;
@@ -36,13 +36,13 @@ use std::time::Duration;
 use catalogue::{Dialect, Mutant};
 use workshop::{Build, Kit, Outcome, Target, Workshop};
 
-/// How many are tried at once.
+/// The number of mutants that are tested at the same time.
 const WORKERS: usize = 2;
-/// With `LENO_MUTANTS=sample`, one in this many mutants is tried.
+/// With `LENO_MUTANTS=sample`, one in this many mutants is tested.
 const SAMPLED: usize = 5;
-/// For a run with nothing changed.
+/// The timeout of a run without a mutant.
 const FIRST_TIMEOUT: Duration = Duration::from_secs(120);
-/// They time what they run, so they do not run beside each other.
+/// Held by each test that measures run times, so that these tests do not run in parallel.
 static TURN: Mutex<()> = Mutex::new(());
 const DIALECTS: [Dialect; 2] = [catalogue::X86_64, catalogue::AARCH64];
 
@@ -66,7 +66,7 @@ fn every_mutant_of_the_assembly_is_noticed() {
     assert_eq!(survivors, 0, "the suite does not notice every mistake");
 }
 
-/// What `LENO_MUTANTS` names, or everything.
+/// Returns `true` if `LENO_MUTANTS` selects the mutants `name`.
 fn asked_for(name: &str) -> bool {
     let Some(asked) = env::var_os("LENO_MUTANTS") else { return false };
     let known = ["1", "sample", "x86_64", "aarch64", "runtime", "weave"];
@@ -100,20 +100,20 @@ fn sampled<M>(name: &str, mutants: Vec<M>) -> Vec<M> {
     mutants.filter(|(index, _)| drawn(*index)).map(|(_, mutant)| mutant).collect()
 }
 
-/// Prints, also when the test passes and its output is kept back.
+/// Prints `text`, also if the test passes and its output is captured.
 fn say(text: &str) {
     let _ = writeln!(io::stdout(), "{text}");
 }
 
-/// Tries all mutants of one instruction set. Gives how many were killed, of how
-/// many.
+/// Tests all mutants of one instruction set. Returns the number of killed mutants and the number of
+/// mutants.
 fn try_all(dialect: &Dialect, workshops: &[Workshop]) -> (usize, usize) {
     let file = format!("arch/{}.rs", dialect.name);
     let source = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(&file)).unwrap();
     let mutants = sampled(dialect.name, catalogue::mutants(dialect, &source));
     let mut target = target(dialect.name);
     let longest = check_that_all_is_well(&workshops[0], &target);
-    // Some mutants never end, and to wait for them is most of the time it takes.
+    // Some mutants never end, and waiting for them takes most of the time.
     target.timeout = 8 * longest + Duration::from_secs(3);
     let verdicts = try_in(workshops, &mutants, |workshop, mutant| {
         let mutated = mutant.apply(&source);
@@ -125,7 +125,7 @@ fn try_all(dialect: &Dialect, workshops: &[Workshop]) -> (usize, usize) {
     report(dialect, &mutants, &verdicts)
 }
 
-/// Places to try mutants in.
+/// Creates the workshops in which mutants are tested.
 fn workshops(name: &str, kit: &Kit) -> Vec<Workshop> {
     forbid_core_dumps();
     let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join("mutants").join(name);
@@ -136,7 +136,7 @@ fn workshops(name: &str, kit: &Kit) -> Vec<Workshop> {
         .collect()
 }
 
-/// Tries all of them, in all workshops at once.
+/// Tests all mutants, in all workshops at the same time, and returns the verdicts.
 fn try_in<M: Sync, V: Clone + Send>(
     workshops: &[Workshop],
     mutants: &[M],
@@ -162,8 +162,8 @@ fn try_in<M: Sync, V: Clone + Send>(
     verdicts.into_inner().unwrap().into_iter().flatten().collect()
 }
 
-/// What is not changed must pass, or nothing that follows means anything. Gives
-/// how long the longest run took.
+/// Checks that the unchanged sources pass, without which no verdict has a meaning. Returns the time of
+/// the longest run.
 fn check_that_all_is_well(workshop: &Workshop, target: &Target) -> Duration {
     let mut longest = Duration::ZERO;
     for (fp_env, optimised) in [(false, false), (true, false), (false, true), (true, true)] {
@@ -175,10 +175,11 @@ fn check_that_all_is_well(workshop: &Workshop, target: &Target) -> Duration {
     longest
 }
 
+/// The result of testing a mutant.
 #[derive(Clone, Debug)]
 enum Verdict {
     KilledBy(String),
-    /// It does not build, so it proves nothing, and is not counted.
+    /// The mutant does not build, so it proves nothing and is not counted.
     Stillborn(String),
     Survived,
 }
@@ -197,7 +198,7 @@ fn judge(workshop: &Workshop, target: &Target, mutant: &Mutant, mutated: &str) -
     }
 }
 
-/// The builds that may show a mutant, the likeliest first.
+/// Returns the builds that may detect a mutant, the most likely first.
 fn builds(mutant: &Mutant) -> Vec<Build> {
     let mut all = Vec::new();
     for optimised in [mutant.optimised, !mutant.optimised] {
@@ -237,7 +238,11 @@ fn report(dialect: &Dialect, mutants: &[Mutant], verdicts: &[Verdict]) -> (usize
     (killed, mutants.len() - stillborn)
 }
 
-/// How programs for an instruction set are built and run here.
+/// Returns how programs for an instruction set are built and run on this machine.
+///
+/// # Panics
+///
+/// If the instruction set needs a linker or a runner that is not configured.
 fn target(isa: &str) -> Target {
     let triple = format!("{isa}-unknown-linux-gnu");
     if isa == env::consts::ARCH {
@@ -255,10 +260,11 @@ fn target(isa: &str) -> Target {
     Target { triple, runner, timeout: FIRST_TIMEOUT }
 }
 
-/// Most mutants crash, and what they leave behind is of no use.
+/// Disables core dumps, because most mutants crash and their dumps are of no use.
 fn forbid_core_dumps() {
     let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: the struct is there. Children inherit the limit.
+    // Children inherit the limit.
+    // SAFETY: `none` is a live rlimit, which setrlimit only reads.
     unsafe { libc::setrlimit(libc::RLIMIT_CORE, &none) };
 }
 

@@ -1,6 +1,5 @@
-//! Mistakes of the kind that runtimes have, planted in leno one at a time. The
-//! oracle of `tests/it/oracle_runtime` is built and run with each: one that it
-//! does not find is a hole in its programs, and fails this test.
+//! Typical mistakes of runtimes, planted in leno one at a time. The oracle of `tests/it/oracle_runtime` is
+//! built and run with each mistake. This test fails if the oracle does not find one.
 //!
 //! ```text
 //! LENO_MUTANTS=runtime cargo test --test mutants
@@ -13,10 +12,10 @@ use std::time::{Duration, Instant};
 use super::workshop::{Build, Kit, Outcome, Workshop};
 use super::{TURN, Target, asked_for, sampled, say, target, try_in, workshops};
 
-/// So many programs of each kind must do. Most are found within a few hundred.
+/// The number of programs of each kind. Most mistakes are found within a few hundred.
 const PROGRAMS: &str = "20000";
 
-/// A file, what it says there, what it says with the mistake, and what that is.
+/// A file, a text in it, the text with the mistake, and a description of the mistake.
 pub(super) struct Mutant {
     file: &'static str,
     before: &'static str,
@@ -33,11 +32,11 @@ pub(super) const fn mutant(
     Mutant { file, before, after, what }
 }
 
-const WAIT_LIST: &str = "src/runtime/wait_list.rs";
-const UNWIND: &str = "src/runtime/unwind.rs";
-const WAITING: &str = "src/runtime/waiting.rs";
-const DEADLINE: &str = "src/runtime/deadline.rs";
-const SCHEDULER: &str = "src/runtime/scheduler.rs";
+const WAIT_LIST: &str = "src/kernel/wait_queue.rs";
+const UNWIND: &str = "src/cancel/unwind.rs";
+const WAITING: &str = "src/kernel/block.rs";
+const DEADLINE: &str = "src/cancel/scope.rs";
+const SCHEDULER: &str = "src/kernel/scheduler.rs";
 const CHANNEL: &str = "src/channel/core.rs";
 const RING: &str = "src/channel/ring.rs";
 const SELECT: &str = "src/channel/select.rs";
@@ -47,7 +46,7 @@ const CONDVAR: &str = "src/sync/condvar.rs";
 const SEMAPHORE: &str = "src/sync/semaphore.rs";
 
 const MUTANTS: &[Mutant] = &[
-    // Waiting and waking.
+    // Waits and wake-ups.
     mutant(
         WAIT_LIST,
         "            if waits {\n                return Some(node);",
@@ -121,7 +120,7 @@ const MUTANTS: &[Mutant] = &[
         "who has no time left gives nobody a turn",
     ),
     mutant(
-        "src/runtime/timers.rs",
+        "src/timer/heap.rs",
         "(self.deadline, self.age) < (other.deadline, other.age)",
         "(self.deadline, other.age) < (other.deadline, self.age)",
         "of two timers of one moment, the younger one fires first",
@@ -185,13 +184,13 @@ const MUTANTS: &[Mutant] = &[
         "who has caught the unwinding is never unwound again",
     ),
     mutant(
-        "src/runtime/panics.rs",
+        "src/cancel/panics.rs",
         "panics::suspended() == 0 || own() > 0",
         "panics::suspended() == 0",
         "who panics while others wait in the middle of a panic does not know it",
     ),
     mutant(
-        "src/runtime/waiting.rs",
+        "src/kernel/block.rs",
         "        control.unwind.set_panicking(own > 0);\n",
         "",
         "who waits in the middle of its own panic is unwound",
@@ -353,7 +352,7 @@ const MUTANTS: &[Mutant] = &[
     ),
 ];
 
-/// Builds the oracle in a workshop with a mistake, and runs it.
+/// Builds the oracle with a mistake in a workshop, and runs it.
 fn judge(workshop: &Workshop, target: &Target, mutant: &Mutant) -> Outcome {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     let source = fs::read_to_string(package.join(mutant.file)).expect("the file is there");
@@ -364,7 +363,7 @@ fn judge(workshop: &Workshop, target: &Target, mutant: &Mutant) -> Outcome {
     tried.expect("cargo runs").0
 }
 
-/// Tries all mistakes of one kind.
+/// Tests all mistakes of one kind.
 pub(super) fn try_mistakes(name: &str, kit: &Kit, mutants: &[Mutant]) {
     if !asked_for(name) {
         return say(&format!("not asked for: set LENO_MUTANTS=1 to try the mutants of the {name}"));
@@ -395,7 +394,7 @@ pub(super) fn try_mistakes(name: &str, kit: &Kit, mutants: &[Mutant]) {
     assert_eq!(missed, 0, "the oracle does not find every mistake");
 }
 
-/// Each mistake replaces what is there once.
+/// Checks that the text of each mistake occurs exactly once in its file.
 pub(super) fn check_that_they_fit(mutants: &[Mutant]) {
     for mutant in mutants {
         let package = Path::new(env!("CARGO_MANIFEST_DIR"));

@@ -1,6 +1,5 @@
-//! Mistakes of the kind that explorers have, planted in weave one at a time. The
-//! oracle of `tests/weave_oracle` is built and run with each: one that it does not
-//! find is a hole in it, and fails this test.
+//! Typical mistakes of explorers, planted in weave one at a time. The oracle of `tests/weave_oracle` is
+//! built and run with each mistake. This test fails if the oracle does not find one.
 //!
 //! ```text
 //! LENO_MUTANTS=weave cargo test --test mutants
@@ -9,18 +8,18 @@
 use super::runtime::{Mutant, check_that_they_fit, mutant, try_mistakes};
 use super::workshop::Kit;
 
-/// So many programs of each kind must do.
+/// The number of programs of each kind.
 const PROGRAMS: &str = "400";
 
-const DIRECTED: &str = "src/runtime/directed.rs";
+const DIRECTED: &str = "src/explore/controlled_run.rs";
 const ENGINE: &str = "src/weave/engine.rs";
 const FAIRNESS: &str = "src/weave/fairness.rs";
-const OPERATING: &str = "src/runtime/operating.rs";
+const OPERATING: &str = "src/explore/report.rs";
 const ORDER: &str = "src/weave/order.rs";
-const RERUN: &str = "src/runtime/rerun.rs";
+const RERUN: &str = "src/explore/rerun.rs";
 const REDUCTION: &str = "src/weave/reduction.rs";
 const SAMPLING: &str = "src/weave/sampling.rs";
-const TRACK: &str = "src/runtime/track.rs";
+const TRACK: &str = "src/explore/path.rs";
 const TREE: &str = "src/weave/tree.rs";
 const USED: &str = "src/weave/used.rs";
 
@@ -151,7 +150,7 @@ const MUTANTS: &[Mutant] = &[
         "number == other_number",
         "objects of two executions are the same if they have the same number",
     ),
-    // Drawing by chance.
+    // Random exploration.
     mutant(
         SAMPLING,
         "before.saturating_sub(had).max(1) as usize",

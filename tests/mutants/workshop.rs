@@ -8,14 +8,14 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How the tests are built.
+/// The options of a build of the tests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Build {
     pub fp_env: bool,
     pub optimised: bool,
 }
 
-/// For which instruction set, and how its programs are run.
+/// An instruction set, and how its programs are run.
 #[derive(Clone, Debug)]
 pub struct Target {
     pub triple: String,
@@ -24,22 +24,22 @@ pub struct Target {
     pub timeout: Duration,
 }
 
-/// What became of a mutant in one build.
+/// The result of a mutant in one build.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     Passed,
-    /// What noticed it.
+    /// The test that has detected the mutant.
     Failed(String),
-    /// It is not even a program.
+    /// The mutant does not build.
     DoesNotBuild(String),
 }
 
-/// What is built and run with each mutant, and what it needs beside leno.
+/// The tests that are built and run with each mutant, and the files that they need besides leno.
 #[derive(Clone)]
 pub struct Kit {
-    /// The arguments of Cargo that name the test binary.
+    /// The arguments of cargo that select the test binary.
     test: &'static [&'static str],
-    /// Files and folders, and what they are called in the copy.
+    /// Files and folders, and their names in the copy.
     copied: &'static [(&'static str, &'static str)],
     written: &'static [(&'static str, &'static str)],
     /// Development dependencies.
@@ -54,12 +54,12 @@ impl Kit {
             copied: &[("tests/registers", "tests/registers")],
             written: &[],
             packages: &[],
-            // Where unwind tables are wrong, a backtrace may have no end.
+            // With wrong unwind tables, a backtrace may never end.
             variables: vec![("RUST_BACKTRACE", "0")],
         }
     }
 
-    /// The oracle of the runtime alone, with so many programs, the same each time.
+    /// Returns the kit of the oracle of the runtime alone, with the same `programs` programs each time.
     pub fn oracle(programs: &'static str) -> Kit {
         const MAIN: &str = "//! The oracle.\n\nmod oracle_coroutine;\nmod oracle_runtime;\n\
                             #[allow(dead_code)]\nmod support;\n";
@@ -77,7 +77,7 @@ impl Kit {
                 ("RUST_BACKTRACE", "0"),
                 ("LENO_TEST_SEED", "1"),
                 ("LENO_TEST_PROGRAMS", programs),
-                // Which program shows it does not matter.
+                // The size of the failing program does not matter.
                 ("PROPTEST_MAX_SHRINK_ITERS", "0"),
             ],
         }
@@ -85,8 +85,8 @@ impl Kit {
 }
 
 impl Kit {
-    /// The oracle of explorations, with so many programs, the same each time. What
-    /// all explorations came to once is not compared: that would be too easy.
+    /// Returns the kit of the oracle of explorations, with the same `programs` programs each time. It does
+    /// not compare the recorded totals of all explorations, which would make the detection too easy.
     pub fn weave(programs: &'static str) -> Kit {
         const MAIN: &str = "//! The oracle.\n\nmod audit;\nmod exact;\nmod found;\nmod generate;\n\
                             mod interpret;\nmod model;\nmod program;\nmod sampling;\n\
@@ -109,7 +109,7 @@ pub struct Workshop {
 }
 
 impl Workshop {
-    /// Copies what the kit needs, without other development dependencies.
+    /// Copies the files that the kit needs, without other development dependencies.
     pub fn new(root: PathBuf, kit: &Kit) -> io::Result<Workshop> {
         let package = Path::new(env!("CARGO_MANIFEST_DIR"));
         let workshop = Workshop { root, kit: kit.clone() };
@@ -147,7 +147,7 @@ impl Workshop {
         fs::write(self.package().join(file), text)
     }
 
-    /// Builds the tests and runs them. Says how long the run took.
+    /// Builds the tests and runs them. Returns the outcome and the time of the run.
     pub fn try_out(&self, target: &Target, build: Build) -> io::Result<(Outcome, Duration)> {
         match self.build(target, build)? {
             Ok(program) => {
@@ -167,7 +167,7 @@ impl Workshop {
             .arg(self.root.join("target"))
             .current_dir(self.package())
             .env("RUSTFLAGS", "-Awarnings")
-            // A mutant is one line, and most of the time is for building it.
+            // A mutant is a change of one line, and most of the time is that of its build.
             .env("CARGO_INCREMENTAL", "1");
         cargo.args(build.optimised.then_some("--release"));
         cargo.args(build.fp_env.then_some("--features=fp-env"));
@@ -219,7 +219,7 @@ impl Workshop {
     }
 }
 
-/// What a run of the tests says of the mutant; `None` means that it did not end.
+/// Returns the outcome of a run of the tests. A status of `None` means that the run did not end.
 fn judge(status: Option<ExitStatus>, said: &str) -> Outcome {
     let crashed = || last_test(said).unwrap_or("the start").to_owned();
     match status {
@@ -255,7 +255,7 @@ fn failed_tests(said: &str) -> Vec<&str> {
         .collect()
 }
 
-/// The test that was running when the output ended.
+/// Returns the name of the test that was running when the output ended.
 fn last_test(said: &str) -> Option<&str> {
     let line = said.lines().rfind(|line| line.starts_with("test ") && line.contains(" ..."))?;
     line.strip_prefix("test ")?.split(" ...").next()
@@ -275,8 +275,8 @@ fn copy_folder(from: &Path, to: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// The manifest without development dependencies, but for these packages, and
-/// without benchmarks; and with builds that are quick to make.
+/// Returns the manifest without benchmarks, without development dependencies other than these packages,
+/// and with settings for fast builds.
 fn without_development(manifest: &str, packages: &[&str]) -> String {
     let mut kept = String::new();
     let mut packages: Vec<&str> = (packages.iter())

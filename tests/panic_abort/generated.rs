@@ -1,5 +1,5 @@
-//! Crates that are written and built by tests: for what depends on how a whole
-//! program is built, or on its `main`.
+//! Crates that tests write and build, for behaviour that depends on the build or on the
+//! `main` of a whole program.
 
 use std::env;
 use std::fs;
@@ -13,11 +13,11 @@ pub struct Package {
 }
 
 impl Package {
-    /// Writes a package with one `main.rs`, that depends on leno. `more` goes to
-    /// the end of its manifest.
+    /// Writes a package with one `main.rs` that depends on leno. `more` is appended to
+    /// its manifest.
     pub fn write(name: &'static str, features: &[&str], more: &str, main: &str) -> Package {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-        fs::create_dir_all(folder.join("src")).expect("the folder can be made");
+        fs::create_dir_all(folder.join("src")).expect("the folder can be created");
         let leno = env!("CARGO_MANIFEST_DIR");
         let manifest = format!(
             "[package]\nname = {name:?}\nversion = \"0.0.0\"\nedition = \"2024\"\n\n\
@@ -25,7 +25,7 @@ impl Package {
              [workspace]\n\n{more}"
         );
         let write = |path: &str, text: &str| {
-            // Cargo looks at the time of the last change.
+            // Cargo compares modification times, so an equal file is not rewritten.
             let path = folder.join(path);
             if fs::read_to_string(&path).is_ok_and(|existing| existing == text) {
                 return;
@@ -34,14 +34,15 @@ impl Package {
         };
         write("Cargo.toml", &manifest);
         write("src/main.rs", main);
-        // The same versions of what leno depends on, which are there already.
+        // The lock file pins leno's dependencies to the versions that are downloaded
+        // already.
         let lock = Path::new(leno).join("Cargo.lock");
-        fs::copy(lock, folder.join("Cargo.lock")).expect("leno has one");
+        fs::copy(lock, folder.join("Cargo.lock")).expect("leno has a Cargo.lock");
         Package { folder, name }
     }
 
-    /// Builds it for the target of this test, and gives the path of the binary.
-    /// `cargo` is the command with what comes before `build`.
+    /// Builds the package for the target of this test, and returns the path of the
+    /// binary. `cargo` is the command without `build`.
     pub fn build(&self, mut cargo: Command, profile: &str) -> PathBuf {
         let target = target();
         let output = cargo
@@ -62,17 +63,17 @@ impl Package {
     }
 }
 
-/// The target that this test was built for.
+/// Returns the target that this test was built for.
 fn target() -> String {
     let environment = if cfg!(target_env = "musl") { "musl" } else { "gnu" };
     format!("{}-unknown-linux-{environment}", env::consts::ARCH)
 }
 
-/// The Cargo that runs this test.
-#[allow(dead_code, reason = "who includes this file may need another toolchain")]
+/// Returns a command for the Cargo that runs this test.
+#[allow(dead_code, reason = "some including tests need another toolchain")]
 pub fn cargo() -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    // Flags for this build may not be fit for that one.
+    // Flags for this build may not suit the other.
     for variable in
         ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_TARGET_DIR", "CARGO_BUILD_TARGET"]
     {
@@ -81,7 +82,7 @@ pub fn cargo() -> Command {
     command
 }
 
-/// Runs `binary`, under an emulator if this test runs under one.
+/// Returns a command that runs `binary`, under an emulator if this test runs under one.
 pub fn command(binary: &Path) -> Command {
     let runner = env::var("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER").unwrap_or_default();
     let mut words = runner.split_whitespace();
@@ -95,8 +96,8 @@ pub fn command(binary: &Path) -> Command {
     }
 }
 
-/// Standard error, without what qemu adds to it.
-#[allow(dead_code, reason = "who includes this file may want all of it")]
+/// Returns standard error without the lines that qemu adds.
+#[allow(dead_code, reason = "some including tests need the whole text")]
 pub fn own_words(stderr: &[u8]) -> String {
     let text = String::from_utf8_lossy(stderr);
     let is_own = |line: &&str| !line.starts_with("qemu: uncaught target signal");

@@ -1,5 +1,5 @@
-//! A program that is built with `panic = "abort"`: what has to work there works,
-//! and what cannot ends the process with the documented words.
+//! A program built with `panic = "abort"`: supported operations work, and the others
+//! end the process with the documented texts.
 
 mod generated;
 
@@ -28,11 +28,12 @@ fn run(scenario: &str) -> Outcome {
         Package::write("panic_abort", &[], PROFILES, PROGRAM).build(cargo(), "dev")
     });
     let mut program = command(binary);
-    let output = program.arg(scenario).env("RUST_BACKTRACE", "0").output().expect("it starts");
+    let output =
+        program.arg(scenario).env("RUST_BACKTRACE", "0").output().expect("the program starts");
     Outcome {
         code: output.status.code(),
         signal: output.status.signal(),
-        stdout: String::from_utf8(output.stdout).expect("it is text"),
+        stdout: String::from_utf8(output.stdout).expect("the output is text"),
         stderr: own_words(&output.stderr),
     }
 }
@@ -44,7 +45,7 @@ fn works(scenario: &str, stdout: &str) {
     assert_eq!(run(scenario), expected);
 }
 
-/// The program aborts. Gives what it said on standard error.
+/// Asserts that the program aborts, and returns its standard error.
 #[track_caller]
 fn aborts(scenario: &str, stdout: &str) -> String {
     let outcome = run(scenario);
@@ -53,7 +54,8 @@ fn aborts(scenario: &str, stdout: &str) -> String {
     outcome.stderr
 }
 
-/// Replaces the number of the OS thread and the line in what std says of a panic.
+/// Removes the digits, such as the number of the OS thread and the line, from std's
+/// text.
 fn without_numbers(stderr: &str) -> String {
     stderr.split(|letter: char| letter.is_ascii_digit()).filter(|part| !part.is_empty()).collect()
 }
@@ -98,7 +100,7 @@ fn closing_a_suspended_coroutine_aborts() {
 }
 
 #[test]
-fn dropping_a_generator_that_is_not_at_its_end_aborts() {
+fn dropping_an_unfinished_generator_aborts() {
     assert_eq!(aborts("drop generator", "0\n"), CANNOT_UNWIND);
 }
 
@@ -108,17 +110,17 @@ fn a_scope_that_ends_before_its_coroutines_aborts() {
 }
 
 #[test]
-fn forgetting_a_suspended_coroutine_is_fine() {
+fn forgetting_a_suspended_coroutine_works() {
     works("forget suspended", "forgotten\n");
 }
 
 #[test]
-fn dropping_one_that_was_never_resumed_drops_the_closure() {
+fn dropping_an_unstarted_coroutine_drops_its_closure() {
     works("drop new", "dropped\nafter\n");
 }
 
 #[test]
-fn dropping_one_that_is_done_is_fine() {
+fn dropping_a_finished_coroutine_works() {
     works("drop done", "dropped\nafter\n");
 }
 

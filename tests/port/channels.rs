@@ -1,6 +1,6 @@
-//! A program for crossbeam's channels: numbers come from as many sources as one
-//! likes, are merged by a select over all of them, checked by workers that meet
-//! whoever has the next one, and added up. `tests/port.rs` moves it to leno.
+//! A program for crossbeam's channels: numbers come from any number of sources, are
+//! merged by a select over all of them, checked by workers over rendezvous channels,
+//! and added up. `tests/port.rs` ports it to leno.
 
 use crossbeam_channel::{Receiver, RecvError, Select, Sender, TrySendError};
 use crossbeam_channel::{after, bounded, never, select, tick, unbounded};
@@ -11,14 +11,14 @@ use std::time::Duration;
 const SOURCES: u64 = 7;
 const WORKERS: usize = 3;
 
-/// Source number 2 gives 2, 4, 6 and so on; the higher its number, the more.
+/// Sends multiples of `number`: source 2 sends 2 and 4, source 3 sends 3, 6 and 9.
 fn source(number: u64, sender: Sender<u64>) {
     for factor in 1..=number {
         sender.send(number * factor).unwrap();
     }
 }
 
-/// Takes from whichever source has one, until all have ended.
+/// Receives from the sources until all have ended.
 fn merge(sources: &[Receiver<u64>], merged: &Sender<(usize, u64)>) {
     let mut select = Select::new();
     for source in sources {
@@ -38,7 +38,7 @@ fn merge(sources: &[Receiver<u64>], merged: &Sender<(usize, u64)>) {
     }
 }
 
-/// Gives each number to whichever worker is free.
+/// Sends each number to a free worker.
 fn deal(merged: Receiver<(usize, u64)>, workers: Vec<Sender<(usize, u64)>>) -> usize {
     let mut dealt = 0;
     for message in merged {
@@ -69,7 +69,7 @@ fn worker(orders: Receiver<(usize, u64)>, stop: Receiver<()>, results: Sender<(u
     }
 }
 
-/// As `merge`, by looking.
+/// Receives the first number from a ready source.
 fn first_of(sources: &[Receiver<u64>]) -> (usize, u64) {
     let mut select = Select::new_biased();
     sources.iter().for_each(|source| {

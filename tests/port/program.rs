@@ -1,5 +1,5 @@
-//! A program for std's threads: letters are counted by workers that take texts
-//! from a queue, and the counts are added up. `tests/port.rs` moves it to leno.
+//! A program for std's threads: workers take texts from a queue and count letters, and
+//! the counts are added up. `tests/port.rs` ports it to leno.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 const TEXTS: [&str; 6] = ["warp and weft", "shuttle", "reed", "heddle", "selvage", "loom"];
 const WORKERS: usize = 3;
 
-/// A queue for so many texts, out of a lock and two condition variables.
+/// A bounded queue of texts, made of a lock and two condition variables.
 struct Queue {
     texts: Mutex<(VecDeque<&'static str>, bool)>,
     filled: Condvar,
@@ -58,7 +58,7 @@ fn work(queue: &Queue, done: &SyncSender<Counts>, taken: &AtomicUsize) {
     }
 }
 
-/// Each of several threads reads what all have written, round by round.
+/// Runs threads that read the sum of all threads in each round.
 fn rounds(sum: &RwLock<u32>) -> usize {
     let barrier = Barrier::new(WORKERS);
     let round = || {

@@ -1,8 +1,7 @@
-//! A long random load over everything that the runtime has, which must not grow:
-//! resident memory, map entries and open descriptors are the same after a while
-//! as at its end, and whatever was made has been dropped.
-//!
-//! Two seconds of it unless more are asked for:
+//! A long random load over all parts of the runtime, which must not grow: resident
+//! memory, map entries and open descriptors are the same after the warm-up as at the
+//! end, and every created value is dropped.
+//! It takes two seconds by default. A longer run:
 //! `LENO_SOAK=600 cargo test --release --test soak -- --nocapture`.
 
 mod random;
@@ -23,10 +22,10 @@ use leno::time::{Duration, Instant, timeout};
 
 use random::Random;
 
-/// How many green threads of the load are there at most.
+/// The maximum number of green threads of the load.
 const MOST: usize = 300;
 
-/// Something that must be dropped.
+/// A value that must be dropped.
 struct Thing(Rc<Cell<u64>>);
 
 impl Drop for Thing {
@@ -39,11 +38,11 @@ leno::green_local! {
     static SCRATCH: RefCell<Vec<Thing>> = RefCell::default();
 }
 
-/// What all green threads of the load share.
+/// The state that all green threads of the load share.
 struct World {
     random: Random,
     things: Rc<Cell<u64>>,
-    /// Green threads of the load that have not ended.
+    /// The number of green threads of the load that have not ended.
     alive: Cell<usize>,
     done: Cell<u64>,
     mutex: Mutex<u64>,
@@ -109,7 +108,7 @@ fn yields(world: &Rc<World>) {
     }
 }
 
-/// Grows its stack, which gives its pages back.
+/// Grows the stack, whose pages are given back afterwards.
 fn deep(world: &Rc<World>) {
     #[inline(never)]
     fn grow(depth: u64) -> u64 {
@@ -123,7 +122,7 @@ fn deep(world: &Rc<World>) {
     std::hint::black_box(grow(world.random.below(60)));
 }
 
-/// Waits twice while it panics.
+/// Waits twice in a destructor while it panics.
 fn panics(world: &Rc<World>) {
     struct Sleeps<'a>(&'a World);
     impl Drop for Sleeps<'_> {
@@ -188,7 +187,7 @@ fn local(world: &Rc<World>) {
     }
 }
 
-/// On the channel that all share.
+/// Uses the shared channel.
 fn messages(world: &Rc<World>) {
     for _ in 0..world.random.below(6) {
         let time = world.random.short();
@@ -320,7 +319,7 @@ fn group(world: &Rc<World>) {
     });
 }
 
-/// Rarely: an OS thread costs much more than the rest.
+/// Uses an OS thread, rarely, since it costs much more than the other tasks.
 fn other_os_thread(world: &Rc<World>) {
     if !world.random.one_in(20) {
         return;
@@ -340,7 +339,7 @@ fn futures(world: &Rc<World>) {
     let _ = leno::block_on(one);
 }
 
-/// What a process has, and must not have more of.
+/// Resources of the process that must not grow.
 #[derive(Clone, Copy, Debug)]
 struct Figures {
     resident_kib: u64,
@@ -350,19 +349,19 @@ struct Figures {
 
 impl Figures {
     fn now() -> Figures {
-        let status = fs::read_to_string("/proc/self/status").expect("Linux has it");
+        let status = fs::read_to_string("/proc/self/status").expect("Linux has /proc");
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
         let number = line.and_then(|rest| rest.split_whitespace().next()?.parse().ok());
-        let maps = fs::read_to_string("/proc/self/maps").expect("Linux has it");
+        let maps = fs::read_to_string("/proc/self/maps").expect("Linux has /proc");
         Figures {
             resident_kib: number.unwrap_or(0),
             map_entries: maps.lines().count(),
-            descriptors: fs::read_dir("/proc/self/fd").expect("Linux has it").count(),
+            descriptors: fs::read_dir("/proc/self/fd").expect("Linux has /proc").count(),
         }
     }
 }
 
-/// Spawns, joins, forgets and cancels until the time is over.
+/// Spawns, joins, detaches and cancels green threads until the deadline.
 fn load(world: &Rc<World>, until: Instant) {
     let mut handles: Vec<JoinHandle<Thing>> = Vec::new();
     while Instant::now() < until {
@@ -393,7 +392,7 @@ fn load(world: &Rc<World>, until: Instant) {
     }
 }
 
-/// Another OS thread, which spawns and cancels from outside.
+/// Spawns and cancels green threads from another OS thread.
 fn meddle(handle: &leno::Handle, stop: &AtomicBool, sent: &Arc<AtomicU64>) {
     while !stop.load(Ordering::Relaxed) {
         let (sender, receiver) = mpsc::channel();
@@ -405,7 +404,7 @@ fn meddle(handle: &leno::Handle, stop: &AtomicBool, sent: &Arc<AtomicU64>) {
         });
         if let (Ok(spawned), Ok(id)) = (spawned, receiver.recv()) {
             handle.cancel(id);
-            assert!(spawned.join().is_err(), "it was cancelled");
+            assert!(spawned.join().is_err(), "the green thread was cancelled");
         }
         std::thread::sleep(Duration::from_micros(500));
     }
@@ -436,8 +435,9 @@ fn a_random_load_does_not_grow() {
     };
     let seed = 0x9e37_79b9_7f4a_7c15;
     const ROUNDS: u32 = 20;
-    /// Before that, the most stacks that are ever in use at once are still to come, however
-    /// slow the machine: an emulator may not get there in a quarter of the time.
+    /// Before this many green threads have ended, the maximum of stacks in use has not
+    /// been reached. A number and not a time, since an emulator may need longer than a
+    /// quarter of the run.
     const WARM_UP_THREADS: u64 = 2_000;
     let round = Duration::from_secs(seconds) / ROUNDS;
     let mut warm = None;
@@ -466,7 +466,7 @@ fn a_random_load_does_not_grow() {
                 world.done.get(),
                 sent.load(Ordering::Relaxed)
             );
-            assert_eq!(world.things.get(), 0, "things that nobody has dropped");
+            assert_eq!(world.things.get(), 0, "things that were not dropped");
             assert_eq!(world.permits.available_permits(), 4);
             assert!(world.mutex.try_lock().is_ok() || world.mutex.is_poisoned());
             if number == ROUNDS / 4 {
@@ -475,14 +475,14 @@ fn a_random_load_does_not_grow() {
         }
         stop.store(true, Ordering::Relaxed);
         leno::unblock(move || meddler.join().unwrap());
-        assert_eq!(Rc::strong_count(&world), 1, "somebody still has the world");
+        assert_eq!(Rc::strong_count(&world), 1, "another owner of the world is left");
         world.things.clone()
     });
     assert_eq!((things.get(), Rc::strong_count(&things)), (0, 1));
-    check(warm.expect("it was measured"), Figures::now());
+    check(warm.expect("the warm-up was measured"), Figures::now());
 }
 
-/// An emulator translates code for ever, so there only the rest is checked.
+/// An emulator translates code without end, so its resident memory is not checked.
 fn check(warm: Figures, end: Figures) {
     let text = format!("after the warm-up {warm:?}, at the end {end:?}");
     if cfg!(target_arch = "x86_64") {

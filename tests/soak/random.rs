@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use leno::time::Duration;
 
-/// xorshift64*: the same load for the same seed, as far as time allows.
+/// xorshift64*: a seed gives the same load, as far as timing allows.
 pub struct Random(pub Cell<u64>);
 
 impl Random {

@@ -1,19 +1,20 @@
-//! Reads the assembly out of a file of `arch/`, and checks what no test that runs
-//! it can see for certain.
+//! Reads the assembly of a file of `arch/`, and checks the properties that a test cannot observe
+//! reliably by running it.
 
 use std::ops::Range;
 
-/// One instruction or directive, and where its text is.
+/// An instruction or directive, and the place of its text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Instruction {
     pub text: String,
     pub range: Range<usize>,
 }
 
+/// An element of a region.
 #[derive(Clone, Debug)]
 pub enum Item {
     Instruction(Instruction),
-    /// Of a macro that holds instructions, as `fp_env(save)`.
+    /// A call of a macro that contains instructions, such as `fp_env(save)`.
     Call(String),
 }
 
@@ -21,12 +22,12 @@ pub enum Item {
 #[derive(Clone, Debug)]
 pub struct Region {
     pub name: String,
-    /// Is it there only with the feature `fp-env`, or only without?
+    /// `Some(true)` if it exists only with the feature `fp-env`, `Some(false)` if only without it.
     pub fp_env: Option<bool>,
     pub items: Vec<Item>,
 }
 
-/// All assembly between the first line and the last, in order.
+/// Returns all regions of a file, in order.
 pub fn regions(source: &str) -> Vec<Region> {
     let mut found = Vec::new();
     let mut fp_env = None;
@@ -61,8 +62,8 @@ pub fn regions(source: &str) -> Vec<Region> {
     found
 }
 
-/// Takes the instruction of one line of a string literal. Is the literal still
-/// open after it?
+/// Adds the instruction of one line of a string literal. Returns `true` if the literal is still open
+/// after the line.
 fn literal_line(line: &str, start: usize, was_open: bool, items: Option<&mut Vec<Item>>) -> bool {
     let begin = if was_open { 0 } else { line.find('"').map_or(0, |at| at + 1) };
     let end = line[begin..].find('"').map_or(line.len(), |at| begin + at);
@@ -85,14 +86,14 @@ fn function_name(line: &str) -> Option<&str> {
     rest.split_once(['(', '<']).map(|(name, _)| name)
 }
 
-/// `fp_env!(save),` is a call of a macro that holds instructions.
+/// Returns the call in a line such as `fp_env!(save),`, which calls a macro that contains instructions.
 fn macro_call(trimmed: &str) -> Option<String> {
     let (name, rest) = trimmed.split_once("!(")?;
     let argument = rest.strip_suffix("),")?;
     name.chars().all(|c| c.is_ascii_lowercase() || c == '_').then(|| format!("{name}({argument})"))
 }
 
-/// The instructions of the region `name`, with those of the macros that it calls.
+/// Returns the instructions of the region `name`, including those of the macros that it calls.
 pub fn flatten(regions: &[Region], name: &str, fp_env: bool) -> Vec<Instruction> {
     let region = regions
         .iter()
@@ -105,7 +106,7 @@ pub fn flatten(regions: &[Region], name: &str, fp_env: bool) -> Vec<Instruction>
     items.iter().flat_map(expand).collect()
 }
 
-/// The functions whose assembly switches contexts.
+/// The functions with assembly that switches contexts.
 pub const SWITCHING: [&str; 6] =
     ["switch", "resume", "suspend", "leave", "coroutine_root", "thread_root"];
 
@@ -116,7 +117,7 @@ fn is_code(text: &str) -> bool {
     !text.starts_with('.') && !text.ends_with(':') && !text.starts_with("//")
 }
 
-/// Everything that is wrong with the assembly of a file.
+/// Returns all complaints about the assembly of a file.
 pub fn complaints(source: &str) -> Vec<String> {
     let regions = regions(source);
     let mut found = Vec::new();
@@ -137,8 +138,8 @@ pub fn complaints(source: &str) -> Vec<String> {
     found
 }
 
-/// What is jumped to begins with a landing pad; what must never be come to, with
-/// a trap.
+/// Finds targets of jumps that do not begin with a landing pad, and unreachable code that does not
+/// begin with a trap.
 fn landing_pads(name: &str, code: &[&str]) -> Vec<String> {
     let mut found = Vec::new();
     let first = code.iter().find(|text| is_code(text));
@@ -155,8 +156,8 @@ fn landing_pads(name: &str, code: &[&str]) -> Vec<String> {
     found
 }
 
-/// Returns `true` if direct jumps lead to the label, which need no landing pad, and its address
-/// is not taken.
+/// Returns `true` if only direct jumps, which need no landing pad, lead to the label, and its address is
+/// not taken.
 fn is_only_jumped_to(label: &str, code: &[&str]) -> bool {
     let number = label.trim_end_matches(':');
     let names = |text: &str| {
@@ -169,7 +170,7 @@ fn is_only_jumped_to(label: &str, code: &[&str]) -> bool {
     mentions.peek().is_some() && !mentions.any(|text| takes_address(text))
 }
 
-/// A signal handler may overwrite what is below the stack pointer.
+/// Finds uses of memory below the stack pointer, which a signal handler may overwrite.
 fn below_the_stack_pointer(code: &[&str]) -> Vec<String> {
     let mut found = Vec::new();
     let mut left_behind = false;
@@ -185,6 +186,7 @@ fn below_the_stack_pointer(code: &[&str]) -> Vec<String> {
     found
 }
 
+/// Finds returns and calls, which the processor predicts in pairs.
 fn returns(code: &[&str]) -> Vec<String> {
     let pairs_with_a_call = ["ret", "call", "bl", "blr"];
     code.iter()

@@ -1,10 +1,10 @@
-//! Style as a test: the layers, where unsafe code may be and what it says for
-//! itself, sizes, the form that the files of `arch/` fill.
+//! Style as a test: the layers, the places of unsafe code and its SAFETY comments, sizes, the language
+//! of comments, and the items that each file of `arch/` defines.
 //!
-//! Each rule is tried on text that breaks it, in `planted`, so each has been seen
-//! to complain.
+//! `planted` applies each rule to text that breaks it, and checks that the rule complains.
 
 mod assembly;
+mod language;
 mod lexer;
 mod planted;
 mod rules;
@@ -14,13 +14,13 @@ use std::path::Path;
 
 use rules::Complaint;
 
-/// A file of the project: its path from the root, with slashes, and its text.
+/// A file of the project: its path relative to the root, with slashes, and its text.
 struct SourceFile {
     path: String,
     text: String,
 }
 
-/// All Rust files in these folders.
+/// Returns all Rust files in the folders.
 fn files(folders: &[&str]) -> Vec<SourceFile> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut found = Vec::new();
@@ -32,13 +32,14 @@ fn files(folders: &[&str]) -> Vec<SourceFile> {
     found
 }
 
+/// Adds all Rust files in `folder` to `found`.
 fn collect(root: &Path, folder: &Path, found: &mut Vec<SourceFile>) {
     for entry in
         fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
     {
         let path = entry.expect("the folder can be read").path();
         if path.is_dir() {
-            // The build output of a workspace of its own.
+            // A folder `target` is the build output of a separate workspace.
             if path.file_name().is_some_and(|name| name != "target") {
                 collect(root, &path, found);
             }
@@ -50,8 +51,14 @@ fn collect(root: &Path, folder: &Path, found: &mut Vec<SourceFile>) {
     }
 }
 
+/// All folders with Rust files.
 const EVERYWHERE: [&str; 5] = ["arch", "benches", "examples", "src", "tests"];
 
+/// Applies `rule` to all files in the folders.
+///
+/// # Panics
+///
+/// If the rule complains.
 fn check(folders: &[&str], rule: impl Fn(&SourceFile) -> Vec<Complaint>) {
     let complaints: Vec<String> = files(folders)
         .iter()
@@ -93,7 +100,22 @@ fn every_file_says_what_it_is_for() {
     check(&EVERYWHERE, |file| rules::opening(&file.text));
 }
 
-/// The files of `arch/` but the one with the form.
+#[test]
+fn comments_name_things_and_not_persons() {
+    check(&EVERYWHERE, |file| {
+        let is_checked = language::is_checked(&file.path);
+        if is_checked { language::persons(&file.path, &file.text) } else { Vec::new() }
+    });
+}
+
+#[test]
+fn the_doc_of_a_function_begins_with_a_verb() {
+    check(&EVERYWHERE, |file| {
+        if language::is_checked(&file.path) { language::verbs(&file.text) } else { Vec::new() }
+    });
+}
+
+/// Returns the files of `arch/` with an instruction set.
 fn instruction_sets() -> Vec<SourceFile> {
     files(&["arch"]).into_iter().filter(|file| file.path != "arch/mod.rs").collect()
 }

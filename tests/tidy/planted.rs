@@ -1,9 +1,10 @@
-//! The rules, on text that breaks them and on text that only looks as if it did.
+//! Applies the rules to text that breaks them, and to similar text that does not.
 
 use super::assembly;
+use super::language;
 use super::rules;
 
-/// The lines that a rule complains about.
+/// Returns the lines that a rule complains about.
 fn lines(complaints: &[rules::Complaint]) -> Vec<usize> {
     complaints.iter().map(|(line, _)| *line).collect()
 }
@@ -43,10 +44,11 @@ fn layers_complain_of_what_is_not_below() {
 #[test]
 fn unsafe_code_is_found_wherever_it_is() {
     let text = "//! unsafe\nfn f() {\n    unsafe { g() }\n}\n";
-    for path in ["src/thread/mod.rs", "src/lib.rs", "src/runtime/mod.rs", "src/runtime/report.rs"] {
+    for path in ["src/thread/mod.rs", "src/lib.rs", "src/runtime/mod.rs", "src/inspect/deadlock.rs"]
+    {
         assert_eq!(lines(&rules::unsafe_place(path, text)), [3], "{path}");
     }
-    for path in ["src/sys/fault.rs", "arch/aarch64.rs", "src/runtime/queue.rs"] {
+    for path in ["src/sys/fault.rs", "arch/aarch64.rs", "src/kernel/run_queue.rs"] {
         assert_eq!(rules::unsafe_place(path, text), [], "{path}");
     }
     assert_eq!(rules::unsafe_place("src/lib.rs", "#![deny(unsafe_op_in_unsafe_fn)]"), []);
@@ -121,6 +123,71 @@ fn a_file_that_does_not_say_what_it_is_for_is_found() {
 }
 
 #[test]
+fn a_person_in_a_comment_is_found() {
+    let wrong = [
+        "// Wakes whoever waits.",
+        "/// Nobody reads it.\nfn f() {}",
+        "//! The thread whose turn it is.",
+        "/* someone */",
+        "let a = 1; // no one waits",
+        "// There is no\n// one left.",
+        "/// There is No\n/// One left.",
+        "let a = \"it's\"; // Who?",
+    ];
+    for text in wrong {
+        assert_eq!(language::persons("src/a.rs", text).len(), 1, "{text}");
+    }
+    let right = [
+        "// The whole thread waits for no reason; one waits for another.",
+        "let a = \"nobody\"; let everybody = anyone();",
+        "// Yes or no? One of them.",
+    ];
+    for text in right {
+        assert_eq!(language::persons("src/a.rs", text), [], "{text}");
+    }
+    let guest = "// A guest who does not read misses lines.";
+    assert_eq!(language::persons("examples/06_chat.rs", guest), []);
+    assert_eq!(lines(&language::persons("examples/01_interleave.rs", guest)), [1]);
+    assert_eq!(lines(&language::persons("src/a.rs", "a();\n\n// who\nb(); // whom")), [3, 4]);
+}
+
+#[test]
+fn a_function_doc_that_does_not_begin_with_a_verb_is_found() {
+    let wrong = [
+        "/// The number of stacks.\nfn f() {}",
+        "/// Is it full?\n#[must_use]\npub fn f() {}",
+        "/// `true` if it is full.\npub(crate) unsafe extern \"C\" fn f() {}",
+        "/// # Safety\n///\n/// Be careful.\nunsafe fn f() {}",
+        "/// Return the number.\n#[cfg(all(\n    unix,\n    test,\n))]\nfn f() {}",
+        "/// What comes next.\n// A comment.\n#[inline]\nfn f() {}",
+        "impl A {\n    /// An A.\n    pub const fn new() -> A {}\n}",
+        "impl<F: for<'a> Fn(&'a u8)> A<F> {\n    /// An A.\n    fn new() {}\n}",
+        "trait T {\n    /// The next one.\n    fn next(&mut self);\n}",
+        "/// Reticulates splines.\nfn f() {}",
+    ];
+    for text in wrong {
+        assert_eq!(language::verbs(text).len(), 1, "{text}");
+    }
+    let right = [
+        "/// Returns the number of stacks.\nfn f() {}",
+        "/// Returns `true` if it is full.\n#[must_use]\n#[inline]\npub fn f() {}",
+        "/// Wakes the first waiter.\n///\n/// The waiter runs later.\nfn f() {}",
+        "fn f() {}\n/// The number of stacks.\nconst A: u8 = 0;",
+        "/// The number of stacks.\nconst A: u8 = 0;\nfn f() {}",
+        "/// A stack.\nstruct A;\n\nimpl Drop for A {\n    /// The end.\n    fn drop(&mut self) {}\n}",
+        "unsafe impl T for A {\n    /// The end.\n    fn f() {}\n}",
+        "macro_rules! m {\n    () => {\n        /// The end.\n        fn f() {}\n    };\n}",
+        "/// A handler.\ntype Handler = fn(u8);",
+        "struct A {\n    /// The destructor.\n    drop: unsafe fn(*mut ()),\n}",
+        "const A: &str = \"/// The end.\nfn f() {}\";",
+    ];
+    for text in right {
+        assert_eq!(language::verbs(text), [], "{text}");
+    }
+    assert_eq!(lines(&language::verbs("\n/// A.\n/// B.\nfn f() {}\n/// Yes.\nfn g() {}")), [2, 5]);
+}
+
+#[test]
 fn items_of_the_form_are_read() {
     let file = "pub(crate) const NAME: &str = \"const x\";\nconst PRIVATE: u8 = 0;\n\
                 #[repr(C)]\npub(crate) struct Saved {\n    pub(crate) a: u8,\n}\n\
@@ -139,7 +206,7 @@ fn a_gap_in_the_numbers_is_found() {
     }
 }
 
-/// A file of `arch/` that breaks no rule.
+/// The text of a file of `arch/` that breaks no rule.
 const ASSEMBLY: &str = r#"
 #[cfg(feature = "fp-env")]
 macro_rules! fp_env {

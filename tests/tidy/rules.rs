@@ -1,11 +1,13 @@
-//! The rules, each a function from a file's text to what is wrong with it.
+//! The rules. Each is a function that returns the complaints about a file's text.
 
 use super::lexer::{closing_brace, code_only, line_of, words};
 
+/// The most lines of a file.
 pub const MOST_LINES: usize = 500;
+/// The most lines of a function.
 pub const MOST_FUNCTION_LINES: usize = 70;
 
-/// From left to right: each layer may use only what is to its left.
+/// The layers. Each may use only the layers before it.
 const LAYERS: [&[&str]; 8] = [
     &["arch", "sys"],
     &["stack"],
@@ -17,42 +19,42 @@ const LAYERS: [&[&str]; 8] = [
     &["lib"],
 ];
 
-/// Where unsafe code may be: whole folders, and single files.
+/// The folders and files that may contain unsafe code.
 const MAY_BE_UNSAFE: [&str; 19] = [
     "arch/",
     "src/sys/",
     "src/stack/",
     "src/coroutine/",
-    // Messages that are in a slot or not, by the count of those put in and taken out.
+    // Whether a slot holds a message depends on the counts of sent and received messages.
     "src/channel/ring.rs",
-    "src/runtime/current.rs",
-    "src/runtime/debugger.rs",
-    "src/runtime/directed.rs",
-    "src/runtime/queue.rs",
-    "src/runtime/requests.rs",
+    "src/kernel/current.rs",
+    "src/inspect/debugger_table.rs",
+    "src/explore/controlled_run.rs",
+    "src/kernel/run_queue.rs",
+    "src/inspect/signal_dump.rs",
     "src/runtime/idle.rs",
-    "src/runtime/stacks.rs",
-    "src/runtime/thread_state.rs",
-    "src/runtime/wait_list.rs",
-    "src/runtime/control.rs",
-    "src/runtime/scheduler.rs",
-    "src/runtime/spawned.rs",
-    "src/runtime/switching.rs",
-    "src/runtime/watch.rs",
+    "src/inspect/stack_visit.rs",
+    "src/kernel/thread_info.rs",
+    "src/kernel/wait_queue.rs",
+    "src/kernel/control_block.rs",
+    "src/kernel/scheduler.rs",
+    "src/runtime/spawn.rs",
+    "src/kernel/context_switch.rs",
+    "src/inspect/hog_sampler.rs",
 ];
 
-/// Macros are exported at the crate's root, whatever file they are in.
+/// Exported macros are at the crate's root, whatever file defines them.
 const EXPORTED_MACROS: [&str; 3] = ["green_local", "select", "select_biased"];
 
-/// A complaint, with the line that it is about.
+/// The number of a line, and the complaint about it.
 pub type Complaint = (usize, String);
 
+/// Returns the index of a module's layer.
 fn layer(module: &str) -> Option<usize> {
     LAYERS.iter().position(|layer| layer.contains(&module))
 }
 
-/// The module at the top of the tree that `path` belongs to: `stack` for
-/// `src/stack/pool.rs`.
+/// Returns the top-level module that `path` belongs to: `stack` for `src/stack/pool.rs`.
 fn top_module(path: &str) -> &str {
     if path.starts_with("arch/") {
         return "arch";
@@ -62,7 +64,7 @@ fn top_module(path: &str) -> &str {
     name.strip_suffix(".rs").unwrap_or(name)
 }
 
-/// Layers: no module uses one to its right, or beside it.
+/// Finds uses of a module that is not in a lower layer.
 pub fn layers(path: &str, source: &str) -> Vec<Complaint> {
     let code = code_only(source);
     let own = top_module(path);
@@ -77,7 +79,7 @@ pub fn layers(path: &str, source: &str) -> Vec<Complaint> {
             Some(used) if used < own_layer && own != "arch" => {}
             Some(_) => found.push((line, format!("`{own}` uses `{name}`, which is not below it"))),
             None if EXPORTED_MACROS.contains(&name) => {}
-            // An item of the crate's root.
+            // An item of the crate's root, such as `crate::spawn`.
             None => found.push((line, format!("`{own}` uses `crate::{name}`: not a layer"))),
         }
     }
@@ -98,11 +100,11 @@ pub fn layers(path: &str, source: &str) -> Vec<Complaint> {
     found
 }
 
-/// Every `crate::name`, and each name of `crate::{..}`.
+/// Returns the name of every `crate::name`, and every name of `crate::{..}`, with its place.
 fn uses_of_crate(code: &str) -> Vec<(usize, &str)> {
     let mut found = Vec::new();
     for (at, _) in code.match_indices("crate::") {
-        // `$crate` is wherever a macro is used.
+        // `$crate` is in a macro, which any module may use.
         if code[..at].ends_with('$') {
             continue;
         }
@@ -130,7 +132,7 @@ fn uses_of_crate(code: &str) -> Vec<(usize, &str)> {
     found
 }
 
-/// Unsafe code is where it may be.
+/// Finds unsafe code in files that may not contain it.
 pub fn unsafe_place(path: &str, source: &str) -> Vec<Complaint> {
     if MAY_BE_UNSAFE.iter().any(|allowed| path.starts_with(allowed)) {
         return Vec::new();
@@ -142,8 +144,8 @@ pub fn unsafe_place(path: &str, source: &str) -> Vec<Complaint> {
         .collect()
 }
 
-/// Every unsafe block and impl says why it is sound, every unsafe function what
-/// its caller must see to.
+/// Finds unsafe blocks and impls without a SAFETY comment, and unsafe functions without a section
+/// `# Safety`.
 pub fn safety_comments(source: &str) -> Vec<Complaint> {
     let code = code_only(source);
     let source_lines: Vec<&str> = source.lines().collect();
@@ -168,8 +170,8 @@ pub fn safety_comments(source: &str) -> Vec<Complaint> {
     found
 }
 
-/// Does `unsafe` with this after it define a function or a trait? Not if it is the
-/// type of a function, an attribute or a block of declarations.
+/// Returns `true` if `rest`, which follows the word `unsafe`, defines a function or a trait. Types of
+/// functions, attributes and blocks of declarations do not.
 fn is_definition(rest: &str) -> bool {
     if rest.starts_with("trait ") {
         return true;
@@ -179,13 +181,13 @@ fn is_definition(rest: &str) -> bool {
     name.is_some_and(|name| name.starts_with(|c: char| c.is_alphabetic() || c == '_'))
 }
 
-/// The comments on the line, and above it up to where the statement begins.
+/// Returns the comments on the line, and above it up to the beginning of the statement.
 fn comments_above(source: &[&str], code: &[&str], line: usize) -> String {
     let mut comments = String::new();
     for index in (0..line).rev() {
         let text = code[index].trim();
         let is_own = index + 1 == line;
-        // The end of something else: what is above belongs to that.
+        // The end of another item or statement, to which the comments above it belong.
         let is_attribute = text.starts_with("#[") || text.is_empty() && !source[index].is_empty();
         if !is_own && !is_attribute && (text.is_empty() || text.ends_with([';', '{', '}'])) {
             break;
@@ -197,7 +199,7 @@ fn comments_above(source: &[&str], code: &[&str], line: usize) -> String {
     comments
 }
 
-/// Files and functions that one can take in.
+/// Finds files and functions that are too long.
 pub fn sizes(source: &str) -> Vec<Complaint> {
     let mut found = Vec::new();
     let lines = source.lines().count();
@@ -207,7 +209,7 @@ pub fn sizes(source: &str) -> Vec<Complaint> {
     let code = code_only(source);
     for (at, _) in words(&code).filter(|(_, word)| *word == "fn") {
         let signature = &code[at..];
-        // Not the type of a function, which has no name.
+        // The type of a function has no name.
         if !signature.starts_with("fn ") {
             continue;
         }
@@ -223,7 +225,7 @@ pub fn sizes(source: &str) -> Vec<Complaint> {
     found
 }
 
-/// Nothing is left unfinished.
+/// Finds macros of unfinished code.
 pub fn leftovers(source: &str) -> Vec<Complaint> {
     let code = code_only(source);
     words(&code)
@@ -235,15 +237,15 @@ pub fn leftovers(source: &str) -> Vec<Complaint> {
         .collect()
 }
 
-/// A file says what it is for.
+/// Finds files that do not open with a doc comment.
 pub fn opening(source: &str) -> Vec<Complaint> {
     if source.starts_with("//! ") {
         return Vec::new();
     }
-    vec![(1, "does not open with `//!` and what it is for".to_owned())]
+    vec![(1, "does not open with `//!` and its purpose".to_owned())]
 }
 
-/// The items that a file of `arch/` defines for the layers above.
+/// Returns the items that a file of `arch/` defines for the layers above.
 pub fn defined_items(source: &str) -> Vec<String> {
     let code = code_only(source);
     let mut found: Vec<String> = code
@@ -259,7 +261,7 @@ pub fn defined_items(source: &str) -> Vec<String> {
     found
 }
 
-/// The items that the table in `arch/mod.rs` lists.
+/// Returns the items that the table in `arch/mod.rs` lists.
 pub fn listed_items(source: &str) -> Vec<String> {
     let mut found: Vec<String> = source
         .lines()
@@ -270,7 +272,7 @@ pub fn listed_items(source: &str) -> Vec<String> {
     found
 }
 
-/// The numbers at the beginning of the names are 1, 2, 3 and so on.
+/// Checks that the numbers at the beginning of the names are 1, 2, 3 and so on.
 pub fn numbering(names: &[String]) -> Vec<String> {
     let mut numbers: Vec<Option<usize>> =
         names.iter().map(|name| name.split_once('_')?.0.parse().ok()).collect();

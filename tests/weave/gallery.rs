@@ -1,11 +1,11 @@
-//! A gallery of known bugs, each written from its published description, and each
-//! found: the programs that explorers of interleavings are measured by.
+//! A gallery of known bugs, each written from its published description and each found:
+//! the programs by which explorers of interleavings are measured.
 //!
-//! Each is there twice, with its bug and without it, so that it is the bug that is
-//! found and not something else. `docs/GALLERY.md` has them as a table, with how
-//! many executions each strategy takes.
+//! Each program exists with its bug and without it, which shows that the explorer finds
+//! the bug and nothing else. `docs/GALLERY.md` is the table of the programs, with the
+//! number of executions that each strategy needs.
 //!
-//! Where nothing else is said, a program is one of SCTBench (Thomson, Donaldson,
+//! Unless another source is named, a program is one of SCTBench (Thomson, Donaldson,
 //! Betts, "Concurrency testing using controlled schedulers: an empirical study",
 //! TOPC 2016), and there of the family `CS`, the concurrent software benchmarks of
 //! ESBMC (Cordeiro and Fischer, "Verifying multi-threaded software using SMT-based
@@ -33,34 +33,34 @@ pub struct Bug {
     /// The same program without the bug.
     pub right: fn(),
     pub kind: FailureKind,
-    /// What the failure says, among other things.
+    /// A part of the failure's message.
     pub says: &'static str,
     pub search: Search,
     pub proof: Proof,
-    /// Whether a deadline comes first is a choice.
+    /// Whether the order of a deadline and other events is a choice of the explorer.
     pub is_timed: bool,
 }
 
-/// How the bug is searched for.
+/// The strategy that searches for the bug.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Search {
     All,
     Reduced,
-    /// At random, since there are too many others before it.
+    /// At random, since too many executions come before the failure.
     Sampled,
 }
 
-/// How it is seen that the right program is right.
+/// The exploration that shows the absence of the bug in the right program.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Proof {
     All,
-    /// One execution of each kind.
+    /// One execution of each equivalence class.
     Reduced,
-    /// There are too many: some of them.
+    /// A part of the executions, since there are too many.
     Some,
 }
 
-/// Most programs are this.
+/// The values that most programs share.
 pub const PANIC: Bug = Bug {
     name: "",
     wrong: || {},
@@ -75,18 +75,19 @@ pub const PANIC: Bug = Bug {
 pub const DEADLOCK: Bug = Bug { kind: FailureKind::Deadlock, says: "deadlock", ..PANIC };
 
 impl Bug {
-    /// As the program is explored.
+    /// Returns the explorer for this program.
     pub fn explorer(&self) -> Explorer {
         let explorer = Explorer::new().preemptive();
         if self.is_timed { explorer.timed() } else { explorer }
     }
 
-    /// Is this the failure that was looked for?
+    /// Returns `true` if `failure` is the expected one.
     pub fn is(&self, failure: &Failure) -> bool {
         failure.kind() == self.kind && failure.message().contains(self.says)
     }
 
-    /// The bug is found, fails again in a replay, and is not in the right program.
+    /// Asserts that the bug is found, fails again in a replay, and is not in the right
+    /// program.
     fn is_found(&self) {
         let explorer = match self.search {
             Search::All => self.explorer(),
@@ -100,11 +101,11 @@ impl Bug {
         self.right_is_right();
     }
 
-    /// The schedule is printed, parsed and followed, as if pasted.
+    /// Replays the printed schedule, as if it was pasted.
     fn fails_again(&self, failure: &Failure) {
         let text = failure.schedule().to_string();
         let again = AssertUnwindSafe(|| replay(text.as_str(), self.wrong));
-        let payload = panic::catch_unwind(again).expect_err("it fails again");
+        let payload = panic::catch_unwind(again).expect_err("the replay fails");
         let said = payload.downcast_ref::<String>().expect("a panic with a text");
         assert!(said.contains(failure.message()), "{}\nsays, replayed:\n{said}", failure.message());
     }
@@ -122,7 +123,7 @@ impl Bug {
     }
 }
 
-/// A family of programs: a list of all, and a test for each.
+/// Defines a family of programs: a list of them, and a test for each.
 macro_rules! bugs {
     ($($name:ident: $bug:expr,)*) => {
         pub static BUGS: &[Bug] = &[$(Bug { name: stringify!($name), ..$bug }),*];
@@ -131,14 +132,14 @@ macro_rules! bugs {
             $(#[test]
             fn $name() {
                 let bug = super::BUGS.iter().find(|bug| bug.name == stringify!($name));
-                bug.expect("it is in the list").is_found();
+                bug.expect("the bug is in the list").is_found();
             })*
         }
     };
 }
 use bugs;
 
-/// All of them, in the order of the table.
+/// Returns all programs in the order of the table.
 fn all() -> impl Iterator<Item = &'static Bug> {
     let families = [
         locked::BUGS,

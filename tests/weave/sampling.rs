@@ -1,8 +1,8 @@
-//! Executions that are drawn by chance.
+//! Explorations that sample executions.
 
 use leno::weave::{Explorer, Shared};
 
-/// Two count up without a lock.
+/// Two green threads count up without a lock.
 fn lost_update() -> u32 {
     let total = Shared::new(0);
     leno::scope(|scope| {
@@ -13,10 +13,10 @@ fn lost_update() -> u32 {
     total.into_inner()
 }
 
-/// That the first execution is run twice teaches a strategy nothing that would make
-/// the second time another.
+/// The first execution runs twice, to check that the program is deterministic. That
+/// must not change a strategy's choices for the second run.
 #[test]
-fn whatever_draws_them_the_program_repeats_itself() {
+fn every_sampling_strategy_repeats_its_first_execution() {
     for seed in 1..=20 {
         let explorer = Explorer::new().preemptive().max_executions(100);
         for explorer in [

@@ -1,4 +1,4 @@
-//! Time that passes while somebody can run.
+//! Time that passes while a green thread can run.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use leno::thread;
 use leno::time::Instant;
 use leno::weave::Explorer;
 
-/// Does a deadline come before the one who would have been in time?
+/// Returns `true` if the deadline passes before the other thread unparks this one.
 fn is_late() -> bool {
     let waits = thread::current();
     thread::spawn(move || waits.unpark());
@@ -15,9 +15,9 @@ fn is_late() -> bool {
     start.elapsed() > Duration::ZERO
 }
 
-/// Whoever ends a wait takes from the clock what the clock would have done.
+/// An unpark and the deadline are dependent, since each prevents the other's wake.
 #[test]
-fn a_reduced_exploration_sees_that_a_deadline_may_come_first() {
+fn a_reduced_exploration_includes_early_deadlines() {
     for explorer in [Explorer::new(), Explorer::new().preemptive()] {
         let explorer = explorer.timed();
         let all = explorer.explore(is_late);

@@ -1,5 +1,5 @@
-//! Is anything missed if equivalent executions are run once? Each program is
-//! explored in full and reduced.
+//! The reduction misses nothing: each program is explored in full and reduced, and both
+//! explorations have the same ends.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -13,10 +13,10 @@ use crate::interpret;
 use crate::program::{End, Logs, Program};
 use crate::seed::{scaled, seeded_runner};
 
-/// An exploration of more executions than this is given up.
+/// An exploration of more executions than this is abandoned.
 const MOST: u64 = 1_000;
 
-/// All that can come of it.
+/// Returns all ends of the program.
 fn ends(report: &Report<Logs>) -> BTreeSet<End> {
     let values = report.outcomes().keys().cloned().map(End::Value);
     let failures = report.failures().iter().map(|failure| match failure.kind() {
@@ -37,7 +37,7 @@ struct Tally {
     deadlocks: u64,
     panics: u64,
     several_ends: u64,
-    /// How many programs had a factor of less than 2, of 2 to 4, and so on.
+    /// The number of programs with a factor of less than 2, of 2 to 4, and so on.
     factors: [u64; 12],
 }
 
@@ -67,7 +67,7 @@ fn audit(name: &str, programs: u32, mix: Mix, explorer: &Explorer) {
         }
         let reduced = explorer.clone().reduced().explore(&closure);
         compare(&program, &full, &reduced)?;
-        // Each schedule leads to what it is said to lead to.
+        // Each schedule leads to its recorded outcome.
         for (value, outcome) in reduced.outcomes() {
             let schedule = outcome.schedule().to_string();
             let again = explorer.replay(&schedule, &closure);
@@ -136,24 +136,24 @@ const MIX: Mix = Mix {
     has_timeouts: false,
 };
 
-/// In a preemptive exploration, who yields lets others go first: that has to do with
-/// everything.
+/// Without yields: in a preemptive exploration a yield lets all others go first, and so
+/// depends on every step.
 fn without_yields() -> Mix {
     Mix { subjects: MIX.subjects.split_at(1).1, most_threads: 2, most_operations: 3, ..MIX }
 }
 
 #[test]
-fn nothing_is_missed_cooperatively() {
+fn a_cooperative_reduction_misses_nothing() {
     audit("reduced, cooperative", 1_000, MIX, &Explorer::new());
 }
 
 #[test]
-fn nothing_is_missed_preemptively() {
+fn a_preemptive_reduction_misses_nothing() {
     audit("reduced, preemptive", 800, without_yields(), &Explorer::new().preemptive());
 }
 
 #[test]
-fn nothing_is_missed_if_those_who_yield_wait() {
+fn a_fair_reduction_misses_nothing() {
     let explorer = Explorer::new().max_steps(10_000);
     let mix = Mix { most_threads: 2, most_operations: 3, ..MIX };
     audit("reduced, fair", 400, mix, &explorer.clone().fair());
@@ -180,12 +180,12 @@ const TIMED: Mix = Mix {
 };
 
 #[test]
-fn nothing_is_missed_with_deadlines() {
+fn a_reduction_with_deadlines_misses_nothing() {
     audit("reduced, with deadlines", 800, TIMED, &Explorer::new());
 }
 
 #[test]
-fn nothing_is_missed_if_time_is_a_choice() {
+fn a_timed_reduction_misses_nothing() {
     audit("reduced, timed", 400, TIMED, &Explorer::new().timed());
     audit("reduced, timed, preemptive", 200, TIMED, &Explorer::new().timed().preemptive());
 }

@@ -1,5 +1,5 @@
-//! Are all executions tried, each once? What an exploration finds is compared
-//! with what a model finds.
+//! An exploration runs each execution exactly once: its counts are compared with those
+//! of a model.
 
 use std::cell::{Cell, RefCell};
 
@@ -12,7 +12,7 @@ use crate::model::{self, Counts, Mode};
 use crate::program::{End, Logs, Program};
 use crate::seed::{scaled, seeded_runner};
 
-/// A program of more executions than this is not compared.
+/// A program with more executions than this is not compared.
 const MOST: u64 = 400;
 
 fn counts(report: &Report<Logs>) -> Counts {
@@ -38,7 +38,7 @@ struct Tally {
     too_large: u64,
     executions: u64,
     ends: u64,
-    /// Programs that end in more than one way.
+    /// The number of programs with more than one end.
     several_ends: u64,
     deadlocks: u64,
     panics: u64,
@@ -57,7 +57,7 @@ fn compare(name: &str, programs: u32, mix: Mix, mode: Mode) {
             tally.borrow_mut().too_large += 1;
             return Ok(());
         };
-        // Leno must not have to know what is shared.
+        // The explorer must not depend on knowledge of the shared cells.
         let plain = mode != Mode::Preemptive;
         let report = explorer.explore(interpret::closure(&program, plain));
         add(&mut tally.borrow_mut(), &predicted);
@@ -80,7 +80,7 @@ fn add(tally: &mut Tally, predicted: &Counts) {
     tally.panics += u64::from(predicted.keys().any(|end| matches!(end, End::Panic(_))));
 }
 
-/// Was there something to compare?
+/// Asserts that the programs were worth comparing.
 fn check(tally: &Tally) {
     let programs = tally.programs;
     assert!(tally.too_large < programs, "{tally:?}");
@@ -124,12 +124,12 @@ const MIX: Mix = Mix {
 };
 
 #[test]
-fn all_executions_are_tried_once() {
+fn each_cooperative_execution_runs_once() {
     compare("exact, cooperative", 3_000, MIX, Mode::Cooperative);
 }
 
 #[test]
-fn all_fair_executions_are_tried_once() {
+fn each_fair_execution_runs_once() {
     const YIELDS: Mix = Mix {
         subjects: &[
             Subject::Yields,
@@ -146,14 +146,14 @@ fn all_fair_executions_are_tried_once() {
 }
 
 #[test]
-fn all_preemptive_executions_are_tried_once() {
+fn each_preemptive_execution_runs_once() {
     let mix = Mix { most_threads: 2, most_operations: 3, ..MIX };
     compare("exact, preemptive", 2_000, mix, Mode::Preemptive);
 }
 
 #[test]
-fn as_many_who_are_others_are_noticed() {
-    // From the third run on, another stands in for B after its first turn.
+fn a_replaced_green_thread_is_detected() {
+    // From the third run on, another green thread replaces B after B's first turn.
     let runs = Cell::new(0);
     let report = Explorer::new().explore(|| {
         runs.set(runs.get() + 1);
@@ -166,7 +166,7 @@ fn as_many_who_are_others_are_noticed() {
             scope.spawn(|| ());
         });
     });
-    let found = report.failure().expect("it does not repeat itself");
+    let found = report.failure().expect("the program is not repeatable");
     assert_eq!(found.kind(), FailureKind::NotRepeatable, "{report}");
     let text = found.message();
     assert!(text.contains("at choice 4 of the run, others could run than before"), "{text}");

@@ -1,5 +1,4 @@
-//! Small programs of which a reduction has missed something, or had to try too
-//! much.
+//! Small programs for which a reduction has missed an end, or has explored too much.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
@@ -15,7 +14,7 @@ use leno::weave::{Explorer, FailureKind, Report, Shared};
 use crate::interpret;
 use crate::program::{CHANNELS, Ending, Logs, Op, Program};
 
-/// Explores in full and reduced, and gives the executions of the latter.
+/// Explores in full and reduced, and returns the number of reduced executions.
 #[track_caller]
 fn reduced<T: Ord + Debug>(explorer: &Explorer, program: impl Fn() -> T) -> u64 {
     let full = explorer.explore(&program);
@@ -37,7 +36,7 @@ fn both_ways() -> [Explorer; 2] {
 }
 
 #[test]
-fn the_first_of_two_panics() {
+fn two_panics_have_two_orders() {
     for explorer in both_ways() {
         reduced(&explorer, || {
             let one = thread::spawn(|| panic!("one"));
@@ -47,9 +46,9 @@ fn the_first_of_two_panics() {
     }
 }
 
-/// What a panic says is told as what that green thread has said.
+/// The report names the green thread of each panic.
 #[test]
-fn two_who_unwind_at_once() {
+fn concurrent_panics_are_told_apart() {
     let report = Explorer::new().preemptive().explore(|| {
         let mutexes: [Mutex<()>; 2] = Default::default();
         leno::scope(|scope| {
@@ -68,13 +67,13 @@ fn two_who_unwind_at_once() {
     let counts: Vec<u64> = report.failures().iter().map(|failure| failure.count()).collect();
     assert_eq!(counts, [3, 3]);
     for failure in report.failures() {
-        let who = failure.to_string();
-        assert_eq!(who.starts_with("'n0'"), failure.message() == "number 0", "{who}");
+        let text = failure.to_string();
+        assert_eq!(text.starts_with("'n0'"), failure.message() == "number 0", "{text}");
     }
 }
 
 #[test]
-fn the_panic_of_the_main_one_is_the_first_if_it_comes_first() {
+fn a_panic_of_the_main_thread_may_come_first() {
     for explorer in both_ways() {
         reduced(&explorer, || {
             let _other = thread::spawn(|| panic!("other"));
@@ -89,9 +88,9 @@ fn the_panic_of_the_main_one_is_the_first_if_it_comes_first() {
     assert_eq!(report.failure().unwrap().message(), "main");
 }
 
-/// A token that nobody has taken was there in the next execution.
+/// An unused unpark token was left over in the next execution.
 #[test]
-fn nothing_is_left_for_the_next_execution() {
+fn no_token_is_left_for_the_next_execution() {
     for explorer in both_ways() {
         let report = explorer.explore(|| {
             let main = thread::current();
@@ -110,7 +109,7 @@ fn nothing_is_left_for_the_next_execution() {
 }
 
 #[test]
-fn objects_that_each_uses_first_in_its_own_order() {
+fn objects_may_be_first_used_in_different_orders() {
     reduced(&Explorer::new().preemptive(), || {
         let cells = [Shared::new(0), Shared::new(0), Shared::new(0)];
         leno::scope(|scope| {
@@ -121,10 +120,10 @@ fn objects_that_each_uses_first_in_its_own_order() {
     });
 }
 
-/// What comes before a scope's end and what comes after it are one step if all have
-/// ended, and two if not.
+/// The code before the end of a scope and the code after it are one step if all its
+/// threads have ended, and two steps if not.
 #[test]
-fn what_a_scope_separates() {
+fn a_scope_end_may_separate_steps() {
     for explorer in both_ways() {
         reduced(&explorer, || {
             let cells = [Shared::new(0), Shared::new(0)];
@@ -143,7 +142,7 @@ fn what_a_scope_separates() {
 }
 
 #[test]
-fn what_is_done_before_a_scope_ends_does_not_come_after_its_threads() {
+fn code_in_a_scope_may_precede_its_threads() {
     for explorer in both_ways() {
         reduced(&explorer, || {
             let cells = [Shared::new(0), Shared::new(0)];
@@ -160,9 +159,9 @@ fn what_is_done_before_a_scope_ends_does_not_come_after_its_threads() {
     }
 }
 
-/// What a step uses must not depend on what it is not seen to use.
+/// The objects of a step must not depend on objects that the step is not known to use.
 #[test]
-fn a_wait_while_others_are_unwound() {
+fn a_wait_during_the_unwinding_of_others() {
     for explorer in both_ways() {
         reduced(&explorer, || {
             let threads = Rc::new(RefCell::new(Vec::new()));
@@ -181,17 +180,17 @@ fn a_wait_while_others_are_unwound() {
     }
 }
 
-/// A program that the audit has come across.
+/// Returns a program that the audit has generated.
 fn program(ending: Ending, started: usize, bodies: &[&[Op]]) -> impl Fn() -> Logs + use<> {
     let bodies = bodies.iter().map(|body| body.to_vec()).collect();
     let program = Program { bodies, started, ending, capacities: [None; CHANNELS], permits: 0 };
     interpret::closure(&program, false)
 }
 
-/// A step that comes before what it was after may be another, and so depend on what
-/// it did not depend on.
+/// A step that moves to an earlier position may become another step, with other
+/// dependences.
 #[test]
-fn a_step_that_is_another_if_it_comes_first() {
+fn a_step_may_change_when_it_comes_first() {
     use Op::{Cancel, Yield};
     for explorer in both_ways() {
         reduced(
@@ -205,10 +204,10 @@ fn a_step_that_is_another_if_it_comes_first() {
     }
 }
 
-/// A step that was tried elsewhere and sleeps is not tried if it becomes another and
-/// so has nothing to do with what it had to do with.
+/// A step in a sleep set is not run again. If it becomes another step with other
+/// dependences, it must be.
 #[test]
-fn a_step_that_sleeps_and_wakes_as_another() {
+fn a_sleeping_step_may_change() {
     use Op::{Add, Cancel, Get, Yield};
     for explorer in both_ways() {
         reduced(
@@ -218,10 +217,9 @@ fn a_step_that_sleeps_and_wakes_as_another() {
     }
 }
 
-/// If those who yield let others go first, a step that only finds that it has to wait
-/// is a turn all the same.
+/// In a fair exploration, a step that only finds that it has to wait is still a turn.
 #[test]
-fn a_turn_that_does_nothing() {
+fn a_turn_may_do_nothing() {
     use Op::{Exchange, IsFinished, Within, Yield};
     let main: &[Op] = &[Within(2, vec![Yield]), IsFinished(1)];
     let bodies: [&[Op]; 3] = [main, &[Yield, Yield], &[Exchange(1, 1)]];
@@ -230,10 +228,10 @@ fn a_turn_that_does_nothing() {
     }
 }
 
-/// Whoever ends a wait for any of several channels ends it for all of them: who comes
-/// by another one finds nobody waiting.
+/// A message on one channel ends a select for all its channels, so a sender on another
+/// channel finds no waiting receiver.
 #[test]
-fn two_who_send_to_a_select() {
+fn two_senders_race_for_a_select() {
     for explorer in both_ways() {
         reduced(&explorer, || {
             let channels = [0, 1].map(|_| channel::bounded(0));
@@ -253,9 +251,9 @@ fn two_who_send_to_a_select() {
     }
 }
 
-/// One that has just been woken may start others, who then run first.
+/// A green thread that was just woken may start others, which then run first.
 #[test]
-fn one_that_is_started_by_one_that_was_woken() {
+fn a_woken_thread_may_start_others() {
     use Op::{Add, Cancel, Get, Join, Spawn, Within};
     let others: [&[Op]; 2] = [&[Cancel(2), Add(2)], &[Cancel(2), Cancel(1)]];
     let first: &[Op] = &[Add(0), Within(3, vec![]), Spawn(4), Join(4)];
@@ -274,10 +272,9 @@ fn one_that_is_started_by_one_that_was_woken() {
     assert_eq!(report.outcomes().len(), 2);
 }
 
-/// A timer that is no longer wanted is taken out by somebody's step, and might have
-/// come before.
+/// A timer is removed by the step of another thread, and could have fired before it.
 #[test]
-fn a_deadline_that_does_not_come() {
+fn a_cancelled_timer_could_have_fired() {
     for explorer in both_ways() {
         reduced(&explorer.timed(), || {
             let start = time::Instant::now();
@@ -290,7 +287,7 @@ fn a_deadline_that_does_not_come() {
 }
 
 #[test]
-fn a_deadline_scope_that_is_left_in_time() {
+fn a_deadline_of_a_left_scope_could_have_fired() {
     for explorer in both_ways() {
         reduced(&explorer.timed(), || {
             let main = thread::current();
@@ -300,10 +297,10 @@ fn a_deadline_scope_that_is_left_in_time() {
     }
 }
 
-/// A token that comes before the one that was woken goes on is lost, and one that
-/// comes after it is not.
+/// A second token is lost if it comes before the woken thread continues, and counts if
+/// it comes afterwards.
 #[test]
-fn a_second_token() {
+fn a_second_token_may_be_lost() {
     for explorer in both_ways() {
         reduced(&explorer, || {
             let is_parked = Rc::new(Shared::new(false));
@@ -329,10 +326,10 @@ fn a_second_token() {
     }
 }
 
-/// One that waits for another by yielding has executions without end, unless it lets
-/// the other go first.
+/// A loop that waits by yielding has endless executions, unless a yield lets other
+/// threads go first.
 #[test]
-fn a_loop_that_waits_by_yielding() {
+fn a_yield_loop_has_finite_fair_executions() {
     for explorer in [Explorer::new().fair(), Explorer::new().preemptive()] {
         let executions = reduced(&explorer, || {
             let is_set = Shared::new(false);
@@ -349,9 +346,10 @@ fn a_loop_that_waits_by_yielding() {
     }
 }
 
-/// As many can run as before, and do the same, but they are not the same.
+/// The same number of green threads can run and takes the same steps, but they are
+/// other threads.
 #[test]
-fn a_program_that_does_not_repeat_itself() {
+fn an_unrepeatable_program_is_detected() {
     let count = Cell::new(0);
     let report = Explorer::new().explore(|| {
         count.set(count.get() + 1);
@@ -370,10 +368,10 @@ fn a_program_that_does_not_repeat_itself() {
     assert_eq!(report.failure().unwrap().kind(), FailureKind::NotRepeatable);
 }
 
-/// One that was notified, and has not gone on when the execution is given up, does
+/// A notified green thread that has not continued when the execution is abandoned must
 /// not wait for its lock.
 #[test]
-fn an_execution_that_is_given_up_after_a_notification() {
+fn an_execution_may_be_abandoned_after_a_notification() {
     let report = Explorer::new().max_steps(2).explore(|| {
         let (mutex, condvar) = (Mutex::new(()), Condvar::new());
         let mut guard = None;

@@ -1,4 +1,4 @@
-//! Random programs. They are made from lists of numbers, which is quick, and
+//! Random programs. Lists of numbers are decoded into programs, which is fast and
 //! shrinks well.
 
 use proptest::collection::vec;
@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use crate::program::{CELLS, CHANNELS, Ending, MUTEXES, Op, Patience, Program};
 
-/// What programs are about.
+/// A topic of programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Subject {
     Yields,
@@ -22,16 +22,17 @@ pub enum Subject {
     Panics,
 }
 
-/// Of which size, and about what.
+/// The size and the topics of programs.
 #[derive(Clone, Copy)]
 pub struct Mix {
-    /// Each program is about some of these.
+    /// The topics, of which each program has one to three.
     pub subjects: &'static [Subject],
-    /// Besides the main one, and those that others start.
+    /// The maximum number of green threads besides the main one and those that other
+    /// threads start.
     pub most_threads: usize,
     pub most_operations: usize,
-    /// Before operations that may wait, in preemptive explorations, others run
-    /// anyway.
+    /// Whether waits may have timeouts. In preemptive explorations other threads run
+    /// before waits anyway.
     pub has_timeouts: bool,
 }
 
@@ -50,7 +51,7 @@ pub fn decode(mix: Mix, settings: u64, main: &[u32], threads: &[Vec<u32>]) -> Pr
         _ => Ending::Detach,
     };
     let capacity = |byte: usize| [Some(0), Some(1), None, Some(2)][byte % 4];
-    // A program about few things has more that meets.
+    // A program with few topics has more conflicts.
     let all = mix.subjects;
     let some = [bytes[1], bytes[2], bytes[3]].map(|byte| all[byte % all.len()]);
     let mut decoder = Decoder {
@@ -78,7 +79,7 @@ struct Decoder<'a> {
     bodies: Vec<Vec<Op>>,
 }
 
-/// What is being made.
+/// The body that is being decoded.
 #[derive(Default)]
 struct Body {
     ops: Vec<Op>,
@@ -106,7 +107,7 @@ impl Decoder<'_> {
         }
     }
 
-    /// Without giving up at once.
+    /// Returns a patience of more than zero.
     fn waiting(&self, byte: usize) -> Patience {
         match self.patience(byte) {
             Patience::None => Patience::Endless,
@@ -152,7 +153,7 @@ impl Decoder<'_> {
     }
 
     fn channels(&self, body: &mut Body, kind: usize, channel: usize, second: usize) {
-        // Those that are started later have no ends of channels.
+        // Threads that are started later have no halves of channels.
         let channel = if body.number > self.started { return } else { channel };
         body.ops.push(match kind % 16 {
             0..7 => Op::Send(channel, self.patience(second)),

@@ -1,4 +1,4 @@
-//! Carries out a program on leno.
+//! Runs a program on leno.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -18,12 +18,12 @@ struct World {
     mutexes: [Mutex<()>; MUTEXES],
     semaphore: Semaphore,
     condvar: Condvar,
-    /// Those that are started from the beginning, for others to refer to. Written
+    /// The threads that the main one starts first, which the others may name. Complete
     /// before any of them runs.
     threads: RefCell<Vec<Thread>>,
 }
 
-/// What green threads share: with leno knowing of it, or not.
+/// The shared cells, either known to leno or not.
 enum Cells {
     Shared(Box<[Shared<u8>; CELLS]>),
     Plain([Cell<u8>; CELLS]),
@@ -92,12 +92,12 @@ impl Child<'_> {
     }
 }
 
-/// What a green thread has. It is dropped in this order.
+/// The local state of a green thread. The fields are dropped in this order.
 struct Frame<'world, 'scope> {
     guards: [Option<MutexGuard<'world, ()>>; MUTEXES],
     senders: [Option<Sender<u8>>; CHANNELS],
     receivers: [Option<Receiver<u8>>; CHANNELS],
-    /// By their numbers, those that it has started and not joined.
+    /// The threads that this one has started and not joined, by their numbers.
     children: Vec<Option<Child<'scope>>>,
     world: &'world Rc<World>,
     number: usize,
@@ -105,10 +105,10 @@ struct Frame<'world, 'scope> {
     sent: u8,
 }
 
-/// The ends of channels that a green thread has.
+/// The halves of channels that a green thread owns.
 type Ends = ([Option<Sender<u8>>; CHANNELS], [Option<Receiver<u8>>; CHANNELS]);
 
-/// Those who are started from the beginning have the ends that they use.
+/// Gives each thread that the main one starts first the halves that it uses.
 fn distribute(program: &Program) -> Vec<Ends> {
     let known = program.known();
     let mut all: Vec<Ends> = (0..known).map(|_| Ends::default()).collect();
@@ -129,7 +129,7 @@ fn distribute(program: &Program) -> Vec<Ends> {
     all
 }
 
-/// Does it ever send on the channel?
+/// Returns `true` if the body uses the sending half of the channel.
 pub fn sends(body: &[Op], channel: usize) -> bool {
     body.iter().any(|op| match op {
         Op::Send(other, _) | Op::DropSender(other) => *other == channel,
@@ -138,7 +138,7 @@ pub fn sends(body: &[Op], channel: usize) -> bool {
     })
 }
 
-/// Does it ever receive from the channel?
+/// Returns `true` if the body uses the receiving half of the channel.
 pub fn receives(body: &[Op], channel: usize) -> bool {
     body.iter().any(|op| match op {
         Op::Receive(other, _) | Op::DropReceiver(other) => *other == channel,
@@ -148,7 +148,7 @@ pub fn receives(body: &[Op], channel: usize) -> bool {
     })
 }
 
-/// The closure to explore. With `plain`, leno does not know of what is shared.
+/// Returns the closure to explore. With `plain`, leno does not know the shared cells.
 pub fn closure(program: &Program, plain: bool) -> impl Fn() -> Logs + use<> {
     let program = Rc::new(program.clone());
     move || run(&program, plain)
@@ -182,7 +182,7 @@ fn run(program: &Rc<Program>, plain: bool) -> Logs {
     let logs = world.logs.borrow();
     match program.ending {
         Ending::Scope => logs[..program.known()].to_vec(),
-        // Of those that were not joined, nothing is known.
+        // The logs of unjoined threads are not final.
         Ending::Join | Ending::Detach => logs[..1].to_vec(),
     }
 }
@@ -193,7 +193,7 @@ fn be_main<'scope>(
     start: impl Fn(Box<dyn FnOnce()>) -> Child<'scope>,
 ) {
     let mut ends = ends.into_iter();
-    let mut frame = Frame::new(world, 0, ends.next().expect("there is a main one"));
+    let mut frame = Frame::new(world, 0, ends.next().expect("the main thread has a body"));
     for (number, ends) in (1..).zip(ends) {
         let child = start(closure_of(world.clone(), number, ends));
         let thread = match &child {
@@ -274,7 +274,7 @@ impl<'world, 'scope> Frame<'world, 'scope> {
         self.log_of(number);
     }
 
-    /// It has ended.
+    /// Takes over the log of a thread that has ended.
     fn log_of(&self, number: usize) {
         let mut logs = self.world.logs.borrow_mut();
         let log = std::mem::take(&mut logs[number]);
@@ -315,7 +315,9 @@ impl<'world, 'scope> Frame<'world, 'scope> {
             },
             Op::Sleep(millis) => time::sleep(Duration::from_millis(millis)),
             Op::Panic => panic!("the panic of {}", self.number),
-            Op::Timeout(..) | Op::Within(..) | Op::Spawn(_) => unreachable!("it needs more"),
+            Op::Timeout(..) | Op::Within(..) | Op::Spawn(_) => {
+                unreachable!("`carry_out` handles these")
+            }
         }
     }
 
@@ -436,7 +438,7 @@ impl<'world, 'scope> Frame<'world, 'scope> {
         self.log(said.unwrap_or(said::DISCONNECTED));
     }
 
-    /// The permits are given back by [`Op::AddPermits`] only.
+    /// Acquires permits, which only [`Op::AddPermits`] returns.
     fn acquire(&mut self, count: usize, patience: Patience) {
         let semaphore = &self.world.semaphore;
         let limit = Duration::from_millis(match patience {

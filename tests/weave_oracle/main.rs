@@ -1,4 +1,4 @@
-//! Explorations against what they should come to.
+//! Explorations compared with independent predictions.
 
 mod audit;
 mod exact;

@@ -1,6 +1,5 @@
-//! The model: what the green threads of a program do, as a state machine that
-//! shares no code with leno. A state is a value; where several can run, each is
-//! tried on a copy.
+//! The model: the green threads of a program as a state machine that shares no code
+//! with leno. A state is a value, and each choice is made on a copy.
 
 mod channels;
 mod fairness;
@@ -13,19 +12,19 @@ use std::collections::BTreeMap;
 use crate::program::{End, Ending, Op, Patience, Program, said};
 use state::{Done, Instruction, Scope, State, Status, Wait, Why, Woken};
 
-/// How many executions there are that end so.
+/// The number of executions with each end.
 pub type Counts = BTreeMap<End, u64>;
 
-/// Where others may run.
+/// The points at which other threads may run.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
     Cooperative,
-    /// And who yields lets others go first.
+    /// Cooperative, and a yield lets other threads go first.
     Fair,
     Preemptive,
 }
 
-/// All executions of a program. `None` if there are more than `most`.
+/// Returns the counts of all executions, or `None` if there are more than `most`.
 pub fn executions(program: &Program, mode: Mode, most: u64) -> Option<Counts> {
     let mut search = Search { program, counts: Counts::new(), left: most };
     search.main(&State::new(program, mode), &[])?;
@@ -70,7 +69,7 @@ impl Search<'_> {
         }
     }
 
-    /// As [`Search::turn`], of the first turn of the main one.
+    /// Like [`Search::turn`], for the first turn of the main thread.
     fn main(&mut self, state: &State, taken: &[usize]) -> Option<()> {
         let mut branch = state.clone();
         branch.taken = taken.to_vec();
@@ -83,25 +82,25 @@ impl Search<'_> {
         Some(())
     }
 
-    /// A turn, with all its alternatives, of which these have been taken.
-    fn turn(&mut self, state: &State, who: usize, taken: &[usize]) -> Option<()> {
+    /// Runs a turn with all its alternatives, after the alternatives in `taken`.
+    fn turn(&mut self, state: &State, current: usize, taken: &[usize]) -> Option<()> {
         let mut branch = state.clone();
         branch.taken = taken.to_vec();
-        branch.step(self.program, who);
+        branch.step(self.program, current);
         let Some(count) = branch.alternatives else { return self.go_on(branch) };
         for next in 0..count {
             let taken: Vec<usize> = taken.iter().copied().chain([next]).collect();
-            self.turn(state, who, &taken)?;
+            self.turn(state, current, &taken)?;
         }
         Some(())
     }
 }
 
-/// Does the operation go on to the next one?
+/// The effect of an instruction on the turn.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Then {
     GoesOn,
-    /// Somebody else has a turn.
+    /// The turn ends.
     Stops,
 }
 
@@ -109,8 +108,8 @@ use Then::{GoesOn, Stops};
 
 impl State {
     fn end(&self, program: &Program) -> End {
-        if let Some(who) = &self.first_panic {
-            return End::Panic(who.clone());
+        if let Some(current) = &self.first_panic {
+            return End::Panic(current.clone());
         }
         let is_left = |status| !matches!(status, Status::Unborn | Status::Ended);
         if self.threads.iter().any(|thread| is_left(thread.status)) {
@@ -123,7 +122,7 @@ impl State {
         )
     }
 
-    /// The main one begins by starting others.
+    /// Starts the first threads from the main one, and continues.
     fn begin_main(&mut self, program: &Program) {
         if let Some(fairness) = &mut self.fairness {
             fairness.took(&[], 0);
@@ -133,50 +132,50 @@ impl State {
         self.go_on(program);
     }
 
-    /// `who` has a turn.
-    fn step(&mut self, program: &Program, who: usize) {
+    /// Runs a turn of this thread.
+    fn step(&mut self, program: &Program, current: usize) {
         let ready = self.ready();
         if let Some(fairness) = &mut self.fairness {
-            fairness.took(&ready, who);
+            fairness.took(&ready, current);
         }
-        self.take_turn(who);
+        self.take_turn(current);
         self.go_on(program);
     }
 
-    fn take_turn(&mut self, who: usize) {
-        self.who = who;
+    fn take_turn(&mut self, current: usize) {
+        self.current = current;
         self.done = Done::Nothing;
-        self.threads[who].status = Status::Running;
+        self.threads[current].status = Status::Running;
     }
 
     fn go_on(&mut self, program: &Program) {
         while self.advance(program) == GoesOn {}
     }
 
-    /// One instruction, or a part of it.
+    /// Carries out one instruction, or a part of it.
     fn advance(&mut self, program: &Program) -> Then {
-        let me = &mut self.threads[self.who];
+        let me = &mut self.threads[self.current];
         if me.yields {
             me.yields = false;
             if self.unwinds_here() {
                 return GoesOn;
             }
         }
-        let me = &mut self.threads[self.who];
+        let me = &mut self.threads[self.current];
         if let Some(why) = me.unwinding {
             return self.unwind(why);
         }
         let code = me.code.clone();
         let Some(instruction) = code.get(me.place) else { return self.finish(program) };
         let then = self.carry_out(instruction);
-        let me = &mut self.threads[self.who];
+        let me = &mut self.threads[self.current];
         if then == GoesOn && me.unwinding.is_none() {
             me.place += 1;
         }
         then
     }
 
-    /// Before an operation: may others run first?
+    /// Ends the turn before an operation if others may run first.
     fn begin(&mut self, is_look: bool) -> Then {
         let may_go_on = match self.done {
             Done::Nothing => true,
@@ -184,7 +183,7 @@ impl State {
             Done::Something => false,
         };
         if self.is_preemptive && !may_go_on {
-            self.threads[self.who].status = Status::Ready;
+            self.threads[self.current].status = Status::Ready;
             return Stops;
         }
         if !is_look {
@@ -194,8 +193,8 @@ impl State {
     }
 
     fn carry_out(&mut self, instruction: &Instruction) -> Then {
-        // One that has waited has begun before.
-        let woken = self.threads[self.who].woken.take();
+        // The turn of a woken thread began before its wait.
+        let woken = self.threads[self.current].woken.take();
         if woken == Some(Woken::Interrupted) {
             self.give_up(instruction);
             self.throw();
@@ -217,7 +216,7 @@ impl State {
             Instruction::LeaveTimeout => self.leave_timeout(),
             &Instruction::EnterScope(number) => {
                 self.start(number);
-                self.threads[self.who].scopes.push(Scope::Threads(number));
+                self.threads[self.current].scopes.push(Scope::Threads(number));
                 GoesOn
             }
             &Instruction::LeaveScope(number) => self.leave_scope(number),
@@ -232,21 +231,21 @@ impl State {
         }
     }
 
-    /// Do others, in a preemptive exploration, have a turn before it?
+    /// Returns `true` if a preemptive exploration may switch before the instruction.
     fn is_operation(&self, instruction: &Instruction) -> bool {
         match instruction {
             Instruction::Op(Op::Join(number) | Op::IsFinished(number))
             | Instruction::JoinIfThere(number) => self.has_child(*number),
             Instruction::LeaveScope(_) | Instruction::LeaveMainScope => true,
-            &Instruction::Op(Op::Unlock(number)) => self.threads[self.who].guards[number],
-            Instruction::Op(Op::Wait(_)) => self.threads[self.who].guards[0],
+            &Instruction::Op(Op::Unlock(number)) => self.threads[self.current].guards[number],
+            Instruction::Op(Op::Wait(_)) => self.threads[self.current].guards[0],
             &Instruction::Op(Op::Send(channel, _) | Op::DropSender(channel)) => {
-                self.threads[self.who].senders[channel]
+                self.threads[self.current].senders[channel]
             }
             &Instruction::Op(Op::Receive(channel, _) | Op::DropReceiver(channel)) => {
-                self.threads[self.who].receivers[channel]
+                self.threads[self.current].receivers[channel]
             }
-            Instruction::Op(Op::Select(_)) => self.threads[self.who].receivers == [true; 2],
+            Instruction::Op(Op::Select(_)) => self.threads[self.current].receivers == [true; 2],
             Instruction::Op(op) => {
                 !matches!(op, Op::Yield | Op::Sleep(_) | Op::Spawn(_) | Op::Panic)
             }
@@ -258,7 +257,7 @@ impl State {
         match *op {
             Op::Yield => {
                 self.yielded = true;
-                let me = &mut self.threads[self.who];
+                let me = &mut self.threads[self.current];
                 me.yields = true;
                 me.status = Status::Ready;
                 me.place += 1;
@@ -285,7 +284,7 @@ impl State {
             Op::Cancel(number) => self.cancel(number),
             Op::Spawn(number) => {
                 self.start(number);
-                self.threads[self.who].children.push(number);
+                self.threads[self.current].children.push(number);
                 GoesOn
             }
             Op::Join(number) if woken.is_none() && !self.has_child(number) => {
@@ -307,10 +306,12 @@ impl State {
                 None => self.wait(Wait::Sleep, Some(millis)),
             },
             Op::Panic => {
-                self.panic(format!("the panic of {}", self.who));
+                self.panic(format!("the panic of {}", self.current));
                 GoesOn
             }
-            Op::Timeout(..) | Op::Within(..) => unreachable!("it is several instructions"),
+            Op::Timeout(..) | Op::Within(..) => {
+                unreachable!("`compile` splits these into several instructions")
+            }
         }
     }
 
@@ -322,8 +323,8 @@ impl State {
                 self.cells[cell] += 1;
                 self.log(self.cells[cell]);
             }
-            Op::Load(cell) => self.threads[self.who].kept = self.cells[cell],
-            Op::Store(cell) => self.cells[cell] = self.threads[self.who].kept + 1,
+            Op::Load(cell) => self.threads[self.current].kept = self.cells[cell],
+            Op::Store(cell) => self.cells[cell] = self.threads[self.current].kept + 1,
             Op::Exchange(cell, new) => {
                 let is_zero = self.cells[cell] == 0;
                 if is_zero {
@@ -337,13 +338,13 @@ impl State {
     }
 
     fn park(&mut self, patience: Patience, woken: Option<Woken>) -> Then {
-        let who = self.who;
+        let current = self.current;
         if woken.is_some() {
             self.done = Done::Something;
-            self.threads[who].token = false;
+            self.threads[current].token = false;
             return GoesOn;
         }
-        if self.unwinds_here() || std::mem::take(&mut self.threads[who].token) {
+        if self.unwinds_here() || std::mem::take(&mut self.threads[current].token) {
             return GoesOn;
         }
         self.wait(Wait::Token, patience.millis())
@@ -361,9 +362,9 @@ impl State {
     }
 
     fn join(&mut self, number: usize, woken: Option<Woken>) -> Then {
-        let who = self.who;
+        let current = self.current;
         if woken.is_none() {
-            self.threads[who].children.retain(|&child| child != number);
+            self.threads[current].children.retain(|&child| child != number);
             if self.threads[number].status != Status::Ended {
                 if self.unwinds_here() {
                     return GoesOn;
@@ -385,16 +386,16 @@ impl State {
 
     fn take_log(&mut self, number: usize) {
         let log = std::mem::take(&mut self.logs[number]);
-        self.logs[self.who].extend(log);
+        self.logs[self.current].extend(log);
     }
 
     fn has_child(&self, number: usize) -> bool {
-        self.threads[self.who].children.contains(&number)
+        self.threads[self.current].children.contains(&number)
     }
 
-    /// The code is at its end.
+    /// Ends the thread, whose code has ended.
     fn finish(&mut self, program: &Program) -> Then {
-        if self.who == 0 && self.threads[0].unwinding.is_none() {
+        if self.current == 0 && self.threads[0].unwinding.is_none() {
             self.value = Some(match program.ending {
                 Ending::Scope => self.logs[..program.known()].to_vec(),
                 Ending::Join | Ending::Detach => self.logs[..1].to_vec(),

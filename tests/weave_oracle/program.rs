@@ -1,4 +1,4 @@
-//! Programs: what the green threads of one do, in operations that leno has.
+//! Programs: lists of leno's operations for each green thread.
 
 use std::fmt;
 
@@ -6,43 +6,43 @@ pub const CELLS: usize = 3;
 pub const MUTEXES: usize = 2;
 pub const CHANNELS: usize = 2;
 
-/// The green thread 0 is the main one.
+/// A program. Green thread 0 is the main one.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Program {
-    /// What each does. The first `started` are started by the main one before it
-    /// does anything else, each of the others where an [`Op::Spawn`] names it.
+    /// The body of each thread. The main one first starts the next `started`; each of
+    /// the rest starts where an [`Op::Spawn`] names it.
     pub bodies: Vec<Vec<Op>>,
     pub started: usize,
     pub ending: Ending,
-    /// Of each channel; `None` for any number.
+    /// The capacity of each channel; `None` is unbounded.
     pub capacities: [Option<usize>; CHANNELS],
     pub permits: usize,
 }
 
-/// What the main green thread does at its end.
+/// The end of the main green thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
-    /// It started the others in a scope, which it leaves.
+    /// It leaves the scope in which it started the others.
     Scope,
-    /// It joins those that it started, one after the other.
+    /// It joins its threads one after the other.
     Join,
-    /// It leaves them to themselves.
+    /// It detaches its threads.
     Detach,
 }
 
-/// An operation. All that it learns is logged.
+/// An operation. Its results are logged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Op {
     Yield,
     Get(usize),
     Set(usize, u8),
-    /// Adds one, in one operation.
+    /// Adds one in a single operation.
     Add(usize),
-    /// Keeps the value.
+    /// Reads the cell into the thread's local value.
     Load(usize),
-    /// The value that was kept, and one.
+    /// Writes the local value plus one.
     Store(usize),
-    /// Zero becomes this.
+    /// Replaces zero by this value.
     Exchange(usize, u8),
     Lock(usize),
     TryLock(usize),
@@ -55,7 +55,7 @@ pub enum Op {
     DropReceiver(usize),
     Acquire(usize, Patience),
     AddPermits(usize),
-    /// For a notification, with the first mutex.
+    /// Waits for a notification with the first mutex.
     Wait(Patience),
     Notify {
         all: bool,
@@ -64,21 +64,22 @@ pub enum Op {
     Unpark(usize),
     Cancel(usize),
     Spawn(usize),
-    /// One that this one has started.
+    /// Joins a thread that this one has started.
     Join(usize),
     IsFinished(usize),
-    /// Opens a scope, starts this one in it, does this, and leaves the scope.
+    /// Opens a scope, starts this thread in it, runs the operations, and leaves the
+    /// scope.
     Within(usize, Vec<Op>),
     Sleep(u64),
-    /// A deadline scope.
+    /// Runs the operations in a deadline scope.
     Timeout(u64, Vec<Op>),
     Panic,
 }
 
-/// How long to wait.
+/// The maximum duration of a wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Patience {
-    /// Not at all.
+    /// No wait.
     None,
     Millis(u64),
     Endless,
@@ -93,19 +94,19 @@ impl Patience {
     }
 }
 
-/// How one execution ends.
+/// The end of an execution.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum End {
-    /// With what each has logged.
+    /// The logs of the threads.
     Value(Logs),
     Deadlock,
-    /// With the first panic.
+    /// The text of the first panic.
     Panic(String),
 }
 
 pub type Logs = Vec<Vec<u8>>;
 
-/// What is logged beside values.
+/// The logged codes beside values.
 pub mod said {
     pub const YES: u8 = 200;
     pub const NO: u8 = 201;
@@ -119,13 +120,13 @@ pub mod said {
 }
 
 impl Program {
-    /// Who are started from the beginning, the main one included: others can name
-    /// them.
+    /// Returns the number of threads that exist from the beginning, with the main one.
+    /// Other threads can name these.
     pub fn known(&self) -> usize {
         1 + self.started
     }
 
-    /// The cells that the main one looks at when it knows that others have ended.
+    /// Returns the cells that the main thread reads after all others have ended.
     pub fn cells_at_end(&self) -> Vec<usize> {
         let is_used = |cell: &usize| self.bodies.iter().any(|body| writes(body, *cell));
         (0..CELLS).filter(is_used).collect()

@@ -1,11 +1,11 @@
-//! Executions drawn by chance: are they drawn as the documentation says?
+//! The distributions of sampled executions match the documentation.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use leno::weave::{Explorer, Report, Shared};
 
-/// Each green thread takes so many turns, and says so each time.
+/// Returns a program whose threads take these numbers of turns and log each turn.
 fn turns(counts: &'static [usize]) -> impl Fn() -> String {
     move || {
         let out = RefCell::new(String::new());
@@ -26,7 +26,7 @@ fn turns(counts: &'static [usize]) -> impl Fn() -> String {
     }
 }
 
-/// Pearson's measure of how far the counts are from equal ones.
+/// Returns Pearson's chi-square of the counts against equal ones.
 fn chi_square(report: &Report<String>, kinds: usize) -> f64 {
     let expected = report.executions() as f64 / kinds as f64;
     let seen = report.outcomes().values().map(|outcome| outcome.count());
@@ -35,8 +35,8 @@ fn chi_square(report: &Report<String>, kinds: usize) -> f64 {
     seen.map(square).sum::<f64>() + unseen as f64 * expected
 }
 
-/// What chi-square exceeds by chance once in a thousand times, for this many degrees
-/// of freedom (Wilson and Hilferty's approximation).
+/// Returns the value that chi-square exceeds by chance once in a thousand times, for
+/// this many degrees of freedom (Wilson and Hilferty's approximation).
 fn limit(freedom: usize) -> f64 {
     const NORMAL: f64 = 3.09;
     let part = 2.0 / (9.0 * freedom as f64);
@@ -64,13 +64,13 @@ fn uniform_draws_all_interleavings_equally_often() {
             let limit = limit(kinds - 1);
             println!("{counts:?}, seed {seed}: {uniform:.0} and {random:.0}, limit {limit:.0}");
             assert!(uniform < limit, "{counts:?}: {uniform} is more than {limit}");
-            // An even choice at each step favours those who have few turns left.
+            // An even choice at each step favours threads with few turns left.
             assert!(random > 2.0 * limit, "{counts:?}: {random}");
         }
     }
 }
 
-/// A run of choices says what an execution was.
+/// Returns the count and the schedule of each outcome, which identify the executions.
 fn schedules(explorer: &Explorer) -> BTreeMap<String, (u64, String)> {
     let report = explorer.explore(turns(&[3, 2, 2]));
     let outcome = |(text, outcome): (&String, &leno::weave::Outcome)| {
@@ -80,7 +80,7 @@ fn schedules(explorer: &Explorer) -> BTreeMap<String, (u64, String)> {
 }
 
 #[test]
-fn the_same_seed_draws_the_same() {
+fn a_seed_repeats_its_executions() {
     let explorer = Explorer::new().max_executions(500);
     type Draw = fn(Explorer, u64) -> Explorer;
     let ways: [Draw; 4] = [
@@ -97,7 +97,7 @@ fn the_same_seed_draws_the_same() {
 }
 
 #[test]
-fn it_makes_no_difference_how_many_draw() {
+fn the_number_of_workers_changes_nothing() {
     let explorer = Explorer::new().max_executions(300);
     let program = turns(&[3, 2, 2]);
     for explorer in [explorer.clone().uniform(3), explorer.clone().pct(3, 3), explorer.portfolio(3)]
@@ -108,8 +108,8 @@ fn it_makes_no_difference_how_many_draw() {
     }
 }
 
-/// `threads` green threads of `turns` turns each. The bug is there if the turns in
-/// `order`, of each a green thread and its how many-th turn, come in this order.
+/// A program with a bug: `threads` green threads of `turns` turns each, in which the
+/// turns of `order`, as pairs of thread and turn, come in this order.
 struct Bug {
     threads: usize,
     turns: u32,
@@ -117,7 +117,7 @@ struct Bug {
 }
 
 impl Bug {
-    /// In how many of all executions it is found.
+    /// Returns the fraction of executions that find the bug.
     fn frequency(&self, depth: u32, executions: u64) -> f64 {
         let program = || {
             let seen = Shared::new(Vec::new());
@@ -149,8 +149,8 @@ impl Bug {
         found as f64 / report.executions() as f64
     }
 
-    /// What the paper promises, for steps that are chosen among others: of green
-    /// threads and the main one, and of their turns and its two.
+    /// Returns the bound of the paper, for the threads with the main one, and for their
+    /// turns with its two.
     fn bound(&self, depth: u32) -> f64 {
         let threads = (self.threads + 1) as f64;
         let steps = f64::from(self.threads as u32 * self.turns + 2);
@@ -159,9 +159,9 @@ impl Bug {
 }
 
 #[test]
-fn pct_finds_bugs_as_often_as_it_promises() {
+fn pct_finds_bugs_at_the_promised_rate() {
     let bugs = [
-        // The depth is the number of orders that have to be kept.
+        // The depth is the number of ordering constraints.
         (1, Bug { threads: 4, turns: 3, order: &[(3, 2), (0, 0)] }),
         (2, Bug { threads: 3, turns: 4, order: &[(0, 1), (1, 0), (0, 2)] }),
         (2, Bug { threads: 2, turns: 8, order: &[(1, 5), (0, 0), (1, 6)] }),
@@ -176,7 +176,7 @@ fn pct_finds_bugs_as_often_as_it_promises() {
         assert!(measured >= bound, "{measured} is less than {bound}");
         if depth > 1 {
             let without = bug.frequency(1, executions);
-            assert_eq!(without, 0.0, "with priorities that stay, it cannot be found");
+            assert_eq!(without, 0.0, "fixed priorities cannot find the bug");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The same explorations come to the same on every architecture.
+//! Explorations have the same results on every architecture.
 
 use std::fmt::Write;
 
@@ -8,9 +8,9 @@ use crate::generate::{self, Mix, Subject};
 use crate::interpret;
 use crate::program::Logs;
 
-/// What all of them came to when this was written down. If it differs on one
-/// architecture only, that is a mistake. If explorations have been changed, so that
-/// it differs on all, this has to be, too; the test says to what.
+/// The recorded hash of all results. A difference on one architecture only is a bug.
+/// After a change of the explorations, which gives a difference on all, the test prints
+/// the new value.
 const RECORDED: u64 = 6_066_813_273_597_952_275;
 
 const MIX: Mix = Mix {
@@ -32,7 +32,7 @@ const MIX: Mix = Mix {
     has_timeouts: true,
 };
 
-/// Numbers that follow from the one before (Knuth's constants).
+/// A linear congruential generator (Knuth's constants).
 struct Numbers(u64);
 
 impl Numbers {
@@ -47,7 +47,7 @@ impl Numbers {
     }
 }
 
-/// Everything in the report that does not depend on where the source is.
+/// Appends all results in the report that do not depend on source positions.
 fn add(text: &mut String, report: &Report<Logs>) {
     let (executions, redundant, steps) = (report.executions(), report.redundant(), report.steps());
     let _ = writeln!(text, "{executions} {redundant} {steps} {}", report.is_complete());
@@ -61,7 +61,7 @@ fn add(text: &mut String, report: &Report<Logs>) {
     }
 }
 
-/// FNV-1a.
+/// Returns the FNV-1a hash of the text.
 fn hash(text: &str) -> u64 {
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
@@ -69,7 +69,7 @@ fn hash(text: &str) -> u64 {
 }
 
 #[test]
-fn explorations_come_to_the_same_on_every_architecture() {
+fn explorations_are_the_same_on_every_architecture() {
     let bounded = Explorer::new().max_executions(200);
     let explorers = [
         bounded.clone(),

@@ -1,6 +1,6 @@
-//! Is each execution of a reduced exploration of another kind? Two are of one kind
-//! if each conflict between two threads goes the same way in both (Mazurkiewicz'
-//! traces). How many kinds there are can be counted.
+//! Each execution of a reduced exploration belongs to another equivalence class. Two
+//! executions are equivalent if each conflict between two threads has the same order in
+//! both (Mazurkiewicz' traces). The classes can be counted.
 
 use std::collections::BTreeSet;
 
@@ -18,13 +18,13 @@ struct Use {
     writes: bool,
 }
 
-/// What each green thread does; each use is a step.
+/// The uses of each green thread, of which each is a step.
 type Threads = Vec<Vec<Use>>;
 
-/// Whose, and as the how many-th.
+/// A thread and the index of its step.
 type Step = (usize, usize);
 
-/// The kinds of executions: of each pair of uses that conflict, which is first.
+/// Counts the equivalence classes: sets of ordered pairs of conflicting uses.
 fn kinds(threads: &Threads) -> usize {
     let mut found = BTreeSet::new();
     let mut places = vec![0; threads.len()];
@@ -39,13 +39,13 @@ fn go_on(
     found: &mut BTreeSet<Vec<(Step, Step)>>,
 ) {
     let mut is_over = true;
-    for who in 0..threads.len() {
-        if places[who] < threads[who].len() {
+    for thread in 0..threads.len() {
+        if places[thread] < threads[thread].len() {
             is_over = false;
-            run.push((who, places[who]));
-            places[who] += 1;
+            run.push((thread, places[thread]));
+            places[thread] += 1;
             go_on(threads, places, run, found);
-            places[who] -= 1;
+            places[thread] -= 1;
             run.pop();
         }
     }
@@ -86,7 +86,7 @@ fn explore(threads: &Threads) -> Report<()> {
 }
 
 #[test]
-fn each_execution_is_of_another_kind() {
+fn each_execution_is_of_another_class() {
     let name = "kinds of executions";
     let (mut runner, repeat) = seeded_runner(name, scaled(1_500));
     let used = (0..3_usize, any::<bool>()).prop_map(|(cell, writes)| Use { cell, writes });
@@ -107,7 +107,7 @@ fn each_execution_is_of_another_kind() {
     }
 }
 
-/// `count` green threads that do this.
+/// Explores a program of `count` green threads with this body.
 fn alike(count: usize, body: impl Fn(&[Shared<u32>], usize)) -> Report<()> {
     Explorer::new().preemptive().reduced().explore(|| {
         let cells: Vec<Shared<u32>> = (0..count).map(|_| Shared::new(0)).collect();
@@ -121,7 +121,7 @@ fn alike(count: usize, body: impl Fn(&[Shared<u32>], usize)) -> Report<()> {
 }
 
 #[test]
-fn those_who_have_nothing_in_common_are_run_in_one_order() {
+fn independent_threads_run_in_one_order() {
     for count in 1..=6 {
         let report = alike(count, |cells, number| cells[number].set(1));
         assert_eq!((report.executions(), report.redundant()), (1, 0));
@@ -131,7 +131,7 @@ fn those_who_have_nothing_in_common_are_run_in_one_order() {
 }
 
 #[test]
-fn writers_are_run_in_every_order() {
+fn writers_run_in_every_order() {
     let mut orders = 1;
     for count in 1..=5 {
         orders *= count;
@@ -140,9 +140,9 @@ fn writers_are_run_in_every_order() {
     }
 }
 
-/// Each reader comes before the writer or after it.
+/// Each reader comes either before the writer or after it.
 #[test]
-fn readers_among_a_writer() {
+fn readers_run_before_or_after_a_writer() {
     for readers in 1..=5 {
         let report = alike(readers + 1, |cells, number| match number {
             0 => cells[0].set(1),
@@ -152,9 +152,9 @@ fn readers_among_a_writer() {
     }
 }
 
-/// To wait for one after the other is to wait for all.
+/// Joining one thread after the other equals joining all at once.
 #[test]
-fn joining_is_no_race() {
+fn joins_are_independent() {
     for explorer in [Explorer::new(), Explorer::new().preemptive()] {
         for count in 1..=5 {
             let report = explorer.clone().reduced().explore(|| {
@@ -167,10 +167,10 @@ fn joining_is_no_race() {
     }
 }
 
-/// The program of the paper on source sets (figure 2 there): one writes, the
-/// others each write something of their own and then read that.
+/// The program of the paper on source sets (figure 2 there): one thread writes, and the
+/// others each write a cell of their own and then read the first.
 #[test]
-fn one_writer_and_readers_that_write() {
+fn readers_with_writes_run_before_or_after_a_writer() {
     for readers in 1..=4 {
         let report = alike(readers + 1, |cells, number| match number {
             0 => cells[0].set(1),

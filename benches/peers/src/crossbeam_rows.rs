@@ -1,4 +1,4 @@
-//! crossbeam-channel between OS threads, which share one processor.
+//! Rows of crossbeam-channel between OS threads that share one processor.
 
 use std::hint::black_box;
 use std::thread;
@@ -12,12 +12,12 @@ fn messages(count: u64, channel: (Sender<u64>, Receiver<u64>)) -> Duration {
     let (sender, receiver) = channel;
     let other = thread::spawn(move || {
         for message in 0..=count {
-            sender.send(message).expect("somebody receives");
+            sender.send(message).expect("the receiver is alive");
         }
     });
-    black_box(receiver.recv().expect("somebody sends"));
+    black_box(receiver.recv().expect("a sender is alive"));
     let elapsed = time(count, |_| {
-        black_box(receiver.recv().expect("somebody sends"));
+        black_box(receiver.recv().expect("a sender is alive"));
     });
     other.join().expect("it does not panic");
     elapsed
@@ -42,8 +42,8 @@ pub fn select(count: u64) -> Duration {
     });
     let elapsed = time(count, |_| {
         select_any! {
-            recv(one) -> message => black_box(message.expect("somebody sends")),
-            recv(other) -> message => black_box(message.expect("somebody sends")),
+            recv(one) -> message => black_box(message.expect("a sender is alive")),
+            recv(other) -> message => black_box(message.expect("a sender is alive")),
         };
     });
     drop((one, other));

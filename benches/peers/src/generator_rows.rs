@@ -1,4 +1,4 @@
-//! generator: coroutines.
+//! Rows of generator: coroutines.
 
 use std::hint::black_box;
 use std::time::Duration;

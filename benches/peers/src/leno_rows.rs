@@ -1,4 +1,4 @@
-//! leno's own rows.
+//! Rows of leno.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -19,7 +19,7 @@ pub fn resume(count: u64) -> Duration {
     })
 }
 
-/// The body calls a function, which suspends.
+/// Measures a resume of a body that suspends in a called function.
 pub fn resume_inside(count: u64) -> Duration {
     #[inline(never)]
     fn suspend(yielder: &Yielder<u64, u64>, value: u64) -> u64 {
@@ -43,13 +43,13 @@ pub fn create(count: u64) -> Duration {
     })
 }
 
-/// All of them yield as often, and the clock stops when the last has ended: not
-/// everybody's scheduler is fair.
+/// Measures a yield. All threads yield equally often, and the time ends when the last thread has ended,
+/// because not every library's scheduler is fair.
 pub fn yields<const THREADS: u64>(count: u64) -> Duration {
     leno::run(|| {
         let turns = turns(count, THREADS);
         let others: Vec<_> = (1..THREADS).map(|_| leno::spawn(move || loop_of(turns))).collect();
-        // The others start, and yield once.
+        // The other green threads start, and yield once.
         leno::yield_now();
         let start = Instant::now();
         loop_of(turns);

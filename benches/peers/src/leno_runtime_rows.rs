@@ -1,4 +1,4 @@
-//! leno's rows for channels, locks, timers and futures.
+//! Rows of leno for channels, locks, timers and futures.
 
 use std::future::ready;
 use std::hint::black_box;
@@ -10,18 +10,18 @@ use leno::sync::{Mutex, Semaphore};
 
 use crate::{scaled, time};
 
-/// One sends, the main one receives. The clock runs from the first message.
+/// Measures messages from another green thread to the main green thread, from the first message on.
 fn messages(count: u64, channel: (Sender<u64>, Receiver<u64>)) -> Duration {
     let (sender, receiver) = channel;
     leno::run(move || {
         leno::spawn(move || {
             for message in 0..=count {
-                sender.send(message).expect("somebody receives");
+                sender.send(message).expect("the receiver is alive");
             }
         });
-        black_box(receiver.recv().expect("somebody sends"));
+        black_box(receiver.recv().expect("a sender is alive"));
         time(count, |_| {
-            black_box(receiver.recv().expect("somebody sends"));
+            black_box(receiver.recv().expect("a sender is alive"));
         })
     })
 }
@@ -34,26 +34,25 @@ pub fn rendezvous_channel(count: u64) -> Duration {
     messages(count, bounded(0))
 }
 
-/// Sends a hundred, then receives them: a sender that is never stopped would only
-/// fill memory.
+/// Measures messages that are sent in hundreds: a sender that never waits would fill the memory.
 pub fn unbounded_channel(count: u64) -> Duration {
     let (sender, receiver) = unbounded();
     leno::run(move || {
         leno::spawn(move || {
             for message in 0..count {
-                sender.send(message).expect("somebody receives");
+                sender.send(message).expect("the receiver is alive");
                 if message % 100 == 99 {
                     leno::yield_now();
                 }
             }
         });
         time(count, |_| {
-            black_box(receiver.recv().expect("somebody sends"));
+            black_box(receiver.recv().expect("a sender is alive"));
         })
     })
 }
 
-/// Two send, one receives from either.
+/// Measures messages from two senders, received with a select.
 pub fn select(count: u64) -> Duration {
     leno::run(|| {
         let [one, other] = [0, 1].map(|_| {
@@ -63,8 +62,8 @@ pub fn select(count: u64) -> Duration {
         });
         let elapsed = time(count, |_| {
             leno::select! {
-                recv(one) -> message => black_box(message.expect("somebody sends")),
-                recv(other) -> message => black_box(message.expect("somebody sends")),
+                recv(one) -> message => black_box(message.expect("a sender is alive")),
+                recv(other) -> message => black_box(message.expect("a sender is alive")),
             };
         });
         drop((one, other));
@@ -75,18 +74,18 @@ pub fn select(count: u64) -> Duration {
 pub fn mutex(count: u64) -> Duration {
     leno::run(|| {
         let mutex = Mutex::new(0u64);
-        time(count, |_| *black_box(&mutex).lock().expect("nobody panics") += 1)
+        time(count, |_| *black_box(&mutex).lock().expect("no thread panics") += 1)
     })
 }
 
-/// Each holds the lock while the other comes to wait for it.
+/// Measures a lock that each green thread holds while the other begins to wait for it.
 pub fn mutex_handed_over(count: u64) -> Duration {
     leno::run(|| {
         let mutex = Rc::new(Mutex::new(0u64));
         let turns = count.div_ceil(2);
         let work = move |mutex: Rc<Mutex<u64>>| {
             for _ in 0..turns {
-                let mut guard = mutex.lock().expect("nobody panics");
+                let mut guard = mutex.lock().expect("no thread panics");
                 *guard += 1;
                 leno::yield_now();
             }
@@ -95,7 +94,7 @@ pub fn mutex_handed_over(count: u64) -> Duration {
         let other = mutex.clone();
         let other = leno::spawn(move || work(other));
         work(mutex);
-        other.join().expect("nobody panics");
+        other.join().expect("no thread panics");
         scaled(start, turns * 2, count)
     })
 }
@@ -115,37 +114,37 @@ pub fn semaphores(count: u64) -> Duration {
             there.add_permits(1);
             back.acquire().expect("it is open").forget();
         });
-        other.join().expect("nobody panics");
+        other.join().expect("no thread panics");
         elapsed
     })
 }
 
-/// Spawns them all, lets each sleep for a moment of its own, and waits for them.
+/// Measures `SLEEPERS` green threads that are spawned, sleep for different times, and are joined.
 pub fn sleepers<const SLEEPERS: u64>(count: u64) -> Duration {
     leno::run(|| {
         let start = Instant::now();
         for sleeper in 0..SLEEPERS {
             leno::spawn(move || leno::sleep(crate::moment(sleeper)));
         }
-        // The clock stops when the last has ended.
+        // The time ends when the last green thread has ended.
         start
     })
     .elapsed()
     .mul_f64(count as f64 / SLEEPERS as f64)
 }
 
-/// A wait with a deadline that is answered before it comes.
+/// Measures a wait with a deadline that is answered before the deadline.
 pub fn answered(count: u64) -> Duration {
     leno::run(|| {
         let (question, questions) = bounded::<u64>(0);
         let (answer, answers) = bounded(0);
         leno::spawn(move || {
             for number in questions {
-                answer.send(number).expect("somebody waits");
+                answer.send(number).expect("the receiver is alive");
             }
         });
         time(count, |turn| {
-            question.send(turn).expect("somebody answers");
+            question.send(turn).expect("the other side is alive");
             black_box(answers.recv_timeout(Duration::from_secs(10)).expect("in time"));
         })
     })

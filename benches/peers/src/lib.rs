@@ -1,3 +1,3 @@
-//! What the programs that compare leno with its peers have in common.
+//! Code that the programs that compare leno with its peers share.
 
 pub mod table;

@@ -1,12 +1,12 @@
-//! leno beside its peers, in one run: prints a table in Markdown.
+//! Measures leno and its peers in one run, and prints a table in Markdown.
 //!
 //!     cargo run --release                 everything, about four minutes
-//!     cargo run --release -- yield        the rows with that word
-//!     cargo run --release -- rounds=9     a rough look; otherwise it is 101
+//!     cargo run --release -- yield        the rows with names that contain that word
+//!     cargo run --release -- rounds=9     a rough measurement; the default is 101
 //!
 //! Peers: corosensei and generator (coroutines), context (the switch of
 //! boost.context), may (green threads on one worker), tokio (tasks on one thread),
-//! OS threads on one processor, and crossbeam-channel between those.
+//! OS threads on one processor, and crossbeam-channel between OS threads.
 
 mod context_rows;
 mod corosensei_rows;
@@ -173,13 +173,12 @@ const ROWS: &[Row] = &[
     },
 ];
 
-/// How long a sleeper sleeps: a millisecond and a little more, for each another
-/// while.
+/// Returns the time that a sleeper sleeps: at least a millisecond, and different for each sleeper.
 fn moment(sleeper: u64) -> Duration {
     Duration::from_nanos(1_000_000 + sleeper * 7919 % 1_000_003)
 }
 
-/// The time since `start`, in which `done` operations were done, for `count`.
+/// Returns the time since `start`, in which `done` operations ran, scaled to `count` operations.
 fn scaled(start: Instant, done: u64, count: u64) -> Duration {
     start.elapsed().mul_f64(count as f64 / done.max(1) as f64)
 }
@@ -191,8 +190,7 @@ fn main() {
     {
         return memory::child(peer, count.parse().expect("a number"));
     }
-    // One processor for everybody: OS threads are to take turns, not to run at
-    // the same time.
+    // One processor for all peers, so that OS threads take turns instead of running in parallel.
     os_rows::use_one_processor();
     may_rows::use_one_worker();
 
@@ -216,13 +214,13 @@ fn main() {
     table::print(&lines);
 }
 
-/// How many turns of yields make `count` of them among so many threads; enough
-/// that starting and joining them does not count.
+/// Returns the number of turns in which `threads` threads yield `count` times in all. It is large
+/// enough to make the cost of starting and joining the threads negligible.
 fn turns(count: u64, threads: u64) -> u64 {
     count.div_ceil(threads).max(64)
 }
 
-/// Times `turns` turns of a loop.
+/// Measures `turns` iterations of a loop.
 fn time(turns: u64, mut operation: impl FnMut(u64)) -> Duration {
     let start = Instant::now();
     for turn in 0..turns {

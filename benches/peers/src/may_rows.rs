@@ -1,4 +1,4 @@
-//! may: green threads, here on one worker thread.
+//! Rows of may: green threads, here on one worker thread.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -13,17 +13,17 @@ pub fn use_one_worker() {
 
 /// Runs `f` as a green thread.
 pub fn run<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> T {
-    // SAFETY: nothing here uses thread-locals or deep stacks.
+    // SAFETY: the rows use no thread-local variable and little stack, as may requires.
     unsafe { coroutine::spawn(f) }.join().expect("it does not panic")
 }
 
-/// may's yield is not fair: one that was just spawned may not start before the
-/// others end. So they are not waited for at the start, and the loops are long
-/// enough that starting does not count.
+/// Measures a yield. may's yield is not fair: a green thread that was just spawned may start only after
+/// the others have ended. The row therefore does not wait for the starts, and its loops are long enough
+/// to make the cost of starting negligible.
 pub fn yields<const THREADS: u64>(count: u64) -> Duration {
     let turns = turns(count, THREADS).max(1_000);
     let elapsed = run(move || {
-        // SAFETY: as above.
+        // SAFETY: the closure uses no thread-local variable and little stack, as may requires.
         let start = |_| unsafe { coroutine::spawn(move || loop_of(turns)) };
         let others: Vec<_> = (1..THREADS).map(start).collect();
         let start = Instant::now();
@@ -45,7 +45,7 @@ fn loop_of(turns: u64) {
 pub fn spawn(count: u64) -> Duration {
     run(move || {
         time(count, |_| {
-            // SAFETY: as above.
+            // SAFETY: the closure uses no thread-local variable and little stack, as may requires.
             black_box(unsafe { coroutine::spawn(|| ()) }.join().is_ok());
         })
     })

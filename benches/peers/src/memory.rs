@@ -8,7 +8,7 @@ use std::thread;
 
 use leno_peers::table::Line;
 
-/// So many that everybody can do it.
+/// The number of parked threads, which every library supports.
 const COUNT: usize = 10_000;
 const STACK_BYTES: usize = 16 * 1024;
 
@@ -33,7 +33,7 @@ fn measure(peer: &str) -> f64 {
     String::from_utf8_lossy(&output.stdout).trim().parse().unwrap_or(f64::NAN)
 }
 
-/// Parks `count` of a peer's, prints how many KiB each takes, and exits.
+/// Parks `count` threads or coroutines of a peer, prints the KiB that each takes, and exits.
 pub fn child(peer: &str, count: usize) {
     match peer {
         "leno" => park_leno(count),
@@ -44,7 +44,7 @@ pub fn child(peer: &str, count: usize) {
     }
 }
 
-/// What the process and the kernel's page tables and stacks for it take. The
+/// Returns the KiB of the process, its page tables, and the kernel's stacks for its OS threads. The
 /// kernel's stack of an OS thread is 16 KiB on x86_64 and aarch64.
 fn kib() -> f64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
@@ -93,7 +93,7 @@ fn park_generator(count: usize) {
     let before = kib();
     let mut all = Vec::with_capacity(count);
     for _ in 0..count {
-        // Its sizes are in words.
+        // generator's sizes are in words.
         let mut parked = Gn::<()>::new_scoped_opt(STACK_BYTES / size_of::<usize>(), |mut scope| {
             scope.yield_(());
         });
@@ -112,11 +112,11 @@ fn wait_for_all(count: usize) {
 }
 
 fn park_may(count: usize) {
-    // Its sizes are in words, too.
+    // may's sizes are in words.
     may::config().set_workers(1).set_stack_size(STACK_BYTES / size_of::<usize>());
     let before = kib();
     for _ in 0..count {
-        // SAFETY: no thread-locals, and a shallow stack.
+        // SAFETY: the closure uses no thread-local variable and little stack, as may requires.
         unsafe {
             may::coroutine::spawn(|| {
                 PARKED.fetch_add(1, Ordering::Release);

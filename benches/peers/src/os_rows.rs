@@ -1,4 +1,4 @@
-//! OS threads, from std, on one processor.
+//! Rows of OS threads, from std, on one processor.
 
 use std::hint::black_box;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,7 +10,7 @@ use crate::{time, turns};
 
 /// Keeps this process on the processor that it runs on now.
 pub fn use_one_processor() {
-    // SAFETY: the set is a plain bit set, filled before it is read.
+    // SAFETY: all zeros is a valid set of processors, and sched_setaffinity only reads it.
     unsafe {
         let mut set: libc::cpu_set_t = std::mem::zeroed();
         let here = usize::try_from(libc::sched_getcpu()).unwrap_or(0);
@@ -21,7 +21,7 @@ pub fn use_one_processor() {
 
 const BUSY: u64 = 1 << 63;
 
-/// A word there and a word back, each with one unpark.
+/// Measures a round trip of a word between two OS threads, with one unpark in each direction.
 pub fn resume(count: u64) -> Duration {
     let word = Arc::new(AtomicU64::new(0));
     let caller = thread::current();
@@ -93,8 +93,8 @@ pub fn spawn(count: u64) -> Duration {
     })
 }
 
-/// std's lock, which nobody else wants.
+/// Measures std's lock without contention.
 pub fn mutex(count: u64) -> Duration {
     let mutex = Mutex::new(0u64);
-    crate::time(count, |_| *black_box(&mutex).lock().expect("nobody panics") += 1)
+    crate::time(count, |_| *black_box(&mutex).lock().expect("no thread panics") += 1)
 }

@@ -1,30 +1,32 @@
-//! Measuring a row, and the table.
+//! Measures rows, and prints the table.
 
 use std::time::Duration;
 
-/// A batch takes about this long. Short, so that the peers take turns often: the
-/// speed of a machine drifts, and what else runs on it takes milliseconds away.
+/// The approximate time of a batch. It is short so that the peers take turns often, because the speed
+/// of a machine drifts and other work takes milliseconds at a time.
 const BATCH: Duration = Duration::from_millis(2);
 
-/// Does so many operations, and says how long they took.
+/// A function that runs a number of operations, and returns their time.
 pub type Work = fn(u64) -> Duration;
 
-/// What is measured, by whom; leno comes first.
+/// An operation, and the libraries that it is measured with. leno is the first.
 pub struct Row {
     pub name: &'static str,
     pub entries: &'static [(&'static str, Work)],
 }
 
+/// The result of one library in a row.
 pub struct Line {
     pub row: &'static str,
     pub peer: &'static str,
     pub value: String,
-    /// Against leno, with the middle half of its spread.
+    /// The time divided by leno's.
     pub ratio: f64,
+    /// The middle half of the ratios.
     pub quartiles: Option<(f64, f64)>,
 }
 
-/// Where the middle of some samples is.
+/// The median and the quartiles of some samples.
 pub struct Spread {
     pub median: f64,
     /// The first and the third quartile.
@@ -38,14 +40,14 @@ impl Spread {
         Spread { median: quantile(&sorted, 0.5), quartiles }
     }
 
-    /// Of what each round says about the two of them.
+    /// Returns the spread of the ratios of each round.
     pub fn of_ratios(numerators: &[f64], denominators: &[f64]) -> Spread {
         Spread::of(numerators.iter().zip(denominators).map(|(above, below)| above / below))
     }
 }
 
-/// How many nanoseconds an operation takes, of everybody in each round. A round has
-/// one batch of each.
+/// Returns the nanoseconds of an operation for each library and each round. A round has one batch of
+/// each library.
 pub fn nanoseconds(works: &[impl Fn(u64) -> Duration], rounds: usize) -> Vec<Vec<f64>> {
     let counts: Vec<u64> = works.iter().map(operations_in_a_batch).collect();
     let mut nanoseconds = vec![Vec::new(); works.len()];
@@ -58,7 +60,7 @@ pub fn nanoseconds(works: &[impl Fn(u64) -> Duration], rounds: usize) -> Vec<Vec
     nanoseconds
 }
 
-/// Measures everybody in a row. A ratio is the median of the rounds' ratios.
+/// Measures all libraries of a row. A ratio is the median of the rounds' ratios.
 pub fn lines(row: &'static Row, rounds: usize) -> Vec<Line> {
     let works: Vec<Work> = row.entries.iter().map(|entry| entry.1).collect();
     let nanoseconds = nanoseconds(&works, rounds);
@@ -75,7 +77,7 @@ pub fn lines(row: &'static Row, rounds: usize) -> Vec<Line> {
     nanoseconds.iter().enumerate().map(line).collect()
 }
 
-/// So many operations that a batch takes about [`BATCH`].
+/// Returns the number of operations with which a batch takes about [`BATCH`].
 fn operations_in_a_batch(work: impl Fn(u64) -> Duration) -> u64 {
     let mut operations = 1;
     loop {
@@ -111,9 +113,9 @@ pub fn ratio_in_words(ratio: f64) -> String {
     if ratio < 100.0 { format!("{ratio:.2}") } else { format!("{ratio:.0}") }
 }
 
-/// Prints the table in Markdown. A row's name stands only on its first line.
+/// Prints the table in Markdown. A row's name is only on its first line.
 pub fn print(lines: &[Line]) {
-    println!("| what | who | median | against leno | middle half |");
+    println!("| operation | library | median | against leno | middle half |");
     println!("| --- | --- | ---: | ---: | --- |");
     let mut last = "";
     for line in lines {

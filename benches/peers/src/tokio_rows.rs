@@ -1,4 +1,4 @@
-//! tokio: tasks on its scheduler for one thread.
+//! Rows of tokio: tasks on its scheduler for one thread.
 
 use std::future::{Future, ready};
 use std::hint::black_box;
@@ -32,7 +32,7 @@ pub fn yields<const TASKS: u64>(count: u64) -> Duration {
     run(async {
         let turns = turns(count, TASKS);
         let others: Vec<_> = (1..TASKS).map(|_| tokio::spawn(loop_of(turns))).collect();
-        // The others start, and yield once.
+        // The other tasks start, and yield once.
         yield_now().await;
         let start = Instant::now();
         tokio::spawn(loop_of(turns)).await.expect("it does not panic");
@@ -43,7 +43,7 @@ pub fn yields<const TASKS: u64>(count: u64) -> Duration {
     })
 }
 
-/// Times `turns` turns of a loop that waits.
+/// Measures `turns` iterations of a loop that waits.
 macro_rules! time {
     ($turns:expr, $operation:expr) => {{
         let start = Instant::now();
@@ -62,7 +62,7 @@ pub fn bounded_channel(count: u64) -> Duration {
     messages(count, 128)
 }
 
-/// The smallest that it has: a buffer for one.
+/// Measures a channel with a buffer for one message, tokio's smallest.
 pub fn channel_of_one(count: u64) -> Duration {
     messages(count, 1)
 }
@@ -72,11 +72,11 @@ fn messages(count: u64, capacity: usize) -> Duration {
     run(async move {
         tokio::spawn(async move {
             for message in 0..=count {
-                sender.send(message).await.expect("somebody receives");
+                sender.send(message).await.expect("the receiver is alive");
             }
         });
-        black_box(receiver.recv().await.expect("somebody sends"));
-        time!(count, black_box(receiver.recv().await.expect("somebody sends")))
+        black_box(receiver.recv().await.expect("a sender is alive"));
+        time!(count, black_box(receiver.recv().await.expect("a sender is alive")))
     })
 }
 
@@ -85,13 +85,13 @@ pub fn unbounded_channel(count: u64) -> Duration {
     run(async move {
         tokio::spawn(async move {
             for message in 0..count {
-                sender.send(message).expect("somebody receives");
+                sender.send(message).expect("the receiver is alive");
                 if message % 100 == 99 {
                     yield_now().await;
                 }
             }
         });
-        time!(count, black_box(receiver.recv().await.expect("somebody sends")))
+        time!(count, black_box(receiver.recv().await.expect("a sender is alive")))
     })
 }
 
@@ -105,8 +105,8 @@ pub fn select(count: u64) -> Duration {
         time!(
             count,
             tokio::select! {
-                message = one.recv() => { black_box(message.expect("somebody sends")); }
-                message = other.recv() => { black_box(message.expect("somebody sends")); }
+                message = one.recv() => { black_box(message.expect("a sender is alive")); }
+                message = other.recv() => { black_box(message.expect("a sender is alive")); }
             }
         )
     })
@@ -180,7 +180,7 @@ pub fn answered(count: u64) -> Duration {
         let start = Instant::now();
         for turn in 0..count {
             let (answer, answers) = oneshot::channel();
-            question.send((turn, answer)).await.expect("somebody answers");
+            question.send((turn, answer)).await.expect("the other side is alive");
             black_box(timeout(Duration::from_secs(10), answers).await.expect("in time").is_ok());
         }
         start.elapsed()

@@ -7,7 +7,8 @@ use std::io::{self, Write};
 use super::Timeline;
 use super::story::{self, Doing, Kind, Link, Part, Story};
 use crate::draw::duration;
-use crate::runtime::{Event, Happened, Outcome};
+use crate::inspect::{Event, Happened};
+use crate::kernel::Outcome;
 
 /// The one process of a trace.
 const PROCESS: u32 = 1;

@@ -7,7 +7,8 @@ use std::panic::Location;
 use super::story::{self, Kind};
 use super::{Timeline, file_name};
 use crate::draw::duration;
-use crate::runtime::{Cause, Event, Happened};
+use crate::inspect::{Event, Happened};
+use crate::kernel::Cause;
 
 /// The narrowest text.
 const MIN_WIDTH: usize = 60;

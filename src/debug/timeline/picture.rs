@@ -18,7 +18,8 @@ use std::fmt::Write;
 use super::Timeline;
 use super::story::{self, Doing, Kind, Part, Story};
 use crate::draw::{COLOURS, duration, escaped};
-use crate::runtime::{Cause, Event, Happened};
+use crate::inspect::{Event, Happened};
+use crate::kernel::Cause;
 
 const MOST_BARS: usize = 240;
 const MOST_LANES: usize = 24;

@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 
 use super::Timeline;
-use crate::runtime::{Cause, Event, Happened, Outcome};
+use crate::inspect::{Event, Happened};
+use crate::kernel::{Cause, Outcome};
 
 /// The events of a timeline, each with its index. A green thread that yields and
 /// runs again at once, because nobody else could, just runs on.

@@ -51,7 +51,7 @@ pub(super) enum State {
     /// Not spawned yet, or at its end.
     #[default]
     Absent,
-    Ready,
+    EnabledSet,
     Waits,
 }
 
@@ -156,7 +156,7 @@ impl<'a> Teller<'a> {
         }
         let mut threads = vec![Thread::default(); cast.numbers.len()];
         if let Some(main) = threads.first_mut() {
-            main.state = State::Ready;
+            main.state = State::EnabledSet;
         }
         let (turn, sources, seen) = (0, Sources::default(), HashMap::new());
         Teller { recording, cast, wrong, threads, turn, sources, unnamed, seen }
@@ -247,7 +247,7 @@ impl<'a> Teller<'a> {
         let states = |threads: &[Thread]| threads.iter().map(|thread| thread.state).collect();
         for line in lines.iter_mut() {
             line.states = states(&self.threads);
-            line.marks.keys().for_each(|&lane| self.threads[lane].state = State::Ready);
+            line.marks.keys().for_each(|&lane| self.threads[lane].state = State::EnabledSet);
         }
         for deed in &step.deeds {
             let (number, at) = match deed {
@@ -257,7 +257,7 @@ impl<'a> Teller<'a> {
             };
             let Some(lane) = self.cast.lane(number) else { continue };
             let thread = &mut self.threads[lane];
-            thread.state = State::Ready;
+            thread.state = State::EnabledSet;
             thread.last = at.map(|at| (at, true)).or(thread.last);
             thread.spawned = at.or(thread.spawned);
             thread.time_is_up = matches!(step.actor, Actor::Clock(_));
@@ -278,7 +278,7 @@ impl<'a> Teller<'a> {
         thread.time_is_up = false;
         match &step.end {
             Some(End::Yields(at) | End::Preempted(at)) => {
-                thread.state = State::Ready;
+                thread.state = State::EnabledSet;
                 thread.last = Some((at, false));
             }
             Some(End::Waits(what, at)) => {

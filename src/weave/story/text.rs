@@ -234,7 +234,7 @@ impl Page {
             // What has been done to it in the row above.
             (None, _) if line.marks.contains_key(&lane) => '│',
             (None, State::Absent) => ' ',
-            (None, State::Ready) => '│',
+            (None, State::EnabledSet) => '│',
             (None, State::Waits) => '┊',
         }
     }

@@ -1,4 +1,4 @@
-//! The same with a builder.
+//! A green thread from a builder may outlive the frame that spawned it.
 // error: E0373
 
 fn main() {

@@ -1,4 +1,4 @@
-//! ... not even from something that lives longer than the handle.
+//! Without a scope, a coroutine may not even borrow a value that outlives its handle.
 // error: E0373
 
 use leno::coroutine::Coroutine;

@@ -1,4 +1,4 @@
-//! The same for a generator.
+//! A generator can be forgotten, so without a scope it may borrow nothing.
 // error: E0373
 
 use leno::coroutine::Generator;

@@ -1,4 +1,4 @@
-//! The same on a stack of one's own: corosensei 27 and 43.
+//! A coroutine with a stack from its creator may borrow nothing: corosensei 27 and 43.
 // error: E0373
 
 use leno::coroutine::Coroutine;

@@ -1,4 +1,5 @@
-//! Nor take what is borrowed: it could keep it until it is resumed again.
+//! A coroutine may not take borrowed inputs, since it could keep one until a later
+//! resume.
 // error: E0505 E0597 E0716
 
 use leno::coroutine::{Coroutine, Yielder};

@@ -1,4 +1,4 @@
-//! A coroutine that is not scoped cannot yield what is borrowed.
+//! A coroutine without a scope cannot yield borrowed values.
 // error: E0521
 
 use leno::coroutine::Coroutine;

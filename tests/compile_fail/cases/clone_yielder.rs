@@ -1,4 +1,4 @@
-//! A copy of a yielder would outlive what it was lent for.
+//! A copy of a yielder would outlive the body that it was lent to.
 // error: E0308
 
 use leno::coroutine::{Coroutine, Yielder};

@@ -1,4 +1,5 @@
-//! A yielded value of the scope's own closure would be dropped by the closing, too late.
+//! A value that borrows from the scope's closure would be dropped too late, when the
+//! scope closes.
 // error: E0597
 
 use leno::coroutine::{Yielder, scope};

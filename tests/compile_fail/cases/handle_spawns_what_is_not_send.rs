@@ -1,4 +1,4 @@
-//! What another OS thread spawns goes there first.
+//! A closure for `Handle::spawn` moves to another OS thread.
 // error: E0277
 
 use std::rc::Rc;

@@ -1,4 +1,4 @@
-//! A scoped coroutine that keeps an input may not be given one that ends before the scope.
+//! A scoped coroutine that keeps an input must get one that lives as long as the scope.
 // error: E0505 E0597
 
 use leno::coroutine::{Yielder, scope};

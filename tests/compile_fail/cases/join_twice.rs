@@ -1,4 +1,4 @@
-//! Joining gives the result away.
+//! Joining consumes the handle.
 // error: E0382
 
 fn main() {

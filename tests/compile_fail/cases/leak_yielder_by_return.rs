@@ -1,4 +1,4 @@
-//! A body may not return its yielder: nothing it could suspend would be left.
+//! A body may not return its yielder, which cannot suspend anything afterwards.
 // error: lifetime
 
 use leno::coroutine::{Coroutine, Yielder};

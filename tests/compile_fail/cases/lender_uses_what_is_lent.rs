@@ -1,4 +1,4 @@
-//! What a coroutine borrows mutably is its own until the scope ends.
+//! A value that a coroutine borrows mutably cannot be used until the scope ends.
 // error: E0499
 
 use leno::coroutine::{Yielder, scope};

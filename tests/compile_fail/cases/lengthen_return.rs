@@ -1,4 +1,4 @@
-//! Nor may a returned one.
+//! A returned value may not get a longer lifetime.
 // error: lifetime
 
 use leno::coroutine::ScopedCoroutine;

@@ -1,4 +1,4 @@
-//! A scoped coroutine may not become one of a longer scope.
+//! A scoped coroutine may not move to a longer scope.
 // error: lifetime
 
 use leno::coroutine::ScopedCoroutine;

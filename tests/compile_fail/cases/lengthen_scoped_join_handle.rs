@@ -1,4 +1,4 @@
-//! Nor may a scoped join handle.
+//! A scoped join handle may not get a longer lifetime.
 // error: lifetime
 
 use leno::thread::ScopedJoinHandle;

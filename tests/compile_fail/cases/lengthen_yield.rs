@@ -1,4 +1,4 @@
-//! A yielded value may not become one that lives longer.
+//! A yielded value may not get a longer lifetime.
 // error: lifetime
 
 use leno::coroutine::ScopedCoroutine;

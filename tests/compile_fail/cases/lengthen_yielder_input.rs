@@ -1,4 +1,4 @@
-//! What a yielder receives may not become something that lives longer.
+//! The input of a yielder may not get a longer lifetime.
 // error: lifetime
 
 use leno::coroutine::Yielder;

@@ -1,4 +1,4 @@
-//! A key is known by its address, so it stays where it is.
+//! A key is identified by its address, so it must not move.
 // error: E0597 E0716
 
 use leno::thread::LocalKey;

@@ -1,4 +1,4 @@
-//! A green-thread-local value goes with its green thread.
+//! A green-thread-local value ends with its green thread.
 // error: lifetime
 
 use std::cell::Cell;

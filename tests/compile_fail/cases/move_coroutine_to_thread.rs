@@ -1,4 +1,4 @@
-//! The same in a program: a suspended coroutine is resumed by another OS thread.
+//! A suspended coroutine may not be resumed by another OS thread.
 // error: E0277
 
 use leno::coroutine::Coroutine;

@@ -1,4 +1,4 @@
-//! In a scope a coroutine and a green thread may borrow what is outside it.
+//! In a scope, coroutines and green threads may borrow from outside the scope.
 
 use leno::coroutine::{Yielder, scope};
 
@@ -13,7 +13,7 @@ fn main() {
             }
         });
         assert_eq!(generator.next(), Some("warp"));
-        // Values that borrow may cross both ways.
+        // Borrowed values may cross both ways.
         let text = &words[0];
         let echo = scope.coroutine(move |yielder: &Yielder<&str, &str>, first: &str| {
             let second = yielder.suspend(if first.is_empty() { text } else { "" });

@@ -1,4 +1,4 @@
-//! A handle is how other OS threads reach a runtime; a key is only an address.
+//! Other OS threads reach a runtime by its handle; a key is only an address.
 
 use std::cell::Cell;
 

@@ -1,4 +1,4 @@
-//! A yielder may be lent downwards, to nested coroutines included.
+//! A yielder may be lent to called functions and to nested coroutines.
 
 use leno::coroutine::{Coroutine, Yielder, scope};
 

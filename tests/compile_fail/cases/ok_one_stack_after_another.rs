@@ -1,4 +1,4 @@
-//! A stack for one coroutine each; a shared coroutine in an `Rc`.
+//! Each coroutine may have its own stack, and an `Rc` may share a coroutine.
 
 use std::rc::Rc;
 

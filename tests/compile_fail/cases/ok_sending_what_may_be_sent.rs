@@ -1,4 +1,4 @@
-//! Settings, ids and results are plain values; green threads share what is not `Send`.
+//! Settings, ids and results are `Send`; green threads may share values that are not.
 
 use std::rc::Rc;
 
@@ -10,7 +10,7 @@ fn main() {
     send::<leno::thread::Builder>();
     send::<leno::thread::ThreadId>();
     send::<Resumed<u8, String>>();
-    // Nothing needs `Send` as long as it stays here.
+    // On one OS thread no value needs `Send`.
     let shared = Rc::new(1);
     let coroutine = Coroutine::<(), Rc<i32>, ()>::new({
         let shared = shared.clone();

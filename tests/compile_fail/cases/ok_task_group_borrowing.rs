@@ -1,5 +1,5 @@
-//! Tasks borrow what is outside their group, and so may the error; how long the
-//! one lives has nothing to do with the other.
+//! Tasks and their errors may borrow from outside the group, with independent
+//! lifetimes.
 
 use std::cell::RefCell;
 
@@ -31,7 +31,7 @@ fn main() {
         let text = String::from("warp weft");
         let log = RefCell::new(Vec::new());
         let found = first_word(&text, &log);
-        // What the tasks borrowed is free, although the error is not.
+        // The error still borrows `text`, but `log` is no longer borrowed.
         assert_eq!(log.into_inner().len(), 2);
         assert_eq!(found, Ok(4));
 

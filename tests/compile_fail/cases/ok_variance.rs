@@ -1,4 +1,4 @@
-//! What is sound is allowed: longer inputs, shorter yields and returns.
+//! Sound conversions compile: longer inputs, shorter yields and returns.
 
 use leno::coroutine::{Coroutine, Generator, Yielder};
 

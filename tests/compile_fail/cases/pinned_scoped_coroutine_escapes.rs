@@ -1,4 +1,4 @@
-//! A pinned box may leave the scope no more than what is in it.
+//! A pinned box with a scoped coroutine may not leave the scope.
 // error: lifetime
 
 use leno::coroutine::{Yielder, scope};

@@ -1,4 +1,4 @@
-//! `Pin::set` gives no way out either: corosensei 60.
+//! `Pin` gives no exclusive access to the coroutine inside: corosensei 60.
 // error: E0596
 
 use std::pin::Pin;

@@ -1,4 +1,4 @@
-//! The switch and the runtime's insides are not for users.
+//! The switch and the internals of the runtime are private.
 // error: E0603
 
 use leno::arch::switch;

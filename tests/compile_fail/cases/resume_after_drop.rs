@@ -1,4 +1,4 @@
-//! A coroutine that is dropped is gone.
+//! A dropped coroutine cannot be resumed.
 // error: E0382
 
 use leno::coroutine::Coroutine;

@@ -1,4 +1,4 @@
-//! What a scoped coroutine borrows may not be dropped while the scope is open.
+//! A value that a scoped coroutine borrows may not be dropped while the scope is open.
 // error: E0506
 
 use leno::coroutine::{Yielder, scope};

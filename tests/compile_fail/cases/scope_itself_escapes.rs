@@ -1,4 +1,4 @@
-//! The scope is lent to the closure only.
+//! The scope of coroutines is lent only to the closure.
 // error: E0521
 
 use leno::coroutine::scope;

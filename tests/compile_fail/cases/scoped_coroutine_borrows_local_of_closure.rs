@@ -1,4 +1,4 @@
-//! What is local to the closure of a scope is gone when the scope closes its coroutines.
+//! The locals of a scope's closure are dropped before the scope closes its coroutines.
 // error: E0373
 
 use leno::coroutine::{Yielder, scope};

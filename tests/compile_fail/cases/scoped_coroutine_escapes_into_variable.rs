@@ -1,4 +1,4 @@
-//! The same by way of a variable outside.
+//! A scoped coroutine may not be stored in a variable outside the scope.
 // error: E0521
 
 use leno::coroutine::{ScopedCoroutine, Yielder, scope};

@@ -1,4 +1,4 @@
-//! No conversion makes a scoped coroutine one that owns itself.
+//! A scoped coroutine cannot be converted into one without a scope.
 // error: E0277
 
 use leno::coroutine::{Coroutine, Yielder, scope};

@@ -1,4 +1,4 @@
-//! The same for a generator.
+//! A scoped generator is closed when the scope ends, and may not leave it.
 // error: lifetime
 
 use leno::coroutine::scope;

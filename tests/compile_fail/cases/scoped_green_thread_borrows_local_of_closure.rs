@@ -1,4 +1,5 @@
-//! The same for a green thread.
+//! The locals of a scope's closure are dropped before the scope joins its green
+//! threads.
 // error: E0373
 
 fn main() {

@@ -1,4 +1,4 @@
-//! Scopes cannot be exchanged: there is only shared access to them.
+//! Scopes cannot be swapped, since they are only shared.
 // error: E0308
 
 use leno::coroutine::scope;

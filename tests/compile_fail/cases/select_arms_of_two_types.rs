@@ -1,4 +1,4 @@
-//! The arms of a select are those of one expression.
+//! All arms of a select have the same type.
 // error: E0308
 
 fn main() {

@@ -1,4 +1,4 @@
-//! Whoever has a default has it at the end.
+//! The default arm of a select is the last one.
 // error: lifetime
 // says: `default` must be the last arm
 

@@ -1,4 +1,5 @@
-//! The messages of two sends are both computed, so they cannot be one value.
+//! A select evaluates the messages of all its sends, so two sends cannot move one
+//! value.
 // error: E0382
 
 fn main() {

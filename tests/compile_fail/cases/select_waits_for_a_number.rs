@@ -1,4 +1,4 @@
-//! A time has a unit.
+//! A timeout has a unit.
 // error: E0277
 // says: a select waits for a `Duration` or until an `Instant`
 

@@ -1,4 +1,4 @@
-//! The message shows what the arms look like, and the one that is not like it.
+//! The error shows the forms of arms, and the unknown arm.
 // error: lifetime
 // says: expected `recv(receiver) -> result => body`
 // says: found: receive(receiver)

@@ -1,4 +1,4 @@
-//! And has one.
+//! A select has at most one default arm.
 // error: lifetime
 // says: `default` must be the last arm
 

@@ -1,4 +1,4 @@
-//! A body that is no block ends with a comma.
+//! A body that is not a block ends with a comma.
 // error: lifetime
 // says: expected `recv(receiver) -> result => body`
 

@@ -1,4 +1,4 @@
-//! An arm has a result, even one that nobody wants.
+//! An arm binds a result, even an unused one.
 // error: lifetime
 // says: expected `recv(receiver) -> result => body`
 

@@ -1,4 +1,4 @@
-//! The same for the other end.
+//! Receiving wakes green threads of its own OS thread, so the receiver stays there.
 // error: E0277
 
 fn send<T: Send>() {}

@@ -1,4 +1,4 @@
-//! A runtime's green threads stay on the OS thread that made it.
+//! The green threads of a runtime stay on the OS thread that created it.
 // error: E0277
 
 fn send<T: Send>() {}

@@ -1,4 +1,4 @@
-//! A scoped coroutine stays on its OS thread as any other.
+//! A scoped coroutine stays on its OS thread, as every coroutine.
 // error: E0277
 
 fn send<T: Send>() {}

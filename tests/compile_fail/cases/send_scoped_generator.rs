@@ -1,4 +1,4 @@
-//! A scoped generator stays on its OS thread as any other.
+//! A scoped generator stays on its OS thread, as every generator.
 // error: E0277
 
 fn send<T: Send>() {}

@@ -1,4 +1,4 @@
-//! A scoped join handle is one as any other.
+//! A scoped join handle stays on its OS thread, as every join handle.
 // error: E0277
 
 fn send<T: Send>() {}

@@ -1,4 +1,4 @@
-//! Sending wakes green threads of its own OS thread, so the end stays there.
+//! Sending wakes green threads of its own OS thread, so the sender stays there.
 // error: E0277
 
 fn send<T: Send>() {}

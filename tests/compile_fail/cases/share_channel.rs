@@ -1,4 +1,4 @@
-//! Nor can a reference to an end go elsewhere.
+//! References to senders and receivers stay on their OS thread.
 // error: E0277
 
 fn share<T: Sync>() {}

@@ -1,4 +1,5 @@
-//! A coroutine is resumed through a shared reference, so not even those may leave.
+//! A coroutine is resumed through a shared reference, so references stay on its OS
+//! thread.
 // error: E0277
 
 fn sync<T: Sync>() {}

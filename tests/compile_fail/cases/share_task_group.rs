@@ -1,4 +1,4 @@
-//! Its tasks belong to one OS thread.
+//! The tasks of a group belong to one OS thread.
 // error: E0277
 
 fn share<T: Sync>() {}

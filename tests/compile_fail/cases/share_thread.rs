@@ -1,4 +1,4 @@
-//! `unpark` touches the run queue, so not even references may leave.
+//! `unpark` touches the run queue, so references stay on their OS thread.
 // error: E0277
 
 fn sync<T: Sync>() {}

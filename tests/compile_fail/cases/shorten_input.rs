@@ -1,4 +1,4 @@
-//! An input may not become one that lives shorter: the body may keep it.
+//! The lifetime of an input cannot shrink, since the body may keep it.
 // error: lifetime
 
 use leno::coroutine::Coroutine;

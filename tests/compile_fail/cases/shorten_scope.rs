@@ -1,4 +1,4 @@
-//! Nor shrink: a shorter borrow would get in.
+//! The lifetimes of a scope cannot shrink, or a shorter borrow would get in.
 // error: lifetime
 
 use leno::coroutine::Scope;

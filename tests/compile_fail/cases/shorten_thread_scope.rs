@@ -1,4 +1,4 @@
-//! Nor can those of a scope of green threads.
+//! The lifetimes of a scope of green threads cannot shrink.
 // error: lifetime
 
 use leno::thread::Scope;

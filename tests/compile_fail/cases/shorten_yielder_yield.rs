@@ -1,4 +1,4 @@
-//! What a yielder gives may not become something that lives shorter.
+//! The lifetime of a yielder's values cannot shrink.
 // error: lifetime
 
 use leno::coroutine::Yielder;

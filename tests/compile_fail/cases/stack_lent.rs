@@ -1,4 +1,5 @@
-//! Nor can it be lent, and used again while a forgotten coroutine is on it: corosensei 43.
+//! A stack cannot be lent, or it could be reused under a forgotten coroutine:
+//! corosensei 43.
 // error: E0308
 
 use leno::coroutine::Coroutine;

@@ -1,4 +1,4 @@
-//! Nor be looked at afterwards.
+//! A stack cannot be used after a coroutine has taken it.
 // error: E0382
 
 use leno::coroutine::Coroutine;

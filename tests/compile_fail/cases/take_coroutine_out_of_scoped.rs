@@ -1,4 +1,4 @@
-//! Nor can it be moved out.
+//! The coroutine cannot be moved out of a scoped coroutine.
 // error: E0507
 
 use leno::coroutine::{Coroutine, Yielder, scope};

@@ -1,4 +1,4 @@
-//! A task may outlive the body, so it may not borrow from there.
+//! A task may outlive the body of its group, so it may not borrow the body's locals.
 // error: E0373
 
 fn main() {

@@ -1,4 +1,4 @@
-//! The error of a task goes out of its group.
+//! The error of a task leaves the task, so it may not borrow the task's locals.
 // error: E0515 E0597
 
 fn main() {

@@ -1,4 +1,4 @@
-//! Nothing can be spawned in a group that is over.
+//! A group may not be stored outside its body, since it cannot spawn after its end.
 // error: E0521 lifetime
 
 fn main() {

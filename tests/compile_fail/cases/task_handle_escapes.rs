@@ -1,4 +1,4 @@
-//! A task's value may borrow what its group may.
+//! A task's handle may not leave the group, since its value may borrow.
 // error: E0521 lifetime
 
 fn main() {

@@ -1,4 +1,4 @@
-//! So is that of green threads.
+//! The scope of green threads is lent only to the closure.
 // error: E0521
 
 fn main() {

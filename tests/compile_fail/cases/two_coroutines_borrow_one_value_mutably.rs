@@ -1,4 +1,4 @@
-//! Two coroutines of a scope may not have the same exclusive reference.
+//! Two coroutines of a scope may not hold the same exclusive reference.
 // error: E0499
 
 use leno::coroutine::{Yielder, scope};

@@ -1,4 +1,4 @@
-//! Tasks run at the same time.
+//! Two tasks of a group may not hold the same exclusive reference.
 // error: E0499
 
 fn main() {

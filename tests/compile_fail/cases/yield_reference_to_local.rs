@@ -1,4 +1,4 @@
-//! A body may not yield a reference to what is on its own stack.
+//! A body may not yield a reference to a local of its own stack.
 // error: E0597
 
 use leno::coroutine::{Yielder, scope};

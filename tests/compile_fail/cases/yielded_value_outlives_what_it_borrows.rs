@@ -1,4 +1,4 @@
-//! What a scoped coroutine yields is no longer there than what it borrows from.
+//! A yielded value may not outlive the value that it borrows.
 // error: E0505
 
 use leno::coroutine::scope;

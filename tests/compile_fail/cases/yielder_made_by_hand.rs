@@ -1,4 +1,4 @@
-//! A yielder belongs to a coroutine: one cannot be made up, moved or copied.
+//! A yielder cannot be moved out of its reference or copied.
 // error: E0507
 
 use leno::coroutine::{Coroutine, Yielder};

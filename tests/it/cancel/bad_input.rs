@@ -1,21 +1,21 @@
-//! What nobody should do, and everybody does: one outcome for each.
+//! Misuse, with one defined outcome for each case.
 //!
 //! | what | outcome | where |
 //! | --- | --- | --- |
-//! | cancel twice; cancel the finished | nothing | `cancel` |
+//! | cancel twice, or after the end | nothing | `cancel` |
 //! | join twice | does not compile | `compile_fail` |
-//! | unpark the finished | nothing | here |
+//! | unpark after the end | nothing | here |
 //! | send on a closed channel | an error that gives the value back | `channel` |
-//! | zero capacity, duration, seats | no special case: rendezvous, a turn for others | `channel`, `time` |
-//! | a destructor that waits while unwinding | it waits; the unwinding goes on after it | here |
+//! | capacity, duration or permits of zero | no special case: rendezvous, a turn for others | `channel`, `time` |
+//! | a destructor that waits while unwinding | it may wait; the unwinding goes on afterwards | here |
 //! | a spawn from a destructor at shutdown | it runs, and is waited for | here |
-//! | a closure that never yields | nobody else runs; cancelling waits for it | here, `cancel` |
+//! | a closure that never yields | no other green thread runs; a cancellation waits for its end | here, `cancel` |
 //! | a select on nothing | its default, or it does not compile | `select`, `compile_fail` |
 //! | a past deadline | others have a turn, then it has elapsed | `time` |
 //! | a lock held across a cancel | released by the unwinding, and poisoned | `sync::poison` |
 //! | a runtime dropped with live green threads | they are unwound | here |
 //! | a handle that outlives its runtime | an error that gives the closure back | `handle` |
-//! | a fork in the middle | two runtimes | `embed` |
+//! | a fork while green threads are alive | two runtimes | `embed` |
 
 use std::cell::{Cell, RefCell};
 use std::panic;
@@ -25,26 +25,19 @@ use leno::channel::{bounded, unbounded};
 use leno::thread::{self, Builder, Cancelled};
 use leno::time::{Duration, sleep};
 
-use super::{SECOND, assert_cancelled, story};
-use crate::support::{Ledger, in_child, panic_text, text_of};
-
-/// Does something when it is dropped.
-struct OnDrop<F: FnMut()>(F);
-
-impl<F: FnMut()> Drop for OnDrop<F> {
-    fn drop(&mut self) {
-        (self.0)();
-    }
-}
+use crate::support::{
+    Ledger, OnDrop, SECOND, assert_cancelled, caught, in_child, in_virtual_time, panic_text,
+    text_of,
+};
 
 #[test]
-fn unparking_the_finished_does_nothing() {
+fn unparking_after_the_end_does_nothing() {
     let thread = leno::run(|| {
         let handle = leno::spawn(|| ());
         let thread = handle.thread().clone();
         handle.join().unwrap();
         (0..3).for_each(|_| thread.unpark());
-        // The stack has another green thread by now, which must not notice.
+        // The stack belongs to another green thread by now, which must not notice.
         let other = leno::spawn(thread::park);
         leno::yield_now();
         thread.unpark();
@@ -55,15 +48,15 @@ fn unparking_the_finished_does_nothing() {
         other.join().unwrap();
         thread
     });
-    // Nor after the runtime has gone.
+    // Nor after the end of the runtime.
     thread.unpark();
     thread.cancel();
     assert_eq!(thread.id().number(), 2);
 }
 
 #[test]
-fn a_destructor_that_waits_while_its_green_thread_is_cancelled_may_wait() {
-    story(|| {
+fn a_destructor_may_wait_during_cancellation() {
+    in_virtual_time(|| {
         let log = Rc::new(RefCell::new(Vec::new()));
         let (sender, receiver) = bounded(0);
         let inner = log.clone();
@@ -89,14 +82,15 @@ fn a_destructor_that_waits_while_its_green_thread_is_cancelled_may_wait() {
 }
 
 #[test]
-fn cancelling_one_that_runs_destructors_in_peace_waits_for_them() {
-    story(|| {
+fn a_destructor_outside_unwinding_is_a_cancellation_point() {
+    in_virtual_time(|| {
         let done = Rc::new(Cell::new(0));
         let inner = done.clone();
         let handle = leno::spawn(move || {
             {
-                // In a destructor, but not unwinding: it is unwound there, as
-                // from any other code.
+                // The destructor runs without a panic, so the sleep is unwound as in
+                // any
+                // other code.
                 let inner = inner.clone();
                 let _waits = OnDrop(move || {
                     sleep(2 * SECOND);
@@ -113,8 +107,8 @@ fn cancelling_one_that_runs_destructors_in_peace_waits_for_them() {
 }
 
 #[test]
-fn cancelling_one_that_panics_already_leaves_it_its_panic() {
-    story(|| {
+fn cancelling_a_panicking_thread_keeps_its_panic() {
+    in_virtual_time(|| {
         let done = Rc::new(Cell::new(false));
         let inner = done.clone();
         let handle = leno::spawn(move || {
@@ -127,15 +121,15 @@ fn cancelling_one_that_panics_already_leaves_it_its_panic() {
         });
         sleep(SECOND);
         handle.cancel();
-        assert!(!thread::panicking(), "that is another one's");
+        assert!(!thread::panicking(), "the panic belongs to another green thread");
         let payload = handle.join().unwrap_err();
         assert_eq!((text_of(payload).as_str(), done.get()), ("the panic", true));
     });
 }
 
 #[test]
-fn a_green_thread_that_panics_is_seen_by_itself_alone() {
-    story(|| {
+fn panicking_is_true_only_in_the_panicking_thread() {
+    in_virtual_time(|| {
         let seen = Rc::new(RefCell::new(Vec::new()));
         let inner = seen.clone();
         let handle = leno::spawn(move || {
@@ -148,7 +142,7 @@ fn a_green_thread_that_panics_is_seen_by_itself_alone() {
         });
         leno::yield_now();
         seen.borrow_mut().push(("other", thread::panicking()));
-        assert!(std::thread::panicking(), "of the OS thread that is true");
+        assert!(std::thread::panicking(), "std counts the panics of the OS thread");
         assert!(handle.join().is_err());
         seen.borrow_mut().push(("other", thread::panicking()));
         let expected = [("panics", true), ("other", false), ("panics", true), ("other", false)];
@@ -158,7 +152,7 @@ fn a_green_thread_that_panics_is_seen_by_itself_alone() {
 }
 
 #[test]
-fn a_spawn_from_a_destructor_at_shutdown_runs_and_is_waited_for() {
+fn a_thread_spawned_by_a_destructor_at_shutdown_runs() {
     for way_out in ["return", "panic", "deadlock", "drop"] {
         let (ran, depth) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(0)));
         fn spawns(ran: Rc<Cell<u32>>, depth: Rc<Cell<u32>>) -> impl FnMut() {
@@ -168,7 +162,7 @@ fn a_spawn_from_a_destructor_at_shutdown_runs_and_is_waited_for() {
                     ran.set(ran.get() + 1);
                     leno::yield_now();
                     if depth.replace(depth.get() + 1) < 3 {
-                        // One more, at the end of this one.
+                        // Spawns another green thread at the end of this one.
                         drop(OnDrop(spawns(ran.clone(), depth.clone())));
                     }
                 });
@@ -191,14 +185,10 @@ fn a_spawn_from_a_destructor_at_shutdown_runs_and_is_waited_for() {
                 drop(Builder::new().spawn_on(&runtime, body).unwrap());
                 runtime.run_until_stalled();
             }
-            _ => drop(panic_or_value(|| leno::run(body))),
+            _ => drop(caught(|| leno::run(body))),
         }
         assert_eq!(ran.get(), 4, "{way_out}");
     }
-}
-
-fn panic_or_value(f: impl FnOnce()) -> Result<(), Box<dyn std::any::Any + Send>> {
-    crate::support::caught(f)
 }
 
 #[test]
@@ -223,7 +213,7 @@ fn a_runtime_dropped_with_live_green_threads_unwinds_them() {
         receiver.recv().unwrap();
     }));
     runtime.run_until_stalled();
-    let not_begun = hold(|| unreachable!("it never begins"));
+    let not_begun = hold(|| unreachable!("the closure never runs"));
     assert_eq!(ledger.alive(), 6);
     drop(runtime);
     ledger.check();
@@ -235,9 +225,8 @@ fn a_runtime_dropped_with_live_green_threads_unwinds_them() {
 }
 
 #[test]
-fn a_destructor_that_waits_for_ever_while_everybody_is_unwound_ends_the_process() {
-    let name = "cancel::bad_input::\
-                a_destructor_that_waits_for_ever_while_everybody_is_unwound_ends_the_process";
+fn waiting_for_ever_in_a_destructor_at_shutdown_aborts() {
+    let name = "cancel::bad_input::waiting_for_ever_in_a_destructor_at_shutdown_aborts";
     let child = in_child(name, &[], || {
         let runtime = leno::Runtime::new();
         let waits = || {
@@ -253,8 +242,8 @@ fn a_destructor_that_waits_for_ever_while_everybody_is_unwound_ends_the_process(
 }
 
 #[test]
-fn a_loop_that_catches_everything_ends_the_process_with_an_advice() {
-    let name = "cancel::bad_input::a_loop_that_catches_everything_ends_the_process_with_an_advice";
+fn a_loop_that_catches_every_cancellation_aborts() {
+    let name = "cancel::bad_input::a_loop_that_catches_every_cancellation_aborts";
     let child = in_child(name, &[], || {
         leno::run(|| {
             let handle = leno::spawn(|| {
@@ -275,7 +264,7 @@ fn a_loop_that_catches_everything_ends_the_process_with_an_advice() {
 }
 
 #[test]
-fn a_closure_that_never_yields_keeps_everybody_waiting_and_is_not_unwound() {
+fn a_closure_that_never_yields_is_not_unwound() {
     leno::run(|| {
         let ran = Rc::new(Cell::new(false));
         let set = ran.clone();
@@ -287,17 +276,16 @@ fn a_closure_that_never_yields_keeps_everybody_waiting_and_is_not_unwound() {
                 (0..1_000_000u64).fold(0, |sum, number| sum ^ number) + u64::from(ran.get())
             }
         });
-        assert!(!ran.get(), "spawning is no turn");
+        assert!(!ran.get(), "spawning does not run other green threads");
         other.join().unwrap();
-        assert!(spins.join().is_ok(), "it never came to a wait");
+        assert!(spins.join().is_ok(), "the closure has no wait");
     });
 }
 
 #[test]
-fn a_scope_that_a_coroutine_carries_out_of_its_runtime_ends_the_process() {
+fn a_scope_carried_out_of_its_runtime_aborts() {
     use leno::coroutine::Coroutine;
-    let name = "cancel::bad_input::\
-                a_scope_that_a_coroutine_carries_out_of_its_runtime_ends_the_process";
+    let name = "cancel::bad_input::a_scope_carried_out_of_its_runtime_aborts";
     let child = in_child(name, &[], || {
         let coroutine = Rc::new(Coroutine::<(), (), ()>::new(|yielder, ()| {
             let borrowed = Cell::new(0);
@@ -323,8 +311,8 @@ fn a_scope_that_a_coroutine_carries_out_of_its_runtime_ends_the_process() {
 }
 
 #[test]
-fn a_send_on_a_closed_channel_and_a_receive_from_one_in_every_form() {
-    story(|| {
+fn every_send_and_receive_fails_on_a_closed_channel() {
+    in_virtual_time(|| {
         let (sender, receiver) = bounded(0);
         drop(receiver);
         assert_eq!(sender.send(1).unwrap_err().into_inner(), 1);
@@ -336,9 +324,9 @@ fn a_send_on_a_closed_channel_and_a_receive_from_one_in_every_form() {
         assert!(receiver.recv_timeout(Duration::MAX).unwrap_err().is_disconnected());
         assert_eq!(receiver.iter().count(), 0);
     });
-    // One who holds both ends waits for himself.
+    // A green thread with both ends waits for itself.
     let text = panic_text(|| {
-        story(|| {
+        in_virtual_time(|| {
             let (sender, _receiver) = bounded(0);
             sender.send(1)
         })

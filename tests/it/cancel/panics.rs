@@ -1,6 +1,5 @@
-//! Several green threads that panic at the same time, each of which waits in a
-//! destructor meanwhile: std counts panics for the OS thread, and everybody has to
-//! know its own.
+//! Several green threads that panic at the same time and wait in destructors meanwhile.
+//! std counts panics per OS thread, but leno must tell them apart.
 
 use std::cell::RefCell;
 use std::panic::{self, AssertUnwindSafe};
@@ -11,10 +10,9 @@ use leno::sync::Mutex;
 use leno::thread::{self, JoinHandle};
 use leno::time::{Duration, sleep};
 
-use super::{SECOND, assert_cancelled, story};
-use crate::support::{caught, in_child, text_of};
+use crate::support::{SECOND, assert_cancelled, caught, in_child, in_virtual_time, text_of};
 
-/// Waits so many times when it is dropped.
+/// A value whose destructor sleeps this many times.
 struct Waits(u64);
 
 impl Drop for Waits {
@@ -44,39 +42,36 @@ fn assert_panicked(handle: JoinHandle<()>, times: u64) {
 }
 
 #[test]
-fn all_that_panic_at_once_keep_their_panics_when_they_are_cancelled() {
-    in_child(
-        "cancel::panics::all_that_panic_at_once_keep_their_panics_when_they_are_cancelled",
-        &[],
-        || {
-            story(|| {
-                let handles = [3, 1, 4, 2].map(panics_and_waits);
-                leno::yield_now();
-                handles.iter().for_each(JoinHandle::cancel);
-                sleep(SECOND / 2);
-                handles.iter().for_each(JoinHandle::cancel);
-                for (handle, times) in handles.into_iter().zip([3, 1, 4, 2]) {
-                    assert_panicked(handle, times);
-                }
-            });
-        },
-    )
+fn cancelling_panicking_threads_keeps_their_panics() {
+    in_child("cancel::panics::cancelling_panicking_threads_keeps_their_panics", &[], || {
+        in_virtual_time(|| {
+            let handles = [3, 1, 4, 2].map(panics_and_waits);
+            leno::yield_now();
+            handles.iter().for_each(JoinHandle::cancel);
+            sleep(SECOND / 2);
+            handles.iter().for_each(JoinHandle::cancel);
+            for (handle, times) in handles.into_iter().zip([3, 1, 4, 2]) {
+                assert_panicked(handle, times);
+            }
+        });
+    })
     .assert_survived();
 }
 
 #[test]
-fn those_that_are_unwound_meanwhile_are_told_from_them() {
-    in_child("cancel::panics::those_that_are_unwound_meanwhile_are_told_from_them", &[], || {
-        story(|| {
+fn panicking_and_cancelled_threads_are_told_apart() {
+    in_child("cancel::panics::panicking_and_cancelled_threads_are_told_apart", &[], || {
+        in_virtual_time(|| {
             let unwound = [5, 1].map(parks_and_waits);
             leno::yield_now();
             unwound.iter().for_each(JoinHandle::cancel);
             leno::yield_now();
-            // They wait in their destructors, and it panics.
+            // The two wait in their destructors while `panics` panics.
             let panics = panics_and_waits(3);
             leno::yield_now();
             panics.cancel();
-            // It does neither, and is unwound as always.
+            // `other` neither panics nor waits in a destructor, and is cancelled as
+            // usual.
             let other = parks_and_waits(0);
             sleep(SECOND / 2);
             assert!(std::thread::panicking() && !thread::panicking());
@@ -92,7 +87,7 @@ fn those_that_are_unwound_meanwhile_are_told_from_them() {
 #[test]
 fn tasks_that_panic_together_fail_the_group_once() {
     in_child("cancel::panics::tasks_that_panic_together_fail_the_group_once", &[], || {
-        story(|| {
+        in_virtual_time(|| {
             let result = caught(|| {
                 thread::task_group(|group| {
                     for times in 1..4 {
@@ -111,8 +106,8 @@ fn tasks_that_panic_together_fail_the_group_once() {
 }
 
 #[test]
-fn each_poisons_what_it_holds_and_nobody_else_does() {
-    story(|| {
+fn each_panic_poisons_only_its_own_locks() {
+    in_virtual_time(|| {
         let locks: [Rc<Mutex<()>>; 3] = Default::default();
         let [early, late, fine] = locks.clone();
         let one = leno::spawn(move || {
@@ -135,21 +130,20 @@ fn each_poisons_what_it_holds_and_nobody_else_does() {
 }
 
 #[test]
-fn a_coroutine_may_panic_when_it_is_dropped_while_somebody_else_panics() {
-    let name =
-        "cancel::panics::a_coroutine_may_panic_when_it_is_dropped_while_somebody_else_panics";
+fn a_coroutine_may_panic_while_another_thread_panics() {
+    let name = "cancel::panics::a_coroutine_may_panic_while_another_thread_panics";
     in_child(name, &[], || {
-        story(|| {
+        in_virtual_time(|| {
             let other = panics_and_waits(1);
             leno::yield_now();
             let coroutine = Coroutine::<(), (), ()>::new(|yielder, ()| {
-                // What it is closed by is caught, and then it panics.
+                // The coroutine catches the unwinding that closes it, and then panics.
                 let suspended = || yielder.suspend(());
                 let _ = panic::catch_unwind(AssertUnwindSafe(suspended));
                 panic::resume_unwind(Box::new("the coroutine's".to_owned()));
             });
             let _ = coroutine.resume(());
-            // (The support's `caught` sets a hook, which nobody may in a panic.)
+            // `support::caught` sets a panic hook, which is forbidden during a panic.
             let dropped = panic::catch_unwind(AssertUnwindSafe(|| drop(coroutine)));
             assert_eq!(text_of(dropped.unwrap_err()), "the coroutine's");
             assert_panicked(other, 1);
@@ -158,9 +152,9 @@ fn a_coroutine_may_panic_when_it_is_dropped_while_somebody_else_panics() {
     .assert_survived();
 }
 
-/// The count is the OS thread's, and there may be two runtimes on it.
+/// std's count of panics belongs to the OS thread, on which there may be two runtimes.
 #[test]
-fn a_panic_that_waits_in_one_runtime_is_not_taken_for_one_in_another() {
+fn a_panic_in_one_runtime_does_not_show_in_another() {
     let waiting = leno::Runtime::new();
     let log = Rc::new(RefCell::new(Vec::new()));
     let inner = log.clone();

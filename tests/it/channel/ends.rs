@@ -1,4 +1,4 @@
-//! The two ends: clones, numbers, iterators, errors in words.
+//! The two halves of a channel: clones, sizes, iterators and error texts.
 
 use std::error::Error;
 
@@ -11,7 +11,7 @@ use leno::time::Duration;
 use crate::support::panic_text;
 
 #[test]
-fn len_and_capacity_say_the_same_at_both_ends() {
+fn len_and_capacity_agree_at_both_ends() {
     let (sender, receiver) = bounded(2);
     let all = |sender: &Sender<u32>, receiver: &Receiver<u32>| {
         let numbers = (sender.len(), sender.is_empty(), sender.is_full(), sender.capacity());
@@ -66,7 +66,7 @@ fn a_channel_lives_as_long_as_any_clone() {
 }
 
 #[test]
-fn try_iter_gives_what_is_there_and_iter_waits_for_more() {
+fn iter_waits_for_messages_and_try_iter_does_not() {
     leno::run(|| {
         let (sender, receiver) = unbounded();
         (0..3).for_each(|number| sender.send(number).unwrap());
@@ -89,8 +89,8 @@ fn try_iter_gives_what_is_there_and_iter_waits_for_more() {
 }
 
 #[test]
-fn errors_say_what_happened_and_give_the_value_back() {
-    // The value need not be printable.
+fn errors_have_texts_and_give_the_value_back() {
+    // The errors require no `Debug` of the value.
     struct Mute;
     let texts: [(&dyn Error, &str, &str); 8] = [
         (&SendError(()), "SendError(..)", "sending on a channel without receivers"),
@@ -139,7 +139,7 @@ fn errors_say_what_happened_and_give_the_value_back() {
 }
 
 #[test]
-fn errors_turn_into_each_other_as_in_crossbeam() {
+fn errors_convert_as_in_crossbeam() {
     assert_eq!(TrySendError::from(SendError(1)), TrySendError::Disconnected(1));
     assert_eq!(SendTimeoutError::from(SendError(1)), SendTimeoutError::Disconnected(1));
     assert_eq!(TryRecvError::from(RecvError), TryRecvError::Disconnected);
@@ -147,7 +147,7 @@ fn errors_turn_into_each_other_as_in_crossbeam() {
 }
 
 #[test]
-fn ends_are_printable_whatever_they_carry() {
+fn ends_are_printable_for_any_message() {
     struct Mute;
     let (sender, receiver) = bounded::<Mute>(1);
     assert_eq!(format!("{sender:?} {receiver:?}"), "Sender { .. } Receiver { .. }");
@@ -157,7 +157,7 @@ fn ends_are_printable_whatever_they_carry() {
 }
 
 #[test]
-fn a_timer_without_a_period_is_refused() {
+fn a_ticker_without_a_period_is_refused() {
     let text = panic_text(|| tick(Duration::ZERO));
     assert!(text.contains("for ever at one moment"), "{text}");
     assert_eq!(after(Duration::MAX).try_recv(), Err(TryRecvError::Empty));

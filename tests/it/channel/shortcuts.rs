@@ -1,5 +1,5 @@
-//! Sends and receives that change the buffer and nothing else take a shortcut, which has to
-//! be closed as soon as there is more to do. Each test opens it first, by traffic.
+//! The fast path of sends and receives that change only the buffer. It must be closed
+//! as soon as a green thread waits. Each test opens it first, by traffic.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -15,7 +15,7 @@ use crate::support::panic_text;
 
 const SHORT: Duration = Duration::from_millis(1);
 
-/// Returns an empty channel in which both shortcuts are open.
+/// Returns an empty channel in which the fast path is open at both ends.
 fn warm(capacity: Option<usize>) -> (Sender<u32>, Receiver<u32>) {
     let (sender, receiver) = capacity.map_or_else(unbounded, bounded);
     for round in 0..3 {
@@ -32,7 +32,7 @@ fn warm(capacity: Option<usize>) -> (Sender<u32>, Receiver<u32>) {
 const CAPACITIES: [Option<usize>; 5] = [Some(1), Some(2), Some(3), Some(5), None];
 
 #[test]
-fn a_receiver_that_begins_to_wait_is_given_the_next_message() {
+fn a_new_waiting_receiver_gets_the_next_message() {
     for capacity in CAPACITIES {
         leno::run(|| {
             let (sender, receiver) = warm(capacity);
@@ -47,7 +47,7 @@ fn a_receiver_that_begins_to_wait_is_given_the_next_message() {
 }
 
 #[test]
-fn a_sender_that_begins_to_wait_is_let_in_by_the_next_receive() {
+fn a_new_waiting_sender_gets_the_next_place() {
     for capacity in CAPACITIES.into_iter().flatten() {
         leno::run(|| {
             let (sender, receiver) = warm(Some(capacity));
@@ -64,7 +64,7 @@ fn a_sender_that_begins_to_wait_is_let_in_by_the_next_receive() {
 }
 
 #[test]
-fn a_select_that_begins_to_watch_is_woken_by_a_message_and_by_room() {
+fn a_new_select_is_woken_by_messages_and_room() {
     for capacity in CAPACITIES {
         leno::run(|| {
             let (sender, receiver) = warm(capacity);
@@ -95,7 +95,7 @@ fn a_select_that_begins_to_watch_is_woken_by_a_message_and_by_room() {
 }
 
 #[test]
-fn a_select_macro_that_begins_to_wait_is_served_at_either_end() {
+fn a_new_select_macro_is_served_at_either_end() {
     leno::run(|| {
         let (sender, receiver) = warm(Some(3));
         let (_full, never) = bounded::<u32>(0);
@@ -119,7 +119,7 @@ fn a_select_macro_that_begins_to_wait_is_served_at_either_end() {
 }
 
 #[test]
-fn the_last_receiver_and_the_last_sender_end_a_channel_with_open_shortcuts() {
+fn dropping_the_last_end_closes_the_fast_path() {
     for capacity in CAPACITIES {
         let (sender, receiver) = warm(capacity);
         sender.try_send(1).unwrap();
@@ -138,18 +138,13 @@ fn the_last_receiver_and_the_last_sender_end_a_channel_with_open_shortcuts() {
 }
 
 #[test]
-fn a_wait_that_ends_early_leaves_a_channel_that_works() {
+fn a_channel_works_after_a_wait_ends_early() {
     leno::Builder::new().virtual_time().run(|| {
         let (sender, receiver) = warm(Some(3));
         assert_eq!(receiver.recv_timeout(SHORT), Err(RecvTimeoutError::Timeout));
         assert_eq!(receiver.recv_timeout(Duration::ZERO), Err(RecvTimeoutError::Timeout));
-        let (waits, cancelled) = (
-            receiver.clone(),
-            leno::spawn({
-                let receiver = receiver.clone();
-                move || receiver.recv()
-            }),
-        );
+        let waits = receiver.clone();
+        let cancelled = leno::spawn(move || receiver.recv());
         leno::yield_now();
         cancelled.cancel();
         (0..3).for_each(|number| sender.send(number).unwrap());
@@ -161,7 +156,7 @@ fn a_wait_that_ends_early_leaves_a_channel_that_works() {
 }
 
 #[test]
-fn a_capacity_that_is_no_power_of_two_is_never_exceeded() {
+fn a_capacity_of_any_size_is_never_exceeded() {
     for capacity in [1, 3, 5, 6, 7, 9, 100] {
         let (sender, receiver) = warm(Some(capacity));
         for _ in 0..3 {
@@ -178,7 +173,7 @@ fn a_capacity_that_is_no_power_of_two_is_never_exceeded() {
     }
 }
 
-/// Uses the channel that it was sent to when it is dropped.
+/// A message whose destructor uses its own channel.
 struct Reenters(Sender<Reenters>, Rc<Cell<usize>>);
 
 impl Drop for Reenters {
@@ -193,7 +188,7 @@ impl Drop for Reenters {
 }
 
 #[test]
-fn a_message_may_use_its_channel_when_the_last_receiver_drops_it() {
+fn a_message_dropped_by_the_last_receiver_may_use_its_channel() {
     let (sender, receiver) = unbounded();
     let dropped = Rc::new(Cell::new(0));
     (0..20).for_each(|_| sender.try_send(Reenters(sender.clone(), dropped.clone())).unwrap());
@@ -202,7 +197,7 @@ fn a_message_may_use_its_channel_when_the_last_receiver_drops_it() {
 }
 
 #[test]
-fn a_destructor_that_panics_in_the_buffer_leaves_no_message_behind() {
+fn a_panicking_destructor_leaves_no_message_in_the_buffer() {
     struct Panics(Rc<Cell<usize>>);
     impl Drop for Panics {
         fn drop(&mut self) {

@@ -1,5 +1,4 @@
-//! Channels and time: deadlines of sends and receives, `after`, `at`, `tick` and
-//! `never`.
+//! Channels and time: deadlines of sends and receives, `after`, `at`, `tick`, `never`.
 
 use leno::channel::{
     RecvTimeoutError, SendTimeoutError, TryRecvError, after, at, bounded, never, tick, unbounded,
@@ -7,17 +6,11 @@ use leno::channel::{
 use leno::thread;
 use leno::time::{Duration, Instant, sleep};
 
-use crate::support::{Ledger, panic_text};
-
-const SECOND: Duration = Duration::from_secs(1);
-
-fn story<T>(f: impl FnOnce() -> T) -> T {
-    leno::Builder::new().virtual_time().run(f)
-}
+use crate::support::{Ledger, SECOND, in_virtual_time, panic_text};
 
 #[test]
-fn a_receive_waits_until_its_deadline_and_no_longer() {
-    story(|| {
+fn a_receive_ends_at_its_deadline() {
+    in_virtual_time(|| {
         let (sender, receiver) = bounded::<u32>(1);
         let start = Instant::now();
         assert_eq!(receiver.recv_timeout(SECOND), Err(RecvTimeoutError::Timeout));
@@ -38,8 +31,8 @@ fn a_receive_waits_until_its_deadline_and_no_longer() {
 }
 
 #[test]
-fn a_send_waits_until_its_deadline_and_gives_the_value_back() {
-    story(|| {
+fn a_send_gives_the_value_back_at_its_deadline() {
+    in_virtual_time(|| {
         let (sender, receiver) = bounded(1);
         sender.send_timeout(0, Duration::ZERO).unwrap();
         let start = Instant::now();
@@ -62,8 +55,8 @@ fn a_send_waits_until_its_deadline_and_gives_the_value_back() {
 }
 
 #[test]
-fn a_wait_that_has_elapsed_leaves_nothing_behind() {
-    story(|| {
+fn an_elapsed_wait_leaves_no_waiter() {
+    in_virtual_time(|| {
         let ledger = Ledger::default();
         let (sender, receiver) = bounded(0);
         for _ in 0..3 {
@@ -71,7 +64,7 @@ fn a_wait_that_has_elapsed_leaves_nothing_behind() {
             assert_eq!(receiver.recv_timeout(SECOND).err(), Some(RecvTimeoutError::Timeout));
         }
         assert_eq!(ledger.alive(), 0);
-        assert!(sender.try_send(ledger.value()).is_err(), "nobody waits any more");
+        assert!(sender.try_send(ledger.value()).is_err(), "no receiver waits");
         assert!(receiver.try_recv().is_err());
         let (sends, value) = (sender.clone(), ledger.value());
         leno::spawn(move || sends.send(value));
@@ -81,10 +74,10 @@ fn a_wait_that_has_elapsed_leaves_nothing_behind() {
 }
 
 #[test]
-fn at_the_moment_of_the_deadline_whoever_was_first_wins_and_nothing_is_lost() {
-    // The sender's timer was started first, or the receiver's.
+fn a_send_at_the_receivers_deadline_loses_nothing() {
+    // Either the sender's timer is started first or the receiver's.
     for sender_first in [true, false] {
-        story(|| {
+        in_virtual_time(|| {
             let (sender, receiver) = bounded(0);
             let sends = move || {
                 sleep(SECOND);
@@ -108,11 +101,11 @@ fn at_the_moment_of_the_deadline_whoever_was_first_wins_and_nothing_is_lost() {
 }
 
 #[test]
-fn zero_gives_others_a_turn_and_endless_times_are_endless() {
-    story(|| {
+fn a_zero_timeout_yields_and_a_huge_one_never_ends() {
+    in_virtual_time(|| {
         let (sender, receiver) = bounded(1);
         leno::spawn(move || sender.send(1));
-        // A loop around a wait that does not wait must not starve the sender.
+        // A loop of waits with a timeout of zero must not starve the sender.
         let got = (0..).find_map(|_| receiver.recv_timeout(Duration::ZERO).ok());
         assert_eq!(got, Some(1));
         for endless in [Duration::MAX, Duration::from_secs(u64::MAX / 10)] {
@@ -125,7 +118,7 @@ fn zero_gives_others_a_turn_and_endless_times_are_endless() {
         }
     });
     let text = panic_text(|| {
-        story(|| {
+        in_virtual_time(|| {
             let (_sender, receiver) = bounded::<()>(0);
             receiver.recv_timeout(Duration::MAX)
         })
@@ -134,8 +127,8 @@ fn zero_gives_others_a_turn_and_endless_times_are_endless() {
 }
 
 #[test]
-fn after_gives_one_moment_and_at_does_too() {
-    story(|| {
+fn after_and_at_send_one_message() {
+    in_virtual_time(|| {
         let start = Instant::now();
         let (timer, other) = (after(2 * SECOND), at(start + SECOND));
         assert_eq!((timer.len(), timer.is_empty(), timer.capacity()), (0, true, Some(1)));
@@ -144,12 +137,12 @@ fn after_gives_one_moment_and_at_does_too() {
         assert_eq!(timer.recv_timeout(Duration::from_millis(1)), Err(RecvTimeoutError::Timeout));
         assert_eq!(timer.recv_deadline(start + 5 * SECOND), Ok(start + 2 * SECOND));
         assert_eq!(start.elapsed(), 2 * SECOND);
-        // And none for ever.
+        // No second message follows.
         assert_eq!(timer.try_recv(), Err(TryRecvError::Empty));
         assert_eq!(timer.recv_timeout(SECOND), Err(RecvTimeoutError::Timeout));
         let (late, now, past) = (after(SECOND), after(Duration::ZERO), at(start));
         assert_eq!(now.try_recv(), Ok(start + 3 * SECOND));
-        assert_eq!(past.try_recv(), Ok(start), "the moment for which it was set");
+        assert_eq!(past.try_recv(), Ok(start), "the instant for which the timer was set");
         sleep(10 * SECOND);
         assert_eq!((late.len(), late.is_full()), (1, true));
         assert_eq!(late.recv(), Ok(start + 4 * SECOND));
@@ -158,21 +151,21 @@ fn after_gives_one_moment_and_at_does_too() {
 }
 
 #[test]
-fn clones_of_a_timer_have_one_message_between_them() {
-    story(|| {
+fn clones_of_a_timer_share_one_message() {
+    in_virtual_time(|| {
         let timer = after(SECOND);
         let waits: Vec<_> = (0..3)
             .map(|_| timer.clone())
             .map(|timer| leno::spawn(move || timer.recv_timeout(5 * SECOND).is_ok()))
             .collect();
-        let got = waits.into_iter().filter(|_| true).map(|wait| wait.join().unwrap());
-        assert_eq!(got.filter(|&got| got).count(), 1);
+        let received: u32 = waits.into_iter().map(|wait| u32::from(wait.join().unwrap())).sum();
+        assert_eq!(received, 1);
     });
 }
 
 #[test]
-fn a_ticker_gives_regular_moments_and_one_for_all_that_were_missed() {
-    story(|| {
+fn a_ticker_sends_one_message_for_all_missed_ticks() {
+    in_virtual_time(|| {
         let start = Instant::now();
         let ticker = tick(SECOND);
         assert_eq!(ticker.try_recv(), Err(TryRecvError::Empty), "not at once");
@@ -180,7 +173,7 @@ fn a_ticker_gives_regular_moments_and_one_for_all_that_were_missed() {
             assert_eq!(ticker.recv(), Ok(start + tick * SECOND));
         }
         sleep(Duration::from_millis(3_500));
-        // Three are missed: one message, and a period from then on.
+        // Three ticks are missed: one message for them, and a period from then on.
         assert_eq!(ticker.len(), 1);
         assert_eq!(ticker.try_recv(), Ok(start + 4 * SECOND));
         assert_eq!(ticker.try_recv(), Err(TryRecvError::Empty));
@@ -192,34 +185,34 @@ fn a_ticker_gives_regular_moments_and_one_for_all_that_were_missed() {
 }
 
 #[test]
-fn never_gives_nothing_and_is_not_disconnected() {
-    story(|| {
+fn never_stays_empty_and_connected() {
+    in_virtual_time(|| {
         let nothing = never::<u32>();
         assert_eq!(nothing.try_recv(), Err(TryRecvError::Empty));
         assert_eq!(nothing.recv_timeout(SECOND), Err(RecvTimeoutError::Timeout));
         assert_eq!((nothing.len(), nothing.try_iter().count()), (0, 0));
     });
-    let text = panic_text(|| story(|| never::<u32>().recv()));
+    let text = panic_text(|| in_virtual_time(|| never::<u32>().recv()));
     assert!(text.contains("deadlock"), "{text}");
 }
 
 #[test]
-fn a_deadline_scope_and_the_deadline_of_a_receive_are_two_things() {
-    story(|| {
+fn the_earlier_of_scope_and_receive_deadline_ends_a_wait() {
+    in_virtual_time(|| {
         let (_sender, receiver) = unbounded::<()>();
         let inner = leno::time::timeout(2 * SECOND, || receiver.recv_timeout(SECOND));
         assert_eq!(inner, Ok(Err(RecvTimeoutError::Timeout)));
         let outer = leno::time::timeout(SECOND, || receiver.recv_timeout(2 * SECOND));
         assert_eq!(outer, Err(leno::time::Elapsed));
-        // At the same moment, the one that was set first.
+        // With equal deadlines, the one set first ends the wait.
         let same = leno::time::timeout(SECOND, || receiver.recv_timeout(SECOND));
         assert_eq!(same, Err(leno::time::Elapsed));
     });
 }
 
 #[test]
-fn cancelling_one_who_waits_loses_no_message() {
-    story(|| {
+fn cancelling_a_waiter_loses_no_message() {
+    in_virtual_time(|| {
         let ledger = Ledger::default();
         let (sender, receiver) = bounded(0);
         for _ in 0..3 {
@@ -228,7 +221,7 @@ fn cancelling_one_who_waits_loses_no_message() {
             let (sends, value) = (sender.clone(), ledger.value());
             leno::yield_now();
             waits.cancel();
-            // It is not taken for one who still waits.
+            // The cancelled receiver no longer counts as waiting.
             assert!(sends.try_send(value).is_err());
             assert!(waits.join().unwrap_err().is::<thread::Cancelled>());
         }
@@ -236,7 +229,7 @@ fn cancelling_one_who_waits_loses_no_message() {
         let sends = leno::spawn(move || sends.send(value).is_ok());
         leno::yield_now();
         sends.cancel();
-        assert!(receiver.try_recv().is_err(), "what was not sent is not received");
+        assert!(receiver.try_recv().is_err(), "a cancelled send leaves no message");
         assert!(sends.join().is_err());
         assert_eq!(ledger.alive(), 0);
     });

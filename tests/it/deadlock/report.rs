@@ -1,4 +1,4 @@
-//! What the report of a deadlock says.
+//! The report of a deadlock.
 
 use std::cell::{Cell, RefCell};
 use std::panic::Location;
@@ -8,12 +8,12 @@ use leno::channel::{Receiver, Sender, bounded};
 use leno::sync::{Mutex, MutexGuard};
 use leno::thread::{self, Builder, JoinHandle};
 
-use super::TITLE;
+use super::{TITLE, report_of};
 use crate::support::{Ledger, Tracked, panic_text};
 
 type Place = Cell<Option<&'static Location<'static>>>;
 
-/// Parks, and says where that is: at the caller's line.
+/// Parks, and stores the caller's place.
 #[track_caller]
 fn park_at(place: &Place) {
     place.set(Some(Location::caller()));
@@ -42,22 +42,23 @@ fn nameless_at<T: 'static>(place: &Place, f: impl FnOnce() -> T + 'static) -> Jo
     leno::spawn(f)
 }
 
-/// A line of a report: who, what, and where with a word before it.
+/// A line of a report: the thread, the wait, the word before the place, and the
+/// place.
 type Row<'a> = (&'a str, &'a str, &'a str, &'a Place);
 
-/// A report with its columns aligned.
+/// Returns a report with aligned columns.
 fn report(rows: &[Row]) -> String {
     let width = |column: fn(&Row) -> usize| rows.iter().map(column).max().unwrap();
-    let who_width = width(|row| row.0.len());
+    let thread_width = width(|row| row.0.len());
     let what_width = width(|row| if row.2.is_empty() { 0 } else { row.1.len() });
     let word_width = width(|row| row.2.len());
     let mut text = TITLE.to_owned();
-    for (who, what, word, place) in rows {
-        text += &format!("\n  {who:who_width$}  ");
+    for (thread, what, word, place) in rows {
+        text += &format!("\n  {thread:thread_width$}  ");
         text += &match *word {
             "" => (*what).to_owned(),
             word => {
-                let place = place.get().expect("it has been set");
+                let place = place.get().expect("the place is set");
                 format!("{what:what_width$}  {word:>word_width$} {place}")
             }
         };
@@ -66,7 +67,7 @@ fn report(rows: &[Row]) -> String {
 }
 
 #[test]
-fn the_report_names_the_line_and_column_of_a_park() {
+fn the_report_has_the_place_of_a_park() {
     let line = line!() + 1;
     let text = panic_text(|| leno::run(|| thread::park()));
     let expected = format!("{TITLE}\n  main  waits for unpark  at {}:{line}:43", file!());
@@ -74,18 +75,16 @@ fn the_report_names_the_line_and_column_of_a_park() {
 }
 
 #[test]
-fn the_report_says_who_waits_for_what_since_where() {
+fn the_report_shows_threads_waits_and_places() {
     let places: [Rc<Place>; 7] = Default::default();
     let [main, named, nameless, parser, at_reader, at_nameless, at_parser] = places.clone();
-    let text = panic_text(|| {
-        leno::run(|| {
-            let first = spawn_at("reader", &at_reader, move || park_at(&named));
-            let second = nameless_at(&at_nameless, move || join_at(first, &nameless).unwrap());
-            let parser = move || join_at(second, &parser).unwrap();
-            let third = spawn_at("parser", &at_parser, parser);
-            let _ended = leno::spawn(|| ());
-            join_at(third, &main).unwrap();
-        })
+    let text = report_of(|| {
+        let first = spawn_at("reader", &at_reader, move || park_at(&named));
+        let second = nameless_at(&at_nameless, move || join_at(first, &nameless).unwrap());
+        let parser = move || join_at(second, &parser).unwrap();
+        let third = spawn_at("parser", &at_parser, parser);
+        let _ended = leno::spawn(|| ());
+        join_at(third, &main).unwrap();
     });
     let expected = report(&[
         ("main", "waits for the end of 'parser' (#4)", "at", &places[0]),
@@ -94,7 +93,7 @@ fn the_report_says_who_waits_for_what_since_where() {
         ("#3", "waits for the end of 'reader' (#2)", "at", &places[2]),
         (
             "",
-            "spawned to run the_report_says_who_waits_for_what_since_where::{{closure}}",
+            "spawned to run the_report_shows_threads_waits_and_places::{{closure}}",
             "at",
             &places[5],
         ),
@@ -108,19 +107,17 @@ fn the_report_says_who_waits_for_what_since_where() {
 fn a_cycle_of_joins_is_reported() {
     let places: [Rc<Place>; 5] = Default::default();
     let [main, first, second, at_a, at_b] = places.clone();
-    let text = panic_text(|| {
-        leno::run(|| {
-            let handles: Rc<RefCell<Vec<JoinHandle<()>>>> = Rc::default();
-            let of_first = handles.clone();
-            let joins_second = move || {
-                let second = of_first.borrow_mut().pop().unwrap();
-                join_at(second, &first).unwrap();
-            };
-            let a = spawn_at("a", &at_a, joins_second);
-            let b = spawn_at("b", &at_b, move || join_at(a, &second).unwrap());
-            handles.borrow_mut().push(b);
-            park_at(&main);
-        })
+    let text = report_of(|| {
+        let handles: Rc<RefCell<Vec<JoinHandle<()>>>> = Rc::default();
+        let of_first = handles.clone();
+        let joins_second = move || {
+            let second = of_first.borrow_mut().pop().unwrap();
+            join_at(second, &first).unwrap();
+        };
+        let a = spawn_at("a", &at_a, joins_second);
+        let b = spawn_at("b", &at_b, move || join_at(a, &second).unwrap());
+        handles.borrow_mut().push(b);
+        park_at(&main);
     });
     let expected = report(&[
         ("main", "waits for unpark", "at", &places[0]),
@@ -180,7 +177,7 @@ fn mutex_at(place: &Place) -> Rc<Mutex<()>> {
 }
 
 #[test]
-fn two_locks_taken_in_opposite_orders_are_reported_with_the_cycle() {
+fn a_cycle_of_locks_is_reported() {
     let places: [Rc<Place>; 8] = Default::default();
     let (at_end, made): (Rc<Place>, Rc<Place>) = Default::default();
     let inner = places.clone();
@@ -218,40 +215,36 @@ fn two_locks_taken_in_opposite_orders_are_reported_with_the_cycle() {
 }
 
 #[test]
-fn a_scope_whose_green_thread_wants_the_lock_around_it_is_a_cycle() {
-    let text = panic_text(|| {
-        leno::run(|| {
-            let lock = Mutex::new(());
-            lock.set_name("around");
-            let _held = lock.lock().unwrap();
-            leno::scope(|scope| {
-                scope.spawn(|| ());
-                scope.spawn(|| drop(lock.lock()));
-            });
-        })
+fn a_cycle_of_scope_and_lock_is_reported() {
+    let text = report_of(|| {
+        let lock = Mutex::new(());
+        lock.set_name("around");
+        let _held = lock.lock().unwrap();
+        leno::scope(|scope| {
+            scope.spawn(|| ());
+            scope.spawn(|| drop(lock.lock()));
+        });
     });
     assert!(text.ends_with("\n  cycle: main -> #3 -> mutex 'around' held by main"), "{text}");
 }
 
 #[test]
-fn two_cycles_and_those_who_only_wait_for_them_are_told_apart() {
-    let text = panic_text(|| {
-        leno::run(|| {
-            let pair = || {
-                let handles: Rc<RefCell<Vec<JoinHandle<()>>>> = Rc::default();
-                let inner = handles.clone();
-                let first = leno::spawn(move || {
-                    let second = inner.borrow_mut().pop().unwrap();
-                    second.join().unwrap();
-                });
-                handles.borrow_mut().push(leno::spawn(move || first.join().unwrap()));
-                leno::yield_now();
-            };
-            pair();
-            pair();
-            let waits = leno::spawn(thread::park);
-            leno::spawn(move || waits.join().unwrap());
-        })
+fn cycles_exclude_threads_that_only_wait() {
+    let text = report_of(|| {
+        let pair = || {
+            let handles: Rc<RefCell<Vec<JoinHandle<()>>>> = Rc::default();
+            let inner = handles.clone();
+            let first = leno::spawn(move || {
+                let second = inner.borrow_mut().pop().unwrap();
+                second.join().unwrap();
+            });
+            handles.borrow_mut().push(leno::spawn(move || first.join().unwrap()));
+            leno::yield_now();
+        };
+        pair();
+        pair();
+        let waits = leno::spawn(thread::park);
+        leno::spawn(move || waits.join().unwrap());
     });
     let cycles: Vec<&str> = text.lines().filter(|line| line.starts_with("  cycle")).collect();
     assert_eq!(cycles, ["  cycle: #2 -> #3 -> #2", "  cycle: #4 -> #5 -> #4"], "{text}");
@@ -299,14 +292,12 @@ fn bounded_at<T>(capacity: usize, place: &Place) -> (Sender<T>, Receiver<T>) {
 }
 
 #[test]
-fn a_lock_held_by_nobody_who_is_left_is_reported_as_such() {
-    let text = panic_text(|| {
-        leno::run(|| {
-            let lock = Rc::new(Mutex::new(()));
-            let inner = lock.clone();
-            leno::spawn(move || std::mem::forget(inner.lock())).join().unwrap();
-            drop(lock.lock());
-        })
+fn a_lock_without_a_living_holder_is_reported() {
+    let text = report_of(|| {
+        let lock = Rc::new(Mutex::new(()));
+        let inner = lock.clone();
+        leno::spawn(move || std::mem::forget(inner.lock())).join().unwrap();
+        drop(lock.lock());
     });
     assert!(text.contains("\n        held by #2, which has ended,  since tests/it/"), "{text}");
 
@@ -338,7 +329,7 @@ fn a_scope_that_never_ends_is_reported() {
 }
 
 #[test]
-fn main_is_reported_when_its_closure_has_ended_and_others_are_stuck() {
+fn main_is_reported_after_its_closure_has_ended() {
     let (run_at, parked): (Rc<Place>, Rc<Place>) = Default::default();
     let inner = parked.clone();
     let ledger = Ledger::default();
@@ -347,7 +338,7 @@ fn main_is_reported_when_its_closure_has_ended_and_others_are_stuck() {
     let text = panic_text(|| {
         run_here(&run_at, || {
             spawn_at("stuck", &spawned, move || park_at(&inner));
-            // What the closure returns has nowhere to go.
+            // The result is dropped, since `run` panics.
             value
         })
     });

@@ -1,5 +1,6 @@
-//! The dump: what it says of each green thread.
+//! The dump of all green threads.
 
+use std::cell::RefCell;
 use std::hint::black_box;
 use std::panic;
 use std::rc::Rc;
@@ -11,6 +12,7 @@ use leno::thread::{self, Builder, JoinHandle};
 use leno::time::Duration;
 
 use super::{block, functions, short};
+use crate::support::OnDrop;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -50,7 +52,7 @@ impl Drop for ParksWhenDropped {
 
 const LINE_BEFORE: u32 = line!();
 
-/// One of each kind. Gives those that are parked.
+/// Spawns a thread for each kind of wait. Returns the parked threads.
 fn one_of_each_kind() -> [JoinHandle<()>; 3] {
     let parked = named("parked", || goes_down(3, &mut parks_here));
     named("sleeper", || leno::sleep(3 * SECOND));
@@ -81,10 +83,11 @@ fn one_of_each_kind() -> [JoinHandle<()>; 3] {
     [parked, generator, unwinding]
 }
 
-/// The lines of that.
+/// The lines of [`one_of_each_kind`].
 const ONE_OF_EACH_KIND: [u32; 2] = [LINE_BEFORE, line!()];
 
-/// Nobody is above the closure that was spawned, which is in [`one_of_each_kind`].
+/// Checks that the outermost frame is the spawned closure, which is in
+/// [`one_of_each_kind`].
 fn assert_outermost_is_here(block: &str) {
     let place = block.lines().rfind(|line| line.trim_start().starts_with("at ")).expect(block);
     let line = place.trim_start().strip_prefix("at tests/it/debug/dump.rs:").expect(block);
@@ -99,45 +102,45 @@ fn the_generator_and_the_destructor_are_shown(dump: &str) {
     let generator = short(generator);
     assert_eq!(generator[..2], ["parks_here", "closure"], "{dump}");
     assert_eq!(generator.last(), Some(&"closure"), "{dump}");
-    assert!(generator.len() >= 4, "two generators, and who sums them: {dump}");
+    assert!(generator.len() >= 4, "two generators and the sum: {dump}");
 
     let unwinding = block(dump, "'unwinding' (#6)");
     assert_outermost_is_here(unwinding);
     let unwinding = short(unwinding);
     assert!(unwinding.starts_with(&["parks_here", "drop"]), "{dump}");
-    // It depends on the compiler how what calls the destructor is named.
+    // The name of the caller of the destructor depends on the compiler.
     assert!(["drop_in_place", "drop_glue"].contains(&unwinding[2]), "{dump}");
     assert_eq!(unwinding.last(), Some(&"closure"), "{dump}");
 }
 
 #[test]
-fn it_shows_every_kind_of_green_thread_with_the_programs_frames() {
+fn the_dump_shows_every_kind_of_thread() {
     leno::Builder::new().virtual_time().run(|| {
         let handles = one_of_each_kind();
         leno::sleep(SECOND);
         named("ready", || leno::yield_now());
         leno::yield_now();
         named("new", || ());
-        // A first look may go deeper than anybody has been.
+        // The first dump may be the deepest use of the stack.
         dumps_here();
         let mut dumps = Vec::new();
         for _ in 0..2 {
             dumps.push(dumps_here());
         }
-        assert_eq!(dumps[0], dumps[1], "a look changes nothing");
+        assert_eq!(dumps[0], dumps[1], "a dump changes nothing");
         let dump = &dumps[0];
         assert!(dump.starts_with("dump of 8 green threads\n\n  main  is running\n"), "{dump}");
 
         let main = short(block(dump, "main"));
         assert_eq!(main[0], "dumps_here", "{dump}");
-        assert!(main.contains(&"it_shows_every_kind_of_green_thread_with_the_programs_frames"));
-        // What follows is the test harness.
-        assert!(main.len() <= 6, "the rest is not the program's: {dump}");
+        assert!(main.contains(&"the_dump_shows_every_kind_of_thread"));
+        // The remaining frames belong to the test harness.
+        assert!(main.len() <= 6, "frames that are not the program's: {dump}");
 
         let parked = block(dump, "'parked' (#2)");
         assert!(parked.contains("  has waited 1.0 s for unpark  at tests/it/debug/dump.rs:"));
         assert!(parked.contains("\n                 spawned                      at tests/it/"));
-        // An unoptimised build has a shim that calls it.
+        // An unoptimised build has a shim between the recursion and the closure.
         let without_shim = |block| -> Vec<&str> {
             short(block).into_iter().filter(|name| *name != "call_mut").collect()
         };
@@ -175,7 +178,7 @@ fn it_shows_every_kind_of_green_thread_with_the_programs_frames() {
 }
 
 #[test]
-fn the_alternate_form_has_all_frames_with_their_addresses() {
+fn the_alternate_form_shows_all_frames() {
     leno::run(|| {
         let parked = leno::spawn(parks_here);
         leno::yield_now();
@@ -185,24 +188,24 @@ fn the_alternate_form_has_all_frames_with_their_addresses() {
             let found = all.iter().position(|function| function.contains(name));
             found.unwrap_or_else(|| panic!("no {name} in\n{dump}"))
         };
-        // In line tables the first is `trace`, without the crate.
+        // With line tables, the first function is `trace`, without its crate.
         assert!(place("trace") == 0 && place("coroutine_root") > 0, "{dump}");
         assert!(place("coroutine_root") < place("parks_here"), "{dump}");
         assert!(place("parks_here") < place("thread_root"), "{dump}");
-        assert_eq!(place("thread_root"), all.len() - 1, "it ends there: {dump}");
+        assert_eq!(place("thread_root"), all.len() - 1, "the last frame: {dump}");
         assert!(all.iter().all(|function| function.starts_with("0x")), "{dump}");
         parked.thread().unpark();
     });
 }
 
-/// The number before "KiB" and these words.
+/// Returns the number before "KiB" and these words.
 fn kibibytes(block: &str, words: &str) -> f64 {
     let (before, _) = block.split_once(&format!(" KiB{words}")).expect(block);
     before.rsplit(' ').next().unwrap().parse().expect(block)
 }
 
 #[test]
-fn it_says_how_much_stack_is_used_and_has_been() {
+fn the_dump_shows_the_use_of_stacks() {
     leno::run(|| {
         let deep = |levels, parks: bool| {
             leno::spawn(move || {
@@ -222,8 +225,8 @@ fn it_says_how_much_stack_is_used_and_has_been() {
         });
         leno::yield_now();
         let dump = dumps_here();
-        let used = |who: &str| {
-            let block = block(&dump, who);
+        let used = |thread: &str| {
+            let block = block(&dump, thread);
             assert_eq!(kibibytes(block, "\n"), 256.0, "{dump}");
             (kibibytes(block, " in use"), kibibytes(block, " at most"))
         };
@@ -231,10 +234,8 @@ fn it_says_how_much_stack_is_used_and_has_been() {
         assert!(shallow.0 > 0.1 && shallow.0 < 16.0, "{dump}");
         assert!(deep.0 >= 40.0 && deep.0 < 250.0, "{dump}");
         assert!(was_deep.0 < 16.0 && was_deep.1 >= 40.0, "{dump}");
-        assert!(
-            elsewhere.0 > 0.1 && elsewhere.0 < 16.0,
-            "what its coroutine uses is not its own: {dump}"
-        );
+        // The stack of the coroutine is not counted.
+        assert!(elsewhere.0 > 0.1 && elsewhere.0 < 16.0, "{dump}");
         for (in_use, at_most) in [shallow, deep, was_deep, elsewhere] {
             assert!(in_use <= at_most, "{dump}");
         }
@@ -246,7 +247,7 @@ fn it_says_how_much_stack_is_used_and_has_been() {
     });
 }
 
-/// One level takes some hundred bytes.
+/// Parks in a recursion of this depth, in which each level uses some hundred bytes.
 #[inline(never)]
 fn parks_at(level: u32) {
     let room = black_box([0u8; 200]);
@@ -259,10 +260,10 @@ fn parks_at(level: u32) {
 }
 
 #[test]
-fn a_stack_that_is_nearly_full_is_not_looked_at() {
+fn a_nearly_full_stack_is_not_inspected() {
     leno::run(|| {
         let mut found = false;
-        // One level after the other, so that none of them overflows first.
+        // The depth increases by single levels, so that none of them overflows first.
         for level in 0..100 {
             let fuller = Builder::new().stack_size(1).spawn(move || parks_at(level)).unwrap();
             leno::yield_now();
@@ -285,13 +286,7 @@ fn a_stack_that_is_nearly_full_is_not_looked_at() {
 }
 
 #[test]
-fn whoever_dumps_may_have_little_stack_or_be_in_a_coroutine_or_panic() {
-    struct DumpsWhenDropped(Rc<std::cell::RefCell<String>>);
-    impl Drop for DumpsWhenDropped {
-        fn drop(&mut self) {
-            self.0.replace(dumps_here());
-        }
-    }
+fn a_dump_works_in_coroutines_and_panics() {
     leno::run(|| {
         let parked = leno::spawn(parks_here);
         leno::yield_now();
@@ -299,10 +294,10 @@ fn whoever_dumps_may_have_little_stack_or_be_in_a_coroutine_or_panic() {
         let in_a_coroutine =
             leno::spawn(|| Generator::new(|dumps| dumps.suspend(dumps_here())).next().unwrap());
         let in_a_coroutine = in_a_coroutine.join().unwrap();
-        let panicking = Rc::<std::cell::RefCell<String>>::default();
-        let dumps = DumpsWhenDropped(panicking.clone());
+        let panicking = Rc::<RefCell<String>>::default();
+        let dump = panicking.clone();
         let panicked = leno::spawn(move || {
-            let _dumps = dumps;
+            let _dumps = OnDrop(|| drop(dump.replace(dumps_here())));
             panic::resume_unwind(Box::new(()));
         });
         assert!(panicked.join().is_err());

@@ -1,4 +1,4 @@
-//! The report on those who have waited for long.
+//! The report on green threads that have waited for long.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -11,7 +11,7 @@ use leno::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// The lines, without the places at their ends.
+/// Returns the lines without the places at their ends.
 fn lines(report: &str) -> Vec<&str> {
     let cut = |line: &'_ str| {
         let end = [" at ", " since "].into_iter().filter_map(|word| line.rfind(word)).max();
@@ -21,7 +21,7 @@ fn lines(report: &str) -> Vec<&str> {
 }
 
 #[test]
-fn those_are_listed_who_have_waited_for_longer() {
+fn long_waits_are_listed() {
     leno::Builder::new().virtual_time().run(|| {
         let (sender, receiver) = bounded::<u8>(0);
         receiver.set_name("orders");
@@ -50,7 +50,7 @@ fn those_are_listed_who_have_waited_for_longer() {
         ];
         assert_eq!(lines(&report), expected);
 
-        // One whose wait is over waits no more, though it has not run since.
+        // A woken thread does not wait, though it has not run yet.
         young.thread().unpark();
         sender.try_send(1).unwrap();
         assert!(debug::stalled(Duration::ZERO).is_none());
@@ -59,7 +59,7 @@ fn those_are_listed_who_have_waited_for_longer() {
 }
 
 #[test]
-fn a_deadlock_of_a_part_is_reported_with_its_cycle_while_others_go_on() {
+fn a_partial_deadlock_is_reported_with_its_cycle() {
     leno::Builder::new().virtual_time().run(|| {
         let forks = Rc::new([Mutex::new(()), Mutex::new(())]);
         for (fork, name) in forks.iter().zip(["left", "right"]) {
@@ -96,7 +96,7 @@ fn a_deadlock_of_a_part_is_reported_with_its_cycle_while_others_go_on() {
 }
 
 #[test]
-fn a_cycle_is_left_out_if_nobody_in_it_has_waited_for_so_long() {
+fn a_recent_cycle_is_left_out() {
     leno::Builder::new().virtual_time().run(|| {
         let _parked = Builder::new().name("parked").spawn(thread::park).unwrap();
         leno::sleep(5 * SECOND);

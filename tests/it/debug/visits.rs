@@ -1,4 +1,4 @@
-//! To look at a stack, somebody switches to it and back. Nobody must notice.
+//! Inspection of a stack switches to it and back. The program must not be affected.
 
 use std::cell::{Cell, RefCell};
 use std::hint::black_box;
@@ -11,9 +11,9 @@ use leno::thread;
 use leno::time::Duration;
 use leno::{Builder, Policy};
 
-use crate::support::caught;
+use crate::support::{OnDrop, caught};
 
-/// A program whose every step is logged, and what it does between two steps.
+/// The log of a program's steps, and the number of dumps in each step.
 struct Weave {
     log: RefCell<Vec<(usize, u32, u64)>>,
     random: Cell<u64>,
@@ -27,11 +27,9 @@ impl Weave {
         (random >> 33) % bound
     }
 
-    fn step(&self, who: usize, step: u32) {
-        let now = leno::time::Instant::now();
-        let entry =
-            (who, step, now.duration_since(START.with(Cell::get).unwrap()).as_nanos() as u64);
-        self.log.borrow_mut().push(entry);
+    fn step(&self, thread: usize, step: u32) {
+        let time = leno::time::Instant::now() - START.with(Cell::get).unwrap();
+        self.log.borrow_mut().push((thread, step, time.as_nanos() as u64));
         for _ in 0..self.looks {
             black_box(debug::dump());
         }
@@ -46,15 +44,15 @@ struct Steps<'a>(&'a Weave, usize, &'a Sender<u64>, &'a Receiver<u64>);
 
 impl Steps<'_> {
     fn run(&self, steps: u32) {
-        let Steps(weave, who, sender, receiver) = self;
+        let Steps(weave, thread, sender, receiver) = self;
         for step in 0..steps {
-            weave.step(*who, step);
+            weave.step(*thread, step);
             let duration = Duration::from_nanos(1 + weave.random_below(3));
             match weave.random_below(7) {
                 0 => leno::sleep(duration),
                 1 => drop(sender.send_timeout(1, duration)),
                 2 => drop(receiver.recv_timeout(duration)),
-                // A destructor in a panic is not unwound.
+                // A destructor during a panic is not unwound.
                 3 if steps < 40 => thread::park_timeout(duration),
                 3 => drop(leno::time::timeout(duration, || thread::park())),
                 4 => leno::select! {
@@ -65,22 +63,14 @@ impl Steps<'_> {
                 _ => leno::yield_now(),
             }
         }
-        // And one of them while it unwinds: std counts panics for an OS thread, and
-        // cannot tell whose they are if there are several.
-        if steps == 40 && *who == 3 {
+        // Only one thread panics: std counts panics per OS thread, and cannot
+        // distinguish those of several green threads.
+        if steps == 40 && *thread == 3 {
             drop(caught(|| {
-                let _steps = StepsWhenDropped(self);
-                panic!("the destructor goes on");
+                let _steps = OnDrop(|| self.run(10));
+                panic!("the destructor runs further steps");
             }));
         }
-    }
-}
-
-struct StepsWhenDropped<'a, 'b>(&'a Steps<'b>);
-
-impl Drop for StepsWhenDropped<'_, '_> {
-    fn drop(&mut self) {
-        self.0.run(10);
     }
 }
 
@@ -90,13 +80,13 @@ fn log_of(seed: u64, policy: Policy, looks: u32) -> Vec<(usize, u32, u64)> {
         START.with(|start| start.set(Some(leno::time::Instant::now())));
         let (sender, receiver) = bounded(1);
         leno::scope(|scope| {
-            for who in 0..6 {
-                let steps = Steps(&weave, who, &sender, &receiver);
+            for thread in 0..6 {
+                let steps = Steps(&weave, thread, &sender, &receiver);
                 scope.spawn(move || {
-                    if who % 2 == 0 {
+                    if thread % 2 == 0 {
                         steps.run(40);
                     } else {
-                        // From inside a coroutine.
+                        // The steps run inside a coroutine.
                         leno::coroutine::scope(|coroutines| {
                             coroutines
                                 .generator(|_: &leno::coroutine::Yielder<(), ()>| {
@@ -113,7 +103,7 @@ fn log_of(seed: u64, policy: Policy, looks: u32) -> Vec<(usize, u32, u64)> {
 }
 
 #[test]
-fn a_program_runs_the_same_however_often_it_is_looked_at() {
+fn inspection_does_not_change_a_program() {
     for seed in 1..=8 {
         for policy in [Policy::fifo, || Policy::random(7)] {
             let expected = log_of(seed, policy(), 0);
@@ -125,23 +115,19 @@ fn a_program_runs_the_same_however_often_it_is_looked_at() {
     }
 }
 
-/// A green thread that is looked at in the middle of its panic still counts as
-/// suspended there, so that nobody else takes the panic for its own.
+/// A green thread that is inspected during its panic still counts as suspended there,
+/// so that the panic affects no other thread.
 #[test]
-fn a_look_at_one_who_panics_poisons_nobody_elses_lock() {
-    struct YieldsWhenDropped(Rc<Cell<bool>>);
-    impl Drop for YieldsWhenDropped {
-        fn drop(&mut self) {
-            while !self.0.get() {
-                leno::yield_now();
-            }
-        }
-    }
+fn inspecting_a_panicking_thread_poisons_no_lock() {
     leno::run(|| {
         let done = Rc::new(Cell::new(false));
-        let yields = YieldsWhenDropped(done.clone());
+        let ends = done.clone();
         let panics = leno::spawn(move || {
-            let _yields = yields;
+            let _yields = OnDrop(|| {
+                while !ends.get() {
+                    leno::yield_now()
+                }
+            });
             std::panic::resume_unwind(Box::new(()));
         });
         leno::yield_now();
@@ -160,7 +146,7 @@ fn a_look_at_one_who_panics_poisons_nobody_elses_lock() {
 }
 
 #[test]
-fn those_who_are_looked_at_can_be_cancelled_and_woken_as_before() {
+fn inspected_threads_can_be_cancelled_and_woken() {
     leno::run(|| {
         let (sender, receiver) = bounded::<u32>(0);
         let receives = leno::spawn(move || receiver.recv().unwrap());

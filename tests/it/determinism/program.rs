@@ -1,7 +1,7 @@
-//! A program in which everything that decides an order has a part: channels of
-//! each kind, select, timers, deadlines, cancellation, scopes, parking.
+//! A program in which everything that decides an order takes part: channels of each
+//! kind, select, timers, deadlines, cancellation, scopes, parking.
 //!
-//! The lines of this file are in the texts that it is compared by.
+//! The expected texts contain the line numbers of this file.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -11,14 +11,14 @@ use leno::thread::{self, JoinHandle};
 use leno::time::{Duration, sleep, timeout};
 
 fn spawn<T: 'static>(name: &str, f: impl FnOnce() -> T + 'static) -> JoinHandle<T> {
-    thread::Builder::new().name(name).spawn(f).expect("there is room for a stack")
+    thread::Builder::new().name(name).spawn(f).expect("a stack is available")
 }
 
 fn millis(count: u64) -> Duration {
     Duration::from_millis(count)
 }
 
-/// Sends `count` numbers, some of them after a while.
+/// Sends `count` numbers, some of them after a sleep.
 fn produce(numbers: &Sender<u64>, count: u64) {
     for number in 0..count {
         if number % 3 == 2 {
@@ -30,7 +30,7 @@ fn produce(numbers: &Sender<u64>, count: u64) {
     }
 }
 
-/// Takes from whatever is ready, and hands on what it sums up.
+/// Receives from any ready channel, and sends the sums.
 fn choose(left: &Receiver<u64>, right: &Receiver<u64>, sums: &Sender<u64>) {
     let end = after(millis(24));
     let bell = tick(millis(7));
@@ -43,7 +43,7 @@ fn choose(left: &Receiver<u64>, right: &Receiver<u64>, sums: &Sender<u64>) {
             recv(end) -> _ => return,
         }
         if sum % 2 == 0 {
-            // Those who have no more to send are always ready.
+            // Disconnected channels are always ready.
             sleep(millis(1));
         }
         leno::select! {
@@ -56,7 +56,7 @@ fn choose(left: &Receiver<u64>, right: &Receiver<u64>, sums: &Sender<u64>) {
     }
 }
 
-/// Gives a number that depends on every choice that was made.
+/// Returns a number that depends on every choice of the run.
 pub fn run() -> u64 {
     let (left, numbers) = bounded(1);
     let (right, others) = bounded(0);
@@ -104,6 +104,6 @@ pub fn run() -> u64 {
     parked.cancel();
     sleeper.cancel();
     assert!(parked.join().is_err() && sleeper.join().is_err());
-    reader.join().expect("it does not panic");
+    reader.join().expect("the reader does not panic");
     hash.get()
 }

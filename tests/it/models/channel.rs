@@ -1,9 +1,8 @@
-//! Channels and select: programs over one or two channels, with cancellation and
-//! deadlines at every point.
+//! Channels and select: programs over one or two channels, with a cancellation or a
+//! deadline at every point.
 
 mod dynamic;
 
-use std::fmt;
 use std::rc::Rc;
 
 use leno::channel::{
@@ -17,7 +16,7 @@ use super::explore::{Bounds, Checks, Totals, lists, programs, three_by_four};
 use super::story::{End, Patience, Story};
 use super::trouble::{Trouble, UNIT, UNIT_NANOS, perform_all};
 
-/// One operation, on the channel with this number.
+/// An operation on the channel with this number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Op {
     Send(usize),
@@ -26,16 +25,16 @@ enum Op {
     TryReceive(usize),
     SendInTime(usize),
     ReceiveInTime(usize),
-    /// Lets one unit of time pass.
+    /// Sleeps for one unit of time.
     Sleep,
-    /// From either channel.
+    /// Receives from either channel.
     SelectReceive,
     SelectReceiveInTime,
     SelectReceiveNow,
-    /// To the first, or from the second.
+    /// Sends to the first channel or receives from the second.
     SelectBoth,
     SelectSend,
-    /// The same with a `Select`.
+    /// The following variants do the same with a `Select`.
     WatchReceive,
     WatchReceiveInTime,
     WatchBoth,
@@ -43,7 +42,8 @@ enum Op {
 }
 
 impl Op {
-    /// Does it send to the channel, or receive from it?
+    /// Returns whether the operation sends to `channel`, and whether it receives from
+    /// it.
     fn uses(self, channel: usize) -> (bool, bool) {
         match self {
             Op::Send(to) | Op::TrySend(to) | Op::SendInTime(to) => (to == channel, false),
@@ -59,24 +59,18 @@ impl Op {
     }
 }
 
-/// A program: the operations of each green thread.
+/// The operations of each green thread, and the channels.
+#[derive(Debug)]
 struct Program {
     threads: Vec<Vec<Op>>,
     capacities: Vec<Option<usize>>,
     trouble: Trouble,
-    /// Somebody else has an end of each kind, so nobody is ever disconnected.
+    /// Whether the test keeps a sender and a receiver of each channel, so that no
+    /// channel disconnects.
     kept: bool,
 }
 
-impl fmt::Debug for Program {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}, capacities {:?}", self.threads, self.capacities)?;
-        write!(f, "{}", self.trouble)?;
-        f.write_str(if self.kept { ", ends are kept" } else { "" })
-    }
-}
-
-/// Ends of one channel, counted.
+/// The ends of one channel, which the story counts.
 struct Ends {
     channel: usize,
     sender: Option<Sender<Tracked>>,
@@ -98,11 +92,11 @@ impl Ends {
     }
 
     fn sender(&self) -> &Sender<Tracked> {
-        self.sender.as_ref().expect("it sends")
+        self.sender.as_ref().expect("the thread has no sender")
     }
 
     fn receiver(&self) -> &Receiver<Tracked> {
-        self.receiver.as_ref().expect("it receives")
+        self.receiver.as_ref().expect("the thread has no receiver")
     }
 }
 
@@ -118,7 +112,7 @@ impl Drop for Ends {
     }
 }
 
-/// One green thread.
+/// A green thread.
 struct Actor {
     story: Rc<Story>,
     number: usize,
@@ -140,55 +134,12 @@ impl Actor {
 
     fn perform(&self, op: Op) {
         match op {
-            Op::Send(to) => {
-                let (attempt, value) = self.story.send(self.number, to, Patience::Endless);
-                match self.ends[to].sender().send(value) {
-                    Ok(()) => self.story.end(attempt, End::Done),
-                    Err(error) => self.story.refused(attempt, &error.0, End::Disconnected),
-                }
-            }
-            Op::TrySend(to) => {
-                let (attempt, value) = self.story.send(self.number, to, Patience::None);
-                match self.ends[to].sender().try_send(value) {
-                    Ok(()) => self.story.end(attempt, End::Done),
-                    Err(TrySendError::Full(value)) => {
-                        self.story.refused(attempt, &value, End::Nothing);
-                    }
-                    Err(TrySendError::Disconnected(value)) => {
-                        self.story.refused(attempt, &value, End::Disconnected);
-                    }
-                }
-            }
-            Op::SendInTime(to) => {
-                let (attempt, value) = self.story.send(self.number, to, self.patience());
-                match self.ends[to].sender().send_timeout(value, UNIT) {
-                    Ok(()) => self.story.end(attempt, End::Done),
-                    Err(SendTimeoutError::Timeout(value)) => {
-                        self.story.refused(attempt, &value, End::Nothing);
-                    }
-                    Err(SendTimeoutError::Disconnected(value)) => {
-                        self.story.refused(attempt, &value, End::Disconnected);
-                    }
-                }
-            }
-            Op::Receive(from) => {
-                let attempt = self.story.receive(self.number, from, Patience::Endless);
-                self.received(attempt, self.ends[from].receiver().recv().ok(), End::Disconnected);
-            }
-            Op::TryReceive(from) => {
-                let attempt = self.story.receive(self.number, from, Patience::None);
-                let result = self.ends[from].receiver().try_recv();
-                let empty = matches!(result, Err(TryRecvError::Empty));
-                let otherwise = if empty { End::Nothing } else { End::Disconnected };
-                self.received(attempt, result.ok(), otherwise);
-            }
-            Op::ReceiveInTime(from) => {
-                let attempt = self.story.receive(self.number, from, self.patience());
-                let result = self.ends[from].receiver().recv_timeout(UNIT);
-                let late = matches!(result, Err(RecvTimeoutError::Timeout));
-                let otherwise = if late { End::Nothing } else { End::Disconnected };
-                self.received(attempt, result.ok(), otherwise);
-            }
+            Op::Send(to) => self.send(to, Patience::Endless),
+            Op::TrySend(to) => self.send(to, Patience::None),
+            Op::SendInTime(to) => self.send(to, self.patience()),
+            Op::Receive(from) => self.receive(from, Patience::Endless),
+            Op::TryReceive(from) => self.receive(from, Patience::None),
+            Op::ReceiveInTime(from) => self.receive(from, self.patience()),
             Op::Sleep => leno::sleep(UNIT),
             Op::SelectReceive => self.select_receive(Patience::Endless),
             Op::SelectReceiveInTime => self.select_receive(self.patience()),
@@ -200,6 +151,42 @@ impl Actor {
             Op::WatchBoth => self.watch(&[(0, true), (1, false)], None),
             Op::WatchSend => self.watch(&[(0, true), (1, true)], None),
         }
+    }
+
+    fn send(&self, to: usize, patience: Patience) {
+        let (attempt, value) = self.story.send(self.number, to, patience);
+        let sender = self.ends[to].sender();
+        let (error, end) = match patience {
+            Patience::Endless => return self.sent(attempt, sender.send(value).err()),
+            Patience::None => match sender.try_send(value) {
+                Ok(()) => return self.sent(attempt, None),
+                Err(TrySendError::Full(value)) => (value, End::Nothing),
+                Err(TrySendError::Disconnected(value)) => (value, End::Disconnected),
+            },
+            Patience::Until(_) => match sender.send_timeout(value, UNIT) {
+                Ok(()) => return self.sent(attempt, None),
+                Err(SendTimeoutError::Timeout(value)) => (value, End::Nothing),
+                Err(SendTimeoutError::Disconnected(value)) => (value, End::Disconnected),
+            },
+        };
+        self.story.refused(attempt, &error, end);
+    }
+
+    fn receive(&self, from: usize, patience: Patience) {
+        let attempt = self.story.receive(self.number, from, patience);
+        let receiver = self.ends[from].receiver();
+        let (value, failed) = match patience {
+            Patience::Endless => (receiver.recv().ok(), false),
+            Patience::None => match receiver.try_recv() {
+                Err(error) => (None, error == TryRecvError::Empty),
+                Ok(value) => (Some(value), false),
+            },
+            Patience::Until(_) => match receiver.recv_timeout(UNIT) {
+                Err(error) => (None, error == RecvTimeoutError::Timeout),
+                Ok(value) => (Some(value), false),
+            },
+        };
+        self.received(attempt, value, if failed { End::Nothing } else { End::Disconnected });
     }
 
     fn received(&self, attempt: usize, value: Option<Tracked>, otherwise: End) {
@@ -276,7 +263,7 @@ impl Actor {
 }
 
 impl Program {
-    /// Runs it once, and checks what has happened.
+    /// Runs the program once, and checks what has happened.
     fn run(&self, checks: &Checks) {
         let story = Story::new(&self.capacities);
         let ends = self.ends(&story);
@@ -297,7 +284,7 @@ impl Program {
         } else {
             Vec::new()
         };
-        // The originals are not counted.
+        // The story does not count the original ends.
         for mut end in ends {
             end.sender.take();
             end.receiver.take();
@@ -327,8 +314,8 @@ impl Program {
     }
 }
 
-/// Runs all these programs, with each kind of trouble. In small bounds, ends are
-/// kept only where there is none.
+/// Explores the programs with each kind of trouble. In small bounds, ends are kept
+/// only in programs without trouble.
 fn explore(
     family: &str,
     mut totals: Totals,
@@ -336,24 +323,22 @@ fn explore(
     programs: &[Vec<Vec<Op>>],
     capacities: &[Vec<Option<usize>>],
 ) {
-    for (threads, capacities) in
-        programs.iter().flat_map(|program| capacities.iter().map(move |all| (program, all)))
-    {
-        let every = Trouble::all(threads).into_iter();
-        let troubles = every.flat_map(|trouble| [(trouble, false), (trouble, true)]);
-        let wanted = |&(trouble, kept): &(Trouble, bool)| {
-            bounds.pick(!kept || trouble == Trouble::None, true)
-        };
-        for (trouble, kept) in troubles.filter(wanted) {
-            let (threads, capacities) = (threads.clone(), capacities.clone());
-            let program = Program { threads, capacities, trouble, kept };
-            totals.explore(&program, |checks| program.run(checks));
+    let all = programs.iter().flat_map(|threads| capacities.iter().map(move |all| (threads, all)));
+    for (threads, capacities) in all {
+        for trouble in Trouble::all(threads) {
+            let kept = [false, true];
+            let all = bounds.pick(trouble == Trouble::None, true);
+            for kept in kept.into_iter().filter(|kept| all || !kept) {
+                let (threads, capacities) = (threads.clone(), capacities.clone());
+                let program = Program { threads, capacities, trouble, kept };
+                totals.explore(&program, |checks| program.run(checks));
+            }
         }
     }
     totals.print(family);
 }
 
-const OF_ONE: [Op; 7] = [
+const CHANNEL_OPS: [Op; 7] = [
     Op::Send(0),
     Op::Receive(0),
     Op::TrySend(0),
@@ -368,7 +353,7 @@ fn one_channel() -> [Vec<Option<usize>>; 4] {
 }
 
 #[test]
-fn a_channel_with_sends_and_receives() {
+fn sends_and_receives_match_the_model() {
     let bounds = Bounds::wanted();
     let lists = lists(&[Op::Send(0), Op::Receive(0)], bounds.pick(3, 4));
     let programs = programs(&lists, 3, bounds.pick(4, 7));
@@ -376,23 +361,23 @@ fn a_channel_with_sends_and_receives() {
 }
 
 #[test]
-fn a_channel_with_every_operation() {
+fn all_channel_operations_match_the_model() {
     let bounds = Bounds::wanted();
-    let lists = lists(&OF_ONE, bounds.pick(2, 3));
+    let lists = lists(&CHANNEL_OPS, bounds.pick(2, 3));
     let programs = programs(&lists, 3, bounds.pick(3, 5));
     explore("channel, all operations", Totals::new(), bounds, &programs, &one_channel());
 }
 
 #[test]
-fn a_channel_while_others_run_at_any_moment() {
+fn preemptive_channel_operations_match_the_model() {
     let bounds = Bounds::wanted();
     let (threads, total) = bounds.pick((2, 2), (2, 3));
-    let programs = programs(&lists(&OF_ONE, 2), threads, total);
+    let programs = programs(&lists(&CHANNEL_OPS, 2), threads, total);
     explore("channel, preemptive", Totals::preemptive(), bounds, &programs, &one_channel());
 }
 
 #[test]
-fn selects_over_two_channels() {
+fn selects_match_the_model() {
     use Op::*;
     let bounds = Bounds::wanted();
     let alphabet = [
@@ -414,10 +399,10 @@ fn selects_over_two_channels() {
     explore("select", Totals::new(), bounds, &programs, &capacities);
 }
 
-/// As large as time allows: under every schedule, with a cancellation or a deadline
-/// at every point.
+/// Explores programs as large as time allows, under every schedule, with a
+/// cancellation or a deadline at every point.
 #[test]
-fn a_channel_with_three_green_threads_of_four_operations() {
+fn long_channel_programs_match_the_model() {
     use Op::*;
     let bounds = Bounds::wanted();
     let chosen = [
@@ -437,7 +422,7 @@ fn a_channel_with_three_green_threads_of_four_operations() {
 }
 
 #[test]
-fn selects_with_three_green_threads_of_four_operations() {
+fn long_selects_match_the_model() {
     use Op::*;
     let bounds = Bounds::wanted();
     let chosen = [

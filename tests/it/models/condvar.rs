@@ -1,8 +1,7 @@
-//! Condition variables: each notification ends one wait that has not ended, that
-//! of who waited first; and whoever comes back has the lock, alone.
+//! Condition variables: each notification ends the oldest wait, and a woken thread
+//! holds the lock exclusively.
 
 use std::cell::{Cell, RefCell};
-use std::fmt;
 use std::rc::Rc;
 
 use leno::sync::{Condvar, Mutex, MutexGuard};
@@ -12,24 +11,25 @@ use super::trouble::{Trouble, UNIT, UNIT_NANOS, Watch, perform_all};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Op {
-    /// Has the lock over a switch.
+    /// Holds the lock over a switch.
     Lock,
     Wait,
     WaitInTime,
     NotifyOne,
     NotifyAll,
-    /// Notifies while it has the lock, which those who wake then wait for.
+    /// Notifies while holding the lock, for which the woken threads then wait.
     NotifyLocked,
     Sleep,
 }
 
-/// One wait, until it has ended.
+/// A wait that has not ended.
 struct Waiting {
     number: usize,
     thread: usize,
     until: Option<u64>,
 }
 
+#[derive(Default)]
 struct Model {
     mutex: Mutex<()>,
     condvar: Condvar,
@@ -37,11 +37,11 @@ struct Model {
     waiting: RefCell<Vec<Waiting>>,
     waits: Cell<usize>,
     notified: RefCell<Vec<usize>>,
-    /// The green thread that has the lock.
+    /// The green thread that holds the lock.
     holder: Cell<Option<usize>>,
 }
 
-/// The model's side of having the lock.
+/// The lock of the model, held until the drop.
 struct Holding<'a>(&'a Model);
 
 impl Drop for Holding<'_> {
@@ -51,14 +51,14 @@ impl Drop for Holding<'_> {
 }
 
 impl Model {
-    /// Those whose time is over do not wait any more.
+    /// Removes the expired waits.
     fn settle(&self) {
         let now = self.watch.now();
         self.waiting.borrow_mut().retain(|one| one.until.is_none_or(|until| until > now));
     }
 
     fn holds(&self, thread: usize) -> Holding<'_> {
-        assert_eq!(self.holder.replace(Some(thread)), None, "two have the lock");
+        assert_eq!(self.holder.replace(Some(thread)), None, "two threads hold the lock");
         Holding(self)
     }
 
@@ -73,7 +73,8 @@ impl Model {
         let number = self.waits.get() + 1;
         self.waits.set(number);
         let ends = patience.into_iter().chain(self.watch.end_of_scope(thread));
-        // One that was cancelled while it waited for the lock does not begin.
+        // A thread that was cancelled while it waited for the lock does not begin to
+        // wait.
         if !self.watch.is_cancelled(thread) {
             self.waiting.borrow_mut().push(Waiting { number, thread, until: ends.min() });
         }
@@ -90,7 +91,7 @@ impl Model {
         let notified = self.notified.borrow().contains(&number);
         assert_eq!(notified, !elapsed, "the wait number {number}");
         let waits = self.waiting.borrow().iter().any(|one| one.number == number);
-        assert!(!waits, "it has come back for nothing");
+        assert!(!waits, "woken without a notification");
         drop(guard);
     }
 
@@ -132,33 +133,19 @@ impl Model {
         assert_eq!(endless, deadlocked);
         assert_eq!(self.holder.get(), None);
         let free = self.mutex.try_lock().is_ok() || self.mutex.is_poisoned();
-        assert!(free, "it is locked, and nobody has it");
+        assert!(free, "the mutex is locked without a holder");
     }
 }
 
+#[derive(Debug)]
 struct Program {
     threads: Vec<Vec<Op>>,
     trouble: Trouble,
 }
 
-impl fmt::Debug for Program {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}{}", self.threads, self.trouble)
-    }
-}
-
 impl Program {
     fn run(&self, checks: &Checks) {
-        let watch = Rc::<Watch>::default();
-        let model = Rc::new(Model {
-            mutex: Mutex::new(()),
-            condvar: Condvar::new(),
-            watch: watch.clone(),
-            waiting: RefCell::default(),
-            waits: Cell::new(0),
-            notified: RefCell::default(),
-            holder: Cell::new(None),
-        });
+        let model = Rc::<Model>::default();
         let body = |(thread, list): (usize, &Vec<Op>)| {
             let (model, list) = (model.clone(), list.clone());
             Box::new(move || perform_all(&list, |op| model.perform(thread, op)))
@@ -170,7 +157,7 @@ impl Program {
             other.settle();
             other.waiting.borrow_mut().retain(|one| one.thread != thread);
         };
-        watch.run(checks, self.trouble, bodies, cancel, |deadlocked| model.check(deadlocked));
+        model.watch.run(checks, self.trouble, bodies, cancel, |deadlocked| model.check(deadlocked));
     }
 }
 
@@ -186,7 +173,7 @@ fn explore(family: &str, programs: Vec<Vec<Vec<Op>>>) {
 }
 
 #[test]
-fn condition_variables() {
+fn condvars_match_the_model() {
     use Op::*;
     let bounds = Bounds::wanted();
     let alphabet = [Lock, Wait, WaitInTime, NotifyOne, NotifyAll, NotifyLocked, Sleep];
@@ -194,10 +181,10 @@ fn condition_variables() {
     explore("condition variable", programs(&lists, 3, bounds.pick(3, 5)));
 }
 
-/// As large as time allows: under every schedule, with a cancellation or a deadline
-/// at every point.
+/// Explores programs as large as time allows, under every schedule, with a
+/// cancellation or a deadline at every point.
 #[test]
-fn condition_variables_with_three_green_threads_of_four_operations() {
+fn long_condvar_programs_match_the_model() {
     use Op::*;
     let chosen = [
         ([[Wait; 4], [Wait; 4], [NotifyOne; 4]], 4),

@@ -1,4 +1,4 @@
-//! Every execution of a small program, and every small program of a family.
+//! Exploration of every execution of every small program of a family.
 
 use std::cell::{Cell, RefCell};
 use std::env;
@@ -10,12 +10,12 @@ use leno::weave::{self, Explorer, FailureKind};
 use super::super::oracle_coroutine::is_emulated;
 use super::super::support::{caught, text_of};
 
-/// What is wrong with an execution. After a deadlock there is nobody whom a panic
-/// could tell.
+/// The errors that an execution finds after a deadlock. Its green threads are unwound
+/// then, so that a panic reaches no thread.
 #[derive(Default)]
 pub struct Checks {
     after_deadlock: RefCell<Option<String>>,
-    /// What has happened is to be printed.
+    /// Whether the story is printed.
     prints: Cell<bool>,
 }
 
@@ -31,7 +31,7 @@ impl Checks {
     }
 }
 
-/// How much was tried.
+/// The explorer, and the number of programs and executions so far.
 pub struct Totals {
     explorer: Explorer,
     checks_deadlocks: bool,
@@ -41,14 +41,14 @@ pub struct Totals {
 }
 
 impl Totals {
-    /// For all executions, in which others run where leno switches.
+    /// Explores all executions with switches only where leno switches.
     pub fn new() -> Totals {
         Totals::of(Explorer::new(), true)
     }
 
-    /// For executions in which others may run before each operation, one of each
-    /// kind. Those that are given up since they are of a kind that was tried end like
-    /// a deadlock, so what is to be checked after one is not.
+    /// Explores one execution of each equivalence class, with a possible preemption
+    /// before each operation. A redundant execution is abandoned and ends like a
+    /// deadlock, so that the checks after a deadlock are skipped.
     pub fn preemptive() -> Totals {
         Totals::of(Explorer::new().preemptive().reduced(), false)
     }
@@ -58,8 +58,8 @@ impl Totals {
         Totals { explorer, checks_deadlocks, programs: 0, executions: 0, most: 0 }
     }
 
-    /// Runs all executions of a program, each of which checks itself. A deadlock is
-    /// no failure if it has to be one.
+    /// Runs all executions of a program, each of which checks itself. A deadlock is a
+    /// failure only if those checks fail.
     pub fn explore(&mut self, program: &dyn Debug, run: impl Fn(&Checks)) {
         let checks = Checks::default();
         let report = self.explorer.explore(|| run(&checks));
@@ -88,8 +88,8 @@ impl Totals {
     }
 }
 
-/// How large the programs may be: `LENO_MODELS=large` asks for more than CI has
-/// time for.
+/// The size of the programs. `LENO_MODELS=large` selects programs that take too long
+/// for CI.
 #[derive(Clone, Copy)]
 pub enum Bounds {
     Small,
@@ -113,7 +113,7 @@ impl Bounds {
     }
 }
 
-/// All lists of 1 to `longest` of these.
+/// Returns all lists of 1 to `longest` letters.
 pub fn lists<T: Clone>(alphabet: &[T], longest: usize) -> Vec<Vec<T>> {
     let mut all: Vec<Vec<T>> = Vec::new();
     let mut last = vec![Vec::new()];
@@ -132,16 +132,15 @@ pub fn lists<T: Clone>(alphabet: &[T], longest: usize) -> Vec<Vec<T>> {
     all
 }
 
-/// All programs of 2 to `threads` green threads with these lists, of at most
-/// `total` operations together; or one in seven of them, where there is no time for
-/// more.
+/// Returns all programs of 2 to `threads` green threads with these lists and at most
+/// `total` operations. Returns one in seven of them in a very slow build.
 pub fn programs<T: Clone>(lists: &[Vec<T>], threads: usize, total: usize) -> Vec<Vec<Vec<T>>> {
     let stride = if is_very_slow() { 7 } else { 1 };
     all_programs(lists, threads, total).into_iter().step_by(stride).collect()
 }
 
-/// Two programs that differ in the order of their green threads only are one: every
-/// schedule of it is tried.
+/// Returns the programs without those that differ from another only in the order of
+/// their threads, since every schedule is explored.
 fn all_programs<T: Clone>(lists: &[Vec<T>], threads: usize, total: usize) -> Vec<Vec<Vec<T>>> {
     let mut all = Vec::new();
     let mut chosen = Vec::new();
@@ -172,10 +171,9 @@ fn extend<T: Clone>(
     }
 }
 
-/// Chosen programs of three green threads with four operations each, or with the
-/// first of them: with as many as the number beside a program says, unless larger
-/// ones are asked for, and with two where a build is slow. Where it is very slow, only
-/// the first of the programs.
+/// Returns the programs of three green threads, cut to the number of operations
+/// beside each program, to two operations in a slow build, or uncut (four operations)
+/// in large bounds. A very slow build has only the first program.
 pub fn three_by_four<T: Copy>(
     bounds: Bounds,
     programs: &[([[T; 4]; 3], usize)],
@@ -193,16 +191,16 @@ fn is_slow() -> bool {
     cfg!(debug_assertions) || is_emulated()
 }
 
-/// The optimised build, and the one without a sanitizer, try everything.
+/// The optimised builds without a sanitizer explore everything.
 fn is_very_slow() -> bool {
     cfg!(debug_assertions) && is_emulated() || cfg!(feature = "sanitizer")
 }
 
 #[test]
-fn programs_are_counted_up_to_the_order_of_their_threads() {
+fn programs_are_counted_without_their_order() {
     let lists = lists(&['a', 'b'], 2);
     assert_eq!(lists.len(), 6);
-    // Pairs with repetition, and triples.
+    // 21 pairs with repetition, and 56 triples.
     assert_eq!(all_programs(&lists, 3, 6).len(), 21 + 56);
     // aa, ab, bb.
     assert_eq!(all_programs(&lists, 3, 2).len(), 3);

@@ -1,8 +1,8 @@
-//! Semaphores and mutexes: permits add up, whoever comes first is served first,
-//! and nobody waits for permits that are there. A mutex is a semaphore with one.
+//! Semaphores and mutexes: permits are neither lost nor created, waiters are served
+//! in the order of their arrival, and no thread waits for available permits. A mutex
+//! is a semaphore with one permit.
 
 use std::cell::RefCell;
-use std::fmt;
 use std::rc::Rc;
 use std::sync::TryLockError;
 
@@ -14,23 +14,23 @@ use super::trouble::{Trouble, UNIT, UNIT_NANOS, Watch, perform_all};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Op {
-    /// These take, have what they took over a switch, and give it back.
+    /// The following variants take permits, hold them over a switch, and return them.
     Take(usize),
     TryTake(usize),
     TakeInTime(usize),
-    /// Has one for a unit of time.
+    /// Takes one permit for a unit of time.
     TakeLong,
-    /// These take, and what they took is there until it is given back.
+    /// The following variants take permits until a `Release`.
     Acquire(usize),
     TryAcquire(usize),
     AcquireInTime(usize),
-    /// Gives the last back that was taken and is still there.
+    /// Returns the permits that were taken last and are still held.
     Release,
     Sleep,
 }
 
 impl Op {
-    /// How many it takes, if it does take any.
+    /// Returns the number of permits that the operation takes.
     fn count(self) -> Option<usize> {
         match self {
             Op::Take(count) | Op::TryTake(count) | Op::TakeInTime(count) => Some(count),
@@ -41,14 +41,14 @@ impl Op {
     }
 }
 
-/// Those who wait, as one would write it down: each event happens at once.
+/// The wait queue of the model, in which each event happens at once.
 #[derive(Default)]
 struct Line {
     left: usize,
     waiting: Vec<Request>,
     granted: Vec<usize>,
     requests: usize,
-    /// Somebody would have waited for ever, when nobody could go on.
+    /// Whether a request without a deadline was waiting at a deadlock.
     stuck: bool,
 }
 
@@ -60,7 +60,7 @@ struct Request {
 }
 
 impl Line {
-    /// Whose time is over goes, and whose turn it is is served.
+    /// Removes the expired requests, and grants the requests that can be served.
     fn settle(&mut self, now: u64) {
         self.waiting.retain(|request| request.until.is_none_or(|until| until > now));
         while let Some(first) = self.waiting.first()
@@ -91,13 +91,13 @@ impl Line {
         self.settle(now);
     }
 
-    fn waits_for_ever(&self) -> bool {
+    fn waits_forever(&self) -> bool {
         self.waiting.iter().any(|request| request.until.is_none())
     }
 
-    /// Nobody can go on, and all who wait are unwound.
+    /// Handles a deadlock: all waiting threads are unwound.
     fn give_up(&mut self) {
-        self.stuck |= self.waits_for_ever();
+        self.stuck |= self.waits_forever();
         self.waiting.clear();
     }
 
@@ -113,7 +113,7 @@ enum Primitive {
     Mutex(Mutex<()>),
 }
 
-/// What was taken. It goes back when this is dropped.
+/// Permits or a guard, returned by their destructor.
 #[expect(dead_code, reason = "they are there to be dropped")]
 enum Taken<'a> {
     Permit(SemaphorePermit<'a>),
@@ -131,16 +131,16 @@ impl Primitive {
             .map(Taken::Permit),
             Primitive::Mutex(mutex) => match patience {
                 Patience::Endless => Some(mutex.lock().unwrap_or_else(|error| error.into_inner())),
-                Patience::None => whatever(mutex.try_lock()),
-                Patience::Until(_) => whatever(mutex.lock_timeout(UNIT)),
+                Patience::None => ignore_poison(mutex.try_lock()),
+                Patience::Until(_) => ignore_poison(mutex.lock_timeout(UNIT)),
             }
             .map(Taken::Guard),
         }
     }
 }
 
-/// A guard, poisoned or not.
-fn whatever<G>(result: Result<G, TryLockError<G>>) -> Option<G> {
+/// Returns the guard, poisoned or not.
+fn ignore_poison<G>(result: Result<G, TryLockError<G>>) -> Option<G> {
     match result {
         Ok(guard) => Some(guard),
         Err(TryLockError::Poisoned(error)) => Some(error.into_inner()),
@@ -154,13 +154,13 @@ struct Model {
     line: RefCell<Line>,
 }
 
-/// What was taken, on both sides. Nobody runs between the two.
+/// Permits of the model and of the primitive. No thread runs between the two drops.
 struct Held<'a> {
     _back: Back<'a>,
     _taken: Taken<'a>,
 }
 
-/// The model's side of it.
+/// Permits that the destructor returns to the model.
 struct Back<'a>(&'a Model, usize);
 
 impl Drop for Back<'_> {
@@ -169,7 +169,7 @@ impl Drop for Back<'_> {
     }
 }
 
-/// Is there while a green thread is, and goes before what that has.
+/// The life of a green thread, which ends before its permits are dropped.
 struct Leaving<'a>(&'a Model, usize);
 
 impl Drop for Leaving<'_> {
@@ -202,10 +202,8 @@ impl Model {
             Op::Acquire(_) | Op::TryAcquire(_) | Op::AcquireInTime(_) => {
                 held.borrow_mut().extend(taken);
             }
-            Op::Take(_) | Op::TryTake(_) | Op::TakeInTime(_) if taken.is_some() => {
-                leno::yield_now();
-            }
-            Op::Take(_) | Op::TryTake(_) | Op::TakeInTime(_) => {}
+            Op::Take(_) | Op::TryTake(_) | Op::TakeInTime(_) if taken.is_none() => {}
+            Op::Take(_) | Op::TryTake(_) | Op::TakeInTime(_) => leno::yield_now(),
         }
     }
 
@@ -225,34 +223,29 @@ impl Model {
         taken.map(|taken| Held { _back: Back(self, count), _taken: taken })
     }
 
-    /// Only those wait for ever who want more than there is, and who are behind
-    /// them.
+    /// Checks that only the threads that want more permits than there are, and those
+    /// behind them, wait forever.
     fn check(&self, permits: usize, deadlocked: bool) {
         let line = self.line.borrow();
-        assert_eq!(line.left, permits, "the model has lost some");
+        assert_eq!(line.left, permits, "the model has lost permits");
         assert_eq!(line.stuck, deadlocked);
-        assert!(!line.waits_for_ever());
+        assert!(!line.waits_forever());
         match &self.primitive {
             Primitive::Semaphore(semaphore) => assert_eq!(semaphore.available_permits(), permits),
             Primitive::Mutex(mutex) => {
                 let free = mutex.try_lock().is_ok() || mutex.is_poisoned();
-                assert!(free, "it is locked, and nobody has it");
+                assert!(free, "the mutex is locked without a holder");
             }
         }
     }
 }
 
+#[derive(Debug)]
 struct Program {
     threads: Vec<Vec<Op>>,
-    /// None for a mutex.
+    /// `None` for a mutex.
     permits: Option<usize>,
     trouble: Trouble,
-}
-
-impl fmt::Debug for Program {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}, permits {:?}{}", self.threads, self.permits, self.trouble)
-    }
 }
 
 impl Program {
@@ -280,50 +273,51 @@ impl Program {
 }
 
 fn explore(family: &str, mut totals: Totals, programs: &[Vec<Vec<Op>>], permits: &[Option<usize>]) {
-    for (threads, &permits) in
-        programs.iter().flat_map(|program| permits.iter().map(move |all| (program, all)))
-    {
+    for threads in programs {
         for trouble in Trouble::all(threads) {
-            let program = Program { threads: threads.clone(), permits, trouble };
-            totals.explore(&program, |checks| program.run(checks));
+            for &permits in permits {
+                let program = Program { threads: threads.clone(), permits, trouble };
+                totals.explore(&program, |checks| program.run(checks));
+            }
         }
     }
     totals.print(family);
 }
 
-const OF_SEMAPHORES: [Op; 6] =
+const SEMAPHORE_OPS: [Op; 6] =
     [Op::Take(1), Op::Take(2), Op::TryTake(1), Op::TakeInTime(1), Op::TakeInTime(2), Op::TakeLong];
 
-const OF_MUTEXES: [Op; 4] = [Op::Take(1), Op::TryTake(1), Op::TakeInTime(1), Op::TakeLong];
+const MUTEX_OPS: [Op; 4] = [Op::Take(1), Op::TryTake(1), Op::TakeInTime(1), Op::TakeLong];
 
 #[test]
-fn semaphores() {
+fn semaphores_match_the_model() {
     let bounds = Bounds::wanted();
-    let lists = lists(&OF_SEMAPHORES, bounds.pick(2, 3));
+    let lists = lists(&SEMAPHORE_OPS, bounds.pick(2, 3));
     let programs = programs(&lists, 3, bounds.pick(3, 5));
     explore("semaphore", Totals::new(), &programs, &[Some(1), Some(2)]);
 }
 
 #[test]
-fn mutexes() {
+fn mutexes_match_the_model() {
     let bounds = Bounds::wanted();
-    let programs = programs(&lists(&OF_MUTEXES, bounds.pick(2, 4)), 3, bounds.pick(3, 6));
+    let programs = programs(&lists(&MUTEX_OPS, bounds.pick(2, 4)), 3, bounds.pick(3, 6));
     explore("mutex", Totals::new(), &programs, &[None]);
 }
 
 #[test]
-fn semaphores_and_mutexes_while_others_run_at_any_moment() {
+fn preemptive_locks_match_the_model() {
     let bounds = Bounds::wanted();
-    let semaphores = programs(&lists(&OF_SEMAPHORES, 2), 2, bounds.pick(2, 3));
+    let semaphores = programs(&lists(&SEMAPHORE_OPS, 2), 2, bounds.pick(2, 3));
     explore("semaphore, preemptive", Totals::preemptive(), &semaphores, &[Some(1), Some(2)]);
-    let mutexes = programs(&lists(&OF_MUTEXES, 2), bounds.pick(2, 3), bounds.pick(3, 4));
+    let mutexes = programs(&lists(&MUTEX_OPS, 2), bounds.pick(2, 3), bounds.pick(3, 4));
     explore("mutex, preemptive", Totals::preemptive(), &mutexes, &[None]);
 }
 
-/// As large as time allows: under every schedule, with a cancellation or a deadline
-/// at every point. To take and to give back are two operations here.
+/// Explores programs as large as time allows, under every schedule, with a
+/// cancellation or a deadline at every point. Taking and returning are separate
+/// operations.
 #[test]
-fn locks_with_three_green_threads_of_four_operations() {
+fn long_lock_programs_match_the_model() {
     use Op::*;
     let bounds = Bounds::wanted();
     let in_turn = [Acquire(1), Release, Acquire(1), Release];
@@ -335,7 +329,7 @@ fn locks_with_three_green_threads_of_four_operations() {
     let chosen = [([in_turn; 3], 4), (each_kind, 4)];
     let programs = three_by_four(bounds, &chosen);
     explore("mutex, 3 x 4", Totals::new(), &programs, &[None]);
-    // They wait for each other, and some want both at once.
+    // These threads wait for each other, and some take two permits at once.
     let deadlocks = [
         [Acquire(1), Acquire(1), Release, Release],
         [Acquire(1), AcquireInTime(1), Release, Release],

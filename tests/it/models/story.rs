@@ -1,32 +1,31 @@
-//! What happened to channels in one execution, and whether it may have.
+//! The events on channels in one execution, and the check that they are allowed.
 //!
-//! Nothing here knows how a channel works inside. An operation begins at one
-//! moment, and the beginnings are in one order, since only one green thread runs
-//! at a time. First come, first served then says who gets what: of those that
-//! succeed, the n-th to receive gets what the n-th to send has sent.
-
+//! The check does not depend on the implementation of a channel. Each operation
+//! begins at one moment, and the beginnings are totally ordered, since one green
+//! thread runs at a time. First come, first served then determines the result: the
+//! n-th successful receive gets the message of the n-th successful send.
 use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 
 use super::super::support::{Ledger, Tracked};
 use super::trouble::Watch;
 
-/// How one half of an operation ended.
+/// The end of one half of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
-    /// It has not, or was unwound.
+    /// Not ended, or unwound.
     Unwound,
-    /// It sent, or received.
+    /// Sent or received.
     Done,
-    /// There was no room, or no message, at once or in time.
+    /// No room or no message, at once or before the deadline.
     Nothing,
-    /// All at the other end were gone.
+    /// All ends of the other side were dropped.
     Disconnected,
     /// Another case of the same select was chosen.
     Other,
 }
 
-/// How long it may wait, in nanoseconds.
+/// The deadline of an operation, in nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Patience {
     None,
@@ -34,35 +33,35 @@ pub enum Patience {
     Endless,
 }
 
-/// One attempt to send or to receive.
+/// An attempt to send or to receive.
 #[derive(Clone, Debug)]
 pub struct Attempt {
     pub thread: usize,
     pub channel: usize,
     pub sends: bool,
-    /// What was sent, or received.
+    /// The value that was sent or received.
     pub value: Option<usize>,
     pub patience: Patience,
-    /// In nanoseconds.
+    /// The time of the beginning, in nanoseconds.
     pub at: u64,
     pub end: End,
 }
 
-/// One channel, from outside.
+/// The state of a channel that the program can observe.
 pub struct Place {
     pub capacity: Option<usize>,
-    /// Ends that are there.
+    /// The number of ends that are alive.
     pub senders: Cell<usize>,
     pub receivers: Cell<usize>,
 }
 
-/// All attempts of an execution, in the order in which they began.
+/// All attempts of an execution, in the order of their beginnings.
 pub struct Story {
     pub ledger: Ledger,
     pub places: Vec<Place>,
     pub watch: Rc<Watch>,
     attempts: RefCell<Vec<Attempt>>,
-    /// The ends of each channel that were there when nobody could go on.
+    /// The numbers of senders and receivers of each channel at the deadlock.
     at_deadlock: OnceCell<Vec<(usize, usize)>>,
 }
 
@@ -78,7 +77,8 @@ impl Story {
         })
     }
 
-    /// A green thread is unwound, and has its ends still.
+    /// Records the numbers of ends at a deadlock, when a green thread is unwound and
+    /// still has its ends.
     pub fn unwinds(&self, thread: usize) {
         if !self.watch.may_be_unwound(thread) {
             let count = |place: &Place| (place.senders.get(), place.receivers.get());
@@ -94,13 +94,13 @@ impl Story {
         attempts.len() - 1
     }
 
-    /// A value, and an attempt to send it.
+    /// Begins to send. Returns the attempt and its value.
     pub fn send(&self, thread: usize, channel: usize, patience: Patience) -> (usize, Tracked) {
         self.watch.begins(thread);
         self.send_selected(thread, channel, patience)
     }
 
-    /// As [`Story::send`], of one that has begun to look, and has found this.
+    /// Begins a send that a select has chosen, in an operation that has begun.
     pub fn send_selected(
         &self,
         thread: usize,
@@ -122,8 +122,8 @@ impl Story {
         self.begin(thread, channel, false, patience)
     }
 
-    /// One looks until it could send, or receive: nothing is promised to it, and
-    /// whoever waits otherwise is served first.
+    /// Begins to select. The attempt has no claim on a message, and threads that wait
+    /// to send or receive are served first.
     pub fn watch(&self, thread: usize, channel: usize, sends: bool) -> usize {
         self.watch.begins(thread);
         self.begin(thread, channel, sends, Patience::Endless)
@@ -137,7 +137,7 @@ impl Story {
         if end == End::Disconnected {
             let place = &self.places[attempt.channel];
             let others = if attempt.sends { &place.receivers } else { &place.senders };
-            assert_eq!(others.get(), 0, "disconnected, and there still are others");
+            assert_eq!(others.get(), 0, "disconnected while the other side is alive");
         }
     }
 
@@ -146,14 +146,14 @@ impl Story {
         self.attempts.borrow_mut()[attempt].value = Some(value.index());
     }
 
-    /// A send gave its value back.
+    /// Ends a send that returns its value.
     pub fn refused(&self, attempt: usize, value: &Tracked, end: End) {
-        assert_eq!(self.attempts.borrow()[attempt].value, Some(value.index()), "another's value");
+        assert_eq!(self.attempts.borrow()[attempt].value, Some(value.index()), "another value");
         self.end(attempt, end);
     }
 
-    /// Checks the whole execution. `deadlocked` says whether the runtime found that
-    /// nobody could go on.
+    /// Checks the whole execution. `deadlocked` says whether the runtime found a
+    /// deadlock.
     pub fn check(&self, deadlocked: bool) {
         self.ledger.check();
         let attempts = self.attempts.borrow();
@@ -165,7 +165,7 @@ impl Story {
                 on.check_attempt(attempt);
             }
             if deadlocked {
-                let ends = self.at_deadlock.get().expect("somebody was unwound")[channel];
+                let ends = self.at_deadlock.get().expect("a thread was unwound")[channel];
                 on.check_blocked(ends, |thread| !self.watch.may_be_unwound(thread));
             }
         }
@@ -177,7 +177,7 @@ impl Story {
         }
     }
 
-    /// The attempts, for whoever reads of a check that failed.
+    /// Prints the attempts, to explain a failed check.
     pub fn print(&self) {
         for (number, attempt) in self.attempts.borrow().iter().enumerate() {
             eprintln!("  {number}: {attempt:?}");
@@ -189,8 +189,9 @@ impl Story {
 struct Channel<'a> {
     capacity: Option<usize>,
     attempts: Vec<&'a Attempt>,
-    /// The places in `attempts` of those that were successful, in their order.
+    /// The indices in `attempts` of the successful sends, in their order.
     sends: Vec<usize>,
+    /// The indices in `attempts` of the successful receives, in their order.
     receives: Vec<usize>,
 }
 
@@ -210,13 +211,13 @@ impl<'a> Channel<'a> {
         }
     }
 
-    /// What was sent is received in the order of sending, by those who came to
-    /// receive, in the order of their coming; and what is left fits.
+    /// Checks that messages are received in the order of the sends and of the
+    /// receives, and that the remaining messages fit into the channel.
     fn check_order(&self) {
-        assert!(self.receives.len() <= self.sends.len(), "received, and never sent");
+        assert!(self.receives.len() <= self.sends.len(), "received without a send");
         for (place, (send, receive)) in self.sends.iter().zip(&self.receives).enumerate() {
             let (sent, received) = (self.attempts[*send].value, self.attempts[*receive].value);
-            assert_eq!(sent, received, "the value number {place} has gone to another");
+            assert_eq!(sent, received, "the value number {place} has gone to another receiver");
         }
         let left = self.sends.len() - self.receives.len();
         assert!(self.fits(left), "{left} values were sent and not received");
@@ -226,8 +227,8 @@ impl<'a> Channel<'a> {
         self.capacity.is_none_or(|capacity| count <= capacity)
     }
 
-    /// How many values are in the channel, or on their way into it, when the
-    /// attempt at `place` begins; less than none if receivers wait.
+    /// Returns the number of messages in the channel or on their way into it when the
+    /// attempt at `place` begins. The number is negative if receivers wait.
     fn level(&self, place: usize) -> isize {
         let before = |all: &[usize]| all.partition_point(|&index| index < place) as isize;
         before(&self.sends) - before(&self.receives)
@@ -237,29 +238,30 @@ impl<'a> Channel<'a> {
         self.capacity.is_none_or(|capacity| level < capacity as isize)
     }
 
-    /// Was it right to succeed, or not to?
+    /// Checks that the result of the attempt is allowed.
     fn check_attempt(&self, attempt: &Attempt) {
-        let is_it = |&place: &usize| std::ptr::eq(self.attempts[place], attempt);
-        let place = (0..self.attempts.len()).find(is_it).expect("it is one of them");
+        let is_it = |one: &&Attempt| std::ptr::eq(*one, attempt);
+        let place = self.attempts.iter().position(is_it).expect("an attempt of this channel");
         let level = self.level(place);
         let can_go_on = if attempt.sends { self.has_room(level) } else { level > 0 };
         match (attempt.end, attempt.patience) {
             (End::Done, Patience::None) => {
-                assert!(can_go_on, "it had to fail, and has not: {attempt:?}");
+                assert!(can_go_on, "succeeded and must fail: {attempt:?}");
             }
-            (End::Nothing, Patience::None) => {
-                assert!(!can_go_on, "it could go on, and has not: {attempt:?}");
+            (End::Nothing, patience) => {
+                assert!(!can_go_on, "failed and must succeed: {attempt:?}");
+                match patience {
+                    Patience::None => {}
+                    Patience::Until(end) => self.check_waited(place, end),
+                    Patience::Endless => panic!("failed without a deadline: {attempt:?}"),
+                }
             }
-            (End::Nothing, Patience::Until(end)) => {
-                assert!(!can_go_on, "it could go on, and has not: {attempt:?}");
-                self.check_waited(place, end);
-            }
-            (End::Nothing, Patience::Endless) => panic!("it has given up: {attempt:?}"),
             _ => {}
         }
     }
 
-    /// While it waited, it was not passed over in favour of one who came later.
+    /// Checks that no later attempt was served before the deadline of the attempt at
+    /// `place`.
     fn check_waited(&self, place: usize, end: u64) {
         let (own, others) = match self.attempts[place].sends {
             true => (&self.sends, &self.receives),
@@ -267,13 +269,14 @@ impl<'a> Channel<'a> {
         };
         for (index, &partner) in others.iter().enumerate() {
             let meanwhile = partner > place && self.attempts[partner].at < end;
-            // A message that nobody received was passed over as well.
+            // A message that no thread has received was available, too.
             let later = own.get(index).is_none_or(|&later| later > place);
             assert!(!(meanwhile && later), "passed over: {:?}", self.attempts[place]);
         }
     }
 
-    /// Those who wait when nobody can go on cannot go on. `ends` are there then.
+    /// Checks that the threads that wait at a deadlock cannot continue. `ends` are
+    /// the numbers of senders and receivers then.
     fn check_blocked(&self, ends: (usize, usize), counts: impl Fn(usize) -> bool) {
         let level = self.sends.len() as isize - self.receives.len() as isize;
         let blocked = |sends: bool| {

@@ -1,8 +1,6 @@
-//! The green threads of a program, and what comes between: one of them is
-//! cancelled, or runs out of time.
+//! The green threads of a program, of which one may be cancelled or have a deadline.
 
 use std::cell::{Cell, OnceCell, RefCell};
-use std::fmt;
 use std::panic::{self, AssertUnwindSafe};
 use std::rc::Rc;
 use std::time::Duration;
@@ -13,21 +11,22 @@ use leno::time::{self, Instant};
 use super::super::support::text_of;
 use super::explore::Checks;
 
-/// The unit of time: whatever may elapse does after one of these.
+/// The unit of time. Every timeout and deadline is one unit.
 pub const UNIT: Duration = Duration::from_secs(1);
 pub const UNIT_NANOS: u64 = 1_000_000_000;
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trouble {
     None,
-    /// This green thread is cancelled, by another that does nothing else.
+    /// A further green thread cancels this one.
     Cancel(usize),
-    /// It has one unit of time.
+    /// This green thread runs under a deadline of one unit of time.
     Deadline(usize),
 }
 
 impl Trouble {
-    /// All that can befall these green threads; of two that do the same, one.
+    /// Returns each trouble of these green threads. Threads with the same operations
+    /// have one.
     pub fn all<T: PartialEq>(threads: &[T]) -> Vec<Trouble> {
         let differs = |&number: &usize| number == 0 || threads[number] != threads[number - 1];
         let each = (0..threads.len()).filter(differs);
@@ -36,31 +35,21 @@ impl Trouble {
     }
 }
 
-impl fmt::Display for Trouble {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Trouble::None => Ok(()),
-            Trouble::Cancel(thread) => write!(f, ", number {thread} is cancelled"),
-            Trouble::Deadline(thread) => write!(f, ", number {thread} has a deadline"),
-        }
-    }
-}
-
-/// What is known of the green threads of one execution.
+/// The state of the green threads of one execution.
 #[derive(Default)]
 pub struct Watch {
-    /// When it began. Asked for inside the runtime, whose clock it is.
+    /// The beginning of the execution, on the clock of the runtime.
     start: OnceCell<Instant>,
-    /// The green thread that was cancelled, once it was.
+    /// The cancelled green thread, from the cancellation on.
     cancelled: Cell<Option<usize>>,
-    /// The one that is in a deadline scope, and when that ends.
+    /// The green thread in a deadline scope, and the deadline.
     scope: Cell<Option<(usize, u64)>>,
-    /// What was wrong in the middle: a green thread's panic is its own.
+    /// The messages of panics, which would otherwise end only the green thread.
     failures: RefCell<Vec<String>>,
 }
 
 impl Watch {
-    /// Nanoseconds since the first who asked.
+    /// Returns the nanoseconds since the first call.
     pub fn now(&self) -> u64 {
         self.start.get_or_init(Instant::now).elapsed().as_nanos() as u64
     }
@@ -69,25 +58,25 @@ impl Watch {
         self.cancelled.get() == Some(thread)
     }
 
-    /// Cancelled, or in a scope whose time may have come.
+    /// Returns `true` if the thread is cancelled or in a deadline scope.
     pub fn may_be_unwound(&self, thread: usize) -> bool {
         self.is_cancelled(thread) || self.scope.get().is_some_and(|(scoped, _)| scoped == thread)
     }
 
-    /// When the scope of this green thread ends, if it is in one.
+    /// Returns the deadline of the scope that the green thread is in.
     pub fn end_of_scope(&self, thread: usize) -> Option<u64> {
         self.scope.get().filter(|(scoped, _)| *scoped == thread).map(|(_, end)| end)
     }
 
-    /// An operation begins: it would not, if the green thread had been told to
-    /// unwind.
+    /// Checks that the thread that begins an operation is neither cancelled nor
+    /// beyond its deadline.
     pub fn begins(&self, thread: usize) {
-        assert_ne!(self.cancelled.get(), Some(thread), "it was cancelled, and goes on");
+        assert_ne!(self.cancelled.get(), Some(thread), "a cancelled thread continues");
         let in_time = self.end_of_scope(thread).is_none_or(|end| self.now() < end);
-        assert!(in_time, "its time is over, and it goes on");
+        assert!(in_time, "a thread continues after its deadline");
     }
 
-    /// Runs a part of a green thread, and keeps what it fails with.
+    /// Runs a part of a green thread, and records its panic.
     fn keep_failure(&self, part: impl FnOnce()) {
         if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(part)) {
             if !payload.is::<String>() && !payload.is::<&str>() {
@@ -97,9 +86,8 @@ impl Watch {
         }
     }
 
-    /// Runs the green threads with these bodies, and then `check`, which is told
-    /// whether they came to a point at which none could go on. `on_cancel` is called
-    /// just after one was cancelled.
+    /// Runs the green threads with these bodies, and then `check`, with `true` after a
+    /// deadlock. Calls `on_cancel` just after a cancellation.
     pub fn run(
         self: &Rc<Watch>,
         checks: &Checks,
@@ -142,10 +130,11 @@ impl Watch {
                 handles.push(Some(scope.spawn(move || self.keep_failure(part))));
             }
             if let Trouble::Cancel(target) = trouble {
-                let handle = handles[target].take().expect("it is there");
+                let handle = handles[target].take().expect("the target was spawned");
                 scope.spawn(move || {
                     if !handle.is_finished() {
-                        // Others may run before it, and nobody after it.
+                        // Other threads may run before the cancellation, but not
+                        // between the cancellation and the model's.
                         handle.cancel();
                         self.keep_failure(|| on_cancel(target));
                         self.cancelled.set(Some(target));
@@ -156,7 +145,7 @@ impl Watch {
     }
 }
 
-/// Performs the operations of a list, with a switch between any two.
+/// Performs the operations of a list, with a yield between any two.
 pub fn perform_all<T: Copy>(list: &[T], mut perform: impl FnMut(T)) {
     for (index, &operation) in list.iter().enumerate() {
         if index > 0 {

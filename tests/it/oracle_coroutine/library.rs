@@ -1,9 +1,9 @@
-//! What the interpreter wants of a coroutine library, twice; the values that
-//! cross, and the trace.
+//! The operations that the interpreter needs from a coroutine library, for both
+//! libraries; the values, and the trace.
 
 use std::cell::{Cell, RefCell};
 
-/// What can be observed. Numbers name values in the order of their making.
+/// An observable event. Numbers identify values in the order of their creation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Event {
     Started { body: usize, input: u32 },
@@ -30,7 +30,7 @@ pub(super) fn log(event: Event) {
     TRACE.with_borrow_mut(|trace| trace.push(event));
 }
 
-/// A value whose destructor is logged.
+/// A value with a logged destructor.
 pub(super) struct Loud(pub(super) u32);
 
 impl Loud {
@@ -46,13 +46,13 @@ impl Drop for Loud {
     }
 }
 
-/// The shape in which values cross.
+/// The layout of the values that coroutines receive and return.
 pub(super) trait Parcel: 'static {
     fn pack(value: Loud) -> Self;
     fn unpack(self) -> Loud;
 }
 
-/// Smaller than a register.
+/// Smaller than a word.
 impl Parcel for Loud {
     fn pack(value: Loud) -> Loud {
         value
@@ -62,7 +62,7 @@ impl Parcel for Loud {
     }
 }
 
-/// A register.
+/// One word.
 impl Parcel for Box<Loud> {
     fn pack(value: Loud) -> Box<Loud> {
         Box::new(value)
@@ -72,7 +72,7 @@ impl Parcel for Box<Loud> {
     }
 }
 
-/// Larger than any register, and over-aligned.
+/// Larger than the registers, and over-aligned.
 #[repr(align(128))]
 pub(super) struct Bulky {
     front: [u32; 37],
@@ -96,7 +96,7 @@ pub(super) enum Step<P> {
     Return(P),
 }
 
-/// What the interpreter wants of a coroutine library.
+/// The operations that the interpreter needs from a coroutine library.
 pub(super) trait Library: 'static {
     type Coroutine<P: Parcel>: 'static;
     type Yielder<P: Parcel>: 'static;
@@ -108,7 +108,7 @@ pub(super) trait Library: 'static {
     fn resume<P: Parcel>(coroutine: &mut Self::Coroutine<P>, input: P) -> Step<P>;
     fn suspend<P: Parcel>(yielder: &Self::Yielder<P>, value: P) -> P;
     fn close<P: Parcel>(coroutine: &mut Self::Coroutine<P>);
-    /// Drops the handle; a panic with which the body answers comes out.
+    /// Drops the handle. A panic of the body in its unwinding propagates.
     fn dispose<P: Parcel>(coroutine: Self::Coroutine<P>);
     fn flags<P: Parcel>(coroutine: &Self::Coroutine<P>) -> (bool, bool);
 }
@@ -172,7 +172,7 @@ impl Library for Corosensei {
         coroutine.force_unwind();
     }
     fn dispose<P: Parcel>(mut coroutine: Self::Coroutine<P>) {
-        // Its drop aborts if the body answers with a panic.
+        // corosensei's drop aborts if the body panics in its unwinding.
         coroutine.force_unwind();
     }
     fn flags<P: Parcel>(coroutine: &Self::Coroutine<P>) -> (bool, bool) {

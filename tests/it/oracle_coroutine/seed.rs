@@ -1,4 +1,4 @@
-//! Random programs that can be had again: the seed.
+//! The seed of random programs, with which a run can be repeated.
 
 use std::hash::{BuildHasher, RandomState};
 
@@ -6,7 +6,8 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 const DEFAULT_SEED: u64 = 0x1e40;
 
-/// A runner whose programs follow from a seed, which it prints.
+/// Returns a runner with programs that depend only on a seed. Prints and returns how
+/// to repeat them.
 pub(crate) fn seeded_runner(name: &str, cases: u32) -> (TestRunner, String) {
     let seed = match std::env::var("LENO_TEST_SEED") {
         Ok(text) if text == "random" => RandomState::new().hash_one(name),
@@ -23,9 +24,8 @@ pub(crate) fn seeded_runner(name: &str, cases: u32) -> (TestRunner, String) {
     (TestRunner::new_with_rng(config, rng), repeat)
 }
 
-/// Returns the number of random cases to try instead of `cases`: `LENO_TEST_PROGRAMS` if it is
-/// set, otherwise one in `LENO_TEST_SHARE` of them; by default all, or one in 20 where each
-/// instruction is emulated.
+/// Returns the number of programs: `LENO_TEST_PROGRAMS` if it is set, otherwise one in
+/// `LENO_TEST_SHARE` of `cases`. The default is all of them, or one in 20 in an emulator.
 pub(crate) fn scaled(cases: u32) -> u32 {
     let number = |name: &str| -> Option<u32> {
         let text = std::env::var(name).ok()?;
@@ -37,7 +37,7 @@ pub(crate) fn scaled(cases: u32) -> u32 {
     })
 }
 
-/// Is each instruction emulated?
+/// Returns `true` if each instruction is emulated.
 pub(crate) fn is_emulated() -> bool {
     cfg!(target_arch = "aarch64")
         && std::env::var_os("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER").is_some()

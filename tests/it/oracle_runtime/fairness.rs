@@ -1,12 +1,12 @@
-//! A select that is not biased: each case that can go on does so as often as any
-//! other, whatever stands beside it.
+//! Fairness of an unbiased select: each ready case is chosen equally often, whatever
+//! its position.
 
 use leno::channel::{Receiver, bounded, never};
 
 const ROUNDS: u32 = 3_000;
 
-/// How often each of three receivers was chosen, of which all or the outer two
-/// had a message each time.
+/// Returns how often each of three receivers was chosen. The middle one has messages
+/// only if the argument is `true`.
 fn chosen(middle_has_messages: bool) -> [u32; 3] {
     leno::run(|| {
         let (senders, receivers): (Vec<_>, Vec<_>) = (0..3).map(|_| bounded(1)).unzip();
@@ -31,19 +31,19 @@ fn chosen(middle_has_messages: bool) -> [u32; 3] {
 }
 
 #[track_caller]
-fn about(count: u32, expected: u32) {
-    // Five times the standard deviation of so many draws, and the draws are the
+fn assert_near(count: u32, expected: u32) {
+    // The tolerance is five times the standard deviation. The random numbers are the
     // same in every run.
     assert!(count.abs_diff(expected) < 150, "{count} of {ROUNDS}, not {expected}");
 }
 
 #[test]
-fn each_case_that_can_go_on_is_as_likely_as_any_other() {
+fn each_ready_case_is_equally_likely() {
     for count in chosen(true) {
-        about(count, ROUNDS / 3);
+        assert_near(count, ROUNDS / 3);
     }
     let [first, middle, last] = chosen(false);
     assert_eq!(middle, 0);
-    about(first, ROUNDS / 2);
-    about(last, ROUNDS / 2);
+    assert_near(first, ROUNDS / 2);
+    assert_near(last, ROUNDS / 2);
 }

@@ -1,23 +1,24 @@
-//! Random programs. They are made from lists of numbers, which is quick, and
-//! shrinks well.
+//! Generation of random programs, decoded from lists of numbers, which are fast to
+//! generate and shrink well.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::{Body, Case, Keep, Lock, MUTEXES, NEVER, Op, Patience, Program};
 
-/// Programs differ in what they are about: a bug shows more often where many
-/// operations of one kind meet.
+/// The subject of a program. A bug shows more often where many operations of one kind
+/// meet.
 #[derive(Clone, Copy)]
 enum Subject {
     Everything,
     Channels,
     Locks,
-    /// Those who wait for each other, cancel each other, and run out of time.
+    /// Threads that join and cancel each other, and deadlines.
     Threads,
 }
 
-/// Programs in which the next to run is chosen at random, or the first.
+/// Generates programs that choose the next thread at random (`chosen`), or in the
+/// order of the run queue.
 pub(super) fn programs(chosen: bool) -> impl Strategy<Value = Program> {
     let body = || vec(any::<u32>(), 2..16);
     let choices = vec(any::<u8>(), 0..if chosen { 40 } else { 1 });
@@ -39,7 +40,7 @@ pub(super) fn programs(chosen: bool) -> impl Strategy<Value = Program> {
         };
         let mut threads: Vec<Body> =
             bodies.into_iter().map(|genes| thread(subject, count, genes)).collect();
-        // A panic of the main one next to a deadlock would be printed.
+        // A panic of the main thread would be printed next to a deadlock.
         let main = &mut threads[0];
         main.operations =
             vec![Op::Catch { lingers: false, operations: std::mem::take(&mut main.operations) }];
@@ -54,7 +55,7 @@ pub(super) fn programs(chosen: bool) -> impl Strategy<Value = Program> {
 
 fn thread(subject: Subject, channels: usize, genes: Vec<u32>) -> Body {
     let ends = genes[0];
-    // Most have both.
+    // Most threads have both ends of a channel.
     let has = |bit: usize| (ends >> bit) & 3 != 0;
     let mut decoder = Decoder { subject, genes: genes.into_iter().skip(1) };
     Body {

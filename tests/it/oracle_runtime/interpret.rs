@@ -1,4 +1,4 @@
-//! Carries out a program on leno, and records what can be observed.
+//! Runs a program on leno, and records the observable events.
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
@@ -24,7 +24,7 @@ fn log(event: Event) {
     TRACE.with_borrow_mut(|trace| trace.push(event));
 }
 
-/// A value whose destructor is logged: a message, a result, a payload.
+/// A value with a logged destructor: a message, a result, a payload.
 struct Loud(u32);
 
 impl Drop for Loud {
@@ -42,13 +42,13 @@ struct World {
     locks: locks::Locks,
 }
 
-/// The ends of channels that a green thread has.
+/// The ends of channels of a green thread.
 struct Ends {
     senders: Vec<RefCell<Option<Sender<Loud>>>>,
     receivers: Vec<RefCell<Option<Receiver<Loud>>>>,
 }
 
-/// The green thread that runs.
+/// The current green thread.
 #[derive(Clone, Copy)]
 struct Me<'a> {
     world: &'a World,
@@ -62,10 +62,10 @@ impl World {
         Loud(self.last_value.get())
     }
 
-    fn log(&self, who: usize, what: What) {
+    fn log(&self, thread: usize, what: What) {
         let start = self.start.get().expect("the run has begun");
         let at = start.elapsed().as_millis() as u64;
-        log(Event::Did { who, at, what });
+        log(Event::Did { thread, at, what });
     }
 }
 
@@ -94,7 +94,7 @@ impl Me<'_> {
         taken
     }
 
-    /// Uses a handle where it is.
+    /// Calls `f` with a handle that stays in its place.
     fn with_handle(&self, which: usize, f: impl FnOnce(&JoinHandle<Loud>)) {
         let handles = self.world.handles.borrow();
         match &handles[which % handles.len()] {
@@ -188,7 +188,7 @@ impl<'a> Me<'a> {
                 self.log(What::Panicking { value: value.0 });
                 panic::resume_unwind(Box::new(value));
             }
-            Op::Keep(_) => unreachable!("a block keeps it"),
+            Op::Keep(_) => unreachable!("the block keeps the value"),
             Op::Catch { lingers, operations } => self.catch(*lingers, operations),
             Op::Timeout { millis, operations } => {
                 let result = time::timeout(duration(*millis), || self.block(operations));
@@ -218,7 +218,7 @@ impl<'a> Me<'a> {
     }
 }
 
-/// Makes the channels, and gives everybody the ends that it is to have.
+/// Makes the channels, and gives each thread its ends.
 fn distribute(program: &Program) -> Vec<Ends> {
     let ends = |_| Ends { senders: Vec::new(), receivers: Vec::new() };
     let mut all: Vec<Ends> = (0..program.threads.len()).map(ends).collect();
@@ -260,7 +260,7 @@ pub(super) fn run(program: &Program) -> Vec<Event> {
         start: Cell::new(None),
         locks: locks::Locks::new(program.permits),
     });
-    let main = body(&world, 0, ends.next().expect("there is a main one"));
+    let main = body(&world, 0, ends.next().expect("the main thread has ends"));
     let mut builder = Builder::new().virtual_time();
     if let Some(choices) = program.choices.clone() {
         let mut choices = choices.into_iter();

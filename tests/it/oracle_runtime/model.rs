@@ -1,9 +1,9 @@
-//! The model: what leno's green threads do, as a state machine. Each green thread
-//! is a list of blocks that it is in; one step carries out one operation, or goes
-//! on with one that has waited.
+//! The model: leno's green threads as a state machine. Each green thread is a stack
+//! of blocks; a step carries out one operation, or continues an operation that has
+//! waited.
 //!
-//! All who wait for something are in one list, in the order of their coming; who
-//! is woken, for whatever reason, is taken out of it at once.
+//! All waiting threads are in one list, in the order of their arrival. A thread that
+//! is woken for any reason leaves the list immediately.
 
 mod channels;
 mod locks;
@@ -22,12 +22,12 @@ use state::{
 struct Model<'p> {
     program: &'p Program,
     greens: Vec<Green<'p>>,
-    /// Who can run, who came first at the front.
+    /// The run queue.
     queue: VecDeque<usize>,
     current: usize,
     running: usize,
     now: u64,
-    /// In the order in which they were started.
+    /// The timers in the order of their start.
     timers: Vec<Timer>,
     waiting: Vec<Waiter>,
     handles: Vec<bool>,
@@ -86,7 +86,7 @@ impl<'p> Model<'p> {
     }
 
     fn log(&mut self, what: What) {
-        self.trace.push(Event::Did { who: self.current, at: self.now, what });
+        self.trace.push(Event::Did { thread: self.current, at: self.now, what });
     }
 
     fn value(&mut self) -> u32 {
@@ -112,7 +112,7 @@ impl<'p> Model<'p> {
         }
     }
 
-    /// Ends the wait of a green thread, if it waits.
+    /// Ends the wait of a green thread if it is waiting.
     fn wake(&mut self, number: usize, ended: Ended) {
         let green = &mut self.greens[number];
         if let State::Waiting(_) = green.state {
@@ -124,7 +124,7 @@ impl<'p> Model<'p> {
         }
     }
 
-    /// The next to run.
+    /// Chooses the next thread to run.
     fn switch(&mut self) {
         while self.queue.is_empty() {
             match self.timers.iter().map(|timer| timer.deadline).min() {
@@ -144,7 +144,7 @@ impl<'p> Model<'p> {
             index = choices.get(self.choices_made).copied().unwrap_or(0) % count;
             self.choices_made += 1;
         }
-        self.current = self.queue.remove(index).expect("it is in the queue");
+        self.current = self.queue.remove(index).expect("the index is in the queue");
     }
 
     fn fire_timers(&mut self) {
@@ -214,16 +214,16 @@ impl<'p> Model<'p> {
         }
     }
 
-    /// The next operation of the innermost block, or a part of leaving it.
+    /// Carries out the next operation of the innermost block, or leaves the block.
     fn advance(&mut self) {
         let unwinding = self.green().unwinding;
-        let block = self.green().blocks.last_mut().expect("it is in its body");
+        let block = self.green().blocks.last_mut().expect("the body has not ended");
         if unwinding.is_none() && block.next < block.operations.len() {
             let operation = &block.operations[block.next];
             block.next += 1;
             self.carry_out(operation);
         } else if let Some((keep, value)) = block.kept.pop_front() {
-            // What was kept goes when the block is left.
+            // Kept values are dropped when the block is left.
             block.next = block.operations.len();
             self.drop_kept(keep, value);
         } else {
@@ -280,7 +280,7 @@ impl<'p> Model<'p> {
             }
             Op::Keep(keep) => {
                 let value = self.value();
-                let block = self.green().blocks.last_mut().expect("it is in one");
+                let block = self.green().blocks.last_mut().expect("the body has not ended");
                 block.kept.push_back((keep, value));
             }
             Op::Catch { lingers, ref operations } => {
@@ -343,14 +343,14 @@ impl<'p> Model<'p> {
         Some(target)
     }
 
-    /// Takes the result of one that has ended.
+    /// Takes the result of a finished thread.
     fn join(&mut self, target: usize) {
         let result = self.greens[target].result.take().expect("joined once");
         self.log(What::Joined(outcome(result)));
         self.drop_result(result);
     }
 
-    /// The join handle goes away.
+    /// Drops the join handle.
     fn detach(&mut self, number: usize) {
         let green = &mut self.greens[number];
         green.joiner = None;
@@ -366,8 +366,8 @@ impl<'p> Model<'p> {
         if let Keep::Value = keep {
             return self.drop_value(value);
         }
-        // What is left to drop afterwards is the value itself.
-        let block = self.green().blocks.last_mut().expect("it is in one");
+        // The value itself remains to be dropped afterwards.
+        let block = self.green().blocks.last_mut().expect("the body has not ended");
         block.kept.push_front((Keep::Value, value));
         self.log(What::Dropping { value });
         match keep {
@@ -431,10 +431,10 @@ impl<'p> Model<'p> {
         self.switch();
     }
 
-    /// What `run` makes of it, and what is dropped after it.
+    /// Records the result of `run`, and the values that are dropped after it.
     fn end(&mut self) {
-        let result = self.greens[0].result.take().expect("the main one has ended");
-        assert!(result.is_ok(), "the main one catches everything");
+        let result = self.greens[0].result.take().expect("the main thread has ended");
+        assert!(result.is_ok(), "the main thread catches everything");
         if self.deadlock {
             self.drop_result(result);
             self.trace.push(Event::RunEnded(Outcome::Deadlock));

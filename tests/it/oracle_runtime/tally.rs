@@ -1,121 +1,67 @@
-//! What the programs came to: the oracle must have had something to judge.
+//! Counts of events, which show that the programs test what they are meant to test.
 
+use super::programs::Tally;
 use super::{Event, Failure, Lock, Outcome, What};
 
-/// How often each thing came up that the programs are meant to try.
-#[derive(Debug, Default)]
-pub(super) struct Tally {
-    events: usize,
-    choices: usize,
-    started: usize,
-    slept: usize,
-    sent: usize,
-    received: usize,
-    disconnected: usize,
-    timed_out: usize,
-    would_block: usize,
-    chosen: usize,
-    defaults: usize,
-    moments: usize,
-    mutexes: usize,
-    reads: usize,
-    writes: usize,
-    permits: usize,
-    closed: usize,
-    notified: usize,
-    poisoned: usize,
-    in_time: usize,
-    elapsed: usize,
-    unshielded: usize,
-    panics: usize,
-    caught_unwinding: usize,
-    joined_cancelled: usize,
-    waited_in_destructors: usize,
-    deadlocks: usize,
+pub(super) fn add(tally: &mut Tally, trace: &[Event]) {
+    trace.iter().filter_map(name_of).for_each(|name| tally.add(name, 1));
 }
 
-impl Tally {
-    pub(super) fn add(&mut self, trace: &[Event]) {
-        self.events += trace.len();
-        for event in trace {
-            match event {
-                Event::Did { what, .. } => self.add_deed(what),
-                Event::Chose { .. } => self.choices += 1,
-                Event::RunEnded(Outcome::Deadlock) => self.deadlocks += 1,
-                Event::RunEnded(_) | Event::Dropped { .. } => {}
-            }
-        }
-    }
+fn name_of(event: &Event) -> Option<&'static str> {
+    Some(match event {
+        Event::Did { what, .. } => name_of_act(what)?,
+        Event::Chose { .. } => "choice",
+        Event::RunEnded(Outcome::Deadlock) => "deadlock",
+        Event::RunEnded(_) | Event::Dropped { .. } => return None,
+    })
+}
 
-    fn add_deed(&mut self, what: &What) {
-        match *what {
-            What::Started => self.started += 1,
-            What::Slept => self.slept += 1,
-            What::Sent { result: Ok(()), .. } => self.sent += 1,
-            What::Received { result: Ok(_), .. } => self.received += 1,
-            What::Sent { result: Err(failure), .. }
-            | What::Received { result: Err(failure), .. }
-            | What::Held { result: Err(failure), .. } => match failure {
-                Failure::WouldBlock => self.would_block += 1,
-                Failure::Timeout => self.timed_out += 1,
-                Failure::Disconnected => self.disconnected += 1,
-                Failure::Closed => self.closed += 1,
-            },
-            What::Chosen(Some(_)) => self.chosen += 1,
-            What::Chosen(None) => self.defaults += 1,
-            What::Moment { .. } => self.moments += 1,
-            What::Held { lock, result: Ok(poisoned) } => {
-                self.poisoned += usize::from(poisoned);
-                *match lock {
-                    Lock::Mutex(_) | Lock::Notification => &mut self.mutexes,
-                    Lock::Read => &mut self.reads,
-                    Lock::Write => &mut self.writes,
-                    Lock::Permits(_) => &mut self.permits,
-                } += 1;
-            }
-            What::Notified { timed_out, .. } => {
-                self.notified += usize::from(!timed_out);
-                self.timed_out += usize::from(timed_out);
-            }
-            What::InTime => self.in_time += 1,
-            What::Elapsed => self.elapsed += 1,
-            What::Unshielded => self.unshielded += 1,
-            What::Panicking { .. } => self.panics += 1,
-            What::Caught(Outcome::Unwound) => self.caught_unwinding += 1,
-            What::Joined(Outcome::Unwound) => self.joined_cancelled += 1,
-            What::Dropping { .. } => self.waited_in_destructors += 1,
-            _ => {}
-        }
-    }
+fn name_of_act(what: &What) -> Option<&'static str> {
+    Some(match *what {
+        What::Started => "started",
+        What::Slept => "slept",
+        What::Sent { result: Ok(()), .. } => "sent",
+        What::Received { result: Ok(_), .. } => "received",
+        What::Sent { result: Err(failure), .. }
+        | What::Received { result: Err(failure), .. }
+        | What::Held { result: Err(failure), .. } => match failure {
+            Failure::WouldBlock => "would block",
+            Failure::Timeout => "timed out",
+            Failure::Disconnected => "disconnected",
+            Failure::Closed => "closed",
+        },
+        What::Chosen(Some(_)) => "case chosen",
+        What::Chosen(None) => "default chosen",
+        What::Moment { .. } => "timer",
+        What::Held { result: Ok(true), .. } => "poisoned",
+        What::Held { lock: Lock::Mutex(_) | Lock::Notification, .. } => "mutex",
+        What::Held { lock: Lock::Read, .. } => "read lock",
+        What::Held { lock: Lock::Write, .. } => "write lock",
+        What::Held { lock: Lock::Permits(_), .. } => "permits",
+        What::Notified { timed_out: false, .. } => "notified",
+        What::Notified { timed_out: true, .. } => "timed out",
+        What::InTime => "in time",
+        What::Elapsed => "elapsed",
+        What::Unshielded => "unshielded",
+        What::Panicking { .. } => "panic",
+        What::Caught(Outcome::Unwound) => "caught an unwinding",
+        What::Joined(Outcome::Unwound) => "joined a cancelled thread",
+        What::Dropping { .. } => "waited in a destructor",
+        _ => return None,
+    })
+}
 
-    pub(super) fn check(&self, programs: usize) {
-        let common = [self.slept, self.sent, self.received, self.mutexes, self.elapsed];
-        assert!(common.iter().all(|&count| count > programs / 8), "{self:?}");
-        let others = [
-            self.disconnected,
-            self.timed_out,
-            self.would_block,
-            self.chosen,
-            self.defaults,
-            self.moments,
-            self.reads,
-            self.writes,
-            self.permits,
-            self.closed,
-            self.notified,
-            self.poisoned,
-            self.in_time,
-            self.unshielded,
-            self.panics,
-            self.caught_unwinding,
-            self.joined_cancelled,
-            self.waited_in_destructors,
-            self.deadlocks,
-        ];
-        // An emulator's few programs need not have come to these.
-        let few = programs < 10_000;
-        assert!(few || others.iter().all(|&count| count > programs / 200), "{self:?}");
-        // A deadlock ends most of what a program is there for.
-        assert!(self.deadlocks < programs * 3 / 4, "{self:?}");
+pub(super) fn check(tally: &Tally, programs: usize) {
+    tally.check(programs / 8, &["slept", "sent", "received", "mutex", "elapsed"]);
+    // The few programs of an emulated run need not contain these.
+    if programs >= 10_000 {
+        let channels =
+            ["disconnected", "timed out", "would block", "case chosen", "default chosen"];
+        let locks = ["read lock", "write lock", "permits", "closed", "notified", "poisoned"];
+        let scopes = ["timer", "in time", "unshielded", "panic", "caught an unwinding"];
+        let ends = ["joined a cancelled thread", "waited in a destructor", "deadlock"];
+        tally.check(programs / 200, &[&channels[..], &locks, &scopes, &ends].concat());
     }
+    // A deadlock ends most of what a program is meant to test.
+    assert!(tally.count("deadlock") < programs * 3 / 4, "{tally:?}");
 }

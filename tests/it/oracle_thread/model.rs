@@ -1,5 +1,5 @@
-//! The model: what leno's green threads do, as a state machine. Each green thread
-//! is a list of blocks it is in; one step carries out one operation.
+//! The model: leno's green threads as a state machine. Each green thread is a stack
+//! of blocks; a step carries out one operation.
 
 mod state;
 
@@ -16,7 +16,7 @@ pub(super) struct Predicted {
 
 struct Model<'p> {
     program: &'p Program,
-    /// By number; the first is nobody.
+    /// The threads by number. Number 0 is not used.
     greens: Vec<Green<'p>>,
     queue: VecDeque<usize>,
     current: usize,
@@ -117,7 +117,7 @@ impl<'p> Model<'p> {
         number
     }
 
-    /// The join handle goes away.
+    /// Drops the join handle.
     fn detach(&mut self, number: usize) {
         let green = &mut self.greens[number];
         green.joiner = None;
@@ -136,7 +136,8 @@ impl<'p> Model<'p> {
         };
     }
 
-    /// Nobody can run: all that wait are to be unwound.
+    /// Handles a deadlock. Marks all waiting threads for unwinding, and returns the
+    /// next to run.
     fn resolve(&mut self) -> usize {
         let mut report = Vec::new();
         let mut first = None;
@@ -153,7 +154,8 @@ impl<'p> Model<'p> {
                 continue;
             }
             if wait == Wait::Scope {
-                // Others borrow from its frame: it is unwound when they have ended.
+                // The scope's threads borrow from this thread's frame, which is
+                // unwound after their end.
                 continue;
             }
             if number == self.current {
@@ -164,7 +166,7 @@ impl<'p> Model<'p> {
             }
         }
         self.deadlock.get_or_insert(report);
-        first.or_else(|| self.queue.pop_front()).expect("no program of these is stuck for good")
+        first.or_else(|| self.queue.pop_front()).expect("every deadlock can be resolved")
     }
 
     fn wait(&mut self, wait: Wait, pending: Pending) {
@@ -230,10 +232,10 @@ impl<'p> Model<'p> {
         }
     }
 
-    /// The next operation of the innermost block, or a part of leaving it.
+    /// Carries out the next operation of the innermost block, or leaves the block.
     fn advance(&mut self) {
         let unwinding = self.green().unwinding;
-        let block = self.green().blocks.last_mut().expect("it is in its body");
+        let block = self.green().blocks.last_mut().expect("the body has not ended");
         if unwinding.is_none() && block.next < block.operations.len() {
             let operation = &block.operations[block.next];
             block.next += 1;
@@ -256,13 +258,13 @@ impl<'p> Model<'p> {
     }
 
     fn leave_block(&mut self) {
-        let block = self.green().blocks.last_mut().expect("it is in one");
+        let block = self.green().blocks.last_mut().expect("the body has not ended");
         block.next = block.operations.len();
     }
 
     fn carry_out(&mut self, operation: &'p Op) {
         let number = self.current;
-        let scope = self.green().blocks.last().expect("it is in one").scope;
+        let scope = self.green().blocks.last().expect("the body has not ended").scope;
         match *operation {
             Op::Yield => self.yield_now(),
             Op::Park => self.park(),
@@ -317,7 +319,7 @@ impl<'p> Model<'p> {
             },
             Op::Keep(keep) => {
                 let value = self.value();
-                let block = self.green().blocks.last_mut().expect("it is in one");
+                let block = self.green().blocks.last_mut().expect("the body has not ended");
                 block.kept.push_back((keep, value));
             }
             Op::Leave => self.leave_block(),
@@ -342,8 +344,8 @@ impl<'p> Model<'p> {
                 self.detach(spawned);
             }
         }
-        // What is left to drop is the value itself.
-        let block = self.greens[number].blocks.last_mut().expect("it is in one");
+        // The value itself remains to be dropped.
+        let block = self.greens[number].blocks.last_mut().expect("the body has not ended");
         block.next = block.operations.len();
         block.kept.push_front((Keep::Value, value));
     }
@@ -363,7 +365,7 @@ impl<'p> Model<'p> {
     fn end_scope(&mut self) {
         let number = self.current;
         let scope = self.green().blocks.last().and_then(|block| block.scope);
-        let scope = scope.expect("a scope's block has its scope");
+        let scope = scope.expect("the block of a scope has its scope");
         for handle in mem::take(&mut self.scopes[scope].handles) {
             self.detach(handle);
         }
@@ -419,9 +421,9 @@ impl<'p> Model<'p> {
         self.switch();
     }
 
-    /// What `run` makes of it, and what is dropped after it.
+    /// Records the result of `run`, and the values that are dropped after it.
     fn end(&mut self) {
-        let result = self.greens[1].result.take().expect("the main one has ended");
+        let result = self.greens[1].result.take().expect("the main thread has ended");
         let (reported, dropped_late) = match (&self.deadlock, result) {
             (Some(report), Ok(_) | Err(Payload::Unwound)) => {
                 (Outcome::Deadlock(report.clone()), None)

@@ -1,22 +1,20 @@
-//! `Select`: operations that are known only when the program runs.
+//! `Select`, for operations that are known only at run time.
 
 use std::cell::{Cell, RefCell};
 use std::panic::{self, AssertUnwindSafe};
-use std::rc::Rc;
 
 use leno::channel::{
     RecvError, Select, SelectTimeoutError, SendError, TryRecvError, TrySelectError, after, bounded,
     never, tick, unbounded,
 };
-use leno::thread;
 use leno::time::Instant;
 
-use super::meeting::{receive_selected, to_receive, to_send};
-use super::{SECOND, story};
+use super::meeting::{receive_selected, to_receive, to_receive_any, to_send};
+use super::{SECOND, later, story};
 use crate::support::{Ledger, panic_text};
 
 #[test]
-fn what_can_go_on_is_selected_without_a_runtime() {
+fn a_ready_operation_needs_no_runtime() {
     let (one, receive_one) = unbounded();
     let (other, receive_other) = bounded(1);
     one.send(1).unwrap();
@@ -36,7 +34,7 @@ fn what_can_go_on_is_selected_without_a_runtime() {
 }
 
 #[test]
-fn an_operation_that_was_removed_is_not_selected() {
+fn a_removed_operation_is_not_selected() {
     let (sender, receiver) = unbounded();
     sender.send(1).unwrap();
     let (_other, empty) = unbounded::<()>();
@@ -44,7 +42,7 @@ fn an_operation_that_was_removed_is_not_selected() {
     let (first, second) = (select.recv(&receiver), select.recv(&empty));
     select.remove(first);
     assert_eq!(select.try_ready(), Err(leno::channel::TryReadyError));
-    // Numbers are not given again.
+    // An index is not used again.
     assert_eq!(select.recv(&receiver), second + 1);
     assert_eq!(select.ready(), second + 1);
     let text = panic_text(|| select.remove(first));
@@ -52,7 +50,7 @@ fn an_operation_that_was_removed_is_not_selected() {
 }
 
 #[test]
-fn what_is_disconnected_can_go_on() {
+fn a_disconnected_operation_is_ready() {
     let (sender, receiver) = bounded::<u8>(1);
     let (other_sender, other_receiver) = bounded::<u8>(1);
     drop((sender, other_receiver));
@@ -64,7 +62,7 @@ fn what_is_disconnected_can_go_on() {
 }
 
 #[test]
-fn of_several_each_comes_as_often_and_with_biased_the_first() {
+fn operations_are_chosen_fairly_or_by_bias() {
     story(|| {
         let channels: Vec<_> = (0..3).map(|_| unbounded()).collect();
         let (mut select, mut biased) = (Select::new(), Select::new_biased());
@@ -90,52 +88,41 @@ fn of_several_each_comes_as_often_and_with_biased_the_first() {
 }
 
 #[test]
-fn it_waits_for_a_message_for_room_and_for_the_end() {
+fn a_select_waits_for_messages_room_and_disconnection() {
     for capacity in [Some(0), Some(1), None] {
         let make = || capacity.map_or_else(unbounded::<u8>, bounded::<u8>);
-        // A message.
+        // A message arrives.
         story(|| {
             let (sender, receiver) = make();
-            leno::spawn(move || {
-                leno::sleep(SECOND);
-                sender.send(3).unwrap();
-            });
+            later(move || sender.send(3).unwrap());
             let mut select = to_receive(&receiver);
             assert_eq!(select.select().recv(&receiver), Ok(3));
             assert_eq!(select.select().recv(&receiver), Err(RecvError));
         });
-        // The end.
+        // The senders are dropped.
         story(|| {
             let (sender, receiver) = make();
-            leno::spawn(move || {
-                leno::sleep(SECOND);
-                drop(sender);
-            });
+            later(move || drop(sender));
             let mut select = to_receive(&receiver);
             assert_eq!(select.select().recv(&receiver), Err(RecvError));
         });
     }
     for capacity in [0, 1] {
-        // Room.
+        // Room becomes available.
         story(|| {
             let (sender, receiver) = bounded(capacity);
             (0..capacity).for_each(|n| sender.send(n).unwrap());
-            let others = leno::spawn(move || {
-                leno::sleep(SECOND);
-                (0..=capacity).map(|_| receiver.recv().unwrap()).collect::<Vec<_>>()
-            });
+            let others =
+                later(move || (0..=capacity).map(|_| receiver.recv().unwrap()).collect::<Vec<_>>());
             let mut select = to_send(&sender);
             assert_eq!(select.select().send(&sender, 9), Ok(()));
             assert_eq!(others.join().unwrap(), (0..capacity).chain([9]).collect::<Vec<_>>());
         });
-        // The end.
+        // The receiver is dropped.
         story(|| {
             let (sender, receiver) = bounded(capacity);
             (0..capacity).for_each(|n| sender.send(n).unwrap());
-            leno::spawn(move || {
-                leno::sleep(SECOND);
-                drop(receiver);
-            });
+            later(move || drop(receiver));
             let mut select = to_send(&sender);
             assert_eq!(select.select().send(&sender, 9), Err(SendError(9)));
         });
@@ -143,7 +130,7 @@ fn it_waits_for_a_message_for_room_and_for_the_end() {
 }
 
 #[test]
-fn it_gives_up_in_time() {
+fn a_select_may_time_out() {
     story(|| {
         let (_sender, receiver) = bounded::<u8>(1);
         let mut select = to_receive(&receiver);
@@ -153,7 +140,7 @@ fn it_gives_up_in_time() {
         assert_eq!(start.elapsed(), 2 * SECOND);
         assert_eq!(select.select_deadline(start + 3 * SECOND).unwrap_err(), SelectTimeoutError);
         assert_eq!(start.elapsed(), 3 * SECOND);
-        // One that is over already.
+        // The deadline has passed before the call.
         assert_eq!(select.select_deadline(start).unwrap_err(), SelectTimeoutError);
         assert!(select.ready_timeout(SECOND).is_err());
         assert!(select.ready_deadline(start + 5 * SECOND).is_err());
@@ -162,7 +149,7 @@ fn it_gives_up_in_time() {
 }
 
 #[test]
-fn without_operations_it_waits_for_nothing_but_the_time() {
+fn an_empty_select_waits_only_for_its_deadline() {
     story(|| {
         let mut select = Select::new();
         assert!(select.try_select().is_err());
@@ -175,14 +162,11 @@ fn without_operations_it_waits_for_nothing_but_the_time() {
 }
 
 #[test]
-fn timers_are_operations_as_others_are() {
+fn timers_can_be_operations() {
     story(|| {
         let (late, ticks, nothing) = (after(3 * SECOND), tick(2 * SECOND), never::<Instant>());
         let receivers = [&late, &ticks, &nothing];
-        let mut select = Select::new();
-        for receiver in receivers {
-            select.recv(receiver);
-        }
+        let mut select = to_receive_any(receivers);
         let start = Instant::now();
         let mut seen = Vec::new();
         for _ in 0..3 {
@@ -192,21 +176,19 @@ fn timers_are_operations_as_others_are() {
             seen.push((index, (moment - start).as_secs()));
         }
         assert_eq!(seen, [(1, 2), (0, 3), (1, 4)]);
-        // The time of the select itself is over before the next.
+        // The select times out before the next tick.
         assert!(select.select_timeout(SECOND).is_err());
     });
 }
 
 #[test]
-fn it_waits_on_if_others_were_faster() {
+fn a_select_waits_again_after_a_lost_race() {
     story(|| {
         let (first, receive_first) = bounded(1);
         let (second, receive_second) = bounded(1);
         leno::scope(|scope| {
             scope.spawn(|| {
-                let mut select = Select::new();
-                select.recv(&receive_first);
-                select.recv(&receive_second);
+                let mut select = to_receive_any([&receive_first, &receive_second]);
                 let selected = select.select();
                 assert_eq!(selected.index(), 1);
                 assert_eq!(selected.recv(&receive_second), Ok(2));
@@ -222,7 +204,7 @@ fn it_waits_on_if_others_were_faster() {
 }
 
 #[test]
-fn whoever_waits_otherwise_is_served_first() {
+fn a_waiting_receiver_precedes_a_select() {
     story(|| {
         let (sender, receiver) = unbounded();
         let order = RefCell::new(Vec::new());
@@ -243,7 +225,7 @@ fn whoever_waits_otherwise_is_served_first() {
 }
 
 #[test]
-fn an_operation_that_is_completed_late_waits() {
+fn a_late_completion_waits() {
     story(|| {
         let (sender, receiver) = unbounded();
         sender.send(1).unwrap();
@@ -252,16 +234,13 @@ fn an_operation_that_is_completed_late_waits() {
         leno::scope(|scope| {
             scope.spawn(|| assert_eq!(receiver.recv(), Ok(1)));
         });
-        leno::spawn(move || {
-            leno::sleep(SECOND);
-            sender.send(2).unwrap();
-        });
+        later(move || sender.send(2).unwrap());
         assert_eq!(selected.recv(&receiver), Ok(2));
     });
 }
 
 #[test]
-fn an_operation_that_is_not_completed_is_told() {
+fn an_uncompleted_operation_is_a_panic() {
     let (sender, receiver) = unbounded();
     let (other, _receiver) = unbounded();
     sender.send(1).unwrap();
@@ -273,7 +252,7 @@ fn an_operation_that_is_not_completed_is_told() {
     assert!(text.contains("number 0 was selected"), "{text}");
     let text = panic_text(|| select.select().send(&other, 1));
     assert!(text.contains("number 0 was selected"), "{text}");
-    // It does not panic while another panic goes on.
+    // An uncompleted operation does not panic during another panic.
     let caught = panic::catch_unwind(AssertUnwindSafe(|| {
         let _selected = select.select();
         panic!("first");
@@ -283,7 +262,7 @@ fn an_operation_that_is_not_completed_is_told() {
 }
 
 #[test]
-fn outside_a_runtime_it_cannot_wait() {
+fn waiting_needs_a_runtime() {
     let (_sender, receiver) = bounded::<u8>(0);
     let mut select = to_receive(&receiver);
     let text = panic_text(|| drop(select.select()));
@@ -293,7 +272,7 @@ fn outside_a_runtime_it_cannot_wait() {
 }
 
 #[test]
-fn a_cancelled_one_loses_nothing() {
+fn a_cancelled_select_loses_nothing() {
     let ledger = Ledger::default();
     story(|| {
         for cancelled_before in [true, false] {
@@ -311,12 +290,12 @@ fn a_cancelled_one_loses_nothing() {
                 waiting.cancel();
                 leno::yield_now();
             } else {
-                // After it was woken, before it runs.
+                // The waiting thread has been woken and has not run yet.
                 leno::yield_now();
                 waiting.cancel();
             }
             let sent = receiver.recv();
-            assert_eq!(sent.is_ok(), waiting.join().is_err(), "one of them has it");
+            assert_eq!(sent.is_ok(), waiting.join().is_err(), "one thread has the message");
             drop(sent);
             sending.join().unwrap().unwrap();
         }
@@ -325,7 +304,7 @@ fn a_cancelled_one_loses_nothing() {
 }
 
 #[test]
-fn the_report_of_a_deadlock_lists_all_operations() {
+fn a_deadlock_report_lists_all_operations() {
     let text = panic_text(|| {
         story(|| {
             let (orders, receive_orders) = bounded::<u8>(0);
@@ -346,15 +325,12 @@ fn the_report_of_a_deadlock_lists_all_operations() {
 }
 
 #[test]
-fn as_many_operations_as_one_likes() {
+fn a_select_may_have_many_operations() {
     story(|| {
         let channels: Vec<_> = (0..20_000).map(|_| bounded(0)).collect();
         leno::scope(|scope| {
             scope.spawn(|| {
-                let mut select = Select::new();
-                channels.iter().for_each(|(_, receiver)| {
-                    select.recv(receiver);
-                });
+                let mut select = to_receive_any(channels.iter().map(|(_, receiver)| receiver));
                 let selected = select.select();
                 let index = selected.index();
                 assert_eq!(selected.recv(&channels[index].1), Ok(index));
@@ -365,25 +341,20 @@ fn as_many_operations_as_one_likes() {
 }
 
 #[test]
-fn one_receiver_can_be_there_twice() {
+fn a_receiver_may_be_added_twice() {
     story(|| {
         let (sender, receiver) = bounded(0);
-        let sender = Rc::new(sender);
-        let other = sender.clone();
-        let sending =
-            thread::Builder::new().spawn(move || (0..10).for_each(|n| other.send(n).unwrap()));
-        let mut select = Select::new();
-        select.recv(&receiver);
-        select.recv(&receiver);
+        let sending = leno::spawn(move || (0..10).for_each(|n| sender.send(n).unwrap()));
+        let mut select = to_receive_any([&receiver, &receiver]);
         for n in 0..10 {
             assert_eq!(select.select().recv(&receiver), Ok(n));
         }
-        sending.unwrap().join().unwrap();
+        sending.join().unwrap();
     });
 }
 
 #[test]
-fn every_message_of_a_crowd_arrives_once() {
+fn every_message_of_many_threads_arrives_once() {
     for capacity in [Some(0), Some(3), None] {
         let ledger = Ledger::default();
         story(|| {
@@ -404,10 +375,7 @@ fn every_message_of_a_crowd_arrives_once() {
                         }
                     });
                     scope.spawn(|| {
-                        let mut select = Select::new();
-                        channels.iter().for_each(|(_, receiver)| {
-                            select.recv(receiver);
-                        });
+                        let mut select = to_receive_any(channels.iter().map(|ends| &ends.1));
                         for _ in 0..100 {
                             let selected = select.select();
                             let index = selected.index();

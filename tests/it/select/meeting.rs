@@ -1,4 +1,4 @@
-//! Two selects at the two ends of a channel, and others that come to one.
+//! Selects that meet at the two ends of a channel.
 
 use std::cell::Cell;
 
@@ -8,18 +8,28 @@ use leno::select;
 use leno::weave::Explorer;
 
 use super::{SECOND, story};
+use crate::weave::{spawn_each, values};
 
-/// A select with one operation.
+/// Returns a select with one send.
 pub fn to_send<T>(sender: &Sender<T>) -> Select<'_> {
     let mut select = Select::new();
     select.send(sender);
     select
 }
 
-pub fn to_receive<T>(receiver: &Receiver<T>) -> Select<'_> {
+/// Returns a select with a receive from each receiver.
+pub fn to_receive_any<'a, T: 'a>(
+    receivers: impl IntoIterator<Item = &'a Receiver<T>>,
+) -> Select<'a> {
     let mut select = Select::new();
-    select.recv(receiver);
+    for receiver in receivers {
+        select.recv(receiver);
+    }
     select
+}
+
+pub fn to_receive<T>(receiver: &Receiver<T>) -> Select<'_> {
+    to_receive_any([receiver])
 }
 
 fn send_selected<T>(sender: &Sender<T>, message: T) -> Result<(), SendError<T>> {
@@ -30,188 +40,143 @@ pub fn receive_selected<T>(receiver: &Receiver<T>) -> Result<T, RecvError> {
     to_receive(receiver).select().recv(receiver)
 }
 
-#[test]
-fn two_of_them_meet_whoever_comes_first() {
-    for sender_is_first in [true, false] {
-        story(|| {
-            let (sender, receiver) = bounded(0);
-            let sending = move || (0..5).for_each(|n| send_selected(&sender, n).unwrap());
-            let receiving = move || {
-                let got: Vec<i32> = (0..5).map(|_| receive_selected(&receiver).unwrap()).collect();
-                assert_eq!(got, [0, 1, 2, 3, 4]);
-            };
-            leno::scope(|scope| {
-                if sender_is_first {
-                    scope.spawn(sending);
-                    scope.spawn(receiving);
-                } else {
-                    scope.spawn(receiving);
-                    scope.spawn(sending);
-                }
-            });
-        });
-    }
+/// A body of a green thread, with the two ends of a channel.
+type Side<'a> = &'a dyn Fn(&Sender<i32>, &Receiver<i32>);
+
+/// Runs the bodies in green threads with the ends of an unbuffered channel.
+fn meet(sides: &[Side<'_>]) {
+    story(|| {
+        let (sender, receiver) = bounded(0);
+        spawn_each(sides, |side| side(&sender, &receiver));
+    });
 }
 
 #[test]
-fn one_that_could_meet_itself_meets_another() {
+fn selects_meet_in_either_order() {
+    let sends: Side<'_> = &|sender, _| (0..5).for_each(|n| send_selected(sender, n).unwrap());
+    let receives: Side<'_> =
+        &|_, receiver| (0..5).for_each(|n| assert_eq!(receive_selected(receiver), Ok(n)));
+    meet(&[sends, receives]);
+    meet(&[receives, sends]);
+}
+
+#[test]
+fn a_select_on_both_ends_meets_another() {
     story(|| {
         let (sender, receiver) = bounded(0);
         let sums = Cell::new((0, 0));
-        leno::scope(|scope| {
-            for number in 1..=4 {
-                let (sender, receiver, sums) = (&sender, &receiver, &sums);
-                scope.spawn(move || {
-                    let mut select = Select::new();
-                    select.send(sender);
-                    select.recv(receiver);
-                    let selected = select.select();
-                    let (sent, received) = sums.get();
-                    if selected.index() == 0 {
-                        sums.set((sent + number, received));
-                        selected.send(sender, number).unwrap();
-                    } else {
-                        let got = selected.recv(receiver).unwrap();
-                        let (sent, received) = sums.get();
-                        sums.set((sent, received + got));
-                    }
-                });
+        spawn_each(1..=4, |number| {
+            let mut select = Select::new();
+            select.send(&sender);
+            select.recv(&receiver);
+            let selected = select.select();
+            let (sent, received) = sums.get();
+            if selected.index() == 0 {
+                sums.set((sent + number, received));
+                selected.send(&sender, number).unwrap();
+            } else {
+                let got = selected.recv(&receiver).unwrap();
+                let (sent, received) = sums.get();
+                sums.set((sent, received + got));
             }
         });
         let (sent, received) = sums.get();
         assert_eq!(sent, received);
-        assert!(sent >= 3, "two pairs have met, and one is {sent}");
+        assert!(sent >= 3, "two pairs must meet, and the sum of the sent numbers is {sent}");
     });
 }
 
 #[test]
-fn it_meets_a_select_of_the_other_kind() {
-    story(|| {
-        let (sender, receiver) = bounded(0);
-        leno::scope(|scope| {
-            scope.spawn(|| {
-                for n in 0..4 {
-                    select! { send(sender, n) -> result => result.unwrap() }
-                }
-                assert_eq!(select! { recv(receiver) -> n => n }, Ok(7));
-            });
-            scope.spawn(|| {
-                for n in 0..4 {
-                    assert_eq!(receive_selected(&receiver), Ok(n));
-                }
-                send_selected(&sender, 7).unwrap();
-            });
-        });
-    });
+fn a_dynamic_select_meets_a_static_select() {
+    meet(&[
+        &|sender, receiver| {
+            for n in 0..4 {
+                select! { send(sender, n) -> result => result.unwrap() }
+            }
+            assert_eq!(select! { recv(receiver) -> n => n }, Ok(7));
+        },
+        &|sender, receiver| {
+            (0..4).for_each(|n| assert_eq!(receive_selected(receiver), Ok(n)));
+            send_selected(sender, 7).unwrap();
+        },
+    ]);
 }
 
 #[test]
-fn one_that_is_only_ready_does_not_meet_another() {
-    story(|| {
-        let (sender, receiver) = bounded(0);
-        leno::scope(|scope| {
-            let waiting = scope.spawn(|| receive_selected(&receiver).is_ok());
-            scope.spawn(|| {
-                let mut select = to_send(&sender);
-                assert!(select.try_ready().is_err());
-                assert!(select.ready_timeout(SECOND).is_err());
-                select.try_select().unwrap().send(&sender, 1).unwrap();
-            });
-            assert!(waiting.join().unwrap());
-        });
-    });
+fn ready_does_not_meet_a_select() {
+    meet(&[&|_, receiver| assert_eq!(receive_selected(receiver), Ok(1)), &|sender, _| {
+        let mut select = to_send(sender);
+        assert!(select.try_ready().is_err());
+        assert!(select.ready_timeout(SECOND).is_err());
+        select.try_select().unwrap().send(sender, 1).unwrap();
+    }]);
 }
 
 #[test]
-fn one_that_only_looks_is_passed_over() {
-    story(|| {
-        let (sender, receiver) = bounded(0);
-        leno::scope(|scope| {
-            scope.spawn(|| {
-                let mut select = to_receive(&receiver);
-                assert!(select.ready_timeout(SECOND).is_err());
-            });
-            scope.spawn(|| assert_eq!(receive_selected(&receiver), Ok(1)));
-            scope.spawn(|| send_selected(&sender, 1).unwrap());
-        });
-    });
+fn a_ready_call_is_passed_over() {
+    meet(&[
+        &|_, receiver| assert!(to_receive(receiver).ready_timeout(SECOND).is_err()),
+        &|_, receiver| assert_eq!(receive_selected(receiver), Ok(1)),
+        &|sender, _| send_selected(sender, 1).unwrap(),
+    ]);
 }
 
 #[test]
-fn it_goes_on_with_its_partner_even_if_something_else_comes() {
-    story(|| {
-        for _ in 0..20 {
-            let (first, receive_first) = bounded(0);
-            let (second, receive_second) = bounded(1);
-            leno::scope(|scope| {
-                scope.spawn(|| {
-                    let mut select = Select::new();
-                    select.send(&first);
-                    select.recv(&receive_second);
-                    let selected = select.select();
-                    assert_eq!(selected.index(), 0, "somebody counts on it");
-                    selected.send(&first, 1).unwrap();
-                });
-                scope.spawn(|| assert_eq!(receive_selected(&receive_first), Ok(1)));
-                scope.spawn(|| second.send(2).unwrap());
-            });
+fn a_met_select_continues_with_its_partner() {
+    for _ in 0..20 {
+        let (other, receive_other) = bounded(1);
+        meet(&[
+            &|sender, _| {
+                let mut select = Select::new();
+                select.send(sender);
+                select.recv(&receive_other);
+                let selected = select.select();
+                assert_eq!(selected.index(), 0, "the partner relies on the meeting");
+                selected.send(sender, 1).unwrap();
+            },
+            &|_, receiver| assert_eq!(receive_selected(receiver), Ok(1)),
+            &|_, _| other.send(2).unwrap(),
+        ]);
+    }
+}
+
+#[test]
+fn try_send_does_not_meet_a_select() {
+    meet(&[&|_, receiver| assert_eq!(receive_selected(receiver), Ok(2)), &|sender, _| {
+        for _ in 0..3 {
+            assert_eq!(sender.try_send(1), Err(TrySendError::Full(1)));
+            leno::yield_now();
         }
-    });
+        sender.send(2).unwrap();
+    }]);
 }
 
 #[test]
-fn what_never_waits_does_not_meet_it_without_a_buffer() {
-    story(|| {
-        let (sender, receiver) = bounded(0);
-        leno::scope(|scope| {
-            scope.spawn(|| assert_eq!(receive_selected(&receiver), Ok(2)));
-            scope.spawn(|| {
-                for _ in 0..3 {
-                    assert_eq!(sender.try_send(1), Err(TrySendError::Full(1)));
-                    leno::yield_now();
-                }
-                sender.send(2).unwrap();
-            });
-        });
-    });
-}
-
-#[test]
-fn ready_is_woken_by_one_who_waits() {
-    story(|| {
-        let (sender, receiver) = bounded(0);
-        leno::scope(|scope| {
-            scope.spawn(|| {
-                let mut select = to_send(&sender);
-                assert_eq!(select.ready(), 0);
-                assert_eq!(sender.try_send(4), Ok(()));
-            });
-            scope.spawn(|| assert_eq!(receiver.recv(), Ok(4)));
-        });
-    });
+fn a_waiting_receiver_wakes_ready() {
+    meet(&[
+        &|sender, _| {
+            assert_eq!(to_send(sender).ready(), 0);
+            assert_eq!(sender.try_send(4), Ok(()));
+        },
+        &|_, receiver| assert_eq!(receiver.recv(), Ok(4)),
+    ]);
 }
 
 #[test]
 fn ready_takes_nothing() {
-    story(|| {
-        let (sender, receiver) = bounded(0);
-        leno::scope(|scope| {
-            scope.spawn(|| sender.send(1).unwrap());
-            scope.spawn(|| {
-                let mut select = Select::new();
-                let index = select.recv(&receiver);
-                assert_eq!((select.ready(), select.ready()), (index, index));
-                assert_eq!(receiver.try_recv(), Ok(1));
-                assert!(select.try_ready().is_err());
-                // One that only wants to know is no partner.
-                let mut sending = to_send(&sender);
-                assert!(sending.ready_timeout(SECOND).is_err());
-            });
-        });
-    });
+    meet(&[&|sender, _| sender.send(1).unwrap(), &|sender, receiver| {
+        let mut select = Select::new();
+        let index = select.recv(receiver);
+        assert_eq!((select.ready(), select.ready()), (index, index));
+        assert_eq!(receiver.try_recv(), Ok(1));
+        assert!(select.try_ready().is_err());
+        // A thread in `ready` is no partner.
+        assert!(to_send(sender).ready_timeout(SECOND).is_err());
+    }]);
 }
 
-/// Three that meet at two channels. Gives what the two that receive got.
+/// Lets three selects meet at two channels. Returns the messages of the two
+/// receivers.
 #[cfg(feature = "weave")]
 fn three_at_two(capacity: usize) -> (u32, u32) {
     let (one, receive_one) = bounded(capacity);
@@ -229,11 +194,9 @@ fn three_at_two(capacity: usize) -> (u32, u32) {
         });
         scope.spawn(|| first.set(receive_selected(&receive_one).unwrap()));
         scope.spawn(|| {
-            let mut select = Select::new();
-            let from_one = select.recv(&receive_one);
-            select.recv(&receive_other);
+            let mut select = to_receive_any([&receive_one, &receive_other]);
             let selected = select.select();
-            let is_one = selected.index() == from_one;
+            let is_one = selected.index() == 0;
             let from = if is_one { &receive_one } else { &receive_other };
             second.set(selected.recv(from).unwrap());
         });
@@ -243,15 +206,13 @@ fn three_at_two(capacity: usize) -> (u32, u32) {
 
 #[cfg(feature = "weave")]
 #[test]
-fn those_who_have_met_count_on_each_other_whoever_runs_in_between() {
+fn partners_rely_on_each_other_in_every_interleaving() {
     for capacity in [0, 1] {
         for explorer in [Explorer::new(), Explorer::new().preemptive()] {
             let outcomes = [explorer.clone(), explorer.reduced()].map(|explorer| {
                 let report = explorer.explore(|| three_at_two(capacity));
                 assert!(report.is_complete() && report.failures().is_empty(), "{report}");
-                let mut outcomes: Vec<_> = report.outcomes().keys().copied().collect();
-                outcomes.sort_unstable();
-                outcomes
+                values(&report)
             });
             assert_eq!(outcomes, [[(1, 2), (1, 3), (2, 1)]; 2]);
         }
@@ -259,22 +220,19 @@ fn those_who_have_met_count_on_each_other_whoever_runs_in_between() {
 }
 
 #[test]
-fn those_who_have_met_wait_for_each_other() {
-    story(|| {
-        let (sender, receiver) = bounded(0);
-        leno::scope(|scope| {
-            scope.spawn(|| {
-                let mut select = to_receive(&receiver);
-                let selected = select.select();
-                leno::sleep(SECOND);
-                assert_eq!(selected.recv(&receiver), Ok(1));
-            });
-            scope.spawn(|| {
-                let mut select = to_send(&sender);
-                let selected = select.select();
-                leno::sleep(2 * SECOND);
-                selected.send(&sender, 1).unwrap();
-            });
-        });
-    });
+fn partners_wait_for_each_other() {
+    meet(&[
+        &|_, receiver| {
+            let mut select = to_receive(receiver);
+            let selected = select.select();
+            leno::sleep(SECOND);
+            assert_eq!(selected.recv(receiver), Ok(1));
+        },
+        &|sender, _| {
+            let mut select = to_send(sender);
+            let selected = select.select();
+            leno::sleep(2 * SECOND);
+            selected.send(sender, 1).unwrap();
+        },
+    ]);
 }

@@ -1,5 +1,5 @@
-//! Programs whose stories are told. The stories name the lines: what is added goes
-//! to the end.
+//! Programs with stored stories. The stories contain line numbers, so that new
+//! programs belong at the end.
 
 use std::cell::{Cell, RefCell};
 use std::time::Duration;
@@ -188,7 +188,7 @@ pub fn alone() -> u32 {
     40 + 2
 }
 
-pub fn waits_for_nobody() {
+pub fn waits_forever() {
     thread::park();
 }
 
@@ -221,7 +221,7 @@ pub fn panics_when_dropped() {
 }
 
 pub const ODD_NAME: &str = "a \"quoted\" 'name'\n in <two> &\tlines – 日本語 \u{1b}[31m, and so long that \
-                            nobody has room for all of it in one column";
+                            no column has room for all of it";
 
 pub fn odd_names() {
     let value = Shared::named(ODD_NAME, "\u{1b}[31m<&>");
@@ -278,13 +278,13 @@ pub fn turns() {
     changed.set_name("changed");
     thread::scope(|scope| {
         scope.spawn(|| {
-            let mut turn = turn.lock().expect("nobody panics");
+            let mut turn = turn.lock().expect("no thread panics");
             while *turn == 0 {
-                turn = changed.wait(turn).expect("nobody panics");
+                turn = changed.wait(turn).expect("no thread panics");
             }
         });
         scope.spawn(|| {
-            *turn.lock().expect("nobody panics") = 1;
+            *turn.lock().expect("no thread panics") = 1;
             changed.notify_one();
         });
     });

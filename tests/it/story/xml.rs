@@ -1,8 +1,6 @@
-//! As much of XML as a picture may have.
+//! A check of the part of XML that the pictures use.
 
-/// # Panics
-///
-/// If it is not well-formed.
+/// Checks that the text is well-formed.
 #[track_caller]
 pub fn check(text: &str) {
     let mut open: Vec<&str> = Vec::new();
@@ -10,7 +8,7 @@ pub fn check(text: &str) {
     let mut count = 0;
     while let Some(start) = rest.find('<') {
         check_text(&rest[..start]);
-        let end = rest[start..].find('>').expect("each tag ends") + start;
+        let end = rest[start..].find('>').expect("each tag has an end") + start;
         let tag = &rest[start + 1..end];
         rest = &rest[end + 1..];
         count += 1;
@@ -49,11 +47,11 @@ fn check_attributes(mut rest: &str) {
     let mut names = Vec::new();
     while !rest.is_empty() {
         let attribute = rest.strip_prefix(' ').expect("a space before each attribute");
-        let (name, value) = attribute.split_once("=\"").expect("each has a value");
+        let (name, value) = attribute.split_once("=\"").expect("each attribute has a value");
         assert!(name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-'), "{name}");
-        assert!(!names.contains(&name), "{name} is there twice");
+        assert!(!names.contains(&name), "{name} occurs twice");
         names.push(name);
-        let (value, after) = value.split_once('"').expect("each value ends");
+        let (value, after) = value.split_once('"').expect("each value has an end");
         check_text(value);
         assert!(!value.contains('<'), "{value}");
         rest = after;

@@ -10,7 +10,7 @@ use leno::time::{Duration, Instant, sleep, timeout};
 use super::{Log, SECOND, assert_cancelled, run, settle};
 use crate::support::panic_text;
 
-/// A counter of things to be had, and word of more of them.
+/// A counter of items, and the condition variable for its changes.
 #[derive(Clone, Default)]
 struct Store(Rc<(Mutex<u32>, Condvar)>);
 
@@ -23,7 +23,7 @@ impl Store {
         &self.0.1
     }
 
-    /// One who waits until it is notified, and says so.
+    /// Spawns a green thread that waits for a notification and then writes its name.
     fn waiter(&self, log: &Log, name: &'static str) -> JoinHandle<()> {
         let (store, log) = (self.clone(), log.clone());
         thread::spawn(move || {
@@ -39,10 +39,10 @@ fn waiting_releases_the_lock_and_takes_it_again() {
         let (store, log) = (Store::default(), Log::default());
         let one = store.waiter(&log, "one");
         settle();
-        let guard = store.0.0.try_lock().expect("it is released");
+        let guard = store.0.0.try_lock().expect("the waiter has released the lock");
         store.changed().notify_one();
         settle();
-        assert_eq!(log.take(), "", "the lock is held by another");
+        assert_eq!(log.take(), "", "another green thread holds the lock");
         drop(guard);
         one.join().unwrap();
         assert_eq!(log.take(), "one");
@@ -50,10 +50,10 @@ fn waiting_releases_the_lock_and_takes_it_again() {
 }
 
 #[test]
-fn those_who_wait_are_notified_in_the_order_in_which_they_came() {
+fn waiters_are_notified_in_order_of_arrival() {
     run(|| {
         let (store, log) = (Store::default(), Log::default());
-        // Nobody waits: it is forgotten.
+        // Notifications without a waiter have no effect.
         store.changed().notify_one();
         store.changed().notify_all();
         let all = ["a", "b", "c", "d"].map(|name| store.waiter(&log, name));
@@ -72,7 +72,7 @@ fn those_who_wait_are_notified_in_the_order_in_which_they_came() {
 }
 
 #[test]
-fn waiting_while_looks_before_and_after_each_notification() {
+fn wait_while_checks_before_and_after_each_notification() {
     run(|| {
         let (store, looks) = (Store::default(), Rc::new(Cell::new(0)));
         let guard = store.changed().wait_while(store.lock(), |_| false).unwrap();
@@ -122,7 +122,7 @@ fn a_wait_ends_at_its_deadline() {
 }
 
 #[test]
-fn a_wait_for_a_condition_has_one_deadline_for_all_its_waits() {
+fn wait_timeout_while_has_one_deadline_for_all_waits() {
     run(|| {
         let store = Store::default();
         let other = store.clone();
@@ -150,9 +150,9 @@ fn a_wait_for_a_condition_has_one_deadline_for_all_its_waits() {
     });
 }
 
-/// Whoever holds the lock when the time is over changes what was waited for.
+/// A lock holder changes the condition after the deadline has passed.
 #[test]
-fn a_condition_that_has_come_true_at_the_last_moment_is_seen() {
+fn a_condition_true_before_relocking_is_no_timeout() {
     run(|| {
         let store = Store::default();
         let other = store.clone();
@@ -169,14 +169,14 @@ fn a_condition_that_has_come_true_at_the_last_moment_is_seen() {
 }
 
 #[test]
-fn one_who_is_cancelled_while_it_waits_has_no_lock_and_takes_no_notification() {
+fn a_cancelled_waiter_takes_no_notification() {
     run(|| {
         let (store, log) = (Store::default(), Log::default());
         let [first, second] = ["a", "b"].map(|name| store.waiter(&log, name));
         settle();
         let guard = store.lock();
         first.cancel();
-        // It has not run since.
+        // The cancelled waiter has not run since.
         store.changed().notify_one();
         assert_cancelled(first);
         drop(guard);
@@ -187,7 +187,7 @@ fn one_who_is_cancelled_while_it_waits_has_no_lock_and_takes_no_notification() {
 }
 
 #[test]
-fn one_who_was_notified_acts_on_it_even_if_it_is_cancelled() {
+fn a_notified_waiter_relocks_before_it_is_unwound() {
     run(|| {
         let (store, log) = (Store::default(), Log::default());
         let (other, words) = (store.clone(), log.clone());
@@ -202,7 +202,7 @@ fn one_who_was_notified_acts_on_it_even_if_it_is_cancelled() {
         settle();
         let guard = store.lock();
         store.changed().notify_one();
-        // It waits for the lock now, and that wait goes on.
+        // The victim now waits for the lock, and that wait is not cancelled.
         settle();
         victim.cancel();
         victim.cancel();
@@ -216,7 +216,7 @@ fn one_who_was_notified_acts_on_it_even_if_it_is_cancelled() {
 }
 
 #[test]
-fn one_who_was_cancelled_before_it_waits_releases_the_lock_and_is_unwound() {
+fn a_waiter_cancelled_before_the_wait_releases_the_lock() {
     run(|| {
         let store = Store::default();
         let other = store.clone();
@@ -224,7 +224,7 @@ fn one_who_was_cancelled_before_it_waits_releases_the_lock_and_is_unwound() {
             let guard = other.lock();
             thread::shield(leno::yield_now);
             let _guard = other.changed().wait(guard);
-            unreachable!("it has been cancelled");
+            unreachable!("the wait is a cancellation point");
         });
         leno::yield_now();
         victim.cancel();
@@ -235,7 +235,7 @@ fn one_who_was_cancelled_before_it_waits_releases_the_lock_and_is_unwound() {
 }
 
 #[test]
-fn a_deadline_around_the_wait_takes_no_notification() {
+fn a_wait_ended_by_a_deadline_takes_no_notification() {
     run(|| {
         let (store, log) = (Store::default(), Log::default());
         let (other, words) = (store.clone(), log.clone());
@@ -254,7 +254,7 @@ fn a_deadline_around_the_wait_takes_no_notification() {
 }
 
 #[test]
-fn a_deadlock_ends_even_the_wait_for_the_lock() {
+fn a_deadlock_ends_the_wait_for_the_lock() {
     let text = panic_text(|| {
         run(|| {
             let (store, log) = (Store::default(), Log::default());
@@ -269,7 +269,7 @@ fn a_deadlock_ends_even_the_wait_for_the_lock() {
 }
 
 #[test]
-fn it_works_with_several_mutexes() {
+fn one_condvar_may_serve_several_mutexes() {
     run(|| {
         let (one, other, changed) = (Mutex::new(1), Mutex::new(2), Condvar::default());
         leno::scope(|scope| {
@@ -284,7 +284,7 @@ fn it_works_with_several_mutexes() {
 }
 
 #[test]
-fn outside_a_runtime_it_notifies_nobody() {
+fn a_condvar_needs_a_runtime_only_to_wait() {
     let (mutex, changed) = (Mutex::new(0), Condvar::new());
     changed.set_name("changed");
     changed.notify_one();

@@ -18,7 +18,7 @@ fn comer(barrier: &Rc<Barrier>, log: &Log, name: &'static str) -> JoinHandle<()>
 }
 
 #[test]
-fn a_barrier_opens_for_each_group_and_the_last_one_leads() {
+fn the_last_arrival_leads_its_group() {
     run(|| {
         let (barrier, log) = (Rc::new(Barrier::new(3)), Log::default());
         let two = ["a", "b"].map(|name| comer(&barrier, &log, name));
@@ -36,7 +36,7 @@ fn a_barrier_opens_for_each_group_and_the_last_one_leads() {
 }
 
 #[test]
-fn a_barrier_for_none_or_one_never_holds() {
+fn a_barrier_for_zero_or_one_never_waits() {
     for count in [0, 1] {
         let barrier = Barrier::new(count);
         barrier.set_name("start");
@@ -48,7 +48,7 @@ fn a_barrier_for_none_or_one_never_holds() {
 }
 
 #[test]
-fn one_who_leaves_a_barrier_has_not_come() {
+fn a_cancelled_waiter_does_not_count_at_a_barrier() {
     for has_run in [true, false] {
         run(|| {
             let (barrier, log) = (Rc::new(Barrier::new(3)), Log::default());
@@ -58,7 +58,7 @@ fn one_who_leaves_a_barrier_has_not_come() {
             if has_run {
                 settle();
             }
-            // It is not counted, whether it has run since or not.
+            // `one` no longer counts, whether it has run since or not.
             let third = comer(&barrier, &log, "third");
             let late = barrier.wait_timeout(Duration::ZERO);
             assert_eq!(late, Err(Elapsed));
@@ -72,7 +72,7 @@ fn one_who_leaves_a_barrier_has_not_come() {
 }
 
 #[test]
-fn one_whose_time_is_over_has_not_come() {
+fn a_timed_out_waiter_does_not_count_at_a_barrier() {
     run(|| {
         let barrier = Rc::new(Barrier::new(2));
         let start = Instant::now();
@@ -87,9 +87,10 @@ fn one_whose_time_is_over_has_not_come() {
     });
 }
 
-/// One is let through and cancelled; the next group is complete without it.
+/// A green thread is cancelled after the barrier lets it through; the next group is
+/// complete without it.
 #[test]
-fn one_who_is_cancelled_after_the_barrier_has_opened_has_met_the_others() {
+fn cancelling_after_the_barrier_opened_has_no_effect() {
     run(|| {
         let (barrier, log) = (Rc::new(Barrier::new(2)), Log::default());
         let one = comer(&barrier, &log, "one");
@@ -107,7 +108,7 @@ fn one_who_is_cancelled_after_the_barrier_has_opened_has_met_the_others() {
 }
 
 #[test]
-fn an_event_lets_everybody_through_until_it_is_reset() {
+fn an_event_lets_waiters_through_until_its_reset() {
     run(|| {
         let (event, log) = (Rc::new(Event::new()), Log::default());
         let waiter = |name: &'static str| {
@@ -124,7 +125,7 @@ fn an_event_lets_everybody_through_until_it_is_reset() {
         event.set();
         event.reset();
         settle();
-        assert_eq!(log.take(), "a b", "they waited when it was set");
+        assert_eq!(log.take(), "a b", "both waited when the event was set");
         let late = waiter("late");
         settle();
         assert_eq!(log.take(), "");
@@ -137,7 +138,7 @@ fn an_event_lets_everybody_through_until_it_is_reset() {
 }
 
 #[test]
-fn waiting_for_an_event_can_be_cancelled_and_has_a_deadline() {
+fn an_event_wait_has_cancellation_and_a_deadline() {
     run(|| {
         let event = Rc::new(Event::default());
         let start = Instant::now();
@@ -161,7 +162,7 @@ fn waiting_for_an_event_can_be_cancelled_and_has_a_deadline() {
 }
 
 #[test]
-fn a_group_is_waited_for_until_each_member_is_dropped() {
+fn a_wait_group_waits_for_every_member() {
     run(|| {
         let (group, log) = (WaitGroup::new(), Log::default());
         for time in 1..=3 {
@@ -182,7 +183,7 @@ fn a_group_is_waited_for_until_each_member_is_dropped() {
 }
 
 #[test]
-fn several_wait_for_one_group() {
+fn several_members_may_wait_for_one_group() {
     run(|| {
         let (group, log) = (WaitGroup::new(), Log::default());
         for name in ["a", "b"] {
@@ -201,7 +202,7 @@ fn several_wait_for_one_group() {
 }
 
 #[test]
-fn a_member_that_panics_or_is_cancelled_is_done() {
+fn a_panicked_or_cancelled_member_leaves_the_group() {
     run(|| {
         let group = WaitGroup::new();
         let member = group.clone();
@@ -214,7 +215,7 @@ fn a_member_that_panics_or_is_cancelled_is_done() {
             let _member = member;
             thread::park();
         });
-        // One who waits has left the group, whatever becomes of it.
+        // A waiting member has left the group, even if it is cancelled.
         let member = group.clone();
         let waits = thread::spawn(move || member.wait());
         settle();
@@ -228,7 +229,7 @@ fn a_member_that_panics_or_is_cancelled_is_done() {
 }
 
 #[test]
-fn a_wait_for_a_group_that_takes_too_long_gives_a_member_back() {
+fn a_timed_out_group_wait_returns_the_member() {
     run(|| {
         let group = WaitGroup::default();
         let member = group.clone();

@@ -1,5 +1,5 @@
-//! One of several green threads is cancelled, at each moment that there is, under
-//! many orders of turns: nothing is lost, and everybody else gets through.
+//! One of several green threads is cancelled at every step, in many orders of
+//! execution. Nothing is lost, and all others finish.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -10,8 +10,8 @@ use leno::thread::{self, JoinHandle};
 
 use super::{OnDrop, SECOND};
 
-/// Runs `scene` with each number of turns after which the victim is cancelled, in
-/// the order of arrival and in fifty others.
+/// Runs `scene` for each number of turns before the cancellation, under FIFO and fifty
+/// random policies.
 fn at_each_moment(scene: impl Fn(&dyn Fn(&JoinHandle<()>))) {
     for turns in 0..20 {
         let policies = (0..50).map(Policy::random).chain([Policy::fifo()]);
@@ -28,7 +28,7 @@ fn at_each_moment(scene: impl Fn(&dyn Fn(&JoinHandle<()>))) {
 
 fn all<T>(handles: impl IntoIterator<Item = JoinHandle<T>>) {
     for handle in handles {
-        assert!(handle.join().is_ok(), "this one was not cancelled");
+        assert!(handle.join().is_ok(), "only the victim was cancelled");
     }
 }
 
@@ -37,7 +37,7 @@ fn recover<T>(result: Result<T, leno::sync::PoisonError<T>>) -> T {
 }
 
 #[test]
-fn a_mutex_is_free_in_the_end() {
+fn a_mutex_is_free_after_cancellation() {
     at_each_moment(|cancel| {
         let shared = Rc::new((Mutex::new(()), Cell::new(0)));
         let spawn = || {
@@ -45,7 +45,7 @@ fn a_mutex_is_free_in_the_end() {
             thread::spawn(move || {
                 for _ in 0..2 {
                     let _guard = recover(shared.0.lock());
-                    assert_eq!(shared.1.replace(1), 0, "one at a time");
+                    assert_eq!(shared.1.replace(1), 0, "one lock holder at a time");
                     let inside = shared.clone();
                     let _out = OnDrop(move || inside.1.set(0));
                     leno::yield_now();
@@ -61,7 +61,7 @@ fn a_mutex_is_free_in_the_end() {
 }
 
 #[test]
-fn a_rwlock_is_free_in_the_end() {
+fn a_rwlock_is_free_after_cancellation() {
     for writes in [true, false] {
         at_each_moment(|cancel| {
             let lock = Rc::new(RwLock::new(0));
@@ -89,13 +89,13 @@ fn a_rwlock_is_free_in_the_end() {
             all([one, other, last]);
             let _ = victim.join();
             lock.clear_poison();
-            assert!(*lock.try_write().expect("it is free") >= 2);
+            assert!(*lock.try_write().expect("the lock is free") >= 2);
         });
     }
 }
 
 #[test]
-fn all_permits_are_back_in_the_end() {
+fn all_permits_return_after_cancellation() {
     at_each_moment(|cancel| {
         let semaphore = Rc::new(Semaphore::new(3));
         let spawn = |count| {
@@ -115,8 +115,8 @@ fn all_permits_are_back_in_the_end() {
     });
 }
 
-/// As many are notified as there are things to be had; one who is cancelled has
-/// either taken its thing, or left it and the notification to others.
+/// There is one notification for each item. A cancelled green thread has either taken
+/// its item or left both to the others.
 #[test]
 fn no_notification_is_lost() {
     at_each_moment(|cancel| {
@@ -142,7 +142,7 @@ fn no_notification_is_lost() {
         });
         cancel(&victim);
         maker.join().unwrap();
-        // If the victim took one, another is made for those who are left.
+        // If the victim took an item, the other two need one more.
         let took = victim.join().is_ok();
         if took {
             *recover(shared.0.lock()) += 1;
@@ -155,7 +155,7 @@ fn no_notification_is_lost() {
 }
 
 #[test]
-fn a_barrier_opens_for_as_many_as_it_says() {
+fn a_barrier_counts_no_cancelled_waiter() {
     at_each_moment(|cancel| {
         let shared = Rc::new((Barrier::new(3), Cell::new(0)));
         let spawn = || {
@@ -171,7 +171,7 @@ fn a_barrier_opens_for_as_many_as_it_says() {
         let met = victim.join().is_ok();
         if !met {
             leno::sleep(SECOND);
-            assert_eq!(shared.1.get(), 0, "two are too few");
+            assert_eq!(shared.1.get(), 0, "two green threads are too few");
             shared.0.wait();
         }
         all([one, other]);
@@ -180,7 +180,7 @@ fn a_barrier_opens_for_as_many_as_it_says() {
 }
 
 #[test]
-fn an_event_lets_all_others_through() {
+fn an_event_wakes_the_others_after_cancellation() {
     at_each_moment(|cancel| {
         let event = Rc::new(Event::new());
         let spawn = || {

@@ -1,4 +1,4 @@
-//! Channels as the documentation of `std::sync::mpsc` has them.
+//! Channels: the behaviour that `std::sync::mpsc` documents.
 
 use std::rc::Rc;
 
@@ -13,7 +13,7 @@ use super::{Log, SECOND, assert_cancelled, run, settle};
 use crate::support::{Ledger, panic_text};
 
 #[test]
-fn messages_come_in_the_order_in_which_they_were_sent() {
+fn messages_arrive_in_the_order_of_sending() {
     run(|| {
         let (sender, receiver) = channel();
         thread::spawn(move || (0..10).for_each(|n| sender.send(n).unwrap()));
@@ -24,7 +24,7 @@ fn messages_come_in_the_order_in_which_they_were_sent() {
 }
 
 #[test]
-fn many_send_and_one_receives() {
+fn many_senders_reach_one_receiver() {
     run(|| {
         let (sender, receiver) = channel();
         for n in 0..10 {
@@ -38,7 +38,7 @@ fn many_send_and_one_receives() {
 }
 
 #[test]
-fn what_was_sent_is_received_after_the_senders_are_gone() {
+fn messages_outlive_their_senders() {
     let (sender, receiver) = channel();
     sender.send(1).unwrap();
     sender.clone().send(2).unwrap();
@@ -62,7 +62,7 @@ fn sending_without_a_receiver_gives_the_message_back() {
 }
 
 #[test]
-fn a_message_that_nobody_received_is_dropped_with_the_receiver() {
+fn unreceived_messages_are_dropped_with_the_receiver() {
     let ledger = Ledger::default();
     let (sender, receiver) = channel();
     (0..3).for_each(|_| sender.send(ledger.value()).unwrap());
@@ -73,7 +73,7 @@ fn a_message_that_nobody_received_is_dropped_with_the_receiver() {
 }
 
 #[test]
-fn a_sync_channel_holds_so_many_messages_and_no_more() {
+fn a_sync_channel_holds_only_its_capacity() {
     run(|| {
         let (sender, receiver) = sync_channel(2);
         let log = Log::default();
@@ -98,7 +98,7 @@ fn a_sync_channel_holds_so_many_messages_and_no_more() {
 }
 
 #[test]
-fn in_a_sync_channel_of_none_the_two_meet() {
+fn a_sync_channel_of_capacity_zero_is_a_rendezvous() {
     run(|| {
         let (sender, receiver) = sync_channel(0);
         assert_eq!(sender.try_send(1), Err(TrySendError::Full(1)));
@@ -114,14 +114,14 @@ fn in_a_sync_channel_of_none_the_two_meet() {
         assert_eq!(receiver.try_recv(), Ok(2));
         settle();
         assert_eq!(log.take(), "received");
-        // One who waits to send learns that the receiver has gone.
+        // A waiting sender gets an error when the receiver is dropped.
         drop(receiver);
         assert_eq!(one.join().unwrap(), Err(SendError(3)));
     });
 }
 
 #[test]
-fn try_iter_gives_what_is_there() {
+fn try_iter_ends_at_an_empty_channel() {
     let (sender, receiver) = channel();
     assert_eq!(receiver.try_iter().next(), None);
     (1..=3).for_each(|n| sender.send(n).unwrap());
@@ -151,7 +151,7 @@ fn receiving_has_a_deadline() {
 }
 
 #[test]
-fn one_who_is_cancelled_takes_no_message_and_leaves_none() {
+fn a_cancelled_waiter_neither_takes_nor_leaves_a_message() {
     run(|| {
         let (sender, receiver) = sync_channel(0);
         let receiver = Rc::new(receiver);
@@ -159,7 +159,7 @@ fn one_who_is_cancelled_takes_no_message_and_leaves_none() {
         let receives = thread::spawn(move || other.recv());
         settle();
         receives.cancel();
-        // It has not run since.
+        // The cancelled receiver has not run since.
         assert_eq!(sender.try_send(1), Err(TrySendError::Full(1)));
         assert_cancelled(receives);
         let other = sender.clone();
@@ -172,7 +172,7 @@ fn one_who_is_cancelled_takes_no_message_and_leaves_none() {
 }
 
 #[test]
-fn a_receiver_may_be_named_and_waits_in_a_runtime_only() {
+fn a_named_channel_needs_a_runtime_to_wait() {
     let (sender, receiver) = channel::<i32>();
     sender.set_name("orders");
     receiver.set_name("too late");

@@ -12,7 +12,7 @@ use leno::time::{Duration, Instant, sleep};
 use super::{Log, SECOND, assert_cancelled, run, settle};
 use crate::support::panic_text;
 
-/// One who locks, says so, and lets others have a turn before it unlocks.
+/// Spawns a green thread that locks, writes its name, and yields before it unlocks.
 fn locker(mutex: &Rc<Mutex<i32>>, log: &Log, name: &'static str) -> JoinHandle<()> {
     let (mutex, log) = (mutex.clone(), log.clone());
     thread::spawn(move || {
@@ -23,14 +23,14 @@ fn locker(mutex: &Rc<Mutex<i32>>, log: &Log, name: &'static str) -> JoinHandle<(
 }
 
 #[test]
-fn the_lock_goes_to_those_who_wait_in_the_order_in_which_they_came() {
+fn waiters_get_the_lock_in_order_of_arrival() {
     run(|| {
         let (mutex, log) = (Rc::new(Mutex::new(0)), Log::default());
         let guard = mutex.lock().unwrap();
         let all = ["a", "b", "c"].map(|name| locker(&mutex, &log, name));
         settle();
         drop(guard);
-        // It is not to be had before those who wait have had it.
+        // This lock comes after those of all waiters.
         let _guard = mutex.lock().unwrap();
         log.write("main");
         assert_eq!(log.take(), "a b c main");
@@ -40,7 +40,7 @@ fn the_lock_goes_to_those_who_wait_in_the_order_in_which_they_came() {
 }
 
 #[test]
-fn a_lock_that_was_handed_over_is_held_before_its_owner_runs() {
+fn a_handed_over_lock_is_held_before_its_owner_runs() {
     run(|| {
         let (mutex, log) = (Rc::new(Mutex::new(0)), Log::default());
         let guard = mutex.lock().unwrap();
@@ -55,7 +55,7 @@ fn a_lock_that_was_handed_over_is_held_before_its_owner_runs() {
 }
 
 #[test]
-fn a_lock_that_is_free_is_taken_without_a_switch() {
+fn a_free_lock_is_taken_without_a_switch() {
     run(|| {
         let log = Log::default();
         let (mutex, other) = (Mutex::new(1), log.clone());
@@ -71,7 +71,7 @@ fn a_lock_that_is_free_is_taken_without_a_switch() {
 }
 
 #[test]
-fn nobody_changes_the_value_while_another_holds_the_lock() {
+fn the_lock_excludes_other_green_threads() {
     for seed in 0..50 {
         leno::Builder::new().policy(Policy::random(seed)).run(|| {
             let mutex = Mutex::new(0);
@@ -93,7 +93,7 @@ fn nobody_changes_the_value_while_another_holds_the_lock() {
 }
 
 #[test]
-fn one_who_is_cancelled_while_it_waits_leaves_no_trace() {
+fn a_cancelled_waiter_is_passed_over() {
     run(|| {
         let (mutex, log) = (Rc::new(Mutex::new(0)), Log::default());
         let guard = mutex.lock().unwrap();
@@ -101,7 +101,7 @@ fn one_who_is_cancelled_while_it_waits_leaves_no_trace() {
         settle();
         second.cancel();
         second.cancel();
-        // It has not run since, and is passed over all the same.
+        // The cancelled waiter has not run since.
         drop(guard);
         first.join().unwrap();
         third.join().unwrap();
@@ -113,7 +113,7 @@ fn one_who_is_cancelled_while_it_waits_leaves_no_trace() {
 }
 
 #[test]
-fn one_who_is_cancelled_after_the_hand_over_has_the_lock_and_releases_it() {
+fn a_holder_cancelled_after_the_hand_over_releases_the_lock() {
     run(|| {
         let (mutex, log) = (Rc::new(Mutex::new(0)), Log::default());
         let guard = mutex.lock().unwrap();
@@ -123,7 +123,7 @@ fn one_who_is_cancelled_after_the_hand_over_has_the_lock_and_releases_it() {
         first.cancel();
         assert!(mutex.try_lock().is_err());
         assert_cancelled(first);
-        // It was unwound when it yielded, with the lock in its hands.
+        // `first` was unwound at its yield, while it held the lock.
         assert!(second.join().unwrap_err().is::<String>());
         assert_eq!(log.take(), "a");
         assert!(mutex.is_poisoned());
@@ -133,14 +133,14 @@ fn one_who_is_cancelled_after_the_hand_over_has_the_lock_and_releases_it() {
 }
 
 #[test]
-fn one_who_was_cancelled_does_not_lock_a_lock_that_is_free() {
+fn a_cancelled_thread_does_not_take_a_free_lock() {
     run(|| {
         let mutex = Rc::new(Mutex::new(0));
         let other = mutex.clone();
         let victim = thread::spawn(move || {
             thread::shield(leno::yield_now);
             drop(other.lock());
-            unreachable!("it has been cancelled");
+            unreachable!("the lock is a cancellation point");
         });
         leno::yield_now();
         victim.cancel();
@@ -150,7 +150,7 @@ fn one_who_was_cancelled_does_not_lock_a_lock_that_is_free() {
 }
 
 #[test]
-fn a_wait_with_a_deadline_ends_then_and_not_before() {
+fn a_timed_lock_ends_at_its_deadline() {
     run(|| {
         let (mutex, log) = (Rc::new(Mutex::new(0)), Log::default());
         let guard = mutex.lock().unwrap();
@@ -176,7 +176,7 @@ fn a_wait_with_a_deadline_ends_then_and_not_before() {
 }
 
 #[test]
-fn a_lock_that_is_released_at_the_moment_of_the_deadline_is_not_lost() {
+fn a_lock_released_at_the_deadline_is_not_lost() {
     for waiter_first in [true, false] {
         run(|| {
             let mutex = Rc::new(Mutex::new(0));
@@ -187,9 +187,9 @@ fn a_lock_that_is_released_at_the_moment_of_the_deadline_is_not_lost() {
                 leno::yield_now();
             }
             sleep(SECOND);
-            // The clock has ended both waits before anybody runs.
+            // The clock has ended both waits before either green thread runs.
             drop(guard);
-            drop(mutex.try_lock().expect("it was not handed over"));
+            drop(mutex.try_lock().expect("the lock was not handed over"));
             assert!(!waiter.join().unwrap());
             drop(mutex.try_lock().unwrap());
         });
@@ -197,7 +197,7 @@ fn a_lock_that_is_released_at_the_moment_of_the_deadline_is_not_lost() {
 }
 
 #[test]
-fn a_wait_of_no_time_lets_others_have_a_turn() {
+fn a_timed_lock_of_zero_yields() {
     run(|| {
         let (mutex, log) = (Rc::new(Mutex::new(0)), Log::default());
         let guard = mutex.lock().unwrap();
@@ -212,7 +212,7 @@ fn a_wait_of_no_time_lets_others_have_a_turn() {
 }
 
 #[test]
-fn locking_again_what_one_holds_is_a_deadlock() {
+fn locking_twice_is_a_deadlock() {
     let line = line!() + 5;
     let text = panic_text(|| {
         leno::run(|| {
@@ -227,7 +227,7 @@ fn locking_again_what_one_holds_is_a_deadlock() {
 }
 
 #[test]
-fn a_guard_that_is_forgotten_is_held_for_ever() {
+fn a_forgotten_guard_holds_the_lock_for_ever() {
     let text = panic_text(|| {
         run(|| {
             let mutex = Mutex::new(0);
@@ -240,7 +240,7 @@ fn a_guard_that_is_forgotten_is_held_for_ever() {
 }
 
 #[test]
-fn outside_a_runtime_everything_works_that_need_not_wait() {
+fn a_mutex_needs_a_runtime_only_to_wait() {
     let mut mutex = Mutex::new(1);
     *mutex.lock().unwrap() += 1;
     *mutex.get_mut().unwrap() += 1;
@@ -258,7 +258,7 @@ fn outside_a_runtime_everything_works_that_need_not_wait() {
 }
 
 #[test]
-fn a_lock_is_handed_over_from_one_runtime_to_another() {
+fn a_lock_may_be_handed_to_another_runtime() {
     let host = leno::Runtime::new();
     let mutex = Rc::new(Mutex::new(0));
     let other = mutex.clone();
@@ -284,7 +284,7 @@ fn a_lock_is_handed_over_from_one_runtime_to_another() {
 }
 
 #[test]
-fn it_guards_what_has_no_size_and_prints_as_in_std() {
+fn an_unsized_mutex_prints_as_in_std() {
     let any: Box<Mutex<dyn Debug>> = Box::new(Mutex::new("text"));
     assert_eq!(format!("{:?}", any.lock().unwrap()), "\"text\"");
     let slice: &Mutex<[i32]> = &Mutex::new([1, 2, 3]);
@@ -299,7 +299,7 @@ fn it_guards_what_has_no_size_and_prints_as_in_std() {
 }
 
 #[test]
-fn a_thread_local_can_hold_one() {
+fn a_thread_local_may_hold_a_mutex() {
     thread_local! {
         static COUNT: Mutex<u32> = const { Mutex::new(0) };
     }

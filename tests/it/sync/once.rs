@@ -1,4 +1,4 @@
-//! What is done or made once.
+//! `Once`, `OnceLock` and `LazyLock`.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -12,7 +12,8 @@ use crate::support::panic_text;
 
 const POISONED: &str = "an earlier closure has panicked or been cancelled";
 
-/// One who takes a second for what is to be done once, and says so.
+/// Spawns a green thread that calls `call_once` with a closure that sleeps for a
+/// second.
 fn caller(once: &Rc<Once>, log: &Log, name: &'static str) -> JoinHandle<()> {
     let (once, log) = (once.clone(), log.clone());
     thread::spawn(move || {
@@ -27,7 +28,7 @@ fn caller(once: &Rc<Once>, log: &Log, name: &'static str) -> JoinHandle<()> {
 }
 
 #[test]
-fn the_first_one_does_it_and_the_others_wait_for_it() {
+fn the_first_caller_runs_and_the_others_wait() {
     run(|| {
         let (once, log) = (Rc::new(Once::new()), Log::default());
         let all = ["a", "b", "c"].map(|name| caller(&once, &log, name));
@@ -48,7 +49,7 @@ fn the_first_one_does_it_and_the_others_wait_for_it() {
 }
 
 #[test]
-fn one_that_panics_poisons_it_until_another_is_forced() {
+fn a_panic_poisons_a_once_until_a_forced_call() {
     let once = Once::new();
     assert_eq!(panic_text(|| once.call_once(|| panic!("the first"))), "the first");
     assert!(!once.is_completed());
@@ -64,7 +65,7 @@ fn one_that_panics_poisons_it_until_another_is_forced() {
 }
 
 #[test]
-fn those_who_wait_for_one_that_fails_learn_of_it() {
+fn waiters_see_the_poison_of_a_failed_call() {
     for cancel in [true, false] {
         run(|| {
             let (once, log) = (Rc::new(Once::new()), Log::default());
@@ -103,7 +104,7 @@ fn those_who_wait_for_one_that_fails_learn_of_it() {
 }
 
 #[test]
-fn one_who_waits_for_it_can_be_cancelled() {
+fn waiting_for_a_once_is_a_cancellation_point() {
     run(|| {
         let (once, log) = (Rc::new(Once::new()), Log::default());
         let [first, second] = ["a", "b"].map(|name| caller(&once, &log, name));
@@ -116,7 +117,7 @@ fn one_who_waits_for_it_can_be_cancelled() {
 }
 
 #[test]
-fn one_that_waits_for_itself_is_a_deadlock() {
+fn a_once_that_calls_itself_is_a_deadlock() {
     let text = panic_text(|| {
         run(|| {
             let once = Once::new();
@@ -155,7 +156,7 @@ fn a_cell_is_written_once() {
 }
 
 #[test]
-fn a_cell_is_made_by_the_next_one_if_the_first_one_fails() {
+fn the_next_caller_initializes_a_cell_after_a_failure() {
     let cell = OnceLock::new();
     assert_eq!(panic_text(|| *cell.get_or_init(|| panic!("no value"))), "no value");
     assert_eq!(cell.get(), None);
@@ -190,7 +191,7 @@ fn a_cell_is_made_by_the_next_one_if_the_first_one_fails() {
 }
 
 #[test]
-fn a_lazy_value_is_made_when_it_is_used_first() {
+fn a_lazy_value_is_created_at_its_first_use() {
     run(|| {
         let made = Cell::new(0);
         let lazy = LazyLock::new(|| {
@@ -216,7 +217,7 @@ fn a_lazy_value_is_made_when_it_is_used_first() {
 }
 
 #[test]
-fn what_is_done_already_is_no_place_to_be_unwound() {
+fn completed_onces_are_not_cancellation_points() {
     run(|| {
         let once = Rc::new((Once::new(), OnceLock::from(1)));
         once.0.call_once(|| ());

@@ -1,4 +1,5 @@
-//! Who panics while holding a lock leaves a mark on it, and nobody else does.
+//! Poison: a green thread that panics while it holds a lock poisons it, and no other
+//! does.
 
 use std::panic::{self, RefUnwindSafe, UnwindSafe};
 use std::rc::Rc;
@@ -10,12 +11,12 @@ use leno::time::timeout;
 use super::{OnDrop, SECOND, assert_cancelled, run, settle};
 use crate::support::caught;
 
-/// A panic without the hook's report.
+/// Panics without running the panic hook.
 fn fail() -> ! {
     panic::resume_unwind(Box::new("expected"))
 }
 
-/// What both std's documentation and this one say of a mutex.
+/// A test that holds of std's locks and of leno's.
 macro_rules! as_documented {
     ($name:ident, $($library:ident)::+) => {
         #[test]
@@ -60,11 +61,11 @@ macro_rules! as_documented {
 }
 
 as_documented!(a_panic_poisons_what_is_held_as_in_std, leno::sync);
-as_documented!(the_same_holds_of_std, std::sync);
+as_documented!(a_panic_poisons_what_is_held_in_std, std::sync);
 
-/// In a destructor that a panic runs, a lock is taken and released as usual.
+/// A lock that a destructor takes and releases during a panic.
 #[test]
-fn a_lock_that_is_taken_during_a_panic_is_not_poisoned_by_it() {
+fn a_lock_taken_during_a_panic_is_not_poisoned() {
     run(|| {
         let (mutex, lock) = (Mutex::new(0), RwLock::new(0));
         let broken = caught(|| {
@@ -82,10 +83,10 @@ fn a_lock_that_is_taken_during_a_panic_is_not_poisoned_by_it() {
 }
 
 #[test]
-fn a_panic_that_is_suspended_poisons_nothing_of_others() {
+fn a_suspended_panic_does_not_poison_locks_of_others() {
     run(|| {
         let (mutex, lock) = (Rc::new(Mutex::new(0)), Rc::new(RwLock::new(0)));
-        // Taken before the panic, released while it is suspended.
+        // Locks taken before the panic and released while it is suspended.
         let before = (mutex.clone(), lock.clone());
         let early = thread::spawn(move || {
             let mut guards = (before.0.lock().unwrap(), before.1.write().unwrap());
@@ -98,7 +99,7 @@ fn a_panic_that_is_suspended_poisons_nothing_of_others() {
             fail()
         });
         leno::yield_now();
-        assert!(std::thread::panicking(), "it is of no use: another one panics");
+        assert!(std::thread::panicking(), "std counts the other green thread's panic");
         early.join().unwrap();
         *mutex.lock().unwrap() += 1;
         *lock.write().unwrap() += 1;
@@ -110,7 +111,7 @@ fn a_panic_that_is_suspended_poisons_nothing_of_others() {
 }
 
 #[test]
-fn one_who_panics_after_another_was_suspended_in_a_panic_poisons() {
+fn a_panic_after_a_suspended_panic_poisons() {
     run(|| {
         let panics = thread::spawn(|| {
             let _parks = OnDrop(thread::park);
@@ -129,12 +130,12 @@ fn one_who_panics_after_another_was_suspended_in_a_panic_poisons() {
 }
 
 #[test]
-fn one_who_is_cancelled_poisons_what_it_holds() {
+fn a_cancellation_poisons_held_locks() {
     run(|| {
         for shared in [true, false] {
             let suspended = thread::spawn(move || {
-                // A cancellation is known for what it is, even while another one
-                // is suspended in a panic.
+                // A cancellation poisons even while another green thread is suspended
+                // in a panic.
                 let _parks = OnDrop(move || {
                     if shared {
                         thread::park();
@@ -166,13 +167,13 @@ fn one_who_is_cancelled_poisons_what_it_holds() {
 }
 
 #[test]
-fn one_who_waits_learns_of_the_poison_with_the_lock() {
+fn a_waiter_gets_the_poison_with_the_lock() {
     run(|| {
         let (mutex, changed) = (Rc::new(Mutex::new(0)), Rc::new(Condvar::new()));
         let (other, word) = (mutex.clone(), changed.clone());
         let waiter = thread::spawn(move || {
             let guard = word.wait(other.lock().unwrap());
-            assert!(other.try_lock().is_err(), "the lock is held all the same");
+            assert!(other.try_lock().is_err(), "the waiter holds the poisoned lock");
             guard.is_err()
         });
         let (other, word) = (mutex.clone(), changed.clone());
@@ -194,10 +195,9 @@ fn one_who_waits_learns_of_the_poison_with_the_lock() {
     });
 }
 
-/// A lock taken before the panic is marked when it is released by the unwinding,
-/// also after a wait in a destructor.
+/// The unwinding releases the lock after a wait in a destructor.
 #[test]
-fn a_wait_during_the_panic_does_not_hide_it() {
+fn a_wait_during_a_panic_does_not_prevent_poisoning() {
     run(|| {
         let mutex = Rc::new(Mutex::new(0));
         let other = mutex.clone();
@@ -213,7 +213,7 @@ fn a_wait_during_the_panic_does_not_hide_it() {
 }
 
 #[test]
-fn they_may_be_used_across_a_caught_panic_as_in_std() {
+fn locks_are_unwind_safe_as_in_std() {
     fn may<T: UnwindSafe + RefUnwindSafe>() {}
     may::<Mutex<std::cell::Cell<u8>>>();
     may::<RwLock<std::cell::Cell<u8>>>();

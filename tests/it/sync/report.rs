@@ -1,4 +1,4 @@
-//! What a deadlock report says of those who wait here.
+//! The lines of a deadlock report about these primitives.
 
 use std::mem;
 use std::rc::Rc;
@@ -11,7 +11,7 @@ use leno::thread;
 use super::run;
 use crate::support::panic_text;
 
-/// For what all but the main green thread wait, and who holds it.
+/// Returns what each green thread but the main one waits for, and the holders.
 fn waits(report: &str) -> Vec<String> {
     let squeezed = report.lines().map(|line| {
         let line = line.rsplit_once(" at ").map_or(line, |(before, _)| before);
@@ -23,7 +23,7 @@ fn waits(report: &str) -> Vec<String> {
 }
 
 #[test]
-fn each_is_named_with_what_is_wanted_of_it() {
+fn the_report_names_each_primitive() {
     let report = panic_text(|| {
         run(|| {
             let (sender, receiver) = mpsc::sync_channel::<u8>(0);
@@ -73,7 +73,7 @@ fn each_is_named_with_what_is_wanted_of_it() {
 }
 
 #[test]
-fn the_next_holder_is_known_before_it_runs_and_its_line_is_where_it_locked() {
+fn the_report_shows_where_a_lock_was_requested() {
     let line = line!() + 6;
     let report = panic_text(|| {
         run(|| {
@@ -89,12 +89,12 @@ fn the_next_holder_is_known_before_it_runs_and_its_line_is_where_it_locked() {
         })
     });
     assert!(report.contains("main  waits for a mutex"), "{report}");
-    let held = report.lines().find(|line| line.contains("held by #2")).expect("it is held");
+    let held = report.lines().find(|line| line.contains("held by #2")).expect("the lock is held");
     assert!(held.contains(&format!("{}:{line}:", file!())), "{report}");
 }
 
 #[test]
-fn a_lock_and_a_value_that_wait_for_themselves_are_cycles() {
+fn waits_for_oneself_are_reported_as_cycles() {
     let report = panic_text(|| {
         run(|| {
             let mutex = Mutex::new(0);

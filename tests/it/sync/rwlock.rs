@@ -10,8 +10,9 @@ use leno::time::{Duration, Instant, sleep};
 use super::{Log, SECOND, assert_cancelled, run, settle};
 use crate::support::panic_text;
 
-/// One who takes the lock, `r..` to read and `w..` to write, says so, and says so
-/// again when it releases it, five turns later.
+/// Spawns a green thread that takes the lock, to read if its name begins with `r`,
+/// writes its name, and writes it again just before it releases the lock, five turns
+/// later.
 fn user(lock: &Rc<RwLock<i32>>, log: &Log, name: &'static str) -> JoinHandle<()> {
     let (lock, log) = (lock.clone(), log.clone());
     thread::spawn(move || {
@@ -41,7 +42,7 @@ fn readers_share_and_writers_do_not() {
 }
 
 #[test]
-fn it_goes_to_those_who_wait_in_order_and_readers_together() {
+fn waiters_are_served_in_order_and_readers_together() {
     run(|| {
         let (lock, log) = (Rc::new(RwLock::new(0)), Log::default());
         let guard = lock.write().unwrap();
@@ -57,7 +58,7 @@ fn it_goes_to_those_who_wait_in_order_and_readers_together() {
 }
 
 #[test]
-fn one_who_reads_queues_up_behind_one_who_waits_to_write() {
+fn a_reader_queues_behind_a_waiting_writer() {
     run(|| {
         let (lock, log) = (Rc::new(RwLock::new(0)), Log::default());
         let guard = lock.read().unwrap();
@@ -68,7 +69,7 @@ fn one_who_reads_queues_up_behind_one_who_waits_to_write() {
         settle();
         assert_eq!(log.take(), "");
         drop(guard);
-        // Both have it, one after the other, before anybody else.
+        // Both waiters come before a new lock.
         assert!(lock.try_read().is_err() && lock.try_write().is_err());
         writer.join().unwrap();
         reader.join().unwrap();
@@ -77,7 +78,7 @@ fn one_who_reads_queues_up_behind_one_who_waits_to_write() {
 }
 
 #[test]
-fn a_writer_who_leaves_lets_the_readers_behind_it_go_on() {
+fn a_writer_that_stops_waiting_lets_readers_through() {
     for cancel in [true, false] {
         run(|| {
             let (lock, log) = (Rc::new(RwLock::new(0)), Log::default());
@@ -107,7 +108,7 @@ fn a_writer_who_leaves_lets_the_readers_behind_it_go_on() {
 }
 
 #[test]
-fn one_who_is_cancelled_and_has_not_run_since_is_passed_over() {
+fn cancelled_waiters_are_passed_over() {
     run(|| {
         let (lock, log) = (Rc::new(RwLock::new(0)), Log::default());
         let guard = lock.write().unwrap();
@@ -124,7 +125,7 @@ fn one_who_is_cancelled_and_has_not_run_since_is_passed_over() {
 }
 
 #[test]
-fn one_who_is_cancelled_after_the_hand_over_has_it_and_releases_it() {
+fn a_holder_cancelled_after_the_hand_over_releases_the_lock() {
     for name in ["w", "r"] {
         run(|| {
             let (lock, log) = (Rc::new(RwLock::new(0)), Log::default());
@@ -144,7 +145,7 @@ fn one_who_is_cancelled_after_the_hand_over_has_it_and_releases_it() {
 }
 
 #[test]
-fn waits_with_a_deadline_end_then() {
+fn timed_locks_end_at_their_deadlines() {
     run(|| {
         let lock = Rc::new(RwLock::new(0));
         let start = Instant::now();
@@ -166,7 +167,7 @@ fn waits_with_a_deadline_end_then() {
 }
 
 #[test]
-fn from_writing_to_reading_without_a_gap() {
+fn a_downgrade_lets_waiting_readers_in() {
     run(|| {
         let (lock, log) = (Rc::new(RwLock::new(0)), Log::default());
         let mut guard = lock.write().unwrap();
@@ -185,7 +186,7 @@ fn from_writing_to_reading_without_a_gap() {
 }
 
 #[test]
-fn from_writing_to_reading_past_one_who_waits_to_write() {
+fn a_downgrade_keeps_readers_behind_a_waiting_writer() {
     run(|| {
         let (lock, log) = (Rc::new(RwLock::new(0)), Log::default());
         let guard = lock.write().unwrap();
@@ -201,7 +202,7 @@ fn from_writing_to_reading_past_one_who_waits_to_write() {
 }
 
 #[test]
-fn reading_again_behind_one_who_waits_to_write_is_a_deadlock() {
+fn reading_twice_around_a_waiting_writer_is_a_deadlock() {
     let text = panic_text(|| {
         leno::run(|| {
             let (lock, log) = (Rc::new(RwLock::new(0)), Log::default());
@@ -215,16 +216,16 @@ fn reading_again_behind_one_who_waits_to_write_is_a_deadlock() {
 }
 
 #[test]
-fn nobody_reads_or_writes_while_another_writes() {
+fn a_writer_excludes_readers_and_writers() {
     for seed in 0..50 {
         leno::Builder::new().policy(Policy::random(seed)).run(|| {
             let lock = RwLock::new((0, 0));
             leno::scope(|scope| {
-                for who in 0..6 {
+                for user in 0..6 {
                     let lock = &lock;
                     scope.spawn(move || {
                         for round in 0..4 {
-                            if (who + round) % 3 == 0 {
+                            if (user + round) % 3 == 0 {
                                 let mut pair = lock.write().unwrap();
                                 pair.0 += 1;
                                 leno::yield_now();
@@ -239,7 +240,7 @@ fn nobody_reads_or_writes_while_another_writes() {
                     });
                 }
             });
-            let writes = (0..6).flat_map(|who| (0..4).map(move |round| (who + round) % 3));
+            let writes = (0..6).flat_map(|user| (0..4).map(move |round| (user + round) % 3));
             let writes = writes.filter(|&rest| rest == 0).count();
             assert_eq!(lock.into_inner().unwrap(), (writes, writes));
         });
@@ -247,7 +248,7 @@ fn nobody_reads_or_writes_while_another_writes() {
 }
 
 #[test]
-fn outside_a_runtime_everything_works_that_need_not_wait() {
+fn a_rwlock_needs_a_runtime_only_to_wait() {
     let mut lock = RwLock::new(1);
     lock.set_name("config");
     *lock.write().unwrap() += 1;

@@ -9,7 +9,7 @@ use leno::time::{Duration, Instant, sleep};
 use super::{Log, SECOND, assert_cancelled, run, settle};
 use crate::support::panic_text;
 
-/// One who takes permits for a while, and says when.
+/// Spawns a green thread that holds permits for three turns and writes when.
 fn user(
     semaphore: &Rc<Semaphore>,
     log: &Log,
@@ -28,7 +28,7 @@ fn user(
 }
 
 #[test]
-fn permits_go_to_those_who_wait_in_order() {
+fn waiters_get_permits_in_order_of_arrival() {
     run(|| {
         let (semaphore, log) = (Rc::new(Semaphore::new(2)), Log::default());
         let users = [("a", 1), ("b", 1), ("c", 2), ("d", 1), ("e", 1)];
@@ -40,7 +40,7 @@ fn permits_go_to_those_who_wait_in_order() {
 }
 
 #[test]
-fn few_permits_are_not_given_to_those_behind_one_who_wants_many() {
+fn a_small_request_waits_behind_a_large_one() {
     run(|| {
         let (semaphore, log) = (Rc::new(Semaphore::new(3)), Log::default());
         let one = semaphore.acquire().unwrap();
@@ -56,7 +56,7 @@ fn few_permits_are_not_given_to_those_behind_one_who_wants_many() {
 }
 
 #[test]
-fn one_at_the_head_that_leaves_lets_those_behind_it_go_on() {
+fn a_first_waiter_that_stops_lets_the_others_through() {
     for cancel in [true, false] {
         run(|| {
             let (semaphore, log) = (Rc::new(Semaphore::new(2)), Log::default());
@@ -84,7 +84,7 @@ fn one_at_the_head_that_leaves_lets_those_behind_it_go_on() {
 }
 
 #[test]
-fn one_who_is_cancelled_with_its_permits_on_the_way_gives_them_back() {
+fn a_cancelled_owner_returns_its_permits() {
     run(|| {
         let (semaphore, log) = (Rc::new(Semaphore::new(0)), Log::default());
         let one = user(&semaphore, &log, "one", 2);
@@ -99,7 +99,7 @@ fn one_who_is_cancelled_with_its_permits_on_the_way_gives_them_back() {
 }
 
 #[test]
-fn one_who_is_cancelled_and_has_not_run_since_gets_none() {
+fn a_cancelled_waiter_gets_no_permits() {
     run(|| {
         let (semaphore, log) = (Rc::new(Semaphore::new(0)), Log::default());
         let [one, other] = ["one", "other"].map(|name| user(&semaphore, &log, name, 1));
@@ -114,7 +114,7 @@ fn one_who_is_cancelled_and_has_not_run_since_gets_none() {
 }
 
 #[test]
-fn closing_ends_all_waits_and_permits_can_still_be_given_back() {
+fn closing_ends_all_waits_and_accepts_permits() {
     run(|| {
         let (semaphore, log) = (Rc::new(Semaphore::new(1)), Log::default());
         let permit = semaphore.acquire().unwrap();
@@ -137,7 +137,7 @@ fn closing_ends_all_waits_and_permits_can_still_be_given_back() {
 }
 
 #[test]
-fn waits_with_a_deadline_end_then() {
+fn timed_acquires_end_at_their_deadlines() {
     run(|| {
         let semaphore = Rc::new(Semaphore::new(0));
         let start = Instant::now();
@@ -159,14 +159,14 @@ fn waits_with_a_deadline_end_then() {
 }
 
 #[test]
-fn no_permits_are_to_be_had_at_once() {
+fn acquiring_zero_permits_never_waits() {
     let semaphore = Semaphore::new(0);
     drop(semaphore.acquire_many(0).unwrap());
     drop(semaphore.try_acquire_many(0).unwrap());
     semaphore.add_permits(0);
     assert_eq!(semaphore.try_acquire().unwrap_err(), TryAcquireError::NoPermits);
     run(|| {
-        // Even past those who wait.
+        // Zero permits are granted even before earlier waiters.
         let semaphore = Rc::new(Semaphore::new(0));
         let one = user(&semaphore, &Log::default(), "one", 1);
         settle();
@@ -177,7 +177,7 @@ fn no_permits_are_to_be_had_at_once() {
 }
 
 #[test]
-fn outside_a_runtime_everything_works_that_need_not_wait() {
+fn a_semaphore_needs_a_runtime_only_to_wait() {
     let semaphore = Semaphore::new(1);
     semaphore.set_name("desks");
     let permit = semaphore.acquire().unwrap();
@@ -193,9 +193,9 @@ fn outside_a_runtime_everything_works_that_need_not_wait() {
     drop(semaphore.acquire_many(usize::MAX).unwrap());
 }
 
-/// A destructor must not panic.
+/// Returning the permit would overflow, and a destructor must not panic.
 #[test]
-fn a_permit_that_is_one_too_many_is_not_given_back() {
+fn a_permit_beyond_the_maximum_is_dropped() {
     leno::run(|| {
         let semaphore = Semaphore::new(1);
         let permit = semaphore.acquire().unwrap();

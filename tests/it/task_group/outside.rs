@@ -1,4 +1,5 @@
-//! What comes from outside: cancellation, deadlines, shields, panics, a deadlock.
+//! Events from outside a task group: cancellation, deadlines, shields, panics, a
+//! deadlock.
 
 use std::cell::{Cell, RefCell};
 use std::panic;
@@ -7,24 +8,13 @@ use std::rc::Rc;
 use leno::thread::{self, Builder, Cancelled, task_group};
 use leno::time::{Elapsed, Instant, sleep, timeout};
 
-use super::{SECOND, story};
-use crate::support::{Ledger, panic_text, text_of};
-
-fn scopeguard(f: impl FnMut()) -> impl Drop {
-    struct Guard<F: FnMut()>(F);
-    impl<F: FnMut()> Drop for Guard<F> {
-        fn drop(&mut self) {
-            (self.0)();
-        }
-    }
-    Guard(f)
-}
+use crate::support::{Ledger, OnDrop, SECOND, in_virtual_time, panic_text, text_of};
 
 #[test]
 fn cancelling_the_green_thread_of_a_group_cancels_its_tasks() {
-    // In the body, and where the group waits for its tasks.
+    // The thread is cancelled in the body, or where the group waits for its tasks.
     for body_waits in [true, false] {
-        story(|| {
+        in_virtual_time(|| {
             let ledger = Ledger::default();
             let values = ledger.clone();
             let handle = leno::spawn(move || {
@@ -34,8 +24,9 @@ fn cancelling_the_green_thread_of_a_group_cancels_its_tasks() {
                         let value = values.value();
                         group.spawn(move || {
                             let _value = value;
-                            // Their destructors are waited for.
-                            let _slow = scopeguard(|| sleep(SECOND));
+                            // The cancelled thread waits for the destructors of its
+                            // tasks.
+                            let _slow = OnDrop(|| sleep(SECOND));
                             thread::park();
                             Ok(())
                         });
@@ -62,7 +53,7 @@ fn cancelling_the_green_thread_of_a_group_cancels_its_tasks() {
 #[test]
 fn a_deadline_around_a_group_ends_it() {
     for body_waits in [true, false] {
-        story(|| {
+        in_virtual_time(|| {
             let (ledger, start) = (Ledger::default(), Instant::now());
             let result = timeout(SECOND, || {
                 task_group(|group| -> Result<(), ()> {
@@ -80,15 +71,15 @@ fn a_deadline_around_a_group_ends_it() {
             });
             assert_eq!((result, start.elapsed()), (Err(Elapsed), SECOND));
             ledger.check();
-            // It left no trace: nothing is unwound any more.
+            // The elapsed deadline does not end later waits.
             sleep(SECOND);
         });
     }
 }
 
 #[test]
-fn deadlines_inside_a_group_and_its_failure_are_not_mixed_up() {
-    story(|| {
+fn a_deadline_and_a_group_failure_are_told_apart() {
+    in_virtual_time(|| {
         // The group fails while a deadline scope inside it runs.
         let result: Result<Result<(), Elapsed>, &str> = task_group(|group| {
             group.spawn(|| -> Result<(), _> {
@@ -98,11 +89,11 @@ fn deadlines_inside_a_group_and_its_failure_are_not_mixed_up() {
             Ok(timeout(5 * SECOND, thread::park))
         });
         assert_eq!(result, Err("failed"));
-        // The deadline comes first, and the group goes on.
+        // If the deadline comes first, the group goes on.
         let result: Result<Result<(), Elapsed>, &str> =
             task_group(|_| Ok(timeout(SECOND, thread::park)));
         assert_eq!(result, Ok(Err(Elapsed)));
-        // At one moment: whoever is outside ends.
+        // At the same instant, the outer of the two ends.
         let result = timeout(SECOND, || {
             task_group(|group| -> Result<(), &str> {
                 group.spawn(|| -> Result<(), _> {
@@ -119,8 +110,8 @@ fn deadlines_inside_a_group_and_its_failure_are_not_mixed_up() {
 }
 
 #[test]
-fn a_group_inside_a_shield_can_fail_and_one_around_a_shield_waits_for_it() {
-    story(|| {
+fn shields_protect_from_outer_groups_only() {
+    in_virtual_time(|| {
         let inside: Result<(), u8> = thread::shield(|| {
             task_group(|group| {
                 group.spawn(|| -> Result<(), _> { Err(1) });
@@ -147,8 +138,8 @@ fn a_group_inside_a_shield_can_fail_and_one_around_a_shield_waits_for_it() {
 }
 
 #[test]
-fn a_task_that_fails_while_it_is_cancelled_does_not_replace_the_reason() {
-    story(|| {
+fn a_failure_during_cancellation_does_not_replace_it() {
+    in_virtual_time(|| {
         let handle = leno::spawn(|| {
             let _: Result<(), &str> = task_group(|group| {
                 group.spawn(|| -> Result<(), _> {
@@ -158,7 +149,7 @@ fn a_task_that_fails_while_it_is_cancelled_does_not_replace_the_reason() {
                 thread::park();
                 Ok(())
             });
-            unreachable!("it was cancelled")
+            unreachable!("the green thread was cancelled")
         });
         sleep(SECOND);
         handle.cancel();
@@ -168,8 +159,8 @@ fn a_task_that_fails_while_it_is_cancelled_does_not_replace_the_reason() {
 }
 
 #[test]
-fn a_panic_is_never_hushed_up() {
-    story(|| {
+fn a_panic_during_cancellation_leaves_the_group() {
+    in_virtual_time(|| {
         let handle = leno::spawn(|| {
             let _: Result<(), ()> = task_group(|group| {
                 group.spawn(|| -> Result<(), ()> {
@@ -188,15 +179,15 @@ fn a_panic_is_never_hushed_up() {
 }
 
 #[test]
-fn a_group_in_a_destructor_works_while_its_green_thread_panics() {
-    story(|| {
+fn a_group_works_in_a_destructor_during_a_panic() {
+    in_virtual_time(|| {
         let seen = Rc::new(RefCell::new(Vec::new()));
         let inner = seen.clone();
         let handle = leno::spawn(move || {
-            let _guard = scopeguard(|| {
+            let _guard = OnDrop(|| {
                 let result: Result<(), &str> = task_group(|group| {
                     group.spawn(|| -> Result<(), _> { Err("task") });
-                    // Not unwound: there is a panic in flight already.
+                    // A failure does not unwind a thread that is already panicking.
                     sleep(SECOND);
                     Ok(())
                 });
@@ -210,7 +201,7 @@ fn a_group_in_a_destructor_works_while_its_green_thread_panics() {
 }
 
 #[test]
-fn a_deadlock_inside_a_group_is_reported_and_resolved() {
+fn a_deadlock_inside_a_group_is_reported() {
     let ledger = Ledger::default();
     let text = panic_text(|| {
         leno::run(|| {

@@ -1,5 +1,5 @@
-//! Where a runtime begins and ends, what else may run inside or beside it, and
-//! how much it can hold.
+//! The begin and the end of a runtime, runtimes inside and beside others, and their
+//! capacity.
 
 use std::cell::Cell;
 use std::collections::HashSet;
@@ -13,7 +13,7 @@ use crate::oracle_coroutine::scaled;
 use crate::support::{Ledger, caught, in_child, panic_text, text_of};
 
 #[test]
-fn run_gives_the_value_and_can_be_called_again() {
+fn run_returns_the_value_and_may_be_repeated() {
     let borrowed = [1, 2, 3];
     for _ in 0..100 {
         assert_eq!(leno::run(|| borrowed.iter().sum::<i32>()), 6);
@@ -30,28 +30,28 @@ fn a_panic_in_the_main_green_thread_waits_for_the_others() {
                 (0..5).for_each(|_| leno::yield_now());
                 inner.set(true);
             }));
-            panic!("main is over");
+            panic!("main has ended");
         })
     });
-    assert_eq!((text_of(payload.unwrap_err()), done.get()), ("main is over".to_owned(), true));
+    assert_eq!((text_of(payload.unwrap_err()), done.get()), ("main has ended".to_owned(), true));
     assert_eq!(leno::run(|| leno::spawn(|| 1).join().unwrap()), 1);
 }
 
 #[test]
-fn a_run_inside_a_run_is_refused_in_words() {
+fn a_run_inside_a_run_panics() {
     leno::run(|| {
         let text = panic_text(|| leno::run(|| ()));
         assert!(text.starts_with("leno::run was called inside leno::run"), "{text}");
         assert!(text.contains("leno::spawn or leno::scope"), "{text}");
         let text = leno::spawn(|| panic_text(|| leno::run(|| ()))).join().unwrap();
         assert!(text.starts_with("leno::run was called inside leno::run"), "{text}");
-        // The runtime is none the worse.
+        // The outer runtime goes on.
         assert_eq!(leno::spawn(|| 3).join().unwrap(), 3);
     });
 }
 
 #[test]
-fn outside_a_runtime_each_function_names_leno_run() {
+fn functions_outside_a_runtime_name_leno_run() {
     let calls: [(&str, fn()); 7] = [
         ("leno::spawn", || drop(leno::spawn(|| ()))),
         ("leno::spawn", || drop(thread::spawn(|| ()))),
@@ -75,7 +75,7 @@ fn outside_a_runtime_each_function_names_leno_run() {
 }
 
 #[test]
-fn several_os_threads_run_at_once_and_no_id_is_given_twice() {
+fn ids_are_unique_across_os_threads() {
     let ids: Vec<_> = std::thread::scope(|scope| {
         let runs: Vec<_> = (0..4)
             .map(|_| {
@@ -99,7 +99,7 @@ fn several_os_threads_run_at_once_and_no_id_is_given_twice() {
 }
 
 #[test]
-fn a_runtime_may_live_inside_a_coroutine_and_suspend_it() {
+fn a_runtime_may_suspend_the_coroutine_around_it() {
     let coroutine = Coroutine::new(|yielder, first: u32| {
         leno::run(|| {
             let handle = leno::spawn(move || {
@@ -132,7 +132,7 @@ fn a_runtime_may_live_inside_a_coroutine_and_suspend_it() {
 }
 
 #[test]
-fn green_threads_may_switch_inside_coroutines_and_hand_them_over() {
+fn a_coroutine_may_move_to_another_green_thread() {
     let log = Log::default();
     leno::run(|| {
         let numbers = |log: Log, name: &'static str| {
@@ -152,7 +152,7 @@ fn green_threads_may_switch_inside_coroutines_and_hand_them_over() {
             })
         });
         let [first, second] = handles.map(|handle| handle.join().unwrap());
-        // Each goes on in another green thread than the one it began in.
+        // Each generator continues in another green thread than the one that began it.
         let next = leno::spawn(move || [first, second].map(|generator| generator.sum::<i32>()));
         assert_eq!(next.join().unwrap(), [1, 1]);
     });
@@ -168,8 +168,8 @@ fn spawns_nest_thousands_deep() {
 }
 
 #[test]
-fn a_hundred_thousand_are_alive_at_once() {
-    in_child("thread::runtime::a_hundred_thousand_are_alive_at_once", &[], || {
+fn a_hundred_thousand_green_threads_are_alive_at_once() {
+    in_child("thread::runtime::a_hundred_thousand_green_threads_are_alive_at_once", &[], || {
         let wanted = scaled(100_000);
         let woken = Rc::new(Cell::new(0));
         let counted = woken.clone();
@@ -183,7 +183,7 @@ fn a_hundred_thousand_are_alive_at_once() {
                 };
                 match Builder::new().spawn(body) {
                     Ok(handle) => handles.push(handle),
-                    // Where each guard takes a map entry.
+                    // The limit is reached where each guard page takes a map entry.
                     Err(error) => {
                         assert!(error.to_string().contains("vm.max_map_count"), "{error}");
                         break;

@@ -6,11 +6,10 @@ use std::panic;
 
 use leno::thread::{self, Builder};
 
-use super::OnDrop;
-use crate::support::{Ledger, caught, panic_text, text_of};
+use crate::support::{Ledger, OnDrop, caught, panic_text, text_of};
 
 #[test]
-fn scoped_green_threads_borrow_and_are_waited_for() {
+fn a_scope_waits_for_its_borrowing_green_threads() {
     leno::run(|| {
         let text = "shared".to_owned();
         let mut counts = [0; 8];
@@ -66,7 +65,7 @@ fn scopes_nest() {
 }
 
 #[test]
-fn a_panic_that_nobody_joined_makes_the_scope_panic() {
+fn an_unjoined_panic_makes_the_scope_panic() {
     leno::run(|| {
         let finished = Cell::new(false);
         let text = panic_text(|| {
@@ -79,12 +78,12 @@ fn a_panic_that_nobody_joined_makes_the_scope_panic() {
             });
         });
         assert_eq!(text, "a scoped green thread panicked");
-        assert!(finished.get(), "the others were waited for");
+        assert!(finished.get(), "the scope waits for the other green threads");
     });
 }
 
 #[test]
-fn a_panic_that_was_joined_does_not_make_the_scope_panic() {
+fn a_joined_panic_does_not_make_the_scope_panic() {
     leno::run(|| {
         let text = leno::scope(|scope| {
             let handle = scope.spawn(|| panic::resume_unwind(Box::new("seen")));
@@ -95,7 +94,7 @@ fn a_panic_that_was_joined_does_not_make_the_scope_panic() {
 }
 
 #[test]
-fn one_joined_panic_does_not_hide_another() {
+fn a_joined_panic_does_not_hide_another_panic() {
     leno::run(|| {
         let text = panic_text(|| {
             leno::scope(|scope| {
@@ -110,7 +109,7 @@ fn one_joined_panic_does_not_hide_another() {
 }
 
 #[test]
-fn a_panic_of_the_scope_itself_waits_for_its_green_threads_and_wins() {
+fn a_panic_of_the_scope_waits_for_its_green_threads() {
     leno::run(|| {
         let (finished, ledger) = (Cell::new(false), Ledger::default());
         let text = panic_text(|| {
@@ -120,7 +119,7 @@ fn a_panic_of_the_scope_itself_waits_for_its_green_threads_and_wins() {
                     let _value = value;
                     leno::yield_now();
                     finished.set(true);
-                    panic::resume_unwind(Box::new("the lesser one"));
+                    panic::resume_unwind(Box::new("the panic of the green thread"));
                 });
                 panic!("the scope itself");
             })
@@ -131,7 +130,7 @@ fn a_panic_of_the_scope_itself_waits_for_its_green_threads_and_wins() {
 }
 
 #[test]
-fn a_forgotten_handle_changes_nothing_but_the_drop_of_its_result() {
+fn a_forgotten_handle_leaks_only_its_result() {
     leno::run(|| {
         let (done, ledger) = (Cell::new(false), Ledger::default());
         leno::scope(|scope| {
@@ -170,7 +169,7 @@ fn a_result_that_borrows_is_dropped_before_the_scope_ends() {
 }
 
 #[test]
-fn scoped_handles_have_names_ids_and_flags() {
+fn scoped_handles_have_names_and_ids() {
     leno::run(|| {
         leno::scope(|scope| {
             let builder = Builder::new().name("scoped").stack_size(64 << 10);
@@ -188,7 +187,7 @@ fn scoped_handles_have_names_ids_and_flags() {
 }
 
 #[test]
-fn a_scope_in_a_destructor_works_while_its_green_thread_panics() {
+fn a_scope_works_in_a_destructor_during_a_panic() {
     leno::run(|| {
         let count = std::rc::Rc::new(Cell::new(0));
         let inner = count.clone();
@@ -208,7 +207,7 @@ fn a_scope_in_a_destructor_works_while_its_green_thread_panics() {
 }
 
 #[test]
-fn a_thousand_scoped_panics_are_all_seen() {
+fn join_returns_each_of_a_thousand_panics() {
     leno::run(|| {
         leno::scope(|scope| {
             let handles: Vec<_> = (0..1_000u32)

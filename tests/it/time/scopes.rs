@@ -1,4 +1,4 @@
-//! Deadline scopes: `timeout`, nested, shielded, caught.
+//! Deadline scopes: `timeout` alone, nested, around shields, and with caught panics.
 
 use std::cell::{Cell, RefCell};
 use std::panic::{self, AssertUnwindSafe};
@@ -9,14 +9,14 @@ use leno::coroutine::Coroutine;
 use leno::thread;
 use leno::time::{Duration, Elapsed, Instant, sleep, timeout, timeout_at};
 
-use super::{AGES, NANOSECOND, SECOND, story};
-use crate::support::{Ledger, hook_runs, panic_text, text_of};
+use super::{AGES, NANOSECOND};
+use crate::support::{Ledger, SECOND, hook_runs, in_virtual_time, panic_text, text_of};
 
 #[test]
-fn what_is_in_time_is_ok_and_what_is_late_is_unwound() {
+fn a_late_body_is_unwound_without_the_panic_hook() {
     let ledger = Ledger::default();
     let runs = hook_runs(|| {
-        story(|| {
+        in_virtual_time(|| {
             let start = Instant::now();
             assert_eq!(timeout(2 * SECOND, || sleep(SECOND)), Ok(()));
             let late = timeout(SECOND, || {
@@ -24,7 +24,7 @@ fn what_is_in_time_is_ok_and_what_is_late_is_unwound() {
                 sleep(2 * SECOND);
             });
             assert_eq!((late, start.elapsed(), ledger.alive()), (Err(Elapsed), 2 * SECOND, 0));
-            // Nothing is left of either.
+            // Neither scope affects later waits.
             sleep(10 * SECOND);
             assert_eq!(start.elapsed(), 12 * SECOND);
         });
@@ -35,19 +35,13 @@ fn what_is_in_time_is_ok_and_what_is_late_is_unwound() {
 }
 
 #[test]
-fn each_kind_of_wait_is_ended() {
+fn a_deadline_ends_every_kind_of_wait() {
     let waits: [fn(); 8] = [
         thread::park,
         || sleep(Duration::MAX),
         || thread::park_timeout(10 * SECOND),
-        || {
-            let (sender, _receiver) = bounded(0);
-            let _ = sender.send(());
-        },
-        || {
-            let (_sender, receiver) = bounded::<()>(0);
-            let _ = receiver.recv();
-        },
+        || _ = bounded(0).0.send(()),
+        || _ = bounded::<()>(0).1.recv(),
         || {
             let (_sender, receiver) = bounded::<()>(0);
             leno::select! { recv(receiver) -> _ => () }
@@ -61,7 +55,7 @@ fn each_kind_of_wait_is_ended() {
         },
     ];
     for (number, wait) in waits.into_iter().enumerate() {
-        story(|| {
+        in_virtual_time(|| {
             let start = Instant::now();
             let result = timeout(SECOND, wait);
             assert_eq!((result, start.elapsed()), (Err(Elapsed), SECOND), "{number}");
@@ -70,7 +64,7 @@ fn each_kind_of_wait_is_ended() {
 }
 
 #[test]
-fn one_that_never_waits_is_not_stopped() {
+fn a_body_that_never_waits_is_not_stopped() {
     leno::run(|| {
         let result = timeout(NANOSECOND, || {
             let start = Instant::now();
@@ -81,7 +75,7 @@ fn one_that_never_waits_is_not_stopped() {
         let result = timeout(NANOSECOND, || {
             let start = Instant::now();
             while start.elapsed() < Duration::from_millis(1) {}
-            // The clock is looked at when somebody waits.
+            // The deadline is checked only when a green thread waits.
             sleep(Duration::from_millis(1));
             "never"
         });
@@ -90,15 +84,15 @@ fn one_that_never_waits_is_not_stopped() {
 }
 
 #[test]
-fn zero_and_the_past_end_at_the_first_wait() {
-    story(|| {
+fn a_zero_or_past_deadline_fires_at_the_first_wait() {
+    in_virtual_time(|| {
         let start = Instant::now();
         sleep(SECOND);
         let steps = Cell::new(0);
         let body = || {
             steps.set(steps.get() + 1);
             leno::yield_now();
-            unreachable!("it is over")
+            unreachable!("the deadline has passed")
         };
         assert_eq!(timeout(Duration::ZERO, body), Err::<(), _>(Elapsed));
         assert_eq!(timeout_at(start, body), Err::<(), _>(Elapsed));
@@ -109,20 +103,20 @@ fn zero_and_the_past_end_at_the_first_wait() {
 }
 
 #[test]
-fn a_deadline_beyond_the_end_of_the_clock_is_none() {
-    story(|| {
+fn a_deadline_beyond_the_clock_never_fires() {
+    in_virtual_time(|| {
         for ages in AGES {
             assert_eq!(timeout(ages, || sleep(1_000 * SECOND)), Ok(()));
             assert_eq!(timeout(ages, || timeout(SECOND, thread::park)), Ok(Err(Elapsed)));
         }
     });
-    let text = panic_text(|| story(|| timeout(Duration::MAX, thread::park)));
+    let text = panic_text(|| in_virtual_time(|| timeout(Duration::MAX, thread::park)));
     assert!(text.contains("deadlock"), "{text}");
 }
 
 #[test]
-fn two_nest_in_every_order() {
-    // Who is longer, and how long the body takes.
+fn the_earlier_of_two_nested_deadlines_fires() {
+    // Seconds of the outer scope, of the inner scope and of the body.
     for (outer, inner, body, expected) in [
         (9, 5, 1, Ok(Ok(()))),
         (9, 5, 7, Ok(Err(Elapsed))),
@@ -130,13 +124,13 @@ fn two_nest_in_every_order() {
         (5, 9, 1, Ok(Ok(()))),
         (5, 9, 7, Err(Elapsed)),
         (5, 9, 20, Err(Elapsed)),
-        // At the same moment the outer one ends.
+        // With equal deadlines the outer scope ends.
         (5, 5, 7, Err(Elapsed)),
         (0, 5, 7, Err(Elapsed)),
         (5, 0, 7, Ok(Err(Elapsed))),
         (0, 0, 7, Err(Elapsed)),
     ] {
-        story(|| {
+        in_virtual_time(|| {
             let start = Instant::now();
             let result =
                 timeout(outer * SECOND, || timeout(inner * SECOND, || sleep(body * SECOND)));
@@ -147,8 +141,8 @@ fn two_nest_in_every_order() {
 }
 
 #[test]
-fn an_outer_deadline_is_never_taken_for_an_inner_one() {
-    story(|| {
+fn an_outer_deadline_does_not_end_the_inner_scope() {
+    in_virtual_time(|| {
         let log = RefCell::new(Vec::new());
         let result = timeout(2 * SECOND, || {
             for round in 0.. {
@@ -158,7 +152,7 @@ fn an_outer_deadline_is_never_taken_for_an_inner_one() {
         });
         assert_eq!(result, Err(Elapsed));
         assert_eq!(log.into_inner(), [(0, Err(Elapsed))]);
-        // While the inner one's destructors run, the outer one elapses.
+        // The outer deadline passes while the inner scope's destructors run.
         let seen = Cell::new(false);
         struct Slow;
         impl Drop for Slow {
@@ -173,14 +167,14 @@ fn an_outer_deadline_is_never_taken_for_an_inner_one() {
             });
             seen.set(inner == Err(Elapsed));
             leno::yield_now();
-            unreachable!("the outer one has elapsed")
+            unreachable!("the outer deadline has passed")
         });
         assert_eq!((result, seen.get()), (Err::<(), _>(Elapsed), true));
     });
 }
 
 #[test]
-fn ten_deep_the_outermost_that_has_elapsed_ends() {
+fn the_elapsed_one_of_ten_nested_scopes_ends() {
     fn nest(level: u32, elapsing: u32, log: &RefCell<Vec<u32>>) {
         if level == 10 {
             return thread::park();
@@ -191,7 +185,7 @@ fn ten_deep_the_outermost_that_has_elapsed_ends() {
         }
     }
     for elapsing in 0..10 {
-        story(|| {
+        in_virtual_time(|| {
             let (log, start) = (RefCell::new(Vec::new()), Instant::now());
             nest(0, elapsing, &log);
             assert_eq!((log.into_inner(), start.elapsed()), (vec![elapsing], SECOND));
@@ -200,15 +194,16 @@ fn ten_deep_the_outermost_that_has_elapsed_ends() {
 }
 
 #[test]
-fn a_wait_that_was_ended_by_a_value_is_not_undone() {
-    // On a busy machine the deadline can come before the value does: then once more.
+fn a_deadline_does_not_undo_a_completed_receive() {
+    // On a busy machine the deadline can come before the value. Then a longer one is
+    // tried.
     let in_time = |length: Duration| {
         leno::run(|| {
             let (sender, receiver) = bounded(0);
             let deadline = Instant::now() + length;
             let sender = leno::spawn(move || {
                 let sent = sender.send("value").is_ok() && Instant::now() < deadline;
-                // The deadline comes before the receiver runs.
+                // The deadline passes before the receiver runs.
                 while Instant::now() <= deadline {}
                 leno::yield_now();
                 sent
@@ -221,8 +216,8 @@ fn a_wait_that_was_ended_by_a_value_is_not_undone() {
         })
     };
     assert!((0..12).any(|doubled| in_time(Duration::from_millis(1 << doubled))));
-    // Both at one moment: whose timer was started first.
-    story(|| {
+    // At the same instant, the timer that was started first fires first.
+    in_virtual_time(|| {
         let (sender, receiver) = bounded(1);
         leno::spawn(move || {
             sleep(SECOND);
@@ -230,13 +225,13 @@ fn a_wait_that_was_ended_by_a_value_is_not_undone() {
         });
         leno::yield_now();
         assert_eq!(timeout(SECOND, || receiver.recv()), Err(Elapsed));
-        assert_eq!(receiver.recv(), Ok("value"), "not lost");
+        assert_eq!(receiver.recv(), Ok("value"), "the value is not lost");
     });
 }
 
 #[test]
-fn a_shield_holds_off_the_deadlines_around_it_and_not_those_inside() {
-    story(|| {
+fn a_shield_puts_off_only_outer_deadlines() {
+    in_virtual_time(|| {
         let start = Instant::now();
         let result = timeout(SECOND, || {
             let inside = thread::shield(|| {
@@ -245,12 +240,12 @@ fn a_shield_holds_off_the_deadlines_around_it_and_not_those_inside() {
             });
             assert_eq!((inside, start.elapsed()), (Err(Elapsed), 3 * SECOND));
             leno::yield_now();
-            unreachable!("the shield is over")
+            unreachable!("the shield has ended")
         });
         assert_eq!(result, Err::<(), _>(Elapsed));
-        // One that returns before it waits again is in time for all that is known.
+        // A body that returns before its next wait counts as in time.
         assert_eq!(timeout(SECOND, || thread::shield(|| sleep(2 * SECOND))), Ok(()));
-        // A shield in a scope in a shield.
+        // A shield in a deadline scope in a shield.
         let result = thread::shield(|| {
             timeout(SECOND, || {
                 thread::shield(|| assert_eq!(timeout(2 * SECOND, thread::park), Err(Elapsed)));
@@ -262,18 +257,18 @@ fn a_shield_holds_off_the_deadlines_around_it_and_not_those_inside() {
 }
 
 #[test]
-fn code_that_catches_panics_is_unwound_again() {
-    story(|| {
+fn a_caught_deadline_fires_again_at_the_next_wait() {
+    in_virtual_time(|| {
         let caught = Cell::new(0);
         let result = timeout(SECOND, || {
             for _ in 0..5 {
                 let result = panic::catch_unwind(AssertUnwindSafe(thread::park));
                 caught.set(caught.get() + u32::from(result.is_err()));
             }
-            "it ends by itself"
+            "the loop has ended"
         });
-        assert_eq!((result, caught.get()), (Ok("it ends by itself"), 5));
-        // Nothing of it is left.
+        assert_eq!((result, caught.get()), (Ok("the loop has ended"), 5));
+        // The elapsed deadline does not affect later waits.
         sleep(SECOND);
         let rethrown = timeout(SECOND, || {
             let payload = panic::catch_unwind(thread::park).unwrap_err();
@@ -284,8 +279,8 @@ fn code_that_catches_panics_is_unwound_again() {
 }
 
 #[test]
-fn a_caught_deadline_kept_for_later_harms_nobody() {
-    story(|| {
+fn a_kept_deadline_payload_is_harmless() {
+    in_virtual_time(|| {
         let kept = Rc::new(RefCell::new(None));
         let keep = kept.clone();
         let result = timeout(SECOND, move || {
@@ -295,8 +290,8 @@ fn a_caught_deadline_kept_for_later_harms_nobody() {
         assert_eq!(timeout(SECOND, || sleep(SECOND / 2)), Ok(()));
         drop(kept.take());
         assert_eq!(timeout(SECOND, thread::park), Err(Elapsed));
-        // Thrown where it does not belong, it is a panic like any other: whoever
-        // joins learns that something was cancelled.
+        // Resumed outside its scope, the payload is a panic like any other, and `join`
+        // returns it.
         let stray = timeout(SECOND, || panic::catch_unwind(thread::park).unwrap_err()).unwrap();
         let result =
             timeout(5 * SECOND, || leno::spawn(move || panic::resume_unwind(stray)).join());
@@ -306,7 +301,7 @@ fn a_caught_deadline_kept_for_later_harms_nobody() {
 
 #[test]
 fn a_panic_in_a_deadline_scope_is_a_panic() {
-    story(|| {
+    in_virtual_time(|| {
         let text = panic_text(|| timeout(SECOND, || panic!("of its own")));
         assert_eq!(text, "of its own");
         sleep(5 * SECOND);
@@ -314,13 +309,13 @@ fn a_panic_in_a_deadline_scope_is_a_panic() {
 }
 
 #[test]
-fn a_cancellation_goes_through_a_deadline_scope() {
-    story(|| {
+fn a_cancellation_passes_through_a_deadline_scope() {
+    in_virtual_time(|| {
         let handle = leno::spawn(|| timeout(10 * SECOND, thread::park));
         sleep(SECOND);
         handle.cancel();
         assert!(handle.join().unwrap_err().is::<thread::Cancelled>());
-        // And wins over a deadline at the same moment.
+        // The cancellation also wins over a deadline at the same instant.
         let handle = leno::spawn(|| timeout(SECOND, thread::park));
         leno::yield_now();
         let other = leno::spawn(move || {
@@ -334,8 +329,8 @@ fn a_cancellation_goes_through_a_deadline_scope() {
 }
 
 #[test]
-fn a_scope_inside_waits_for_what_borrows_from_it() {
-    story(|| {
+fn a_scope_inside_waits_for_its_green_threads() {
+    in_virtual_time(|| {
         let (start, done) = (Instant::now(), Cell::new(false));
         let result = timeout(SECOND, || {
             leno::scope(|scope| {
@@ -350,23 +345,23 @@ fn a_scope_inside_waits_for_what_borrows_from_it() {
 }
 
 #[test]
-fn each_green_thread_has_deadlines_of_its_own() {
-    story(|| {
+fn a_deadline_does_not_apply_to_spawned_threads() {
+    in_virtual_time(|| {
         let handle = timeout(SECOND, || {
             let handle = leno::spawn(|| {
                 sleep(5 * SECOND);
-                "not meant"
+                "outside the deadline scope"
             });
             thread::park_timeout(SECOND / 2);
             handle
         });
-        assert_eq!(handle.unwrap().join().unwrap(), "not meant");
+        assert_eq!(handle.unwrap().join().unwrap(), "outside the deadline scope");
     });
 }
 
 #[test]
-fn the_main_green_thread_may_time_out_and_run_goes_on() {
-    story(|| assert_eq!(timeout(SECOND, thread::park), Err(Elapsed)));
+fn the_main_green_thread_may_time_out() {
+    in_virtual_time(|| assert_eq!(timeout(SECOND, thread::park), Err(Elapsed)));
     let runtime = leno::Runtime::new();
     for _ in 0..3 {
         let result = runtime.run(|| timeout(Duration::from_micros(1), thread::park));
@@ -375,35 +370,18 @@ fn the_main_green_thread_may_time_out_and_run_goes_on() {
 }
 
 #[test]
-fn a_coroutine_that_carries_a_deadline_scope_away_leaves_nothing_that_hurts() {
-    story(|| {
+fn a_deadline_scope_may_outlive_its_green_thread() {
+    in_virtual_time(|| {
         let coroutine = Rc::new(Coroutine::<(), (), Result<(), Elapsed>>::new(|yielder, ()| {
             timeout(SECOND, || yielder.suspend(()))
         }));
         let carried = coroutine.clone();
-        leno::spawn(move || {
-            carried.resume(());
-        })
-        .join()
-        .unwrap();
-        // Its green thread has ended, and the deadline passes.
+        leno::spawn(move || _ = carried.resume(())).join().unwrap();
+        // The green thread has ended, and then the deadline passes.
         sleep(2 * SECOND);
-        assert_eq!(coroutine.resume(()).into_return(), Ok(Ok(())));
+        assert_eq!(coroutine.resume(()).as_return(), Some(Ok(())));
         sleep(2 * SECOND);
     });
-}
-
-trait IntoReturn<R> {
-    fn into_return(self) -> Result<R, &'static str>;
-}
-
-impl<Y, R> IntoReturn<R> for leno::coroutine::Resumed<Y, R> {
-    fn into_return(self) -> Result<R, &'static str> {
-        match self {
-            leno::coroutine::Resumed::Return(value) => Ok(value),
-            leno::coroutine::Resumed::Yield(_) => Err("it has suspended"),
-        }
-    }
 }
 
 #[test]
@@ -415,7 +393,7 @@ fn a_panicking_green_thread_is_not_unwound_by_a_deadline() {
             self.0.set(true);
         }
     }
-    story(|| {
+    in_virtual_time(|| {
         let done = Rc::new(Cell::new(false));
         let inner = done.clone();
         let handle = leno::spawn(move || {
@@ -429,9 +407,9 @@ fn a_panicking_green_thread_is_not_unwound_by_a_deadline() {
     });
 }
 
-/// As the one above, in a scope of the destructor's own.
+/// The destructor has a deadline scope of its own.
 #[test]
-fn a_destructor_that_the_unwinding_runs_needs_waits_with_deadlines_of_their_own() {
+fn deadlines_work_in_destructors_during_unwinding() {
     struct CleansUp(Rc<Cell<u64>>);
     impl Drop for CleansUp {
         fn drop(&mut self) {
@@ -442,7 +420,7 @@ fn a_destructor_that_the_unwinding_runs_needs_waits_with_deadlines_of_their_own(
             self.0.set(start.elapsed().as_secs());
         }
     }
-    story(|| {
+    in_virtual_time(|| {
         let waited = Rc::new(Cell::new(0));
         let cleans_up = CleansUp(waited.clone());
         let handle = leno::spawn(move || {

@@ -1,4 +1,5 @@
-//! The forms of a timeline: within their limits, well formed, and the same story.
+//! The forms of a timeline: within their limits, well formed, and with the same
+//! events.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +11,7 @@ use leno::debug::{Recorder, Timeline};
 use leno::thread;
 use leno::time::{Duration, sleep};
 
-/// Several who pass a number round, and one who is cancelled.
+/// Records threads that pass numbers along a chain, and a thread that is cancelled.
 fn busy(count: usize) -> Timeline {
     recorded(|| {
         let (first, mut last) = bounded(1);
@@ -20,12 +21,12 @@ fn busy(count: usize) -> Timeline {
             spawn(&format!("worker number {number}"), move || {
                 for value in previous {
                     sleep(Duration::from_micros(1 + u64::from(value % 3)));
-                    sender.send(value).expect("the next is there");
+                    sender.send(value).expect("the next thread receives");
                 }
             });
         }
         let stuck = spawn("stuck", thread::park);
-        spawn("source", move || (0..5).for_each(|value| first.send(value).expect("they wait")));
+        spawn("source", move || (0..5).for_each(|value| first.send(value).unwrap()));
         assert_eq!(last.into_iter().count(), 5);
         stuck.cancel();
     })
@@ -34,17 +35,17 @@ fn busy(count: usize) -> Timeline {
 fn json(timeline: &Timeline) -> Vec<Value> {
     let mut text = Vec::new();
     timeline.write_chrome_json(&mut text).unwrap();
-    let trace: Value = serde_json::from_slice(&text).expect("it is JSON");
+    let trace: Value = serde_json::from_slice(&text).expect("valid JSON");
     assert_eq!(trace["displayTimeUnit"], "ns");
     trace["traceEvents"].as_array().expect("a list").clone()
 }
 
-/// In thousandths of the format's unit.
+/// Returns the value in thousandths of the format's unit.
 fn nanos(value: &Value) -> u64 {
     (value.as_f64().expect("a number") * 1_000.0).round() as u64
 }
 
-/// By track, the parts of a kind: from when to when.
+/// Returns the beginning and the end of each part of a category, by track.
 fn parts(events: &[Value], category: Option<&str>) -> BTreeMap<u64, Vec<(u64, u64)>> {
     let mut parts: BTreeMap<u64, Vec<(u64, u64)>> = BTreeMap::new();
     for event in events.iter().filter(|event| event["ph"] == "X") {
@@ -58,13 +59,13 @@ fn parts(events: &[Value], category: Option<&str>) -> BTreeMap<u64, Vec<(u64, u6
 }
 
 #[test]
-fn chromes_format_is_well_formed() {
+fn the_chrome_format_is_well_formed() {
     let events = json(&busy(4));
     let times = events.iter().filter_map(|event| event.get("ts")).map(nanos);
-    assert!(times.is_sorted(), "viewers read it once");
+    assert!(times.is_sorted(), "viewers read the events in order");
     assert!(events.iter().all(|event| event["pid"] == 1 && event["name"].is_string()));
     for (track, parts) in parts(&events, None) {
-        // One green thread does one thing after the other, without a gap.
+        // The parts of a green thread are contiguous.
         for pair in parts.windows(2) {
             assert_eq!(pair[0].1, pair[1].0, "track {track}: {pair:?}");
         }
@@ -73,12 +74,12 @@ fn chromes_format_is_well_formed() {
     let mut running: Vec<_> = parts(&events, Some("runs")).into_values().flatten().collect();
     running.sort_unstable();
     assert!(running.len() > 40);
-    // Never two at once: there is one OS thread.
+    // The OS thread runs one green thread at a time.
     assert!(running.windows(2).all(|pair| pair[0].1 <= pair[1].0), "{running:?}");
 }
 
 #[test]
-fn arrows_lead_from_one_who_runs_to_where_the_other_begins_to() {
+fn arrows_lead_from_wakers_to_woken_threads() {
     let events = json(&busy(3));
     let running = parts(&events, Some("runs"));
     let of_phase = |phase: &str| -> BTreeMap<u64, &Value> {
@@ -100,7 +101,7 @@ fn arrows_lead_from_one_who_runs_to_where_the_other_begins_to() {
 }
 
 #[test]
-fn any_name_will_do() {
+fn any_thread_name_can_be_shown() {
     let name = "a \"quoted\" \\ name\nin <two> lines & \t\u{1} – ✓";
     let timeline = recorded(|| spawn(name, || ()).join().unwrap());
     let events = json(&timeline);
@@ -115,7 +116,7 @@ fn any_name_will_do() {
 }
 
 #[test]
-fn names_that_are_not_unique_get_a_number() {
+fn duplicate_names_get_a_number() {
     let timeline = recorded(|| {
         for name in ["twin", "single", "twin"] {
             spawn(name, || ());
@@ -127,7 +128,7 @@ fn names_that_are_not_unique_get_a_number() {
 }
 
 #[test]
-fn the_text_keeps_to_its_width_and_length_and_says_what_is_left_out() {
+fn the_text_keeps_its_width_and_length() {
     for workers in [1, 5, 40] {
         let timeline = busy(workers);
         let all = timeline.text(400, usize::MAX).lines().count() - 3;
@@ -141,7 +142,7 @@ fn the_text_keeps_to_its_width_and_length_and_says_what_is_left_out() {
             if let Some(rest) = all.checked_sub(25).filter(|rest| *rest > 0) {
                 let count =
                     text.lines().find_map(|line| line.strip_suffix(" more rows are left out"));
-                let count: usize = count.expect("it says so").trim().parse().unwrap();
+                let count: usize = count.expect("the number of rows").trim().parse().unwrap();
                 assert!(count >= rest, "{text}");
             }
         }
@@ -153,7 +154,7 @@ fn the_text_keeps_to_its_width_and_length_and_says_what_is_left_out() {
 }
 
 #[test]
-fn with_the_systems_clock_it_says_how_long_each_ran() {
+fn the_system_clock_shows_running_times() {
     let recorder = Recorder::new();
     leno::Builder::new().recorder(&recorder).run(|| {
         spawn("other", || std::thread::sleep(Duration::from_millis(2))).join().unwrap();
@@ -170,13 +171,13 @@ fn with_the_systems_clock_it_says_how_long_each_ran() {
 }
 
 #[test]
-fn the_picture_has_a_bar_for_each_time_that_one_ran() {
+fn the_picture_has_a_bar_for_each_turn() {
     let timeline = busy(2);
     let svg = picture(&timeline);
     assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>\n"));
     let running: usize =
         parts(&json(&timeline), Some("runs")).into_values().map(|parts| parts.len()).sum();
-    // The first is the background.
+    // The first rectangle is the background.
     assert_eq!(svg.matches("<rect ").count() - 1, running);
     assert_eq!(svg.matches("<circle ").count(), 4, "a circle for each spawn");
     assert!(!svg.contains("left out"), "{svg}");
@@ -189,7 +190,7 @@ fn picture(timeline: &Timeline) -> String {
 }
 
 #[test]
-fn a_picture_has_an_end() {
+fn a_picture_has_a_maximum_size() {
     let long = recorded(|| {
         spawn("other", || (0..200).for_each(|_| leno::yield_now()));
         (0..200).for_each(|_| leno::yield_now());

@@ -1,10 +1,9 @@
-//! One exploration after another on an OS thread: the next one finds nothing of the
-//! last, though it may use the same runtime.
+//! Consecutive explorations on an OS thread. An exploration leaves nothing to the
+//! next, although both may use the same runtime.
 
 use std::cell::{Cell, RefCell};
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
-use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
@@ -16,48 +15,15 @@ use leno::debug::{Hog, Recorder, watch_hogs_with};
 use leno::thread::{self, Thread, ThreadId};
 use leno::weave::{Explorer, FailureKind, explore};
 
-use super::{counts, losing_fails, lost_update, steps};
-use crate::support::caught;
+use super::{By, counts, losing_fails, lost_update, steps};
+use crate::support::{OnDrop, caught};
 
-/// A value that is equal to every other, with something that is kept in it.
-struct Equal<T>(T);
-
-impl<T> fmt::Debug for Equal<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Equal")
-    }
+/// Returns a value that equals every other.
+fn equal<T>(value: T) -> By<T> {
+    By(value, |_, _| Ordering::Equal)
 }
 
-impl<T> PartialEq for Equal<T> {
-    fn eq(&self, _: &Self) -> bool {
-        true
-    }
-}
-
-impl<T> Eq for Equal<T> {}
-
-impl<T> PartialOrd for Equal<T> {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl<T> Ord for Equal<T> {
-    fn cmp(&self, _: &Self) -> Ordering {
-        Ordering::Equal
-    }
-}
-
-/// Calls a function when it is dropped.
-struct OnDrop<F: Fn()>(F);
-
-impl<F: Fn()> Drop for OnDrop<F> {
-    fn drop(&mut self) {
-        (self.0)();
-    }
-}
-
-/// Explores once more what has 20 executions.
+/// Explores a program of 20 executions.
 #[track_caller]
 fn explores_as_always() {
     let report = explore(|| steps(&[3, 3]));
@@ -66,7 +32,7 @@ fn explores_as_always() {
 }
 
 #[test]
-fn green_threads_of_two_explorations_are_never_equal() {
+fn identifiers_of_two_explorations_differ() {
     let ids = |explorer: Explorer| {
         let ids = RefCell::new(BTreeSet::new());
         explorer.explore(|| {
@@ -86,7 +52,7 @@ fn green_threads_of_two_explorations_are_never_equal() {
     .map(ids)
     .into();
     for (place, one) in all.iter().enumerate() {
-        // The executions of an exploration are alike, and so are the ids in them.
+        // The executions of an exploration are alike, and so are their identifiers.
         assert_eq!(one.iter().map(ThreadId::number).collect::<Vec<_>>(), [1, 2, 3]);
         for other in &all[place + 1..] {
             assert!(one.is_disjoint(other), "exploration {place}: {one:?}");
@@ -95,11 +61,11 @@ fn green_threads_of_two_explorations_are_never_equal() {
 }
 
 #[test]
-fn a_handle_of_a_main_green_thread_does_not_reach_that_of_the_next_exploration() {
+fn a_handle_does_not_reach_the_next_exploration() {
     let kept: RefCell<Option<Thread>> = RefCell::default();
     explore(|| drop(kept.replace(Some(thread::current()))));
     let kept = kept.into_inner().unwrap();
-    // Neither now nor while it runs.
+    // The thread has ended, and the handle does not reach a running one either.
     kept.unpark();
     kept.cancel();
     let report = explore(|| {
@@ -114,12 +80,12 @@ fn a_handle_of_a_main_green_thread_does_not_reach_that_of_the_next_exploration()
 }
 
 #[test]
-fn a_cancellation_between_two_executions_does_not_reach_the_next() {
+fn a_cancellation_does_not_reach_the_next_execution() {
     let report = explore(|| {
         let main = thread::current();
         leno::spawn(leno::yield_now);
         leno::yield_now();
-        Equal(OnDrop(move || main.cancel()))
+        equal(OnDrop(move || main.cancel()))
     });
     assert!(report.is_complete() && report.failures().is_empty(), "{report}");
     assert!(report.executions() > 1);
@@ -127,18 +93,18 @@ fn a_cancellation_between_two_executions_does_not_reach_the_next() {
 }
 
 #[test]
-fn a_value_whose_execution_fails_later_is_dropped_like_every_other() {
+fn a_value_of_a_failed_execution_is_dropped() {
     let (drops, runs) = (Rc::new(Cell::new(0)), Cell::new(0));
     let report = explore(|| {
-        // That of the execution before has been dropped.
+        // The value of the previous execution has been dropped.
         assert_eq!(drops.get(), runs.get());
         runs.set(runs.get() + 1);
         leno::spawn(leno::yield_now);
         leno::spawn(thread::park);
         let drops = drops.clone();
-        Equal(OnDrop(move || {
+        equal(OnDrop(move || {
             assert!(!os::panicking() && !thread::panicking());
-            // It is outside of the runtime, and so may do this.
+            // The drop happens outside the runtime, so that a runtime may run.
             assert_eq!(leno::run(|| 1), 1);
             drops.set(drops.get() + 1);
         }))
@@ -150,11 +116,11 @@ fn a_value_whose_execution_fails_later_is_dropped_like_every_other() {
 }
 
 #[test]
-fn a_value_whose_execution_fails_later_may_panic_when_it_is_dropped() {
+fn a_value_of_a_failed_execution_may_panic() {
     let explored = caught(|| {
         explore(|| {
             leno::spawn(thread::park);
-            Equal(OnDrop(|| std::panic::resume_unwind(Box::new("dropped"))))
+            equal(OnDrop(|| std::panic::resume_unwind(Box::new("dropped"))))
         })
     });
     assert_eq!(explored.err().unwrap().downcast_ref(), Some(&"dropped"));
@@ -162,9 +128,9 @@ fn a_value_whose_execution_fails_later_may_panic_when_it_is_dropped() {
 }
 
 #[test]
-fn a_deadlock_of_destructors_is_not_reported_of_the_next_execution() {
-    // In the first execution, A waits for ever, and its destructor leaves another that
-    // waits for ever when the run is over.
+fn a_deadlock_of_destructors_is_not_repeated() {
+    // In the first execution, A waits forever, and its destructor spawns a thread
+    // that waits forever when the run is over.
     let report = explore(|| {
         let is_set = Rc::new(Cell::new(false));
         let sets = is_set.clone();
@@ -181,7 +147,7 @@ fn a_deadlock_of_destructors_is_not_reported_of_the_next_execution() {
 }
 
 #[test]
-fn a_recorder_records_no_later_exploration() {
+fn a_recorder_stops_with_its_exploration() {
     let recorder = Recorder::new();
     explore(|| {
         recorder.start();
@@ -193,7 +159,7 @@ fn a_recorder_records_no_later_exploration() {
 }
 
 #[test]
-fn a_watchdog_of_an_exploration_watches_no_later_one() {
+fn a_watchdog_stops_with_its_exploration() {
     let seen = Arc::new(AtomicU32::new(0));
     let watchdogs = RefCell::new(Vec::new());
     explore(|| {
@@ -214,7 +180,7 @@ fn a_watchdog_of_an_exploration_watches_no_later_one() {
 }
 
 #[test]
-fn explorations_that_fail_or_are_large_leave_nothing_behind() {
+fn failed_and_large_explorations_leave_nothing_behind() {
     for _ in 0..3 {
         assert_eq!(counts(&explore(lost_update)), (6, vec![(1, 4), (2, 2)]));
         assert_eq!(explore(losing_fails).failure().unwrap().count(), 4);
@@ -240,61 +206,32 @@ fn explorations_that_fail_or_are_large_leave_nothing_behind() {
 }
 
 #[test]
-fn a_panic_out_of_an_exploration_leaves_nothing_behind() {
-    struct Incomparable;
-    impl PartialEq for Incomparable {
-        fn eq(&self, _: &Self) -> bool {
-            panic!("not to be compared")
-        }
-    }
-    impl Eq for Incomparable {}
-    impl PartialOrd for Incomparable {
-        fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-            Some(self.cmp(other))
-        }
-    }
-    impl Ord for Incomparable {
-        fn cmp(&self, _: &Self) -> Ordering {
-            panic!("not to be compared")
-        }
-    }
+fn a_panicking_exploration_leaves_nothing_behind() {
     for _ in 0..3 {
-        assert!(caught(|| explore(|| Incomparable)).is_err());
+        let program = || By((), |_, _| panic!("not comparable"));
+        assert!(caught(|| explore(program)).is_err());
         explores_as_always();
     }
 }
 
 #[test]
 fn a_comparison_may_explore() {
-    #[derive(Debug)]
-    struct Explores(u32);
-    impl PartialEq for Explores {
-        fn eq(&self, other: &Self) -> bool {
-            self.cmp(other) == Ordering::Equal
-        }
-    }
-    impl Eq for Explores {}
-    impl PartialOrd for Explores {
-        fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-            Some(self.cmp(other))
-        }
-    }
-    impl Ord for Explores {
-        fn cmp(&self, other: &Self) -> Ordering {
+    let program = || {
+        By(lost_update(), |value, other| {
             explores_as_always();
-            self.0.cmp(&other.0)
-        }
-    }
-    let report = explore(|| Explores(lost_update()));
+            value.cmp(other)
+        })
+    };
+    let report = explore(program);
     let found: Vec<_> = report.outcomes().iter().map(|(one, two)| (one.0, two.count())).collect();
     assert_eq!((report.executions(), found), (6, vec![(1, 4), (2, 2)]));
 }
 
 #[test]
-fn sizes_of_stacks_are_those_of_each_exploration() {
+fn each_exploration_has_its_own_stack_size() {
     for (bytes, is_enough) in [(64 << 10, true), (16 << 10, false), (64 << 10, true)] {
         let report = Explorer::new().stack_size(bytes).explore(|| {
-            // Captures more than half of a stack of 16 KiB.
+            // The closure captures more than half of a stack of 16 KiB.
             let captured = [1u8; 12 << 10];
             leno::spawn(move || captured.len()).join().unwrap()
         });
@@ -308,8 +245,8 @@ fn an_os_thread_may_explore_until_its_end() {
         static BEFORE: RefCell<Option<AtEnd>> = const { RefCell::new(None) };
         static AFTER: RefCell<Option<AtEnd>> = const { RefCell::new(None) };
     }
-    /// Explores when its OS thread ends, before or after what explorations have left is
-    /// gone.
+    /// A thread-local value with a destructor that explores, before or after the state
+    /// of explorations has been dropped.
     struct AtEnd(mpsc::Sender<u64>);
     impl Drop for AtEnd {
         fn drop(&mut self) {

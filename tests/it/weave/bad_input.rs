@@ -1,5 +1,5 @@
-//! Programs and bounds that make no sense, or that cannot be explored: each has one
-//! outcome.
+//! Programs and bounds that make no sense, or that cannot be explored. Each has a
+//! defined result.
 
 use std::cell::Cell;
 use std::collections::hash_map::RandomState;
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 use leno::coroutine::Coroutine;
 use leno::weave::{self, Explorer, Failure, FailureKind, Shared, check, explore, find, replay};
 
-use super::{lost_update, steps};
+use super::{lost_update, spawn_each, steps, values, yield_forever};
 use crate::support::panic_text;
 
 fn failure<T: Ord>(explorer: &Explorer, program: impl Fn() -> T) -> Failure {
@@ -34,22 +34,21 @@ fn bounds_of_zero_are_refused() {
     }
     let text = panic_text(|| Explorer::new().workers(0));
     assert!(text.starts_with("no workers do no work"), "{text}");
-    // These make sense: nobody is stopped who could go on; the smallest stack.
+    // Zero switches mean no preemption; a stack of size 0 is the smallest stack.
     let report = Explorer::new().max_switches(0).explore(|| steps(&[3, 3]));
-    let orders: Vec<&str> = report.outcomes().keys().map(|order| &**order).collect();
-    assert_eq!(orders, ["aaabbb", "bbbaaa"]);
+    assert_eq!(values(&report), ["aaabbb", "bbbaaa"]);
     assert_eq!(Explorer::new().stack_size(0).explore(|| leno::scope(|_| 1)).executions(), 1);
-    // Sizes that no system has.
+    // No system has memory for this stack.
     let huge = Explorer::new().stack_size(usize::MAX);
     assert_eq!(failure(&huge, || drop(leno::spawn(|| ()))).kind(), FailureKind::Panic);
-    // And bounds as large as they can be.
+    // The largest bounds are accepted.
     let explorer = Explorer::new().max_executions(u64::MAX).max_steps(u64::MAX);
     let explorer = explorer.max_time(Duration::MAX).max_switches(u32::MAX);
     assert_eq!(explorer.explore(lost_update).executions(), 6);
 }
 
 #[test]
-fn nobody_explores_inside_a_runtime() {
+fn exploring_inside_a_runtime_is_refused() {
     for (function, text) in [
         ("explore", leno::run(|| panic_text(|| explore(|| 1)))),
         ("find", leno::run(|| panic_text(|| find(|| 1, |_| true)))),
@@ -65,7 +64,7 @@ fn nobody_explores_inside_a_runtime() {
         let expected = format!("leno::weave::{function} was called inside a runtime: it runs the ");
         assert!(text.starts_with(&expected), "{text}");
     }
-    // Nor inside another exploration: that is the failure of the program.
+    // A nested exploration is a failure of the program.
     let found = failure(&Explorer::new(), || explore(|| 1).executions());
     assert!(found.message().starts_with("leno::weave::explore was called inside a runtime"));
     let place = found.to_string();
@@ -82,7 +81,7 @@ fn a_coroutine_may_explore_outside_a_runtime() {
     assert!(coroutine.resume(()).as_yield().is_some());
     assert_eq!(explore(lost_update).executions(), 6);
     assert_eq!(coroutine.resume(()).as_return(), Some(12));
-    // Inside one it is as outside of it.
+    // A coroutine in a runtime is inside the runtime.
     let inside = || {
         let explores = |_: &leno::coroutine::Yielder<(), ()>, ()| panic_text(|| explore(|| 1));
         let coroutine = Coroutine::<(), (), String>::new(explores);
@@ -92,7 +91,7 @@ fn a_coroutine_may_explore_outside_a_runtime() {
 }
 
 #[test]
-fn another_runtime_inside_is_the_failure() {
+fn a_nested_runtime_is_a_failure() {
     let found = failure(&Explorer::new(), || leno::run(|| 1));
     assert_eq!(found.kind(), FailureKind::Panic);
     assert!(found.message().starts_with("leno::run was called inside leno::run"), "{found}");
@@ -114,7 +113,7 @@ fn a_program_may_use_coroutines() {
 }
 
 #[test]
-fn whoever_blocks_the_os_thread_just_takes_time() {
+fn a_program_may_block_the_os_thread() {
     let start = Instant::now();
     let report = explore(|| {
         std::thread::sleep(Duration::from_millis(2));
@@ -126,18 +125,18 @@ fn whoever_blocks_the_os_thread_just_takes_time() {
 }
 
 #[test]
-fn a_program_that_fails_at_once_fails_in_its_only_execution() {
+fn a_program_may_fail_in_its_only_execution() {
     let report = explore(|| -> u8 { panic!("at once") });
     assert_eq!((report.executions(), report.outcomes().len(), report.is_complete()), (1, 0, true));
     let found = report.failure().unwrap();
     assert_eq!((found.count(), found.schedule().turns(), found.message()), (1, 0, "at once"));
-    // In the first step of another.
+    // The first step of another thread fails.
     let report = explore(|| leno::spawn(|| -> u8 { panic!("then") }).join().is_err());
     assert_eq!((report.executions(), report.failure().unwrap().message()), (1, "then"));
 }
 
 #[test]
-fn nobody_and_one_have_one_execution() {
+fn a_single_thread_has_one_execution() {
     assert_eq!(explore(|| ()).to_string(), "1 execution, 1 outcome\n  1 x  ()");
     let one = || leno::spawn(|| (0..5).for_each(|_| leno::yield_now())).join().is_ok();
     assert_eq!(explore(one).executions(), 1);
@@ -147,17 +146,13 @@ fn nobody_and_one_have_one_execution() {
 }
 
 #[test]
-fn ten_thousand_steps() {
+fn ten_thousand_steps_are_explored() {
     let program = || {
         let count = Cell::new(0);
-        leno::scope(|scope| {
-            for _ in 0..2 {
-                scope.spawn(|| {
-                    for _ in 0..5_000 {
-                        count.set(count.get() + 1);
-                        leno::yield_now();
-                    }
-                });
+        spawn_each(0..2, |_| {
+            for _ in 0..5_000 {
+                count.set(count.get() + 1);
+                leno::yield_now();
             }
         });
         count.get()
@@ -175,17 +170,17 @@ fn ten_thousand_steps() {
         let schedule = report.outcomes()[&10_000].schedule().to_string();
         assert_eq!(replay(&schedule, program), 10_000);
     }
-    // They have nothing to do with each other.
+    // The two threads are independent.
     let report = Explorer::new().reduced().explore(program);
     assert_eq!((report.executions(), report.is_complete()), (1, true), "{report}");
-    // One that has more than it may have.
+    // The bound is lower than the number of steps.
     let found = failure(&Explorer::new().max_steps(9_999).max_executions(1), program);
     assert_eq!(found.kind(), FailureKind::Endless);
     assert!(found.message().starts_with("the execution did not end within 9999 steps"), "{found}");
 }
 
 #[test]
-fn spawning_without_bound_is_a_failure_and_does_not_fill_the_memory() {
+fn unbounded_spawning_is_a_failure() {
     let spawns = || {
         loop {
             leno::spawn(|| ());
@@ -199,7 +194,7 @@ fn spawning_without_bound_is_a_failure_and_does_not_fill_the_memory() {
                         execution may have: if it should end, raise max_steps";
         assert_eq!(found.message(), expected);
     }
-    // The one who spawns takes no notice.
+    // The spawning thread ignores the errors.
     let ignores = || {
         let mut errors = 0;
         while errors < 10 {
@@ -208,12 +203,12 @@ fn spawning_without_bound_is_a_failure_and_does_not_fill_the_memory() {
     };
     let explorer = Explorer::new().max_steps(100);
     assert_eq!(failure(&explorer, ignores).kind(), FailureKind::TooManyThreads);
-    // Each spawns another, and ends.
+    // Each thread spawns the next, and ends.
     fn again() {
         leno::spawn(again);
     }
     assert_eq!(failure(&Explorer::new().max_steps(500), again).kind(), FailureKind::Endless);
-    // As many as there may be.
+    // Exactly the number of threads that the bound allows.
     let many = || {
         leno::scope(|scope| (0..100).for_each(|_| drop(scope.spawn(|| ()))));
     };
@@ -231,48 +226,48 @@ fn not_repeatable(program: impl Fn() -> u64) -> String {
 }
 
 #[test]
-fn a_program_that_depends_on_something_else_is_found_out() {
+fn a_program_that_is_not_repeatable_is_detected() {
     const SECOND_TIME: &str = "it returned something else when it was run a second time";
-    // A random number.
+    // Random numbers.
     assert!(not_repeatable(|| RandomState::new().hash_one(1)).contains(SECOND_TIME));
-    // The system's clock.
+    // The clock of the operating system.
     let clock = || {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
         u64::try_from(now.as_nanos()).unwrap()
     };
     assert!(not_repeatable(clock).contains(SECOND_TIME));
-    // Something that is kept: the second time there are more to choose from.
+    // State that is kept: the second run has another number of threads.
     static RUNS: AtomicU32 = AtomicU32::new(0);
     let more =
         || steps(&[2; 10][..2 + RUNS.fetch_add(1, Ordering::Relaxed) as usize % 2]).len() as u64;
     let text = not_repeatable(more);
-    // That nothing is found would be no proof.
+    // `find` fails too, since an unsuccessful search would prove nothing.
     RUNS.store(0, Ordering::Relaxed);
     assert_eq!(panic_text(|| find(more, |_| false)).lines().next(), Some(&*text));
     assert!(text.contains("at choice 1 of the run, others could run than before"), "{text}");
 }
 
 #[test]
-fn where_two_runs_parted_is_told() {
+fn the_first_difference_of_two_runs_is_reported() {
     thread_local! {
         static RUNS: Cell<u32> = const { Cell::new(0) };
     }
     let program = || {
         RUNS.set(RUNS.get() + 1);
-        // From the fifth run on, there is one more in the end.
+        // From the fifth run on, one more thread runs at the end.
         let order = steps(&[2, 1]) + &steps(&[1; 3][..2 + usize::from(RUNS.get() > 4)]);
         u64::from(order.ends_with('a'))
     };
     let text = not_repeatable(program);
     assert!(text.contains("at choice 3 of the run, others could run than before"), "{text}");
-    // By sampling, just the second run is compared with the first.
+    // Sampling compares only the second run with the first.
     RUNS.set(0);
     let report = Explorer::new().random(1).max_executions(20).explore(program);
     assert_eq!(report.failure(), None);
 }
 
 #[test]
-fn a_check_and_a_first_failure_tell_of_a_program_that_does_not_repeat_itself() {
+fn a_check_reports_a_program_that_is_not_repeatable() {
     thread_local! {
         static RUNS: Cell<usize> = const { Cell::new(0) };
     }
@@ -287,7 +282,7 @@ fn a_check_and_a_first_failure_tell_of_a_program_that_does_not_repeat_itself() {
 }
 
 #[test]
-fn a_green_thread_that_waits_by_yielding_is_endless_unless_it_is_fair() {
+fn waiting_by_yielding_is_endless_unless_fair() {
     let program = || {
         let is_set = Cell::new(false);
         leno::scope(|scope| {
@@ -304,15 +299,10 @@ fn a_green_thread_that_waits_by_yielding_is_endless_unless_it_is_fair() {
     assert!(found.message().contains("A has nearly every turn while others could run"), "{found}");
     let report = Explorer::new().fair().explore(program);
     assert!(report.is_complete() && report.failure().is_none(), "{report}");
-    // One that goes on alone.
-    let alone = || {
-        loop {
-            leno::yield_now();
-        }
-    };
-    let found = failure(&Explorer::new().max_steps(50), || -> u8 { alone() });
+    // A single thread yields.
+    let found = failure(&Explorer::new().max_steps(50), || -> u8 { yield_forever() });
     assert_eq!(found.kind(), FailureKind::Endless);
-    // The clock goes on, and nothing else.
+    // Only the clock advances.
     let found = failure(&Explorer::new().max_steps(50), || -> u8 {
         loop {
             leno::sleep(Duration::from_secs(1));
@@ -322,7 +312,7 @@ fn a_green_thread_that_waits_by_yielding_is_endless_unless_it_is_fair() {
 }
 
 #[test]
-fn one_that_yields_is_fair_after_it_was_preempted_whatever_else_is_explored() {
+fn a_preempted_thread_that_yields_is_fair() {
     let program = || {
         let is_set = Shared::new(false);
         leno::scope(|scope| {
@@ -354,7 +344,7 @@ fn an_os_thread_with_a_small_stack_may_explore() {
 }
 
 #[test]
-fn ten_thousand_frames_deep() {
+fn stacks_may_have_ten_thousand_frames() {
     fn deep(depth: u32) -> u32 {
         let below = std::hint::black_box(depth);
         if below == 0 {

@@ -1,14 +1,14 @@
-//! Explorations in tests, and what the environment says of them.
+//! Explorations in tests, and the environment variables that change them.
 
 use std::panic::{self, Location};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use leno::weave::{Explorer, Shared, check, replay};
 
-use super::{losing_fails, lost_update, steps};
-use crate::support::{Ended, in_child, panic_text};
+use super::{losing_fails, lost_update, spawn_each, steps};
+use crate::support::{Ended, child, in_child, panic_text};
 
-/// The text of the check that fails in a child, with these variables.
+/// Returns the text of the check that fails in a child with these variables.
 #[track_caller]
 fn failing(test: &str, variables: &[(&str, &str)], program: impl Fn()) -> String {
     let ended = in_child(test, variables, || eprintln!("<<{}>>", panic_text(|| check(program))));
@@ -18,7 +18,7 @@ fn failing(test: &str, variables: &[(&str, &str)], program: impl Fn()) -> String
     text.split_once(">>").expect(&stderr).0.to_owned()
 }
 
-/// A child that checks a program that does not fail, and says how often it was run.
+/// Checks a program that does not fail in a child that prints the number of its runs.
 fn passing(test: &str, variables: &[(&str, &str)], explorer: &Explorer) -> Ended {
     static RUNS: AtomicU64 = AtomicU64::new(0);
     let ended = in_child(test, variables, || {
@@ -38,18 +38,17 @@ fn says(ended: &Ended, expected: &str) {
 }
 
 #[test]
-fn a_check_that_does_not_fail_returns_and_says_nothing() {
+fn a_check_that_does_not_fail_prints_nothing() {
     check(|| steps(&[3, 3]));
     check(lost_update);
-    let test = "weave::checking::a_check_that_does_not_fail_returns_and_says_nothing";
-    // The first one is run twice.
+    // The first execution is run twice.
+    let test = "weave::checking::a_check_that_does_not_fail_prints_nothing";
     says(&passing(test, &[], &Explorer::new()), "21 runs");
 }
 
 #[test]
-fn the_panic_is_the_callers() {
-    let test = "weave::checking::the_panic_is_the_callers";
-    let ended = in_child(test, &[], || {
+fn the_panic_has_the_place_of_the_caller() {
+    let ended = child(|| {
         let at = |location: Option<&Location<'_>>| {
             let location = location.expect("panics have a place");
             eprintln!("at {}:{}", location.file(), location.line());
@@ -80,8 +79,8 @@ fn the_panic_is_the_callers() {
 }
 
 #[test]
-fn the_text_has_the_story_and_the_lines_that_replay_it() {
-    let test = "weave::checking::the_text_has_the_story_and_the_lines_that_replay_it";
+fn a_failure_has_its_story_and_its_replay() {
+    let test = "weave::checking::a_failure_has_its_story_and_its_replay";
     let text = failing(test, &[], losing_fails);
     assert!(text.starts_with("execution 1 fails\n\n"), "{text}");
     assert!(text.contains("an update was lost") && text.contains("tests/it/weave.rs:"), "{text}");
@@ -93,59 +92,46 @@ fn the_text_has_the_story_and_the_lines_that_replay_it() {
 }
 
 #[test]
-fn a_schedule_of_the_environment_is_replayed() {
-    let test = "weave::checking::a_schedule_of_the_environment_is_replayed";
-    let text = failing(test, &[("LENO_WEAVE_REPLAY", "B1 A1 B1")], losing_fails);
-    assert!(text.starts_with("execution 1 fails\n"), "{text}");
-    // As it was given, and not made short.
-    assert!(text.contains("leno::weave::replay(\"B1 A1 B1\", program)"), "{text}");
+fn the_environment_gives_the_schedule() {
+    let test = "weave::checking::the_environment_gives_the_schedule";
+    // The given schedule is not shortened.
+    let replayed = "leno::weave::replay(\"B1 A1 B1\", program)";
+    let misfit = "LENO_WEAVE_REPLAY is A1 Q1: the schedule does not fit the program: at choice 2 \
+                  of the run, it gives the turn to Q, but those who can run are: B, A";
+    for (schedule, start, part) in [
+        ("B1 A1 B1", "execution 1 fails\n", replayed),
+        ("A1 Q1", misfit, ""),
+        ("A1 1", "LENO_WEAVE_REPLAY is no schedule: `1`, at character 4 of", ""),
+    ] {
+        let text = failing(test, &[("LENO_WEAVE_REPLAY", schedule)], losing_fails);
+        assert!(text.starts_with(start) && text.contains(part), "{text}");
+    }
 }
 
 #[test]
-fn one_that_does_not_fail_is_told() {
-    let test = "weave::checking::one_that_does_not_fail_is_told";
-    let ended = passing(test, &[("LENO_WEAVE_REPLAY", "A2")], &Explorer::new());
-    says(&ended, "leno::weave: the execution of LENO_WEAVE_REPLAY does not fail\n1 runs");
+fn the_environment_changes_the_exploration() {
+    let test = "weave::checking::the_environment_changes_the_exploration";
+    let no_failure = "leno::weave: the execution of LENO_WEAVE_REPLAY does not fail\n1 runs";
+    let (seed, executions) = ("LENO_WEAVE_SEED", "LENO_WEAVE_EXECUTIONS");
+    for (variables, expected) in [
+        (&[("LENO_WEAVE_REPLAY", "A2")][..], no_failure),
+        (&[(executions, "7")], "8 runs"),
+        (&[(seed, "7"), (executions, "300")], "301 runs"),
+    ] {
+        says(&passing(test, variables, &Explorer::new()), expected);
+    }
 }
 
 #[test]
-fn one_that_does_not_fit_is_told() {
-    let test = "weave::checking::one_that_does_not_fit_is_told";
-    let text = failing(test, &[("LENO_WEAVE_REPLAY", "A1 Q1")], || {
-        lost_update();
-    });
-    assert!(
-        text.starts_with(
-            "LENO_WEAVE_REPLAY is A1 Q1: the schedule does not fit the program: at choice 2 of the \
-             run, it gives the turn to Q, but those who can run are: B, A"
-        ),
-        "{text}"
-    );
-}
-
-#[test]
-fn one_that_is_none_is_told() {
-    let test = "weave::checking::one_that_is_none_is_told";
-    let text = failing(test, &[("LENO_WEAVE_REPLAY", "A1 1")], losing_fails);
-    assert!(text.starts_with("LENO_WEAVE_REPLAY is no schedule: `1`, at character 4 of"), "{text}");
-}
-
-#[test]
-fn as_many_executions_as_the_environment_says() {
-    let test = "weave::checking::as_many_executions_as_the_environment_says";
-    says(&passing(test, &[("LENO_WEAVE_EXECUTIONS", "7")], &Explorer::new()), "8 runs");
-}
-
-#[test]
-fn more_executions_than_there_are() {
-    let test = "weave::checking::more_executions_than_there_are";
+fn the_environment_raises_the_number_of_executions() {
+    let test = "weave::checking::the_environment_raises_the_number_of_executions";
     let explorer = Explorer::new().max_executions(3);
     says(&passing(test, &[("LENO_WEAVE_EXECUTIONS", "1000")], &explorer), "21 runs");
 }
 
 #[test]
-fn a_number_that_is_none_is_told() {
-    let test = "weave::checking::a_number_that_is_none_is_told";
+fn a_malformed_number_is_reported() {
+    let test = "weave::checking::a_malformed_number_is_reported";
     let text = failing(test, &[("LENO_WEAVE_EXECUTIONS", "many")], losing_fails);
     let expected = "LENO_WEAVE_EXECUTIONS is \"many\"; it must be a number, as in \
                     LENO_WEAVE_EXECUTIONS=1000";
@@ -153,24 +139,16 @@ fn a_number_that_is_none_is_told() {
 }
 
 #[test]
-fn a_seed_of_the_environment_draws_by_chance() {
-    let test = "weave::checking::a_seed_of_the_environment_draws_by_chance";
-    let variables = [("LENO_WEAVE_SEED", "7"), ("LENO_WEAVE_EXECUTIONS", "300")];
-    says(&passing(test, &variables, &Explorer::new()), "301 runs");
-}
-
-#[test]
-fn a_seed_alone_draws_ten_thousand() {
-    let test = "weave::checking::a_seed_alone_draws_ten_thousand";
+fn a_seed_alone_samples_ten_thousand_executions() {
+    let test = "weave::checking::a_seed_alone_samples_ten_thousand_executions";
     let explorer = Explorer::new().random(1);
     says(&passing(test, &[("LENO_WEAVE_SEED", "7")], &explorer), "10001 runs");
 }
 
 #[test]
-fn if_there_are_too_many_some_are_drawn_and_that_is_told() {
+fn an_incomplete_check_samples_and_says_so() {
     static RUNS: AtomicU64 = AtomicU64::new(0);
-    let test = "weave::checking::if_there_are_too_many_some_are_drawn_and_that_is_told";
-    let ended = in_child(test, &[], || {
+    let ended = child(|| {
         check(|| {
             RUNS.fetch_add(1, Ordering::Relaxed);
             steps(&[1; 9])
@@ -186,8 +164,8 @@ fn if_there_are_too_many_some_are_drawn_and_that_is_told() {
 }
 
 #[test]
-fn what_only_chance_finds_is_found() {
-    // Depth first, the last of them to begin is the last that comes first.
+fn sampling_finds_what_depth_first_search_misses() {
+    // In depth-first order, the last thread comes first only in the last executions.
     let program = || assert!(!steps(&[1; 9]).starts_with('i'), "the last comes first");
     let text = panic_text(|| check(program));
     assert!(text.starts_with("execution 100,0") && text.contains("the last comes first"), "{text}");
@@ -195,14 +173,10 @@ fn what_only_chance_finds_is_found() {
 }
 
 #[test]
-fn explorers_check_as_they_explore() {
+fn every_explorer_can_check() {
     let program = || {
         let total = Shared::new(0);
-        leno::scope(|scope| {
-            for _ in 0..2 {
-                scope.spawn(|| total.set(total.get() + 1));
-            }
-        });
+        spawn_each(0..2, |_| total.set(total.get() + 1));
         assert_eq!(total.get(), 2);
     };
     check(program);
@@ -220,7 +194,7 @@ fn explorers_check_as_they_explore() {
 }
 
 #[test]
-fn the_first_failure_is_given_as_it_was_found() {
+fn the_first_failure_is_not_shortened() {
     let (failure, executions) = Explorer::new().first_failure(losing_fails).unwrap();
     assert_eq!((failure.schedule().to_string(), executions), ("A1 B1 A1".to_owned(), 1));
     assert!(Explorer::new().first_failure(lost_update).is_none());

@@ -1,4 +1,4 @@
-//! Programs of which it is known how many executions they have.
+//! Programs with a known number of executions.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
@@ -8,10 +8,13 @@ use std::rc::Rc;
 use leno::thread;
 use leno::weave::{Explorer, FailureKind, Shared, explore, find, replay};
 
-use super::{counts, explored, losing_fails, lost_update, lost_update_of_shared, steps};
+use super::{
+    counts, explored, losing_fails, lost_update, lost_update_of_shared, spawn_each, steps,
+};
+use crate::support::{caught, hook_runs, panic_text};
 
 #[test]
-fn independent_steps_are_interleaved_in_every_way() {
+fn independent_steps_are_interleaved_completely() {
     let cases: [(&[usize], u64); 8] = [
         (&[], 1),
         (&[3], 1),
@@ -32,9 +35,9 @@ fn independent_steps_are_interleaved_in_every_way() {
 
 #[test]
 fn a_step_is_counted_for_each_turn() {
-    // The main one, and six; then the main one again.
+    // The main thread's first turn, six steps, and the main thread's end.
     assert_eq!(explore(|| steps(&[3, 3])).steps(), 20 * 7);
-    // There was nobody to choose.
+    // A single thread makes no choice.
     assert_eq!(explore(|| 1).steps(), 0);
 }
 
@@ -46,13 +49,13 @@ fn four_of_six_executions_lose_an_update() {
     }
     let report = explored(&Explorer::new().preemptive(), lost_update_of_shared);
     assert_eq!(counts(&report), (6, vec![(1, 4), (2, 2)]));
-    // A green thread is not interrupted where it does not yield.
+    // Without preemption, a green thread runs until it yields.
     let report = explored(&Explorer::new(), lost_update_of_shared);
     assert_eq!(counts(&report), (2, vec![(2, 2)]));
 }
 
 #[test]
-fn what_does_not_switch_is_no_choice() {
+fn operations_without_a_switch_are_no_choice() {
     let report = explored(&Explorer::new(), || {
         let lock = leno::sync::Mutex::new(0);
         let (sender, receiver) = leno::channel::unbounded();
@@ -63,7 +66,7 @@ fn what_does_not_switch_is_no_choice() {
             receiver.recv().unwrap();
         }
         let spawned = leno::spawn(|| 7);
-        // There is nobody else.
+        // No other thread can run.
         let seven = spawned.join().unwrap();
         leno::scope(|scope| assert_eq!(scope.spawn(|| 8).join().unwrap(), 8));
         let text = leno::block_on(async { "ready" });
@@ -79,18 +82,13 @@ fn what_does_not_switch_is_no_choice() {
 }
 
 #[test]
-fn a_yield_after_the_last_step_is_one_more_step() {
+fn a_yield_after_the_last_step_counts() {
     let report = explored(&Explorer::new(), || {
         let out = RefCell::new(String::new());
-        leno::scope(|scope| {
-            for name in ['a', 'b'] {
-                let out = &out;
-                scope.spawn(move || {
-                    for _ in 0..3 {
-                        out.borrow_mut().push(name);
-                        leno::yield_now();
-                    }
-                });
+        spawn_each(['a', 'b'], |name| {
+            for _ in 0..3 {
+                out.borrow_mut().push(name);
+                leno::yield_now();
             }
         });
         out.into_inner()
@@ -99,7 +97,7 @@ fn a_yield_after_the_last_step_is_one_more_step() {
 }
 
 #[test]
-fn one_is_found_if_it_is_there() {
+fn find_returns_an_execution_if_there_is_one() {
     let program = || steps(&[3, 3]);
     for (value, outcome) in explore(program).outcomes() {
         let found = find(program, |other| other == value).unwrap();
@@ -107,23 +105,20 @@ fn one_is_found_if_it_is_there() {
         assert_eq!(&replay(&found, program), value);
     }
     assert_eq!(find(program, |text| text == "aabbb"), None);
-    // A failed execution is none, and the others are gone through.
+    // A failed execution has no outcome; the search continues with the others.
     assert_eq!(find(losing_fails, |()| true).unwrap().to_string(), "A2");
     assert_eq!(find(losing_fails, |()| false), None);
 }
 
 #[test]
-fn the_function_that_is_asked_may_panic() {
-    let ended = super::super::support::hook_runs(|| {
-        let result = super::super::support::caught(|| find(|| 1, |_| panic!("no idea")));
-        assert!(result.is_err());
-    });
-    assert_eq!(ended, 1, "its panic is not the program's, and is not hidden");
+fn the_predicate_of_find_may_panic() {
+    let runs = hook_runs(|| assert!(caught(|| find(|| 1, |_| panic!("no idea"))).is_err()));
+    assert_eq!(runs, 1, "the panic of the predicate is hidden");
     assert_eq!(explore(|| 1).executions(), 1);
 }
 
 #[test]
-fn failures_are_grouped_by_what_they_say() {
+fn failures_are_grouped_by_message() {
     let report = explored(&Explorer::new(), losing_fails);
     assert_eq!((report.executions(), report.outcomes()[&()].count()), (6, 2));
     let failure = report.failure().unwrap();
@@ -136,8 +131,8 @@ fn failures_are_grouped_by_what_they_say() {
 }
 
 #[test]
-fn the_first_thing_that_goes_wrong_is_the_failure() {
-    // The main one fails, and so somebody waits for ever.
+fn the_first_error_is_the_failure() {
+    // The main thread panics, and the other thread waits forever.
     let report = explore(|| {
         leno::spawn(thread::park);
         panic!("first");
@@ -145,7 +140,7 @@ fn the_first_thing_that_goes_wrong_is_the_failure() {
     let failure = report.failure().unwrap();
     assert_eq!((failure.kind(), failure.message()), (FailureKind::Panic, "first"));
 
-    // One fails, and the one who waits for it takes note.
+    // The scope panics because its thread has panicked.
     let report = explore(|| {
         leno::scope(|scope| {
             scope.spawn(|| panic!("in the scope"));
@@ -153,7 +148,7 @@ fn the_first_thing_that_goes_wrong_is_the_failure() {
     });
     assert_eq!(report.failure().unwrap().message(), "in the scope");
 
-    // Somebody has joined it, and gone on: it counts nevertheless.
+    // A join that returns the panic does not hide it.
     let report = explore(|| leno::spawn(|| panic!("joined")).join().is_err());
     let failure = report.failure().unwrap();
     assert_eq!((failure.message(), failure.count()), ("joined", 1));
@@ -161,7 +156,7 @@ fn the_first_thing_that_goes_wrong_is_the_failure() {
 }
 
 #[test]
-fn a_panic_that_the_program_catches_is_none() {
+fn a_caught_panic_is_no_failure() {
     let report = explore(|| {
         let caught = panic::catch_unwind(AssertUnwindSafe(|| panic!("caught")));
         let own = leno::spawn(|| panic::catch_unwind(|| panic!("also")).is_err());
@@ -172,7 +167,7 @@ fn a_panic_that_the_program_catches_is_none() {
 }
 
 #[test]
-fn what_is_resumed_says_what_its_payload_says() {
+fn a_resumed_panic_has_the_text_of_its_payload() {
     let resumed = |payload: fn() -> Box<dyn std::any::Any + Send>| {
         let report = explore(move || {
             let _ = panic::catch_unwind(|| panic!("another"));
@@ -190,18 +185,13 @@ fn what_is_resumed_says_what_its_payload_says() {
 }
 
 #[test]
-fn a_deadlock_has_the_report_of_a_deadlock() {
+fn a_deadlock_has_a_report() {
     let program = || {
         let forks = [(); 2].map(|()| leno::sync::Mutex::new(()));
-        leno::scope(|scope| {
-            for (left, right) in [(0, 1), (1, 0)] {
-                let forks = &forks;
-                scope.spawn(move || {
-                    let _one = forks[left].lock().unwrap();
-                    leno::yield_now();
-                    let _other = forks[right].lock().unwrap();
-                });
-            }
+        spawn_each([(0, 1), (1, 0)], |(left, right)| {
+            let _one = forks[left].lock().unwrap();
+            leno::yield_now();
+            let _other = forks[right].lock().unwrap();
         });
     };
     let report = explored(&Explorer::new(), program);
@@ -210,13 +200,13 @@ fn a_deadlock_has_the_report_of_a_deadlock() {
     assert!(failure.message().starts_with("deadlock: every green thread waits"));
     let cycle = "cycle: A -> a mutex held by B -> a mutex held by A";
     assert!(failure.message().contains(cycle), "{failure}");
-    // Unless one has both before the other begins.
+    // An execution succeeds if a thread takes both locks before the other begins.
     assert_eq!((report.executions(), failure.count()), (6, 4), "{report}");
     assert_eq!(failure.schedule().to_string(), "A1 B1 A1");
 }
 
 #[test]
-fn a_program_may_use_what_it_borrows_and_return_what_it_likes() {
+fn a_program_may_borrow_and_return_any_value() {
     let word = String::from("abc");
     let report = explore(|| (&word[..], leno::spawn(|| vec![1]).join().unwrap()));
     assert_eq!(report.outcomes().keys().next().unwrap(), &("abc", vec![1]));
@@ -268,7 +258,7 @@ fn shared_data_is_plain_data_outside_an_exploration() {
     assert_eq!(format!("{shared:?}"), "Shared(5)");
     assert_eq!(shared.update(|_| format!("{shared:?}")), "Shared(<in use>)");
     leno::run(|| assert_eq!(Shared::<u8>::default().into_inner(), 0));
-    let text = super::super::support::panic_text(|| {
+    let text = panic_text(|| {
         let shared = Shared::new(Cell::new(1));
         shared.update(|_| shared.with(Cell::get));
     });

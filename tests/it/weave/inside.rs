@@ -1,5 +1,5 @@
-//! What a program may do besides: other OS threads, futures, what is leaked, what
-//! outlives an execution.
+//! Programs that use other OS threads and futures, leak values, or keep values beyond
+//! an execution.
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
@@ -16,10 +16,10 @@ use leno::thread;
 use leno::weave::{Explorer, FailureKind, explore};
 use leno::{Handle, block_on, unblock};
 
-use super::{counts, explored};
+use super::{counts, explored, spawn_each, values};
 
 #[test]
-fn a_closure_that_blocks_elsewhere_is_waited_for() {
+fn an_unblocked_closure_is_awaited() {
     let report = explore(|| {
         let other = unblock(|| {
             os::sleep(Duration::from_millis(2));
@@ -28,7 +28,7 @@ fn a_closure_that_blocks_elsewhere_is_waited_for() {
         other != os::current().id()
     });
     assert_eq!(counts(&report), (1, vec![(true, 1)]));
-    // Time waits for it, too.
+    // The clock waits for the closure, too.
     let report = explore(|| {
         let start = leno::time::Instant::now();
         unblock(|| os::sleep(Duration::from_millis(5)));
@@ -36,29 +36,24 @@ fn a_closure_that_blocks_elsewhere_is_waited_for() {
         start.elapsed()
     });
     assert_eq!(counts(&report), (1, vec![(Duration::from_secs(1), 1)]));
-    // Two at once.
+    // Two closures run at the same time.
     let report = explore(|| {
         let order = RefCell::new(String::new());
-        leno::scope(|scope| {
-            for name in ['a', 'b'] {
-                let order = &order;
-                scope.spawn(move || {
-                    let name = unblock(move || name);
-                    order.borrow_mut().push(name);
-                });
-            }
+        spawn_each(['a', 'b'], |name| {
+            let name = unblock(move || name);
+            order.borrow_mut().push(name);
         });
         order.into_inner().len()
     });
-    // Which of the two is the first to come back is not the explorer's choice, so it may
-    // find that the program does not repeat itself.
+    // The explorer does not choose which closure returns first, so that it may find
+    // the program not repeatable.
     assert!(report.outcomes().keys().all(|&length| length == 2), "{report}");
     let mut failures = report.failures().iter();
     assert!(failures.all(|found| found.kind() == FailureKind::NotRepeatable), "{report}");
 }
 
 #[test]
-fn another_os_thread_may_wake_spawn_and_cancel() {
+fn another_os_thread_may_spawn_and_unpark() {
     let report = explore(|| {
         let (handle, main) = (Handle::current(), thread::current().id());
         let other = os::spawn(move || {
@@ -75,7 +70,7 @@ fn another_os_thread_may_wake_spawn_and_cancel() {
 }
 
 #[test]
-fn a_future_that_another_os_thread_wakes_is_waited_for() {
+fn a_future_may_be_woken_by_another_os_thread() {
     let report = explore(|| {
         let (is_done, waker) = (Arc::new(AtomicBool::new(false)), Arc::new(OsMutex::new(None)));
         let (sets, wakes) = (is_done.clone(), waker.clone());
@@ -95,7 +90,7 @@ fn a_future_that_another_os_thread_wakes_is_waited_for() {
 }
 
 #[test]
-fn futures_of_others_are_explored_like_the_rest() {
+fn futures_of_other_crates_are_explored() {
     let program = || {
         let (sender, receiver) = async_channel::bounded(1);
         let log = Rc::new(RefCell::new(Vec::new()));
@@ -116,8 +111,7 @@ fn futures_of_others_are_explored_like_the_rest() {
         log.take()
     };
     let report = Explorer::new().explore(program);
-    let orders: Vec<&[u32]> = report.outcomes().keys().map(Vec::as_slice).collect();
-    assert_eq!(orders, [&[1, 2][..], &[2, 1]], "{report}");
+    assert_eq!(values(&report), [[1, 2], [2, 1]], "{report}");
     assert!(report.is_complete() && report.failure().is_none());
     // A join handle is a future.
     let report = explored(&Explorer::new(), || {
@@ -128,7 +122,7 @@ fn futures_of_others_are_explored_like_the_rest() {
 }
 
 #[test]
-fn nobody_who_could_wake_is_left_and_that_is_a_deadlock() {
+fn a_future_without_a_waker_is_a_deadlock() {
     let report = explore(|| block_on(std::future::pending::<u8>()));
     assert_eq!(report.failure().unwrap().kind(), FailureKind::Deadlock);
 }
@@ -148,15 +142,15 @@ fn detached_green_threads_are_run_to_their_end() {
     });
     // All their interleavings are executions.
     assert_eq!(counts(&report), (6, vec![("returned", 6)]));
-    // And one was run twice.
+    // The first execution was run twice.
     assert_eq!(done.get(), 14);
-    // One that waits for ever is a deadlock, though main has returned.
+    // A thread that waits forever is a deadlock, though the main thread has returned.
     let report = explore(|| drop(leno::spawn(thread::park)));
     assert_eq!(report.failure().unwrap().kind(), FailureKind::Deadlock);
 }
 
 #[test]
-fn a_guard_that_is_forgotten_is_a_lock_that_is_held() {
+fn a_forgotten_guard_keeps_the_lock() {
     let report = explored(&Explorer::new(), || {
         let lock = Rc::new(Mutex::new(()));
         let others = lock.clone();
@@ -166,26 +160,26 @@ fn a_guard_that_is_forgotten_is_a_lock_that_is_held() {
     });
     assert_eq!(report.executions(), 3);
     let found = report.failure().unwrap();
-    // The main one may go on before the other begins.
+    // The main thread may continue before the other begins.
     assert_eq!((found.kind(), found.count()), (FailureKind::Deadlock, 2));
     assert_eq!(counts(&report).1, [((true, true), 1)]);
 }
 
 #[test]
-fn a_handle_that_is_forgotten_does_no_harm() {
+fn a_handle_may_be_forgotten() {
     let program = || {
         std::mem::forget(leno::spawn(|| leno::yield_now()));
         leno::scope(|scope| std::mem::forget(scope.spawn(|| leno::yield_now())));
     };
     let report = explored(&Explorer::new(), program);
     assert_eq!(report.failure(), None);
-    // It keeps its stack, in each execution.
+    // Each execution leaks a stack.
     let report = Explorer::new().random(1).max_executions(200).explore(program);
     assert_eq!((report.executions(), report.failure()), (200, None));
 }
 
 #[test]
-fn a_handle_that_outlives_its_execution_is_of_no_use_and_no_harm() {
+fn a_handle_may_outlive_its_execution() {
     thread_local! {
         static KEPT: RefCell<Vec<thread::JoinHandle<u32>>> = const { RefCell::new(Vec::new()) };
     }
@@ -201,11 +195,11 @@ fn a_handle_that_outlives_its_execution_is_of_no_use_and_no_harm() {
 }
 
 #[test]
-fn a_lock_that_outlives_an_execution_is_as_it_was_left() {
+fn a_lock_may_outlive_its_execution() {
     thread_local! {
         static LOCK: Mutex<u32> = const { Mutex::new(0) };
     }
-    // The program does not repeat itself: it is told.
+    // The value of the lock makes the program not repeatable.
     let report = explore(|| {
         LOCK.with(|lock| {
             let mut number = lock.lock().unwrap();
@@ -214,21 +208,17 @@ fn a_lock_that_outlives_an_execution_is_as_it_was_left() {
         })
     });
     assert_eq!(report.failure().unwrap().kind(), FailureKind::NotRepeatable);
-    // This one does.
+    // A program that does not return the value is repeatable.
     let report = Explorer::new().reduced().preemptive().explore(|| {
         LOCK.with(|lock| {
-            leno::scope(|scope| {
-                for _ in 0..2 {
-                    scope.spawn(|| *lock.lock().unwrap() += 1);
-                }
-            });
+            spawn_each(0..2, |_| *lock.lock().unwrap() += 1);
         });
     });
     assert_eq!(report.failure(), None);
 }
 
 #[test]
-fn values_of_the_os_thread_are_kept_from_one_execution_to_the_next() {
+fn thread_locals_are_kept_between_executions() {
     thread_local! {
         static COUNT: Cell<u32> = const { Cell::new(0) };
     }
@@ -245,7 +235,7 @@ fn values_of_the_os_thread_are_kept_from_one_execution_to_the_next() {
 }
 
 #[test]
-fn poisoned_locks_are_as_everywhere() {
+fn a_panic_poisons_a_lock() {
     let report = explored(&Explorer::new(), || {
         let lock = Rc::new(Mutex::new(()));
         let others = lock.clone();

@@ -1,5 +1,5 @@
-//! In a preemptive exploration others may run before each operation of a primitive,
-//! and a reduced one loses nothing of that.
+//! In a preemptive exploration, other threads may run before each operation of a
+//! primitive, and partial-order reduction loses no outcome of that.
 
 use std::panic::{self, AssertUnwindSafe};
 use std::rc::Rc;
@@ -15,12 +15,14 @@ use leno::weave::{Explorer, Report};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// What the program returns in all its executions; as many in one of each kind.
+/// Returns the outcomes of a preemptive exploration.
 #[track_caller]
 fn found<T: Ord + Clone + std::fmt::Debug>(program: impl Fn() -> T) -> Vec<T> {
     found_by(&Explorer::new().preemptive(), program)
 }
 
+/// Returns the outcomes. Checks that partial-order reduction finds the same outcomes
+/// in at most as many executions.
 #[track_caller]
 fn found_by<T: Ord + Clone + std::fmt::Debug>(
     explorer: &Explorer,
@@ -28,16 +30,16 @@ fn found_by<T: Ord + Clone + std::fmt::Debug>(
 ) -> Vec<T> {
     let values = |report: Report<T>| {
         assert!(report.is_complete() && report.failure().is_none(), "{report}");
-        (report.executions(), report.outcomes().keys().cloned().collect::<Vec<_>>())
+        (report.executions(), super::values(&report))
     };
     let (all, found) = values(explorer.explore(&program));
     let (reduced, found_reduced) = values(explorer.clone().reduced().explore(&program));
-    assert_eq!(found, found_reduced, "a reduced exploration has lost some");
+    assert_eq!(found, found_reduced, "the reduced exploration has other outcomes");
     assert!(reduced <= all, "{reduced} of {all}");
     found
 }
 
-/// Runs both at the same time, and gives what the second returned.
+/// Runs both functions concurrently, and returns the result of the second.
 fn beside<T>(first: impl FnOnce(), second: impl FnOnce() -> T) -> T {
     leno::scope(|scope| {
         scope.spawn(first);
@@ -53,7 +55,7 @@ fn panic_holding<G>(guard: G) {
 }
 
 #[test]
-fn a_mutex_is_tried_while_others_have_it_and_after() {
+fn a_mutex_is_tried_while_held_and_free() {
     let held = found(|| {
         let lock = Mutex::new(());
         leno::scope(|scope| {
@@ -67,7 +69,7 @@ fn a_mutex_is_tried_while_others_have_it_and_after() {
 }
 
 #[test]
-fn the_poison_of_a_lock_may_be_cleared_between_its_being_won_and_looked_at() {
+fn poison_may_be_cleared_between_locking_and_checking() {
     let found = found(|| {
         let lock = Mutex::new(());
         leno::scope(|scope| {
@@ -77,8 +79,8 @@ fn the_poison_of_a_lock_may_be_cleared_between_its_being_won_and_looked_at() {
             (poisoned, lock.is_poisoned())
         })
     });
-    // The one who looks comes before the panic or after it, and the clearing
-    // before, between and after.
+    // The reader comes before or after the panic; the clearing comes before, between
+    // or after.
     assert_eq!(found, [(false, false), (false, true), (true, false), (true, true)]);
 }
 
@@ -113,8 +115,8 @@ fn a_notification_without_the_lock_may_be_too_early() {
 }
 
 #[test]
-fn nobody_comes_between_the_release_of_a_lock_and_the_wait() {
-    // Otherwise the notification would be lost, and the wait without end.
+fn releasing_the_lock_and_waiting_is_atomic() {
+    // Otherwise the notification is lost, and the wait never ends.
     let program = || {
         let (lock, changed) = (Mutex::new(false), Condvar::new());
         beside(
@@ -129,7 +131,7 @@ fn nobody_comes_between_the_release_of_a_lock_and_the_wait() {
 }
 
 #[test]
-fn readers_and_a_writer_come_in_every_order() {
+fn readers_and_a_writer_run_in_every_order() {
     let program = || {
         let lock = RwLock::new(0);
         let lock = &lock;
@@ -148,12 +150,13 @@ fn readers_and_a_writer_come_in_every_order() {
     for read in [[0, 0], [0, 1], [1, 0], [1, 1]] {
         assert!(found.contains(&(read, false)), "{found:?}");
     }
-    // Its own share keeps it from writing, unless the writer had the lock just before.
+    // The thread's own read lock excludes the write lock, unless the writer held the
+    // lock just before.
     assert!(found.iter().any(|(_, wrote)| *wrote), "{found:?}");
 }
 
 #[test]
-fn a_writer_that_becomes_a_reader_lets_no_other_writer_in() {
+fn a_downgrade_admits_no_other_writer() {
     let program = || {
         let lock = RwLock::new(0);
         beside(
@@ -170,7 +173,7 @@ fn a_writer_that_becomes_a_reader_lets_no_other_writer_in() {
 }
 
 #[test]
-fn who_waits_for_permits_may_run_out_of_time_before_another_who_waits_behind() {
+fn a_waiter_may_time_out_before_the_next_waiter() {
     let program = || {
         let permits = Semaphore::new(1);
         leno::scope(|scope| {
@@ -184,7 +187,7 @@ fn who_waits_for_permits_may_run_out_of_time_before_another_who_waits_behind() {
 }
 
 #[test]
-fn what_one_has_waited_for_in_vain_goes_to_the_next_when_it_runs() {
+fn permits_of_a_timed_out_waiter_reach_the_next() {
     let program = || {
         let permits = Semaphore::new(1);
         leno::scope(|scope| {
@@ -199,7 +202,7 @@ fn what_one_has_waited_for_in_vain_goes_to_the_next_when_it_runs() {
 }
 
 #[test]
-fn a_semaphore_is_closed_before_during_and_after_a_wait() {
+fn closing_a_semaphore_races_with_a_wait() {
     let program = || {
         let permits = Semaphore::new(0);
         leno::scope(|scope| {
@@ -212,7 +215,7 @@ fn a_semaphore_is_closed_before_during_and_after_a_wait() {
 }
 
 #[test]
-fn an_event_is_set_and_reset_around_those_who_look() {
+fn an_event_is_set_and_reset_around_a_wait() {
     let program = || {
         let event = Event::new();
         beside(
@@ -223,12 +226,12 @@ fn an_event_is_set_and_reset_around_those_who_look() {
             || (event.wait_timeout(SECOND).is_ok(), event.is_set()),
         )
     };
-    // Too late, or woken, or there while it was set.
+    // Too late, woken by `set`, or looking while the event is set.
     assert_eq!(found(program), [(false, false), (true, false), (true, true)]);
 }
 
 #[test]
-fn any_of_those_who_meet_is_the_leader() {
+fn any_thread_may_lead_a_barrier() {
     let program = || {
         let barrier = Barrier::new(2);
         let meet = || barrier.wait().is_leader();
@@ -238,14 +241,14 @@ fn any_of_those_who_meet_is_the_leader() {
 }
 
 #[test]
-fn who_comes_first_makes_the_value_and_others_see_none_or_all_of_it() {
+fn the_first_thread_initialises_the_value() {
     let program = || {
         let (value, once) = (OnceLock::new(), Once::new());
         leno::scope(|scope| {
             let make = |number| {
                 once.call_once(|| drop(Mutex::new(()).lock()));
                 *value.get_or_init(|| {
-                    // Others run while it is made.
+                    // Other threads run during the initialisation.
                     drop(Mutex::new(()).lock());
                     number
                 })
@@ -266,7 +269,7 @@ fn who_comes_first_makes_the_value_and_others_see_none_or_all_of_it() {
 }
 
 #[test]
-fn a_member_that_waits_again_counts_again() {
+fn a_wait_group_member_may_wait_again() {
     let program = || {
         let group = WaitGroup::new();
         let (one, other) = (group.clone(), group.clone());
@@ -298,7 +301,7 @@ fn a_member_that_waits_again_counts_again() {
 }
 
 #[test]
-fn a_channel_is_looked_at_before_and_after_each_message() {
+fn a_channel_is_inspected_around_each_message() {
     let program = || {
         let (sender, receiver) = bounded(1);
         leno::scope(|scope| {
@@ -316,7 +319,7 @@ fn a_channel_is_looked_at_before_and_after_each_message() {
 }
 
 #[test]
-fn the_last_sender_to_go_may_be_any() {
+fn any_sender_may_be_dropped_last() {
     let program = || {
         let (sender, receiver) = unbounded::<u32>();
         let other = sender.clone();
@@ -334,7 +337,7 @@ fn the_last_sender_to_go_may_be_any() {
 }
 
 #[test]
-fn who_waits_for_a_message_hears_that_all_senders_are_gone() {
+fn a_waiting_receiver_is_disconnected() {
     let program = || {
         let (sender, receiver) = mpsc::channel();
         let other = sender.clone();
@@ -346,7 +349,7 @@ fn who_waits_for_a_message_hears_that_all_senders_are_gone() {
 }
 
 #[test]
-fn a_message_is_refused_once_the_receiver_is_gone() {
+fn a_message_without_a_receiver_is_refused() {
     let program = || {
         let (sender, receiver) = mpsc::sync_channel(0);
         thread::spawn(move || drop(receiver));
@@ -362,22 +365,22 @@ fn a_message_is_refused_once_the_receiver_is_gone() {
 }
 
 #[test]
-fn a_select_goes_on_with_any_case_that_is_ready_and_with_no_other() {
+fn a_select_takes_any_ready_case() {
     let program = || {
         let (one, receive_one) = bounded(1);
         let (two, receive_two) = bounded(1);
         let (full, _receiver) = bounded(0);
-        // Whether anybody receives them or not.
+        // The result depends on whether the receiver still exists.
         thread::spawn(move || one.send(1).is_ok());
         thread::spawn(move || two.send(2).is_ok());
         select! {
             recv(receive_one) -> got => got.unwrap_or(0),
             recv(receive_two) -> got => got.unwrap_or(0),
-            send(full, 0) -> _ => unreachable!("nobody receives"),
+            send(full, 0) -> _ => unreachable!("no thread receives"),
             default => 3,
         }
     };
-    // 0 would be a sender that has gone without having sent.
+    // 0 would mean that a sender was dropped before it sent.
     assert_eq!(found(program), [1, 2, 3]);
 }
 
@@ -413,7 +416,7 @@ fn a_deadline_comes_before_the_lock_or_after() {
 }
 
 #[test]
-fn the_first_failure_of_a_group_may_be_that_of_any_task() {
+fn any_task_may_fail_first() {
     let program = || {
         thread::task_group(|group| {
             group.spawn(|| Err::<(), _>(1));

@@ -1,7 +1,6 @@
 //! Every primitive has its executions, no more and no fewer.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -12,40 +11,31 @@ use leno::time::{self, Instant};
 use leno::weave::{Explorer, FailureKind, explore};
 use leno::{green_local, select};
 
-use super::{counts, explored};
+use super::{counts, explored, spawn_each, values};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-fn all() -> Explorer {
-    Explorer::new()
-}
-
 #[test]
-fn a_lock_excludes_whoever_has_it() {
-    // Each has the lock over a switch. Who begins is a choice; who comes second may
-    // come while the lock is held or after it.
+fn a_lock_excludes_other_threads() {
+    // Each thread holds the lock over a switch. The first turn is a choice, and the
+    // second thread may run while the lock is held or after its release.
     let program = || {
         let lock = Mutex::new(Vec::new());
-        leno::scope(|scope| {
-            for name in ['a', 'b'] {
-                let lock = &lock;
-                scope.spawn(move || {
-                    let mut guard = lock.lock().unwrap();
-                    guard.push(name);
-                    leno::yield_now();
-                    guard.push(name);
-                });
-            }
+        spawn_each(['a', 'b'], |name| {
+            let mut guard = lock.lock().unwrap();
+            guard.push(name);
+            leno::yield_now();
+            guard.push(name);
         });
         lock.into_inner().unwrap().into_iter().collect::<String>()
     };
-    let report = explored(&all(), program);
+    let report = explored(&Explorer::new(), program);
     assert_eq!(counts(&report), (4, vec![("aabb".to_owned(), 2), ("bbaa".to_owned(), 2)]));
 }
 
 #[test]
-fn readers_come_together_and_a_writer_alone() {
-    let report = explored(&all(), || {
+fn readers_share_a_lock_and_a_writer_does_not() {
+    let report = explored(&Explorer::new(), || {
         let lock = RwLock::new(());
         let (readers, most) = (Cell::new(0), Cell::new(0));
         leno::scope(|scope| {
@@ -68,12 +58,12 @@ fn readers_come_together_and_a_writer_alone() {
         most.get()
     });
     assert_eq!(report.failure(), None);
-    assert_eq!(report.outcomes().keys().copied().collect::<Vec<_>>(), [1, 2]);
+    assert_eq!(values(&report), [1, 2]);
 }
 
 #[test]
-fn a_poisoned_lock_says_so_in_the_executions_where_it_is() {
-    let report = explored(&all(), || {
+fn a_failed_try_lock_does_not_poison() {
+    let report = explored(&Explorer::new(), || {
         let lock = Rc::new(Mutex::new(0));
         let others = lock.clone();
         let other = leno::spawn(move || {
@@ -81,7 +71,7 @@ fn a_poisoned_lock_says_so_in_the_executions_where_it_is() {
             leno::yield_now();
             let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
                 let _guard = others.try_lock();
-                panic!("while nobody has it");
+                panic!("with or without the lock");
             }));
         });
         let was_free = lock.try_lock().is_ok();
@@ -90,12 +80,12 @@ fn a_poisoned_lock_says_so_in_the_executions_where_it_is() {
         other.join().unwrap();
         (was_free, was_poisoned, lock.is_poisoned())
     });
-    // The lock is held by the one that panics, which does not get it again.
+    // The panicking thread already holds the lock, so that `try_lock` fails.
     assert!(report.outcomes().keys().all(|(free, poisoned, _)| *free && !poisoned), "{report}");
 }
 
 #[test]
-fn messages_come_in_order_and_nobody_else_chooses() {
+fn messages_of_a_sender_arrive_in_order() {
     let program = |capacity: Option<usize>| {
         move || {
             let (sender, receiver) = capacity.map_or_else(unbounded, bounded);
@@ -107,13 +97,12 @@ fn messages_come_in_order_and_nobody_else_chooses() {
             })
         }
     };
-    // Nobody waits who has room: each sends at one go.
-    let report = explored(&all(), program(None));
-    let orders: Vec<&[u32]> = report.outcomes().keys().map(Vec::as_slice).collect();
-    assert_eq!(orders, [&[1, 2, 3, 4][..], &[3, 4, 1, 2]]);
+    // A sender with room does not wait, so that each sends both messages at once.
+    let report = explored(&Explorer::new(), program(None));
+    assert_eq!(values(&report), [[1, 2, 3, 4], [3, 4, 1, 2]]);
     for capacity in 0..3 {
-        let report = explored(&all(), program(Some(capacity)));
-        for order in report.outcomes().keys() {
+        let report = explored(&Explorer::new(), program(Some(capacity)));
+        for order in values(&report) {
             let place = |number| order.iter().position(|&other| other == number).unwrap();
             assert!(place(1) < place(2) && place(3) < place(4), "{order:?}");
         }
@@ -121,7 +110,7 @@ fn messages_come_in_order_and_nobody_else_chooses() {
 }
 
 #[test]
-fn each_arm_of_a_select_that_is_ready_is_a_choice() {
+fn each_ready_arm_of_a_select_is_a_choice() {
     let program = || {
         let channels: [_; 3] = std::array::from_fn(|_| unbounded());
         channels.iter().for_each(|(sender, _)| sender.send(()).unwrap());
@@ -132,13 +121,13 @@ fn each_arm_of_a_select_that_is_ready_is_a_choice() {
             recv(three) -> _ => 3,
         }
     };
-    let report = explored(&all(), program);
+    let report = explored(&Explorer::new(), program);
     assert_eq!(counts(&report), (3, vec![(1, 1), (2, 1), (3, 1)]));
     let schedules: Vec<String> =
         report.outcomes().values().map(|one| one.schedule().to_string()).collect();
     assert_eq!(schedules, ["?0", "?1", "?2"]);
-    // One is no choice.
-    let report = explored(&all(), || {
+    // A single ready arm is no choice.
+    let report = explored(&Explorer::new(), || {
         let (sender, receiver) = unbounded();
         let (_other, never) = unbounded::<()>();
         sender.send(()).unwrap();
@@ -151,35 +140,25 @@ fn each_arm_of_a_select_that_is_ready_is_a_choice() {
 }
 
 #[test]
-fn sleeps_end_in_the_order_of_time() {
+fn sleeps_end_in_the_order_of_deadlines() {
     let program = || {
         let log = RefCell::new(Vec::new());
         let start = Instant::now();
-        leno::scope(|scope| {
-            for seconds in [3, 1, 2] {
-                let log = &log;
-                scope.spawn(move || {
-                    leno::sleep(SECOND * seconds);
-                    log.borrow_mut().push(seconds);
-                });
-            }
+        spawn_each([3, 1, 2], |seconds| {
+            leno::sleep(SECOND * seconds);
+            log.borrow_mut().push(seconds);
         });
         assert_eq!(start.elapsed(), SECOND * 3);
         log.into_inner()
     };
-    // Who begins first makes six executions, and no difference.
-    assert_eq!(counts(&explored(&all(), program)), (6, vec![(vec![1, 2, 3], 6)]));
-    // Those who wake at one moment go on in any order.
-    let report = explored(&all(), || {
+    // The six orders of the beginnings have the same outcome.
+    assert_eq!(counts(&explored(&Explorer::new(), program)), (6, vec![(vec![1, 2, 3], 6)]));
+    // Sleepers with the same deadline continue in any order.
+    let report = explored(&Explorer::new(), || {
         let log = RefCell::new(String::new());
-        leno::scope(|scope| {
-            for name in ['a', 'b'] {
-                let log = &log;
-                scope.spawn(move || {
-                    leno::sleep(SECOND);
-                    log.borrow_mut().push(name);
-                });
-            }
+        spawn_each(['a', 'b'], |name| {
+            leno::sleep(SECOND);
+            log.borrow_mut().push(name);
         });
         log.into_inner()
     });
@@ -187,7 +166,7 @@ fn sleeps_end_in_the_order_of_time() {
 }
 
 #[test]
-fn whether_the_timeout_or_the_message_wins_is_explored_when_asked_for() {
+fn timed_exploration_explores_expired_timeouts() {
     let program = || {
         let (sender, receiver) = bounded(1);
         leno::spawn(move || {
@@ -196,20 +175,20 @@ fn whether_the_timeout_or_the_message_wins_is_explored_when_asked_for() {
         });
         receiver.recv_timeout(SECOND).is_ok()
     };
-    assert_eq!(counts(&explored(&all(), program)), (1, vec![(true, 1)]));
-    let report = explored(&all().timed(), program);
-    assert_eq!(report.outcomes().keys().copied().collect::<Vec<_>>(), [false, true]);
+    assert_eq!(counts(&explored(&Explorer::new(), program)), (1, vec![(true, 1)]));
+    let report = explored(&Explorer::new().timed(), program);
+    assert_eq!(values(&report), [false, true]);
     assert_eq!(report.outcomes()[&false].schedule().to_string(), "timed: A1 ~1 A1");
 
     let program = || time::timeout(SECOND, || leno::yield_now()).is_ok();
-    assert_eq!(counts(&explored(&all(), program)), (1, vec![(true, 1)]));
-    let report = explored(&all().timed(), program);
+    assert_eq!(counts(&explored(&Explorer::new(), program)), (1, vec![(true, 1)]));
+    let report = explored(&Explorer::new().timed(), program);
     assert_eq!(counts(&report), (2, vec![(false, 1), (true, 1)]));
 }
 
 #[test]
-fn a_cancellation_comes_at_every_point() {
-    let report = explored(&all(), || {
+fn a_cancellation_happens_at_every_point() {
+    let report = explored(&Explorer::new(), || {
         let done = Rc::new(Cell::new(0));
         let counted = done.clone();
         let worker = leno::spawn(move || {
@@ -225,14 +204,14 @@ fn a_cancellation_comes_at_every_point() {
         other.join().unwrap();
         (done.get(), worker.join().is_ok())
     });
-    // Before it begins, at each of its yields, and after its end.
-    let outcomes: Vec<_> = report.outcomes().keys().copied().collect();
-    assert_eq!(outcomes, [(0, false), (1, false), (2, false), (3, false), (3, true)]);
+    // Before the beginning, at each yield, and after the end.
+    let expected = [(0, false), (1, false), (2, false), (3, false), (3, true)];
+    assert_eq!(values(&report), expected);
 }
 
 #[test]
-fn a_join_ends_when_the_joined_one_has() {
-    let report = explored(&all(), || {
+fn a_join_ends_after_the_joined_thread() {
+    let report = explored(&Explorer::new(), || {
         let log = Rc::new(RefCell::new(String::new()));
         let spawn = |name| {
             let log = log.clone();
@@ -244,13 +223,12 @@ fn a_join_ends_when_the_joined_one_has() {
         b.join().unwrap();
         log.take()
     });
-    let outcomes: Vec<_> = report.outcomes().keys().map(|text| &**text).collect();
-    assert_eq!(outcomes, ["ab|", "a|b", "ba|"]);
+    assert_eq!(values(&report), ["ab|", "a|b", "ba|"]);
 }
 
 #[test]
 fn scopes_nest() {
-    let report = explored(&all(), || {
+    let report = explored(&Explorer::new(), || {
         let log = RefCell::new(String::new());
         let push = |name| log.borrow_mut().push(name);
         leno::scope(|outer| {
@@ -265,17 +243,17 @@ fn scopes_nest() {
         });
         log.into_inner()
     });
-    let outcomes: BTreeSet<&str> = report.outcomes().keys().map(|text| &**text).collect();
+    let outcomes = values(&report);
     assert_eq!(outcomes.len(), 8, "{outcomes:?}");
     assert!(outcomes.iter().all(|text| text.find('|') > text.find('a')), "{outcomes:?}");
 }
 
 #[test]
-fn values_of_green_threads_are_new_in_each_execution() {
+fn green_locals_are_new_in_each_execution() {
     green_local! {
         static COUNT: Cell<u32> = Cell::new(0);
     }
-    let report = explored(&all(), || {
+    let report = explored(&Explorer::new(), || {
         let count = || {
             COUNT.set(COUNT.get() + 1);
             leno::yield_now();
@@ -284,12 +262,12 @@ fn values_of_green_threads_are_new_in_each_execution() {
         let threads = [leno::spawn(count), leno::spawn(count)];
         (count(), threads.map(|thread| thread.join().unwrap()))
     });
-    assert_eq!(report.outcomes().keys().copied().collect::<Vec<_>>(), [(1, [1, 1])]);
+    assert_eq!(values(&report), [(1, [1, 1])]);
 }
 
 #[test]
-fn a_group_of_tasks_gives_the_first_error() {
-    let report = explored(&all(), || {
+fn a_task_group_returns_the_first_error() {
+    let report = explored(&Explorer::new(), || {
         let result = task_group(|group| {
             for number in [1, 2] {
                 group.spawn(move || {
@@ -305,42 +283,32 @@ fn a_group_of_tasks_gives_the_first_error() {
         });
         result.unwrap_err()
     });
-    assert_eq!(report.outcomes().keys().copied().collect::<Vec<_>>(), [1, 2]);
+    assert_eq!(values(&report), [1, 2]);
     assert_eq!(report.failure(), None);
 }
 
 #[test]
-fn those_who_wait_for_each_other_go_on_in_any_order() {
+fn threads_leave_a_barrier_in_any_order() {
     let meet = |wait: fn(&Barrier)| {
         move || {
             let barrier = Barrier::new(2);
             let log = RefCell::new(String::new());
-            leno::scope(|scope| {
-                for name in ['a', 'b'] {
-                    let (barrier, log) = (&barrier, &log);
-                    scope.spawn(move || {
-                        wait(barrier);
-                        log.borrow_mut().push(name);
-                    });
-                }
+            spawn_each(['a', 'b'], |name| {
+                wait(&barrier);
+                log.borrow_mut().push(name);
             });
             log.into_inner()
         }
     };
-    // The last to come does not wait, and goes on at once.
-    let report = explored(
-        &all(),
-        meet(|barrier| {
-            barrier.wait();
-        }),
-    );
+    // The last thread to arrive does not wait.
+    let report = explored(&Explorer::new(), meet(|barrier| _ = barrier.wait()));
     assert_eq!(counts(&report), (2, vec![("ab".to_owned(), 1), ("ba".to_owned(), 1)]));
-    let report = explored(&all(), meet(|_| ()));
+    let report = explored(&Explorer::new(), meet(|_| ()));
     assert_eq!(report.executions(), 2);
 }
 
 #[test]
-fn a_notification_that_comes_too_early_is_lost() {
+fn an_early_notification_is_lost() {
     let program = || {
         let (lock, condvar, event) = (Mutex::new(()), Condvar::new(), Event::new());
         leno::scope(|scope| {
@@ -355,7 +323,7 @@ fn a_notification_that_comes_too_early_is_lost() {
             event.wait();
         });
     };
-    let report = explored(&all(), program);
+    let report = explored(&Explorer::new(), program);
     let failure = report.failure().unwrap();
     assert_eq!(failure.kind(), FailureKind::Deadlock);
     assert_eq!(failure.schedule().to_string(), "B1 A1", "{report}");
@@ -363,19 +331,14 @@ fn a_notification_that_comes_too_early_is_lost() {
 }
 
 #[test]
-fn permits_go_to_those_who_come_first() {
-    let report = explored(&all(), || {
+fn permits_are_granted_in_every_order() {
+    let report = explored(&Explorer::new(), || {
         let semaphore = Semaphore::new(1);
         let log = RefCell::new(String::new());
-        leno::scope(|scope| {
-            for name in ['a', 'b', 'c'] {
-                let (semaphore, log) = (&semaphore, &log);
-                scope.spawn(move || {
-                    let _permit = semaphore.acquire().unwrap();
-                    log.borrow_mut().push(name);
-                    leno::yield_now();
-                });
-            }
+        spawn_each(['a', 'b', 'c'], |name| {
+            let _permit = semaphore.acquire().unwrap();
+            log.borrow_mut().push(name);
+            leno::yield_now();
         });
         log.into_inner()
     });
@@ -384,7 +347,7 @@ fn permits_go_to_those_who_come_first() {
 }
 
 #[test]
-fn a_token_is_kept_for_who_parks_later() {
+fn an_early_unpark_is_kept() {
     let report = explore(|| {
         let parked = leno::spawn(thread::park);
         let other = parked.thread().clone();

@@ -1,4 +1,4 @@
-//! What ends the process, what is printed, and whose panic hook is called: in child
+//! Texts on standard error, aborts, and panic hooks of explorations, in child
 //! processes.
 
 use std::panic;
@@ -6,35 +6,25 @@ use std::time::Duration;
 
 use leno::weave::{Explorer, explore};
 
-use super::losing_fails;
-use crate::support::in_child;
-
-struct Panics(&'static str);
-
-impl Drop for Panics {
-    fn drop(&mut self) {
-        panic!("{}", self.0);
-    }
-}
+use super::{losing_fails, lost_update};
+use crate::support::{OnDrop, child};
 
 #[test]
-fn a_panic_in_a_destructor_is_a_failure_like_another() {
-    let report = explore(|| drop(Panics("in a destructor")));
+fn a_panic_in_a_destructor_is_a_failure() {
+    let report = explore(|| drop(OnDrop(|| panic!("in a destructor"))));
     assert_eq!(report.failure().unwrap().message(), "in a destructor");
-    let report = explore(|| leno::spawn(|| drop(Panics("in another"))).join().is_err());
+    let report = explore(|| leno::spawn(|| drop(OnDrop(|| panic!("in another")))).join().is_err());
     assert_eq!(report.failure().unwrap().message(), "in another");
 }
 
 #[test]
-fn a_panic_in_a_destructor_that_an_unwinding_runs_ends_the_process_and_says_why() {
-    let test = "weave::processes::\
-                a_panic_in_a_destructor_that_an_unwinding_runs_ends_the_process_and_says_why";
-    let ended = in_child(test, &[], || {
+fn a_panic_during_a_panic_aborts_with_the_schedule() {
+    let ended = child(|| {
         explore(|| {
             leno::spawn(leno::yield_now);
             leno::spawn(leno::yield_now);
             leno::yield_now();
-            let _panics = Panics("the second");
+            let _panics = OnDrop(|| panic!("the second"));
             panic!("the first");
         });
     });
@@ -46,11 +36,10 @@ fn a_panic_in_a_destructor_that_an_unwinding_runs_ends_the_process_and_says_why(
 }
 
 #[test]
-fn so_does_one_while_an_execution_is_given_up() {
-    let test = "weave::processes::so_does_one_while_an_execution_is_given_up";
-    let ended = in_child(test, &[], || {
+fn a_panic_while_an_execution_is_abandoned_aborts() {
+    let ended = child(|| {
         explore(|| {
-            let _panics = Panics("while all are unwound");
+            let _panics = OnDrop(|| panic!("while all are unwound"));
             leno::thread::park();
         });
     });
@@ -60,29 +49,25 @@ fn so_does_one_while_an_execution_is_given_up() {
 
 #[test]
 fn panics_of_the_program_are_not_printed() {
-    let test = "weave::processes::panics_of_the_program_are_not_printed";
-    let ended = in_child(test, &[], || {
+    let ended = child(|| {
         assert_eq!(explore(losing_fails).failure().unwrap().count(), 4);
         explore(|| panic::catch_unwind(|| panic!("caught")).is_err());
     });
-    ended.assert_survived();
-    assert_eq!(ended.stderr(), "the child has come to its end\n");
+    assert_eq!(ended.assert_survived().stderr(), "the child has come to its end\n");
 }
 
 #[test]
-fn those_of_other_os_threads_are() {
-    let test = "weave::processes::those_of_other_os_threads_are";
-    let ended = in_child(test, &[], || {
+fn panics_of_other_os_threads_are_printed() {
+    let ended = child(|| {
         explore(|| std::thread::spawn(|| panic!("elsewhere")).join().is_err());
     });
-    ended.assert_survived();
-    assert!(ended.stderr().contains("elsewhere"), "{}", ended.stderr());
+    let stderr = ended.assert_survived().stderr();
+    assert!(stderr.contains("elsewhere"), "{stderr}");
 }
 
 #[test]
-fn a_hook_from_before_is_called_for_all_others() {
-    let test = "weave::processes::a_hook_from_before_is_called_for_all_others";
-    let ended = in_child(test, &[], || {
+fn an_earlier_hook_is_called_for_other_panics() {
+    let ended = child(|| {
         panic::set_hook(Box::new(|info| eprintln!("hook: {}", info.payload_as_str().unwrap())));
         assert!(panic::catch_unwind(|| panic!("before")).is_err());
         assert_eq!(explore(losing_fails).failure().unwrap().count(), 4);
@@ -90,15 +75,13 @@ fn a_hook_from_before_is_called_for_all_others() {
         let report = Explorer::new().workers(2).explore(losing_fails);
         assert_eq!(report.failure().unwrap().count(), 4);
     });
-    ended.assert_survived();
     let expected = "hook: before\nhook: after\nthe child has come to its end\n";
-    assert_eq!(ended.stderr(), expected);
+    assert_eq!(ended.assert_survived().stderr(), expected);
 }
 
 #[test]
-fn a_hook_that_is_set_later_is_called_and_hides_the_place() {
-    let test = "weave::processes::a_hook_that_is_set_later_is_called_and_hides_the_place";
-    let ended = in_child(test, &[], || {
+fn a_later_hook_is_called_and_hides_the_place() {
+    let ended = child(|| {
         explore(|| 1);
         panic::set_hook(Box::new(|_| eprintln!("hook")));
         let report = explore(losing_fails);
@@ -106,27 +89,19 @@ fn a_hook_that_is_set_later_is_called_and_hides_the_place() {
         assert_eq!(failure.count(), 4);
         assert!(failure.message().contains("an update was lost"));
         assert!(failure.to_string().starts_with("main: panic: assertion"), "{failure}");
-        // One that calls the one before hides nothing.
+        // A hook that calls the previous hook hides nothing.
         let _ = panic::take_hook();
         explore(|| 1);
     });
-    ended.assert_survived();
     let expected = "hook\n".repeat(4) + "the child has come to its end\n";
-    assert_eq!(ended.stderr(), expected);
+    assert_eq!(ended.assert_survived().stderr(), expected);
 }
 
 #[test]
-fn an_exploration_may_be_in_a_destructor_that_a_panic_runs() {
-    let test = "weave::processes::an_exploration_may_be_in_a_destructor_that_a_panic_runs";
-    let ended = in_child(test, &[], || {
-        struct Explores;
-        impl Drop for Explores {
-            fn drop(&mut self) {
-                assert_eq!(explore(super::lost_update).executions(), 6);
-            }
-        }
+fn a_destructor_may_explore_during_a_panic() {
+    let ended = child(|| {
         let explores = || {
-            let _explores = Explores;
+            let _explores = OnDrop(|| assert_eq!(explore(lost_update).executions(), 6));
             panic!("on purpose");
         };
         assert!(panic::catch_unwind(explores).is_err());
@@ -135,9 +110,8 @@ fn an_exploration_may_be_in_a_destructor_that_a_panic_runs() {
 }
 
 #[test]
-fn a_watchdog_names_a_green_thread_that_never_switches() {
-    let test = "weave::processes::a_watchdog_names_a_green_thread_that_never_switches";
-    let ended = in_child(test, &[], || {
+fn a_watchdog_names_a_thread_that_never_switches() {
+    let ended = child(|| {
         let report = Explorer::new().max_executions(1).explore(|| {
             let watchdog = leno::debug::watch_hogs(Duration::from_millis(20)).unwrap();
             let hog = leno::thread::Builder::new().name("hog".to_owned());
@@ -147,6 +121,6 @@ fn a_watchdog_names_a_green_thread_that_never_switches() {
         });
         assert_eq!(report.executions(), 1);
     });
-    ended.assert_survived();
-    assert!(ended.stderr().contains("'hog' (#2)"), "{}", ended.stderr());
+    let stderr = ended.assert_survived().stderr();
+    assert!(stderr.contains("'hog' (#2)"), "{stderr}");
 }

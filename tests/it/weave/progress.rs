@@ -1,11 +1,11 @@
-//! How far a long exploration is: told to whoever looks at a terminal.
+//! The progress line of a long exploration, which only a terminal receives.
 
 use std::time::Duration;
 
 use leno::weave::Explorer;
 
 use super::steps;
-use crate::support::{in_child, terminal_of_child};
+use crate::support::{child, terminal_of_child};
 
 /// Takes two seconds.
 fn explore_slowly(explorer: Explorer) {
@@ -17,30 +17,29 @@ fn explore_slowly(explorer: Explorer) {
 }
 
 #[test]
-fn a_file_is_told_nothing() {
-    let ended = in_child("weave::progress::a_file_is_told_nothing", &[], || {
+fn a_file_receives_no_progress() {
+    let ended = child(|| {
         explore_slowly(Explorer::new());
     });
-    ended.assert_survived();
-    assert_eq!(ended.stderr(), "the child has come to its end\n");
+    assert_eq!(ended.assert_survived().stderr(), "the child has come to its end\n");
 }
 
 #[test]
-fn a_terminal_is_told_how_far_it_is() {
-    let told = terminal_of_child("weave::progress::a_terminal_is_told_how_far_it_is", || {
+fn a_terminal_receives_the_progress() {
+    let told = terminal_of_child("weave::progress::a_terminal_receives_the_progress", || {
         explore_slowly(Explorer::new());
     });
     for words in [" executions, ", "/s, ", " choices deep, about ", " left"] {
         assert!(told.contains(words), "{words:?} is not in {told:?}");
     }
-    // The bar is gone when all is over.
+    // The line is erased at the end.
     let last = told.split("choices deep").last().unwrap();
     assert!(last.contains("\u{1b}[2K"), "{told:?}");
 }
 
 #[test]
-fn a_terminal_is_told_nothing_if_nobody_wants_it() {
-    let test = "weave::progress::a_terminal_is_told_nothing_if_nobody_wants_it";
+fn progress_can_be_switched_off() {
+    let test = "weave::progress::progress_can_be_switched_off";
     let told = terminal_of_child(test, || explore_slowly(Explorer::new().progress(false)));
     assert_eq!(told, "the child has come to its end\r\n");
 }

@@ -1,16 +1,12 @@
-//! Executions drawn by chance.
+//! Sampled executions.
 
 use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
-use leno::weave::{Explorer, FailureKind, Report};
+use leno::weave::{Explorer, FailureKind, replay};
 
-use super::{lost_update, steps};
+use super::{lost_update, spawn_each, steps, text, values};
 use crate::support::panic_text;
-
-fn text<T: Ord + std::fmt::Debug>(report: &Report<T>) -> String {
-    format!("{report}\n{report:#?}")
-}
 
 type Way = (&'static str, fn(u64) -> Explorer);
 
@@ -33,7 +29,7 @@ fn the_same_seed_gives_the_same_report() {
         };
         let reports: Vec<String> = (0..6).map(report).collect();
         assert_eq!(reports, (0..6).map(report).collect::<Vec<_>>(), "{way}");
-        // Not with PCT of depth 1, which has one execution for each order of three.
+        // PCT of depth 1 has only one execution for each order of three threads.
         let differ = (1..6).filter(|&one| reports[one] != reports[0]).count();
         assert!(differ >= 4, "{way}: {differ}");
     }
@@ -44,15 +40,16 @@ fn a_report_of_samples_is_not_complete() {
     for (way, make) in ways() {
         let report = make(1).max_executions(100).explore(lost_update);
         assert_eq!((report.executions(), report.is_complete()), (100, false), "{way}");
-        let found = report.outcomes().keys().copied().collect::<Vec<_>>();
-        // No priority changes in the middle, so nobody is stopped there.
-        assert_eq!(found, if way == "pct 1" { vec![2] } else { vec![1, 2] }, "{way}");
+        // PCT of depth 1 changes no priority during an execution, so that it never
+        // preempts.
+        let expected = if way == "pct 1" { vec![2] } else { vec![1, 2] };
+        assert_eq!(values(&report), expected, "{way}");
         assert!(report.to_string().starts_with("100 executions, "));
     }
 }
 
 #[test]
-fn ten_thousand_are_drawn_if_nothing_else_is_said() {
+fn the_default_is_ten_thousand_samples() {
     let report = Explorer::new().random(3).explore(lost_update);
     assert_eq!(report.executions(), 10_000);
     let start = Instant::now();
@@ -61,12 +58,12 @@ fn ten_thousand_are_drawn_if_nothing_else_is_said() {
 }
 
 #[test]
-fn each_way_goes_on_with_a_schedule_that_replays() {
+fn every_sampled_schedule_replays() {
     let program = || steps(&[4, 4, 4]);
     for (way, make) in ways() {
         let report = make(9).max_executions(40).explore(program);
         for (order, outcome) in report.outcomes() {
-            assert_eq!(&leno::weave::replay(outcome.schedule(), program), order, "{way}");
+            assert_eq!(&replay(outcome.schedule(), program), order, "{way}");
         }
         let found = make(9).max_executions(40).find(program, |_| true).unwrap();
         assert_eq!(report.outcomes().values().filter(|one| *one.schedule() == found).count(), 1);
@@ -77,14 +74,10 @@ fn each_way_goes_on_with_a_schedule_that_replays() {
 fn samples_may_be_preemptive_fair_timed_and_bounded() {
     let program = || {
         let shared = leno::weave::Shared::new(0);
-        leno::scope(|scope| {
-            for _ in 0..2 {
-                scope.spawn(|| {
-                    leno::sleep(Duration::from_secs(1));
-                    shared.set(shared.get() + 1);
-                    leno::yield_now();
-                });
-            }
+        spawn_each(0..2, |_| {
+            leno::sleep(Duration::from_secs(1));
+            shared.set(shared.get() + 1);
+            leno::yield_now();
         });
         shared.into_inner()
     };
@@ -93,23 +86,18 @@ fn samples_may_be_preemptive_fair_timed_and_bounded() {
         let report = explorer.explore(program);
         assert_eq!((report.executions(), report.failure()), (50, None), "{way}: {report}");
         for (value, outcome) in report.outcomes() {
-            assert_eq!(leno::weave::replay(outcome.schedule(), program), *value, "{way}");
+            assert_eq!(replay(outcome.schedule(), program), *value, "{way}");
         }
     }
 }
 
 #[test]
-fn a_thousand_green_threads_at_random() {
+fn a_thousand_green_threads_are_sampled() {
     let program = || {
         let log = RefCell::new(Vec::new());
-        leno::scope(|scope| {
-            for number in 0..1_000u32 {
-                let log = &log;
-                scope.spawn(move || {
-                    leno::yield_now();
-                    log.borrow_mut().push(number);
-                });
-            }
+        spawn_each(0..1_000u32, |number| {
+            leno::yield_now();
+            log.borrow_mut().push(number);
         });
         let log = log.into_inner();
         assert_eq!(log.len(), 1_000);
@@ -121,9 +109,10 @@ fn a_thousand_green_threads_at_random() {
         assert!(report.outcomes().len() > 1, "{way}");
         let (first, outcome) = report.outcomes().first_key_value().unwrap();
         let schedule = outcome.schedule().to_string();
-        assert_eq!(leno::weave::replay(&schedule, program), *first, "{way}");
+        assert_eq!(replay(&schedule, program), *first, "{way}");
     }
-    // Also in order, and fairly, but not reduced.
+    // Depth-first exploration allows as many threads; partial-order reduction does
+    // not.
     for explorer in [Explorer::new(), Explorer::new().fair(), Explorer::new().preemptive()] {
         assert_eq!(explorer.max_executions(2).explore(program).failure(), None);
     }

@@ -1,4 +1,4 @@
-//! Schedules are text, which comes back as it was, or is refused with a reason.
+//! Schedules as text, which parses back or is refused with a reason.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -15,7 +15,7 @@ fn parsed(text: &str) -> Schedule {
 }
 
 #[test]
-fn a_schedule_is_written_in_one_way() {
+fn each_schedule_is_written_in_one_way() {
     for (text, written) in [
         ("", ""),
         ("  \n ", ""),
@@ -50,7 +50,7 @@ fn turns_and_switches_are_counted() {
 }
 
 #[test]
-fn what_is_no_schedule_is_refused_at_the_word_that_is_wrong() {
+fn a_malformed_schedule_is_refused_at_its_word() {
     const HELP: &str = "; a schedule is a run of names, each with the number of its turns, as in \
                         \"A2 B1 'worker 1'3\"";
     for (text, complaint) in [
@@ -73,13 +73,13 @@ fn what_is_no_schedule_is_refused_at_the_word_that_is_wrong() {
     ] {
         let error = text.parse::<Schedule>().unwrap_err();
         assert_eq!(error.to_string(), format!("{complaint}{HELP}"), "{text:?}");
-        // As the panic of whoever wants to follow it.
+        // A replay panics with the same text.
         assert_eq!(panic_text(|| replay(text, || ())), error.to_string());
     }
 }
 
 #[test]
-fn a_schedule_that_does_not_fit_says_where_and_who_could_run() {
+fn a_misfit_has_its_place_and_the_alternatives() {
     let program = || steps(&[3, 3]);
     for (schedule, complaint) in [
         (
@@ -95,7 +95,7 @@ fn a_schedule_that_does_not_fit_says_where_and_who_could_run() {
             "at choice 2 of the run, it takes an alternative, but here one of these runs: B, A",
         ),
         ("~", "at choice 1 of the run, it gives the turn to ~, but those who can run are: A, B"),
-        // The third turn of B would be the last that anybody can have but A.
+        // The first three turns of B leave a choice only to A.
         ("B3 A2 B1", "the run has 3 choices and is over then, but the schedule goes on: A2 B1"),
     ] {
         let expected = format!("the schedule does not fit the program: {complaint}");
@@ -105,31 +105,31 @@ fn a_schedule_that_does_not_fit_says_where_and_who_could_run() {
     let expected = "the schedule does not fit the program: the run has 0 choices and is over \
                     then, but the schedule goes on: A1";
     assert_eq!(text, expected);
-    // One that ends too early is first come, first served from there on.
+    // After the end of a schedule, threads run in the order of the run queue.
     assert_eq!(replay("B1", program), "bababa");
     assert_eq!(replay("", program), "ababab");
 }
 
 #[test]
-fn of_a_program_that_fails_the_failure_is_told_and_not_what_is_left() {
+fn a_failure_hides_the_rest_of_a_schedule() {
     let text = panic_text(|| replay("A1 B1 A1 A7", losing_fails));
     assert!(text.contains("an update was lost"), "{text}");
     assert!(text.ends_with("\nschedule: A1 B1 A1"), "{text}");
 }
 
 #[test]
-fn a_schedule_says_itself_how_it_was_found() {
+fn a_schedule_contains_its_kind_of_exploration() {
     let lost = Explorer::new().preemptive().find(lost_update_of_shared, |&total| total == 1);
     let text = lost.unwrap().to_string();
     assert_eq!(text, "preemptive: A1 B1 A1");
     assert_eq!(replay(&text, lost_update_of_shared), 1);
-    // Without that word there are other choices.
+    // Without the word `preemptive`, the program has other choices.
     let text = panic_text(|| replay("A1 B1 A1", lost_update_of_shared));
     assert!(
         text.contains("has 1 choices and is over then, but the schedule goes on: B1 A1"),
         "{text}"
     );
-    // What the explorer is for is no matter.
+    // The schedule, and not the explorer, decides how a replay runs.
     for explorer in
         [Explorer::new().fair(), Explorer::new().max_switches(0), Explorer::new().reduced()]
     {
@@ -138,13 +138,13 @@ fn a_schedule_says_itself_how_it_was_found() {
 }
 
 #[test]
-fn a_misfit_is_a_failure_in_the_story_of_a_replay() {
+fn a_misfit_is_a_failure_of_the_story() {
     let story = leno::weave::story("A1 C1", || steps(&[2, 2]));
     assert_eq!(story.failure().map(|failure| failure.kind()), Some(FailureKind::Misfit));
 }
 
 #[test]
-fn the_text_fits_into_source_code() {
+fn the_replay_is_escaped_for_source_code() {
     let program = || {
         let spawn = |name: &str| thread::Builder::new().name(name.to_owned()).spawn(|| ()).unwrap();
         let threads = [r#"say "hi""#, r"back\slash"].map(spawn);
@@ -159,7 +159,7 @@ fn the_text_fits_into_source_code() {
     assert!(text.contains(expected), "{text}");
 }
 
-/// A turn, as text.
+/// Generates the text of a turn.
 fn turn() -> impl Strategy<Value = String> {
     let name = prop_oneof![
         "[A-Z]{1,3}",
@@ -177,7 +177,7 @@ fn turn() -> impl Strategy<Value = String> {
     ]
 }
 
-/// Names that are hard to tell from those of others.
+/// Generates names that resemble those of other threads.
 fn name() -> impl Strategy<Value = Option<String>> {
     prop_oneof![
         Just(None),
@@ -191,7 +191,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn whatever_is_printed_parses_back(turns in proptest::collection::vec(turn(), 0..12)) {
+    fn a_printed_schedule_parses_back(turns in proptest::collection::vec(turn(), 0..12)) {
         let schedule = parsed(&turns.join(" "));
         let written = schedule.to_string();
         prop_assert_eq!(&parsed(&written), &schedule);
@@ -199,14 +199,14 @@ proptest! {
     }
 
     #[test]
-    fn nonsense_is_refused_and_does_no_harm(text in any::<String>()) {
+    fn any_text_parses_or_is_refused(text in any::<String>()) {
         if let Ok(schedule) = text.parse::<Schedule>() {
             prop_assert_eq!(parsed(&schedule.to_string()), schedule);
         }
     }
 
     #[test]
-    fn whatever_they_are_called_everybody_is_found_again(names in proptest::collection::vec(name(), 3)) {
+    fn threads_of_any_name_are_found(names in proptest::collection::vec(name(), 3)) {
         let program = || {
             let order = Rc::new(RefCell::new(Vec::new()));
             let spawn = |name: &Option<String>| {

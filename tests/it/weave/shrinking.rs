@@ -1,13 +1,14 @@
-//! The schedule of a check that fails has as few switches as any that fails so.
+//! The schedule of a failed check has the smallest number of preemptions that lead to
+//! its failure.
 
 use std::collections::BTreeSet;
 
 use leno::weave::{Explorer, FailureKind, Shared, check, explore, replay};
 
-use super::steps;
+use super::{kinds, spawn_each, steps, values};
 use crate::support::{caught, panic_text, text_of};
 
-/// How often the order goes from one to another who could go on.
+/// Returns the number of switches away from a thread that has further steps.
 fn switches(order: &str) -> usize {
     let letters: Vec<char> = order.chars().collect();
     let has_more = |place: usize| letters[place + 1..].contains(&letters[place]);
@@ -16,25 +17,26 @@ fn switches(order: &str) -> usize {
         .count()
 }
 
-/// The schedule in the text of a check that fails.
+/// Returns the schedule in the text of a failed check.
 fn schedule_of(text: &str) -> String {
     let (_, rest) = text.split_once("leno::weave::replay(\"").expect(text);
     rest.split_once("\", program)").expect(text).0.to_owned()
 }
 
-/// A check that fails for these orders, in this order of theirs.
+/// Runs a check that fails for the orders in `bad`. Returns the order of its
+/// shortened schedule.
 fn shrunk(explorer: &Explorer, counts: &[usize], bad: &BTreeSet<String>) -> String {
     let program = || assert!(!bad.contains(&steps(counts)), "a bad order");
     let text = panic_text(|| explorer.check(program));
     let schedule = schedule_of(&text);
     let result = caught(|| replay(&schedule, program));
-    let again = text_of(result.expect_err("it is to fail in the same way"));
+    let again = text_of(result.expect_err("the replay does not fail"));
     assert!(again.contains("a bad order"), "{again}");
     replay(&schedule, || steps(counts))
 }
 
 #[test]
-fn as_few_switches_as_brute_force_finds() {
+fn shrinking_finds_the_fewest_switches() {
     let mut random = 7u64;
     let mut hash = || {
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963);
@@ -42,8 +44,7 @@ fn as_few_switches_as_brute_force_finds() {
     };
     let programs: [&[usize]; 5] = [&[2, 2], &[3, 3], &[4, 3], &[2, 2, 2], &[3, 2, 2]];
     for counts in programs {
-        let all: Vec<String> =
-            explore(|| steps(counts)).outcomes().keys().map(String::clone).collect();
+        let all = values(&explore(|| steps(counts)));
         for one_in in [2, 5, 20] {
             let bad: BTreeSet<String> =
                 all.iter().filter(|_| hash() % one_in == 0).cloned().collect();
@@ -59,8 +60,8 @@ fn as_few_switches_as_brute_force_finds() {
 }
 
 #[test]
-fn of_several_failures_it_is_the_first_that_is_made_short() {
-    // Both can happen; the first execution that fails has the one.
+fn shrinking_keeps_the_first_failure() {
+    // Both failures are possible; the first execution that fails has `this one`.
     let program = || {
         let order = steps(&[3, 3]);
         assert!(order != "ababab", "this one");
@@ -72,7 +73,7 @@ fn of_several_failures_it_is_the_first_that_is_made_short() {
 }
 
 #[test]
-fn a_deadlock_is_made_short() {
+fn a_deadlock_is_shortened() {
     let program = || {
         let locks = [(); 2].map(|()| leno::sync::Mutex::new(()));
         leno::scope(|scope| {
@@ -92,13 +93,13 @@ fn a_deadlock_is_made_short() {
     };
     let text = panic_text(|| Explorer::new().random(3).check(program));
     let schedule = schedule_of(&text);
-    // The first one runs by itself; then one lock each, which takes one switch from
-    // one who could go on. It is the end of a turn that nobody else needs.
+    // The first thread runs by itself. The two others then take one lock each, which
+    // needs one preemption.
     let again = panic_text(|| replay(&schedule, program));
     assert!(again.starts_with("deadlock"), "{again}");
     let fewest = (0..).find(|&most| {
         let report = Explorer::new().max_switches(most).explore(program);
-        report.failures().iter().any(|failure| failure.kind() == FailureKind::Deadlock)
+        kinds(&report).contains(&FailureKind::Deadlock)
     });
     assert_eq!(fewest, Some(1));
     let turns = schedule.split(' ').count();
@@ -106,19 +107,16 @@ fn a_deadlock_is_made_short() {
 }
 
 #[test]
-fn a_preemptive_failure_is_made_short() {
+fn a_preemptive_failure_is_shortened() {
     let program = || {
         let shared = Shared::new(0);
-        leno::scope(|scope| {
-            for _ in 0..3 {
-                scope.spawn(|| (0..3).for_each(|_| shared.set(shared.get() + 1)));
-            }
-        });
+        spawn_each(0..3, |_| (0..3).for_each(|_| shared.set(shared.get() + 1)));
         assert_eq!(shared.get(), 9);
     };
     let text = panic_text(|| Explorer::new().preemptive().random(1).check(program));
     let schedule = schedule_of(&text);
-    // Stopped between a look and a write, while all of another is done; then on.
+    // One thread is preempted between a read and a write, while another runs to its
+    // end.
     let fewest = Explorer::new().preemptive().max_switches(0).explore(program);
     assert_eq!(fewest.failure(), None);
     let fewest = Explorer::new().preemptive().max_switches(1).explore(program);

@@ -1,8 +1,8 @@
-//! Executions that are given up: everybody is unwound, each value is dropped once,
-//! and it comes to an end.
+//! Abandoned executions: all green threads are unwound, each value is dropped once,
+//! and the unwinding ends.
 
 use std::cell::Cell;
-use std::panic::{self, AssertUnwindSafe};
+use std::panic;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -11,11 +11,11 @@ use leno::sync::Mutex;
 use leno::thread;
 use leno::weave::{Explorer, FailureKind, Shared, explore};
 
-use super::steps;
-use crate::support::{Ledger, in_child};
+use super::{By, kinds, steps, yield_forever};
+use crate::support::{Ledger, OnDrop, child, panic_text};
 
-/// Values on the stacks of green threads, in a channel, in closures that have not
-/// begun, in results that nobody takes, and in the outcome.
+/// Puts values on the stacks of green threads, into a channel, into closures that
+/// have not begun, into results that no thread takes, and into the outcome.
 fn with_values(ledger: &Ledger, body: impl Fn(u32)) -> u32 {
     let (sender, receiver) = bounded(4);
     let outcome = ledger.value();
@@ -36,24 +36,21 @@ fn with_values(ledger: &Ledger, body: impl Fn(u32)) -> u32 {
 }
 
 #[test]
-fn each_value_is_dropped_once_however_an_execution_ends() {
+fn every_end_of_an_execution_drops_each_value_once() {
     let ledger = Ledger::default();
     let all = Explorer::new();
-    // To the end.
+    // Completed.
     let report = all.explore(|| with_values(&ledger, |_| leno::yield_now()));
     assert!(report.is_complete() && report.failure().is_none());
     let made = ledger.made();
     assert!(made as u64 > report.executions() * 6);
     ledger.check();
-    // Without end.
-    let endless = |_| loop {
-        leno::yield_now();
-    };
+    // Endless.
     let few = all.clone().max_steps(40).max_executions(30);
-    let report = few.explore(|| with_values(&ledger, endless));
+    let report = few.explore(|| with_values(&ledger, |_| yield_forever()));
     assert_eq!(report.failure().unwrap().kind(), FailureKind::Endless);
     ledger.check();
-    // By a deadlock, with those who sleep and those who wait.
+    // Deadlocked, with sleeping and waiting threads.
     let stuck = |number| match number {
         0 => thread::park(),
         1 => leno::sleep(Duration::from_secs(1)),
@@ -62,11 +59,11 @@ fn each_value_is_dropped_once_however_an_execution_ends() {
     let report = all.explore(|| with_values(&ledger, stuck));
     assert_eq!(report.failure().unwrap().kind(), FailureKind::Deadlock);
     ledger.check();
-    // By a panic.
+    // Panicked.
     let report = all.explore(|| with_values(&ledger, |number| assert_ne!(number, 1)));
     assert_eq!(report.failure().unwrap().kind(), FailureKind::Panic);
     ledger.check();
-    // Since there is nothing new.
+    // Redundant in partial-order reduction.
     let reduced = all.clone().reduced();
     let report = reduced.explore(|| {
         let shared = [(); 3].map(|()| Shared::new(0));
@@ -81,14 +78,12 @@ fn each_value_is_dropped_once_however_an_execution_ends() {
     });
     assert!(report.redundant() > 0 && report.failure().is_none(), "{report}");
     ledger.check();
-    // Because of a schedule that does not fit, or of another run than before.
-    let replayed = panic::catch_unwind(AssertUnwindSafe(|| {
-        crate::support::panic_text(|| {
-            leno::weave::replay("A1 X1", || with_values(&ledger, |_| leno::yield_now()))
-        })
-    }));
-    assert!(replayed.unwrap().contains("gives the turn to X"));
+    // Misfit of a schedule.
+    let replayed =
+        panic_text(|| leno::weave::replay("A1 X1", || with_values(&ledger, |_| leno::yield_now())));
+    assert!(replayed.contains("gives the turn to X"));
     ledger.check();
+    // Not repeatable.
     let runs = Cell::new(0);
     let report = all.explore(|| {
         runs.set(runs.get() + 1);
@@ -100,58 +95,39 @@ fn each_value_is_dropped_once_however_an_execution_ends() {
 }
 
 #[test]
-fn values_that_a_program_returns_are_dropped_once() {
+fn returned_values_are_dropped_once() {
     let ledger = Ledger::default();
-    struct Value(u32, crate::support::Tracked);
-    impl PartialEq for Value {
-        fn eq(&self, other: &Value) -> bool {
-            self.0 == other.0
-        }
-    }
-    impl Eq for Value {}
-    impl PartialOrd for Value {
-        fn partial_cmp(&self, other: &Value) -> Option<std::cmp::Ordering> {
-            Some(self.cmp(other))
-        }
-    }
-    impl Ord for Value {
-        fn cmp(&self, other: &Value) -> std::cmp::Ordering {
-            self.0.cmp(&other.0)
-        }
-    }
-    let program = || Value(super::lost_update(), ledger.value());
+    let program =
+        || By((super::lost_update(), ledger.value()), |value, other| value.0.cmp(&other.0));
     let report = explore(program);
     assert_eq!(report.outcomes().len(), 2);
-    // Six and the first one, which was run twice; two are left.
+    // Six executions and a second run of the first; two values are left.
     assert_eq!((ledger.made(), ledger.alive()), (7, 2));
-    assert!(report.outcomes().keys().all(|value| value.1.index() < 7));
+    assert!(report.outcomes().keys().all(|value| value.0.1.index() < 7));
     drop(report);
-    assert!(leno::weave::find(program, |value| value.0 == 2).is_some());
+    assert!(leno::weave::find(program, |value| value.0.0 == 2).is_some());
     drop(leno::weave::replay("", program));
     ledger.check();
 }
 
 #[test]
-fn destructors_may_wait_while_an_execution_is_given_up() {
+fn destructors_may_wait_while_an_execution_is_abandoned() {
     let finished = Rc::new(Cell::new(0));
-    struct Slow(Rc<Cell<u32>>);
-    impl Drop for Slow {
-        fn drop(&mut self) {
+    let slow = |finished: Rc<Cell<u32>>| {
+        OnDrop(move || {
             leno::sleep(Duration::from_secs(1));
             (0..100).for_each(|_| leno::yield_now());
             leno::scope(|scope| drop(scope.spawn(|| leno::yield_now())));
-            self.0.set(self.0.get() + 1);
-        }
-    }
+            finished.set(finished.get() + 1);
+        })
+    };
     let report = Explorer::new().max_steps(30).max_executions(10).explore(|| {
         leno::scope(|scope| {
             for _ in 0..2 {
-                let value = Slow(finished.clone());
+                let value = slow(finished.clone());
                 scope.spawn(move || {
                     let _value = value;
-                    loop {
-                        leno::yield_now();
-                    }
+                    yield_forever();
                 });
             }
         });
@@ -160,9 +136,9 @@ fn destructors_may_wait_while_an_execution_is_given_up() {
     assert_eq!(u64::from(finished.get()), 2 * (report.executions()));
 }
 
-/// Preemptive, so that each look is a step.
+/// Explores preemptively, so that each read is a step.
 #[test]
-fn whoever_looks_again_and_again_without_yielding_is_stopped_as_well() {
+fn a_spinning_thread_is_stopped() {
     let spins = |with_lock: bool| {
         move || {
             let (shared, lock) = (Shared::new(false), Mutex::new(()));
@@ -190,16 +166,13 @@ fn whoever_looks_again_and_again_without_yielding_is_stopped_as_well() {
 }
 
 #[test]
-fn who_catches_the_unwinding_is_unwound_again() {
+fn a_thread_that_catches_the_unwinding_is_unwound_again() {
     let caught = Rc::new(Cell::new(0));
     let report = Explorer::new().max_steps(20).max_executions(1).explore(|| {
         let caught = caught.clone();
         let catches = move || {
             for _ in 0..10 {
-                let waits = || loop {
-                    leno::yield_now();
-                };
-                let result = panic::catch_unwind(waits);
+                let result = panic::catch_unwind(yield_forever);
                 caught.set(caught.get() + u32::from(result.is_err()));
             }
         };
@@ -211,9 +184,8 @@ fn who_catches_the_unwinding_is_unwound_again() {
 }
 
 #[test]
-fn one_that_catches_it_for_ever_ends_the_process() {
-    let test = "weave::stopped::one_that_catches_it_for_ever_ends_the_process";
-    let ended = in_child(test, &[], || {
+fn catching_the_unwinding_forever_aborts_the_process() {
+    let ended = child(|| {
         let explorer = Explorer::new().max_steps(20);
         explorer.explore(|| {
             loop {
@@ -228,23 +200,11 @@ fn one_that_catches_it_for_ever_ends_the_process() {
 }
 
 #[test]
-fn a_destructor_that_waits_for_ever_ends_the_process() {
-    let test = "weave::stopped::a_destructor_that_waits_for_ever_ends_the_process";
-    struct Waits<'a>(&'a Cell<bool>);
-    impl Drop for Waits<'_> {
-        fn drop(&mut self) {
-            while !self.0.get() {
-                leno::yield_now();
-            }
-        }
-    }
-    let ended = in_child(test, &[], || {
+fn a_destructor_that_yields_forever_aborts_the_process() {
+    let ended = child(|| {
         Explorer::new().max_steps(20).explore(|| {
-            let never = Cell::new(false);
-            let _waits = Waits(&never);
-            loop {
-                leno::yield_now();
-            }
+            let _waits = OnDrop(|| yield_forever());
+            yield_forever();
         });
     });
     ended.assert_aborted(
@@ -254,21 +214,12 @@ fn a_destructor_that_waits_for_ever_ends_the_process() {
 }
 
 #[test]
-fn a_destructor_that_looks_for_ever_ends_the_process() {
-    let test = "weave::stopped::a_destructor_that_looks_for_ever_ends_the_process";
-    struct Looks<'a>(&'a Shared<bool>);
-    impl Drop for Looks<'_> {
-        fn drop(&mut self) {
-            while !self.0.get() {}
-        }
-    }
-    let ended = in_child(test, &[], || {
+fn a_destructor_that_spins_forever_aborts_the_process() {
+    let ended = child(|| {
         Explorer::new().preemptive().max_steps(20).explore(|| {
             let never = Shared::new(false);
-            let _looks = Looks(&never);
-            loop {
-                leno::yield_now();
-            }
+            let _spins = OnDrop(|| while !never.get() {});
+            yield_forever();
         });
     });
     ended.assert_aborted(
@@ -278,34 +229,18 @@ fn a_destructor_that_looks_for_ever_ends_the_process() {
 }
 
 #[test]
-fn a_destructor_that_looks_until_another_has_ended_gets_there() {
-    struct Looks<'a>(&'a Shared<bool>);
-    impl Drop for Looks<'_> {
-        fn drop(&mut self) {
-            while !self.0.get() {}
-        }
-    }
-    struct Sets<'a>(&'a Shared<bool>);
-    impl Drop for Sets<'_> {
-        fn drop(&mut self) {
-            self.0.set(true);
-        }
-    }
+fn a_destructor_may_spin_until_another_thread_ends() {
     let explorer = Explorer::new().preemptive().max_steps(40).max_executions(20);
     let report = explorer.explore(|| {
         let ended = Shared::new(false);
         leno::scope(|scope| {
             scope.spawn(|| {
-                let _looks = Looks(&ended);
-                loop {
-                    leno::yield_now();
-                }
+                let _spins = OnDrop(|| while !ended.get() {});
+                yield_forever();
             });
             scope.spawn(|| {
-                let _sets = Sets(&ended);
-                loop {
-                    leno::yield_now();
-                }
+                let _sets = OnDrop(|| ended.set(true));
+                yield_forever();
             });
         });
     });
@@ -313,22 +248,16 @@ fn a_destructor_that_looks_until_another_has_ended_gets_there() {
 }
 
 #[test]
-fn the_next_execution_finds_nothing_of_the_one_that_was_given_up() {
+fn an_abandoned_execution_leaves_nothing_to_the_next() {
     for explorer in [Explorer::new(), Explorer::new().preemptive(), Explorer::new().timed()] {
         let report = explorer.max_steps(12).max_executions(200).explore(|| {
             assert_eq!(thread::current().id().number(), 1);
             let order = steps(&[2, 2]);
-            leno::spawn(|| {
-                loop {
-                    leno::yield_now();
-                }
-            });
+            leno::spawn(|| yield_forever());
             assert_eq!(leno::spawn(|| thread::current().id().number()).join().unwrap(), 5);
             order
         });
-        let kinds: Vec<FailureKind> =
-            report.failures().iter().map(|failure| failure.kind()).collect();
-        assert_eq!(kinds, [FailureKind::Endless], "{report}");
+        assert_eq!(kinds(&report), [FailureKind::Endless], "{report}");
     }
     assert_eq!(explore(|| steps(&[3, 3])).executions(), 20);
     assert_eq!(leno::run(|| leno::spawn(|| 1).join().unwrap()), 1);

@@ -1,17 +1,17 @@
-//! The mailbox between OS threads, in every order that there is.
+//! The mailbox between OS threads, in every possible order.
 //!
-//! `cargo test` runs the models of `models.rs` under loom, on
-//! `src/runtime/mailbox.rs` as it is and on copies with a bug in each, which must
-//! be found. `cargo test --no-default-features` runs the same with the types of
-//! std a few thousand times, for ThreadSanitizer.
+//! `cargo test` runs the models of `models.rs` under loom, on `src/remote/mailbox.rs`
+//! and on copies with one planted bug each, which must be found. `cargo test
+//! --no-default-features` runs the same models with the types of std a few thousand
+//! times, for ThreadSanitizer.
 
 #![cfg(test)]
 
 #[macro_use]
 mod models;
 
-/// What `mailbox.rs` takes.
-mod shared {
+/// The types that `mailbox.rs` uses.
+mod sync_shim {
     #[cfg(feature = "loom")]
     pub use loom::sync::{
         Mutex,
@@ -24,7 +24,7 @@ mod shared {
     };
 }
 
-#[path = "../../../src/runtime/mailbox.rs"]
+#[path = "../../../src/remote/mailbox.rs"]
 #[allow(dead_code)]
 mod mailbox;
 
@@ -34,13 +34,13 @@ mod as_it_is {
     models!();
 }
 
-/// Copies with a bug in each, whose models are to fail.
+/// Copies with one bug each, whose models must fail.
 #[cfg(feature = "loom")]
 #[allow(dead_code)]
 mod planted {
     include!(concat!(env!("OUT_DIR"), "/planted.rs"));
 
-    /// Each in a process of its own: a model that has failed leaves stacks behind
+    /// Each copy runs in its own process, since a failed model leaves stacks behind
     /// that cannot be unwound.
     #[test]
     fn each_bug_is_found() {
@@ -56,7 +56,7 @@ mod planted {
                 .env("RUST_BACKTRACE", "0")
                 .output()
                 .expect("the test binary can be run again");
-            assert!(!output.status.success(), "nobody has found that it {name}");
+            assert!(!output.status.success(), "no model finds the bug {name}");
             let text = String::from_utf8_lossy(&output.stderr);
             let mut lines = text.lines().skip_while(|line| !line.contains("panicked at"));
             let (test, complaint) = (lines.next().unwrap_or(""), lines.next().unwrap_or(""));

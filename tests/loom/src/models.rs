@@ -1,5 +1,4 @@
-//! The models: a reader that does what `src/runtime/idle.rs` does, and those who
-//! post.
+//! The models: a reader that works like `src/runtime/idle.rs`, and senders.
 
 #[cfg(feature = "loom")]
 use loom::{
@@ -14,7 +13,7 @@ use std::{
 
 pub use thread::spawn;
 
-/// Runs a model in every order that there is, with at most three preemptions.
+/// Runs a model in every possible order, with at most three preemptions.
 #[cfg(feature = "loom")]
 pub fn check(model: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
@@ -22,14 +21,14 @@ pub fn check(model: impl Fn() + Sync + Send + 'static) {
     builder.check(model);
 }
 
-/// Runs it a few thousand times, or a few times under Miri.
+/// Runs a model a few thousand times, or a few times under Miri.
 #[cfg(not(feature = "loom"))]
 pub fn check(model: impl Fn() + Sync + Send + 'static) {
     let runs = if cfg!(miri) { 8 } else { 3_000 };
     (0..runs).for_each(|_| model());
 }
 
-/// Remembers that it was rung, as an eventfd does.
+/// A bell that remembers a ring, as an eventfd does.
 pub struct Rung {
     is_rung: Mutex<bool>,
     rung: Condvar,
@@ -59,7 +58,7 @@ impl Rung {
 
 pub type Shared<T> = Arc<T>;
 
-/// The models, for the `Mailbox` and `Bell` in scope; each test with these
+/// Defines the models for the `Mailbox` and `Bell` in scope, and gives each test these
 /// attributes.
 macro_rules! models {
     ($(#[$attribute:meta])*) => {
@@ -87,9 +86,9 @@ macro_rules! models {
                 mailbox
             }
 
-            /// What a runtime does that has nothing else to do, until nobody is
-            /// left who could post. A sleep that nobody ends is a deadlock of the
-            /// model, and one that does not sleep has it go on for ever.
+            /// Reads and sleeps like an idle runtime, until no sender is left. A sleep
+            /// without a wake is a deadlock of the model, and a missing sleep makes the
+            /// model run for ever.
             fn read_all(mailbox: &Numbers) -> Vec<u32> {
                 let mut read = Vec::new();
                 loop {

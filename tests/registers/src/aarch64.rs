@@ -1,4 +1,4 @@
-//! What the register tests need of aarch64.
+//! Register tests: the part for aarch64.
 
 use std::arch::{asm, naked_asm};
 
@@ -11,19 +11,18 @@ pub const CALLEE_SAVED: [&str; 19] = [
     "x19", "x20", "x21", "x22", "x23", "x24", "x25", "x26", "x27", "x28", "x29",
     "d8", "d9", "d10", "d11", "d12", "d13", "d14", "d15",
 ];
-/// Their numbers in unwind tables, as far as those say where they are.
+/// The numbers in unwind tables of those registers that the tables describe.
 pub const DWARF_NUMBERS: [i32; 11] = [19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29];
 pub const FRAME_POINTER: usize = 10;
 /// The stack pointer at the first instruction of a function, modulo 16.
 pub const ENTRY_ALIGNMENT: usize = 0;
-/// What a `br x16` may land on: `bti c`, `bti j`, `bti jc`.
+/// The instructions on which a `br x16` may land: `bti c`, `bti j`, `bti jc`.
 pub const LANDING_PADS: [u32; 3] = [0xd503_245f, 0xd503_249f, 0xd503_24df];
 /// `brk #1`.
 pub const TRAP: [u8; 4] = 0xd420_0020_u32.to_le_bytes();
 
-/// Calls `call(argument)` with the canaries in all callee-saved registers, and
-/// writes down what is in them afterwards; last, by how much the stack pointer is
-/// off.
+/// Calls `call(argument)` with the canaries in all callee-saved registers, and stores
+/// the values that these have afterwards and the change of the stack pointer.
 ///
 /// # Safety
 ///
@@ -97,8 +96,8 @@ pub unsafe extern "C-unwind" fn hold(
     )
 }
 
-/// Writes rubbish to every register that a call may change: of v8 to v15 that is
-/// the upper halves.
+/// Overwrites every register that a call may change, which includes the upper halves of
+/// v8 to v15.
 #[unsafe(naked)]
 pub extern "C" fn scribble() {
     naked_asm!(
@@ -161,18 +160,18 @@ pub extern "C" fn scribble() {
     )
 }
 
-/// The stack pointer at the first instruction of this function.
+/// Returns the stack pointer at the first instruction of this function.
 #[unsafe(naked)]
 pub extern "C" fn stack_pointer_at_entry() -> usize {
     naked_asm!(".cfi_startproc", "hint #34", "mov x0, sp", "ret", ".cfi_endproc")
 }
 
-/// The first function of a raw context: writes down the state in which it is
-/// entered, and goes on in [`raw::start`].
+/// The first function of a raw context: stores the state at its entry and continues in
+/// [`raw::start`].
 ///
 /// # Safety
 ///
-/// Not a function: only `arch::prepare` may name it.
+/// This is not an ordinary function: only `arch::prepare` may use it.
 #[unsafe(naked)]
 pub unsafe extern "C" fn first_function(
     word: raw::Word,
@@ -196,15 +195,15 @@ pub unsafe extern "C" fn first_function(
 /// Sets the rounding mode.
 #[inline(always)]
 pub fn set_rounding(mode: u8) {
-    // SAFETY: a valid FPCR, and nothing here computes with floats.
+    // SAFETY: the value is a valid FPCR, and the tests here compute with no floats.
     unsafe { asm!("msr fpcr, {}", in(reg) u64::from(mode) << 22) };
 }
 
-/// The rounding mode; `None` if anything else differs from the default.
+/// Returns the rounding mode, or `None` if any other field differs from the default.
 #[inline(always)]
 pub fn rounding() -> Option<u8> {
     let fpcr: u64;
-    // SAFETY: a register is read.
+    // SAFETY: the instruction only reads a register.
     unsafe { asm!("mrs {}, fpcr", out(reg) fpcr) };
     (fpcr & !(3 << 22) == 0).then_some((fpcr >> 22) as u8)
 }

@@ -2,22 +2,22 @@
 
 use super::isa;
 
-/// Gives each holder canaries of its own.
+/// Returns the canaries of holder `seed`.
 pub fn canaries(seed: u64) -> [u64; isa::CALLEE_SAVED.len()] {
     std::array::from_fn(|index| {
-        // The finalizer of SplitMix64: neighbours come out far apart.
+        // The finalizer of SplitMix64 maps neighbours far apart.
         let mut value = (seed << 8 | index as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         value = (value ^ value >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         value ^ value >> 27
     })
 }
 
-/// Runs `f` behind a call that no compiler sees through, with canaries in every
-/// callee-saved register, and with rubbish in all others.
+/// Runs `f` behind a call that is opaque to the compiler, with canaries in every
+/// callee-saved register and arbitrary values in all others.
 ///
 /// # Panics
 ///
-/// If one of them holds something else afterwards.
+/// If a callee-saved register has another value afterwards.
 #[inline(never)]
 pub fn hold<R>(seed: u64, f: impl FnOnce() -> R) -> R {
     let canaries = canaries(seed);
@@ -29,7 +29,7 @@ pub fn hold<R>(seed: u64, f: impl FnOnce() -> R) -> R {
     });
     call_held(&canaries, &mut found, &mut call);
     check(seed, &canaries, &found);
-    result.expect("the call has come back")
+    result.expect("the call has returned")
 }
 
 #[inline(always)]
@@ -38,8 +38,8 @@ fn call_held<F: FnOnce()>(
     found: &mut [u64; isa::CALLEE_SAVED.len() + 1],
     call: &mut Option<F>,
 ) {
-    // SAFETY: the arrays are as long as `isa::hold` wants them, and the
-    // trampoline gets what it expects.
+    // SAFETY: the arrays have the lengths that `isa::hold` requires, and the trampoline
+    // gets a pointer to an `Option<F>`.
     unsafe {
         isa::hold(
             canaries.as_ptr(),
@@ -54,14 +54,14 @@ fn call_held<F: FnOnce()>(
 ///
 /// `call` must point to an `Option<F>`.
 unsafe extern "C-unwind" fn trampoline<F: FnOnce()>(call: *mut ()) {
-    // SAFETY: as the caller says.
+    // SAFETY: the caller passes a pointer to an `Option<F>`.
     if let Some(call) = unsafe { (*call.cast::<Option<F>>()).take() } {
         call();
     }
 }
 
 fn check(seed: u64, canaries: &[u64], found: &[u64]) {
-    let (&stack_pointer, found) = found.split_last().expect("one more than there are canaries");
+    let (&stack_pointer, found) = found.split_last().expect("one entry more than canaries");
     let lost: Vec<String> = (isa::CALLEE_SAVED.iter().zip(canaries).zip(found))
         .filter(|((_, canary), found)| canary != found)
         .map(|((name, canary), found)| format!("{name} was {canary:#x} and is {found:#x}"))
@@ -70,8 +70,8 @@ fn check(seed: u64, canaries: &[u64], found: &[u64]) {
     assert_eq!(stack_pointer as i64, 0, "holder {seed}: the stack pointer has moved");
 }
 
-/// Is the stack aligned as the ABI promises every function? Called in a new
-/// context, and after each switch.
+/// Asserts that the stack is aligned as the ABI promises, in a new context and after
+/// each switch.
 #[track_caller]
 pub fn assert_aligned() {
     #[repr(align(16))]
@@ -87,7 +87,7 @@ pub fn assert_aligned() {
 }
 
 #[test]
-fn a_lost_canary_and_a_moved_stack_pointer_are_noticed() {
+fn lost_canaries_and_moved_stack_pointers_are_detected() {
     hold(1, || ());
     let canaries = canaries(1);
     let mut found: Vec<u64> = canaries.iter().copied().chain([0]).collect();
@@ -101,7 +101,7 @@ fn a_lost_canary_and_a_moved_stack_pointer_are_noticed() {
 }
 
 #[test]
-fn no_two_canaries_are_the_same() {
+fn all_canaries_differ() {
     let mut all: Vec<u64> = (0..1000).flat_map(canaries).collect();
     let count = all.len();
     all.sort_unstable();

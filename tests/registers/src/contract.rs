@@ -1,4 +1,4 @@
-//! What a single switch does, seen from both sides.
+//! The effects of a single switch on both sides.
 
 use std::cell::{Cell, RefCell};
 use std::hint::black_box;
@@ -11,7 +11,7 @@ use super::{isa, trace};
 const KINDS: [Kind; 2] = [Kind::Coroutine, Kind::Thread];
 
 #[test]
-fn a_new_context_begins_as_its_first_function_may_expect() {
+fn a_new_context_starts_as_the_abi_requires() {
     for kind in KINDS {
         let context = Context::new(kind, |_, word| word + 1);
         let below_control = std::ptr::from_ref(context.control()).addr();
@@ -23,7 +23,7 @@ fn a_new_context_begins_as_its_first_function_may_expect() {
         assert_eq!(seen.stack_pointer % 16, isa::ENTRY_ALIGNMENT, "{kind:?}: alignment");
         assert_eq!(seen.frame_pointer, below_control, "{kind:?}: frame pointer");
 
-        // It must not return; a debugger looks the return address up itself, and
+        // The first function must not return. Debuggers look up the return address and
         // the unwinder the byte before it, so both must be inside the root.
         let root = kind.root() as *const () as usize;
         let inside = seen.return_address.wrapping_sub(root);
@@ -36,7 +36,7 @@ fn a_new_context_begins_as_its_first_function_may_expect() {
 }
 
 #[test]
-fn canaries_hold_on_both_sides_from_the_first_entry_to_the_last_leave() {
+fn canaries_hold_on_both_sides_of_every_switch() {
     for kind in KINDS {
         let context = Context::new(kind, |control, mut word| {
             assert_aligned();
@@ -55,7 +55,7 @@ fn canaries_hold_on_both_sides_from_the_first_entry_to_the_last_leave() {
 }
 
 #[test]
-fn where_an_indirect_jump_leads_there_is_a_landing_pad() {
+fn every_indirect_jump_has_a_landing_pad() {
     let context = Context::new(Kind::Coroutine, |control, _| {
         let resumer = raw::read_saved(control.resumer_context());
         control.suspend(resumer[1])
@@ -72,30 +72,30 @@ fn where_an_indirect_jump_leads_there_is_a_landing_pad() {
     }
 }
 
-/// Does the chain of frame pointers that begins in a suspended context lead to
-/// the canary of whoever holds it?
+/// Returns `true` if the frame pointer chain of a suspended context leads to the canary
+/// in a holder's frame pointer.
 fn chain_leads_to(mut frame_pointer: usize, canary: usize) -> bool {
     for _ in 0..8 {
         if frame_pointer == canary {
             return true;
         }
-        // SAFETY: a frame record, or else the chain is broken and the test ends
-        // in a fault.
+        // SAFETY: each link points to a frame record. Otherwise the chain is broken,
+        // and the test ends with a fault.
         frame_pointer = unsafe { *std::ptr::with_exposed_provenance::<usize>(frame_pointer) };
     }
     false
 }
 
 #[test]
-fn the_chain_of_frame_pointers_leads_through_the_switch() {
+fn the_frame_pointer_chain_passes_through_a_switch() {
     let context = Context::new(Kind::Coroutine, |control, _| hold(2, || control.suspend(0)));
     hold(1, || {
         context.enter(0);
         let own = context.saved()[0];
         assert!(chain_leads_to(own, canaries(2)[isa::FRAME_POINTER] as usize), "suspended");
     });
-    // From the first frame of a coroutine into its resumer: its frame pointer is
-    // that of a record whose first word is where the resumer was saved.
+    // From the first frame of a coroutine the chain continues into the resumer: the
+    // frame pointer points to a record whose first word is the resumer's saved context.
     let entered = Context::new(Kind::Coroutine, |control, _| {
         let first = control as *const raw::Control as usize;
         assert!(chain_leads_to(first, canaries(3)[isa::FRAME_POINTER] as usize), "resumer");
@@ -106,14 +106,14 @@ fn the_chain_of_frame_pointers_leads_through_the_switch() {
     hold(1, || context.enter(0));
 }
 
-/// Switches with more live values than there are registers, so that one that the
-/// switch does not own up to is in use. Gives how many were lost.
+/// Switches with more live values than there are registers, so that each undeclared
+/// register of the switch is in use. Returns the number of lost values.
 fn lost_across(switch: impl FnOnce()) -> usize {
     let whole: [u64; 16] = black_box(canaries(7)[0..6].repeat(3)[..16].try_into().unwrap());
     let real: [f64; 32] = black_box(std::array::from_fn(|index| index as f64 + 0.5));
-    // SAFETY: the arrays are there. Volatile, so that they are not read again.
+    // SAFETY: `index` is below 16. The read is volatile so that it is not repeated.
     let read = |index: usize| unsafe { (whole.as_ptr().add(index)).read_volatile() };
-    // SAFETY: as above.
+    // SAFETY: `index` is below 32.
     let read_real = |index: usize| unsafe { (real.as_ptr().add(index)).read_volatile() };
     let live: [u64; 16] = std::array::from_fn(read);
     let live_real: [f64; 32] = std::array::from_fn(read_real);
@@ -123,7 +123,7 @@ fn lost_across(switch: impl FnOnce()) -> usize {
 }
 
 #[test]
-fn what_the_switch_changes_is_declared() {
+fn a_coroutine_switch_declares_its_changes() {
     let lost = Rc::new(Cell::new(0));
     let lost_inside = lost.clone();
     let context = Context::new(Kind::Coroutine, move |control, _| {
@@ -149,7 +149,7 @@ fn what_the_switch_changes_is_declared() {
 }
 
 #[test]
-fn what_a_green_threads_switch_changes_is_declared() {
+fn a_green_thread_switch_declares_its_changes() {
     let lost = Rc::new(Cell::new(0));
     let lost_inside = lost.clone();
     let context = Context::new(Kind::Thread, move |control, _| {
@@ -174,7 +174,7 @@ fn what_a_green_threads_switch_changes_is_declared() {
 }
 
 #[test]
-fn a_mark_reaches_the_coroutine_and_not_the_link() {
+fn a_mark_reaches_the_coroutine_but_not_the_link() {
     let context = Context::new(Kind::Coroutine, |control, word| {
         let (mark, word) = control.suspend_inlined(word + 1);
         assert_eq!((mark, word), (1, 20));
@@ -190,7 +190,7 @@ fn a_mark_reaches_the_coroutine_and_not_the_link() {
 }
 
 #[test]
-fn the_link_leads_to_the_resumer_from_wherever_the_coroutine_is_resumed() {
+fn the_link_points_to_the_current_resumer() {
     #[inline(never)]
     fn from_deeper(context: &Context, depth: usize) -> usize {
         let found = if depth == 0 { context.enter(0) } else { from_deeper(context, depth - 1) };
@@ -206,13 +206,13 @@ fn the_link_leads_to_the_resumer_from_wherever_the_coroutine_is_resumed() {
     });
     let from: Vec<usize> = (0..10).map(|turn| from_deeper(&context, turn / 2)).collect();
     for (turn, pair) in from.windows(2).enumerate() {
-        // The resumer's depth changes with every other turn.
+        // The resumer's depth changes at every other turn.
         assert_eq!(pair[0] == pair[1], turn % 2 == 0, "turn {turn}");
     }
     context.enter(0);
 }
 
-/// The frame of the canaries' holder, and what is above it.
+/// Returns the frames from that of `isa::hold` outwards.
 fn from_holder(frames: &[trace::Frame]) -> &[trace::Frame] {
     let holder = isa::hold as *const () as usize;
     let index = frames.iter().position(|frame| frame.function == holder);
@@ -220,7 +220,7 @@ fn from_holder(frames: &[trace::Frame]) -> &[trace::Frame] {
 }
 
 #[test]
-fn a_backtrace_goes_on_into_the_resumer_with_its_registers() {
+fn a_backtrace_continues_with_the_resumers_registers() {
     let seen = Rc::new(RefCell::new(Vec::new()));
     let inside = seen.clone();
     let context = Context::new(Kind::Coroutine, move |control, _| {
@@ -238,8 +238,8 @@ fn a_backtrace_goes_on_into_the_resumer_with_its_registers() {
     hold(6, || context.enter(0));
 }
 
-/// `outside` is what the backtrace has to go on with, from the frame of the
-/// resumer's holder.
+/// Asserts that the backtrace continues with `outside`, the frames from the resumer's
+/// holder outwards.
 fn check_trace(frames: &[trace::Frame], outside: &[trace::Frame]) {
     let inner = from_holder(frames);
     assert_eq!(&inner[0].registers[..], &canaries(4)[..inner[0].registers.len()], "inner");
@@ -252,7 +252,7 @@ fn check_trace(frames: &[trace::Frame], outside: &[trace::Frame]) {
     assert_eq!(resumer.function, raw::resume as *const () as usize, "the root's caller");
     let outer = from_holder(&inner[at_root + 1..]);
     assert_eq!(&outer[0].registers[..], &canaries(5)[..outer[0].registers.len()], "outer");
-    // The shim, an instance of `hold`, and then the same to the end.
+    // The shim and an instance of `hold` differ; the frames above them are the same.
     let functions = |frames: &[trace::Frame]| -> Vec<usize> {
         frames[2..].iter().map(|frame| frame.function).collect()
     };
@@ -263,7 +263,7 @@ fn check_trace(frames: &[trace::Frame], outside: &[trace::Frame]) {
 fn a_backtrace_in_a_green_thread_ends_at_its_root() {
     let context = Context::new(Kind::Thread, |control, _| {
         let frames = trace::trace();
-        control.suspend(frames.last().expect("one at least").function)
+        control.suspend(frames.last().expect("at least one frame").function)
     });
     let last = hold(1, || context.enter(0));
     assert_eq!(last, Kind::Thread.root() as *const () as usize);

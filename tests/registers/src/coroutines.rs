@@ -1,4 +1,4 @@
-//! Coroutines, through the public interface.
+//! The registers across coroutine switches, through the public interface.
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -42,8 +42,8 @@ fn canaries_hold_when_a_coroutine_is_entered_once_and_left() {
 fn nested(depth: u64, seed: u64, outermost: Option<&Yielder<u64, u64>>, own: &Yielder<u64, u64>) {
     assert_aligned();
     if depth == 0 {
-        // One step for this coroutine, then one for the outermost: the latter
-        // leaves all of them at once.
+        // One suspension of this coroutine, then one of the outermost, which leaves all
+        // of them at once.
         hold(seed, || own.suspend(1));
         if let Some(outermost) = outermost {
             hold(seed + 1, || outermost.suspend(2));
@@ -62,7 +62,7 @@ fn nested(depth: u64, seed: u64, outermost: Option<&Yielder<u64, u64>>, own: &Yi
 }
 
 #[test]
-fn canaries_hold_in_every_one_of_nested_coroutines() {
+fn canaries_hold_in_nested_coroutines() {
     let coroutine =
         Coroutine::new(|yielder: &Yielder<u64, u64>, _| nested(6, 10_000, None, yielder));
     let mut yields = Vec::new();
@@ -77,7 +77,7 @@ fn canaries_hold_in_every_one_of_nested_coroutines() {
 struct Large([u64; 100]);
 
 #[test]
-fn canaries_hold_while_large_and_aligned_values_cross_both_ways() {
+fn canaries_hold_while_large_values_are_passed() {
     let coroutine = Coroutine::new(|yielder: &Yielder<Large, [u8; 1000]>, mut input: Large| {
         for round in 0..20 {
             let value = [input.0[99] as u8; 1000];
@@ -94,7 +94,7 @@ fn canaries_hold_while_large_and_aligned_values_cross_both_ways() {
 }
 
 #[test]
-fn canaries_hold_while_a_generator_is_pulled() {
+fn canaries_hold_across_generator_steps() {
     let mut generator = Generator::new(|yielder| {
         for number in 0..50 {
             hold(number, || yielder.suspend(number));
@@ -107,7 +107,7 @@ fn canaries_hold_while_a_generator_is_pulled() {
 }
 
 #[test]
-fn canaries_hold_for_whoever_closes_a_suspended_coroutine() {
+fn canaries_hold_when_a_suspended_coroutine_is_closed() {
     struct Count(Rc<Cell<u32>>);
     impl Drop for Count {
         fn drop(&mut self) {
@@ -127,7 +127,7 @@ fn canaries_hold_for_whoever_closes_a_suspended_coroutine() {
 }
 
 #[test]
-fn canaries_hold_for_whoever_resumes_a_coroutine_that_panics() {
+fn canaries_hold_when_a_resumed_coroutine_panics() {
     let coroutine = Coroutine::<(), (), ()>::new(|yielder, ()| {
         hold(8, || yielder.suspend(()));
         std::panic::resume_unwind(Box::new("thrown"));
@@ -139,12 +139,12 @@ fn canaries_hold_for_whoever_resumes_a_coroutine_that_panics() {
 }
 
 #[test]
-fn a_backtrace_goes_on_through_every_resumer_with_its_registers() {
+fn a_backtrace_continues_with_each_resumers_registers() {
     let inner = Coroutine::<(), (), Vec<trace::Frame>>::new(|_, ()| hold(21, trace::trace));
     let outer = Coroutine::<(), (), _>::new(move |_, ()| {
-        hold(22, || inner.resume(())).as_return().expect("it returns")
+        hold(22, || inner.resume(())).as_return().expect("the coroutine returns")
     });
-    let frames = hold(23, || outer.resume(())).as_return().expect("it returns");
+    let frames = hold(23, || outer.resume(())).as_return().expect("the coroutine returns");
     let holders: Vec<&trace::Frame> =
         frames.iter().filter(|frame| frame.function == isa::hold as *const () as usize).collect();
     assert_eq!(holders.len(), 3, "{frames:#x?}");

@@ -1,5 +1,5 @@
-//! The floating-point environment: with the feature `fp-env` each context has its
-//! own; without it, the OS thread has one.
+//! The floating-point environment: with the feature `fp-env` each context has its own;
+//! without it the OS thread has one.
 
 use leno::coroutine::{Coroutine, Yielder};
 
@@ -7,7 +7,7 @@ use super::canaries::hold;
 use super::isa::{rounding, set_rounding};
 use super::raw::{Context, Kind};
 
-/// Puts the default back, whatever happens.
+/// Restores the default rounding mode at the end of a test.
 struct Restore;
 
 impl Drop for Restore {
@@ -25,7 +25,7 @@ fn a_rounding_mode_is_read_as_it_was_set() {
     }
 }
 
-/// Modes that the inside sees and that the outside sees, in turns.
+/// Returns the modes that the inside and the outside see, in turns.
 fn seen_by_both_sides(kind: Kind) -> Vec<Option<u8>> {
     let context = Context::new(kind, |control, _| {
         let encode = |mode: Option<u8>| mode.map_or(9, usize::from);
@@ -49,13 +49,13 @@ fn seen_by_both_sides(kind: Kind) -> Vec<Option<u8>> {
 }
 
 #[test]
-fn an_environment_belongs_to_its_context_only_with_the_feature() {
+fn only_the_feature_gives_contexts_their_own_environment() {
     for kind in [Kind::Coroutine, Kind::Thread] {
         let expected = if cfg!(feature = "fp-env") {
-            // A new context begins with the default; then each keeps its own.
+            // A new context begins with the default, and then each keeps its own mode.
             [0, 1, 2, 1, 3, 1]
         } else {
-            // The first to set one sets it for both.
+            // Each mode that one side sets is visible on the other.
             [1, 2, 2, 3, 3, 3]
         };
         assert_eq!(seen_by_both_sides(kind), expected.map(Some), "{kind:?}");
@@ -63,7 +63,7 @@ fn an_environment_belongs_to_its_context_only_with_the_feature() {
 }
 
 #[test]
-fn coroutines_and_green_threads_keep_to_it_as_well() {
+fn coroutines_and_green_threads_follow_the_feature() {
     let own = cfg!(feature = "fp-env");
     let _restore = Restore;
     let coroutine = Coroutine::new(|yielder: &Yielder<(), Option<u8>>, ()| {

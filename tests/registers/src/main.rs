@@ -1,10 +1,10 @@
-//! Every callee-saved register, the stack pointer and its alignment hold across
+//! Every callee-saved register and the stack pointer with its alignment hold across
 //! every switch, at every optimisation level.
 //!
-//! The switch is inlined, so the registers are loaded with canaries behind a call
-//! that the compiler cannot see through, on both sides of a switch at once. The
-//! modules `coroutines` and `threads` do so through the public interface; the
-//! others switch with `arch/` alone, on stacks of their own.
+//! The switch is inlined, so the canaries are loaded behind a call that is opaque to
+//! the compiler, on both sides of a switch at once. The modules `coroutines` and
+//! `threads` use the public interface; the others use only `arch/`, on stacks of their
+//! own.
 
 #[allow(dead_code, unused_imports)]
 #[path = "../../../arch/mod.rs"]

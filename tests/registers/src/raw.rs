@@ -1,4 +1,4 @@
-//! The switch by itself, on stacks made here: what `arch/` promises to the layers
+//! The switch alone, on stacks created here: the contract of `arch/` with the layers
 //! above it.
 
 use std::any::Any;
@@ -14,10 +14,10 @@ const STACK_BYTES: usize = 256 * 1024;
 type Root = unsafe extern "C" fn();
 type Body = Box<dyn FnOnce(&Control, usize) -> usize>;
 
-/// A mark on a resumer's stack pointer is less than this.
+/// Marks on a resumer's stack pointer are below this.
 const MARKS: usize = 8;
 
-/// What `isa::first_function` has seen.
+/// The state that `isa::first_function` stores.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AtEntry {
@@ -30,15 +30,15 @@ pub struct AtEntry {
 #[repr(C)]
 pub struct Control {
     pub link: Link,
-    // `isa::first_function` knows that it is here.
+    // `isa::first_function` stores at this offset.
     at_entry: Cell<AtEntry>,
     kind: Kind,
-    /// Where the other side waits.
+    /// The saved context of the other side.
     resumer: Cell<StackPointer>,
-    /// Where this context goes on.
+    /// The saved context of this side.
     own: Cell<StackPointer>,
     body: Cell<Option<Body>>,
-    /// What the body has panicked with.
+    /// The payload of the body's panic.
     panic: Cell<Option<Box<dyn Any + Send>>>,
 }
 
@@ -54,7 +54,7 @@ pub struct Context {
     _memory: Vec<Line>,
 }
 
-/// Where a context that is entered by `Context::new` gets in.
+/// The root function of a context.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Coroutine,
@@ -71,19 +71,20 @@ impl Kind {
 }
 
 impl Context {
-    /// A context that will run `body` with the word of the first switch to it,
-    /// and leave with the one that `body` returns.
+    /// Creates a context that runs `body` with the word of the first switch to it, and
+    /// leaves with the word that `body` returns.
     pub fn new(kind: Kind, body: impl FnOnce(&Control, usize) -> usize + 'static) -> Context {
         let mut memory = vec![Line([0xee; 64]); STACK_BYTES / 64];
         let top = memory.as_mut_ptr_range().end.cast::<u8>();
-        // Not a multiple of 32, lest an ABI's 16 be taken for more.
+        // The address is no multiple of 32, so that the ABI's 16 cannot be taken for
+        // more.
         let control = top.wrapping_sub(size_of::<Control>().next_multiple_of(32) + 16);
         let control = control.cast::<Control>();
-        // SAFETY: the control block is inside the memory, aligned, and what is
-        // below it is free.
+        // SAFETY: the control block is inside the memory and aligned, and the memory
+        // below it is unused.
         unsafe {
             let own = arch::prepare(control.cast(), kind.root(), isa::first_function);
-            // Rubbish that looks like a link, until the first resume.
+            // A value that looks like a link, until the first resume.
             let rubbish = ptr::with_exposed_provenance_mut(isa::scribble as *const () as usize + 4);
             control.write(Control {
                 link: Link { context: Cell::new(rubbish), return_address: rubbish.addr() },
@@ -99,16 +100,16 @@ impl Context {
     }
 
     pub fn control(&self) -> &Control {
-        // SAFETY: written in `new`, inside the memory that we own.
+        // SAFETY: the control block was written in `new`, inside memory that `self` owns.
         unsafe { &*self.control }
     }
 
-    /// What was seen at the first instruction of the first function.
+    /// Returns the state at the first instruction of the first function.
     pub fn at_entry(&self) -> AtEntry {
         self.control().at_entry.get()
     }
 
-    /// Goes on in the context until it comes back. A panic in it goes on here.
+    /// Runs the context until it comes back, and resumes a panic of its body.
     pub fn enter(&self, word: usize) -> usize {
         let control = self.control();
         let answer = match control.kind {
@@ -121,7 +122,7 @@ impl Context {
         answer
     }
 
-    /// The words at the stack pointer of the context while it is suspended.
+    /// Returns the words at the stack pointer of the suspended context.
     pub fn saved(&self) -> [usize; 3] {
         read_saved(self.control().own.get())
     }
@@ -141,7 +142,7 @@ impl Control {
         }
     }
 
-    /// Goes back to the other side, until the context is entered again.
+    /// Switches to the other side until the context is entered again.
     pub fn suspend(&self, word: usize) -> usize {
         match self.kind {
             Kind::Coroutine => suspend(self, word),
@@ -149,10 +150,11 @@ impl Control {
         }
     }
 
-    /// Suspends the coroutine, inlined. Gives the mark of the next resume, and its word.
+    /// Suspends the coroutine, inlined. Returns the mark and the word of the next
+    /// resume.
     #[inline(always)]
     pub fn suspend_inlined(&self, word: usize) -> (usize, usize) {
-        // SAFETY: as in `resume_inlined`.
+        // SAFETY: the contexts of this module are entered in turns, and all words are initialised.
         unsafe {
             let (from, word) = arch::suspend(self.resumer.get(), Word::new(word));
             let mark = from.addr() % MARKS;
@@ -161,17 +163,17 @@ impl Control {
         }
     }
 
-    /// Leaves the green thread's context for the other side, inlined.
+    /// Switches from the green thread's context to the other side, inlined.
     #[inline(always)]
     pub fn switch_out_inlined(&self) {
-        // SAFETY: as in `resume_inlined`.
+        // SAFETY: the contexts of this module are entered in turns.
         unsafe { arch::switch(self.own.as_ptr(), self.resumer.get(), Word::new(0)) };
     }
 
-    /// Enters the green thread's context from the other side, inlined.
+    /// Switches from the other side to the green thread's context, inlined.
     #[inline(always)]
     pub fn switch_in_inlined(&self) {
-        // SAFETY: as in `resume_inlined`.
+        // SAFETY: the contexts of this module are entered in turns.
         unsafe { arch::switch(self.resumer.as_ptr(), self.own.get(), Word::new(0)) };
     }
 
@@ -180,21 +182,22 @@ impl Control {
     }
 }
 
-/// Every suspended context begins with a frame pointer, an address and a base
-/// pointer.
+/// Returns the first words of a suspended context: a frame pointer, an address and a
+/// base pointer.
 pub fn read_saved(context: StackPointer) -> [usize; 3] {
     assert!(size_of::<Saved>() >= size_of::<[usize; 3]>());
-    // SAFETY: the context is suspended, so its words are there.
+    // SAFETY: a suspended context has these three words.
     unsafe { context.cast::<[usize; 3]>().read() }
 }
 
-/// The instruction at `address`, or as much of it as fits.
+/// Returns the first four bytes of the code at `address`.
 pub fn code_at(address: usize) -> u32 {
-    // SAFETY: an address in this program's code, which is followed by more.
+    // SAFETY: `address` is in this program's code, which continues after it.
     unsafe { ptr::with_exposed_provenance::<u32>(address).read_unaligned() }
 }
 
-/// The three switches behind calls, so that the compiler does not see where they lead.
+/// Resumes behind a call that is opaque to the compiler, as [`suspend`] and [`switch`]
+/// are.
 #[inline(never)]
 pub fn resume(control: &Control, word: usize) -> usize {
     control.resume_inlined::<0>(word)
@@ -207,17 +210,17 @@ pub fn suspend(control: &Control, word: usize) -> usize {
 
 #[inline(never)]
 pub fn switch(from: &Cell<StackPointer>, to: &Cell<StackPointer>, word: usize) -> usize {
-    // SAFETY: as in `resume_inlined`.
+    // SAFETY: the contexts of this module are entered in turns, and all words are initialised.
     unsafe { arch::switch(from.as_ptr(), to.get(), Word::new(word)).assume_init() }
 }
 
-/// Where `isa::first_function` goes on.
+/// Runs the body of a context, called by `isa::first_function`.
 ///
 /// # Safety
 ///
-/// `control` must be that of a [`Context`] that is entered for the first time.
+/// `control` must belong to a [`Context`] that is entered for the first time.
 pub unsafe extern "C" fn start(word: Word, resumer: StackPointer, control: *mut ()) -> ! {
-    // SAFETY: as the caller says; words are initialised.
+    // SAFETY: the caller passes the control block of a new context, and all words are initialised.
     let (control, word) = unsafe { (&*control.cast::<Control>(), word.assume_init()) };
     if control.kind == Kind::Coroutine {
         control.resumer.set(resumer);
@@ -228,6 +231,6 @@ pub unsafe extern "C" fn start(word: Word, resumer: StackPointer, control: *mut 
         control.panic.set(Some(payload));
         0
     });
-    // SAFETY: nothing is left that needs dropping.
+    // SAFETY: every local that needs dropping has been dropped or moved.
     unsafe { arch::leave(control.resumer_context(), 0, Word::new(word)) }
 }

@@ -1,6 +1,6 @@
-//! A signal may arrive between any two instructions, and its handler may use what
-//! is below the stack pointer. Here one does, after each instruction of a switch:
-//! the processor is told to trap after every single one.
+//! A signal may arrive between any two instructions, and its handler may use the memory
+//! below the stack pointer. Here a handler does so after each instruction of a switch,
+//! since the processor traps after every instruction.
 
 use std::arch::asm;
 use std::mem::MaybeUninit;
@@ -14,7 +14,8 @@ use super::trace::end_of_function;
 /// More than the red zone, which signals leave alone and the switch does not use.
 const SCRIBBLED_BYTES: usize = 1024;
 
-/// The code whose every step is followed by a scribble: begins and ends.
+/// The first and the last address of each piece of code in which every step is followed
+/// by a scribble.
 static WATCHED: [[AtomicUsize; 2]; 5] = [const { [const { AtomicUsize::new(0) }; 2] }; 5];
 static SCRIBBLES: AtomicU64 = AtomicU64::new(0);
 
@@ -27,7 +28,7 @@ extern "C" fn on_trap(_: libc::c_int, _: *mut libc::siginfo_t, context: *mut lib
     });
     if watched {
         let below = registers[libc::REG_RSP as usize] as usize - SCRIBBLED_BYTES;
-        // SAFETY: we are on another stack, and nobody may keep anything there.
+        // SAFETY: the handler runs on another stack, and the interrupted code may keep nothing below its stack pointer.
         unsafe {
             ptr::with_exposed_provenance_mut::<u8>(below).write_bytes(0xa5, SCRIBBLED_BYTES);
         }
@@ -35,12 +36,12 @@ extern "C" fn on_trap(_: libc::c_int, _: *mut libc::siginfo_t, context: *mut lib
     }
 }
 
-/// Handles traps on a stack of its own for as long as `f` runs.
+/// Runs `f` while a handler takes traps on a stack of its own.
 fn with_handler(f: impl FnOnce()) {
     const STACK_BYTES: usize = 128 * 1024;
     let mut memory = vec![0u128; STACK_BYTES / 16];
-    // SAFETY: zeros are valid for both structs; the stack outlives its use, and
-    // what was there before is put back.
+    // SAFETY: zeroed structs of both types are valid, the stack outlives its use, and
+    // the previous stack and handler are restored.
     unsafe {
         let stack =
             libc::stack_t { ss_sp: memory.as_mut_ptr().cast(), ss_flags: 0, ss_size: STACK_BYTES };
@@ -61,7 +62,7 @@ fn with_handler(f: impl FnOnce()) {
 fn set_single_step(on: bool) {
     const TRAP_FLAG: u64 = 0x100;
     let flag = if on { TRAP_FLAG } else { 0 };
-    // SAFETY: our handler takes the traps; no other flag changes.
+    // SAFETY: `on_trap` handles the traps, and no other flag changes.
     unsafe {
         asm!(
             "pushfq",
@@ -75,7 +76,7 @@ fn set_single_step(on: bool) {
 }
 
 #[test]
-fn nothing_is_kept_below_the_stack_pointer() {
+fn a_switch_keeps_nothing_below_the_stack_pointer() {
     const ROUNDS: usize = 4;
     let functions = [
         raw::switch as *const () as usize,
@@ -110,7 +111,7 @@ fn nothing_is_kept_below_the_stack_pointer() {
             assert!(inside < 64, "{kind:?}: the return address was overwritten");
         }
     });
-    // Far fewer instructions than that cannot be a switch.
+    // A switch has more instructions than half of this bound.
     let scribbles = SCRIBBLES.load(Ordering::Relaxed);
     assert!(scribbles > 2 * ROUNDS as u64 * 15, "only {scribbles} steps were watched");
 }

@@ -1,4 +1,4 @@
-//! Green threads, through the public interface.
+//! The registers across green-thread switches, through the public interface.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -56,10 +56,11 @@ fn canaries_hold_across_park_and_unpark() {
 }
 
 #[test]
-fn canaries_hold_for_whoever_runs_after_one_has_ended() {
+fn canaries_hold_after_a_green_thread_has_ended() {
     leno::run(|| {
         for seed in 0..10 {
-            // Joined: its end wakes us. Not joined: whoever comes next frees it.
+            // A joined green thread wakes its joiner. An unjoined one is freed after
+            // the next switch.
             let joined = hold(seed, || leno::spawn(|| hold(7_000, || 7)));
             assert_eq!(hold(seed, || joined.join()).unwrap(), 7);
             drop(leno::spawn(assert_aligned));
@@ -67,7 +68,7 @@ fn canaries_hold_for_whoever_runs_after_one_has_ended() {
             let panicking = leno::spawn(|| std::panic::resume_unwind(Box::new(())));
             assert!(hold(seed, || panicking.join()).map(|(): ()| ()).is_err());
         }
-        // The rest ends after the closure of `run`.
+        // These end after the closure of `run`.
         for seed in 0..3 {
             leno::spawn(move || hold(8_000 + seed, leno::yield_now));
         }
@@ -75,7 +76,7 @@ fn canaries_hold_for_whoever_runs_after_one_has_ended() {
 }
 
 #[test]
-fn canaries_hold_for_whoever_runs_a_runtime_or_a_scope() {
+fn canaries_hold_across_runtimes_and_scopes() {
     for seed in 0..5 {
         let sum = hold(seed, || {
             leno::run(|| {
@@ -99,7 +100,7 @@ fn canaries_hold_for_whoever_runs_a_runtime_or_a_scope() {
 }
 
 #[test]
-fn canaries_hold_where_coroutines_and_green_threads_meet() {
+fn canaries_hold_in_coroutines_inside_green_threads() {
     leno::run(|| {
         let log = Rc::new(RefCell::new(Vec::new()));
         let handles: Vec<_> = (0..3)
@@ -127,9 +128,9 @@ fn canaries_hold_where_coroutines_and_green_threads_meet() {
 }
 
 #[test]
-fn a_backtrace_in_a_green_thread_has_nobody_above_it() {
-    // If it went on into whoever switched to it, or into `run`, it would come to
-    // another holder.
+fn a_backtrace_in_a_green_thread_ends_at_its_entry() {
+    // A backtrace that continued into another green thread or into `run` would contain
+    // a second holder.
     let spawn = || leno::spawn(|| hold(2, trace::trace)).join().unwrap();
     let frames = hold(1, || leno::run(|| hold(3, spawn)));
     let holder = isa::hold as *const () as usize;

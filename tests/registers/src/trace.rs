@@ -1,4 +1,4 @@
-//! Backtraces with what the unwinder knows of each frame's registers.
+//! Backtraces with the registers of each frame, as far as the unwinder knows them.
 
 use std::ffi::{c_int, c_void};
 
@@ -21,33 +21,33 @@ const MOST_FRAMES: usize = 200;
 
 #[derive(Clone, Debug)]
 pub struct Frame {
-    /// Where its function begins.
+    /// The address at which the function begins.
     pub function: usize,
-    /// It was left between two instructions, not in a call: what called it, or
-    /// claims to have, is a signal frame.
+    /// Whether the frame was left between two instructions instead of in a call. Then
+    /// its caller is a signal frame, or claims to be.
     pub exact: bool,
     /// The callee-saved registers that [`isa::DWARF_NUMBERS`] lists.
     pub registers: Vec<u64>,
 }
 
-/// The frames from the caller up, as the unwind tables have them.
+/// Returns the frames from the caller outwards, as the unwind tables describe them.
 #[inline(never)]
 pub fn trace() -> Vec<Frame> {
     let mut frames: Vec<Frame> = Vec::with_capacity(MOST_FRAMES);
-    // SAFETY: `visit` gets the vector it expects.
+    // SAFETY: `visit` gets a pointer to the vector.
     unsafe { _Unwind_Backtrace(visit, (&raw mut frames).cast()) };
     assert!(frames.len() < MOST_FRAMES, "the backtrace does not end");
     frames
 }
 
 extern "C" fn visit(context: *mut c_void, frames: *mut c_void) -> c_int {
-    // SAFETY: the context is the unwinder's, and `trace` gave us the vector,
+    // SAFETY: the context is the unwinder's, and `frames` is the vector of `trace`,
     // which never grows beyond its capacity.
     unsafe {
         let frames = &mut *frames.cast::<Vec<Frame>>();
         let mut exact = 0;
         let address = _Unwind_GetIPInfo(context, &mut exact);
-        // The unwinder visits the end of the stack, too.
+        // The unwinder also visits the end of the stack.
         if address != 0 {
             let registers = isa::DWARF_NUMBERS.map(|number| _Unwind_GetGR(context, number) as u64);
             frames.push(Frame {
@@ -60,13 +60,13 @@ extern "C" fn visit(context: *mut c_void, frames: *mut c_void) -> c_int {
     }
 }
 
-/// The end of the function that begins at `start`.
+/// Returns the end of the function that begins at `start`.
 #[cfg(target_arch = "x86_64")]
 pub fn end_of_function(start: usize) -> usize {
-    // SAFETY: the unwinder looks the address up in its tables. It looks at the
-    // byte before it, hence the one.
+    // SAFETY: the unwinder only looks the address up in its tables. It looks up the
+    // byte before, hence the one.
     let inside = |address: usize| unsafe {
         _Unwind_FindEnclosingFunction((address + 1) as *mut c_void) as usize == start
     };
-    (start..).find(|&address| !inside(address)).expect("functions end")
+    (start..).find(|&address| !inside(address)).expect("a function has an end")
 }

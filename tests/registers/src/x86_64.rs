@@ -1,4 +1,4 @@
-//! What the register tests need of x86_64.
+//! Register tests: the part for x86_64.
 
 use std::arch::{asm, naked_asm};
 
@@ -7,19 +7,18 @@ use super::raw;
 
 /// The registers that a call must preserve.
 pub const CALLEE_SAVED: [&str; 6] = ["rbx", "rbp", "r12", "r13", "r14", "r15"];
-/// Their numbers in unwind tables, as far as those say where they are.
+/// The numbers in unwind tables of those registers that the tables describe.
 pub const DWARF_NUMBERS: [i32; 6] = [3, 6, 12, 13, 14, 15];
 pub const FRAME_POINTER: usize = 1;
 /// The stack pointer at the first instruction of a function, modulo 16.
 pub const ENTRY_ALIGNMENT: usize = 8;
-/// What an indirect jump may land on (`endbr64`).
+/// The instruction on which an indirect jump may land (`endbr64`).
 pub const LANDING_PADS: [u32; 1] = [0xfa1e_0ff3];
 /// `ud2`.
 pub const TRAP: [u8; 2] = [0x0f, 0x0b];
 
-/// Calls `call(argument)` with the canaries in all callee-saved registers, and
-/// writes down what is in them afterwards; last, by how much the stack pointer is
-/// off.
+/// Calls `call(argument)` with the canaries in all callee-saved registers, and stores
+/// the values that these have afterwards and the change of the stack pointer.
 ///
 /// # Safety
 ///
@@ -95,7 +94,7 @@ pub unsafe extern "C-unwind" fn hold(
     )
 }
 
-/// Writes rubbish to every register that a call may change.
+/// Overwrites every register that a call may change.
 #[unsafe(naked)]
 pub extern "C" fn scribble() {
     naked_asm!(
@@ -131,18 +130,18 @@ pub extern "C" fn scribble() {
     )
 }
 
-/// The stack pointer at the first instruction of this function.
+/// Returns the stack pointer at the first instruction of this function.
 #[unsafe(naked)]
 pub extern "C" fn stack_pointer_at_entry() -> usize {
     naked_asm!(".cfi_startproc", "endbr64", "mov rax, rsp", "ret", ".cfi_endproc")
 }
 
-/// The first function of a raw context: writes down the state in which it is
-/// entered, and goes on in [`raw::start`].
+/// The first function of a raw context: stores the state at its entry and continues in
+/// [`raw::start`].
 ///
 /// # Safety
 ///
-/// Not a function: only `arch::prepare` may name it.
+/// This is not an ordinary function: only `arch::prepare` may use it.
 #[unsafe(naked)]
 pub unsafe extern "C" fn first_function(
     word: raw::Word,
@@ -167,11 +166,11 @@ pub unsafe extern "C" fn first_function(
 pub fn set_rounding(mode: u8) {
     let mxcsr = 0x1f80 | u32::from(mode) << 13;
     let x87 = 0x037f | u16::from(mode) << 10;
-    // SAFETY: valid control words, and nothing here computes with floats.
+    // SAFETY: the control words are valid, and the tests here compute with no floats.
     unsafe { asm!("ldmxcsr [{}]", "fldcw [{}]", in(reg) &mxcsr, in(reg) &x87) };
 }
 
-/// The rounding mode; `None` if anything else differs from the default, or if
+/// Returns the rounding mode, or `None` if any other field differs from the default or
 /// the two units differ.
 #[inline(always)]
 pub fn rounding() -> Option<u8> {
@@ -180,6 +179,6 @@ pub fn rounding() -> Option<u8> {
     unsafe { asm!("stmxcsr [{}]", "fnstcw [{}]", in(reg) &mut mxcsr, in(reg) &mut x87) };
     let mode = (mxcsr >> 13 & 3) as u8;
     let expected = (0x1f80 | u32::from(mode) << 13, 0x037f | u16::from(mode) << 10);
-    // The low six bits of MXCSR say what has happened, not what is wanted.
+    // The low six bits of MXCSR are flags of past operations.
     ((mxcsr & !0x3f, x87) == expected).then_some(mode)
 }

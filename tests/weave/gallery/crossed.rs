@@ -1,4 +1,4 @@
-//! Locks that are taken in different orders.
+//! Locks taken in different orders.
 
 use leno::scope;
 use leno::sync::{Mutex, Semaphore};
@@ -58,11 +58,11 @@ const PHILOSOPHERS: Bug = Bug { search: Search::Reduced, proof: Proof::Reduced, 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Order {
     Crossed,
-    /// Everybody in the same order.
+    /// All threads take the locks in the same order.
     Same,
 }
 
-/// `deadlock01_bad`: two locks, taken by two in both orders.
+/// `deadlock01_bad`: two threads take two locks in opposite orders.
 fn deadlock01(order: Order) {
     let (a, b) = (Mutex::new(()), Mutex::new(()));
     let both = |first: &Mutex<()>, second: &Mutex<()>| {
@@ -81,14 +81,14 @@ fn deadlock01(order: Order) {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Gate {
     Shared,
-    /// Each class counts under a lock of its own.
+    /// Each class counts under its own lock.
     Own,
 }
 
-/// `carter01_bad`: two classes of threads that exclude each other. The first of a
-/// class that enters takes a lock for all of it, the last that leaves gives it
-/// back; and a class waits for that lock while it holds the one that the other
-/// class needs to leave. Two more do nothing.
+/// `carter01_bad`: two classes of threads exclude each other. The first thread of a
+/// class to enter takes a lock for the class, and the last to leave releases it. A
+/// class waits for that lock while it holds the lock that the other class needs to
+/// leave. Two more threads do nothing.
 fn carter01(gate: Gate) {
     let gates = [Mutex::new([0; 2]), Mutex::new([0; 2])];
     let resource = Semaphore::new(1);
@@ -100,7 +100,7 @@ fn carter01(gate: Gate) {
         let mut inside = gate.lock().unwrap();
         inside[class] += 1;
         if inside[class] == 1 {
-            resource.acquire().expect("it is not closed").forget();
+            resource.acquire().expect("the semaphore is open").forget();
         }
         drop(inside);
         let mut inside = gate.lock().unwrap();
@@ -117,10 +117,10 @@ fn carter01(gate: Gate) {
     });
 }
 
-/// Dijkstra's dining philosophers, who all take the fork on their left first
-/// (Dijkstra, "Hierarchical ordering of sequential processes", Acta Informatica
-/// 1971). SCTBench's own, `din_phil2_sat` to `din_phil7_sat`, have no deadlock: they
-/// fail when all have eaten, under every schedule.
+/// Dijkstra's dining philosophers, who all take the fork on their left first (Dijkstra,
+/// "Hierarchical ordering of sequential processes", Acta Informatica 1971). SCTBench's
+/// versions, `din_phil2_sat` to `din_phil7_sat`, have no deadlock: they fail when all
+/// have eaten, under every schedule.
 fn philosophers<const COUNT: usize>(order: Order) {
     let forks = [const { Mutex::new(()) }; COUNT];
     scope(|scope| {

@@ -1,7 +1,7 @@
 //! Blocking bugs of Go programs, from the kernels of GoBench (Yuan et al., "GoBench: a
-//! benchmark suite of real-world Go concurrency bugs", CGO 2021). Each is called by its
-//! project and the number of its issue there. A goroutine that is left waiting for
-//! ever is a deadlock here: a run ends when all have ended.
+//! benchmark suite of real-world Go concurrency bugs", CGO 2021). Each is named after
+//! its project and the number of its issue there. A goroutine that waits for ever is a
+//! deadlock here, since a run ends after all its green threads.
 
 use std::time::Duration;
 
@@ -89,8 +89,8 @@ impl WaitGroup {
     }
 }
 
-/// A status is sent while the lock is held that its receiver takes before it
-/// receives the next one.
+/// A sender sends a status while it holds the lock that the receiver takes before the
+/// next receive.
 fn kubernetes_10182(sends_unlocked: bool) {
     let statuses = Mutex::new(());
     let (sender, receiver) = bounded(0);
@@ -114,9 +114,9 @@ fn kubernetes_10182(sends_unlocked: bool) {
     });
 }
 
-/// Each worker waits for its queue while it holds a lock for reading. Once somebody
-/// waits to write, no other worker gets in: not even the one whose queue is full,
-/// and whose work the first one waits for.
+/// Each worker waits for its queue while it holds a read lock. A waiting writer keeps
+/// out all other workers, even the one whose queue is full and whose work the first
+/// worker waits for.
 fn kubernetes_58107(waits_unlocked: bool) {
     let lock = RwLock::new(());
     let (first, into_first) = bounded(1);
@@ -140,8 +140,8 @@ fn kubernetes_58107(waits_unlocked: bool) {
     });
 }
 
-/// A watcher that fails cancels everything, and only then says why, to one who may
-/// have left since.
+/// A failing watcher cancels everything before it sends the reason, by when the
+/// receiver may have left.
 fn kubernetes_25331(capacity: usize) {
     let (errors, from_errors) = bounded(0);
     let (results, from_results) = bounded(capacity);
@@ -170,10 +170,10 @@ fn kubernetes_25331(capacity: usize) {
     });
 }
 
-/// A request whose caller gives up after a while is left alone with its answer.
+/// A request is answered after its caller has timed out.
 fn kubernetes_5316(capacity: usize) {
     let (answers, from_answers) = bounded(capacity);
-    // Go's channels know nothing of an end that is gone, so this one stays.
+    // A Go channel does not notice that its receiver has gone, so this receiver stays.
     let stays = from_answers.clone();
     leno::spawn(move || {
         answers.send(()).unwrap();
@@ -185,8 +185,8 @@ fn kubernetes_5316(capacity: usize) {
     }
 }
 
-/// A health monitor takes a lock for each probe, and is told to stop by one who
-/// holds it, and who waits until it has heard.
+/// A health monitor takes a lock for each probe. The thread that tells it to stop holds
+/// this lock, and waits until the monitor has received the message.
 fn moby_28462(closes: bool) {
     let container = Mutex::new(());
     let (stop, stopped) = bounded(0);
@@ -209,7 +209,7 @@ fn moby_28462(closes: bool) {
     });
 }
 
-/// All plugins are waited for, before the second is started.
+/// The main thread waits for all plugins before it starts the second one.
 fn moby_25384(waits_at_the_end: bool) {
     let group = WaitGroup::new(2);
     scope(|scope| {
@@ -223,8 +223,8 @@ fn moby_25384(waits_at_the_end: bool) {
     });
 }
 
-/// A balancer sends each update while it holds a lock, which the receiver takes
-/// while it works on the update before.
+/// A balancer sends each update while it holds a lock that the receiver takes to
+/// process the previous update.
 fn grpc_1353(drains: bool) {
     let balancer = Mutex::new(());
     let balancer = &balancer;
@@ -248,8 +248,8 @@ fn grpc_1353(drains: bool) {
     });
 }
 
-/// A handler reports that it is done while it holds a lock, which the one who waits
-/// for the report takes first.
+/// A handler reports its end while it holds a lock that the receiver of the report
+/// takes first.
 fn istio_16224(capacity: usize) {
     let lock = Mutex::new(());
     let lock = &lock;
@@ -275,8 +275,8 @@ fn istio_16224(capacity: usize) {
     });
 }
 
-/// One who stops everything holds a lock while he waits for a worker, which needs
-/// that lock to find out that it is to stop.
+/// A stopper holds a lock while it waits for a worker, which needs that lock to learn
+/// that it must stop.
 fn cockroach_1055(is_fixed: bool) {
     let is_draining = Shared::new(false);
     let lock = Mutex::new(());
@@ -296,7 +296,7 @@ fn cockroach_1055(is_fixed: bool) {
                     tasks.done();
                 }
             }
-            // Until all is stopped.
+            // The worker waits until everything is stopped.
             stopped.recv().unwrap_err();
             workers.done();
         });

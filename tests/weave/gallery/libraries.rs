@@ -1,4 +1,4 @@
-//! Bugs of libraries and of programs that are in use.
+//! Bugs of libraries and programs in use.
 
 use leno::scope;
 use leno::sync::{Condvar, Mutex};
@@ -47,7 +47,7 @@ impl StringBuffer {
         self.0.lock().unwrap().drain(from..to);
     }
 
-    /// As in JDK 1.4: the length may not be that any more.
+    /// As in JDK 1.4: `length` may be outdated at the second step.
     fn append_in_two_steps(&self, other: &StringBuffer) {
         let mut own = self.0.lock().unwrap();
         let length = other.length();
@@ -60,9 +60,10 @@ impl StringBuffer {
     }
 }
 
-/// One appends a buffer to another, while a second one deletes from it (Flanagan
-/// and Qadeer, "A type and effect system for atomicity", PLDI 2003; SCTBench's
-/// `stringbuffer-jdk1.4`, from the bugs collected by Yu and Narayanasamy, ISCA 2009).
+/// One thread appends a buffer to another, while a second thread deletes from it
+/// (Flanagan and Qadeer, "A type and effect system for atomicity", PLDI 2003;
+/// SCTBench's `stringbuffer-jdk1.4`, from the bugs collected by Yu and Narayanasamy,
+/// ISCA 2009).
 fn string_buffer(append: fn(&StringBuffer, &StringBuffer)) {
     let buffer = StringBuffer::new("abc");
     let other = StringBuffer::new("");
@@ -72,7 +73,7 @@ fn string_buffer(append: fn(&StringBuffer, &StringBuffer)) {
     });
 }
 
-/// The queue of `pbzip2` 0.9.4. What is freed is only marked so here.
+/// The queue of `pbzip2` 0.9.4. Freeing it only sets a flag here.
 struct Blocks {
     waiting: Mutex<(u32, bool)>,
     changed: Condvar,
@@ -84,7 +85,7 @@ impl Blocks {
         assert!(!self.is_freed.get(), "the queue has been freed");
     }
 
-    /// The body of a thread that compresses blocks, until all are done.
+    /// The body of a thread that compresses blocks until all are done.
     fn consume(&self, compressed: &Shared<u32>) {
         loop {
             self.touch();
@@ -92,7 +93,7 @@ impl Blocks {
             let nothing = |(blocks, is_closed): &mut (u32, bool)| *blocks == 0 && !*is_closed;
             let mut queue = self.changed.wait_while(queue, nothing).unwrap();
             if queue.0 == 0 {
-                // It is the lock of the queue that is released.
+                // This access stands for the release of the queue's lock.
                 self.touch();
                 return;
             }
@@ -103,11 +104,10 @@ impl Blocks {
     }
 }
 
-/// A parallel compressor: the main thread frees the queue when the last block has
-/// been written, and waits for none of those who take from it (Yu and
-/// Narayanasamy, "A case for an interleaving constrained shared-memory
-/// multi-processor", ISCA 2009; one of the programs of the PCT paper, and SCTBench's
-/// `pbzip2-0.9.4`).
+/// A parallel compressor: the main thread frees the queue after the last block is
+/// written, and does not wait for the threads that take from it (Yu and Narayanasamy,
+/// "A case for an interleaving constrained shared-memory multi-processor", ISCA 2009;
+/// one of the programs of the PCT paper, and SCTBench's `pbzip2-0.9.4`).
 fn pbzip2(joins: bool) {
     let blocks = Blocks {
         waiting: Mutex::new((0, false)),
@@ -119,7 +119,7 @@ fn pbzip2(joins: bool) {
         let consumer = scope.spawn(|| blocks.consume(&compressed));
         *blocks.waiting.lock().unwrap() = (1, true);
         blocks.changed.notify_all();
-        // The thread that writes what is compressed, and that is waited for.
+        // The main thread waits for the thread that writes the compressed blocks.
         let writer = scope.spawn(|| {
             while compressed.get() < 1 {
                 leno::yield_now();

@@ -1,4 +1,4 @@
-//! All data is under a lock, and still the order matters.
+//! Programs whose data is always under a lock, and whose order still matters.
 
 use leno::scope;
 use leno::sync::{Condvar, Mutex};
@@ -15,7 +15,7 @@ bugs! {
     lazy01: Bug {
         wrong: || lazy(3),
         right: || lazy(4),
-        says: "both came first",
+        says: "the third thread was last",
         ..PANIC
     },
     circular_buffer: Bug {
@@ -44,8 +44,8 @@ bugs! {
     },
 }
 
-/// `account_bad`: a deposit, a withdrawal, and one who checks the balance once both
-/// are done, by the wrong sum.
+/// `account_bad`: a deposit, a withdrawal, and a check of the balance after both, with
+/// the wrong sum.
 fn account(balance: fn(i32, i32, i32) -> i32) {
     struct Account {
         balance: i32,
@@ -76,28 +76,28 @@ fn account(balance: fn(i32, i32, i32) -> i32) {
     });
 }
 
-/// `lazy01_bad`: one adds 1, one adds 2, and the third believes to be earlier than
-/// one of them.
+/// `lazy01_bad`: one thread adds 1, one adds 2, and the third assumes that it runs
+/// before one of them.
 fn lazy(limit: i32) {
     let data = Mutex::new(0);
     scope(|scope| {
         scope.spawn(|| *data.lock().unwrap() += 1);
         scope.spawn(|| *data.lock().unwrap() += 2);
-        scope.spawn(|| assert!(*data.lock().unwrap() < limit, "both came first"));
+        scope.spawn(|| assert!(*data.lock().unwrap() < limit, "the third thread was last"));
     });
 }
 
-/// Whose turn it is, of two who take turns.
+/// The way in which two threads take turns.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Turns {
-    /// Each takes so many looks, and goes on if it is its turn then: a look that
-    /// came too early is lost.
+    /// Each thread makes a fixed number of attempts, and works if it has the turn. An
+    /// early attempt is lost.
     Counted,
-    /// Each waits for its turn.
+    /// Each thread waits for its turn.
     Awaited,
 }
 
-/// What two share who take turns.
+/// The shared state of two threads that take turns.
 struct Handover<T> {
     shared: Mutex<(T, bool)>,
     changed: Condvar,
@@ -109,7 +109,7 @@ impl<T> Handover<T> {
         Handover { shared: Mutex::new((value, true)), changed: Condvar::new(), turns }
     }
 
-    /// Does it, if it is the turn of the one who sends or of the other.
+    /// Works if the sender, or else the other thread, has the turn.
     fn look(&self, sends: bool, work: impl FnOnce(&mut T)) {
         let mut shared = self.shared.lock().unwrap();
         if self.turns == Turns::Awaited {
@@ -124,8 +124,8 @@ impl<T> Handover<T> {
     }
 }
 
-/// `circular_buffer_bad`: one inserts 0, 1, 2 and so on, one removes them, in turns;
-/// the one who removes counts its looks instead of what it got.
+/// `circular_buffer_bad`: one thread inserts 0, 1, 2 and so on, and one removes them,
+/// in turns. The remover counts its attempts instead of its elements.
 fn circular_buffer(count: usize, turns: Turns) {
     const SIZE: usize = 10;
     struct Buffer {
@@ -156,13 +156,13 @@ fn circular_buffer(count: usize, turns: Turns) {
     });
 }
 
-/// `queue_bad`: as the circular buffer, with a first element that is enqueued out
-/// of turn.
+/// `queue_bad`: like the circular buffer, with a first element that is enqueued out of
+/// turn.
 fn queue(count: usize, turns: Turns) {
     #[derive(Default)]
     struct Queue {
         elements: std::collections::VecDeque<usize>,
-        /// All that were enqueued, in that order.
+        /// All enqueued elements, in order.
         stored: Vec<usize>,
     }
     impl Queue {
@@ -180,7 +180,7 @@ fn queue(count: usize, turns: Turns) {
             }
         });
         scope.spawn(|| {
-            // Awaited, there is a turn for each but the first.
+            // With awaited turns, every element but the first has one.
             let looks = if turns == Turns::Awaited { count - 1 } else { count };
             for look in 0..looks {
                 handover.look(false, |queue| {
@@ -193,15 +193,15 @@ fn queue(count: usize, turns: Turns) {
     });
 }
 
-/// A stack, and whether anything was ever pushed.
+/// A stack, and whether an element was ever pushed.
 #[derive(Default)]
 struct Stack {
     elements: Vec<usize>,
     is_used: bool,
 }
 
-/// `stack_bad`: one pushes; the other pops once anything was pushed, whether or not
-/// it is still there.
+/// `stack_bad`: one thread pushes; the other pops once an element was ever pushed, even
+/// if the stack is empty again.
 fn stack(count: usize, may_pop: fn(&Stack) -> bool) {
     let stack = Mutex::new(Stack::default());
     scope(|scope| {

@@ -1,8 +1,8 @@
-//! The kinds of bug by which the PCT paper explains depth: an order that is missed
-//! (depth 1), an atomicity that is violated (2), a deadlock (2) (Burckhardt,
-//! Kothari, Musuvathi, Nagarakatte, "A randomized scheduler with probabilistic
-//! guarantees of finding bugs", ASPLOS 2010). Each thread does something else
-//! before, so that there are steps to choose from.
+//! The kinds of bug by which the PCT paper explains depth: an order violation (depth
+//! 1), an atomicity violation (2) and a deadlock (2) (Burckhardt, Kothari, Musuvathi,
+//! Nagarakatte, "A randomized scheduler with probabilistic guarantees of finding bugs",
+//! ASPLOS 2010). Each thread first takes unrelated steps, so that there are steps to
+//! choose from.
 
 use leno::scope;
 use leno::sync::Mutex;
@@ -36,10 +36,10 @@ bugs! {
     },
 }
 
-/// What has nothing to do with the bug.
+/// The number of unrelated steps.
 const STEPS: usize = 5;
 
-/// Steps that nobody else can see.
+/// Takes steps that are invisible to other threads.
 fn work() {
     let own = Shared::new(0);
     for _ in 0..STEPS {
@@ -47,7 +47,7 @@ fn work() {
     }
 }
 
-/// One makes an object, another uses it, and nothing makes it wait.
+/// One thread creates an object, and another uses it without waiting for it.
 fn order(waits: bool) {
     let object = Shared::new(None);
     scope(|scope| {
@@ -65,7 +65,7 @@ fn order(waits: bool) {
     });
 }
 
-/// One tests an object and then uses it, another takes it away.
+/// One thread tests an object and then uses it, and another takes it away.
 fn atomicity(at_once: bool) {
     let object = Shared::new(Some(7));
     scope(|scope| {
@@ -84,7 +84,7 @@ fn atomicity(at_once: bool) {
     });
 }
 
-/// Two locks, in both orders.
+/// Two threads take two locks in opposite orders.
 fn deadlock(in_order: bool) {
     let (a, b) = (Mutex::new(()), Mutex::new(()));
     let both = |first: &Mutex<()>, second: &Mutex<()>| {

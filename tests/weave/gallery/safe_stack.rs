@@ -1,12 +1,12 @@
-//! The one that explorers miss, and that here only chance finds, after millions of
-//! executions: a lock-free stack by Dmitry Vyukov, posted to the forum of CHESS as a
-//! bug that needs five preemptions of three threads; SCTBench's `safestack`.
+//! The bug that explorers miss, and that here only random sampling finds, after
+//! millions of executions: a lock-free stack by Dmitry Vyukov, posted to the forum of
+//! CHESS as a bug that needs five preemptions of three threads; SCTBench's `safestack`.
 //!
-//! The program is cut down as in the version of it for stateless model checkers
-//! among the benchmarks of Nidhugg: of three threads two pop, push and pop once more,
-//! the third only pops, and whoever would have to try again gives up. A search over
-//! the states of a model of it, which is not an exploration, says that this is
-//! enough for two to pop the same element, and that it takes seven preemptions.
+//! The program is reduced like its version for stateless model checkers among the
+//! benchmarks of Nidhugg: two of three threads pop, push and pop again, the third only
+//! pops, and a thread gives up instead of retrying. A search over the states of a model
+//! of it, which is not an exploration, shows that this is enough for two threads to pop
+//! the same element, and that this takes seven preemptions.
 
 use std::env;
 use std::panic;
@@ -20,15 +20,15 @@ pub static BUG: Bug = Bug {
     name: "safe_stack",
     wrong: || safe_stack([3, 3, 1]),
     right: || safe_stack([2, 1, 0]),
-    says: "somebody else has the same element",
+    says: "another thread has the same element",
     ..PANIC
 };
 
-/// No element.
+/// The index of no element.
 const NONE: i32 = -1;
 
 struct SafeStack {
-    /// The element below each; none for one that is not in the stack.
+    /// The element below each, or `NONE` for an element outside the stack.
     next: [Shared<i32>; 3],
     head: Shared<i32>,
     count: Shared<i32>,
@@ -44,8 +44,8 @@ impl SafeStack {
         &self.next[usize::try_from(index).expect("an element")]
     }
 
-    /// The last element is never popped, so that nobody finds the stack empty. None
-    /// as well if somebody else is about to pop the same.
+    /// Pops an element. The last one is never popped, so no thread finds the stack
+    /// empty. Returns `None` also if another thread is about to pop the same element.
     fn pop(&self) -> Option<i32> {
         while self.count.get() > 1 {
             let head = self.head.get();
@@ -75,8 +75,8 @@ impl SafeStack {
     }
 }
 
-/// As many operations of each of three threads, of which the first and each second
-/// one is a pop.
+/// Runs three threads with this many operations each, of which the first and every
+/// second one is a pop.
 fn safe_stack(operations: [usize; 3]) {
     let stack = SafeStack::new();
     let owner = std::array::from_fn::<_, 3, _>(|_| Shared::new(None));
@@ -91,7 +91,7 @@ fn safe_stack(operations: [usize; 3]) {
             element = popped;
             let owner = &owner[usize::try_from(element).expect("an element")];
             owner.set(Some(number));
-            assert_eq!(owner.get(), Some(number), "somebody else has the same element");
+            assert_eq!(owner.get(), Some(number), "another thread has the same element");
         }
     };
     scope(|scope| {
@@ -102,30 +102,30 @@ fn safe_stack(operations: [usize; 3]) {
     });
 }
 
-/// The schedule that the search over states has given: the bug is there, and can be
-/// shown, if it is known where.
+/// The search over states has found this schedule, which shows the bug without a
+/// search.
 #[test]
-fn the_bug_is_there() {
+fn a_known_schedule_shows_the_bug() {
     let schedule = "preemptive: C2 A9 B9 C1 A5 C4 A2 B10 A4";
     let failure = panic::catch_unwind(|| replay(schedule, BUG.wrong)).unwrap_err();
     let said = failure.downcast_ref::<String>().expect("a panic with a text");
     assert!(said.contains(BUG.says), "{said}");
 }
 
-/// Two threads cannot fail. That much is gone through.
+/// Two threads cannot fail, which a full exploration shows.
 #[test]
-fn two_threads_are_right() {
+fn two_threads_do_not_fail() {
     let report = BUG.explorer().reduced().explore(BUG.right);
     assert!(report.failure().is_none() && report.is_complete(), "{report}");
 }
 
-/// Strategies and how many executions each takes, of as many as `LENO_SAFE_STACK`
-/// says. `docs/GALLERY.md` has what came out.
+/// Prints the executions that each strategy needs, up to `LENO_SAFE_STACK`.
+/// `docs/GALLERY.md` has the results.
 #[test]
-#[ignore = "it takes as long as one wants"]
-fn safe_stack_is_searched() {
+#[ignore = "the duration is a choice"]
+fn search_safe_stack() {
     let most = env::var("LENO_SAFE_STACK").map_or(100_000, |text| {
-        text.parse().expect("LENO_SAFE_STACK is how many executions each strategy has")
+        text.parse().expect("LENO_SAFE_STACK is the number of executions of each strategy")
     });
     for (name, strategy) in STRATEGIES {
         let explorer = strategy(BUG.explorer()).max_executions(most);

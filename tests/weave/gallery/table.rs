@@ -1,5 +1,5 @@
-//! The table: how many executions each strategy takes to the first failure of each
-//! program. `docs/GALLERY.md` has the one of
+//! The table: the number of executions that each strategy needs to the first failure of
+//! each program. `docs/GALLERY.md` has the output of
 //! `LENO_GALLERY=10000 cargo test --release --test weave table -- --nocapture`.
 
 use std::cell::Cell;
@@ -9,13 +9,13 @@ use leno::weave::Explorer;
 
 use super::{Bug, all, safe_stack};
 
-/// So many executions are run at most, unless `LENO_GALLERY` says how many.
+/// The maximum number of executions, unless `LENO_GALLERY` sets it.
 const DEFAULT_BOUND: u64 = 100;
 
-/// What draws by chance does so with as many seeds, and the table has the median.
+/// The number of seeds of each random strategy. The table has the median.
 const SEEDS: u64 = 5;
 
-/// A column: executions to the first failure, if it came within the bound.
+/// A column: the executions to the first failure, if there are no more than the bound.
 type Strategy = (&'static str, fn(&Search) -> Option<String>);
 
 const STRATEGIES: [Strategy; 8] = [
@@ -29,7 +29,7 @@ const STRATEGIES: [Strategy; 8] = [
     ("portfolio", |search| search.median(|explorer, seed| explorer.portfolio(seed))),
 ];
 
-/// What is looked for, and for how long.
+/// The bug, and the maximum number of executions.
 struct Search {
     bug: &'static Bug,
     bound: u64,
@@ -38,9 +38,9 @@ struct Search {
 impl Search {
     fn executions(&self, explorer: Explorer, most: u64) -> Option<u64> {
         let found = explorer.max_executions(most).first_failure(self.bug.wrong);
-        // More green threads than a strategy can tell apart is a failure, too.
+        // A strategy also fails if there are more green threads than it can handle.
         let (_, executions) = found.filter(|(failure, _)| self.bug.is(failure))?;
-        // A reduced search counts what it gives up, and bounds the rest.
+        // A reduced search counts abandoned executions, and bounds only the others.
         (executions <= self.bound).then_some(executions)
     }
 
@@ -49,7 +49,7 @@ impl Search {
         Some(found.to_string())
     }
 
-    /// The one in the middle. Not to be found comes after all others.
+    /// Returns the median over the seeds. A bug that is not found sorts last.
     fn median(&self, kind: fn(Explorer, u64) -> Explorer) -> Option<String> {
         let search = |seed| self.executions(kind(self.bug.explorer(), seed), self.bound);
         let mut found: Vec<Option<u64>> = (1..=SEEDS).map(search).collect();
@@ -57,8 +57,8 @@ impl Search {
         found[found.len() / 2].map(|executions| executions.to_string())
     }
 
-    /// With no switch, then with one, and so on: executions in all, and with how
-    /// many switches it was found.
+    /// Searches with no switch, then with one, and so on. Returns the executions in
+    /// total, and the number of switches of the failure.
     fn by_switches(&self) -> Option<String> {
         let mut before = 0;
         for switches in 0.. {
@@ -82,14 +82,14 @@ impl Search {
     }
 }
 
-/// Rows of cells, each column as wide as it must be, in Markdown.
+/// Prints rows of cells as a Markdown table.
 fn print(rows: &[Vec<String>]) {
     let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..rows[0].len()).map(width).collect();
     for (index, row) in rows.iter().enumerate() {
         let mut line = String::new();
         for (column, (cell, width)) in row.iter().zip(&widths).enumerate() {
-            // Names to the left, numbers to the right.
+            // Names are aligned to the left, numbers to the right.
             let cell = match column {
                 0 => format!("| {cell:width$} "),
                 _ => format!("| {cell:>width$} "),
@@ -110,7 +110,7 @@ fn print(rows: &[Vec<String>]) {
 #[test]
 fn table() {
     let bound = env::var("LENO_GALLERY").map_or(DEFAULT_BOUND, |text| {
-        text.parse().expect("LENO_GALLERY is how many executions are run at most")
+        text.parse().expect("LENO_GALLERY is the maximum number of executions")
     });
     let mut header = vec!["program".to_owned()];
     header.extend(STRATEGIES.map(|(name, _)| name.to_owned()));
@@ -127,8 +127,8 @@ fn table() {
         rows.push(row);
     }
     print(&rows);
-    // Those of many threads need the right one at the right moment.
+    // Programs with many threads need the right thread at the right step.
     let rare = [safe_stack::BUG.name, "reorder_20", "twostage_20", "twostage_100"];
     missed.retain(|name| !rare.contains(name));
-    assert!(missed.is_empty(), "nobody finds {missed:?} in {bound} executions");
+    assert!(missed.is_empty(), "no strategy finds {missed:?} in {bound} executions");
 }

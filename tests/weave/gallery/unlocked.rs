@@ -1,4 +1,4 @@
-//! Data that is shared without a lock, or with a wrong one.
+//! Data shared without a lock, or with a wrong one.
 
 use leno::scope;
 use leno::sync::{Event, Mutex};
@@ -96,8 +96,8 @@ const TWOSTAGE: Bug =
 const WRONGLOCK: Bug =
     Bug { says: "one more", search: Search::Reduced, proof: Proof::Reduced, ..PANIC };
 
-/// `token_ring_bad`: three who each take over what another has, in the wrong order
-/// if it so happens, and one who looks when all have done so.
+/// `token_ring_bad`: three threads each copy the value of another, in an order that may
+/// be wrong, and one thread checks the values after all copies.
 fn token_ring(in_order: bool) {
     let ring = Shared::new(([1, 2, 1], [false; 3]));
     let pass = |from: usize, to: usize, token: fn(i32) -> i32| {
@@ -125,8 +125,8 @@ fn token_ring(in_order: bool) {
     });
 }
 
-/// `reorder_N_bad`: all but one of N threads write two variables, one after the
-/// other, and the last must see both or none.
+/// `reorder_N_bad`: all but one of N threads write two variables, one after the other,
+/// and the last thread must see both writes or neither.
 fn reorder(writers: usize) {
     let (a, b) = (Shared::new(0), Shared::new(0));
     scope(|scope| {
@@ -143,7 +143,7 @@ fn reorder(writers: usize) {
     });
 }
 
-/// Both variables are written at once.
+/// Both variables are written in one step.
 fn reorder_at_once(writers: usize) {
     let both = Shared::new((0, 0));
     scope(|scope| {
@@ -156,8 +156,8 @@ fn reorder_at_once(writers: usize) {
     });
 }
 
-/// Who reads, in `twostage_N_bad`: the first datum under its lock, then the second
-/// under its own.
+/// The reader of `twostage_N_bad`: reads the first datum under its lock, then the
+/// second under its own.
 fn read_twostage(data1: &Mutex<i32>, data2: &Mutex<i32>) {
     let first = *data1.lock().unwrap();
     if first != 0 {
@@ -166,8 +166,8 @@ fn read_twostage(data1: &Mutex<i32>, data2: &Mutex<i32>) {
     }
 }
 
-/// `twostage_N_bad`: all but one of N threads write one datum and then, from it,
-/// another, each under its lock. The last may come in between.
+/// `twostage_N_bad`: all but one of N threads write one datum and then another that
+/// depends on it, each under its lock. The last thread may read in between.
 fn twostage(writers: usize) {
     let (data1, data2) = (Mutex::new(0), Mutex::new(0));
     scope(|scope| {
@@ -196,7 +196,7 @@ fn twostage_at_once(writers: usize) {
     });
 }
 
-/// `wronglock_N_bad`: one counts up under one lock, N others under another.
+/// `wronglock_N_bad`: one thread counts up under one lock, and N others under another.
 fn wronglock(others: usize, is_same: bool) {
     let (data_lock, this_lock) = (Mutex::new(()), Mutex::new(()));
     let data = Shared::new(0);
@@ -217,7 +217,7 @@ fn wronglock(others: usize, is_same: bool) {
     });
 }
 
-/// The state of a driver: how many work in it, with one for the driver itself.
+/// The state of a driver: the number of threads inside, with one for the driver itself.
 struct Device {
     pending: Shared<i32>,
     is_stopping: Shared<bool>,
@@ -226,7 +226,7 @@ struct Device {
 }
 
 impl Device {
-    /// The mistake: the driver may be stopped between the two.
+    /// Contains the bug: the driver may be stopped between the check and the count.
     fn enter_checked_first(&self) -> bool {
         if self.is_stopping.get() {
             return false;

@@ -1,4 +1,4 @@
-//! Who waits is not woken.
+//! Waiting threads that are never woken.
 
 use leno::scope;
 use leno::sync::{Condvar, Mutex};
@@ -26,7 +26,7 @@ bugs! {
     },
 }
 
-/// A count under a lock, which is waited for.
+/// A count under a lock, and condition variables for its changes.
 struct Count {
     number: Mutex<u32>,
     empty: Condvar,
@@ -70,8 +70,8 @@ fn sync01(takes: bool) {
     });
 }
 
-/// `sync02_bad`: two rounds of both, but the count begins with as many as will be
-/// consumed.
+/// `sync02_bad`: two rounds of both threads, but the count begins with the number of
+/// elements that will be consumed.
 fn sync02(start: u32) {
     let count = Count::new(start);
     scope(|scope| {
@@ -80,10 +80,9 @@ fn sync02(start: u32) {
     });
 }
 
-/// Tom Cargill's bounded buffer, as two threads that take and one that puts, with
-/// one slot (c2 wiki, "Extreme Programming Challenge Fourteen" and "... The Bug").
-/// All wait in one queue, and the one who is notified may be the one who can do
-/// nothing.
+/// Tom Cargill's bounded buffer, as two threads that take and one that puts, with one
+/// slot (c2 wiki, "Extreme Programming Challenge Fourteen" and "... The Bug"). All
+/// threads wait in one queue, so the notified thread may be unable to continue.
 fn bounded_buffer(notify: fn(&Condvar)) {
     let slot = Mutex::new(None);
     let changed = Condvar::new();

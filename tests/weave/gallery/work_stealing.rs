@@ -1,13 +1,13 @@
-//! A queue of which one end belongs to one thread, while others steal from the
-//! other: the THE protocol of Cilk (Frigo, Leiserson, Randall, "The implementation
-//! of the Cilk-5 multithreaded language", PLDI 1998), as it came to CHESS as a test
-//! program (Musuvathi and Qadeer, "Iterative context bounding for systematic testing
-//! of multithreaded programs", PLDI 2007) and to SCTBench as `WorkStealQueue`.
+//! A queue that one thread owns at one end, while others steal from the other end: the
+//! THE protocol of Cilk (Frigo, Leiserson, Randall, "The implementation of the Cilk-5
+//! multithreaded language", PLDI 1998), which became a test program of CHESS (Musuvathi
+//! and Qadeer, "Iterative context bounding for systematic testing of multithreaded
+//! programs", PLDI 2007) and of SCTBench as `WorkStealQueue`.
 //!
-//! The owner says which element it takes before it looks whether a thief is there,
-//! and the other way round for thieves. On a processor that takes a fence, and
-//! without one the owner looks first: that is the bug here, since memory is
-//! sequentially consistent here.
+//! The owner announces which element it takes before it looks for a thief, and a thief
+//! does the same with respect to the owner. On a processor that takes a fence, and
+//! without the fence the owner looks first. That order is the bug here, since memory is
+//! sequentially consistent.
 
 use leno::scope;
 use leno::sync::Mutex;
@@ -32,13 +32,13 @@ enum Fence {
     There,
 }
 
-/// Elements from `head`, where thieves take them, to `tail`, where the owner pushes
-/// and pops. The place of an element is its index modulo the length of the ring.
+/// Elements from `head`, where thieves take them, to `tail`, where the owner pushes and
+/// pops. The position of an element is its index modulo the length of the ring.
 struct Queue {
     head: Shared<usize>,
     tail: Shared<usize>,
     ring: Shared<Vec<usize>>,
-    /// A thief holds it, and the owner where it may have met one.
+    /// Held by a thief, and by the owner where it may have met one.
     lock: Mutex<()>,
     fence: Fence,
 }
@@ -60,7 +60,7 @@ impl Queue {
 
     fn push(&self, element: usize) {
         let tail = self.tail.get();
-        // One place stays free, for a thief that only tries.
+        // One position stays free, for a thief whose attempt fails.
         if tail + 1 >= self.head.get() + self.ring.with(Vec::len) {
             return self.push_into_larger(element);
         }
@@ -105,7 +105,8 @@ impl Queue {
         if head <= last {
             return Some(self.element(last));
         }
-        // Nothing is there, or a thief is about to take the last one, or only tries.
+        // The queue is empty, or a thief is about to take the last element, or the
+        // thief's attempt will fail.
         self.tail.set(last + 1);
         let _held = self.lock.lock().unwrap();
         if self.head.get() <= last {
@@ -129,8 +130,8 @@ impl Queue {
     }
 }
 
-/// The owner pushes two items and pops one, again and again, and then pops the rest;
-/// a thief tries to steal some.
+/// The owner repeatedly pushes two items and pops one, and then pops the rest, while a
+/// thief tries to steal some.
 fn work_stealing(items: usize, thefts: usize, fence: Fence) {
     let queue = Queue::new(fence);
     let worked: Vec<Shared<u32>> = (0..items).map(|_| Shared::new(0)).collect();

@@ -1,4 +1,4 @@
-//! Channels.
+//! The channels of the model.
 
 use super::Then::{self, GoesOn, Stops};
 use super::state::{State, Wait, Woken};
@@ -6,15 +6,15 @@ use crate::program::{Patience, said};
 
 impl State {
     pub fn send(&mut self, number: usize, patience: Patience, woken: Option<Woken>) -> Then {
-        let who = self.who;
+        let current = self.current;
         let said = match woken {
-            Some(Woken::Done) if self.threads[who].given.take().is_some() => said::YES,
+            Some(Woken::Done) if self.threads[current].given.take().is_some() => said::YES,
             Some(Woken::Done) => said::DISCONNECTED,
             Some(_) => said::TIMED_OUT,
             None => {
-                let me = &mut self.threads[who];
+                let me = &mut self.threads[current];
                 me.sent += 1;
-                let value = 16 * who as u8 + me.sent;
+                let value = 16 * current as u8 + me.sent;
                 if !me.senders[number] {
                     self.log(said::NOTHING);
                     return GoesOn;
@@ -38,7 +38,7 @@ impl State {
                 } else if patience == Patience::None {
                     said::NO
                 } else {
-                    channel.sending.push((who, value));
+                    channel.sending.push((current, value));
                     return self.wait(Wait::Send(number), patience.millis());
                 }
             }
@@ -48,12 +48,12 @@ impl State {
     }
 
     pub fn receive(&mut self, number: usize, patience: Patience, woken: Option<Woken>) -> Then {
-        let who = self.who;
+        let current = self.current;
         let said = match woken {
-            Some(Woken::Done) => self.threads[who].given.take().unwrap_or(said::DISCONNECTED),
+            Some(Woken::Done) => self.threads[current].given.take().unwrap_or(said::DISCONNECTED),
             Some(_) => said::TIMED_OUT,
             None => {
-                if !self.threads[who].receivers[number] {
+                if !self.threads[current].receivers[number] {
                     self.log(said::NOTHING);
                     return GoesOn;
                 }
@@ -65,7 +65,7 @@ impl State {
                     None if self.channels[number].senders == 0 => said::DISCONNECTED,
                     None if patience == Patience::None => said::NO,
                     None => {
-                        self.channels[number].receiving.push(who);
+                        self.channels[number].receiving.push(current);
                         return self.wait(Wait::Receive(number), patience.millis());
                     }
                 }
@@ -75,7 +75,7 @@ impl State {
         GoesOn
     }
 
-    /// The next message, if there is one.
+    /// Takes the next message, if there is one.
     fn take_message(&mut self, number: usize) -> Option<u8> {
         let channel = &mut self.channels[number];
         let first = (!channel.buffer.is_empty()).then(|| channel.buffer.remove(0));
@@ -84,7 +84,7 @@ impl State {
             if first.is_some() {
                 channel.buffer.push(value);
             }
-            // It finds that its value was taken.
+            // The sender sees at its wake that its value was taken.
             self.threads[sender].given = Some(value);
             self.wake(sender, Woken::Done);
         }
@@ -92,10 +92,10 @@ impl State {
     }
 
     pub fn select(&mut self, patience: Patience, woken: Option<Woken>) -> Then {
-        let who = self.who;
+        let current = self.current;
         let (arm, said) = match woken {
             Some(Woken::Done) => {
-                let me = &mut self.threads[who];
+                let me = &mut self.threads[current];
                 (me.came_from, me.given.take().unwrap_or(said::DISCONNECTED))
             }
             Some(_) => {
@@ -103,7 +103,7 @@ impl State {
                 return GoesOn;
             }
             None => {
-                if self.threads[who].receivers != [true; 2] {
+                if self.threads[current].receivers != [true; 2] {
                     self.log(said::NOTHING);
                     return GoesOn;
                 }
@@ -121,7 +121,7 @@ impl State {
                     return GoesOn;
                 }
                 if ready.is_empty() {
-                    self.channels.iter_mut().for_each(|channel| channel.receiving.push(who));
+                    self.channels.iter_mut().for_each(|channel| channel.receiving.push(current));
                     return self.wait(Wait::Either, patience.millis());
                 }
                 let Some(taken) = self.alternative(ready.len()) else { return Stops };
@@ -135,7 +135,7 @@ impl State {
     }
 
     pub fn drop_sender(&mut self, number: usize) -> Then {
-        if std::mem::take(&mut self.threads[self.who].senders[number]) {
+        if std::mem::take(&mut self.threads[self.current].senders[number]) {
             let channel = &mut self.channels[number];
             channel.senders -= 1;
             if channel.senders == 0 {
@@ -149,7 +149,7 @@ impl State {
     }
 
     pub fn drop_receiver(&mut self, number: usize) -> Then {
-        if std::mem::take(&mut self.threads[self.who].receivers[number]) {
+        if std::mem::take(&mut self.threads[self.current].receivers[number]) {
             let channel = &mut self.channels[number];
             channel.receivers -= 1;
             if channel.receivers == 0 {

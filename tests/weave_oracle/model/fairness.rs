@@ -1,6 +1,6 @@
-//! Who yields lets others go first, by the rule of the paper (Musuvathi and Qadeer,
-//! "Fair stateless model checking", PLDI 2008, algorithm 1): with sets of green
-//! threads, as it is written there.
+//! The rule of fairness: a yield lets other threads go first (Musuvathi and Qadeer,
+//! "Fair stateless model checking", PLDI 2008, algorithm 1), with sets of green threads
+//! as in the paper.
 
 use std::collections::BTreeSet;
 
@@ -9,11 +9,11 @@ type Set = BTreeSet<usize>;
 #[derive(Clone)]
 pub struct Fairness {
     threads: Vec<Thread>,
-    /// Who could run before the last step, and whose it was.
+    /// The threads that could run before the last step, and the thread of that step.
     last: Option<(Set, usize)>,
 }
 
-/// The letters of the paper: pairs (t, u) of P, and E, D and S of t.
+/// The sets of the paper: the pairs (t, u) of P, and E, D and S of t.
 #[derive(Clone)]
 struct Thread {
     priority: Set,
@@ -28,13 +28,13 @@ impl Fairness {
             priority: Set::new(),
             enabled: Set::new(),
             disabled: Set::new(),
-            // So that nobody waits after its first yield.
+            // All threads, so that the first yield of a thread gives no priorities.
             scheduled: (0..count).collect(),
         };
         Fairness { threads: vec![thread; count], last: None }
     }
 
-    /// The last step is over, and these can run. Gives those who may.
+    /// Ends the last step. Returns the threads of `ready` that may run.
     pub fn allowed(&mut self, ready: &[usize], yielded: bool) -> Vec<usize> {
         let now: Set = ready.iter().copied().collect();
         if let Some((before, last)) = self.last.take() {

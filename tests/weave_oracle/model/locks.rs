@@ -1,4 +1,4 @@
-//! Mutexes, the condition variable and the semaphore.
+//! The mutexes, the condition variable and the semaphore of the model.
 
 use super::Then::{self, GoesOn, Stops};
 use super::state::{Done, State, Wait, Woken};
@@ -6,7 +6,7 @@ use crate::program::{Op, Patience, said};
 
 impl State {
     pub fn mutex(&mut self, op: &Op, woken: Option<Woken>) -> Then {
-        let who = self.who;
+        let current = self.current;
         match *op {
             Op::Lock(number) => {
                 if woken.is_none() {
@@ -14,15 +14,15 @@ impl State {
                         return GoesOn;
                     }
                     if !self.take_if_free(number) {
-                        self.mutexes[number].waiting.push(who);
+                        self.mutexes[number].waiting.push(current);
                         return self.wait(Wait::Lock(number), None);
                     }
                 }
-                self.threads[who].guards[number] = true;
+                self.threads[current].guards[number] = true;
             }
             Op::TryLock(number) => {
                 let is_taken = self.take_if_free(number);
-                self.threads[who].guards[number] |= is_taken;
+                self.threads[current].guards[number] |= is_taken;
                 self.log(if is_taken { said::YES } else { said::NO });
             }
             Op::Unlock(number) => self.release(number),
@@ -35,14 +35,14 @@ impl State {
         let mutex = &mut self.mutexes[number];
         let is_free = mutex.holder.is_none();
         if is_free {
-            mutex.holder = Some(self.who);
+            mutex.holder = Some(self.current);
         }
         is_free
     }
 
-    /// Gives up the guard, if there is one: the first who waits has the lock then.
+    /// Releases the guard, if there is one, to the first waiter.
     fn release(&mut self, number: usize) {
-        if !std::mem::take(&mut self.threads[self.who].guards[number]) {
+        if !std::mem::take(&mut self.threads[self.current].guards[number]) {
             return;
         }
         let next = self.mutexes[number].waiting.first().copied();
@@ -52,10 +52,10 @@ impl State {
         }
     }
 
-    /// The guards and the ends of channels of the one that runs go away.
+    /// Drops the guards and channel halves of the current thread.
     pub fn drop_frame(&mut self) -> Then {
         for number in 0..self.mutexes.len() {
-            if self.threads[self.who].guards[number] {
+            if self.threads[self.current].guards[number] {
                 if self.begin(false) == Stops {
                     return Stops;
                 }
@@ -63,7 +63,7 @@ impl State {
             }
         }
         for channel in 0..self.channels.len() {
-            if self.threads[self.who].senders[channel] {
+            if self.threads[self.current].senders[channel] {
                 if self.begin(false) == Stops {
                     return Stops;
                 }
@@ -71,7 +71,7 @@ impl State {
             }
         }
         for channel in 0..self.channels.len() {
-            if self.threads[self.who].receivers[channel] {
+            if self.threads[self.current].receivers[channel] {
                 if self.begin(false) == Stops {
                     return Stops;
                 }
@@ -82,9 +82,9 @@ impl State {
     }
 
     pub fn wait_for_notification(&mut self, patience: Patience, woken: Option<Woken>) -> Then {
-        let who = self.who;
+        let current = self.current;
         let Some(woken) = woken else {
-            if !self.threads[who].guards[0] {
+            if !self.threads[current].guards[0] {
                 self.log(said::NOTHING);
                 return GoesOn;
             }
@@ -92,20 +92,20 @@ impl State {
             if self.unwinds_here() {
                 return GoesOn;
             }
-            self.notified.push(who);
+            self.notified.push(current);
             return self.wait(Wait::Notification, patience.millis());
         };
-        let me = &mut self.threads[who];
+        let me = &mut self.threads[current];
         if me.wait == Some(Wait::Notification) {
             me.is_timed_out = woken == Woken::Elapsed;
             self.done = Done::Something;
             if !self.take_if_free(0) {
-                self.threads[who].is_shielded = true;
-                self.mutexes[0].waiting.push(who);
+                self.threads[current].is_shielded = true;
+                self.mutexes[0].waiting.push(current);
                 return self.wait(Wait::Lock(0), None);
             }
         }
-        let me = &mut self.threads[who];
+        let me = &mut self.threads[current];
         me.is_shielded = false;
         me.guards[0] = true;
         let is_timed_out = me.is_timed_out;
@@ -127,7 +127,7 @@ impl State {
         let said = match woken {
             Some(Woken::Done) => said::YES,
             Some(_) => {
-                // Others may have waited behind it.
+                // Other threads may wait behind this one.
                 self.done = Done::Something;
                 self.grant();
                 said::TIMED_OUT
@@ -142,7 +142,7 @@ impl State {
                 } else if patience == Patience::None {
                     said::NO
                 } else {
-                    self.acquiring.push((self.who, count));
+                    self.acquiring.push((self.current, count));
                     return self.wait(Wait::Permits, patience.millis());
                 }
             }

@@ -1,4 +1,4 @@
-//! What there is in a state, waiting, and time.
+//! The state of the model, its waits and its clock.
 
 use std::rc::Rc;
 
@@ -10,21 +10,21 @@ use crate::program::{CELLS, CHANNELS, Ending, Logs, MUTEXES, Op, Program};
 #[derive(Clone)]
 pub struct State {
     pub threads: Vec<Thread>,
-    /// Whose turn it is.
-    pub who: usize,
+    /// The current thread.
+    pub current: usize,
     pub is_preemptive: bool,
-    /// What it has done in this turn.
+    /// The operations of the current turn.
     pub done: Done,
     pub started: usize,
-    /// Those are in a scope that the main one has not left.
+    /// Whether the main thread has not left the scope of the first threads.
     pub is_in_main_scope: bool,
     pub cells: [u8; CELLS],
     pub mutexes: [Mutex; MUTEXES],
     pub channels: [Channel; CHANNELS],
     pub permits: usize,
-    /// Who waits for permits, and how many.
+    /// The threads that wait for permits, and their counts.
     pub acquiring: Vec<(usize, usize)>,
-    /// Who waits for a notification.
+    /// The threads that wait for a notification.
     pub notified: Vec<usize>,
     pub now: u64,
     timers: Vec<(u64, u64, Timer)>,
@@ -32,12 +32,12 @@ pub struct State {
     pub logs: Logs,
     pub value: Option<Logs>,
     pub first_panic: Option<String>,
-    /// Which alternatives are taken in this turn.
+    /// The alternatives that are taken in this turn.
     pub taken: Vec<usize>,
-    /// There is one more to take, of so many.
+    /// The number of alternatives of the next choice, if one is left.
     pub alternatives: Option<usize>,
     pub fairness: Option<Fairness>,
-    /// The last turn ended with a yield.
+    /// Whether the last turn ended with a yield.
     pub yielded: bool,
 }
 
@@ -51,7 +51,7 @@ pub struct Mutex {
 pub struct Channel {
     pub capacity: Option<usize>,
     pub buffer: Vec<u8>,
-    /// Who waits to send, and what.
+    /// The threads that wait to send, and their values.
     pub sending: Vec<(usize, u8)>,
     pub receiving: Vec<usize>,
     pub senders: usize,
@@ -63,26 +63,26 @@ pub struct Thread {
     pub code: Rc<[Instruction]>,
     pub place: usize,
     pub status: Status,
-    /// What it waits for, or waited for until it goes on.
+    /// The current wait, or the last one until the thread continues.
     pub wait: Option<Wait>,
     pub woken: Option<Woken>,
-    /// It has yielded, or not begun.
+    /// Whether the thread has yielded or not begun.
     pub yields: bool,
     pub scopes: Vec<Scope>,
     pub children: Vec<usize>,
     pub token: bool,
     pub cancelled: bool,
-    /// It waits where nothing may interrupt it.
+    /// Whether the thread is in a wait that nothing may interrupt.
     pub is_shielded: bool,
     pub unwinding: Option<Why>,
-    /// What its panic says.
+    /// The text of the panic.
     pub said: String,
-    /// Whoever joined it has seen its panic.
+    /// Whether a joiner has seen the panic.
     pub is_seen: bool,
     pub guards: [bool; MUTEXES],
     pub senders: [bool; CHANNELS],
     pub receivers: [bool; CHANNELS],
-    /// What it was given while it waited, and from which channel something came.
+    /// The value received during a wait, and its channel.
     pub given: Option<u8>,
     pub came_from: usize,
     pub is_timed_out: bool,
@@ -93,7 +93,7 @@ pub struct Thread {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Done {
     Nothing,
-    /// It has started others, who could run before whatever it does next.
+    /// The turn has started threads, which could have run before its next operation.
     Spawns,
     Something,
 }
@@ -112,9 +112,9 @@ pub enum Wait {
     Sleep,
     Token,
     Join(usize),
-    /// For the end of one in a scope.
+    /// A wait for the end of a scoped thread.
     Threads(usize),
-    /// For those that the main one has started.
+    /// A wait for the end of the first threads.
     AllStarted,
     Lock(usize),
     Notification,
@@ -124,7 +124,7 @@ pub enum Wait {
     Either,
 }
 
-/// Why a wait has ended.
+/// The reason for the end of a wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Woken {
     Done,
@@ -136,7 +136,7 @@ pub enum Woken {
 pub enum Why {
     Panic,
     Cancelled,
-    /// For the deadline scope with this number.
+    /// The deadline scope with this number has elapsed.
     Elapsed(u64),
 }
 
@@ -157,7 +157,7 @@ pub enum Instruction {
     Op(Op),
     EnterTimeout(u64),
     LeaveTimeout,
-    /// Opens a scope, and starts this one in it.
+    /// Opens a scope, and starts this thread in it.
     EnterScope(usize),
     LeaveScope(usize),
     JoinIfThere(usize),
@@ -183,7 +183,7 @@ fn compile(ops: &[Op], code: &mut Vec<Instruction>) {
     }
 }
 
-/// Does it ever use this end of the channel?
+/// Returns `true` if one of the operations is a wanted one.
 fn uses(ops: &[Op], wanted: &dyn Fn(&Op) -> bool) -> bool {
     ops.iter().any(|op| match op {
         Op::Timeout(_, inner) | Op::Within(_, inner) => uses(inner, wanted),
@@ -250,7 +250,7 @@ impl Thread {
 }
 
 impl State {
-    /// The main one and those that it starts are there, and none has had a turn.
+    /// Returns the state before the first turn of the main thread.
     pub fn new(program: &Program, mode: Mode) -> State {
         let new = |number| Thread::new(program, number);
         let mut threads: Vec<Thread> = (0..program.bodies.len()).map(new).collect();
@@ -266,7 +266,7 @@ impl State {
         });
         let mut state = State {
             threads,
-            who: 0,
+            current: 0,
             is_preemptive: mode == Mode::Preemptive,
             done: Done::Nothing,
             started: program.started,
@@ -302,7 +302,7 @@ impl State {
     }
 
     pub fn log(&mut self, value: u8) {
-        self.logs[self.who].push(value);
+        self.logs[self.current].push(value);
     }
 
     pub fn ready(&self) -> Vec<usize> {
@@ -310,20 +310,20 @@ impl State {
         (0..self.threads.len()).filter(is_ready).collect()
     }
 
-    /// The one that runs waits.
+    /// Makes the current thread wait.
     pub fn wait(&mut self, what: Wait, millis: Option<u64>) -> Then {
-        let who = self.who;
+        let current = self.current;
         if let Some(millis) = millis {
-            self.add_timer(millis, Timer::Wait(who));
+            self.add_timer(millis, Timer::Wait(current));
         }
-        let me = &mut self.threads[who];
+        let me = &mut self.threads[current];
         me.wait = Some(what);
         me.status = Status::Waiting;
         Stops
     }
 
-    /// One of several alternatives. `None` if none has been taken: then this state is
-    /// of no more use.
+    /// Returns the alternative to take, or `None` if it has not been chosen. Then this
+    /// state is of no more use.
     pub fn alternative(&mut self, count: usize) -> Option<usize> {
         if count == 1 {
             return Some(0);
@@ -345,7 +345,7 @@ impl State {
         self.timers.retain(|timer| timer.1 != id);
     }
 
-    /// Ends a wait, if it has not ended.
+    /// Ends a wait that has not ended.
     pub fn wake(&mut self, number: usize, woken: Woken) {
         let thread = &mut self.threads[number];
         if thread.status != Status::Waiting {
@@ -354,7 +354,7 @@ impl State {
         thread.status = Status::Ready;
         thread.woken = Some(woken);
         self.timers.retain(|timer| !matches!(timer.2, Timer::Wait(other) if other == number));
-        // Whoever comes by passes over those whose waits are over.
+        // A thread whose wait has ended leaves all wait queues.
         self.mutexes.iter_mut().for_each(|mutex| mutex.waiting.retain(|&other| other != number));
         self.acquiring.retain(|waiting| waiting.0 != number);
         self.notified.retain(|&other| other != number);
@@ -364,7 +364,8 @@ impl State {
         }
     }
 
-    /// Nobody can run: goes to the next deadline, if there is one.
+    /// Advances the clock to the next deadline when no thread can run. Returns `false`
+    /// if there is none.
     pub fn pass_time(&mut self) -> bool {
         let Some(next) = self.timers.iter().map(|timer| timer.0).min() else { return false };
         self.now = next;
@@ -381,13 +382,13 @@ impl State {
         }
     }
 
-    /// The one that runs has ended.
+    /// Ends the current thread.
     pub fn has_ended(&mut self) {
-        let who = self.who;
-        let me = &mut self.threads[who];
+        let current = self.current;
+        let me = &mut self.threads[current];
         me.status = Status::Ended;
         if me.unwinding == Some(Why::Panic) {
-            // It counts when it leaves the closure.
+            // A panic counts when it leaves the closure of the thread.
             let said = std::mem::take(&mut me.said);
             self.first_panic.get_or_insert(said);
         }
@@ -395,7 +396,7 @@ impl State {
             (1..=self.started).all(|number| self.threads[number].status == Status::Ended);
         for number in 0..self.threads.len() {
             match self.threads[number].wait {
-                Some(Wait::Join(other) | Wait::Threads(other)) if other == who => {
+                Some(Wait::Join(other) | Wait::Threads(other)) if other == current => {
                     self.wake(number, Woken::Done);
                 }
                 Some(Wait::AllStarted) if all_ended => self.wake(number, Woken::Done),

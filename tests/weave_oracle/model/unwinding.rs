@@ -1,4 +1,4 @@
-//! Cancellation, deadlines, panics, and the scopes that they leave.
+//! Cancellation, deadlines and panics of the model, and the scopes that they leave.
 
 use super::Then::{self, GoesOn, Stops};
 use super::state::{Done, Instruction, Scope, State, Status, Timer, Wait, Why, Woken};
@@ -6,7 +6,7 @@ use crate::program::{Op, said};
 
 impl State {
     pub fn panic(&mut self, said: String) {
-        let me = &mut self.threads[self.who];
+        let me = &mut self.threads[self.current];
         me.unwinding = Some(Why::Panic);
         me.said = said;
     }
@@ -40,7 +40,7 @@ impl State {
         }
     }
 
-    /// Why it is to be unwound where it waits, if it is.
+    /// Returns the reason for which a wait of the thread is unwound, if there is one.
     fn reason(&self, number: usize) -> Option<Why> {
         let thread = &self.threads[number];
         if thread.unwinding.is_some() || thread.is_shielded {
@@ -55,21 +55,21 @@ impl State {
         })
     }
 
-    /// Unwinds the one that runs, if that is due.
+    /// Starts the unwinding of the current thread, if one is due.
     pub fn unwinds_here(&mut self) -> bool {
-        let reason = self.reason(self.who);
+        let reason = self.reason(self.current);
         if reason.is_some() {
-            self.threads[self.who].unwinding = reason;
+            self.threads[self.current].unwinding = reason;
         }
         reason.is_some()
     }
 
     pub fn throw(&mut self) {
-        self.threads[self.who].unwinding =
-            Some(self.reason(self.who).expect("it was interrupted for a reason"));
+        self.threads[self.current].unwinding =
+            Some(self.reason(self.current).expect("an interruption has a reason"));
     }
 
-    /// What is done before the unwinding of one whose wait was interrupted.
+    /// Acts for an interrupted operation before its thread is unwound.
     pub fn give_up(&mut self, instruction: &Instruction) {
         if let Instruction::Op(Op::Acquire(..)) = instruction {
             self.done = Done::Something;
@@ -78,9 +78,9 @@ impl State {
     }
 
     pub fn enter_timeout(&mut self, millis: u64) -> Then {
-        let who = self.who;
-        let id = self.add_timer(millis, Timer::Deadline(who));
-        let me = &mut self.threads[who];
+        let current = self.current;
+        let id = self.add_timer(millis, Timer::Deadline(current));
+        let me = &mut self.threads[current];
         let mut depth = 0;
         let rest = me.code[me.place..].iter();
         let is_over_at = me.place
@@ -99,8 +99,10 @@ impl State {
     }
 
     pub fn leave_timeout(&mut self) -> Then {
-        let scope = self.threads[self.who].scopes.pop();
-        let Some(Scope::Deadline { id, .. }) = scope else { unreachable!("it is in one") };
+        let scope = self.threads[self.current].scopes.pop();
+        let Some(Scope::Deadline { id, .. }) = scope else {
+            unreachable!("the thread is in a deadline scope")
+        };
         self.remove_timer(id);
         self.log(said::WENT_ON);
         GoesOn
@@ -110,7 +112,7 @@ impl State {
         if self.threads[number].status != Status::Ended {
             return self.wait(Wait::Threads(number), None);
         }
-        self.threads[self.who].scopes.pop();
+        self.threads[self.current].scopes.pop();
         if self.unwinds_here() {
             return GoesOn;
         }
@@ -143,14 +145,14 @@ impl State {
         }
     }
 
-    /// One step of the unwinding.
+    /// Carries out one step of the unwinding.
     pub fn unwind(&mut self, why: Why) -> Then {
-        let who = self.who;
-        let woken = self.threads[who].woken.take();
-        match self.threads[who].scopes.last().cloned() {
+        let current = self.current;
+        let woken = self.threads[current].woken.take();
+        match self.threads[current].scopes.last().cloned() {
             Some(Scope::Deadline { id, is_over_at, .. }) => {
                 self.remove_timer(id);
-                let me = &mut self.threads[who];
+                let me = &mut self.threads[current];
                 me.scopes.pop();
                 if why == Why::Elapsed(id) {
                     me.unwinding = None;
@@ -166,12 +168,12 @@ impl State {
                 if self.threads[number].status != Status::Ended {
                     return self.wait(Wait::Threads(number), None);
                 }
-                self.threads[who].scopes.pop();
+                self.threads[current].scopes.pop();
                 GoesOn
             }
             None if self.drop_frame() == Stops => Stops,
             None => {
-                if who == 0 && self.is_in_main_scope {
+                if current == 0 && self.is_in_main_scope {
                     if woken.is_none() && self.begin(true) == Stops {
                         return Stops;
                     }

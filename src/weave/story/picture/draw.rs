@@ -141,16 +141,21 @@ impl<'a> Drawing<'a> {
             }
             let changes_at = mark.map_or(item.end(), |(_, _, y)| *y);
             self.lane(place, state, item.top, changes_at);
-            let rest = if mark.is_some() { State::Ready } else { state };
+            let rest = if mark.is_some() { State::EnabledSet } else { state };
             self.lane(place, rest, changes_at, item.end());
-            self.lane(place, if mark.is_some() { State::Ready } else { after }, item.end(), until);
+            self.lane(
+                place,
+                if mark.is_some() { State::EnabledSet } else { after },
+                item.end(),
+                until,
+            );
         }
     }
 
     fn lane(&mut self, place: usize, state: State, from: usize, to: usize) {
         let waits = match state {
             State::Absent => return,
-            State::Ready => "",
+            State::EnabledSet => "",
             State::Waits => " waits",
         };
         if from < to {

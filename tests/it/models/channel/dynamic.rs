@@ -1,4 +1,4 @@
-//! A `Select` over one or two channels.
+//! Programs that use `Select` over one or two channels.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use super::super::story::{End, Patience};
 use super::{Actor, Op, explore};
 
 impl Actor {
-    /// Sends to (`true`) or receives from any of these channels.
+    /// Selects between sends to (`true`) and receives from these channels.
     pub(super) fn watch(&self, all: &[(usize, bool)], timeout: Option<Duration>) {
         let watched: Vec<usize> = (all.iter())
             .map(|&(channel, sends)| self.story.watch(self.number, channel, sends))
@@ -27,8 +27,8 @@ impl Actor {
         };
         watched.into_iter().for_each(|attempt| self.story.end(attempt, End::Other));
         let Some(selected) = selected else { return };
-        // Now it is an operation as any other, which need not wait; but without a
-        // buffer it may have to meet somebody who only looks as well.
+        // The selected operation does not wait, unless the channel is unbuffered:
+        // then the thread may meet a thread that only selects, too.
         let (channel, sends) = all[selected.index()];
         let patience = match self.story.places[channel].capacity {
             Some(0) => Patience::Endless,
@@ -46,7 +46,7 @@ impl Actor {
 }
 
 #[test]
-fn selects_of_both_kinds_over_two_channels() {
+fn dynamic_selects_match_the_model() {
     use Op::*;
     let bounds = Bounds::wanted();
     let alphabet = [
@@ -69,7 +69,7 @@ fn selects_of_both_kinds_over_two_channels() {
 }
 
 #[test]
-fn selects_of_both_kinds_with_three_green_threads_of_four_operations() {
+fn long_dynamic_selects_match_the_model() {
     use Op::*;
     let bounds = Bounds::wanted();
     let chosen = [

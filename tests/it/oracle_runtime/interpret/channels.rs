@@ -1,4 +1,4 @@
-//! Operations on channels, on leno.
+//! Operations on channels of leno.
 
 use std::cell::{Ref, RefCell};
 
@@ -12,18 +12,18 @@ use leno::time::Instant;
 use super::super::{Case, Failure, Op, Patience, What};
 use super::{Loud, Me, duration};
 
-/// What became of a message that was to be sent, with the message if it was not.
+/// The result of a send, with the message if it failed.
 type Sent = Result<(), (Failure, Loud)>;
 type Received = Result<Loud, Failure>;
 
-/// A case of a select, and which channel it is about.
+/// A case of a select, with its channel.
 enum Enrolled<'a> {
     Send(usize, SendCase<'a, Loud>),
     Receive(usize, RecvCase<'a, Loud>),
     After(RecvCase<'a, Instant>),
 }
 
-/// An end of the first channel from `channel` on of which there is one.
+/// Returns an end of the first channel from `channel` on of which the thread has one.
 fn end<T>(ends: &[RefCell<Option<T>>], channel: usize) -> Option<(usize, Ref<'_, T>)> {
     (0..ends.len()).map(|step| (channel + step) % ends.len()).find_map(|index| {
         let end = Ref::filter_map(ends[index].borrow(), Option::as_ref).ok()?;
@@ -47,7 +47,7 @@ impl Me<'_> {
                 None => self.log(What::NothingThere),
             },
             Op::Select { ref cases, patience } => self.select(cases, patience),
-            _ => unreachable!("not about channels"),
+            _ => unreachable!("not an operation on channels"),
         }
     }
 
@@ -122,7 +122,7 @@ impl Me<'_> {
         };
         let results: Vec<_> = enrolled.iter().map(CaseResult::of).collect();
         let count = results.iter().flatten().count();
-        assert_eq!(count, usize::from(chosen), "it goes on with one case, or with none");
+        assert_eq!(count, usize::from(chosen), "a select has at most one result");
         self.log(What::Chosen(results.iter().position(Option::is_some)));
         for result in results.into_iter().flatten() {
             self.log_case(result);
@@ -142,7 +142,7 @@ impl Me<'_> {
     }
 }
 
-/// What has become of the case that was chosen.
+/// The result of the chosen case.
 enum CaseResult {
     Sent(usize, Sent),
     Received(usize, Received),

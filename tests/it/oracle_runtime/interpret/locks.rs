@@ -1,4 +1,4 @@
-//! Operations on locks, on leno.
+//! Operations on locks of leno.
 
 use leno::sync::{
     AcquireTimeoutError, Condvar, LockResult, Mutex, PoisonError, RwLock, Semaphore,

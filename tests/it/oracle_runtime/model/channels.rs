@@ -1,4 +1,4 @@
-//! Channels, and waiting for any of several.
+//! Channels, and waiting for any of several cases.
 
 use std::mem;
 
@@ -20,19 +20,19 @@ pub(super) fn all(program: &Program) -> Vec<Channel> {
     program.capacities.iter().enumerate().map(channel).collect()
 }
 
-/// The first from `start` on.
+/// Returns the first channel from `start` on of which the thread has an end.
 fn end(ends: &[bool], start: usize) -> Option<usize> {
     (0..ends.len()).map(|step| (start + step) % ends.len()).find(|&index| ends[index])
 }
 
 impl<'p> Model<'p> {
-    /// The first who waits there, and for which of its cases.
+    /// Returns the first thread that waits at `place`, and its case.
     pub(super) fn first(&self, place: Place) -> Option<(usize, usize)> {
         let waiter = self.waiting.iter().find(|waiter| waiter.place == place)?;
         Some((waiter.number, waiter.case))
     }
 
-    /// Wakes all who wait there.
+    /// Wakes all threads that wait at `place`.
     pub(super) fn wake_all(&mut self, place: Place) {
         while let Some((number, case)) = self.first(place) {
             self.wake(number, Ended::Woken(case));
@@ -56,12 +56,12 @@ impl<'p> Model<'p> {
         Ok(())
     }
 
-    /// The message of the first who waits to send.
+    /// Takes the message of the first waiting sender.
     fn take_from_sender(&mut self, channel: usize) -> Option<u32> {
         let (number, case) = self.first(Place::Sending(channel))?;
         let empty = Enrolled::Send { channel, value: None };
         let sent = mem::replace(&mut self.greens[number].cases[case], empty);
-        let Enrolled::Send { value, .. } = sent else { unreachable!("it waits to send") };
+        let Enrolled::Send { value, .. } = sent else { unreachable!("the thread waits to send") };
         self.wake(number, Ended::Woken(case));
         value
     }
@@ -87,7 +87,7 @@ impl<'p> Model<'p> {
                 (ChannelKind::Receive, patience, &[Case::Receive { channel }][..])
             }
             Op::Select { ref cases, patience } => (ChannelKind::Select, patience, &cases[..]),
-            _ => unreachable!("not about channels"),
+            _ => unreachable!("not an operation on channels"),
         };
         let enrolled: Vec<Enrolled> =
             cases.iter().filter_map(|&case| self.enrolled(case)).collect();
@@ -120,11 +120,11 @@ impl<'p> Model<'p> {
         })
     }
 
-    /// Goes on with the first case that can, or waits.
+    /// Carries out the first case that is ready, or waits.
     fn try_cases(&mut self, wait: ChannelWait) {
         for index in 0..self.green().cases.len() {
             let result = match self.greens[self.current].cases[index] {
-                Enrolled::Send { value: None, .. } => unreachable!("it has not been sent"),
+                Enrolled::Send { value: None, .. } => unreachable!("the message is not sent yet"),
                 Enrolled::Send { channel, value: Some(value) } => {
                     let result = self.try_send(channel, value);
                     if result.is_ok() {
@@ -188,12 +188,12 @@ impl<'p> Model<'p> {
         }
     }
 
-    /// This case was chosen.
+    /// Continues with the chosen case.
     fn go_on_with(&mut self, wait: ChannelWait, index: usize) {
         if wait.kind == ChannelKind::Select {
             self.log(What::Chosen(Some(index)));
         }
-        match self.green().cases.get(index).copied().expect("it is one of the cases") {
+        match self.green().cases.get(index).copied().expect("the index of a case") {
             Enrolled::Send { channel, value: None } => {
                 self.log(What::Sent { channel, result: Ok(()) });
             }
@@ -209,7 +209,7 @@ impl<'p> Model<'p> {
                 }
             }
             Enrolled::After(moment) => {
-                let millis = moment.expect("it has come");
+                let millis = moment.expect("the timer has fired");
                 self.log(What::Moment { millis });
             }
         }
@@ -234,7 +234,7 @@ impl<'p> Model<'p> {
         self.drop_cases();
     }
 
-    /// What was not sent is dropped.
+    /// Drops the messages that were not sent.
     fn drop_cases(&mut self) {
         for case in mem::take(&mut self.green().cases) {
             if let Enrolled::Send { value: Some(value), .. } = case {
@@ -276,7 +276,7 @@ impl<'p> Model<'p> {
         }
     }
 
-    /// The body has ended.
+    /// Drops the ends of channels at the end of the body.
     pub(super) fn drop_ends(&mut self) {
         for channel in 0..self.channels.len() {
             if self.green().sends[channel] {

@@ -1,5 +1,5 @@
-//! Locks, the condvar and the semaphore. Who waits longest gets a lock when it is
-//! released, before it runs.
+//! Locks, the condvar and the semaphore. A released lock is handed over to the
+//! longest waiter before that runs.
 
 use super::super::{Failure, Lock, Op, Patience, What};
 use super::Model;
@@ -15,7 +15,7 @@ fn place(lock: Lock) -> Place {
 }
 
 impl<'p> Model<'p> {
-    /// Is there what it takes?
+    /// Returns `true` if the lock, or the number of permits, is free.
     fn is_free(&self, lock: Lock) -> bool {
         match lock {
             Lock::Mutex(index) => !self.mutexes[index].held,
@@ -36,8 +36,8 @@ impl<'p> Model<'p> {
         }
     }
 
-    /// Takes the lock if it is free, and nobody waits for it. To ask for no
-    /// permits at all is to ask for nothing.
+    /// Takes the lock if it is free and no thread waits for it. Acquiring zero
+    /// permits never waits.
     fn try_take(&mut self, lock: Lock) -> bool {
         let overtakes = self.first(place(lock)).is_some() && lock != Lock::Permits(0);
         let free = self.is_free(lock) && !overtakes;
@@ -47,11 +47,11 @@ impl<'p> Model<'p> {
         free
     }
 
-    /// Gives what is free to those who wait, as long as there is enough for the
+    /// Hands over what is free to the waiters, as long as there is enough for the
     /// first of them.
     fn hand_over(&mut self, place: Place) {
         while let Some((number, _)) = self.first(place) {
-            let lock = self.greens[number].wanted.expect("it waits for a lock");
+            let lock = self.greens[number].wanted.expect("the thread waits for a lock");
             if !self.is_free(lock) {
                 return;
             }
@@ -72,7 +72,7 @@ impl<'p> Model<'p> {
 
     pub(super) fn hold(&mut self, lock: Lock, patience: Patience, operations: &'p [Op]) {
         let holding = Holding { lock, patience, operations };
-        // The condvar's patience is for the notification.
+        // The deadline of the operation is that of the notification.
         let limit = if lock == Lock::Notification { Patience::Endless } else { patience };
         if limit != Patience::None && self.due() {
             return self.unwind();
@@ -101,7 +101,7 @@ impl<'p> Model<'p> {
             return self.held(holding);
         }
         let lock = holding.lock;
-        // It may have been the one that others had to wait behind.
+        // Other threads may have waited behind this one.
         self.hand_over(place(lock));
         let failure = match (lock, ended) {
             (_, Ended::Interrupted) => return self.unwind(),
@@ -140,8 +140,8 @@ impl<'p> Model<'p> {
         }
     }
 
-    /// The wait for a notification is over. Nothing but a deadlock keeps it from
-    /// having its mutex again.
+    /// Ends the wait for a notification. Only a deadlock prevents the thread from
+    /// taking the mutex again.
     pub(super) fn notified(&mut self, operations: &'p [Op], ended: Ended) {
         if ended == Ended::Interrupted {
             return self.unwind();
@@ -172,7 +172,7 @@ impl<'p> Model<'p> {
                 self.mutexes[index].poisoned |= poisoned;
                 self.mutexes[index].held = false;
             }
-            Lock::Notification => unreachable!("what is held is the mutex"),
+            Lock::Notification => unreachable!("the thread holds a mutex"),
             Lock::Read => self.rwlock.readers -= 1,
             Lock::Write => {
                 self.rwlock.poisoned |= poisoned;

@@ -1,17 +1,18 @@
-//! What the model knows of each green thread, channel and lock.
+//! The state of each green thread, channel and lock in the model.
 
 use std::collections::VecDeque;
 
 use super::super::{Keep, Lock, Op, Patience};
 
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, Default, PartialEq)]
 pub(super) enum State {
+    #[default]
     Ready,
     Waiting(Wait),
     Finished,
 }
 
-/// Only these matter to who can wake it.
+/// The wait reasons that decide which event can end a wait.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Wait {
     Unpark,
@@ -19,11 +20,12 @@ pub(super) enum Wait {
     Other,
 }
 
-/// How a wait ended.
-#[derive(Clone, Copy, PartialEq)]
+/// The end of a wait.
+#[derive(Clone, Copy, Default, PartialEq)]
 pub(super) enum Ended {
-    /// By the case with this index; 0 where there are no cases.
+    /// Woken for the case with this index; 0 where there are no cases.
     Woken(usize),
+    #[default]
     Elapsed,
     Interrupted,
 }
@@ -37,32 +39,32 @@ pub(super) enum Payload {
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Reason {
     Thread,
-    /// The deadline scope with this id.
+    /// The deadline scope with this identifier.
     Scope(u64),
 }
 
-/// What a green thread does first when it is its turn again.
+/// The first step of a green thread in its next turn.
 #[derive(Default)]
 pub(super) enum Pending<'p> {
     #[default]
     Nothing,
     Start,
     Yielded,
-    /// It has yielded, with the payload that it has caught.
+    // The thread has yielded with the payload that it has caught.
     Lingering(Payload),
     Slept,
     Parked,
     Joining(usize),
     Channel(ChannelWait),
     Lock(Holding<'p>),
-    /// For a notification of the condvar.
+    // The thread waits for a notification of the condvar.
     Notification(&'p [Op]),
-    /// For the mutex, after the condvar.
+    // The thread waits for the mutex after the notification.
     LockAgain {
         operations: &'p [Op],
         timed_out: bool,
     },
-    /// The main one has nothing left to do.
+    // The main thread has ended.
     Over,
 }
 
@@ -72,7 +74,7 @@ pub(super) struct ChannelWait {
     pub(super) kind: ChannelKind,
     pub(super) patience: Patience,
     pub(super) deadline: Deadline,
-    /// It waits for the timer of one of its cases, which comes before the
+    /// Whether the wait ends with the timer of a case, which fires before the
     /// deadline.
     pub(super) timer: bool,
 }
@@ -84,7 +86,7 @@ pub(super) enum ChannelKind {
     Select,
 }
 
-/// A lock, and what is to be done while it is held.
+/// A lock, and the operations while it is held.
 #[derive(Clone, Copy)]
 pub(super) struct Holding<'p> {
     pub(super) lock: Lock,
@@ -95,24 +97,17 @@ pub(super) struct Holding<'p> {
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Deadline {
     Never,
-    /// It has passed: others get a turn.
+    /// The deadline has passed. The thread lets other threads run first.
     Past,
     At(u64),
 }
 
-/// A case of whatever waits for channels, with the message that it sends or has
-/// been given.
+/// A case of a wait for channels, with the message that it sends or has received.
 #[derive(Clone, Copy)]
 pub(super) enum Enrolled {
-    Send {
-        channel: usize,
-        value: Option<u32>,
-    },
-    Receive {
-        channel: usize,
-        value: Option<u32>,
-    },
-    /// A moment; `None` for one that never comes.
+    Send { channel: usize, value: Option<u32> },
+    Receive { channel: usize, value: Option<u32> },
+    // A moment; `None` for a moment that never comes.
     After(Option<u64>),
 }
 
@@ -126,7 +121,7 @@ pub(super) enum Place {
     Notification,
 }
 
-/// One who waits at a place, for one of its cases.
+/// A thread that waits at a place, for one of its cases.
 pub(super) struct Waiter {
     pub(super) place: Place,
     pub(super) number: usize,
@@ -163,17 +158,18 @@ pub(super) struct Block<'p> {
 pub(super) struct DeadlineScope {
     pub(super) id: u64,
     pub(super) elapsed: bool,
-    /// How many shields were around it.
+    /// The number of shields around the scope.
     pub(super) shields: u32,
 }
 
+#[derive(Default)]
 pub(super) struct Green<'p> {
     pub(super) state: State,
     pub(super) ended: Ended,
     pub(super) pending: Pending<'p>,
     pub(super) blocks: Vec<Block<'p>>,
     pub(super) unwinding: Option<Payload>,
-    /// The payload of an unwinding is alive.
+    /// Whether the payload of an unwinding is alive.
     pub(super) in_flight: bool,
     pub(super) result: Option<Result<u32, Payload>>,
     pub(super) token: bool,
@@ -186,7 +182,7 @@ pub(super) struct Green<'p> {
     pub(super) sends: Vec<bool>,
     pub(super) receives: Vec<bool>,
     pub(super) cases: Vec<Enrolled>,
-    /// The lock that it waits for; none when it has been given.
+    /// The lock that the thread waits for; `None` once it has been handed over.
     pub(super) wanted: Option<Lock>,
 }
 

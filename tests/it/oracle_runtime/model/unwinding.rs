@@ -1,4 +1,4 @@
-//! Who is unwound, when and why: cancellation, deadline scopes, shields, deadlock.
+//! Unwinding: cancellation, deadline scopes, shields, deadlock.
 
 use super::super::{Body, NEVER, Op, What};
 use super::Model;
@@ -9,28 +9,15 @@ use super::state::{
 impl<'p> Green<'p> {
     pub(super) fn new(body: &'p Body) -> Green<'p> {
         Green {
-            state: State::Ready,
-            ended: Ended::Woken(0),
             pending: Pending::Start,
             blocks: vec![Block::new(Kind::Body, &body.operations)],
-            unwinding: None,
-            in_flight: false,
-            result: None,
-            token: false,
-            detached: false,
-            joiner: None,
-            cancelled: false,
-            forced: false,
-            shields: 0,
-            scopes: Vec::new(),
             sends: body.sends.clone(),
             receives: body.receives.clone(),
-            cases: Vec::new(),
-            wanted: None,
+            ..Green::default()
         }
     }
 
-    /// Why it is to be unwound, if shields do not hold that off.
+    /// Returns the reason to unwind the thread, unless shields delay it.
     fn reason(&self) -> Option<Reason> {
         if self.forced || (self.cancelled && self.shields == 0) {
             return Some(Reason::Thread);
@@ -39,15 +26,15 @@ impl<'p> Green<'p> {
         self.scopes.iter().find(due).map(|scope| Reason::Scope(scope.id))
     }
 
-    /// Is it to be unwound where it waits? Not in the middle of a panic, and not
-    /// twice at once.
+    /// Returns `true` if the thread is unwound at its next cancellation point. A
+    /// thread is not unwound during a panic or another unwinding.
     fn is_due(&self) -> bool {
         self.unwinding.is_none() && !self.in_flight && self.reason().is_some()
     }
 }
 
 impl<'p> Model<'p> {
-    /// Is the current green thread to be unwound?
+    /// Returns `true` if the current green thread is unwound at a cancellation point.
     pub(super) fn due(&self) -> bool {
         self.greens[self.current].is_due()
     }
@@ -65,7 +52,7 @@ impl<'p> Model<'p> {
         }
     }
 
-    /// Ends its wait if it is to be unwound there.
+    /// Ends the wait of a thread that is to be unwound.
     fn interrupt(&mut self, number: usize) {
         let green = &self.greens[number];
         if green.is_due() && green.state != State::Waiting(Wait::AllEnded) {
@@ -112,8 +99,8 @@ impl<'p> Model<'p> {
         }
     }
 
-    /// Nobody can run, and nothing will ever come: all are unwound, whoever ran
-    /// last first.
+    /// Unwinds all threads when no thread is ready and no timer is left, the current
+    /// thread first.
     pub(super) fn resolve_deadlock(&mut self) {
         self.deadlock = true;
         let mut told = false;
@@ -127,10 +114,10 @@ impl<'p> Model<'p> {
                 self.interrupt(number);
             }
         }
-        assert!(told, "no program of these is stuck for good");
+        assert!(told, "every deadlock of these programs can be resolved");
     }
 
-    /// Is the current green thread in the middle of a panic, its own or leno's?
+    /// Returns `true` if a panic or leno unwinds the current green thread.
     pub(super) fn is_panicking(&self) -> bool {
         self.greens[self.current].unwinding.is_some()
     }

@@ -1,4 +1,4 @@
-//! What the model knows of each green thread and scope.
+//! The state of each green thread and scope in the model.
 
 use std::collections::VecDeque;
 
@@ -12,8 +12,9 @@ pub(super) enum Wait {
     AllEnded,
 }
 
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, Default, PartialEq)]
 pub(super) enum State {
+    #[default]
     Ready,
     Waiting(Wait),
     Finished,
@@ -26,7 +27,7 @@ pub(super) enum Payload {
     Unwound,
 }
 
-/// What a green thread does first when it is its turn again.
+/// The first step of a green thread in its next turn.
 #[derive(Clone, Copy, Default)]
 pub(super) enum Pending {
     #[default]
@@ -35,7 +36,7 @@ pub(super) enum Pending {
     Yielded,
     Parked,
     Joining(usize),
-    /// The main one has nothing left to do.
+    /// The main thread has ended.
     Over,
 }
 
@@ -50,7 +51,7 @@ pub(super) struct Block<'p> {
     pub(super) operations: &'p [Op],
     pub(super) next: usize,
     pub(super) kept: VecDeque<(Keep, u32)>,
-    /// The innermost scope around.
+    /// The innermost scope around the block.
     pub(super) scope: Option<usize>,
 }
 
@@ -62,6 +63,7 @@ pub(super) struct Scope {
     pub(super) handles: Vec<usize>,
 }
 
+#[derive(Default)]
 pub(super) struct Green<'p> {
     pub(super) state: State,
     pub(super) pending: Pending,
@@ -72,7 +74,8 @@ pub(super) struct Green<'p> {
     pub(super) detached: bool,
     pub(super) joiner: Option<usize>,
     pub(super) scope: Option<usize>,
-    /// It is to be unwound wherever it waits, unless that is going on.
+    /// Whether the thread is unwound at its next cancellation point, unless it is
+    /// already.
     pub(super) wanted: bool,
     pub(super) in_flight: bool,
 }
@@ -80,17 +83,10 @@ pub(super) struct Green<'p> {
 impl<'p> Green<'p> {
     pub(super) fn new(operations: &'p [Op], pending: Pending, scope: Option<usize>) -> Green<'p> {
         Green {
-            state: State::Ready,
             pending,
             blocks: vec![Block::new(Kind::Body, operations, None)],
-            unwinding: None,
-            result: None,
-            token: false,
-            detached: false,
-            joiner: None,
             scope,
-            wanted: false,
-            in_flight: false,
+            ..Green::default()
         }
     }
 }

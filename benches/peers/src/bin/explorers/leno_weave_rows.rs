@@ -1,4 +1,4 @@
-//! leno's rows.
+//! Rows of leno.
 
 use leno::weave::{Explorer, Report};
 

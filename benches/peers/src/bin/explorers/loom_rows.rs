@@ -1,8 +1,8 @@
-//! loom's rows. It has no scopes, at most five threads, the main one included, and
-//! draws nothing by chance, so it stands in some rows only.
+//! Rows of loom. loom has no scopes, at most five threads including the main thread, and no random
+//! exploration, so it is in some rows only.
 //!
-//! `Builder::check` is what `loom::model` calls after it has set up the log, whose
-//! cost it is spared here.
+//! `loom::model` sets up a log and then calls `Builder::check`. The rows call `Builder::check`
+//! directly, without the cost of the log.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
@@ -31,15 +31,15 @@ fn all(program: impl Fn() + Send + Sync + 'static) -> Explored {
     run(&Builder::new(), program)
 }
 
-/// All, and counts what the program returns.
+/// Explores all executions, and counts the values that the program returns.
 fn all_told(program: impl Fn() -> Vec<u8> + Send + Sync + 'static) -> Explored {
     let outcomes = Arc::new(Mutex::new(BTreeMap::new()));
     let counted = outcomes.clone();
     let explored = all(move || {
         let outcome = program();
-        *counted.lock().expect("nobody panics").entry(outcome).or_insert(0) += 1;
+        *counted.lock().expect("no thread panics").entry(outcome).or_insert(0) += 1;
     });
-    let outcomes = outcomes.lock().expect("nobody panics").len();
+    let outcomes = outcomes.lock().expect("no thread panics").len();
     Explored { outcomes: Some(outcomes), ..explored }
 }
 
@@ -51,8 +51,8 @@ pub fn yields_told() -> Explored {
     all_told(programs::yields_told)
 }
 
-/// loom takes a yield for a plea to let others go on, not for a step that could
-/// come before or after theirs. So here each is a use of one atomic instead.
+/// Runs the yields program with a use of one atomic in place of each yield. loom treats a yield as a
+/// request to run other threads first, not as a step that could come before or after theirs.
 pub fn atomics() -> Explored {
     all(|| {
         let shared = Arc::new(loom::sync::atomic::AtomicU64::new(0));
@@ -65,12 +65,12 @@ pub fn atomics() -> Explored {
             })
         });
         for thread in threads {
-            thread.join().expect("nobody panics");
+            thread.join().expect("no thread panics");
         }
     })
 }
 
-/// As [`atomics`]. Who was it each time?
+/// Runs [`atomics`], and returns the thread that had each turn.
 pub fn atomics_told() -> Explored {
     all_told(|| {
         let shared = Arc::new(loom::sync::atomic::AtomicU64::new(0));
@@ -80,14 +80,14 @@ pub fn atomics_told() -> Explored {
             loom::thread::spawn(move || {
                 for _ in 0..FEW {
                     let turn = shared.fetch_add(1, SeqCst);
-                    said.lock().expect("nobody panics")[turn as usize] = number;
+                    said.lock().expect("no thread panics")[turn as usize] = number;
                 }
             })
         });
         for thread in threads {
-            thread.join().expect("nobody panics");
+            thread.join().expect("no thread panics");
         }
-        std::mem::take(&mut *said.lock().expect("nobody panics"))
+        std::mem::take(&mut *said.lock().expect("no thread panics"))
     })
 }
 
@@ -101,8 +101,8 @@ pub fn locks_told() -> Explored {
 
 pub fn long() -> Explored {
     let mut builder = Builder::new();
-    // Otherwise it gives up at a thousand choices, and looks at its bound on
-    // executions once in 20,000. It counts to the one that it does not run.
+    // By default loom gives up at a thousand choices, and checks its bound on executions once in
+    // 20,000 executions. Its count includes the execution that it does not run.
     builder.max_branches = 100_000;
     builder.checkpoint_interval = 1;
     builder.max_permutations = Some(DRAWN_LONG as usize + 1);

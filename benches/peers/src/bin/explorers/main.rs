@@ -1,14 +1,13 @@
-//! leno's weaves beside shuttle and loom, in one run: prints a table in Markdown.
+//! Measures `leno::weave`, shuttle and loom in one run, and prints a table in Markdown.
 //!
 //!     cargo run --release --bin explorers                 everything, about a minute
-//!     cargo run --release --bin explorers -- locks        the rows with that word
-//!     cargo run --release --bin explorers -- rounds=9     a rough look; otherwise it is 51
-//!     cargo run --release --bin explorers -- only=leno    what leno does alone, for a
-//!                                                         second to a row: for a profiler
+//!     cargo run --release --bin explorers -- locks        the rows with names that contain that word
+//!     cargo run --release --bin explorers -- rounds=9     a rough measurement; the default is 51
+//!     cargo run --release --bin explorers -- only=leno    leno alone, for a second per row:
+//!                                                         for a profiler
 //!
-//! Each explores the same programs, and the table says how many executions that
-//! took and how long each was. What counts as an execution is the library's own
-//! affair, so that both figures belong together.
+//! Each library explores the same programs. The table shows its number of executions and the time of
+//! each. Each library defines an execution in its own way, so the two figures belong together.
 
 mod leno_weave_rows;
 mod loom_rows;
@@ -19,20 +18,20 @@ use std::time::Duration;
 
 use leno_peers::table::{self, Spread};
 
-/// What an exploration says for itself.
+/// The counts that an exploration reports.
 struct Explored {
     executions: u64,
-    /// How many different values the program returned, if it says something.
+    /// The number of different values that the program returned, if it returns values.
     outcomes: Option<usize>,
 }
 
-/// Explores a program once.
+/// A function that explores a program once.
 type Explore = fn() -> Explored;
 
-/// A program, and who explores it; shuttle comes first.
+/// A program, and the libraries that explore it. shuttle is the first.
 struct Row {
     program: &'static str,
-    /// What is timed is so much of an execution.
+    /// The number of timed parts in an execution.
     parts: u64,
     entries: &'static [(&'static str, Explore)],
 }
@@ -117,17 +116,18 @@ const ROWS: &[Row] = &[
     },
 ];
 
-/// Who explored what, and what it took.
+/// The result of one library for one program.
 struct Line {
     program: &'static str,
-    who: &'static str,
+    library: &'static str,
     explored: Explored,
-    /// Nanoseconds of an execution or a part of it.
+    /// The nanoseconds of an execution, or of a part of it.
     each: f64,
-    /// How many times as fast as shuttle's.
+    /// The time of shuttle divided by this time.
     speed: Spread,
-    /// Nanoseconds of the exploration.
+    /// The nanoseconds of the exploration.
     whole: f64,
+    /// The time of shuttle's exploration divided by this time.
     whole_speed: f64,
 }
 
@@ -135,8 +135,8 @@ fn main() {
     let mut rounds = 51;
     let mut wanted = String::new();
     for argument in std::env::args().skip(1) {
-        if let Some(who) = argument.strip_prefix("only=") {
-            return alone(who, &wanted);
+        if let Some(library) = argument.strip_prefix("only=") {
+            return alone(library, &wanted);
         }
         match argument.strip_prefix("rounds=") {
             Some(number) => rounds = number.parse().expect("rounds= needs a number"),
@@ -155,10 +155,10 @@ fn rows(wanted: &str) -> impl Iterator<Item = &'static Row> {
     ROWS.iter().filter(move |row| row.program.contains(wanted))
 }
 
-/// Has somebody explore alone, for about a second to a row.
-fn alone(who: &str, wanted: &str) {
+/// Runs the explorations of one library, for about a second per row.
+fn alone(library: &str, wanted: &str) {
     for row in rows(wanted) {
-        for &(name, explore) in row.entries.iter().filter(|entry| entry.0 == who) {
+        for &(name, explore) in row.entries.iter().filter(|entry| entry.0 == library) {
             let start = processor_time();
             let mut explorations = 0;
             while processor_time() - start < Duration::from_secs(1) {
@@ -170,7 +170,7 @@ fn alone(who: &str, wanted: &str) {
     }
 }
 
-/// Measures everybody in a row, who take turns.
+/// Measures all libraries of a row, which take turns.
 fn measure(row: &'static Row, rounds: usize) -> Vec<Line> {
     let works: Vec<_> = row.entries.iter().map(|entry| repeated(entry.1)).collect();
     let wholes = table::nanoseconds(&works, rounds);
@@ -181,7 +181,7 @@ fn measure(row: &'static Row, rounds: usize) -> Vec<Line> {
         .collect();
     let line = |(index, explored): (usize, Explored)| Line {
         program: row.program,
-        who: row.entries[index].0,
+        library: row.entries[index].0,
         explored,
         each: Spread::of(each[index].iter().copied()).median,
         speed: Spread::of_ratios(&each[0], &each[index]),
@@ -191,7 +191,7 @@ fn measure(row: &'static Row, rounds: usize) -> Vec<Line> {
     explored.into_iter().enumerate().map(line).collect()
 }
 
-/// Explores so many times over.
+/// Returns a function that explores a given number of times.
 fn repeated(explore: Explore) -> impl Fn(u64) -> Duration {
     move |count| {
         let start = processor_time();
@@ -202,22 +202,21 @@ fn repeated(explore: Explore) -> impl Fn(u64) -> Duration {
     }
 }
 
-/// What the process has had of the processor. All of them compute on one thread
-/// and never wait, so this is the time that they take on a machine that does
-/// nothing else.
+/// Returns the processor time of the process. All libraries compute on one thread and never wait, so
+/// this is their time on an otherwise idle machine.
 fn processor_time() -> Duration {
-    // SAFETY: all zeros are a time.
+    // SAFETY: all zeros is a valid timespec.
     let mut time: libc::timespec = unsafe { std::mem::zeroed() };
-    // SAFETY: the time is ours.
+    // SAFETY: `time` is a live timespec, which clock_gettime fills.
     let result = unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &raw mut time) };
     assert_eq!(result, 0, "every process has a clock");
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
-/// Prints the table in Markdown. A program stands only on its first line.
+/// Prints the table in Markdown. A program's name is only on its first line.
 fn print(lines: &[Line]) {
     println!(
-        "| program | who | executions | outcomes | one takes | times as fast as shuttle | middle \
+        "| program | library | executions | outcomes | one takes | times as fast as shuttle | middle \
          half | all take | times as fast |"
     );
     println!("| --- | --- | ---: | ---: | ---: | ---: | --- | ---: | ---: |");
@@ -228,7 +227,7 @@ fn print(lines: &[Line]) {
         let (low, high) = line.speed.quartiles;
         println!(
             "| {program} | {} | {} | {} | {} | {} | {} - {} | {} | {} |",
-            line.who,
+            line.library,
             line.explored.executions,
             line.explored.outcomes.map_or_else(String::new, |outcomes| outcomes.to_string()),
             table::in_words(line.each),

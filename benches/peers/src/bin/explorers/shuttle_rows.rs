@@ -1,5 +1,4 @@
-//! shuttle's rows. It is given what its own functions (`check_dfs` and
-//! `check_random`) give it.
+//! Rows of shuttle, with the settings of its own functions `check_dfs` and `check_random`.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -25,15 +24,15 @@ fn all(program: impl Fn() + Send + Sync + 'static) -> Explored {
     run(DfsScheduler::new(None, false), program)
 }
 
-/// All, and counts what the program returns.
+/// Explores all executions, and counts the values that the program returns.
 fn all_told(program: impl Fn() -> Vec<u8> + Send + Sync + 'static) -> Explored {
     let outcomes = Arc::new(Mutex::new(BTreeMap::new()));
     let counted = outcomes.clone();
     let explored = all(move || {
         let outcome = program();
-        *counted.lock().expect("nobody panics").entry(outcome).or_insert(0) += 1;
+        *counted.lock().expect("no thread panics").entry(outcome).or_insert(0) += 1;
     });
-    let outcomes = outcomes.lock().expect("nobody panics").len();
+    let outcomes = outcomes.lock().expect("no thread panics").len();
     Explored { outcomes: Some(outcomes), ..explored }
 }
 

@@ -1,0 +1,383 @@
+//! The deadlock report, and other texts about what threads wait for.
+
+#![forbid(unsafe_code)]
+
+use std::fmt::{self, Write};
+use std::panic::Location;
+use std::time::Duration;
+
+use super::wait_graph;
+use crate::kernel::slow_path::slow;
+use crate::kernel::{ControlBlock, Need, Needs, Resource, Scheduler, State, WaitFor, Want};
+use crate::timer::refresh;
+
+/// What one green thread waits for.
+pub(crate) struct Waiting {
+    pub(crate) what: String,
+    pub(crate) at: &'static Location<'static>,
+    /// The time for which it has waited.
+    pub(crate) age: Duration,
+    /// The holder; the line of creation, if the resource has no name.
+    pub(crate) notes: Vec<Note>,
+}
+
+/// A line below the line about what is waited for.
+pub(crate) struct Note {
+    text: String,
+    place: Option<(&'static str, &'static Location<'static>)>,
+}
+
+/// One line of a report: a thread, a text, and a place with a word before it.
+pub(crate) struct Line {
+    thread: String,
+    what: String,
+    place: Option<(&'static str, &'static Location<'static>)>,
+}
+
+/// Lines whose columns are aligned.
+pub(crate) struct Table(Vec<Line>);
+
+/// The beginning of the report of a deadlock.
+pub(crate) const DEADLOCK: &str =
+    "deadlock: every green thread waits, and nothing is left that could wake one";
+
+/// Returns the report of a deadlock of these threads.
+pub(crate) fn deadlock(all: &[&ControlBlock], now: u64) -> String {
+    let mut report = String::from(DEADLOCK);
+    let mut table = Table::new();
+    for control in all {
+        let waiting = waiting(control, all, now);
+        table.add(control, "waits for", waiting.as_ref());
+    }
+    let _ = write!(report, "{table}");
+    add_cycles(&mut report, all, |_| true);
+    report
+}
+
+/// Returns a report of the threads that have waited for longer than `limit`, or `None` if there
+/// are none. Sleeping threads are not counted.
+pub(crate) fn stalled(scheduler: &Scheduler, limit: Duration) -> Option<String> {
+    let (all, now) = (scheduler.all(), refresh(scheduler));
+    let mut table = Table::new();
+    let mut stalled = Vec::new();
+    for &control in &all {
+        let waits = control.waits_for().is_some_and(|wait| !wait.what().is_idle());
+        if control.state() == State::Waiting
+            && waits
+            && let Some(waiting) = waiting(control, &all, now)
+            && waiting.age > limit
+        {
+            let verb = format!("has waited {} for", Age(waiting.age));
+            table.add(control, &verb, Some(&waiting));
+            stalled.push(control.number());
+        }
+    }
+    if stalled.is_empty() {
+        return None;
+    }
+    let mut report = format!(
+        "stalled: {} of {} green threads {} waited for more than {}{table}",
+        stalled.len(),
+        all.len(),
+        if stalled.len() == 1 { "has" } else { "have" },
+        Age(limit),
+    );
+    add_cycles(&mut report, &all, |control| stalled.contains(&control.number()));
+    Some(report)
+}
+
+/// Returns the cycles of threads that wait for each other, and what each wants of the next.
+pub(crate) fn cycles(all: &[&ControlBlock]) -> Vec<Vec<(u64, Option<String>)>> {
+    let link = |step: &wait_graph::Step<'_>| (step.thread.number(), step.holds.map(wanted_of));
+    wait_graph::find(all).iter().map(|cycle| cycle.iter().map(link).collect()).collect()
+}
+
+/// Adds the cycles that have one of the `wanted` threads.
+fn add_cycles(report: &mut String, all: &[&ControlBlock], wanted: impl Fn(&ControlBlock) -> bool) {
+    for cycle in wait_graph::find(all) {
+        if !cycle.iter().any(|step| wanted(step.thread)) {
+            continue;
+        }
+        report.push_str("\n  cycle: ");
+        for (index, step) in cycle.iter().enumerate() {
+            let next = cycle[(index + 1) % cycle.len()].thread;
+            if index == 0 {
+                report.push_str(&label(step.thread));
+            }
+            match step.holds {
+                None => {
+                    let _ = write!(report, " -> {}", label(next));
+                }
+                Some(need) => {
+                    let _ = write!(report, " -> {} held by {}", wanted_of(need), label(next));
+                }
+            }
+        }
+    }
+}
+
+impl Table {
+    pub(crate) fn new() -> Table {
+        Table(Vec::new())
+    }
+
+    fn add(&mut self, control: &ControlBlock, verb: &str, waiting: Option<&Waiting>) {
+        let nothing = "nothing".to_owned();
+        let what = waiting.map_or(&nothing, |waiting| &waiting.what);
+        let place = waiting.map(|waiting| ("at", waiting.at));
+        self.push(label(control), format!("{verb} {what}"), place);
+        self.add_notes(waiting);
+        if let Some(spawned) = spawned(control) {
+            self.push(String::new(), spawned, Some(("at", control.spawned_at())));
+        }
+    }
+
+    pub(crate) fn add_notes(&mut self, waiting: Option<&Waiting>) {
+        for note in waiting.into_iter().flat_map(|waiting| &waiting.notes) {
+            self.push(String::new(), note.text.clone(), note.place);
+        }
+    }
+
+    /// Adds a line. `thread` is empty if the name stands in a line above.
+    pub(crate) fn push(
+        &mut self,
+        thread: String,
+        what: String,
+        place: Option<(&'static str, &'static Location<'static>)>,
+    ) {
+        self.0.push(Line { thread, what, place });
+    }
+}
+
+/// Each line begins with a line break.
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let width = |column: fn(&Line) -> usize| self.0.iter().map(column).max().unwrap_or(0);
+        let thread_width = width(|line| line.thread.chars().count());
+        let what_width =
+            width(|line| if line.place.is_some() { line.what.chars().count() } else { 0 });
+        let word_width = width(|line| line.place.map_or(0, |(word, _)| word.len()));
+        for Line { thread, what, place } in &self.0 {
+            write!(f, "\n  {thread:thread_width$}  ")?;
+            match place {
+                None => f.write_str(what)?,
+                Some((word, place)) => {
+                    write!(f, "{what:what_width$}  {word:>word_width$} {place}")?
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Returns a green thread's name and number.
+pub(crate) fn label(control: &ControlBlock) -> String {
+    let number = control.number();
+    match control.name() {
+        _ if number == 1 => "main".to_owned(),
+        Some(name) => format!("'{name}' (#{number})"),
+        None if control.scheduler().slow() & slow::CONTROLLED != 0 => letters(number),
+        None => format!("#{number}"),
+    }
+}
+
+/// Returns the name that schedules and stories give to a thread without a name: `A` for number
+/// 2, `Z` for 27, then `AA`.
+pub(crate) fn letters(number: u64) -> String {
+    if number < 2 {
+        return "main".to_owned();
+    }
+    let mut rest = number - 1;
+    let mut letters = Vec::new();
+    while rest > 0 {
+        rest -= 1;
+        letters.push(char::from(b'A' + (rest % 26) as u8));
+        rest /= 26;
+    }
+    letters.iter().rev().collect()
+}
+
+/// Returns "spawned", and the function if the thread has no name; `None` for the main green
+/// thread, which is not spawned.
+pub(crate) fn spawned(control: &ControlBlock) -> Option<String> {
+    match control.name() {
+        _ if control.number() == 1 => None,
+        Some(_) => Some("spawned".to_owned()),
+        None => Some(format!("spawned to run {}", end_of_path(control.body()))),
+    }
+}
+
+/// Returns the function of a path, and "{{closure}}" if it is a closure in it. The rest of the
+/// path says little, and the line of the spawn says more.
+fn end_of_path(path: &str) -> String {
+    const CLOSURE: &str = "::{{closure}}";
+    if path.starts_with("fn(") {
+        // A pointer to a function, which has no name here.
+        return path.to_owned();
+    }
+    let function = path.trim_end_matches(CLOSURE);
+    let closure = if function == path { "" } else { CLOSURE };
+    // A `::` between the brackets of generic arguments does not count.
+    let mut depth = 0;
+    let mut start = 0;
+    let bytes = function.as_bytes();
+    for (at, byte) in bytes.iter().enumerate() {
+        match byte {
+            b'<' | b'(' => depth += 1,
+            b')' => depth -= 1,
+            b'>' if bytes[at - 1] != b'-' => depth -= 1,
+            b':' if depth == 0 => start = at + 1,
+            _ => {}
+        }
+    }
+    format!("{}{closure}", &function[start..])
+}
+
+/// Returns what `control` waits for, in words.
+pub(crate) fn waiting(control: &ControlBlock, all: &[&ControlBlock], now: u64) -> Option<Waiting> {
+    let wait = control.waits_for()?;
+    let mut notes = Vec::new();
+    let what = match wait.what() {
+        WaitFor::Unpark => "unpark".to_owned(),
+        WaitFor::Sleep => "the end of its sleep".to_owned(),
+        WaitFor::Future => "a future".to_owned(),
+        WaitFor::Join(target) => format!("the end of {}", label(target)),
+        WaitFor::Scope(_) => "the end of its scope's green threads".to_owned(),
+        WaitFor::AllEnded => "the end of all green threads".to_owned(),
+        WaitFor::Stalled => "all green threads to wait".to_owned(),
+        WaitFor::Resource(need) => {
+            if need.resource.name().is_none() {
+                let place = Some(("at", need.resource.made_at()));
+                notes.push(Note { text: "which was made".to_owned(), place });
+            }
+            notes.extend(holder(need, "", all));
+            wanted_of(need)
+        }
+        WaitFor::Any(needs) => any_of(&mut notes, *needs, all),
+    };
+    let age = Duration::from_nanos(now.saturating_sub(wait.since()));
+    Some(Waiting { what, at: wait.line(), age, notes })
+}
+
+/// Returns what a thread does, in words, that waits for no resource.
+pub(crate) fn briefly(wait: WaitFor<'_>) -> String {
+    match wait {
+        WaitFor::Sleep => "sleeps".to_owned(),
+        WaitFor::Unpark => "parks".to_owned(),
+        WaitFor::Future => "waits for a future".to_owned(),
+        WaitFor::Join(target) => format!("waits for {} to end", label(target)),
+        WaitFor::Scope(_) => "waits for its scope".to_owned(),
+        WaitFor::AllEnded => "waits for the others".to_owned(),
+        WaitFor::Stalled => "waits for all to wait".to_owned(),
+        WaitFor::Resource(need) => format!("waits for {}", wanted_of(need)),
+        WaitFor::Any(_) => "waits for any of several".to_owned(),
+    }
+}
+
+/// Returns the words for a wait for any of several, and adds a note for each.
+fn any_of(notes: &mut Vec<Note>, needs: Needs<'_>, all: &[&ControlBlock]) -> String {
+    let needs = needs.as_written();
+    if needs.is_empty() {
+        return "any of no operations: nothing ends that".to_owned();
+    }
+    for &need in &needs {
+        let made_at = need.resource.name().is_none().then(|| ("made at", need.resource.made_at()));
+        notes.push(Note { text: format!("- {}", wanted_of(need)), place: made_at });
+        notes.extend(holder(need, "  ", all));
+    }
+    if needs.len() == 1 { "this".to_owned() } else { "any of these".to_owned() }
+}
+
+/// Returns what is wanted: "a message from channel 'orders'".
+fn wanted_of(need: Need<'_>) -> String {
+    let title = title(need.resource);
+    match need.what {
+        Want::Itself => title,
+        what => format!("{} {title}", what.words()),
+    }
+}
+
+/// Returns a resource's kind and name: "channel 'orders'", "a mutex".
+pub(crate) fn title(resource: &Resource) -> String {
+    let kind = resource.kind();
+    match resource.name() {
+        Some(name) => format!("{kind} '{name}'"),
+        None => format!("{} {kind}", article(kind)),
+    }
+}
+
+fn article(noun: &str) -> &'static str {
+    // As in "a once cell".
+    let is_vowel = noun.starts_with(['a', 'e', 'i', 'o']) && !noun.starts_with("once");
+    if is_vowel { "an" } else { "a" }
+}
+
+/// Returns a note about the holder.
+fn holder(need: Need<'_>, indent: &str, all: &[&ControlBlock]) -> Option<Note> {
+    let holder = need.resource.holder()?;
+    let thread = match wait_graph::index_of(all, holder.number) {
+        Some(index) => label(all[index]),
+        None if holder.number == 0 => "somebody outside the runtime".to_owned(),
+        None => format!("#{}, which has ended,", holder.number),
+    };
+    Some(Note { text: format!("{indent}held by {thread}"), place: Some(("since", holder.at)) })
+}
+
+/// A duration, shown with about three digits.
+pub(crate) struct Age(pub(crate) Duration);
+
+impl fmt::Display for Age {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.0.as_secs();
+        match seconds {
+            0 if self.0.is_zero() => f.write_str("0 s"),
+            0 if self.0.as_millis() == 0 => write!(f, "{} µs", self.0.as_micros()),
+            0 => write!(f, "{} ms", self.0.as_millis()),
+            1..10 => write!(f, "{:.1} s", (self.0.as_millis() / 100) as f64 / 10.0),
+            10..120 => write!(f, "{seconds} s"),
+            120..7_200 => write!(f, "{} min", seconds / 60),
+            7_200..172_800 => write!(f, "{} h", seconds / 3_600),
+            _ => write!(f, "{} d", seconds / 86_400),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_closure_is_named_after_its_function() {
+        for (path, expected) in [
+            ("demo::main::{{closure}}", "main::{{closure}}"),
+            ("demo::room::serve::{{closure}}::{{closure}}", "serve::{{closure}}"),
+            ("demo::a::b::c", "c"),
+            ("main", "main"),
+            ("", ""),
+            ("demo::run<std::vec::Vec<u8>>::{{closure}}", "run<std::vec::Vec<u8>>::{{closure}}"),
+            ("fn(std::a::B) -> std::a::C", "fn(std::a::B) -> std::a::C"),
+            (
+                "alloc::boxed::Box<dyn core::ops::FnOnce() -> u8>",
+                "Box<dyn core::ops::FnOnce() -> u8>",
+            ),
+        ] {
+            assert_eq!(end_of_path(path), expected);
+        }
+    }
+
+    #[test]
+    fn durations_have_few_digits() {
+        for (nanos, expected) in [
+            (0, "0 s"),
+            (999, "0 µs"),
+            (1_500_000, "1 ms"),
+            (1_990_000_000, "1.9 s"),
+            (59_900_000_000, "59 s"),
+            (3_600_000_000_000, "60 min"),
+            (90_000_000_000_000, "25 h"),
+            (864_000_000_000_000, "10 d"),
+        ] {
+            assert_eq!(Age(Duration::from_nanos(nanos)).to_string(), expected);
+        }
+    }
+}

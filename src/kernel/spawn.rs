@@ -1,0 +1,346 @@
+//! The beginning and the end of a green thread: its block on the stack, its first function, and
+//! what is left of it for the join handle.
+
+use std::cell::UnsafeCell;
+use std::io;
+use std::marker::PhantomData;
+use std::mem::{self, ManuallyDrop, align_of, needs_drop, size_of};
+use std::panic::{self, AssertUnwindSafe, Location};
+use std::ptr::{self, NonNull};
+
+use super::control_block::{ControlBlock, Origin, Payload, State, for_join, is_unwinding};
+use super::features::{Report, Stage};
+use super::scheduler::Scheduler;
+use super::slow_path::slow;
+use super::wait_reason::{Outcome, ScopeMembers};
+use crate::arch::{self, StackPointer, Word};
+use crate::stack::sanitizer::{self, Bounds};
+use crate::stack::{self, Stack};
+
+/// The join handle's part in the ownership of a green thread that returns a `T`.
+pub(crate) struct Owned<T> {
+    control: NonNull<ControlBlock>,
+    result: PhantomData<T>,
+}
+
+impl<T> Owned<T> {
+    #[inline(always)]
+    pub(crate) fn control(&self) -> &ControlBlock {
+        // SAFETY: the control block exists until both owners have given it up, and this is one.
+        unsafe { self.control.as_ref() }
+    }
+
+    /// Takes the result of a thread that has ended.
+    ///
+    /// # Panics
+    ///
+    /// If it has not.
+    #[inline(always)]
+    pub(crate) fn take(self) -> Result<T, Payload> {
+        assert!(self.control().is_finished());
+        let control = self.control;
+        mem::forget(self);
+        // SAFETY: the thread has ended, `T` is its type, and the handle is given up.
+        unsafe { control.as_ref().take_result() }
+    }
+}
+
+impl<T> Drop for Owned<T> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        // SAFETY: the handle's part is given up once, here or in `take`.
+        unsafe { self.control().detach() }
+    }
+}
+
+/// What lies at the top of a green thread's stack.
+#[repr(C)]
+struct Block<F, T> {
+    control: ControlBlock,
+    body: UnsafeCell<Body<F, T>>,
+}
+
+union Body<F, T> {
+    closure: ManuallyDrop<F>,
+    result: ManuallyDrop<Result<T, Payload>>,
+}
+
+impl Scheduler {
+    /// Takes a stack of `bytes` bytes, or of the runtime's default size.
+    ///
+    /// # Errors
+    ///
+    /// If the operating system has no memory, or a controller allows no more threads.
+    #[inline(always)]
+    pub(crate) fn stack(&self, bytes: Option<usize>) -> io::Result<Stack> {
+        if self.slow() == 0
+            && bytes.or(self.stack_bytes()).is_none()
+            && let Some(stack) = Stack::free_of_default_size()
+        {
+            return Ok(stack);
+        }
+        self.stack_with_care(bytes)
+    }
+
+    #[inline(never)]
+    fn stack_with_care(&self, bytes: Option<usize>) -> io::Result<Stack> {
+        let most = self.most_threads();
+        if self.slow() & slow::CONTROLLED != 0 && self.running() >= most {
+            (self.upcalls().report)(self, Report::Refused);
+            return Err(io::Error::other(format!(
+                "the exploration allows no more than {most} green threads"
+            )));
+        }
+        match bytes.or(self.stack_bytes()) {
+            None => Stack::with_default_size(),
+            Some(bytes) => Stack::new(bytes),
+        }
+    }
+
+    /// Spawns a green thread that borrows nothing. It runs when its turn comes.
+    #[inline(always)]
+    #[track_caller]
+    pub(crate) fn spawn<F, T>(&self, stack: Stack, name: Option<String>, f: F) -> Owned<T>
+    where
+        F: FnOnce() -> T + 'static,
+        T: 'static,
+    {
+        // SAFETY: the closure and its result borrow nothing, and there is no scope.
+        unsafe { self.spawn_unchecked(stack, name, None, Location::caller(), f) }
+    }
+
+    /// Spawns a green thread that may borrow. It runs when its turn comes.
+    ///
+    /// # Safety
+    ///
+    /// What `closure` borrows must live until the thread has ended, `scope` until its last
+    /// thread has ended and their handles are gone, and what `T` borrows as long as the handle.
+    #[inline(always)]
+    pub(crate) unsafe fn spawn_unchecked<F, T>(
+        &self,
+        stack: Stack,
+        name: Option<String>,
+        scope: Option<&ScopeMembers>,
+        at: &'static Location<'static>,
+        closure: F,
+    ) -> Owned<T>
+    where
+        F: FnOnce() -> T,
+    {
+        let running = self.running() + 1;
+        // The main green thread needs a place, too.
+        self.queue().make_room(running + 1);
+        let scope_members = scope.map_or(ptr::null(), ptr::from_ref);
+        // SAFETY: the caller keeps alive what the closure borrows, and the scope.
+        let (control, context) = unsafe { create(self, stack, name, scope_members, at, closure) };
+        self.set_running(running);
+        if let Some(scope) = scope {
+            scope.one_started();
+        }
+        if self.slow() != 0 {
+            self.held_queue().make_room(running + 1);
+        }
+        // SAFETY: `create` has made the control block and its first context, and there is room.
+        unsafe { self.make_runnable(context, control.as_ref()) };
+        Owned { control, result: PhantomData }
+    }
+}
+
+/// Puts a green thread that will run `closure` on `stack`. It is not in the run queue yet: the
+/// second value is its first context.
+///
+/// # Safety
+///
+/// As for [`Scheduler::spawn_unchecked`].
+#[inline(always)]
+unsafe fn create<F, T>(
+    scheduler: &Scheduler,
+    stack: Stack,
+    name: Option<String>,
+    scope: *const ScopeMembers,
+    spawned_at: &'static Location<'static>,
+    closure: F,
+) -> (NonNull<ControlBlock>, StackPointer)
+where
+    F: FnOnce() -> T,
+{
+    let alignment = const {
+        let block = align_of::<Block<F, T>>();
+        if block > arch::STACK_ALIGN { block } else { arch::STACK_ALIGN }
+    };
+    let block_bytes = const { size_of::<Block<F, T>>() + align_of::<Block<F, T>>() };
+    // A stack has at least 16 KiB, of which a small closure takes little.
+    if block_bytes > 1024 && block_bytes > stack.size() / 2 {
+        too_large(block_bytes, stack.size());
+    }
+    let block = stack
+        .top()
+        .wrapping_sub(size_of::<Block<F, T>>())
+        .map_addr(|address| address & !(alignment - 1))
+        .cast::<Block<F, T>>();
+    let header = stack.into_header();
+    let number = scheduler.next_number();
+    // SAFETY: the block is inside the stack, aligned, and nothing else uses the stack; `prepare`
+    // gets what is below the block.
+    unsafe {
+        let body = (&raw mut (*block).body).cast::<Body<F, T>>();
+        body.write(Body { closure: ManuallyDrop::new(closure) });
+        let control: *mut ControlBlock = (&raw mut (*block).control).cast();
+        header.as_ref().set_thread(control.cast(), number, stack::Body::of_thread::<F>());
+        let start = arch::prepare(control.cast(), arch::thread_root, entry::<F, T>);
+        let origin = Origin {
+            number,
+            stack: Some(header),
+            result: body.cast(),
+            drop_result: drop_result::<T>,
+            scope,
+            spawned_at,
+            bounds: Bounds::of(header.as_ref()),
+        };
+        control.write(ControlBlock::new(scheduler, origin));
+        let control = NonNull::new_unchecked(control);
+        if name.is_some() {
+            control.as_ref().set_name(name);
+        }
+        (control, start)
+    }
+}
+
+#[cold]
+fn too_large(block_bytes: usize, stack_bytes: usize) -> ! {
+    panic!(
+        "the closure and its result take {block_bytes} bytes, more than half of the green \
+         thread's stack of {stack_bytes} bytes; give it a larger one with \
+         leno::thread::Builder::stack_size, or box what the closure captures"
+    )
+}
+
+/// Drops the result of a thread.
+///
+/// # Safety
+///
+/// `result` must point to a `Result<T, Payload>` that is given up.
+unsafe fn drop_result<T>(result: *mut ()) {
+    // SAFETY: the caller gives the value up.
+    unsafe { result.cast::<Result<T, Payload>>().drop_in_place() }
+}
+
+/// Runs the closure: the first function on a green thread's stack.
+///
+/// # Safety
+///
+/// Called by the root, once, with the control block of a `Block<F, T>`.
+unsafe extern "C" fn entry<F, T>(_word: Word, _resumer: StackPointer, control: *mut ()) -> !
+where
+    F: FnOnce() -> T,
+{
+    let arrived = sanitizer::arrive(None);
+    // SAFETY: the block is on this stack and outlives this function; the scheduler outlives all
+    // threads that have not ended.
+    let (control, scheduler, body) = unsafe {
+        let block = control.cast::<Block<F, T>>();
+        let control = &*control.cast::<ControlBlock>();
+        (control, control.scheduler_at_end(), (*block).body.get())
+    };
+    let result = panic::catch_unwind(AssertUnwindSafe(|| {
+        // SAFETY: `create` put the closure there, and this is the only place that takes it. The
+        // closure of a thread that is cancelled before it runs is dropped here.
+        let closure = unsafe { ManuallyDrop::take(&mut (*body).closure) };
+        scheduler.arrived(arrived);
+        closure()
+    }));
+    if control.has_extra() {
+        scheduler.report_ending(control, Stage::Left);
+    }
+    let (result, panicked) = match result {
+        Ok(value) => (Ok(value), false),
+        Err(payload) => scheduler.failed(control, payload),
+    };
+    let has_result = needs_drop::<T>() || result.is_err();
+    // SAFETY: the closure has been moved out.
+    unsafe { (*body).result = ManuallyDrop::new(result) };
+    let unwanted = finish(scheduler, control, panicked, has_result);
+    // SAFETY: nothing in this frame needs dropping.
+    unsafe { scheduler.leave(control, unwanted) }
+}
+
+impl Scheduler {
+    /// Returns what `join` gives for a closure that was left by unwinding with `payload`, and
+    /// `true` if that was a panic.
+    #[inline]
+    fn failed<T>(&self, control: &ControlBlock, payload: Payload) -> (Result<T, Payload>, bool) {
+        let (payload, panicked) = self.failed_slow(control, payload);
+        (Err(payload), panicked)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn failed_slow(&self, control: &ControlBlock, payload: Payload) -> (Payload, bool) {
+        let panicked = !is_unwinding(&payload);
+        (self.upcalls().report)(self, Report::Failed { control, payload: &payload, panicked });
+        (for_join(payload), panicked)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn report_ending(&self, control: &ControlBlock, stage: Stage) {
+        (self.upcalls().report)(self, Report::Ending(control, stage));
+    }
+
+    /// Ends the cancellation of a thread that has ended. Few threads have anything to forget.
+    #[inline(always)]
+    pub(crate) fn uncancel(&self, control: &ControlBlock) {
+        if control.has_extra() || control.cancel_flags().reasons() != 0 {
+            self.report_ending(control, Stage::Uncancelled);
+        }
+        control.cancel_flags().forget_shields();
+    }
+}
+
+/// Ends a thread whose closure has ended: wakes what waits for that. Returns `true` if the join
+/// handle is gone. `has_result` is `false` if the result needs no dropping.
+#[inline(always)]
+fn finish(scheduler: &Scheduler, control: &ControlBlock, panicked: bool, has_result: bool) -> bool {
+    if control.has_extra() {
+        // A waker may run any code: it may switch, and even drop the join handle.
+        scheduler.report_ending(control, Stage::Announced);
+    }
+    let abandoned = control.is_detached();
+    if abandoned && has_result {
+        // The thread still counts as running: the result may borrow from the scope, and
+        // dropping it may block.
+        drop_unwanted(scheduler, control);
+    }
+    if abandoned && control.has_extra() {
+        // The result's destructor may have used slots.
+        scheduler.report_ending(control, Stage::Left);
+    }
+    scheduler.uncancel(control);
+    if control.has_extra() {
+        scheduler.forget(control.number());
+    }
+    if scheduler.is_observed() {
+        scheduler.report_ending(control, Stage::Ended);
+    }
+    control.set_state(State::Finished);
+    if let Some(joiner) = control.joiner() {
+        // It may be a thread of another runtime.
+        joiner.scheduler().wake(joiner, Outcome::Woken);
+    }
+    if let Some(scope) = control.scope() {
+        scope.one_ended(panicked);
+    }
+    abandoned
+}
+
+/// Drops the result of a thread that nothing joins. A panic in its destructor has nowhere to go.
+fn drop_unwanted(scheduler: &Scheduler, control: &ControlBlock) {
+    // SAFETY: the result has been written, and the join handle is gone.
+    let drop_it = || unsafe { control.drop_result() };
+    // Nothing is left that could be cancelled.
+    control.cancel_flags().shield();
+    let dropped = panic::catch_unwind(AssertUnwindSafe(drop_it));
+    if dropped.is_err_and(|payload| !is_unwinding(&payload)) {
+        scheduler.abort(b"the result of a green thread panicked when it was dropped\n");
+    }
+}

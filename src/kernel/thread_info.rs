@@ -1,0 +1,166 @@
+//! What outlives a green thread, and what few green threads have.
+
+use std::cell::{Cell, OnceCell};
+use std::fmt;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::control_block::ControlBlock;
+use super::features::ThreadSlots;
+
+/// The identity of a green thread, different from that of every other of the process. Its
+/// number counts the green threads of its runtime in the order in which they were spawned; the
+/// main one is 1.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ThreadId {
+    pub(crate) runtime: u64,
+    pub(crate) number: u64,
+}
+
+impl ThreadId {
+    /// Returns the number: 1 for the main green thread, then in the order of spawning.
+    #[must_use]
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+}
+
+impl fmt::Debug for ThreadId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ThreadId({})", self.number)
+    }
+}
+
+impl fmt::Display for ThreadId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#{}", self.number)
+    }
+}
+
+/// What a `Thread` handle refers to. It outlives the green thread.
+pub(crate) struct ThreadInfo {
+    id: ThreadId,
+    name: Option<Box<str>>,
+    /// Null once the green thread has ended.
+    control: Cell<*const ControlBlock>,
+}
+
+impl ThreadInfo {
+    /// # Safety
+    ///
+    /// [`ThreadInfo::retire`] must be called before `control` goes away.
+    pub(super) unsafe fn new(control: &ControlBlock, name: Option<Box<str>>) -> ThreadInfo {
+        ThreadInfo { id: control.id(), name, control: Cell::new(control) }
+    }
+
+    pub(crate) fn id(&self) -> ThreadId {
+        self.id
+    }
+
+    pub(crate) fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    /// Returns the green thread, if it has not ended.
+    pub(crate) fn control(&self) -> Option<&ControlBlock> {
+        // SAFETY: `retire` clears the pointer before the control block goes away.
+        unsafe { self.control.get().as_ref() }
+    }
+
+    /// Makes handles to the green thread lead nowhere from now on.
+    pub(super) fn retire(&self) {
+        self.control.set(std::ptr::null());
+    }
+}
+
+/// A reference to a thread that waits, or is in a cancel scope.
+#[derive(Clone, Copy)]
+pub(crate) struct ThreadRef(*const ControlBlock);
+
+impl ThreadRef {
+    pub(crate) fn of(control: &ControlBlock) -> ThreadRef {
+        ThreadRef(control)
+    }
+
+    /// Returns the address of the control block.
+    pub(crate) fn address(self) -> *const () {
+        self.0.cast()
+    }
+
+    /// # Safety
+    ///
+    /// The thread must not have ended.
+    pub(crate) unsafe fn get<'a>(self) -> &'a ControlBlock {
+        // SAFETY: the control block of a thread that has not ended exists.
+        unsafe { &*self.0 }
+    }
+}
+
+/// What only some green threads have, allocated at its first use.
+#[derive(Default)]
+pub(super) struct Extra {
+    pub(super) info: OnceCell<Rc<ThreadInfo>>,
+    /// Set while the payload of the thread's unwinding exists. The payload may be dropped on
+    /// another OS thread, so the flag is shared.
+    in_flight: OnceCell<Arc<AtomicBool>>,
+    pub(super) slots: ThreadSlots,
+}
+
+impl Extra {
+    pub(super) fn is_in_flight(&self) -> bool {
+        self.in_flight.get().is_some_and(|in_flight| in_flight.load(Ordering::Relaxed))
+    }
+
+    /// Returns a payload of an unwinding that begins now.
+    pub(super) fn begin_unwinding(&self, scope: Option<u64>) -> Unwinding {
+        let in_flight = self.in_flight.get_or_init(Arc::default).clone();
+        in_flight.store(true, Ordering::Relaxed);
+        Unwinding { in_flight, scope }
+    }
+}
+
+/// The payload that unwinds a green thread.
+pub(crate) struct Unwinding {
+    in_flight: Arc<AtomicBool>,
+    /// The cancel scope that is left by it; `None` if the whole thread is unwound.
+    scope: Option<u64>,
+}
+
+impl Unwinding {
+    /// Returns the number of the cancel scope that is left, if the thread is to go on after it.
+    pub(crate) fn scope(&self) -> Option<u64> {
+        self.scope
+    }
+}
+
+impl Drop for Unwinding {
+    fn drop(&mut self) {
+        self.in_flight.store(false, Ordering::Relaxed);
+    }
+}
+
+/// The payload of [`join`](crate::thread::JoinHandle::join) of a green thread that was
+/// cancelled.
+///
+/// # Examples
+///
+/// ```
+/// use leno::thread::{self, Cancelled};
+///
+/// leno::run(|| {
+///     let handle = thread::spawn(thread::park);
+///     handle.cancel();
+///     assert!(handle.join().unwrap_err().is::<Cancelled>());
+/// });
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cancelled;
+
+impl fmt::Display for Cancelled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the green thread was cancelled")
+    }
+}
+
+impl std::error::Error for Cancelled {}

@@ -1,0 +1,330 @@
+//! What a green thread waits for, in the words of a report; and the resources that are waited
+//! for.
+//!
+//! A [`Wait`] lies on the frame that waits. Waking needs nothing of it: reports read it.
+//!
+//! Some of these types are public, since the hidden trait behind `select!` names them. They
+//! cannot be reached from outside the crate.
+
+#![forbid(unsafe_code)]
+
+use std::cell::{Cell, OnceCell};
+use std::iter;
+use std::panic::Location;
+
+use super::control_block::ControlBlock;
+use super::current::try_scheduler;
+use super::features::Report;
+use super::wait_queue::WaitQueue;
+
+/// What a green thread waits for, and since which line.
+pub(crate) struct Wait<'a> {
+    what: WaitFor<'a>,
+    at: &'static Location<'static>,
+    /// The time at which it began, in nanoseconds of the runtime's coarse clock.
+    since: Cell<u64>,
+}
+
+/// How a wait ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Outcome {
+    /// What was waited for has come.
+    Woken,
+    /// The deadline has come first.
+    Elapsed,
+    /// The green thread is to be unwound. The caller takes back what it has lent out, and then
+    /// calls `cancel::interrupted`.
+    Interrupted,
+}
+
+#[derive(Clone, Copy)]
+pub(crate) enum WaitFor<'a> {
+    Unpark,
+    Sleep,
+    /// A future's waker.
+    Future,
+    /// The end of a green thread.
+    Join(&'a ControlBlock),
+    /// The end of all green threads of a scope.
+    Scope(&'a ScopeMembers),
+    /// The end of all green threads of the runtime.
+    AllEnded,
+    /// The host of the runtime waits until no green thread can run.
+    Stalled,
+    Resource(Need<'a>),
+    /// Any of several.
+    Any(&'a Needs<'a>),
+}
+
+// The tag lies in the free values of a `Want`, so two stores write down a wait for a
+// resource. With a tag and a `str` of its own they were four.
+const _: () = assert!(size_of::<WaitFor<'_>>() == 2 * size_of::<usize>());
+
+/// What a thread wants of a resource, for example room in a channel.
+#[derive(Clone, Copy)]
+pub struct Need<'a> {
+    pub(crate) what: Want,
+    pub(crate) resource: &'a Resource,
+}
+
+/// The part of a resource that is wanted. Its words are looked up for reports only.
+#[derive(Clone, Copy)]
+pub(crate) enum Want {
+    /// The thing itself, as a mutex.
+    Itself,
+    Share,
+    Permit,
+    Permits,
+    Room,
+    Receiver,
+    Message,
+    Notification,
+    Completion,
+    End,
+    Others,
+}
+
+/// A list of needs, each on the frame that enrolled for it. The innermost frame has the last.
+pub struct Listed<'a> {
+    pub(crate) need: Option<Need<'a>>,
+    pub(crate) others: Option<&'a Listed<'a>>,
+}
+
+/// The needs of a wait for any of several.
+#[derive(Clone, Copy)]
+pub(crate) enum Needs<'a> {
+    Listed(&'a Listed<'a>),
+    All(&'a [Need<'a>]),
+}
+
+/// A lock, a channel or another primitive, as reports name it.
+pub struct Resource {
+    kind: &'static str,
+    made_at: &'static Location<'static>,
+    name: OnceCell<Box<str>>,
+    holder: Cell<Option<Holder>>,
+    /// The number by which an exploration knows it.
+    tag: Cell<u64>,
+}
+
+/// The holder of a lock: the number of the green thread, and the line since which it holds.
+#[derive(Clone, Copy)]
+pub(crate) struct Holder {
+    pub(crate) number: u64,
+    pub(crate) at: &'static Location<'static>,
+}
+
+impl Want {
+    /// Returns the words before the name of the resource. There are none for the thing
+    /// itself.
+    pub(crate) fn words(self) -> &'static str {
+        match self {
+            Want::Itself => "",
+            Want::Share => "a share of",
+            Want::Permit => "a permit of",
+            Want::Permits => "permits of",
+            Want::Room => "room in",
+            Want::Receiver => "a receiver of",
+            Want::Message => "a message from",
+            Want::Notification => "a notification of",
+            Want::Completion => "the completion of",
+            Want::End => "the end of",
+            Want::Others => "the others at",
+        }
+    }
+}
+
+impl WaitFor<'_> {
+    /// Returns `true` if the wait is for no other thread: a sleep, or a host without work.
+    pub(crate) fn is_idle(&self) -> bool {
+        matches!(self, WaitFor::Sleep | WaitFor::Stalled)
+    }
+}
+
+impl<'a> Needs<'a> {
+    /// Returns all needs, in no particular order.
+    pub(crate) fn iter(self) -> impl Iterator<Item = Need<'a>> {
+        let (listed, all) = match self {
+            Needs::Listed(listed) => (Some(listed), &[][..]),
+            Needs::All(all) => (None, all),
+        };
+        let listed = iter::successors(listed, |listed| listed.others);
+        listed.filter_map(|listed| listed.need).chain(all.iter().copied())
+    }
+
+    /// Returns the need, if there is only one.
+    pub(crate) fn only(self) -> Option<Need<'a>> {
+        match self {
+            Needs::Listed(Listed { need, others: None }) => *need,
+            Needs::All([need]) => Some(*need),
+            Needs::Listed(_) | Needs::All(_) => None,
+        }
+    }
+
+    /// Returns the needs in the order in which they are written in the program.
+    pub(crate) fn as_written(self) -> Vec<Need<'a>> {
+        let mut needs: Vec<Need<'a>> = self.iter().collect();
+        if let Needs::Listed(_) = self {
+            needs.reverse();
+        }
+        needs
+    }
+}
+
+impl<'a> Wait<'a> {
+    #[track_caller]
+    #[inline(always)]
+    pub(crate) fn new(what: WaitFor<'a>) -> Wait<'a> {
+        Wait::at(what, Location::caller())
+    }
+
+    #[inline(always)]
+    pub(crate) fn at(what: WaitFor<'a>, at: &'static Location<'static>) -> Wait<'a> {
+        Wait { what, at, since: Cell::new(0) }
+    }
+
+    #[inline(always)]
+    pub(super) fn begin(&self, nanos: u64) {
+        self.since.set(nanos);
+    }
+
+    pub(crate) fn what(&self) -> WaitFor<'a> {
+        self.what
+    }
+
+    #[inline(always)]
+    pub(crate) fn line(&self) -> &'static Location<'static> {
+        self.at
+    }
+
+    /// Returns the time at which the wait began, in nanoseconds of the runtime's coarse clock.
+    pub(crate) fn since(&self) -> u64 {
+        self.since.get()
+    }
+}
+
+impl Resource {
+    /// Returns a resource of a kind (`"mutex"`) that the caller creates.
+    #[track_caller]
+    pub(crate) const fn new(kind: &'static str) -> Resource {
+        Resource {
+            kind,
+            made_at: Location::caller(),
+            name: OnceCell::new(),
+            holder: Cell::new(None),
+            tag: Cell::new(0),
+        }
+    }
+
+    /// Returns a resource as [`Resource::new`] does, and reports its creation: an exploration
+    /// gives it the same number in every execution, whichever thread uses it first.
+    #[track_caller]
+    #[inline(always)]
+    pub(crate) fn known(kind: &'static str) -> Resource {
+        let resource = Resource::new(kind);
+        if let Some(scheduler) = try_scheduler()
+            && scheduler.is_observed()
+        {
+            (scheduler.upcalls().report)(scheduler, Report::Created(&resource));
+        }
+        resource
+    }
+
+    pub(crate) fn tag(&self) -> &Cell<u64> {
+        &self.tag
+    }
+
+    /// Sets the name, if there is none yet.
+    pub(crate) fn set_name(&self, name: String) {
+        let _ = self.name.set(name.into_boxed_str());
+    }
+
+    pub(crate) fn name(&self) -> Option<&str> {
+        self.name.get().map(|name| &**name)
+    }
+
+    pub(crate) fn kind(&self) -> &'static str {
+        self.kind
+    }
+
+    pub(crate) fn made_at(&self) -> &'static Location<'static> {
+        self.made_at
+    }
+
+    /// Sets the holder.
+    #[inline(always)]
+    pub(crate) fn set_holder(&self, holder: Option<Holder>) {
+        self.holder.set(holder);
+    }
+
+    pub(crate) fn holder(&self) -> Option<Holder> {
+        self.holder.get()
+    }
+}
+
+/// What the green threads of a scope share, in the frame that waits for them.
+pub(crate) struct ScopeMembers {
+    running: Cell<usize>,
+    /// The number of the first green thread that was spawned in the scope, in a controlled
+    /// run: an exploration knows the scope by it.
+    number: Cell<u64>,
+    waiter: WaitQueue<()>,
+    /// The number of threads that have panicked without a `join` that returned the panic.
+    unseen_panics: Cell<usize>,
+}
+
+impl ScopeMembers {
+    pub(crate) const fn new() -> ScopeMembers {
+        ScopeMembers {
+            running: Cell::new(0),
+            number: Cell::new(0),
+            waiter: WaitQueue::new(),
+            unseen_panics: Cell::new(0),
+        }
+    }
+
+    pub(crate) fn is_running(&self) -> bool {
+        self.running.get() > 0
+    }
+
+    pub(super) fn one_started(&self) {
+        self.running.set(self.running.get() + 1);
+    }
+
+    #[inline(always)]
+    pub(super) fn one_ended(&self, panicked: bool) {
+        if panicked {
+            self.unseen_panics.set(self.unseen_panics.get() + 1);
+        }
+        self.running.set(self.running.get() - 1);
+        if self.running.get() == 0 {
+            self.waiter.wake_one();
+        }
+    }
+
+    /// Notes that a `join` has returned a panic.
+    pub(super) fn panic_seen(&self) {
+        self.unseen_panics.set(self.unseen_panics.get() - 1);
+    }
+
+    pub(crate) fn has_unseen_panics(&self) -> bool {
+        self.unseen_panics.get() > 0
+    }
+
+    /// Returns the number by which an exploration knows the scope; 0 before the first spawn.
+    pub(crate) fn number(&self) -> u64 {
+        self.number.get()
+    }
+
+    /// Sets the number by which an exploration knows the scope, if it has none.
+    pub(crate) fn set_number(&self, number: u64) {
+        if self.number.get() == 0 {
+            self.number.set(number);
+        }
+    }
+
+    pub(super) fn waiter(&self) -> &WaitQueue<()> {
+        &self.waiter
+    }
+}

@@ -1,0 +1,224 @@
+//! Waiting for a future: only the green thread waits, and its waker may be woken on any OS
+//! thread.
+//!
+//! The flag in the waker tells that the future is to be polled again. Everything else only ends
+//! the wait. So no wake is lost, wherever and whenever it comes. A wake that is late, or that is
+//! meant for another wait on the same frames, only causes one more look at the flag.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::panic::Location;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
+use std::task::{Context, Poll, Wake, Waker};
+
+use super::inbox::{Inbox, Message, inbox};
+use crate::cancel::interrupted;
+use crate::kernel::features::{SchedulerState, ThreadState};
+use crate::kernel::{
+    ControlBlock, Outcome, Scheduler, ThreadId, Wait, WaitFor, WaitQueue, scheduler,
+};
+
+/// Runs `future` to its end. `function` is the name of the public function that
+/// needs a runtime for it.
+#[inline]
+#[track_caller]
+pub(crate) fn block_on<F: Future>(function: &'static str, future: F) -> F::Output {
+    let at = Location::caller();
+    let begun_in = scheduler(function);
+    begun_in.checkpoint();
+    let mut future = pin!(future);
+    let mut spare = take_waker(begun_in);
+    loop {
+        let polled = future.as_mut().poll(&mut Context::from_waker(&spare.waker));
+        // A coroutine may have carried this frame to another runtime.
+        let scheduler = scheduler(function);
+        if let Poll::Ready(output) = polled {
+            put_waker(scheduler, spare);
+            return output;
+        }
+        if spare.state.inbox.runtime == scheduler.serial() {
+            wait_for_waker(scheduler, &spare, at);
+        } else {
+            spare = take_waker(scheduler);
+        }
+    }
+}
+
+/// Wakes one green thread that waits for a future.
+struct WakerState {
+    inbox: Arc<Inbox>,
+    /// The number of the green thread.
+    number: AtomicU64,
+    /// The waker has been woken since the future was polled.
+    woken: AtomicBool,
+}
+
+/// A waker without clones, ready for use.
+struct SpareWaker {
+    state: Arc<WakerState>,
+    waker: Waker,
+}
+
+/// What a thread that waits for its waker has in its wait queue node.
+struct Awaiting {
+    state: Arc<WakerState>,
+    /// The address in the waker.
+    data: *const (),
+}
+
+impl WakerState {
+    fn take_woken(&self) -> bool {
+        // Acquire: what the waking thread did for the future is seen. Release: the next waking
+        // thread sees the number.
+        self.woken.swap(false, Ordering::AcqRel)
+    }
+}
+
+impl SpareWaker {
+    /// Returns the number of clones of the waker.
+    fn clones(&self) -> usize {
+        owners(&self.state) - 2
+    }
+}
+
+fn owners(state: &Arc<WakerState>) -> usize {
+    let owners = Arc::strong_count(state);
+    // What was done with the clones that are gone comes before this.
+    fence(Ordering::Acquire);
+    owners
+}
+
+impl Wake for WakerState {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        // AcqRel: see `take_woken`.
+        if !self.woken.swap(true, Ordering::AcqRel) {
+            let number = self.number.load(Ordering::Relaxed);
+            let id = ThreadId { runtime: self.inbox.runtime, number };
+            let _ = self.inbox.send(id, Message::Wake);
+        }
+    }
+}
+
+/// What a runtime knows of the futures that its threads wait for.
+#[derive(Default)]
+pub(crate) struct Futures {
+    /// Green threads that wait for a future.
+    awaiting: WaitQueue<Awaiting>,
+    spare_waker: Cell<Option<SpareWaker>>,
+    /// The number of clones of a waker, by the address in it, that green threads of this
+    /// runtime keep for their end.
+    kept_wakers: RefCell<HashMap<*const (), usize>>,
+}
+
+// SAFETY: no other type has slot 3.
+unsafe impl SchedulerState for Futures {
+    const SLOT: usize = 3;
+}
+
+fn futures(scheduler: &Scheduler) -> &Futures {
+    scheduler.state()
+}
+
+fn take_waker(scheduler: &Scheduler) -> SpareWaker {
+    futures(scheduler).spare_waker.take().unwrap_or_else(|| new_waker(scheduler))
+}
+
+#[cold]
+fn new_waker(scheduler: &Scheduler) -> SpareWaker {
+    let state = Arc::new(WakerState {
+        inbox: inbox(scheduler).clone(),
+        number: AtomicU64::new(0),
+        woken: AtomicBool::new(false),
+    });
+    SpareWaker { waker: state.clone().into(), state }
+}
+
+/// Keeps the waker for the next future, if it is this runtime's and has no clone.
+fn put_waker(scheduler: &Scheduler, spare: SpareWaker) {
+    if spare.clones() == 0 && spare.state.inbox.runtime == scheduler.serial() {
+        spare.state.woken.store(false, Ordering::Relaxed);
+        futures(scheduler).spare_waker.set(Some(spare));
+    }
+}
+
+/// Waits until the future is to be polled again.
+fn wait_for_waker(scheduler: &Scheduler, spare: &SpareWaker, at: &'static Location<'static>) {
+    let state = &spare.state;
+    // A wake finds the thread by its number, once its info is registered.
+    let id = scheduler.current().info().id();
+    state.number.store(id.number, Ordering::Relaxed);
+    if state.take_woken() {
+        // Woken while it was polled: so a future lets others have a turn.
+        scheduler.yield_now();
+        return;
+    }
+    let wait = Wait::at(WaitFor::Future, at);
+    let awaiting = &futures(scheduler).awaiting;
+    loop {
+        let own = Awaiting { state: state.clone(), data: spare.waker.data() };
+        let (outcome, _) = awaiting.wait(scheduler, Some(own), &wait, None);
+        if outcome == Outcome::Interrupted {
+            interrupted();
+        }
+        if state.take_woken() {
+            return;
+        }
+    }
+}
+
+/// Returns `true` if something outside has the waker of a thread that waits for a future. Green
+/// threads that keep a clone until they end are not outside, and others that have a clone can
+/// run, or wait themselves.
+pub(super) fn is_awaited_outside(scheduler: &Scheduler) -> bool {
+    let kept = futures(scheduler).kept_wakers.borrow();
+    futures(scheduler).awaiting.any(|awaiting| {
+        let kept = kept.get(&awaiting.data).copied().unwrap_or(0);
+        // The waiting thread has three.
+        owners(&awaiting.state) - 3 > kept
+    })
+}
+
+/// The waker that waits for a thread's end.
+#[derive(Default)]
+struct EndWaker(Cell<Option<Waker>>);
+
+impl ThreadState for EndWaker {
+    const SLOT: usize = 2;
+}
+
+/// Makes the end of a thread, which has not ended, wake `waker` in place of the previous one.
+pub(crate) fn wake_at_end(control: &ControlBlock, waker: &Waker) {
+    let scheduler = control.scheduler();
+    let kept = &futures(scheduler).kept_wakers;
+    *kept.borrow_mut().entry(waker.data()).or_default() += 1;
+    // The previous waker is dropped last: that may run any code.
+    let previous = control.state_or_default::<EndWaker>().0.replace(Some(waker.clone()));
+    previous.iter().for_each(|previous| release_waker(scheduler, previous));
+}
+
+/// Wakes the waker that waits for the end of a thread.
+pub(crate) fn wake_end_waker(scheduler: &Scheduler, control: &ControlBlock) {
+    let Some(EndWaker(place)) = control.state_of() else { return };
+    while let Some(waker) = place.take() {
+        release_waker(scheduler, &waker);
+        waker.wake();
+    }
+}
+
+/// Notes that a green thread has no clone of the waker any more.
+fn release_waker(scheduler: &Scheduler, waker: &Waker) {
+    let mut kept = futures(scheduler).kept_wakers.borrow_mut();
+    if let Entry::Occupied(mut entry) = kept.entry(waker.data()) {
+        *entry.get_mut() -= 1;
+        if *entry.get() == 0 {
+            entry.remove();
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Handles to a runtime, for other OS threads.
+
+#![forbid(unsafe_code)]
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::inbox::{self, Inbox, Message};
+use super::join::{self, RemoteJoinHandle};
+use crate::kernel::{Scheduler, ThreadId, scheduler};
+
+/// A handle to a runtime, for any OS thread: spawns green threads on the runtime, unparks and
+/// cancels its threads.
+///
+/// As long as there is a handle, a runtime in which every thread waits sleeps in the operating
+/// system, and reports no deadlock. When the last handle is dropped, the runtime looks again.
+///
+/// A handle may outlive its runtime, and then does nothing.
+///
+/// # Examples
+///
+/// ```
+/// use leno::thread;
+///
+/// leno::run(|| {
+///     let (handle, me) = (leno::Handle::current(), thread::current().id());
+///     std::thread::spawn(move || {
+///         let sum = handle.spawn(|| (1..=10).sum::<i32>()).unwrap();
+///         assert_eq!(sum.join().unwrap(), 55);
+///         handle.unpark(me);
+///     });
+///     thread::park();
+/// });
+/// ```
+pub struct Handle {
+    inbox: Arc<Inbox>,
+}
+
+/// The error of [`Handle::spawn`] if the runtime has ended. It holds the closure.
+pub struct Ended<F>(pub F);
+
+impl Handle {
+    /// Returns a handle of the runtime that the caller runs in.
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime. If the system has no more descriptors.
+    #[must_use]
+    #[track_caller]
+    pub fn current() -> Handle {
+        Handle::of(scheduler("leno::Handle::current"))
+    }
+
+    pub(crate) fn of(scheduler: &Scheduler) -> Handle {
+        let inbox = inbox::inbox(scheduler).clone();
+        inbox.add_sender();
+        Handle { inbox }
+    }
+
+    /// Spawns a green thread on the runtime, as [`spawn`](crate::spawn) does from inside. It begins
+    /// when the runtime reads its mailbox: when no thread can run, or after at most 64 switches.
+    ///
+    /// [`run`](crate::run) does not return before it has read what was spawned until then. A
+    /// [`Runtime`](crate::Runtime) that is dropped before it has read the message drops `f`.
+    ///
+    /// # Errors
+    ///
+    /// [`Ended`], which holds `f`, if the runtime has ended.
+    pub fn spawn<F, T>(&self, f: F) -> Result<RemoteJoinHandle<T>, Ended<F>>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        let (promise, handle) = join::promise();
+        let job = |f| Message::Spawn(Box::new(move || promise.keep(f)));
+        self.inbox.send(f, job).map_err(Ended)?;
+        Ok(handle)
+    }
+
+    /// Unparks a thread as [`Thread::unpark`](crate::thread::Thread::unpark) does.
+    /// Does nothing if the green thread or its runtime has ended.
+    pub fn unpark(&self, thread: ThreadId) {
+        let _ = self.inbox.send(thread, Message::Unpark);
+    }
+
+    /// Cancels a thread as [`JoinHandle::cancel`](crate::thread::JoinHandle::cancel) does. Does
+    /// nothing if the green thread or its runtime has ended.
+    pub fn cancel(&self, thread: ThreadId) {
+        let _ = self.inbox.send(thread, Message::Cancel);
+    }
+
+    /// Returns `true` if the runtime has ended: [`run`](crate::run) has returned, or the
+    /// [`Runtime`](crate::Runtime) was dropped.
+    #[must_use]
+    pub fn is_ended(&self) -> bool {
+        self.inbox.is_closed()
+    }
+}
+
+impl Clone for Handle {
+    fn clone(&self) -> Handle {
+        self.inbox.add_sender();
+        Handle { inbox: self.inbox.clone() }
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.inbox.remove_sender();
+    }
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle").field("is_ended", &self.is_ended()).finish_non_exhaustive()
+    }
+}
+
+impl<F> fmt::Debug for Ended<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Ended(..)")
+    }
+}
+
+impl<F> fmt::Display for Ended<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the runtime of this handle has ended; nothing was spawned")
+    }
+}
+
+impl<F> std::error::Error for Ended<F> {}

@@ -1,0 +1,224 @@
+//! What other OS threads have asked of a runtime, and how the runtime sleeps until they ask.
+
+use std::cell::{Cell, OnceCell};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
+
+use super::mailbox::{Bell, Mailbox};
+use crate::access::{Access, Object, note};
+use crate::cancel::cancel_thread;
+use crate::kernel::features::SchedulerState;
+use crate::kernel::{
+    Cause, Outcome, Scheduler, ThreadId, ThreadInfo, Wait, WaitFor, try_scheduler,
+};
+use crate::sys::wakeup::Wakeup;
+
+pub(super) type Job = Box<dyn FnOnce() + Send>;
+
+pub(super) enum Message {
+    Spawn(Job),
+    Unpark(ThreadId),
+    /// The future that the thread waits for can be polled.
+    Wake(ThreadId),
+    Cancel(ThreadId),
+}
+
+impl Message {
+    fn reach(self, scheduler: &Scheduler) {
+        let (id, reach): (ThreadId, fn(&ThreadInfo)) = match self {
+            Message::Spawn(job) => return spawn_job(scheduler, job),
+            Message::Unpark(id) => (id, unpark),
+            Message::Wake(id) => (id, wake_future),
+            Message::Cancel(id) => (id, cancel_thread),
+        };
+        if let Some(thread) = scheduler.find(id) {
+            reach(&thread);
+        }
+    }
+}
+
+/// Gives a thread its token, and wakes it if it waits for that in `park`.
+#[track_caller]
+pub(crate) fn unpark(info: &ThreadInfo) {
+    note(Object::Token(info.id().number()), Access::Write, "unpark");
+    let Some(control) = info.control() else { return };
+    control.token().set(true);
+    if matches!(control.waits_for().map(Wait::what), Some(WaitFor::Unpark)) {
+        control.scheduler().wake(control, Outcome::Woken);
+    }
+}
+
+/// Wakes a thread if it waits for a future.
+fn wake_future(info: &ThreadInfo) {
+    if let Some(control) = info.control()
+        && matches!(control.waits_for().map(Wait::what), Some(WaitFor::Future))
+    {
+        control.scheduler().wake(control, Outcome::Woken);
+    }
+}
+
+/// Spawns a thread that another OS thread has asked for.
+fn spawn_job(scheduler: &Scheduler, job: Job) {
+    match scheduler.stack(None) {
+        Ok(stack) => drop(scheduler.spawn(stack, None, job)),
+        Err(error) => {
+            // Switching and unwinding are forbidden here.
+            let dropped = scheduler.without_switching(|| drop(job));
+            std::mem::forget(dropped);
+            let _ = std::io::Write::write_fmt(
+                &mut std::io::stderr(),
+                format_args!(
+                    "leno: a green thread that another OS thread wanted was not spawned: {error}\n"
+                ),
+            );
+        }
+    }
+}
+
+impl Bell for Wakeup {
+    fn ring(&self) {
+        self.notify();
+    }
+
+    fn silence(&self) {
+        self.clear();
+    }
+}
+
+/// What a runtime has to do with other OS threads.
+#[derive(Default)]
+pub(crate) struct Outside {
+    inbox: OnceCell<Arc<Inbox>>,
+    /// The number of closures that run on other OS threads for a thread that waits here.
+    unblocked: Cell<usize>,
+}
+
+// SAFETY: no other type has slot 2.
+unsafe impl SchedulerState for Outside {
+    const SLOT: usize = 2;
+}
+
+fn outside(scheduler: &Scheduler) -> &Outside {
+    scheduler.state()
+}
+
+/// The mailbox of a runtime.
+pub(crate) struct Inbox {
+    mailbox: Mailbox<Message, Wakeup>,
+    /// The runtime's serial number.
+    pub(super) runtime: u64,
+}
+
+impl Inbox {
+    /// Makes the runtime do what the message asks for that is made of `content`: at once if the
+    /// caller runs in it, and otherwise as soon as it looks.
+    ///
+    /// # Errors
+    ///
+    /// Returns `content` if the runtime has ended.
+    pub(super) fn send<T>(&self, content: T, message: impl FnOnce(T) -> Message) -> Result<(), T> {
+        match try_scheduler() {
+            Some(scheduler) if scheduler.serial() == self.runtime => {
+                message(content).reach(scheduler);
+                Ok(())
+            }
+            _ => self.mailbox.post(content, message),
+        }
+    }
+
+    pub(super) fn add_sender(&self) {
+        self.mailbox.add_sender();
+    }
+
+    pub(super) fn remove_sender(&self) {
+        self.mailbox.remove_sender();
+    }
+
+    /// Makes the runtime look.
+    pub(crate) fn notify(&self) {
+        self.mailbox.notify();
+    }
+
+    /// Sleeps until there is mail, until `nanos` have passed, or until a signal comes.
+    pub(crate) fn sleep(&self, nanos: Option<u64>) {
+        self.mailbox.sleep(|bell| bell.wait(nanos));
+    }
+
+    /// Notes that the host has slept in place of the runtime.
+    pub(crate) fn has_slept(&self) {
+        self.mailbox.sleep(|_| {});
+    }
+
+    pub(crate) fn descriptor(&self) -> BorrowedFd<'_> {
+        self.mailbox.bell.as_fd()
+    }
+
+    /// Ends the reading. Drops what is left.
+    pub(crate) fn close(&self) {
+        drop(self.mailbox.close());
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.mailbox.is_closed()
+    }
+}
+
+/// Returns the inbox of a runtime. Makes it at the first use.
+///
+/// # Panics
+///
+/// If the system has no more descriptors.
+pub(crate) fn inbox(scheduler: &Scheduler) -> &Arc<Inbox> {
+    outside(scheduler).inbox.get_or_init(|| {
+        let bell = Wakeup::new().unwrap_or_else(|error| {
+            panic!(
+                "cannot make the descriptor by which other OS threads wake this runtime: \
+                 {error}; the limit of open files is `ulimit -n`"
+            )
+        });
+        Arc::new(Inbox { mailbox: Mailbox::new(bell), runtime: scheduler.serial() })
+    })
+}
+
+/// Returns the inbox of a runtime, if it has one.
+pub(crate) fn existing_inbox(scheduler: &Scheduler) -> Option<&Inbox> {
+    outside(scheduler).inbox.get().map(|inbox| &**inbox)
+}
+
+/// Does what other OS threads have asked for.
+pub(crate) fn read_inbox(scheduler: &Scheduler) {
+    if let Some(inbox) = existing_inbox(scheduler)
+        && inbox.mailbox.has_mail()
+    {
+        scheduler.caused_by(Cause::Outside, || {
+            for message in inbox.mailbox.read() {
+                message.reach(scheduler);
+            }
+        });
+    }
+}
+
+/// Returns `true` if a message may come, or has come.
+pub(super) fn may_get_mail(scheduler: &Scheduler) -> bool {
+    existing_inbox(scheduler).is_some_and(|inbox| !inbox.mailbox.is_deserted())
+}
+
+/// Returns `true` if virtual time has to wait for closures on other OS threads.
+pub(crate) fn holds_time(scheduler: &Scheduler) -> bool {
+    outside(scheduler).unblocked.get() > 0
+}
+
+/// Runs `f`, during which virtual time stands still.
+#[cfg(feature = "unblock")]
+pub(crate) fn hold_time<T>(scheduler: &Scheduler, f: impl FnOnce() -> T) -> T {
+    struct Held<'a>(&'a Cell<usize>);
+    impl Drop for Held<'_> {
+        fn drop(&mut self) {
+            self.0.set(self.0.get() - 1);
+        }
+    }
+    let unblocked = &outside(scheduler).unblocked;
+    unblocked.set(unblocked.get() + 1);
+    let _held = Held(unblocked);
+    f()
+}

@@ -1,0 +1,22 @@
+//! What other OS threads do to a runtime, and how green threads wait for them.
+
+mod future;
+mod handle;
+pub(crate) mod inbox;
+mod join;
+mod mailbox;
+mod sync_shim;
+
+pub(crate) use future::{Futures, block_on, wake_at_end, wake_end_waker};
+pub use handle::{Ended, Handle};
+#[cfg(feature = "unblock")]
+pub(crate) use inbox::hold_time;
+pub(crate) use inbox::unpark;
+pub use join::RemoteJoinHandle;
+
+use crate::kernel::Scheduler;
+
+/// Returns `true` if something outside the runtime can make a green thread runnable.
+pub(crate) fn can_be_reached(scheduler: &Scheduler) -> bool {
+    future::is_awaited_outside(scheduler) || inbox::may_get_mail(scheduler)
+}

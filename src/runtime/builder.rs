@@ -1,0 +1,401 @@
+//! Runtimes as values: their settings, and runtimes that are driven by a loop of the host.
+
+use std::fmt;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::panic::{self, AssertUnwindSafe, Location};
+use std::time::Duration;
+
+use super::locals;
+use super::next::Choices;
+use super::policy::Policy;
+use super::upcalls::UPCALLS;
+use crate::cancel::numbers::ScopeNumbers;
+use crate::cancel::unwind;
+use crate::driver;
+use crate::driver::prefetch::Cold;
+use crate::explore::{ControlledRun, observe};
+use crate::inspect::debugger_table::LENO_DEBUGGER_TABLE;
+#[cfg(feature = "debug")]
+use crate::inspect::hog_sampler::Watched;
+#[cfg(feature = "debug")]
+use crate::inspect::signal_dump::SignalDump;
+use crate::inspect::stack_visit::Visits;
+use crate::inspect::trace::{self, Recorder, Trace};
+use crate::inspect::with_room;
+use crate::kernel::control_block::for_join;
+use crate::kernel::current::Installed;
+use crate::kernel::features::SchedulerSlots;
+use crate::kernel::slow_path::slow;
+use crate::kernel::{ControlBlock, Owned, Payload, Scheduler, Wait, WaitFor, is_unwinding};
+use crate::remote::inbox::{Outside, existing_inbox, inbox, read_inbox};
+use crate::remote::{Futures, Handle};
+use crate::stack;
+use crate::sys::panics;
+use crate::timer::clock::Clock;
+use crate::timer::timers::Timers;
+
+/// Settings for a runtime.
+///
+/// # Examples
+///
+/// A program that sleeps for a day, in no time:
+///
+/// ```
+/// use leno::time::{Duration, Instant};
+///
+/// leno::Builder::new().virtual_time().run(|| {
+///     let start = Instant::now();
+///     leno::sleep(Duration::from_secs(86_400));
+///     assert_eq!(start.elapsed(), Duration::from_secs(86_400));
+/// });
+/// ```
+#[derive(Debug, Default)]
+#[must_use = "a builder makes nothing until `build` or `run` is called"]
+pub struct Builder {
+    stack_bytes: Option<usize>,
+    policy: Option<Policy>,
+    virtual_time: bool,
+    recorder: Option<Recorder>,
+}
+
+impl Builder {
+    /// Returns the default settings: first come, first served; the system's clock; stacks of
+    /// [`DEFAULT_STACK_BYTES`](crate::stack::DEFAULT_STACK_BYTES).
+    pub fn new() -> Builder {
+        Builder::default()
+    }
+
+    /// Sets the usable size in bytes of the stacks of green threads that are spawned without a size
+    /// of their own; see [`Stack::new`](crate::stack::Stack::new).
+    pub fn stack_size(mut self, bytes: usize) -> Builder {
+        self.stack_bytes = Some(bytes);
+        self
+    }
+
+    /// Sets the policy: which green thread runs next when several can.
+    pub fn policy(mut self, policy: Policy) -> Builder {
+        self.policy = Some(policy);
+        self
+    }
+
+    /// Makes time virtual: it stands still while a green thread runs, and jumps to the next deadline
+    /// when all of them wait. It begins at the same moment in every run. While closures run in
+    /// [`unblock`](crate::unblock), it waits for them.
+    pub fn virtual_time(mut self) -> Builder {
+        self.virtual_time = true;
+        self
+    }
+
+    /// Records the whole run, from before the first green thread.
+    pub fn recorder(mut self, recorder: &Recorder) -> Builder {
+        self.recorder = Some(recorder.clone());
+        self
+    }
+
+    /// Makes the runtime.
+    #[track_caller]
+    pub fn build(self) -> Runtime {
+        let clock = if self.virtual_time { Clock::simulated() } else { Clock::Real };
+        let policy = self.policy.unwrap_or_else(Policy::fifo);
+        let runtime = Runtime::with(clock, policy, self.stack_bytes);
+        if let Some(recorder) = &self.recorder {
+            trace::start_recording(&runtime.scheduler, recorder);
+        }
+        runtime
+    }
+
+    /// Makes a runtime and runs `f` on it; see [`run`](crate::run).
+    ///
+    /// # Panics
+    ///
+    /// As [`run`](crate::run).
+    #[track_caller]
+    pub fn run<F, T>(self, f: F) -> T
+    where
+        F: FnOnce() -> T,
+    {
+        self.build().run(f)
+    }
+}
+
+/// A runtime, for programs that have a loop of their own: that of a window system, or a loop around
+/// poll(2). Other programs use [`run`](crate::run).
+///
+/// It belongs to the OS thread that made it. The host calls
+/// [`run_until_stalled`](Runtime::run_until_stalled) whenever its descriptor
+/// ([`AsFd`]) is readable, and when [`next_deadline`](Runtime::next_deadline) has
+/// come.
+///
+/// Dropping it cancels the green threads that are left, shielded ones as well,
+/// and runs their destructors.
+///
+/// # Examples
+///
+/// ```
+/// let runtime = leno::Runtime::new();
+/// let answer = leno::thread::Builder::new().spawn_on(&runtime, || 42)?;
+/// runtime.run_until_stalled();
+/// assert_eq!(answer.join().unwrap(), 42);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub struct Runtime {
+    // Boxed: green threads point to both.
+    main: Box<ControlBlock>,
+    scheduler: Box<Scheduler>,
+}
+
+impl Runtime {
+    /// Returns a runtime with the settings of [`Builder::new`].
+    #[track_caller]
+    #[must_use]
+    pub fn new() -> Runtime {
+        Builder::new().build()
+    }
+
+    #[track_caller]
+    pub(super) fn with(clock: Clock, policy: Policy, stack_bytes: Option<usize>) -> Runtime {
+        stack::clean_up_after_others();
+        if !panics::is_searched() && !std::thread::panicking() {
+            with_room(panics::search);
+        }
+        // A table that nothing refers to would not be linked.
+        std::hint::black_box(&LENO_DEBUGGER_TABLE);
+        let (coarse_time, is_fifo) = (clock.coarse_now(), policy.is_fifo());
+        let slots = SchedulerSlots::new()
+            .with(Timers::new(clock))
+            .with(ScopeNumbers::default())
+            .with(Outside::default())
+            .with(Futures::default())
+            .with(Trace::default())
+            .with(Visits::default());
+        #[cfg(feature = "debug")]
+        let slots = slots.with(SignalDump::default()).with(Watched::default());
+        let slots =
+            slots.with(ControlledRun::new()).with(Cold::default()).with(Choices::new(policy));
+        let scheduler = Box::new(Scheduler::new(UPCALLS, slots, coarse_time, stack_bytes));
+        scheduler.set_slow(slow::POLICY, !is_fifo);
+        let main = Box::new(ControlBlock::main(&scheduler));
+        // SAFETY: the box of the main thread is dropped with the scheduler, or replaced by
+        // `renew`.
+        unsafe { scheduler.set_main(&raw const *main) };
+        Runtime { main, scheduler }
+    }
+
+    pub(super) fn scheduler(&self) -> &Scheduler {
+        &self.scheduler
+    }
+
+    pub(super) fn main(&self) -> &ControlBlock {
+        &self.main
+    }
+
+    /// Makes another runtime of this one, in which no thread runs.
+    #[track_caller]
+    pub(super) fn renew(&mut self) {
+        self.scheduler.uncancel(&self.main);
+        self.main.retire();
+        self.scheduler.forget(self.main.number());
+        self.scheduler.take_new_serial();
+        *self.main = ControlBlock::main(&self.scheduler);
+    }
+
+    /// Runs `f` as the main green thread, as [`run`](crate::run) does.
+    ///
+    /// # Panics
+    ///
+    /// As [`run`](crate::run).
+    #[track_caller]
+    pub fn run<F, T>(&self, f: F) -> T
+    where
+        F: FnOnce() -> T,
+    {
+        let at = Location::caller();
+        // SAFETY: both are boxed in `self`, which is borrowed.
+        let installed = unsafe { Installed::new("leno::run", &self.scheduler, &self.main) };
+        self.enter();
+        let result = panic::catch_unwind(AssertUnwindSafe(f)).map_err(|payload| {
+            if !is_unwinding(&payload) {
+                observe::fails(&self.scheduler, &self.main, &payload);
+            }
+            for_join(payload)
+        });
+        // What follows is tested first, since a run of an exploration is so short that a
+        // call which does nothing counts.
+        if self.main.has_extra() {
+            locals::drop_all(&self.scheduler, &self.main);
+        }
+        self.scheduler.wait_for_all(at);
+        // What other OS threads have sent until then is not left behind.
+        read_inbox(&self.scheduler);
+        while self.scheduler.running() > 0 {
+            self.scheduler.wait_for_all(at);
+            read_inbox(&self.scheduler);
+        }
+        self.scheduler.uncancel(&self.main);
+        if self.main.has_extra() {
+            locals::forget(&self.main);
+        }
+        self.leave(installed);
+        // Both are rare, and to take them costs 30 instructions.
+        let has_failed = self.scheduler.state::<Choices>().deadlock.borrow().is_some()
+            || self.scheduler.failure().borrow().is_some();
+        match result {
+            Ok(value) if !has_failed => value,
+            result => self.failed(result),
+        }
+    }
+
+    /// Ends a run whose main green thread has panicked, or that was ended by a deadlock or by a
+    /// policy.
+    #[cold]
+    #[inline(never)]
+    #[track_caller]
+    fn failed<T>(&self, result: Result<T, Payload>) -> T {
+        // Taken in any case: this runtime may run something else later.
+        let deadlock = self.deadlock();
+        if let Some(payload) = self.scheduler.failure().take() {
+            panic::resume_unwind(payload);
+        }
+        match (result, deadlock) {
+            (Ok(value), None) => value,
+            (Err(payload), None) => panic::resume_unwind(payload),
+            (Err(payload), Some(report)) if !is_unwinding(&payload) => {
+                // The panic came first and goes on; the report is printed.
+                eprintln!("leno: {report}");
+                panic::resume_unwind(payload)
+            }
+            (_, Some(report)) => panic!("{report}"),
+        }
+    }
+
+    /// Runs green threads until none can go on: all of them wait, for a deadline, for a message from
+    /// outside, or for the host. Returns `true` if there are any left.
+    ///
+    /// With virtual time, a call that finds no thread that can go on lets time jump to the next
+    /// deadline: each call takes the green threads one moment further.
+    ///
+    /// It makes no deadlock report: the host may be about to wake a thread.
+    ///
+    /// # Panics
+    ///
+    /// Inside a runtime, this one or another.
+    #[track_caller]
+    pub fn run_until_stalled(&self) -> bool {
+        const FUNCTION: &str = "leno::Runtime::run_until_stalled";
+        // SAFETY: both are boxed in `self`, which is borrowed.
+        let installed = unsafe { Installed::new(FUNCTION, &self.scheduler, &self.main) };
+        self.enter();
+        if let Some(inbox) = existing_inbox(&self.scheduler) {
+            inbox.has_slept();
+        }
+        driver::poll(&self.scheduler);
+        if self.scheduler.ready().is_empty() {
+            driver::pass_virtual_time(&self.scheduler);
+        }
+        self.scheduler.block_borrowed(&Wait::new(WaitFor::Stalled));
+        self.leave(installed);
+        if let Some(payload) = self.scheduler.failure().take() {
+            panic::resume_unwind(payload);
+        }
+        self.scheduler.running() > 0
+    }
+
+    /// Returns the time until the next deadline of a green thread: the timeout with which the host
+    /// may sleep. Zero if a green thread can run now. `None` if no thread waits for a deadline.
+    ///
+    /// With virtual time a deadline is zero away, since time passes in
+    /// [`run_until_stalled`](Runtime::run_until_stalled); while closures run in
+    /// [`unblock`](crate::unblock), there is none.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Duration> {
+        driver::patience(&self.scheduler)
+    }
+
+    /// Returns a handle for other OS threads.
+    ///
+    /// # Panics
+    ///
+    /// If the system has no more descriptors.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        Handle::of(&self.scheduler)
+    }
+
+    pub(crate) fn spawn_on<F, T>(
+        &self,
+        stack: Option<usize>,
+        name: Option<String>,
+        f: F,
+    ) -> io::Result<Owned<T>>
+    where
+        F: FnOnce() -> T + 'static,
+        T: 'static,
+    {
+        Ok(self.scheduler.spawn(self.scheduler.stack(stack)?, name, f))
+    }
+
+    /// Records that the host has called the runtime.
+    #[inline]
+    fn enter(&self) {
+        if self.scheduler.slow() & slow::TRACE != 0 {
+            trace::runs(&self.scheduler, &self.main);
+        }
+    }
+
+    /// Returns to the host.
+    #[inline]
+    fn leave(&self, installed: Installed) {
+        if self.scheduler.slow() & slow::TRACE != 0 {
+            trace::returns(&self.scheduler);
+        }
+        drop(installed);
+    }
+
+    /// Takes the report of a deadlock that has been resolved.
+    fn deadlock(&self) -> Option<String> {
+        self.scheduler.state::<Choices>().deadlock.take()
+    }
+}
+
+/// The descriptor that becomes readable when there is work: a message from another OS thread, or a
+/// green thread that the host itself has woken. It may become readable without work.
+/// [`Runtime::run_until_stalled`] makes it unreadable.
+impl AsFd for Runtime {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        inbox(&self.scheduler).descriptor()
+    }
+}
+
+impl Default for Runtime {
+    fn default() -> Runtime {
+        Runtime::new()
+    }
+}
+
+impl Drop for Runtime {
+    fn drop(&mut self) {
+        if self.scheduler.running() > 0 {
+            // SAFETY: both are boxed in `self`, which exists until this function ends.
+            let installed = unsafe { Installed::nested(&self.scheduler, &self.main) };
+            self.enter();
+            unwind::force_all(&self.scheduler);
+            self.scheduler.wait_for_all(self.main.spawned_at());
+            self.leave(installed);
+            // A deadlock of destructors has been resolved, or has ended the process.
+            self.deadlock();
+        }
+        self.main.retire();
+        if let Some(inbox) = existing_inbox(&self.scheduler) {
+            inbox.close();
+        }
+    }
+}
+
+impl fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Runtime")
+            .field("green_threads", &self.scheduler.running())
+            .finish_non_exhaustive()
+    }
+}

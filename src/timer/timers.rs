@@ -1,0 +1,95 @@
+//! The timers of a runtime, and what each of them ends.
+
+use std::cell::RefCell;
+
+use super::clock::{self, Clock};
+use super::heap::{TimerHeap, TimerId};
+use crate::access::Access;
+use crate::kernel::features::SchedulerState;
+use crate::kernel::{ControlBlock, Scheduler, ThreadRef};
+
+/// What a timer ends.
+#[derive(Clone, Copy)]
+pub(crate) enum Target {
+    /// A wait of a thread. The timer is stopped before the thread goes on.
+    Wait(ThreadRef),
+    /// A cancel scope, with its number, that a thread is in. The timer is stopped when the scope
+    /// or the thread ends.
+    Scope(ThreadRef, u64),
+}
+
+/// The clock and the timers of a runtime.
+pub(crate) struct Timers {
+    pub(super) clock: Clock,
+    heap: RefCell<TimerHeap<Target>>,
+}
+
+impl Timers {
+    pub(crate) fn new(clock: Clock) -> Timers {
+        Timers { clock, heap: RefCell::new(TimerHeap::new()) }
+    }
+}
+
+fn heap(scheduler: &Scheduler) -> &RefCell<TimerHeap<Target>> {
+    &scheduler.state::<Timers>().heap
+}
+
+/// Starts the timer of a wait. Returns its token.
+pub(crate) fn arm(scheduler: &Scheduler, control: &ControlBlock, deadline: u64) -> u64 {
+    clock::observe(scheduler, Access::Write);
+    let target = Target::Wait(ThreadRef::of(control));
+    heap(scheduler).borrow_mut().insert(deadline, target).token()
+}
+
+/// Stops the timer of a wait.
+pub(crate) fn disarm(scheduler: &Scheduler, token: u64) {
+    clock::observe(scheduler, Access::Write);
+    stop(scheduler, TimerId::of_token(token));
+}
+
+/// Starts the timer of a cancel scope.
+pub(crate) fn start_for_scope(
+    scheduler: &Scheduler,
+    control: &ControlBlock,
+    scope: u64,
+    deadline: u64,
+) -> TimerId {
+    clock::observe(scheduler, Access::Write);
+    let target = Target::Scope(ThreadRef::of(control), scope);
+    heap(scheduler).borrow_mut().insert(deadline, target)
+}
+
+/// Stops a timer. Does nothing if it has fired.
+pub(crate) fn stop(scheduler: &Scheduler, id: TimerId) {
+    heap(scheduler).borrow_mut().remove(id);
+}
+
+/// Takes out the next timer whose deadline is not after `now`. Returns its target, and the
+/// thread of the timer after it.
+pub(crate) fn pop_expired(scheduler: &Scheduler, now: u64) -> Option<(Target, Option<ThreadRef>)> {
+    let mut heap = heap(scheduler).borrow_mut();
+    let target = heap.pop_expired(now)?;
+    let next = heap.next_target().map(|next| match next {
+        Target::Wait(thread) | Target::Scope(thread, _) => thread,
+    });
+    Some((target, next))
+}
+
+pub(crate) fn is_empty(scheduler: &Scheduler) -> bool {
+    heap(scheduler).borrow().is_empty()
+}
+
+/// Returns the deadline of the next timer to fire.
+pub(crate) fn next_deadline(scheduler: &Scheduler) -> Option<u64> {
+    heap(scheduler).borrow().next_deadline()
+}
+
+/// Returns the number of timers for which there is memory.
+pub(crate) fn room(scheduler: &Scheduler) -> usize {
+    heap(scheduler).borrow().room()
+}
+
+// SAFETY: no other type has slot 0.
+unsafe impl SchedulerState for Timers {
+    const SLOT: usize = 0;
+}
