@@ -23,7 +23,7 @@ use std::rc::Rc;
 
 use super::features::{ThreadSlots, ThreadState};
 use super::scheduler::Scheduler;
-use super::thread_info::{Cancelled, Extra, ThreadId, ThreadInfo, Unwinding};
+use super::thread_info::{CancelFlags, Extra, ThreadId, ThreadInfo, Unwinding, is_unwinding};
 use super::wait_reason::{Outcome, ScopeMembers, Wait, WaitFor};
 use crate::arch::{Link, StackPointer};
 use crate::stack::sanitizer::Bounds;
@@ -79,27 +79,13 @@ pub(crate) struct ControlBlock {
     bounds: Cell<Bounds>,
 }
 
-/// The offsets by which a debugger reads control blocks: of the context, the scheduler, the
-/// state and the number.
+/// The offsets for a debugger: of the context, the scheduler, the state and the number.
 pub(crate) const LAYOUT: [usize; 4] = [
     offset_of!(ControlBlock, context),
     offset_of!(ControlBlock, scheduler),
     offset_of!(ControlBlock, state),
     offset_of!(ControlBlock, number),
 ];
-
-/// What the kernel knows of a thread's cancellation.
-#[derive(Default)]
-pub(crate) struct CancelFlags {
-    /// Why the thread is to be unwound: bits that belong to `cancel`. Zero if it is not.
-    reasons: Cell<u8>,
-    /// The thread is suspended in the middle of a panic.
-    panicking: Cell<bool>,
-    /// The payload of the unwinding exists, but has been caught, and goes on later.
-    caught: Cell<bool>,
-    /// The number of shields that the thread is in.
-    shields: Cell<u32>,
-}
 
 /// How a new control block differs from a blank one.
 pub(super) struct Origin {
@@ -150,15 +136,12 @@ impl ControlBlock {
     /// Returns the control block of the main green thread, number 1.
     #[track_caller]
     pub(crate) fn main(scheduler: &Scheduler) -> ControlBlock {
-        /// # Safety
-        ///
-        /// None: the main green thread leaves no result.
-        unsafe fn nothing(_result: *mut ()) {}
         let origin = Origin {
             number: 1,
             stack: None,
             result: ptr::null_mut(),
-            drop_result: nothing,
+            // It leaves no result.
+            drop_result: |_| {},
             scope: ptr::null(),
             spawned_at: Location::caller(),
             bounds: Bounds::UNKNOWN,
@@ -229,16 +212,6 @@ impl ControlBlock {
         ptr::eq(self.scheduler, scheduler)
     }
 
-    /// Returns the scheduler, of a thread that is just ending.
-    ///
-    /// # Safety
-    ///
-    /// The scheduler must be running.
-    pub(super) unsafe fn scheduler_at_end(&self) -> &Scheduler {
-        // SAFETY: the scheduler is running.
-        unsafe { &*self.scheduler }
-    }
-
     pub(crate) fn id(&self) -> ThreadId {
         ThreadId { runtime: self.runtime, number: self.number }
     }
@@ -252,7 +225,7 @@ impl ControlBlock {
         self.extra.get()?.info.get()?.name()
     }
 
-    /// Returns the name of the type of the thread's closure.
+    /// Returns the type name of the closure.
     pub(crate) fn body(&self) -> &'static str {
         self.stack().map_or("", |stack| stack.occupant().body)
     }
@@ -302,7 +275,7 @@ impl ControlBlock {
         self.outcome.set(outcome);
     }
 
-    /// Returns the place for the context of a thread that waits.
+    /// Returns the place for the context.
     #[inline(always)]
     pub(crate) fn context(&self) -> &Cell<StackPointer> {
         &self.context
@@ -336,15 +309,14 @@ impl ControlBlock {
         unsafe { self.wait.get().cast::<Wait<'_>>().as_ref() }
     }
 
-    /// Returns `true` if this is the main green thread, whose closure has ended and which waits
-    /// for the others.
+    /// Returns `true` if this is the main green thread and waits for the end of the others.
     pub(crate) fn waits_for_all(&self) -> bool {
-        matches!(self.waits_for(), Some(wait) if matches!(wait.what(), WaitFor::AllEnded))
+        matches!(self.waits_for().map(Wait::what), Some(WaitFor::AllEnded))
     }
 
     /// Returns `true` if the host waits here until no green thread can run.
     pub(crate) fn waits_for_stall(&self) -> bool {
-        matches!(self.waits_for(), Some(wait) if matches!(wait.what(), WaitFor::Stalled))
+        matches!(self.waits_for().map(Wait::what), Some(WaitFor::Stalled))
     }
 
     /// Returns the token of `park` and `unpark`.
@@ -375,7 +347,7 @@ impl ControlBlock {
 
     /// Returns `true` if the runtime unwinds the thread just now.
     pub(super) fn is_being_unwound(&self) -> bool {
-        self.is_in_flight() && !self.cancel.caught.get()
+        self.is_in_flight() && !self.cancel.is_caught()
     }
 
     /// Returns a payload that unwinds the thread, or its stack up to a cancel scope.
@@ -518,60 +490,6 @@ impl ControlBlock {
     }
 }
 
-impl CancelFlags {
-    /// Returns the reasons for which the thread is to be unwound, as bits; zero if none.
-    #[inline(always)]
-    pub(crate) fn reasons(&self) -> u8 {
-        self.reasons.get()
-    }
-
-    /// Sets the reasons. The scheduler counts the threads that have any.
-    pub(crate) fn set_reasons(&self, scheduler: &Scheduler, reasons: u8) {
-        let before = self.reasons.replace(reasons);
-        scheduler.count_interrupted(before != 0, reasons != 0);
-    }
-
-    pub(crate) fn is_panicking(&self) -> bool {
-        self.panicking.get()
-    }
-
-    pub(super) fn set_panicking(&self, panicking: bool) {
-        self.panicking.set(panicking);
-    }
-
-    /// Runs `f` while the payload of the unwinding has been caught by the runtime: it exists,
-    /// but the thread does not unwind.
-    pub(crate) fn while_caught<T>(&self, f: impl FnOnce() -> T) -> T {
-        struct Before<'a>(&'a CancelFlags, bool);
-        impl Drop for Before<'_> {
-            fn drop(&mut self) {
-                self.0.caught.set(self.1);
-            }
-        }
-        let _before = Before(self, self.caught.replace(true));
-        f()
-    }
-
-    pub(crate) fn shields(&self) -> u32 {
-        self.shields.get()
-    }
-
-    /// Holds off the cancellation and the deadlines around the shield, until the matching
-    /// [`CancelFlags::unshield`].
-    pub(crate) fn shield(&self) {
-        self.shields.set(self.shields.get() + 1);
-    }
-
-    pub(crate) fn unshield(&self) {
-        self.shields.set(self.shields.get().saturating_sub(1));
-    }
-
-    #[inline(always)]
-    pub(super) fn forget_shields(&self) {
-        self.shields.set(0);
-    }
-}
-
 struct FreeOnDrop<'a>(&'a ControlBlock);
 
 impl Drop for FreeOnDrop<'_> {
@@ -579,16 +497,4 @@ impl Drop for FreeOnDrop<'_> {
         // SAFETY: `detach` makes it, of an ended thread whose handle is given up.
         unsafe { self.0.free() }
     }
-}
-
-/// Returns `true` if `payload` unwinds a green thread, or a part of it, because of a
-/// cancellation: then it is no panic.
-pub(crate) fn is_unwinding(payload: &Payload) -> bool {
-    let payload: &dyn Any = &**payload;
-    payload.is::<Unwinding>() || payload.is::<Cancelled>()
-}
-
-/// Returns what `join` gives for a green thread that ended with this payload.
-pub(crate) fn for_join(payload: Payload) -> Payload {
-    if payload.is::<Unwinding>() { Box::new(Cancelled) } else { payload }
 }

@@ -75,7 +75,6 @@ fn next_serial() -> u64 {
     SERIAL.fetch_add(1, Ordering::Relaxed)
 }
 
-/// The fields, for the other files of the kernel and for features.
 impl Scheduler {
     /// Returns a scheduler without threads. Its main thread has to be
     /// [installed](super::current).
@@ -110,7 +109,7 @@ impl Scheduler {
         }
     }
 
-    /// Returns the state that a feature keeps with this scheduler.
+    /// Returns the state of a feature.
     #[inline(always)]
     pub(crate) fn state<T: SchedulerState>(&self) -> &T {
         self.slots.get()

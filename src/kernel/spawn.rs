@@ -8,10 +8,11 @@ use std::mem::{self, ManuallyDrop, align_of, needs_drop, size_of};
 use std::panic::{self, AssertUnwindSafe, Location};
 use std::ptr::{self, NonNull};
 
-use super::control_block::{ControlBlock, Origin, Payload, State, for_join, is_unwinding};
+use super::control_block::{ControlBlock, Origin, Payload, State};
 use super::features::{Report, Stage};
 use super::scheduler::Scheduler;
 use super::slow_path::slow;
+use super::thread_info::{for_join, is_unwinding};
 use super::wait_reason::{Outcome, ScopeMembers};
 use crate::arch::{self, StackPointer, Word};
 use crate::stack::sanitizer::{self, Bounds};
@@ -240,7 +241,7 @@ where
     let (control, scheduler, body) = unsafe {
         let block = control.cast::<Block<F, T>>();
         let control = &*control.cast::<ControlBlock>();
-        (control, control.scheduler_at_end(), (*block).body.get())
+        (control, control.scheduler(), (*block).body.get())
     };
     let result = panic::catch_unwind(AssertUnwindSafe(|| {
         // SAFETY: `create` put the closure there, and this is the only place that takes it. The

@@ -1,13 +1,16 @@
-//! What outlives a green thread, and what few green threads have.
+//! What is known of a green thread besides its control block: its identity, which outlives it, its
+//! cancellation, and what few green threads have.
 
+use std::any::Any;
 use std::cell::{Cell, OnceCell};
 use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::control_block::ControlBlock;
+use super::control_block::{ControlBlock, Payload};
 use super::features::ThreadSlots;
+use super::scheduler::Scheduler;
 
 /// The identity of a green thread, different from that of every other of the process. Its
 /// number counts the green threads of its runtime in the order in which they were spawned; the
@@ -120,6 +123,77 @@ impl Extra {
     }
 }
 
+/// What the kernel knows of a thread's cancellation.
+#[derive(Default)]
+pub(crate) struct CancelFlags {
+    /// Why the thread is to be unwound: bits that belong to `cancel`. Zero if it is not.
+    reasons: Cell<u8>,
+    /// The thread is suspended in the middle of a panic.
+    panicking: Cell<bool>,
+    /// The payload of the unwinding exists, but has been caught, and goes on later.
+    caught: Cell<bool>,
+    /// The number of shields that the thread is in.
+    shields: Cell<u32>,
+}
+
+impl CancelFlags {
+    /// Returns the reasons for which the thread is to be unwound, as bits; zero if none.
+    #[inline(always)]
+    pub(crate) fn reasons(&self) -> u8 {
+        self.reasons.get()
+    }
+
+    /// Sets the reasons. The scheduler counts the threads that have any.
+    pub(crate) fn set_reasons(&self, scheduler: &Scheduler, reasons: u8) {
+        let before = self.reasons.replace(reasons);
+        scheduler.count_interrupted(before != 0, reasons != 0);
+    }
+
+    pub(crate) fn is_panicking(&self) -> bool {
+        self.panicking.get()
+    }
+
+    pub(super) fn is_caught(&self) -> bool {
+        self.caught.get()
+    }
+
+    pub(super) fn set_panicking(&self, panicking: bool) {
+        self.panicking.set(panicking);
+    }
+
+    /// Runs `f` while the payload of the unwinding has been caught by the runtime: it exists,
+    /// but the thread does not unwind.
+    pub(crate) fn while_caught<T>(&self, f: impl FnOnce() -> T) -> T {
+        struct Before<'a>(&'a CancelFlags, bool);
+        impl Drop for Before<'_> {
+            fn drop(&mut self) {
+                self.0.caught.set(self.1);
+            }
+        }
+        let _before = Before(self, self.caught.replace(true));
+        f()
+    }
+
+    pub(crate) fn shields(&self) -> u32 {
+        self.shields.get()
+    }
+
+    /// Holds off the cancellation and the deadlines around the shield, until the matching
+    /// [`CancelFlags::unshield`].
+    pub(crate) fn shield(&self) {
+        self.shields.set(self.shields.get() + 1);
+    }
+
+    pub(crate) fn unshield(&self) {
+        self.shields.set(self.shields.get().saturating_sub(1));
+    }
+
+    #[inline(always)]
+    pub(super) fn forget_shields(&self) {
+        self.shields.set(0);
+    }
+}
+
 /// The payload that unwinds a green thread.
 pub(crate) struct Unwinding {
     in_flight: Arc<AtomicBool>,
@@ -164,3 +238,15 @@ impl fmt::Display for Cancelled {
 }
 
 impl std::error::Error for Cancelled {}
+
+/// Returns `true` if `payload` unwinds a green thread, or a part of it, because of a
+/// cancellation: then it is no panic.
+pub(crate) fn is_unwinding(payload: &Payload) -> bool {
+    let payload: &dyn Any = &**payload;
+    payload.is::<Unwinding>() || payload.is::<Cancelled>()
+}
+
+/// Returns what `join` gives for a green thread that ended with this payload.
+pub(crate) fn for_join(payload: Payload) -> Payload {
+    if payload.is::<Unwinding>() { Box::new(Cancelled) } else { payload }
+}

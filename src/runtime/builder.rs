@@ -23,11 +23,12 @@ use crate::inspect::signal_dump::SignalDump;
 use crate::inspect::stack_visit::Visits;
 use crate::inspect::trace::{self, Recorder, Trace};
 use crate::inspect::with_room;
-use crate::kernel::control_block::for_join;
 use crate::kernel::current::Installed;
 use crate::kernel::features::SchedulerSlots;
 use crate::kernel::slow_path::slow;
-use crate::kernel::{ControlBlock, Owned, Payload, Scheduler, Wait, WaitFor, is_unwinding};
+use crate::kernel::{
+    ControlBlock, Owned, Payload, Scheduler, Wait, WaitFor, for_join, is_unwinding,
+};
 use crate::remote::inbox::{Outside, existing_inbox, inbox, read_inbox};
 use crate::remote::{Futures, Handle};
 use crate::stack;

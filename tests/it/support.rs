@@ -242,15 +242,6 @@ pub fn test_of<F>() -> &'static str {
     path.trim_end_matches("::{{closure}}")
 }
 
-/// Calls a function when it is dropped.
-pub struct OnDrop<F: Fn()>(pub F);
-
-impl<F: Fn()> Drop for OnDrop<F> {
-    fn drop(&mut self) {
-        (self.0)();
-    }
-}
-
 /// Like [`in_child`], with a terminal for standard error. Returns the terminal's
 /// output.
 #[cfg_attr(not(feature = "weave"), allow(dead_code))]
