@@ -1,4 +1,4 @@
-//! Futures and blocking calls, from green threads.
+//! Futures and blocking calls in green threads.
 
 #![forbid(unsafe_code)]
 
@@ -9,27 +9,28 @@ use crate::remote;
 #[cfg(feature = "unblock")]
 pub use unblock::unblock;
 
-/// Runs a future to its end, and gives its output. Only the green thread waits;
-/// others run in the meantime.
+/// Runs a future to its end, and returns its output. Only the current green thread waits;
+/// other threads run in the meantime.
 ///
-/// The future may be anybody's. Its waker may be woken, cloned and dropped on
-/// any OS thread, at any time. A future that wakes itself while it is polled, as
-/// one that yields, lets the other green threads have a turn. While somebody has
-/// a clone of the waker, a runtime in which everybody waits sleeps in the kernel;
-/// if nobody has one when it comes to wait, or only green threads of this runtime
-/// have whose end it awaits ([`JoinHandle`](crate::thread::JoinHandle)), it is a
-/// deadlock.
+/// The future may come from any library. Its waker may be woken, cloned and dropped on any
+/// OS thread, at any time. A future that wakes itself while it is polled, as a future that
+/// yields does, lets the other green threads have a turn. While a clone of the waker exists, a
+/// runtime in which every thread waits sleeps in the operating system. Otherwise the wait is a
+/// deadlock, also if the only clones are those by which
+/// [`JoinHandle`](crate::thread::JoinHandle)s await green threads of this runtime.
 ///
-/// Cancellation and deadlines ([`time::timeout`](crate::time::timeout)) end the
-/// wait, and the future is dropped. With virtual time, a deadline comes when every
-/// green thread waits, whatever is going on outside.
-///
-/// Nothing is allocated for a future that is ready at once.
+/// With virtual time, a deadline elapses when every green thread waits, whatever goes on in
+/// other OS threads. Nothing is allocated for a future that is ready at once.
 ///
 /// # Panics
 ///
-/// If the future panics. Outside a runtime. If the system has no more
-/// descriptors, the first time in a runtime.
+/// If the future panics. Outside a runtime. At the first use in a runtime, if the operating
+/// system has no more descriptors.
+///
+/// # Cancellation
+///
+/// A cancellation point. Cancellation and deadlines ([`time::timeout`](crate::time::timeout))
+/// end the wait, and the future is dropped.
 ///
 /// # Examples
 ///

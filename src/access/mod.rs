@@ -1,10 +1,12 @@
 //! What an exploration must know of: which thread accesses which object, and how.
 
-pub(crate) mod observe;
+mod observed;
+mod report;
 
 pub(crate) use crate::kernel::{Access, Object};
+pub(crate) use observed::{Accessed, Begun, Observed, Part};
 #[cfg(feature = "weave")]
-pub(crate) use observe::tell_value;
-pub(crate) use observe::{
-    Told, also, asked, is_eventful, look, note, note_at, operation, operation_on_all, report_also,
+pub(crate) use report::tell_value;
+pub(crate) use report::{
+    Reported, also, begin, is_reported, look, note, report_also, report_location,
 };

@@ -7,23 +7,25 @@ use std::panic::{self, AssertUnwindSafe};
 use crate::kernel::{checkpoint, scheduler};
 use crate::remote::{self, hold_time};
 
-/// Runs a closure that blocks on an OS thread of a pool, and gives what it
-/// returned. Only the green thread waits.
+/// Runs a blocking closure on an OS thread of a pool, and returns its value. Only the current
+/// green thread waits.
 ///
-/// The pool is that of the [`blocking`](https://docs.rs/blocking) crate: its OS
-/// threads are started when they are wanted, at most 500
-/// (`BLOCKING_MAX_THREADS`), and end when they have been idle for a while.
+/// The pool is that of the [`blocking`](https://docs.rs/blocking) crate. Its OS threads are
+/// started on demand, at most 500 (`BLOCKING_MAX_THREADS`), and end when they have been idle
+/// for a while.
 ///
-/// If the green thread is cancelled or runs into a deadline, it is unwound at
-/// once. A closure that has begun goes on, and what it returns is dropped over
-/// there; one that has not begun is dropped, and never begins. So what must not
-/// be left half done belongs into [`thread::shield`](crate::thread::shield).
-///
-/// Virtual time stands still while it runs.
+/// Virtual time stands still while the closure runs.
 ///
 /// # Panics
 ///
-/// If `f` panics: the panic goes on here. Outside a runtime.
+/// If `f` panics: the panic is resumed here. Outside a runtime.
+///
+/// # Cancellation
+///
+/// A cancellation point: if the green thread is cancelled or reaches a deadline, it is unwound
+/// at once. A closure that has begun goes on, and its value is dropped on its OS thread. A
+/// closure that has not begun is dropped there, and never begins. So work that must not be
+/// left half done belongs into [`thread::shield`](crate::thread::shield).
 ///
 /// # Examples
 ///

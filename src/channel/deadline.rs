@@ -1,26 +1,28 @@
-//! How long a select waits.
+//! How long a channel operation waits.
 
-use crate::kernel::Scheduler;
 use crate::timer::{Instant, deadline_after, deadline_at};
 use std::time::Duration;
 
-use super::core::Deadline as Moment;
+use crate::kernel::Scheduler;
+
+/// A moment of the runtime's clock in nanoseconds, `None` for no deadline.
+pub(super) type Moment = Option<u64>;
 
 /// How long a select waits.
 #[derive(Clone, Copy)]
 pub enum Deadline {
-    /// Not at all: there is a `default`.
+    /// It does not wait, since it has a `default` case.
     Now,
-    /// Until a case can go on.
+    /// Until a case can proceed.
     Never,
-    /// For so long.
+    /// For a duration.
     After(Duration),
-    /// Until then.
+    /// Until a moment.
     At(Instant),
 }
 
 impl Deadline {
-    /// When that is, for one that waits.
+    /// Returns the moment at which a select that waits gives up.
     pub(super) fn moment(self, scheduler: &Scheduler) -> Moment {
         match self {
             Deadline::After(duration) => deadline_after(scheduler, duration),
@@ -35,7 +37,7 @@ impl Deadline {
     message = "a select waits for a `Duration` or until an `Instant`, not for `{Self}`"
 )]
 pub trait IntoDeadline {
-    /// As a deadline.
+    /// Converts to a deadline.
     fn into_deadline(self) -> Deadline;
 }
 

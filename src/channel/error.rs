@@ -1,70 +1,124 @@
-//! Errors, which give back what was not sent.
+//! Errors of channel operations. An error of a send gives the message back.
 
 use std::error::Error;
 use std::fmt;
 
-/// All receivers are gone. Gives the value back.
+/// The error of a send without receivers. Holds the message.
+///
+/// # Examples
+///
+/// ```
+/// use leno::channel::{SendError, unbounded};
+///
+/// let (sender, receiver) = unbounded();
+/// drop(receiver);
+/// assert_eq!(sender.send('a'), Err(SendError('a')));
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct SendError<T>(pub T);
 
-/// Why a value was not sent at once. Gives it back.
+/// The reason why a message could not be sent at once. Holds the message.
+///
+/// # Examples
+///
+/// ```
+/// use leno::channel::{TrySendError, bounded};
+///
+/// let (sender, _receiver) = bounded(0);
+/// assert_eq!(sender.try_send('a'), Err(TrySendError::Full('a')));
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum TrySendError<T> {
-    /// There is no room, or, in a rendezvous channel, nobody waits to receive.
+    /// The channel has no room. In a channel of capacity 0, no thread waits to receive.
     Full(T),
-    /// All receivers are gone.
+    /// All receivers have been dropped.
     Disconnected(T),
 }
 
-/// Why a value was not sent in time. Gives it back.
+/// The reason why a message could not be sent in time. Holds the message.
+///
+/// # Examples
+///
+/// See [`Sender::send_timeout`](super::Sender::send_timeout).
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum SendTimeoutError<T> {
-    /// The time is over.
+    /// The timeout has elapsed.
     Timeout(T),
-    /// All receivers are gone.
+    /// All receivers have been dropped.
     Disconnected(T),
 }
 
-/// All senders are gone, and the channel is empty.
+/// The error of a receive from an empty channel without senders.
+///
+/// # Examples
+///
+/// ```
+/// use leno::channel::{RecvError, unbounded};
+///
+/// let (sender, receiver) = unbounded::<u8>();
+/// drop(sender);
+/// assert_eq!(receiver.recv(), Err(RecvError));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RecvError;
 
-/// Why nothing was received at once.
+/// The reason why no message could be received at once.
+///
+/// # Examples
+///
+/// ```
+/// use leno::channel::{TryRecvError, unbounded};
+///
+/// let (sender, receiver) = unbounded::<u8>();
+/// assert_eq!(receiver.try_recv(), Err(TryRecvError::Empty));
+/// drop(sender);
+/// assert_eq!(receiver.try_recv(), Err(TryRecvError::Disconnected));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TryRecvError {
-    /// There is no message.
+    /// The channel is empty.
     Empty,
-    /// All senders are gone, and the channel is empty.
+    /// All senders have been dropped, and the channel is empty.
     Disconnected,
 }
 
-/// Why nothing was received in time.
+/// The reason why no message could be received in time.
+///
+/// # Examples
+///
+/// See [`Receiver::recv_timeout`](super::Receiver::recv_timeout).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecvTimeoutError {
-    /// The time is over.
+    /// The timeout has elapsed.
     Timeout,
-    /// All senders are gone, and the channel is empty.
+    /// All senders have been dropped, and the channel is empty.
     Disconnected,
 }
 
-/// No operation of a [`Select`](super::Select) could go on at once.
+/// The error of a [`Select`](super::Select) of which no operation can proceed at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TrySelectError;
 
-/// No operation of a [`Select`](super::Select) could go on in time.
+/// The error of a [`Select`](super::Select) of which no operation could proceed in time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SelectTimeoutError;
 
-/// No operation of a [`Select`](super::Select) is ready.
+/// The error of a [`Select`](super::Select) of which no operation is ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TryReadyError;
 
-/// No operation of a [`Select`](super::Select) became ready in time.
+/// The error of a [`Select`](super::Select) of which no operation became ready in time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReadyTimeoutError;
 
 impl<T> SendError<T> {
-    /// The value that was not sent.
+    /// Returns the message.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert_eq!(leno::channel::SendError('a').into_inner(), 'a');
+    /// ```
     #[must_use]
     pub fn into_inner(self) -> T {
         self.0
@@ -72,20 +126,38 @@ impl<T> SendError<T> {
 }
 
 impl<T> TrySendError<T> {
-    /// The value that was not sent.
+    /// Returns the message.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert_eq!(leno::channel::TrySendError::Full('a').into_inner(), 'a');
+    /// ```
     #[must_use]
     pub fn into_inner(self) -> T {
         let (TrySendError::Full(value) | TrySendError::Disconnected(value)) = self;
         value
     }
 
-    /// Was there no room?
+    /// Returns `true` if the channel had no room.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert!(leno::channel::TrySendError::Full('a').is_full());
+    /// ```
     #[must_use]
     pub fn is_full(&self) -> bool {
         matches!(self, TrySendError::Full(_))
     }
 
-    /// Are all receivers gone?
+    /// Returns `true` if all receivers have been dropped.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert!(leno::channel::TrySendError::Disconnected('a').is_disconnected());
+    /// ```
     #[must_use]
     pub fn is_disconnected(&self) -> bool {
         matches!(self, TrySendError::Disconnected(_))
@@ -93,20 +165,38 @@ impl<T> TrySendError<T> {
 }
 
 impl<T> SendTimeoutError<T> {
-    /// The value that was not sent.
+    /// Returns the message.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert_eq!(leno::channel::SendTimeoutError::Timeout('a').into_inner(), 'a');
+    /// ```
     #[must_use]
     pub fn into_inner(self) -> T {
         let (SendTimeoutError::Timeout(value) | SendTimeoutError::Disconnected(value)) = self;
         value
     }
 
-    /// Was the time over?
+    /// Returns `true` if the timeout has elapsed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert!(leno::channel::SendTimeoutError::Timeout('a').is_timeout());
+    /// ```
     #[must_use]
     pub fn is_timeout(&self) -> bool {
         matches!(self, SendTimeoutError::Timeout(_))
     }
 
-    /// Are all receivers gone?
+    /// Returns `true` if all receivers have been dropped.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert!(leno::channel::SendTimeoutError::Disconnected('a').is_disconnected());
+    /// ```
     #[must_use]
     pub fn is_disconnected(&self) -> bool {
         matches!(self, SendTimeoutError::Disconnected(_))
@@ -114,13 +204,25 @@ impl<T> SendTimeoutError<T> {
 }
 
 impl TryRecvError {
-    /// Was there no message?
+    /// Returns `true` if the channel is empty, and senders exist.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert!(leno::channel::TryRecvError::Empty.is_empty());
+    /// ```
     #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == TryRecvError::Empty
     }
 
-    /// Are all senders gone?
+    /// Returns `true` if all senders have been dropped.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert!(leno::channel::TryRecvError::Disconnected.is_disconnected());
+    /// ```
     #[must_use]
     pub fn is_disconnected(&self) -> bool {
         *self == TryRecvError::Disconnected
@@ -128,13 +230,25 @@ impl TryRecvError {
 }
 
 impl RecvTimeoutError {
-    /// Was the time over?
+    /// Returns `true` if the timeout has elapsed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert!(leno::channel::RecvTimeoutError::Timeout.is_timeout());
+    /// ```
     #[must_use]
     pub fn is_timeout(&self) -> bool {
         *self == RecvTimeoutError::Timeout
     }
 
-    /// Are all senders gone?
+    /// Returns `true` if all senders have been dropped.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert!(leno::channel::RecvTimeoutError::Disconnected.is_disconnected());
+    /// ```
     #[must_use]
     pub fn is_disconnected(&self) -> bool {
         *self == RecvTimeoutError::Disconnected
@@ -144,7 +258,7 @@ impl RecvTimeoutError {
 const NO_RECEIVER: &str = "sending on a channel without receivers";
 const NO_SENDER: &str = "receiving on an empty channel without senders";
 
-// The value need not be printable.
+// The message need not implement `Debug`.
 impl<T> fmt::Debug for SendError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SendError(..)")

@@ -1,11 +1,11 @@
 //! Channels, with the interface of crossbeam-channel.
 //!
-//! A value goes from the one who sends to the one who waits for it without a
-//! detour: into its frame. Only if nobody waits does it go into the buffer. Both
-//! ends are served in the order in which they came.
+//! A message goes directly into the frame of the first thread that waits to receive, and
+//! into the buffer only if no thread waits. Senders and receivers are served first come,
+//! first served.
 //!
-//! Both ends can be cloned. A channel is disconnected when all senders or all
-//! receivers are gone; what is in its buffer can still be received.
+//! Both halves can be cloned. A channel is disconnected when all senders or all receivers
+//! have been dropped; the messages in its buffer can still be received.
 //!
 //! # Examples
 //!
@@ -21,31 +21,35 @@
 
 #![deny(unsafe_code)]
 
-mod core;
 mod deadline;
-mod dynamic;
-mod ends;
 mod error;
-mod iter;
+mod handles;
+mod readiness;
+mod receiver;
 #[allow(unsafe_code)]
 mod ring;
+mod search;
 mod select;
+mod select_macro;
+mod selected;
+mod sender;
+mod state;
 mod timer;
-mod watching;
 
 pub use crate::{select, select_biased};
-pub use dynamic::{Select, SelectedOperation};
-pub use ends::{Receiver, Sender, bounded, unbounded};
 pub use error::{
     ReadyTimeoutError, RecvError, RecvTimeoutError, SelectTimeoutError, SendError,
     SendTimeoutError, TryReadyError, TryRecvError, TrySelectError, TrySendError,
 };
-pub use iter::{IntoIter, Iter, TryIter};
-pub use timer::{after, at, never, tick};
+pub use handles::{after, at, bounded, never, tick, unbounded};
+pub use receiver::{IntoIter, Iter, Receiver, TryIter};
+pub use select::Select;
+pub use selected::SelectedOperation;
+pub use sender::Sender;
 
 /// What the expansion of [`select!`](crate::select!) uses.
 #[doc(hidden)]
 pub mod __select {
     pub use crate::channel::deadline::{Deadline, IntoDeadline};
-    pub use crate::channel::select::{Case, RecvCase, SendCase, select};
+    pub use crate::channel::select_macro::{Case, RecvCase, SendCase, select};
 }

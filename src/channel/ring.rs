@@ -1,4 +1,4 @@
-//! The buffer of a channel: a ring whose number of slots is a power of two, or zero.
+//! The buffer of a channel: a ring with a power of two of slots, or none.
 //!
 //! ```text
 //!            head                 tail
@@ -9,42 +9,41 @@
 //!   +------+------+------+------+------+------+------+------+
 //! ```
 //!
-//! `head` counts all messages that were taken out, `tail` all that were put in. Both
-//! wrap around at the end of their type, and `position & mask` is a slot: so neither a
-//! put nor a take compares a position with the end of the allocation.
+//! `head` counts all messages that were taken out, `tail` all that were put in. Both wrap
+//! around at the end of their type, and `position & mask` is a slot. So neither a put nor a
+//! take compares a position with the end of the allocation.
 //!
 //! # The two shortcuts
 //!
-//! Most sends and receives change the buffer and nothing else: no thread has to be
-//! woken, and no limit is reached. The ring remembers for each direction that this is
-//! so, and then a send is one comparison and a receive one flag (88 instructions per
-//! message became 52).
+//! Most sends and receives change the buffer and nothing else: no thread has to be woken,
+//! and no limit is reached. The ring records this for each direction, so that a send takes
+//! one comparison and a receive one flag (88 instructions per message became 52).
 //!
 //! | shortcut | open means | the channel closes it when |
 //! | --- | --- | --- |
-//! | [`put_at_once`](Ring::put_at_once) | a receiver exists, no thread waits to receive, no `Select` watches for messages | a thread begins to wait to receive, a `Select` begins to watch for messages, the last receiver goes |
-//! | [`take_at_once`](Ring::take_at_once) | no thread waits to send, no `Select` watches for room | a thread begins to wait to send, a `Select` begins to watch for room, the last receiver goes |
+//! | [`put_at_once`](Ring::put_at_once) | a receiver exists, no thread waits to receive, no `Select` watches for messages | a thread begins to wait to receive, a `Select` begins to watch for messages, the last receiver is dropped |
+//! | [`take_at_once`](Ring::take_at_once) | no thread waits to send, no `Select` watches for room | a thread begins to wait to send, a `Select` begins to watch for room, the last receiver is dropped |
 //!
-//! A shortcut is opened only by the operation that has just made sure of all that it
-//! means, which is the same operation on the long way. Closed is always correct, and
-//! only slower. An explored run needs no shortcut closed: an operation is reported to
-//! the director before it looks at the buffer.
+//! A shortcut is opened only by the same operation on its slow path, which has just
+//! established what an open shortcut means. A closed shortcut is always correct, and only
+//! slower. An explored run can use the shortcuts as well, since an operation is reported to
+//! the controller before it reads the buffer.
 
 use std::cell::Cell;
 use std::mem::MaybeUninit;
 use std::ptr::{self, NonNull};
 
-/// A queue that grows, first in, first out.
+/// A growing queue, first in, first out.
 pub(super) struct Ring<T> {
     slots: Cell<NonNull<MaybeUninit<T>>>,
-    /// The number of slots less one. It wraps around to `usize::MAX` while there are none.
+    /// The number of slots minus one. It wraps around to `usize::MAX` while there are none.
     mask: Cell<usize>,
     head: Cell<usize>,
     tail: Cell<usize>,
-    /// A message can be put in at once while the ring holds fewer than this: 0 while that
-    /// shortcut is closed, and never more than there are slots.
+    /// The number of messages below which one can be put in at once: 0 while that shortcut
+    /// is closed, and at most the number of slots.
     put_limit: Cell<usize>,
-    /// A message can be taken out at once.
+    /// The shortcut for taking is open.
     is_take_open: Cell<bool>,
 }
 
@@ -63,20 +62,24 @@ impl<T> Ring<T> {
         }
     }
 
+    /// Returns the number of messages.
     #[inline(always)]
     pub(super) fn len(&self) -> usize {
         self.tail.get().wrapping_sub(self.head.get())
     }
 
+    /// Returns `true` if the ring holds no message.
     #[inline(always)]
     pub(super) fn is_empty(&self) -> bool {
         self.tail.get() == self.head.get()
     }
 
+    /// Returns the number of slots.
     fn slot_count(&self) -> usize {
         self.mask.get().wrapping_add(1)
     }
 
+    /// Returns the slot of a position.
     #[inline(always)]
     fn slot(&self, position: usize) -> *mut MaybeUninit<T> {
         self.slots.get().as_ptr().wrapping_add(position & self.mask.get())
@@ -89,6 +92,7 @@ impl<T> Ring<T> {
         self.put_limit.set(limit.min(self.slot_count()));
     }
 
+    /// Closes the shortcut for putting.
     // Closing a shortcut that is closed writes nothing: with the write, a rendezvous,
     // which closes one for every message, took 1 ns longer.
     #[inline(always)]
@@ -98,11 +102,13 @@ impl<T> Ring<T> {
         }
     }
 
+    /// Opens the shortcut for taking.
     #[inline(always)]
     pub(super) fn open_take(&self) {
         self.is_take_open.set(true);
     }
 
+    /// Closes the shortcut for taking.
     #[inline(always)]
     pub(super) fn close_take(&self) {
         if self.is_take_open.get() {
@@ -128,7 +134,7 @@ impl<T> Ring<T> {
     /// Takes the oldest message out if the shortcut is open and there is a message.
     #[inline(always)]
     pub(super) fn take_at_once(&self) -> Option<T> {
-        // First whether there is a message: a rendezvous never has one here.
+        // The length is tested first, since a rendezvous never has a message here.
         if self.is_empty() || !self.is_take_open.get() { None } else { self.pop() }
     }
 
@@ -155,6 +161,8 @@ impl<T> Ring<T> {
         unsafe { self.write_tail(message) };
     }
 
+    /// Writes a message to the slot after the last message.
+    ///
     /// # Safety
     ///
     /// There must be more slots than messages.
@@ -167,6 +175,7 @@ impl<T> Ring<T> {
         self.tail.set(tail.wrapping_add(1));
     }
 
+    /// Allocates twice as many slots, and moves the messages there.
     #[cold]
     #[inline(never)]
     fn grow(&self) {
@@ -188,9 +197,9 @@ impl<T> Ring<T> {
     /// Frees the allocation, and drops no message.
     fn free_slots(&self) {
         let slots = ptr::slice_from_raw_parts_mut(self.slots.get().as_ptr(), self.slot_count());
-        // SAFETY: pointer and length are those of a leaked box; without any slots, a
-        // dangling pointer is a box of no elements. The caller replaces the pointer or
-        // never uses it again.
+        // SAFETY: pointer and length are those of a leaked box; while there are no slots, the
+        // dangling pointer is a box of no elements. The caller replaces the pointer or never
+        // uses it again.
         drop(unsafe { Box::from_raw(slots) });
     }
 

@@ -1,49 +1,119 @@
-//! Receivers of moments: after a while, now and then, never.
+//! The clock as a channel of moments.
 
 use std::cell::Cell;
-use std::rc::Rc;
-use std::time::Duration;
 
-use super::core::Deadline;
-use super::ends::{Flavor, Receiver};
-use super::error::TryRecvError;
-use crate::access::{Access, Object, note};
-use crate::kernel::Resource;
-use crate::timer::{Instant, now};
+use super::deadline::Moment;
+use super::error::{RecvTimeoutError, TryRecvError};
+use crate::access::{Access, Accessed, Object, Observed, Part};
+use crate::cancel::interrupted;
+use crate::kernel::{Need, Outcome, Wait, WaitFor, Want, scheduler};
+use crate::timer::now;
 
-/// Gives moments when they have come.
+/// A source of moments, as its receivers share it.
 pub(super) struct Timer<T> {
-    /// The next, in nanoseconds of the runtime's clock.
-    next: Cell<Option<u64>>,
+    schedule: Observed<Schedule<T>>,
+}
+
+/// When messages come.
+pub(super) struct Schedule<T> {
+    /// The next moment, in nanoseconds of the runtime's clock.
+    next: Cell<Moment>,
     period: Option<u64>,
-    /// The moment as a message.
+    /// Converts a moment to a message.
     message: fn(u64) -> T,
-    pub(super) resource: Resource,
 }
 
 impl<T> Timer<T> {
-    /// When there will be a message, as the scheduler wants it.
-    pub(super) fn deadline(&self) -> Deadline {
+    /// Creates a timer. `kind` is what reports call it.
+    #[track_caller]
+    pub(super) fn new(
+        kind: &'static str,
+        next: Moment,
+        period: Option<u64>,
+        message: fn(u64) -> T,
+    ) -> Timer<T> {
+        let schedule = Schedule { next: Cell::new(next), period, message };
+        Timer { schedule: Observed::new(kind, schedule) }
+    }
+
+    /// Returns the timer, for a report.
+    pub(super) fn object(&self) -> Object<'_> {
+        self.schedule.object()
+    }
+
+    /// Returns `true` if there is a message.
+    #[track_caller]
+    pub(super) fn is_due(&self) -> bool {
+        self.schedule.note(Access::Read, "look at").is_due()
+    }
+
+    /// Returns the schedule, as part of a select.
+    pub(super) fn within(&self, begun: Part<'_>) -> Accessed<'_, Schedule<T>> {
+        self.schedule.within(begun)
+    }
+
+    /// Returns the schedule, to complete an operation that a `Select` has selected.
+    pub(super) fn complete(&self) -> Accessed<'_, Schedule<T>> {
+        self.schedule.also(Access::Write)
+    }
+
+    /// Receives without waiting.
+    #[track_caller]
+    pub(super) fn try_recv(&self) -> Result<T, TryRecvError> {
+        self.schedule.note(Access::Write, "try receive from").try_recv()
+    }
+
+    /// Receives, and waits for the next moment until `deadline`. `function` is the public
+    /// function that needs a runtime if it waits.
+    #[track_caller]
+    pub(super) fn recv(
+        &self,
+        function: &'static str,
+        deadline: Moment,
+    ) -> Result<T, RecvTimeoutError> {
+        let mut schedule = self.schedule.begin(Access::Write, "receive from");
+        loop {
+            if let Ok(message) = schedule.try_recv() {
+                return Ok(message);
+            }
+            let scheduler = scheduler(function);
+            let next = schedule.next();
+            // The earlier of the two, if both will come.
+            let first = next.into_iter().chain(deadline).min();
+            let wait = Wait::new(WaitFor::Resource(self.need()));
+            match scheduler.block(&wait, first) {
+                Outcome::Interrupted => interrupted(),
+                _ if first == deadline && first != next => return Err(RecvTimeoutError::Timeout),
+                _ => {}
+            }
+            // Another thread may have taken the message.
+            schedule = self.schedule.note(Access::Write, "receive from");
+        }
+    }
+
+    /// Returns what a thread waits for that wants the next moment.
+    pub(super) fn need(&self) -> Need<'_> {
+        self.schedule.need(Want::Itself)
+    }
+
+    /// Names the timer for reports. The first name stays.
+    pub(super) fn set_name(&self, name: String) {
+        self.schedule.set_name(name);
+    }
+}
+
+impl<T> Schedule<T> {
+    /// Returns the moment at which there will be a message.
+    pub(super) fn next(&self) -> Moment {
         self.next.get()
     }
 
-    pub(super) fn object(&self) -> Object<'_> {
-        Object::Resource(&self.resource)
-    }
-
-    /// Is there a message?
-    #[track_caller]
-    pub(super) fn look(&self) -> bool {
-        note(self.object(), Access::Read, "look at");
-        self.is_due()
-    }
-
-    /// As [`Timer::look`], as part of an operation that has begun.
+    /// Returns `true` if there is a message.
     pub(super) fn is_due(&self) -> bool {
         self.next.get().is_some_and(|next| next <= now())
     }
 
-    /// Receives without waiting, as part of an operation that has begun.
+    /// Receives without waiting.
     pub(super) fn try_recv(&self) -> Result<T, TryRecvError> {
         let (Some(next), now) = (self.next.get(), now()) else { return Err(TryRecvError::Empty) };
         if next > now {
@@ -52,74 +122,4 @@ impl<T> Timer<T> {
         self.next.set(self.period.and_then(|period| now.checked_add(period)));
         Ok((self.message)(next))
     }
-}
-
-#[track_caller]
-fn timer<T>(
-    kind: &'static str,
-    next: Option<u64>,
-    period: Option<u64>,
-    message: fn(u64) -> T,
-) -> Receiver<T> {
-    let resource = Resource::new(kind);
-    Receiver::of(Flavor::Timer(Rc::new(Timer { next: Cell::new(next), period, message, resource })))
-}
-
-fn after_now(duration: Duration) -> Option<u64> {
-    now().checked_add(u64::try_from(duration.as_nanos()).ok()?)
-}
-
-/// A receiver that gives one message, the moment, when `duration` is over.
-///
-/// As an arm of [`select!`](crate::select!), it is a deadline that lasts for more
-/// than one of them. After its message, it gives none for ever. A duration that
-/// the clock never reaches is [`never()`].
-///
-/// # Examples
-///
-/// ```
-/// use leno::channel::{after, never};
-/// use leno::time::{Duration, Instant};
-///
-/// leno::run(|| {
-///     let start = Instant::now();
-///     leno::select! {
-///         recv(never::<()>()) -> _ => unreachable!(),
-///         recv(after(Duration::from_millis(1))) -> _ => (),
-///     }
-///     assert!(start.elapsed() >= Duration::from_millis(1));
-/// });
-/// ```
-#[must_use]
-#[track_caller]
-pub fn after(duration: Duration) -> Receiver<Instant> {
-    timer("timer", after_now(duration), None, Instant::from_nanos)
-}
-
-/// As [`after`], at a moment.
-#[must_use]
-#[track_caller]
-pub fn at(moment: Instant) -> Receiver<Instant> {
-    timer("timer", Some(moment.nanos()), None, Instant::from_nanos)
-}
-
-/// A receiver that gives a message, the moment, each time that `period` is over.
-/// Whoever is late gets one message, and the next period begins then.
-///
-/// # Panics
-///
-/// If `period` is zero.
-#[must_use]
-#[track_caller]
-pub fn tick(period: Duration) -> Receiver<Instant> {
-    assert!(!period.is_zero(), "a ticker without a period would tick for ever at one moment");
-    let nanos = u64::try_from(period.as_nanos()).ok();
-    timer("ticker", after_now(period), nanos, Instant::from_nanos)
-}
-
-/// A receiver that never gives a message, and is never disconnected.
-#[must_use]
-#[track_caller]
-pub fn never<T>() -> Receiver<T> {
-    timer("receiver that never receives", None, None, |_| unreachable!("there is no moment"))
 }

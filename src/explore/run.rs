@@ -199,6 +199,8 @@ impl ControlledRun {
             Object::End(number) => of_kind(1, number),
             Object::Token(number) => of_kind(2, number),
             Object::Unwinding(number) => of_kind(3, number),
+            Object::Waker(number) => of_kind(4, number),
+            Object::RemoteResults => 9 << 60,
             Object::Numbers => 5 << 60,
             Object::Clock => 6 << 60,
         }

@@ -52,18 +52,7 @@ impl Scheduler {
         };
         let departure = match next {
             Some(next) => Some((control.context().as_ptr(), next)),
-            None => {
-                // Only the choice is a call, since its two words come back in registers.
-                let next = self.next_with_care();
-                if ptr::eq(next.control(), control) {
-                    // This thread has been woken in the meantime.
-                    None
-                } else if control.state() == State::Waiting {
-                    Some((control.context().as_ptr(), next))
-                } else {
-                    Some((self.place_of_woken(control), next))
-                }
-            }
+            None => self.next_with_care(control),
         };
         let pending = if let Some((context, next)) = departure {
             // SAFETY: a waiting thread keeps its context in its control block, and a thread in
@@ -76,19 +65,23 @@ impl Scheduler {
         control.outcome()
     }
 
-    /// Returns the next thread to run after one that waits. That may be the same thread.
+    /// Returns the next thread to run after `control`, which waits, and the place for the
+    /// context of `control`. Returns `None` if `control` itself is the next: it has been woken
+    /// in the meantime.
     #[inline(never)]
-    fn next_with_care(&self) -> Runnable {
+    fn next_with_care(&self, control: &ControlBlock) -> Option<(*mut StackPointer, Runnable)> {
         self.poll_if_due();
-        self.next()
-    }
-
-    /// Returns the place for the context of `control`, which waited, and was woken by the poll or
-    /// while there was no thread that could run.
-    #[cold]
-    #[inline(never)]
-    fn place_of_woken(&self, control: &ControlBlock) -> *mut StackPointer {
-        self.ready().place_of(control)
+        let next = self.next();
+        if ptr::eq(next.control(), control) {
+            return None;
+        }
+        let context = if control.state() == State::Waiting {
+            control.context().as_ptr()
+        } else {
+            // Woken by the poll, or while there was no thread that could run.
+            self.ready().place_of(control)
+        };
+        Some((context, next))
     }
 
     #[inline(never)]

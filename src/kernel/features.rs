@@ -128,6 +128,11 @@ pub(crate) enum Object<'a> {
     Token(u64),
     /// The pending cancellation of the thread with this number.
     Unwinding(u64),
+    /// The waker of the future that the thread with this number waits for.
+    Waker(u64),
+    /// The results of threads that were spawned through a `Handle`. They are one object: such
+    /// a result is shared between OS threads, and has no number in an exploration.
+    RemoteResults,
     /// The numbers that threads get.
     Numbers,
     /// The time, and the timers that wait for it.

@@ -9,7 +9,8 @@ use std::panic::{self, AssertUnwindSafe, Location};
 use std::ptr::{self, NonNull};
 
 use super::control_block::{ControlBlock, Origin, Payload, State};
-use super::features::{Report, Stage};
+use super::current::try_scheduler;
+use super::features::{Access, Object, Report, Stage};
 use super::scheduler::Scheduler;
 use super::slow_path::slow;
 use super::thread_info::{for_join, is_unwinding};
@@ -46,9 +47,25 @@ impl<T> Owned<T> {
     }
 }
 
+impl<T> Owned<T> {
+    /// Reports the drop of the handle: whether it or the end of the thread comes first decides
+    /// which of them drops the result.
+    #[cold]
+    #[inline(never)]
+    fn report_drop(&self, scheduler: &Scheduler) {
+        let end = Object::End(self.control().number());
+        (scheduler.upcalls().report)(scheduler, Report::Also(end, Access::Read));
+    }
+}
+
 impl<T> Drop for Owned<T> {
     #[inline(always)]
     fn drop(&mut self) {
+        if let Some(scheduler) = try_scheduler()
+            && scheduler.is_observed()
+        {
+            self.report_drop(scheduler);
+        }
         // SAFETY: the handle's part is given up once, here or in `take`.
         unsafe { self.control().detach() }
     }

@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 use std::task::{Context, Poll, Wake, Waker};
 
 use super::inbox::{Inbox, Message, inbox};
+use crate::access::{Access, Object, also};
 use crate::cancel::interrupted;
 use crate::kernel::features::{SchedulerState, ThreadState};
 use crate::kernel::{
@@ -28,9 +29,11 @@ use crate::kernel::{
 pub(crate) fn block_on<F: Future>(function: &'static str, future: F) -> F::Output {
     let at = Location::caller();
     let begun_in = scheduler(function);
-    begun_in.checkpoint();
     let mut future = pin!(future);
     let mut spare = take_waker(begun_in);
+    if begun_in.is_eventful() {
+        spare.begin(begun_in);
+    }
     loop {
         let polled = future.as_mut().poll(&mut Context::from_waker(&spare.waker));
         // A coroutine may have carried this frame to another runtime.
@@ -43,6 +46,7 @@ pub(crate) fn block_on<F: Future>(function: &'static str, future: F) -> F::Outpu
             wait_for_waker(scheduler, &spare, at);
         } else {
             spare = take_waker(scheduler);
+            spare.begin(scheduler);
         }
     }
 }
@@ -78,6 +82,15 @@ impl WakerState {
 }
 
 impl SpareWaker {
+    /// Prepares for reports of the waker's uses, which name the thread that waits. A
+    /// cancellation point.
+    #[cold]
+    #[inline(never)]
+    fn begin(&self, scheduler: &Scheduler) {
+        scheduler.checkpoint();
+        self.state.number.store(scheduler.current().number(), Ordering::Relaxed);
+    }
+
     /// Returns the number of clones of the waker.
     fn clones(&self) -> usize {
         owners(&self.state) - 2
@@ -98,8 +111,9 @@ impl Wake for WakerState {
 
     fn wake_by_ref(self: &Arc<Self>) {
         // AcqRel: see `take_woken`.
+        let number = self.number.load(Ordering::Relaxed);
+        also(Object::Waker(number), Access::Write);
         if !self.woken.swap(true, Ordering::AcqRel) {
-            let number = self.number.load(Ordering::Relaxed);
             let id = ThreadId { runtime: self.inbox.runtime, number };
             let _ = self.inbox.send(id, Message::Wake);
         }
@@ -154,6 +168,7 @@ fn wait_for_waker(scheduler: &Scheduler, spare: &SpareWaker, at: &'static Locati
     // A wake finds the thread by its number, once its info is registered.
     let id = scheduler.current().info().id();
     state.number.store(id.number, Ordering::Relaxed);
+    also(Object::Waker(id.number), Access::Write);
     if state.take_woken() {
         // Woken while it was polled: so a future lets others have a turn.
         scheduler.yield_now();
@@ -167,6 +182,7 @@ fn wait_for_waker(scheduler: &Scheduler, spare: &SpareWaker, at: &'static Locati
         if outcome == Outcome::Interrupted {
             interrupted();
         }
+        also(Object::Waker(id.number), Access::Write);
         if state.take_woken() {
             return;
         }

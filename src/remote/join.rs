@@ -10,6 +10,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 
 use super::future::block_on;
+use crate::access::{Access, Object, also, note};
 use crate::kernel::{Cancelled, Payload, is_unwinding, try_scheduler};
 
 /// A handle that waits on any OS thread for a green thread that was spawned by
@@ -37,8 +38,10 @@ pub(crate) fn promise<T>() -> (Promise<T>, RemoteJoinHandle<T>) {
     (Promise { shared: shared.clone() }, RemoteJoinHandle { shared })
 }
 
-/// Locks the state. No code of the program runs under the lock, so it cannot be poisoned.
-fn lock<T>(shared: &Mutex<State<T>>) -> MutexGuard<'_, State<T>> {
+/// Locks the state, and reports the access. No code of the program runs under the lock, so it
+/// cannot be poisoned.
+fn lock<T>(shared: &Mutex<State<T>>, access: Access) -> MutexGuard<'_, State<T>> {
+    also(Object::RemoteResults, access);
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -54,7 +57,7 @@ impl<T> Promise<T> {
 
     /// Sets the result, if there is none yet.
     fn end(&self, result: Result<T, Payload>) {
-        let mut state = lock(&self.shared);
+        let mut state = lock(&self.shared, Access::Write);
         let State::Running(waker) = &mut *state else { return };
         let waker = waker.take();
         *state = State::Ended(result);
@@ -110,8 +113,10 @@ impl<T> RemoteJoinHandle<T> {
 
     /// Returns `true` if the closure has ended: then `join` does not wait.
     #[must_use]
+    #[track_caller]
     pub fn is_finished(&self) -> bool {
-        !matches!(*lock(&self.shared), State::Running(_))
+        note(Object::RemoteResults, Access::Read, "look at");
+        !matches!(*lock(&self.shared, Access::Read), State::Running(_))
     }
 }
 
@@ -121,7 +126,7 @@ impl<T> Future for RemoteJoinHandle<T> {
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         // Cloned and dropped outside of the lock: wakers run code of the program.
         let mut waker = Some(context.waker().clone());
-        let mut state = lock(&self.shared);
+        let mut state = lock(&self.shared, Access::Write);
         if let State::Running(previous) = &mut *state {
             std::mem::swap(previous, &mut waker);
             drop(state);

@@ -1,23 +1,21 @@
-//! Meeting points.
+//! Barriers, at which a number of threads wait for each other.
 
-use crate::access::{Access, Object, note, operation};
-use crate::cancel::interrupted;
-use crate::kernel::{
-    Need, Outcome, Resource, Scheduler, Wait, WaitFor, WaitQueue, Want, scheduler,
-};
 use crate::timer::deadline_after;
 use std::cell::Cell;
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::Duration;
 
+use crate::access::{Access, Observed};
+use crate::cancel::interrupted;
+use crate::kernel::{Outcome, Scheduler, WaitQueue, Want, scheduler};
 use crate::time::Elapsed;
 
-/// A point at which a number of green threads wait for each other, again and
-/// again, as [`std::sync::Barrier`].
+/// A point at which a fixed number of green threads wait for each other, repeatedly, as
+/// [`std::sync::Barrier`].
 ///
-/// One that is cancelled while it waits, or runs out of time, has not come: the
-/// others wait for another.
+/// A thread that is cancelled or reaches its deadline while it waits does not count as
+/// arrived: the others wait for another one.
 ///
 /// # Examples
 ///
@@ -34,23 +32,34 @@ use crate::time::Elapsed;
 /// });
 /// ```
 pub struct Barrier {
-    waiting: WaitQueue<()>,
-    /// How many make it open.
+    /// The number of threads that open it.
     count: usize,
-    /// How many have come since it opened, and have not gone on. Some of them
-    /// may wait no more: they were cancelled, or their time was over.
-    arrived: Cell<usize>,
-    resource: Resource,
+    state: Observed<State>,
 }
 
-/// Who of those that met this is; see [`Barrier::wait`].
+struct State {
+    waiting: WaitQueue<()>,
+    /// The number of threads that have arrived since the barrier opened and have not gone
+    /// on. Some of them may wait no more, since they were cancelled or reached a deadline.
+    arrived: Cell<usize>,
+}
+
+/// The result of [`Barrier::wait`].
+///
+/// # Examples
+///
+/// See [`Barrier`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BarrierWaitResult {
     leader: bool,
 }
 
 impl BarrierWaitResult {
-    /// Is it the one who came last? One of those that met is.
+    /// Returns `true` for one of the threads that have met: the last one to arrive.
+    ///
+    /// # Examples
+    ///
+    /// See [`Barrier`].
     #[must_use]
     pub fn is_leader(&self) -> bool {
         self.leader
@@ -58,24 +67,37 @@ impl BarrierWaitResult {
 }
 
 impl Barrier {
-    /// A barrier for `count` green threads. With 0, as with 1, nobody ever waits.
+    /// Creates a barrier for `count` green threads. With 0, as with 1, no thread waits.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert!(leno::sync::Barrier::new(1).wait().is_leader());
+    /// ```
     #[track_caller]
     #[must_use]
     pub const fn new(count: usize) -> Barrier {
-        Barrier {
-            waiting: WaitQueue::new(),
-            count,
-            arrived: Cell::new(0),
-            resource: Resource::new("barrier"),
-        }
+        let state = State { waiting: WaitQueue::new(), arrived: Cell::new(0) };
+        Barrier { count, state: Observed::new("barrier", state) }
     }
 
-    /// Waits until so many have come. The last one does not wait: it is the
+    /// Waits until `count` threads have arrived. The last one does not wait; it is the
     /// leader.
+    ///
+    /// Takes time in proportion to the number of waiting threads for the last one, and
+    /// constant time for the others.
     ///
     /// # Panics
     ///
     /// If it has to wait outside a runtime.
+    ///
+    /// # Cancellation
+    ///
+    /// A cancellation point. If the thread is unwound here, it has not arrived.
+    ///
+    /// # Examples
+    ///
+    /// See [`Barrier`].
     #[track_caller]
     pub fn wait(&self) -> BarrierWaitResult {
         match self.arrive("Barrier::wait", |_| None) {
@@ -84,56 +106,74 @@ impl Barrier {
         }
     }
 
-    /// As [`wait`](Barrier::wait), but waits at most so long.
+    /// Waits as [`wait`](Barrier::wait), but for at most `timeout`.
     ///
     /// # Errors
     ///
-    /// If the time is over. The others wait for another one.
+    /// If the timeout has elapsed. The other threads wait for another one.
     ///
     /// # Panics
     ///
     /// As [`wait`](Barrier::wait).
+    ///
+    /// # Cancellation
+    ///
+    /// As [`wait`](Barrier::wait).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use leno::sync::Barrier;
+    /// use leno::time::Duration;
+    ///
+    /// leno::run(|| {
+    ///     assert!(Barrier::new(2).wait_timeout(Duration::from_millis(1)).is_err());
+    /// });
+    /// ```
     #[track_caller]
     pub fn wait_timeout(&self, timeout: Duration) -> Result<BarrierWaitResult, Elapsed> {
         self.arrive("Barrier::wait_timeout", |scheduler| deadline_after(scheduler, timeout))
     }
 
+    /// Counts the caller as arrived, and waits until the barrier opens or the deadline has passed.
     #[track_caller]
     fn arrive(
         &self,
         function: &'static str,
         deadline: impl FnOnce(&Scheduler) -> Option<u64>,
     ) -> Result<BarrierWaitResult, Elapsed> {
-        operation(self.object(), Access::Write, "wait");
-        let arrived = self.arrived.get();
-        // Those who wait are counted only if there may be enough.
-        if arrived + 1 >= self.count && self.waiting.len() + 1 >= self.count {
-            self.arrived.set(arrived - self.waiting.wake_all());
+        let state = self.state.begin(Access::Write, "wait");
+        let arrived = state.arrived.get();
+        // The waiting threads are counted only if there may be enough.
+        if arrived + 1 >= self.count && state.waiting.len() + 1 >= self.count {
+            state.arrived.set(arrived - state.waiting.wake_all());
             return Ok(BarrierWaitResult { leader: true });
         }
         let scheduler = scheduler(function);
-        let need = Need { what: Want::Others, resource: &self.resource };
-        let wait = Wait::new(WaitFor::Resource(need));
-        self.arrived.set(arrived + 1);
-        let (outcome, _) = self.waiting.wait(scheduler, None, &wait, deadline(scheduler));
+        state.arrived.set(arrived + 1);
+        let deadline = deadline(scheduler);
+        let (outcome, _) =
+            state.wait(|state| &state.waiting, Want::Others, scheduler, None, deadline);
         if outcome == Outcome::Woken {
             return Ok(BarrierWaitResult { leader: false });
         }
-        note(self.object(), Access::Write, "give up");
-        self.arrived.set(self.arrived.get() - 1);
+        let state = self.state.note(Access::Write, "give up");
+        state.arrived.set(state.arrived.get() - 1);
         if outcome == Outcome::Interrupted {
             interrupted();
         }
         Err(Elapsed)
     }
 
-    fn object(&self) -> Object<'_> {
-        Object::Resource(&self.resource)
-    }
-
-    /// Names the barrier, for reports. The first name stays.
+    /// Names the barrier for reports. The first name stays.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// leno::sync::Barrier::new(1).set_name("start");
+    /// ```
     pub fn set_name(&self, name: impl Into<String>) {
-        self.resource.set_name(name.into());
+        self.state.set_name(name.into());
     }
 }
 

@@ -1,10 +1,5 @@
 //! Condition variables.
 
-use crate::access::{Access, Object, also, note};
-use crate::cancel::interrupted;
-use crate::kernel::{
-    Need, Outcome, Resource, Scheduler, Wait, WaitFor, WaitQueue, Want, scheduler,
-};
 use crate::timer::deadline_after;
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
@@ -12,16 +7,21 @@ use std::time::Duration;
 
 use super::mutex::MutexGuard;
 use super::{LockResult, PoisonError, holder};
+use crate::access::{Access, Observed};
+use crate::cancel::interrupted;
+use crate::kernel::{Outcome, Scheduler, WaitQueue, Want, scheduler};
 
-/// Waiting for a change of what a [`Mutex`](super::Mutex) guards, as
+/// A wait for a change of what a [`Mutex`](super::Mutex) guards, as
 /// [`std::sync::Condvar`].
 ///
-/// Nobody is woken who was not notified, and it may be used with several mutexes.
+/// There are no spurious wakeups. A condition variable can be used with several mutexes.
 ///
-/// Waiting is a cancellation point, at which the lock is not held: a green thread
-/// that is cancelled there does not poison the mutex. One that has been notified
-/// gets the lock back before anything else, even if it is cancelled meanwhile, and
-/// can act on the notification; it is unwound where it waits next.
+/// # Cancellation
+///
+/// Waiting is a cancellation point, at which the lock is not held: a thread that is cancelled
+/// there does not poison the mutex. A thread that has been notified acquires the lock first,
+/// even if it is cancelled meanwhile, and can act on the notification; it is unwound where it
+/// waits next.
 ///
 /// # Examples
 ///
@@ -42,18 +42,26 @@ use super::{LockResult, PoisonError, holder};
 /// });
 /// ```
 pub struct Condvar {
-    waiting: WaitQueue<()>,
-    resource: Resource,
+    /// The threads that wait for a notification.
+    waiting: Observed<WaitQueue<()>>,
 }
 
-/// Whether a wait ended because its time was over.
+/// How a wait with a timeout ended.
+///
+/// # Examples
+///
+/// See [`Condvar::wait_timeout`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WaitTimeoutResult {
     timed_out: bool,
 }
 
 impl WaitTimeoutResult {
-    /// Was the time over before it was notified?
+    /// Returns `true` if the timeout elapsed before a notification came.
+    ///
+    /// # Examples
+    ///
+    /// See [`Condvar::wait_timeout`].
     #[must_use]
     pub fn timed_out(&self) -> bool {
         self.timed_out
@@ -61,29 +69,60 @@ impl WaitTimeoutResult {
 }
 
 impl Condvar {
-    /// A condition variable that nobody waits for.
+    /// Creates a condition variable.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// leno::sync::Condvar::new().notify_all(); // no thread waits
+    /// ```
     #[track_caller]
     #[must_use]
     pub const fn new() -> Condvar {
-        Condvar { waiting: WaitQueue::new(), resource: Resource::new("condvar") }
+        Condvar { waiting: Observed::new("condvar", WaitQueue::new()) }
     }
 
-    /// Releases the lock, waits until it is notified, and takes the lock again.
+    /// Releases the lock, waits for a notification, and acquires the lock again.
     ///
     /// # Errors
     ///
-    /// If the mutex is poisoned when it has the lock again.
+    /// If the mutex is poisoned when the lock is acquired again.
     ///
     /// # Panics
     ///
     /// Outside a runtime.
+    ///
+    /// # Cancellation
+    ///
+    /// A cancellation point, at which the lock is not held; see [`Condvar`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use leno::sync::{Condvar, Mutex};
+    ///
+    /// leno::run(|| {
+    ///     let (ready, changed) = (Mutex::new(false), Condvar::new());
+    ///     leno::scope(|scope| {
+    ///         scope.spawn(|| {
+    ///             *ready.lock().unwrap() = true;
+    ///             changed.notify_one();
+    ///         });
+    ///         let mut guard = ready.lock().unwrap();
+    ///         while !*guard {
+    ///             guard = changed.wait(guard).unwrap();
+    ///         }
+    ///     });
+    /// });
+    /// ```
     #[track_caller]
     pub fn wait<'a, T: ?Sized>(&self, guard: MutexGuard<'a, T>) -> LockResult<MutexGuard<'a, T>> {
         let scheduler = scheduler("Condvar::wait");
         self.wait_until(scheduler, guard, None).0
     }
 
-    /// Waits as long as `condition` holds.
+    /// Waits while `condition` returns `true`. It is called with the lock held, before the
+    /// first wait and after each.
     ///
     /// # Errors
     ///
@@ -92,6 +131,14 @@ impl Condvar {
     /// # Panics
     ///
     /// If it has to wait outside a runtime.
+    ///
+    /// # Cancellation
+    ///
+    /// As [`wait`](Condvar::wait).
+    ///
+    /// # Examples
+    ///
+    /// See [`Condvar`].
     #[track_caller]
     pub fn wait_while<'a, T: ?Sized>(
         &self,
@@ -104,8 +151,8 @@ impl Condvar {
         Ok(guard)
     }
 
-    /// As [`wait`](Condvar::wait), but waits at most so long to be notified.
-    /// Taking the lock again may take longer.
+    /// Waits as [`wait`](Condvar::wait), but for a notification for at most `timeout`.
+    /// Acquiring the lock again may take longer.
     ///
     /// # Errors
     ///
@@ -114,6 +161,25 @@ impl Condvar {
     /// # Panics
     ///
     /// Outside a runtime.
+    ///
+    /// # Cancellation
+    ///
+    /// As [`wait`](Condvar::wait).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use leno::sync::{Condvar, Mutex};
+    /// use leno::time::Duration;
+    ///
+    /// leno::run(|| {
+    ///     let (mutex, changed) = (Mutex::new(7), Condvar::new());
+    ///     let guard = mutex.lock().unwrap();
+    ///     let (guard, result) = changed.wait_timeout(guard, Duration::from_millis(1)).unwrap();
+    ///     assert!(result.timed_out());
+    ///     assert_eq!(*guard, 7);
+    /// });
+    /// ```
     #[track_caller]
     pub fn wait_timeout<'a, T: ?Sized>(
         &self,
@@ -125,8 +191,8 @@ impl Condvar {
         with_result(self.wait_until(scheduler, guard, deadline))
     }
 
-    /// Waits as long as `condition` holds, and at most so long. If the time is
-    /// over, `condition` has held to the end.
+    /// Waits as [`wait_while`](Condvar::wait_while), but for at most `timeout`. If the result
+    /// says that the timeout elapsed, `condition` returned `true` to the end.
     ///
     /// # Errors
     ///
@@ -135,6 +201,25 @@ impl Condvar {
     /// # Panics
     ///
     /// If it has to wait outside a runtime.
+    ///
+    /// # Cancellation
+    ///
+    /// As [`wait`](Condvar::wait).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use leno::sync::{Condvar, Mutex};
+    /// use leno::time::Duration;
+    ///
+    /// leno::run(|| {
+    ///     let (mutex, changed) = (Mutex::new(7), Condvar::new());
+    ///     let (guard, timeout) = (mutex.lock().unwrap(), Duration::from_millis(1));
+    ///     let (guard, result) = changed.wait_timeout_while(guard, timeout, |n| *n == 7).unwrap();
+    ///     assert!(result.timed_out());
+    ///     assert_eq!(*guard, 7);
+    /// });
+    /// ```
     #[track_caller]
     pub fn wait_timeout_while<'a, T: ?Sized>(
         &self,
@@ -160,7 +245,7 @@ impl Condvar {
         Ok((guard, WaitTimeoutResult { timed_out: false }))
     }
 
-    /// `deadline` may have passed since it was computed.
+    /// Waits for a notification until `deadline`, which may have passed since it was computed.
     #[track_caller]
     fn wait_until<'a, T: ?Sized>(
         &self,
@@ -168,13 +253,12 @@ impl Condvar {
         guard: MutexGuard<'a, T>,
         deadline: Option<u64>,
     ) -> (LockResult<MutexGuard<'a, T>>, WaitTimeoutResult) {
-        let need = Need { what: Want::Notification, resource: &self.resource };
-        let wait = Wait::new(WaitFor::Resource(need));
         let (mutex, before) = guard.release();
-        // Nobody has run since the lock was released: no notification is missed.
-        also(self.object(), Access::Write);
+        // No other thread has run since the lock was released: no notification is missed.
+        let waiting = self.waiting.also(Access::Write);
         scheduler.checkpoint();
-        let (outcome, _) = self.waiting.wait(scheduler, None, &wait, deadline);
+        let (outcome, _) =
+            waiting.wait(|waiting| waiting, Want::Notification, scheduler, None, deadline);
         if outcome == Outcome::Interrupted {
             interrupted();
         }
@@ -182,31 +266,53 @@ impl Condvar {
         (guard, WaitTimeoutResult { timed_out: outcome == Outcome::Elapsed })
     }
 
-    /// Wakes the one who has waited longest.
+    /// Wakes the thread that has waited longest, if any.
+    ///
+    /// # Examples
+    ///
+    /// See [`Condvar`].
     #[track_caller]
     pub fn notify_one(&self) {
-        note(self.object(), Access::Write, "notify one");
-        self.waiting.wake_one();
+        self.waiting.note(Access::Write, "notify one").wake_one();
     }
 
-    /// Wakes all who wait. They get the lock in the order in which they came.
+    /// Wakes all waiting threads. They acquire the lock in the order in which they came.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use leno::sync::{Condvar, Mutex};
+    ///
+    /// leno::run(|| {
+    ///     let (open, changed) = (Mutex::new(false), Condvar::new());
+    ///     leno::scope(|scope| {
+    ///         for _ in 0..3 {
+    ///             scope.spawn(|| changed.wait_while(open.lock().unwrap(), |open| !*open).is_ok());
+    ///         }
+    ///         leno::yield_now();
+    ///         *open.lock().unwrap() = true;
+    ///         changed.notify_all();
+    ///     });
+    /// });
+    /// ```
     #[track_caller]
     pub fn notify_all(&self) {
-        note(self.object(), Access::Write, "notify all");
-        self.waiting.wake_all();
+        self.waiting.note(Access::Write, "notify all").wake_all();
     }
 
-    fn object(&self) -> Object<'_> {
-        Object::Resource(&self.resource)
-    }
-
-    /// Names the condition variable, for reports. The first name stays.
+    /// Names the condition variable for reports. The first name stays.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// leno::sync::Condvar::new().set_name("ready");
+    /// ```
     pub fn set_name(&self, name: impl Into<String>) {
-        self.resource.set_name(name.into());
+        self.waiting.set_name(name.into());
     }
 }
 
-/// Puts the result of the wait beside the guard, in an error as well.
+/// Puts the result of the wait next to the guard, also in an error.
 fn with_result<G>(
     (guard, result): (LockResult<G>, WaitTimeoutResult),
 ) -> LockResult<(G, WaitTimeoutResult)> {

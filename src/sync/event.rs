@@ -1,21 +1,19 @@
-//! Something that has happened, or not yet.
+//! Events, which have happened or not.
 
-use crate::access::{Access, Object, also, note, operation};
-use crate::cancel::interrupted;
-use crate::kernel::{
-    Need, Outcome, Resource, Scheduler, Wait, WaitFor, WaitQueue, Want, scheduler,
-};
 use crate::timer::deadline_after;
 use std::cell::Cell;
 use std::fmt;
 use std::time::Duration;
 
+use crate::access::{Access, Observed};
+use crate::cancel::interrupted;
+use crate::kernel::{Outcome, Scheduler, WaitQueue, Want, scheduler};
 use crate::time::Elapsed;
 
 /// A flag that green threads wait for.
 ///
-/// Once it is set, nobody waits any more, until it is reset. Whoever waited when
-/// it was set goes on, even if it has been reset before it comes to run.
+/// While it is set, no thread waits for it. A thread that waited when it was set goes on,
+/// even if it has been reset before that thread runs.
 ///
 /// # Examples
 ///
@@ -32,96 +30,142 @@ use crate::time::Elapsed;
 /// });
 /// ```
 pub struct Event {
+    state: Observed<State>,
+}
+
+struct State {
     waiting: WaitQueue<()>,
-    set: Cell<bool>,
-    resource: Resource,
+    is_set: Cell<bool>,
 }
 
 impl Event {
-    /// An event that is not set.
+    /// Creates an event that is not set.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert!(!leno::sync::Event::new().is_set());
+    /// ```
     #[track_caller]
     #[must_use]
     pub const fn new() -> Event {
-        Event { waiting: WaitQueue::new(), set: Cell::new(false), resource: Resource::new("event") }
+        let state = State { waiting: WaitQueue::new(), is_set: Cell::new(false) };
+        Event { state: Observed::new("event", state) }
     }
 
-    /// Sets it, and wakes all who wait, in the order in which they came.
+    /// Sets the event, and wakes all waiting threads in the order in which they came.
+    ///
+    /// # Examples
+    ///
+    /// See [`Event`].
     #[track_caller]
     pub fn set(&self) {
-        note(self.object(), Access::Write, "set");
-        self.set.set(true);
-        self.waiting.wake_all();
+        let state = self.state.note(Access::Write, "set");
+        state.is_set.set(true);
+        state.waiting.wake_all();
     }
 
-    /// Whoever comes from now on waits again.
+    /// Resets the event: threads that come from now on wait.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let event = leno::sync::Event::new();
+    /// event.set();
+    /// event.reset();
+    /// assert!(!event.is_set());
+    /// ```
     #[track_caller]
     pub fn reset(&self) {
-        note(self.object(), Access::Write, "reset");
-        self.set.set(false);
+        self.state.note(Access::Write, "reset").is_set.set(false);
     }
 
-    /// Is it set?
+    /// Returns `true` if the event is set.
+    ///
+    /// # Examples
+    ///
+    /// See [`Event`].
     #[must_use]
     #[track_caller]
     pub fn is_set(&self) -> bool {
-        note(self.object(), Access::Read, "look at");
-        self.set.get()
+        self.state.note(Access::Read, "look at").is_set.get()
     }
 
-    /// Waits until it is set.
+    /// Waits until the event is set.
     ///
     /// # Panics
     ///
     /// If it has to wait outside a runtime.
+    ///
+    /// # Cancellation
+    ///
+    /// A cancellation point.
+    ///
+    /// # Examples
+    ///
+    /// See [`Event`].
     #[track_caller]
     pub fn wait(&self) {
         // Without a deadline there is no error.
         let _ = self.wait_until("Event::wait", |_| None);
     }
 
-    /// As [`wait`](Event::wait), but waits at most so long.
+    /// Waits as [`wait`](Event::wait), but for at most `timeout`.
     ///
     /// # Errors
     ///
-    /// If the time is over.
+    /// If the timeout has elapsed.
     ///
     /// # Panics
     ///
     /// As [`wait`](Event::wait).
+    ///
+    /// # Cancellation
+    ///
+    /// A cancellation point.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use leno::sync::Event;
+    /// use leno::time::Duration;
+    ///
+    /// leno::run(|| assert!(Event::new().wait_timeout(Duration::from_millis(1)).is_err()));
+    /// ```
     #[track_caller]
     pub fn wait_timeout(&self, timeout: Duration) -> Result<(), Elapsed> {
         self.wait_until("Event::wait_timeout", |scheduler| deadline_after(scheduler, timeout))
     }
 
+    /// Waits until the event is set or the deadline has passed.
     #[track_caller]
     fn wait_until(
         &self,
         function: &'static str,
         deadline: impl FnOnce(&Scheduler) -> Option<u64>,
     ) -> Result<(), Elapsed> {
-        operation(self.object(), Access::Read, "wait");
-        if self.set.get() {
+        if self.state.begin(Access::Read, "wait").is_set.get() {
             return Ok(());
         }
-        also(self.object(), Access::Write);
+        let state = self.state.also(Access::Write);
         let scheduler = scheduler(function);
-        let wait =
-            Wait::new(WaitFor::Resource(Need { what: Want::Itself, resource: &self.resource }));
-        let (outcome, _) = self.waiting.wait(scheduler, None, &wait, deadline(scheduler));
-        match outcome {
+        let deadline = deadline(scheduler);
+        match state.wait(|state| &state.waiting, Want::Itself, scheduler, None, deadline).0 {
             Outcome::Woken => Ok(()),
             Outcome::Elapsed => Err(Elapsed),
             Outcome::Interrupted => interrupted(),
         }
     }
 
-    fn object(&self) -> Object<'_> {
-        Object::Resource(&self.resource)
-    }
-
-    /// Names the event, for reports. The first name stays.
+    /// Names the event for reports. The first name stays.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// leno::sync::Event::new().set_name("started");
+    /// ```
     pub fn set_name(&self, name: impl Into<String>) {
-        self.resource.set_name(name.into());
+        self.state.set_name(name.into());
     }
 }
 

@@ -1,30 +1,30 @@
-//! Locks and what else green threads wait for, with the interface of
+//! Locks and other primitives that green threads wait for, with the interface of
 //! [`std::sync`].
 //!
-//! Green threads switch only where they wait, so shared data needs a lock only if
-//! it must stay as it is across a wait. An operation that can go on at once does
-//! not switch, and allocates nothing; neither does one that waits.
+//! Green threads switch only where they wait, so shared data needs a lock only if it must
+//! not change across a wait. An operation that need not wait does not switch. No operation
+//! allocates, whether it waits or not.
 //!
-//! **First come, first served.** What is released belongs to the first who waits
-//! for it, before that one runs: nobody can overtake. If one who waits is
-//! cancelled or runs out of time, those behind it go on as if it had not come.
+//! **First come, first served.** A release hands the lock or permit over to the thread that
+//! has waited longest, before that thread runs, so that no other thread can overtake it. If a
+//! waiting thread is cancelled or reaches its deadline, the threads behind it go on as if it
+//! had not come.
 //!
-//! **Cancellation.** Whatever may wait unwinds if the green thread has been
-//! cancelled, and takes nothing with it. What has been handed over to a green
-//! thread before it was cancelled is received, held, and released when the guard
-//! is dropped.
+//! **Cancellation.** Every operation that may wait unwinds if the green thread has been
+//! cancelled, and acquires nothing then. What was handed over to a thread before it was
+//! cancelled is received or held, and released when its guard is dropped.
 //!
-//! **Poisoning** is as in std. A lock is also poisoned by a green thread that is
-//! cancelled while it holds it: the data may be half changed. One that is suspended
-//! in the middle of a panic, in a destructor that waits, poisons nothing of anybody
-//! else; but as long as it is, the panic of another is not told from it, and does
-//! not poison either (a cancellation does).
+//! **Poisoning** is as in std. A lock is also poisoned by a green thread that is cancelled
+//! while it holds the lock, since the data may be half changed. A thread that is suspended in
+//! the middle of a panic, in a destructor that waits, poisons no lock of another thread. But
+//! while it is suspended there, the panic of another thread cannot be told from its own, and
+//! poisons no lock either; a cancellation does.
 //!
-//! **Outside a runtime** everything works that does not have to wait.
+//! **Outside a runtime** every operation works that does not have to wait.
 //!
-//! These types are neither `Send` nor `Sync`: they are for the green threads of
-//! one OS thread, which share them by reference, `Rc` or [`Arc`]. A `static` must
-//! be `Sync`, so it cannot hold one; `thread_local!` can.
+//! These types are neither `Send` nor `Sync`: they are for the green threads of one OS
+//! thread, which share them by reference, `Rc` or [`Arc`]. A `static` must be `Sync`, so it
+//! cannot hold one of them; `thread_local!` can.
 //!
 //! # Examples
 //!
@@ -49,6 +49,7 @@
 #![forbid(unsafe_code)]
 
 mod barrier;
+mod claim;
 mod condvar;
 mod event;
 pub mod mpsc;
@@ -77,13 +78,13 @@ pub use semaphore::{
 pub use std::sync::{Arc, LockResult, PoisonError, TryLockError, TryLockResult, Weak, atomic};
 pub use wait_group::WaitGroup;
 
-/// The number of whoever holds a lock outside a runtime.
-const NOBODY: u64 = 0;
+/// The number of the holder of a lock outside a runtime.
+const OUTSIDE: u64 = 0;
 
-/// The current green thread, since the caller's line.
+/// Returns the current green thread as the holder of a lock since the caller's line.
 #[inline(always)]
 #[track_caller]
 fn holder() -> Holder {
-    let number = try_scheduler().map_or(NOBODY, |scheduler| scheduler.current().id().number());
+    let number = try_scheduler().map_or(OUTSIDE, |scheduler| scheduler.current().id().number());
     Holder { number, at: Location::caller() }
 }

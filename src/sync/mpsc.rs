@@ -1,6 +1,6 @@
-//! Channels with the interface of [`std::sync::mpsc`]: many send, one receives.
+//! Channels with the interface of [`std::sync::mpsc`]: many senders, one receiver.
 //!
-//! They are those of [`crate::channel`], which offers more.
+//! They are built on [`crate::channel`], which offers more.
 //!
 //! # Examples
 //!
@@ -25,7 +25,15 @@ pub use std::sync::mpsc::{RecvError, RecvTimeoutError, SendError, TryRecvError, 
 
 use crate::channel;
 
-/// Makes a channel that holds any number of messages.
+/// Creates a channel that holds any number of messages.
+///
+/// # Examples
+///
+/// ```
+/// let (sender, receiver) = leno::sync::mpsc::channel();
+/// sender.send(1).unwrap();
+/// assert_eq!(receiver.recv(), Ok(1));
+/// ```
 #[must_use]
 #[track_caller]
 pub fn channel<T>() -> (Sender<T>, Receiver<T>) {
@@ -33,8 +41,16 @@ pub fn channel<T>() -> (Sender<T>, Receiver<T>) {
     (Sender { sender }, Receiver { receiver })
 }
 
-/// Makes a channel that holds at most `bound` messages. With 0, whoever sends
-/// waits until the message is received.
+/// Creates a channel that holds at most `bound` messages. With 0, a sender waits until the
+/// message is received.
+///
+/// # Examples
+///
+/// ```
+/// let (sender, _receiver) = leno::sync::mpsc::sync_channel(1);
+/// sender.send(1).unwrap();
+/// assert!(sender.try_send(2).is_err());
+/// ```
 #[must_use]
 #[track_caller]
 pub fn sync_channel<T>(bound: usize) -> (SyncSender<T>, Receiver<T>) {
@@ -42,34 +58,46 @@ pub fn sync_channel<T>(bound: usize) -> (SyncSender<T>, Receiver<T>) {
     (SyncSender { sender }, Receiver { receiver })
 }
 
-/// The end of a [`channel`](channel()) that sends.
+/// The sending half of a [`channel`](channel()).
+///
+/// # Examples
+///
+/// See [`channel`](channel()).
 pub struct Sender<T> {
     sender: channel::Sender<T>,
 }
 
-/// The end of a [`sync_channel`] that sends.
+/// The sending half of a [`sync_channel`].
+///
+/// # Examples
+///
+/// See [`sync_channel`].
 pub struct SyncSender<T> {
     sender: channel::Sender<T>,
 }
 
-/// The end of a channel that receives.
+/// The receiving half of a channel.
+///
+/// # Examples
+///
+/// See [`channel`](channel()).
 pub struct Receiver<T> {
     receiver: channel::Receiver<T>,
 }
 
-/// Messages, each waited for; see [`Receiver::iter`].
+/// An iterator over messages that waits for each; see [`Receiver::iter`].
 #[derive(Debug)]
 pub struct Iter<'a, T> {
     receiver: &'a Receiver<T>,
 }
 
-/// The messages that are there; see [`Receiver::try_iter`].
+/// An iterator over messages that never waits; see [`Receiver::try_iter`].
 #[derive(Debug)]
 pub struct TryIter<'a, T> {
     receiver: &'a Receiver<T>,
 }
 
-/// Messages, each waited for, of a receiver of its own.
+/// An iterator over messages that waits for each, and owns its receiver.
 #[derive(Debug)]
 pub struct IntoIter<T> {
     receiver: Receiver<T>,
@@ -80,30 +108,54 @@ impl<T> Sender<T> {
     ///
     /// # Errors
     ///
-    /// If the receiver is gone. Gives the message back.
+    /// If the receiver has been dropped. The error gives the message back.
+    ///
+    /// # Cancellation
+    ///
+    /// A cancellation point.
+    ///
+    /// # Examples
+    ///
+    /// See [`channel`](channel()).
     #[inline]
     #[track_caller]
     pub fn send(&self, message: T) -> Result<(), SendError<T>> {
         self.sender.send(message).map_err(|error| SendError(error.0))
     }
 
-    /// Names the channel, for reports. The first name stays.
+    /// Names the channel for reports. The first name stays.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (sender, receiver) = leno::sync::mpsc::channel::<u8>();
+    /// sender.set_name("bytes");
+    /// ```
     pub fn set_name(&self, name: impl Into<String>) {
         self.sender.set_name(name);
     }
 }
 
 impl<T> SyncSender<T> {
-    /// Sends a message. Waits until there is room; in a channel that holds none,
-    /// until it is received.
+    /// Sends a message. Waits until there is room; in a channel of bound 0, until the message
+    /// is received.
     ///
     /// # Errors
     ///
-    /// If the receiver is gone. Gives the message back.
+    /// If the receiver has been dropped. The error gives the message back.
     ///
     /// # Panics
     ///
     /// If it has to wait outside a runtime.
+    ///
+    /// # Cancellation
+    ///
+    /// A cancellation point. If the thread is unwound here, the message has not been sent,
+    /// and is dropped.
+    ///
+    /// # Examples
+    ///
+    /// See [`sync_channel`].
     #[inline]
     #[track_caller]
     pub fn send(&self, message: T) -> Result<(), SendError<T>> {
@@ -114,8 +166,12 @@ impl<T> SyncSender<T> {
     ///
     /// # Errors
     ///
-    /// If there is no room, or, in a channel that holds none, if nobody waits to
-    /// receive; if the receiver is gone. Gives the message back.
+    /// If there is no room, or, in a channel of bound 0, if the receiver does not wait; if the
+    /// receiver has been dropped. The error gives the message back.
+    ///
+    /// # Examples
+    ///
+    /// See [`sync_channel`].
     #[inline]
     #[track_caller]
     pub fn try_send(&self, message: T) -> Result<(), TrySendError<T>> {
@@ -125,7 +181,14 @@ impl<T> SyncSender<T> {
         })
     }
 
-    /// Names the channel, for reports. The first name stays.
+    /// Names the channel for reports. The first name stays.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (sender, receiver) = leno::sync::mpsc::channel::<u8>();
+    /// sender.set_name("bytes");
+    /// ```
     pub fn set_name(&self, name: impl Into<String>) {
         self.sender.set_name(name);
     }
@@ -136,11 +199,19 @@ impl<T> Receiver<T> {
     ///
     /// # Errors
     ///
-    /// If all senders are gone, and there are no more messages.
+    /// If all senders have been dropped, and the channel is empty.
     ///
     /// # Panics
     ///
     /// If it has to wait outside a runtime.
+    ///
+    /// # Cancellation
+    ///
+    /// A cancellation point. If the thread is unwound here, no message has been received.
+    ///
+    /// # Examples
+    ///
+    /// See [`channel`](channel()).
     #[inline]
     #[track_caller]
     pub fn recv(&self) -> Result<T, RecvError> {
@@ -151,7 +222,16 @@ impl<T> Receiver<T> {
     ///
     /// # Errors
     ///
-    /// If there is none.
+    /// If the channel is empty.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (sender, receiver) = leno::sync::mpsc::channel();
+    /// assert!(receiver.try_recv().is_err());
+    /// sender.send(1).unwrap();
+    /// assert_eq!(receiver.try_recv(), Ok(1));
+    /// ```
     #[inline]
     #[track_caller]
     pub fn try_recv(&self) -> Result<T, TryRecvError> {
@@ -161,16 +241,32 @@ impl<T> Receiver<T> {
         })
     }
 
-    /// Receives a message. Waits for one at most so long.
+    /// Receives a message. Waits for one for at most `timeout`.
     ///
     /// # Errors
     ///
-    /// If the time is over; or if all senders are gone, and there are no more
-    /// messages.
+    /// If the timeout has elapsed; or if all senders have been dropped, and the channel is
+    /// empty.
     ///
     /// # Panics
     ///
     /// As [`recv`](Receiver::recv).
+    ///
+    /// # Cancellation
+    ///
+    /// As [`recv`](Receiver::recv).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use leno::sync::mpsc;
+    /// use leno::time::Duration;
+    ///
+    /// leno::run(|| {
+    ///     let (_sender, receiver) = mpsc::channel::<u8>();
+    ///     assert!(receiver.recv_timeout(Duration::from_millis(1)).is_err());
+    /// });
+    /// ```
     #[track_caller]
     pub fn recv_timeout(&self, timeout: Duration) -> Result<T, RecvTimeoutError> {
         self.receiver.recv_timeout(timeout).map_err(|error| match error {
@@ -179,18 +275,42 @@ impl<T> Receiver<T> {
         })
     }
 
-    /// The messages, one after the other, until all senders are gone. Waits for
-    /// each.
+    /// Returns an iterator over the messages, which waits for each of them. It ends when all
+    /// senders have been dropped and the channel is empty.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (sender, receiver) = leno::sync::mpsc::channel();
+    /// sender.send(1).unwrap();
+    /// drop(sender);
+    /// assert_eq!(receiver.iter().collect::<Vec<_>>(), [1]);
+    /// ```
     pub fn iter(&self) -> Iter<'_, T> {
         Iter { receiver: self }
     }
 
-    /// The messages that are there, without waiting.
+    /// Returns an iterator over the messages that the channel holds, which never waits.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (sender, receiver) = leno::sync::mpsc::channel();
+    /// sender.send(1).unwrap();
+    /// assert_eq!(receiver.try_iter().collect::<Vec<_>>(), [1]);
+    /// ```
     pub fn try_iter(&self) -> TryIter<'_, T> {
         TryIter { receiver: self }
     }
 
-    /// Names the channel, for reports. The first name stays.
+    /// Names the channel for reports. The first name stays.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (sender, receiver) = leno::sync::mpsc::channel::<u8>();
+    /// sender.set_name("bytes");
+    /// ```
     pub fn set_name(&self, name: impl Into<String>) {
         self.receiver.set_name(name);
     }

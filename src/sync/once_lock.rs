@@ -1,5 +1,5 @@
-//! Values that are made once: by whoever comes first, or by a closure that they
-//! bring along.
+//! Values that are computed once: by the first thread that needs them, or by their own
+//! closure.
 
 use std::cell::{Cell, OnceCell};
 use std::fmt;
@@ -8,7 +8,7 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use super::once::Once;
 
-/// A value that is written once, as [`std::sync::OnceLock`]. Making it may wait.
+/// A value that is written once, as [`std::sync::OnceLock`]. Computing it may wait.
 ///
 /// # Examples
 ///
@@ -21,51 +21,96 @@ use super::once::Once;
 /// assert_eq!(answer.set(43), Err(43));
 /// ```
 pub struct OnceLock<T> {
+    /// Reports each access to the value, which is written while its closure runs.
     once: Once,
     value: OnceCell<T>,
 }
 
 impl<T> OnceLock<T> {
-    /// One without a value.
+    /// Creates a cell without a value.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert_eq!(leno::sync::OnceLock::<i32>::new().get(), None);
+    /// ```
     #[track_caller]
     #[must_use]
     pub const fn new() -> OnceLock<T> {
         OnceLock { once: Once::of("once cell"), value: OnceCell::new() }
     }
 
-    /// The value, if there is one.
+    /// Returns the value, if there is one. Costs one comparison.
+    ///
+    /// # Examples
+    ///
+    /// See [`OnceLock`].
     #[inline]
     #[track_caller]
     pub fn get(&self) -> Option<&T> {
         if self.once.is_completed() { self.value.get() } else { None }
     }
 
-    /// The value, if there is one.
+    /// Returns the value, if there is one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let mut answer = leno::sync::OnceLock::from(41);
+    /// *answer.get_mut().unwrap() += 1;
+    /// assert_eq!(answer.get(), Some(&42));
+    /// ```
     #[inline]
     pub fn get_mut(&mut self) -> Option<&mut T> {
         self.value.get_mut()
     }
 
-    /// Waits until there is a value.
+    /// Waits until there is a value, and returns it.
     ///
     /// # Panics
     ///
     /// If it has to wait outside a runtime.
+    ///
+    /// # Cancellation
+    ///
+    /// A cancellation point, unless there is a value.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use leno::sync::OnceLock;
+    ///
+    /// leno::run(|| {
+    ///     let answer = OnceLock::new();
+    ///     leno::scope(|scope| {
+    ///         scope.spawn(|| answer.set(42).unwrap());
+    ///         assert_eq!(answer.wait(), &42);
+    ///     });
+    /// });
+    /// ```
     #[track_caller]
     pub fn wait(&self) -> &T {
         self.once.wait_for_end("OnceLock::wait", true);
         self.written()
     }
 
-    /// Writes the value. If somebody is about to make one, waits for that.
+    /// Writes the value. Waits while another thread computes one.
     ///
     /// # Errors
     ///
-    /// If there is one already; gives the other back.
+    /// If there is a value already. The error gives `value` back.
     ///
     /// # Panics
     ///
     /// If it has to wait outside a runtime.
+    ///
+    /// # Cancellation
+    ///
+    /// A cancellation point, unless there is a value.
+    ///
+    /// # Examples
+    ///
+    /// See [`OnceLock`].
     #[track_caller]
     pub fn set(&self, value: T) -> Result<(), T> {
         let mut value = Some(value);
@@ -77,13 +122,21 @@ impl<T> OnceLock<T> {
         value.map_or(Ok(()), Err)
     }
 
-    /// The value, made by `f` if there is none. If somebody else is about to make
-    /// one, waits for that.
+    /// Returns the value, which `f` computes if there is none. Waits while another thread
+    /// computes one.
     ///
     /// # Panics
     ///
-    /// If `f` panics: then there is no value, and the next one makes it. If it has
-    /// to wait outside a runtime.
+    /// If `f` panics: then there is no value, and the next call computes it. If it has to
+    /// wait outside a runtime.
+    ///
+    /// # Cancellation
+    ///
+    /// A cancellation point, unless there is a value.
+    ///
+    /// # Examples
+    ///
+    /// See [`OnceLock`].
     #[inline]
     #[track_caller]
     pub fn get_or_init(&self, f: impl FnOnce() -> T) -> &T {
@@ -91,34 +144,55 @@ impl<T> OnceLock<T> {
         self.written()
     }
 
-    /// The value, if there is one.
+    /// Returns the value, if there is one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert_eq!(leno::sync::OnceLock::from(42).into_inner(), Some(42));
+    /// ```
     pub fn into_inner(self) -> Option<T> {
         self.value.into_inner()
     }
 
-    /// Takes the value out; afterwards there is none.
+    /// Takes the value out, so that there is none.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let mut answer = leno::sync::OnceLock::from(42);
+    /// assert_eq!((answer.take(), answer.take()), (Some(42), None));
+    /// ```
     pub fn take(&mut self) -> Option<T> {
         self.once.reset();
         self.value.take()
     }
 
+    /// Writes the value, inside the closure of the `Once`.
     fn write(&self, value: T) {
-        // There is none: this runs once.
+        // The cell is empty, since the closure runs once.
         let _ = self.value.set(value);
     }
 
+    /// Returns the value, which has been written.
     fn written(&self) -> &T {
         self.value.get().expect("it is written before its `Once` is done")
     }
 
-    /// Names it, for reports. The first name stays.
+    /// Names the cell for reports. The first name stays.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// leno::sync::OnceLock::<i32>::new().set_name("answer");
+    /// ```
     pub fn set_name(&self, name: impl Into<String>) {
         self.once.set_name(name);
     }
 }
 
-/// A value that is made when it is first used, as [`std::sync::LazyLock`]. Making
-/// it may wait.
+/// A value that is computed at its first use, as [`std::sync::LazyLock`]. Computing it may
+/// wait.
 ///
 /// # Examples
 ///
@@ -135,7 +209,11 @@ pub struct LazyLock<T, F = fn() -> T> {
 }
 
 impl<T, F: FnOnce() -> T> LazyLock<T, F> {
-    /// A value that `make` will make.
+    /// Creates a value that `make` computes at its first use.
+    ///
+    /// # Examples
+    ///
+    /// See [`LazyLock`].
     #[track_caller]
     #[must_use]
     pub const fn new(make: F) -> LazyLock<T, F> {
@@ -143,18 +221,30 @@ impl<T, F: FnOnce() -> T> LazyLock<T, F> {
         LazyLock { once, value: OnceCell::new(), make: Cell::new(Some(make)) }
     }
 
-    /// The value. If somebody else is about to make it, waits for that.
+    /// Returns the value. Waits while another thread computes it.
     ///
     /// # Panics
     ///
-    /// If the closure panics, or has panicked or been cancelled before. If it has
-    /// to wait outside a runtime.
+    /// If the closure panics, or has panicked or been cancelled before. If it has to wait
+    /// outside a runtime.
+    ///
+    /// # Cancellation
+    ///
+    /// A cancellation point, unless there is a value.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use leno::sync::LazyLock;
+    ///
+    /// assert_eq!(LazyLock::force(&LazyLock::new(|| 42)), &42);
+    /// ```
     #[inline]
     #[track_caller]
     pub fn force(this: &LazyLock<T, F>) -> &T {
         this.once.call("LazyLock::force", false, |_| {
             let make = this.make.take().expect("it is taken once");
-            // There is none: this runs once.
+            // The cell is empty, since the closure runs once.
             let _ = this.value.set(make());
         });
         this.value.get().expect("it is written before its `Once` is done")
@@ -162,7 +252,15 @@ impl<T, F: FnOnce() -> T> LazyLock<T, F> {
 }
 
 impl<T, F> LazyLock<T, F> {
-    /// Names it, for reports. The first name stays.
+    /// Names the value for reports. The first name stays.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use leno::sync::LazyLock;
+    ///
+    /// LazyLock::set_name(&LazyLock::new(|| 42), "answer");
+    /// ```
     pub fn set_name(this: &LazyLock<T, F>, name: impl Into<String>) {
         this.once.set_name(name);
     }
@@ -233,6 +331,7 @@ impl<T: fmt::Debug, F> fmt::Debug for LazyLock<T, F> {
     }
 }
 
+/// Writes the value, or `<uninit>`.
 fn debug<T: fmt::Debug>(name: &str, value: Option<&T>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let mut text = f.debug_tuple(name);
     match value {

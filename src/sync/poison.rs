@@ -1,117 +1,129 @@
-//! Who panics while holding a lock leaves a mark on it.
+//! The poison flag of a lock, which a panic of its holder sets.
 
 use std::cell::Cell;
 
 use super::{LockResult, PoisonError};
-use crate::access::{Access, Object, Told, also, is_eventful, note, note_at, operation};
-use crate::kernel::{Resource, is_panicking};
+use crate::access::{Access, Accessed, Observed, Reported, also, note};
+use crate::kernel::is_panicking;
 
-/// What is known of a lock besides who holds it, as bits.
+/// What a lock knows besides its holder, as bits. The methods below are the only access to
+/// the poison flag, and each reports it.
 pub(super) struct Poison(Cell<u8>);
 
-/// Somebody has left it in the middle of a panic.
+/// The lock was released in the middle of a panic.
 const POISONED: u8 = 1;
-/// Somebody has been told of an operation on it, and is to be told of others. It is
-/// here so that the destructor of a guard finds out with one look at the lock, and
-/// an ordinary guard carries nothing for it.
-const TOLD: u8 = 2;
+/// An operation on the lock was reported, so that later ones have to be reported as well.
+/// The bit is here so that the destructor of a guard reads one byte of the lock, and a guard
+/// carries nothing for it.
+const REPORTED: u8 = 2;
 
-/// Was the green thread unwinding already when it won the lock? Then it is a
-/// destructor that holds it, and its end is no failure.
+/// Whether the thread was unwinding already when it acquired the lock. Then a destructor
+/// holds the lock, and its end is no failure.
 #[derive(Clone, Copy)]
 pub(super) struct Unwinding(bool);
 
 impl Poison {
+    /// Returns the flag of a lock that is not poisoned.
     pub(super) const fn new() -> Poison {
         Poison(Cell::new(0))
     }
 
-    /// An operation begins that waits; see [`operation`].
+    /// Begins an operation on the lock that may wait; see [`Observed::begin`].
     #[inline(always)]
     #[track_caller]
-    pub(super) fn begin(&self, resource: &Resource, access: Access, verb: &'static str) -> Told {
-        if is_eventful() { self.begin_rarely(resource, access, verb) } else { None }
+    pub(super) fn begin<'a, S>(
+        &self,
+        lock: &'a Observed<S>,
+        access: Access,
+        verb: &'static str,
+    ) -> (Accessed<'a, S>, Reported) {
+        lock.begin_recorded(access, verb, || self.add(REPORTED))
     }
 
-    #[cold]
-    #[inline(never)]
-    #[track_caller]
-    fn begin_rarely(&self, resource: &Resource, access: Access, verb: &'static str) -> Told {
-        self.set_told(operation(Object::Resource(resource), access, verb))
-    }
-
-    /// To be called before an operation begins, with what telling of it gives.
+    /// Records that an operation was reported.
     #[inline(always)]
-    pub(super) fn set_told(&self, told: Told) -> Told {
-        if told.is_some() {
-            self.add(TOLD);
+    pub(super) fn mark<'a, S>(
+        &self,
+        (lock, reported): (Accessed<'a, S>, Reported),
+    ) -> (Accessed<'a, S>, Reported) {
+        if reported.is_some() {
+            self.add(REPORTED);
         }
-        told
+        (lock, reported)
     }
 
+    /// Sets a bit.
     fn add(&self, bit: u8) {
         self.0.set(self.0.get() | bit);
     }
 
-    pub(super) fn is_set(&self) -> bool {
+    /// Returns `true` if the lock is poisoned.
+    #[track_caller]
+    pub(super) fn is_set<S>(&self, lock: &Observed<S>) -> bool {
+        note(lock.poison_object(), Access::Read, "look at the poison of");
         self.0.get() & POISONED != 0
     }
 
-    /// Is the lock poisoned whose resource this is?
+    /// Clears the flag.
     #[track_caller]
-    pub(super) fn look(&self, resource: &Resource) -> bool {
-        note(Object::Poison(resource), Access::Read, "look at the poison of");
-        self.is_set()
-    }
-
-    #[track_caller]
-    pub(super) fn clear(&self, resource: &Resource) {
-        note(Object::Poison(resource), Access::Write, "clear the poison of");
+    pub(super) fn clear<S>(&self, lock: &Observed<S>) {
+        note(lock.poison_object(), Access::Write, "clear the poison of");
         self.0.set(self.0.get() & !POISONED);
     }
 
-    /// What a lock gives to one who has won it.
+    /// Returns the result of acquiring the lock: the guard, in an error if the lock is
+    /// poisoned.
     #[inline(always)]
-    pub(super) fn result<G>(
+    pub(super) fn result<S, G>(
         &self,
-        resource: &Resource,
+        lock: &Observed<S>,
         guard: impl FnOnce() -> G,
     ) -> LockResult<G> {
-        // Before there is a guard, which would have to be dropped if this unwound.
-        let is_poisoned = self.0.get() != 0 && self.is_found_by_winner(resource);
+        // Before the guard exists, which would have to be dropped if this unwound.
+        let is_poisoned = self.0.get() != 0 && self.is_set_for_holder(lock);
         let guard = guard();
         if is_poisoned { Err(PoisonError::new(guard)) } else { Ok(guard) }
     }
 
+    /// Returns `true` if the lock is poisoned, as part of acquiring it.
     #[cold]
     #[inline(never)]
-    fn is_found_by_winner(&self, resource: &Resource) -> bool {
-        if self.0.get() & TOLD != 0 {
-            also(Object::Poison(resource), Access::Read);
+    fn is_set_for_holder<S>(&self, lock: &Observed<S>) -> bool {
+        if self.0.get() & REPORTED != 0 {
+            also(lock.poison_object(), Access::Read);
         }
-        self.is_set()
+        self.0.get() & POISONED != 0
     }
 
-    /// Is there nothing to be done when a guard is dropped but to release the lock?
+    /// Returns `true` if dropping a guard only has to release the lock.
     #[inline(always)]
     pub(super) fn is_plain(&self) -> bool {
-        self.0.get() & TOLD == 0 && !std::thread::panicking()
+        self.0.get() & REPORTED == 0 && !std::thread::panicking()
     }
 
-    /// The lock is about to be released, and that is not [plain](Poison::is_plain).
-    pub(super) fn released(&self, before: Unwinding, resource: &Resource, verb: &'static str) {
-        if self.0.get() & TOLD != 0 {
-            let at = resource.holder().map_or(resource.made_at(), |holder| holder.at);
-            note_at(Object::Resource(resource), Access::Write, verb, at);
-        }
+    /// Reports the release of the lock by a guard, where it is not
+    /// [plain](Poison::is_plain). Poisons the lock in the middle of a panic.
+    pub(super) fn released<'a, S>(
+        &self,
+        before: Unwinding,
+        lock: &'a Observed<S>,
+        verb: &'static str,
+    ) -> Accessed<'a, S> {
+        let released = if self.0.get() & REPORTED != 0 {
+            lock.note_where_held(Access::Write, verb)
+        } else {
+            lock.unreported("the lock was acquired in a run without reports")
+        };
         if is_panicking() && !before.0 {
-            also(Object::Poison(resource), Access::Write);
+            also(lock.poison_object(), Access::Write);
             self.add(POISONED);
         }
+        released
     }
 }
 
 impl Unwinding {
+    /// Returns whether the current thread is unwinding.
     #[inline(always)]
     pub(super) fn now() -> Unwinding {
         Unwinding(is_panicking())

@@ -1,28 +1,25 @@
-//! One who writes, or many who read.
+//! A lock for one writer or several readers.
 
-use crate::access::{Access, Object, Told, asked, note, note_at};
-use crate::cancel::interrupted;
-use crate::kernel::{
-    Holder, Need, Outcome, Resource, Scheduler, Wait, WaitFor, WaitQueue, Want, scheduler,
-};
 use crate::timer::deadline_after;
-use std::cell::{Cell, Ref, RefCell, RefMut};
+use std::cell::{Ref, RefCell, RefMut};
 use std::fmt;
 use std::ops::{Deref, DerefMut};
-use std::panic::{Location, RefUnwindSafe, UnwindSafe};
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::Duration;
 
+use super::claim::{Claim, Lock, admit, hold, release_read, release_write, try_hold};
 use super::poison::{Poison, Unwinding};
 use super::{LockResult, TryLockError, TryLockResult, holder};
+use crate::access::{Access, Accessed, Observed, Reported, report_location};
+use crate::cancel::interrupted;
+use crate::kernel::{Outcome, Scheduler, Want, scheduler};
 
-/// A value that many green threads can read or one can change, as
-/// [`std::sync::RwLock`].
+/// A value that several green threads can read or one can change, as [`std::sync::RwLock`].
 ///
-/// The lock goes to those who wait for it in the order in which they came; if the
-/// first of them wants to read, so do all who come directly after it. Whoever
-/// wants to read when another one waits already queues up behind it: no writer
-/// waits for ever. So a green thread that reads, and locks again to read while
-/// somebody waits to write, waits for itself.
+/// Waiting threads acquire the lock in the order in which they came. The first one, if it
+/// reads, acquires it together with all readers directly behind it. A reader queues up behind
+/// all waiting threads, so that no writer waits for ever. Hence a thread that holds the lock to
+/// read, and locks again to read while a writer waits, waits for itself.
 ///
 /// # Examples
 ///
@@ -38,33 +35,29 @@ use super::{LockResult, TryLockError, TryLockResult, holder};
 /// assert_eq!(*config.read().unwrap(), 6);
 /// ```
 pub struct RwLock<T: ?Sized> {
-    waiting: WaitQueue<Claim>,
-    readers: Cell<usize>,
+    lock: Observed<Lock>,
     poison: Poison,
-    /// Its holder is the one who writes: there is none if nobody does.
-    resource: Resource,
     value: RefCell<T>,
 }
 
-/// What one waits for.
-#[derive(Clone, Copy)]
-enum Claim {
-    Read,
-    /// And what it will be as the holder.
-    Write(Holder),
-}
-
-/// The lock, held to read; see [`RwLock::read`]. Dropping it releases the lock.
+/// A lock that is held to read; see [`RwLock::read`]. Dropping the guard releases the lock.
+///
+/// # Examples
+///
+/// See [`RwLock`].
 #[must_use = "if unused, the lock is released at once"]
 pub struct RwLockReadGuard<'a, T: ?Sized> {
-    // These borrows end after the lock has been handed over, and before anybody
-    // else runs.
+    // The borrow ends after the lock has been handed over, and before another thread runs.
     value: Ref<'a, T>,
     lock: &'a RwLock<T>,
-    told: Told,
+    reported: Reported,
 }
 
-/// The lock, held to write; see [`RwLock::write`]. Dropping it releases the lock.
+/// A lock that is held to write; see [`RwLock::write`]. Dropping the guard releases the lock.
+///
+/// # Examples
+///
+/// See [`RwLock`].
 #[must_use = "if unused, the lock is released at once"]
 pub struct RwLockWriteGuard<'a, T: ?Sized> {
     value: RefMut<'a, T>,
@@ -73,88 +66,133 @@ pub struct RwLockWriteGuard<'a, T: ?Sized> {
 }
 
 impl<T> RwLock<T> {
-    /// A lock that nobody holds.
+    /// Creates a lock that no thread holds.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let lock = leno::sync::RwLock::new(7);
+    /// assert_eq!(*lock.read().unwrap(), 7);
+    /// ```
     #[track_caller]
     pub const fn new(value: T) -> RwLock<T> {
         RwLock {
-            waiting: WaitQueue::new(),
-            readers: Cell::new(0),
+            lock: Observed::new("read-write lock", Lock::new()),
             poison: Poison::new(),
-            resource: Resource::new("read-write lock"),
             value: RefCell::new(value),
         }
     }
 
-    /// The value.
+    /// Returns the value.
     ///
     /// # Errors
     ///
     /// If the lock is poisoned; the error holds the value.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert_eq!(leno::sync::RwLock::new(7).into_inner().unwrap(), 7);
+    /// ```
     pub fn into_inner(self) -> LockResult<T> {
-        self.poison.result(&self.resource, || self.value.into_inner())
+        self.poison.result(&self.lock, || self.value.into_inner())
     }
 }
 
 impl<T: ?Sized> RwLock<T> {
-    /// Waits until nobody writes and nobody waits before this one, and takes the
-    /// lock to read.
+    /// Acquires the lock to read. Waits while a thread writes, or while another thread has
+    /// waited longer.
     ///
     /// # Errors
     ///
-    /// If the lock is poisoned: a green thread has panicked or been cancelled
-    /// while it held the lock to write. The error holds the guard.
+    /// If the lock is poisoned: a green thread has panicked or been cancelled while it held
+    /// the lock to write. The error holds the guard.
     ///
     /// # Panics
     ///
     /// If it has to wait outside a runtime.
+    ///
+    /// # Cancellation
+    ///
+    /// A cancellation point. If the thread is unwound here, it does not hold the lock.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let lock = leno::sync::RwLock::new(7);
+    /// assert_eq!(*lock.read().unwrap(), 7);
+    /// ```
     #[inline]
     #[track_caller]
     pub fn read(&self) -> LockResult<RwLockReadGuard<'_, T>> {
-        let told = self.begin(Access::Commute, "read lock");
-        if !self.try_hold(Claim::Read) {
-            self.wait("RwLock::read", Claim::Read, |_| None);
+        // Readers commute: which of two is admitted first makes no difference.
+        let (lock, reported) = self.poison.begin(&self.lock, Access::Commute, "read lock");
+        if !try_hold(&lock, Claim::Read) {
+            self.wait(lock, "RwLock::read", Claim::Read, |_| None);
         }
-        self.read_guard(told)
+        self.read_guard(reported)
     }
 
-    /// Takes the lock to read, if nobody writes and nobody waits.
+    /// Acquires the lock to read, if no thread writes and none waits.
     ///
     /// # Errors
     ///
-    /// [`TryLockError::WouldBlock`] if somebody does. If the lock is poisoned, as
-    /// [`read`](RwLock::read).
+    /// [`TryLockError::WouldBlock`] if a thread writes or waits; else as [`read`](RwLock::read).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let lock = leno::sync::RwLock::new(7);
+    /// let guard = lock.read().unwrap();
+    /// assert!(lock.try_read().is_ok());
+    /// ```
     #[inline]
     #[track_caller]
     pub fn try_read(&self) -> TryLockResult<RwLockReadGuard<'_, T>> {
-        let told = self.poison.set_told(note(self.object(), Access::Commute, "try read lock"));
-        if !self.try_hold(Claim::Read) {
+        let noted = self.lock.note_for_guard(Access::Commute, "try read lock");
+        let (lock, reported) = self.poison.mark(noted);
+        if !try_hold(&lock, Claim::Read) {
             return Err(TryLockError::WouldBlock);
         }
-        Ok(self.read_guard(told)?)
+        Ok(self.read_guard(reported)?)
     }
 
-    /// As [`read`](RwLock::read), but waits at most so long.
+    /// Acquires the lock as [`read`](RwLock::read), but waits for at most `timeout`.
     ///
     /// # Errors
     ///
-    /// [`TryLockError::WouldBlock`] if the time is over. If the lock is poisoned,
-    /// as [`read`](RwLock::read).
+    /// [`TryLockError::WouldBlock`] if the timeout has elapsed. If the lock is poisoned, as
+    /// [`read`](RwLock::read).
     ///
     /// # Panics
     ///
-    /// As [`read`](RwLock::read).
+    /// As [`read`](RwLock::read); it is a cancellation point, too.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use leno::sync::RwLock;
+    /// use leno::time::Duration;
+    ///
+    /// leno::run(|| {
+    ///     let lock = RwLock::new(7);
+    ///     let writer = lock.write().unwrap();
+    ///     assert!(lock.read_timeout(Duration::from_millis(1)).is_err());
+    /// });
+    /// ```
     #[track_caller]
     pub fn read_timeout(&self, timeout: Duration) -> TryLockResult<RwLockReadGuard<'_, T>> {
-        let told = self.begin(Access::Commute, "read lock");
+        let (lock, reported) = self.poison.begin(&self.lock, Access::Commute, "read lock");
         let deadline = |scheduler: &Scheduler| deadline_after(scheduler, timeout);
-        if !self.try_hold(Claim::Read) && !self.wait("RwLock::read_timeout", Claim::Read, deadline)
+        if !try_hold(&lock, Claim::Read)
+            && !self.wait(lock, "RwLock::read_timeout", Claim::Read, deadline)
         {
             return Err(TryLockError::WouldBlock);
         }
-        Ok(self.read_guard(told)?)
+        Ok(self.read_guard(reported)?)
     }
 
-    /// Waits until nobody else holds the lock, and takes it to write.
+    /// Acquires the lock to write. Waits while another thread holds it.
     ///
     /// # Errors
     ///
@@ -162,34 +200,51 @@ impl<T: ?Sized> RwLock<T> {
     ///
     /// # Panics
     ///
-    /// As [`read`](RwLock::read).
+    /// As [`read`](RwLock::read); it is a cancellation point, too.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let lock = leno::sync::RwLock::new(7);
+    /// *lock.write().unwrap() += 1;
+    /// assert_eq!(*lock.read().unwrap(), 8);
+    /// ```
     #[inline]
     #[track_caller]
     pub fn write(&self) -> LockResult<RwLockWriteGuard<'_, T>> {
-        self.begin(Access::Write, "write lock");
+        let (lock, _) = self.poison.begin(&self.lock, Access::Write, "write lock");
         let claim = Claim::Write(holder());
-        if !self.try_hold(claim) {
-            self.wait("RwLock::write", claim, |_| None);
+        if !try_hold(&lock, claim) {
+            self.wait(lock, "RwLock::write", claim, |_| None);
         }
         self.write_guard()
     }
 
-    /// Takes the lock to write, if nobody holds it.
+    /// Acquires the lock to write, if no thread holds it.
     ///
     /// # Errors
     ///
     /// As [`try_read`](RwLock::try_read).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let lock = leno::sync::RwLock::new(7);
+    /// let guard = lock.read().unwrap();
+    /// assert!(lock.try_write().is_err());
+    /// ```
     #[inline]
     #[track_caller]
     pub fn try_write(&self) -> TryLockResult<RwLockWriteGuard<'_, T>> {
-        self.poison.set_told(note(self.object(), Access::Write, "try write lock"));
-        if !self.try_hold(Claim::Write(holder())) {
+        let noted = self.lock.note_for_guard(Access::Write, "try write lock");
+        let (lock, _) = self.poison.mark(noted);
+        if !try_hold(&lock, Claim::Write(holder())) {
             return Err(TryLockError::WouldBlock);
         }
         Ok(self.write_guard()?)
     }
 
-    /// As [`write`](RwLock::write), but waits at most so long.
+    /// Acquires the lock as [`write`](RwLock::write), but waits for at most `timeout`.
     ///
     /// # Errors
     ///
@@ -197,120 +252,57 @@ impl<T: ?Sized> RwLock<T> {
     ///
     /// # Panics
     ///
-    /// As [`read`](RwLock::read).
+    /// As [`read`](RwLock::read); it is a cancellation point, too.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use leno::sync::RwLock;
+    /// use leno::time::Duration;
+    ///
+    /// leno::run(|| {
+    ///     let lock = RwLock::new(7);
+    ///     let reader = lock.read().unwrap();
+    ///     assert!(lock.write_timeout(Duration::from_millis(1)).is_err());
+    /// });
+    /// ```
     #[track_caller]
     pub fn write_timeout(&self, timeout: Duration) -> TryLockResult<RwLockWriteGuard<'_, T>> {
-        self.begin(Access::Write, "write lock");
+        let (lock, _) = self.poison.begin(&self.lock, Access::Write, "write lock");
         let claim = Claim::Write(holder());
         let deadline = |scheduler: &Scheduler| deadline_after(scheduler, timeout);
-        if !self.try_hold(claim) && !self.wait("RwLock::write_timeout", claim, deadline) {
+        if !try_hold(&lock, claim) && !self.wait(lock, "RwLock::write_timeout", claim, deadline) {
             return Err(TryLockError::WouldBlock);
         }
         Ok(self.write_guard()?)
     }
 
-    fn object(&self) -> Object<'_> {
-        Object::Resource(&self.resource)
-    }
-
-    /// Two who want to read may begin in any order: it makes no difference to
-    /// anybody who of them is admitted first.
-    #[inline(always)]
-    #[track_caller]
-    fn begin(&self, access: Access, verb: &'static str) -> Told {
-        self.poison.begin(&self.resource, access, verb)
-    }
-
-    /// Could the claim be granted, if nobody waited?
-    #[inline(always)]
-    fn is_free_for(&self, claim: Claim) -> bool {
-        self.resource.holder().is_none()
-            && (matches!(claim, Claim::Read) || self.readers.get() == 0)
-    }
-
-    #[inline(always)]
-    fn hold(&self, claim: Claim) {
-        match claim {
-            Claim::Read => self.readers.set(self.readers.get() + 1),
-            Claim::Write(holder) => self.resource.set_holder(Some(holder)),
-        }
-    }
-
-    #[inline(always)]
-    fn try_hold(&self, claim: Claim) -> bool {
-        let nobody_waits = self.waiting.is_clear() || self.waiting.is_empty();
-        let free = self.is_free_for(claim) && nobody_waits;
-        if free {
-            self.hold(claim);
-        }
-        free
-    }
-
-    #[inline(always)]
-    fn release_read(&self) {
-        self.readers.set(self.readers.get() - 1);
-        self.released();
-    }
-
-    #[inline(always)]
-    fn release_write(&self) {
-        self.resource.set_holder(None);
-        self.released();
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn release_read_told(&self, at: &'static Location<'static>) {
-        note_at(self.object(), Access::Write, "read unlock", at);
-        self.release_read();
-    }
-
-    /// As [`RwLock::release_write`], if that is not [plain](Poison::is_plain).
+    /// Releases the lock after writing, where that is not [plain](Poison::is_plain).
     #[cold]
     #[inline(never)]
     fn release_write_rarely(&self, before: Unwinding) {
-        self.poison.released(before, &self.resource, "write unlock");
-        self.release_write();
+        release_write(self.poison.released(before, &self.lock, "write unlock"));
     }
 
-    /// Somebody has released the lock.
-    #[inline(always)]
-    fn released(&self) {
-        if !self.waiting.is_clear() {
-            self.admit();
-        }
-    }
-
-    /// Grants what can be granted, to those who have waited longest.
-    #[inline(never)]
-    fn admit(&self) {
-        while let Some(claim) = self.waiting.peek()
-            && self.is_free_for(claim)
-        {
-            self.hold(claim);
-            self.waiting.take();
-        }
-    }
-
-    /// Waits until whoever releases the lock grants the claim. False at the
-    /// deadline.
+    /// Waits until a release grants the claim, and returns `true` then. Returns `false` at
+    /// the deadline.
     #[inline(always)]
     #[track_caller]
     fn wait(
         &self,
+        lock: Accessed<'_, Lock>,
         function: &'static str,
         claim: Claim,
         deadline: impl FnOnce(&Scheduler) -> Option<u64>,
     ) -> bool {
         let scheduler = scheduler(function);
         let what = if matches!(claim, Claim::Read) { Want::Share } else { Want::Itself };
-        let wait = Wait::new(WaitFor::Resource(Need { what, resource: &self.resource }));
         let deadline = deadline(scheduler);
-        let (outcome, claim) = self.waiting.wait(scheduler, Some(claim), &wait, deadline);
+        let (outcome, claim) =
+            lock.wait(|lock| &lock.waiting, what, scheduler, Some(claim), deadline);
         if claim.is_some() {
-            note(self.object(), Access::Write, "give up");
-            // It may have been the one that others had to wait behind.
-            self.admit();
+            // Other threads may have waited behind this one.
+            admit(self.lock.note(Access::Write, "give up"));
             if outcome == Outcome::Interrupted {
                 interrupted();
             }
@@ -318,69 +310,103 @@ impl<T: ?Sized> RwLock<T> {
         claim.is_none()
     }
 
+    /// Returns the guard of a reader that holds the lock.
     #[inline(always)]
-    fn read_guard(&self, told: Told) -> LockResult<RwLockReadGuard<'_, T>> {
-        let guard = || RwLockReadGuard { value: self.value.borrow(), lock: self, told };
-        self.poison.result(&self.resource, guard)
+    fn read_guard(&self, reported: Reported) -> LockResult<RwLockReadGuard<'_, T>> {
+        let guard = || RwLockReadGuard { value: self.value.borrow(), lock: self, reported };
+        self.poison.result(&self.lock, guard)
     }
 
+    /// Returns the guard of a writer that holds the lock.
     #[inline(always)]
     fn write_guard(&self) -> LockResult<RwLockWriteGuard<'_, T>> {
         let before = Unwinding::now();
         let guard = || RwLockWriteGuard { value: self.value.borrow_mut(), lock: self, before };
-        self.poison.result(&self.resource, guard)
+        self.poison.result(&self.lock, guard)
     }
 
-    /// Has a green thread panicked or been cancelled while it held the lock to
-    /// write?
+    /// Returns `true` if the lock is poisoned; see [`read`](RwLock::read).
+    ///
+    /// # Examples
+    ///
+    /// See [`Mutex::clear_poison`](super::Mutex::clear_poison).
     #[must_use]
     #[track_caller]
     pub fn is_poisoned(&self) -> bool {
-        self.poison.look(&self.resource)
+        self.poison.is_set(&self.lock)
     }
 
-    /// Says that the value is all right again.
+    /// Clears the poison flag: the value is consistent again.
+    ///
+    /// # Examples
+    ///
+    /// See [`Mutex::clear_poison`](super::Mutex::clear_poison).
     #[track_caller]
     pub fn clear_poison(&self) {
-        self.poison.clear(&self.resource);
+        self.poison.clear(&self.lock);
     }
 
-    /// The value, without locking: nobody else can use it meanwhile.
+    /// Returns the value without locking, since the caller has exclusive access.
     ///
     /// # Errors
     ///
     /// If the lock is poisoned; the error holds the reference.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let mut lock = leno::sync::RwLock::new(7);
+    /// *lock.get_mut().unwrap() = 8;
+    /// assert_eq!(*lock.read().unwrap(), 8);
+    /// ```
     pub fn get_mut(&mut self) -> LockResult<&mut T> {
-        self.poison.result(&self.resource, || self.value.get_mut())
+        self.poison.result(&self.lock, || self.value.get_mut())
     }
 
-    /// Names the lock, for reports. The first name stays.
+    /// Names the lock for reports. The first name stays.
+    ///
+    /// # Examples
+    ///
+    /// See [`Mutex::set_name`](super::Mutex::set_name).
     pub fn set_name(&self, name: impl Into<String>) {
-        self.resource.set_name(name.into());
+        self.lock.set_name(name.into());
     }
 }
 
 impl<'a, T: ?Sized> RwLockWriteGuard<'a, T> {
-    /// From writing to reading: nobody writes in between, and those who have
-    /// waited longest, if they want to read, go on.
+    /// Converts the guard of a writer into that of a reader. No other thread writes in between.
+    /// Readers that have waited longest acquire the lock as well.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use leno::sync::{RwLock, RwLockWriteGuard};
+    ///
+    /// let lock = RwLock::new(7);
+    /// let mut writer = lock.write().unwrap();
+    /// *writer = 8;
+    /// let reader = RwLockWriteGuard::downgrade(writer);
+    /// assert_eq!((*reader, *lock.read().unwrap()), (8, 8));
+    /// ```
     #[track_caller]
     pub fn downgrade(guard: Self) -> RwLockReadGuard<'a, T> {
         let lock = guard.lock;
-        let told = asked();
-        // Keeps those away who want to write.
-        lock.hold(Claim::Read);
+        let reported = report_location();
+        // Keeps writers away during the release, which is reported.
+        hold(&lock.lock.unreported("no other thread reads it before the release"), Claim::Read);
         drop(guard);
-        RwLockReadGuard { value: lock.value.borrow(), lock, told }
+        RwLockReadGuard { value: lock.value.borrow(), lock, reported }
     }
 }
 
 impl<T: ?Sized> Drop for RwLockReadGuard<'_, T> {
     #[inline(always)]
     fn drop(&mut self) {
-        match self.told {
-            None => self.lock.release_read(),
-            Some(at) => self.lock.release_read_told(at),
-        }
+        let lock = &self.lock.lock;
+        release_read(match self.reported {
+            None => lock.unreported("the guard's lock was not reported either"),
+            Some(at) => lock.note_at(Access::Write, "read unlock", at),
+        });
     }
 }
 
@@ -388,7 +414,7 @@ impl<T: ?Sized> Drop for RwLockWriteGuard<'_, T> {
     #[inline(always)]
     fn drop(&mut self) {
         if self.lock.poison.is_plain() {
-            self.lock.release_write();
+            release_write(self.lock.lock.unreported("the guard's lock was not reported either"));
         } else {
             self.lock.release_write_rarely(self.before);
         }

@@ -1,22 +1,20 @@
-//! Permits to be taken and given back.
+//! Permits that threads acquire and release.
 
-use crate::access::{Access, Object, Told, asked, note, note_at, operation};
-use crate::cancel::interrupted;
-use crate::kernel::{
-    Need, Outcome, Resource, Scheduler, Wait, WaitFor, WaitQueue, Want, scheduler,
-};
 use crate::timer::deadline_after;
 use std::cell::Cell;
 use std::error::Error;
 use std::fmt;
-use std::panic::Location;
 use std::time::Duration;
 
-/// A number of permits, which green threads take and give back.
+use crate::access::{Access, Accessed, Observed, Reported};
+use crate::cancel::interrupted;
+use crate::kernel::{Outcome, Scheduler, WaitQueue, Want, scheduler};
+
+/// A number of permits, which green threads acquire and release.
 ///
-/// Those who wait get theirs in the order in which they came: one who waits for
-/// three does not starve behind many who want one. What is to be had without
-/// waiting for, no permits, is had at once.
+/// Waiting threads get their permits in the order in which they came, so that a thread that
+/// waits for three does not starve behind many that want one. Acquiring zero permits never
+/// waits.
 ///
 /// # Examples
 ///
@@ -28,72 +26,100 @@ use std::time::Duration;
 /// assert!(desks.try_acquire().is_err());
 /// ```
 pub struct Semaphore {
-    /// Those who wait, each with how many it wants.
+    state: Observed<State>,
+}
+
+struct State {
+    /// The threads that wait, each with the number of permits that it wants.
     waiting: WaitQueue<usize>,
     permits: Cell<usize>,
     closed: Cell<bool>,
-    resource: Resource,
 }
 
-/// Permits, taken; see [`Semaphore::acquire`]. Dropping it gives them back.
+/// Permits that are held; see [`Semaphore::acquire`]. Dropping this releases them.
+///
+/// # Examples
+///
+/// ```
+/// let desks = leno::sync::Semaphore::new(1);
+/// let permit = desks.acquire().unwrap();
+/// assert_eq!(desks.available_permits(), 0);
+/// drop(permit);
+/// assert_eq!(desks.available_permits(), 1);
+/// ```
 #[must_use = "if unused, the permits are given back at once"]
 pub struct SemaphorePermit<'a> {
     semaphore: &'a Semaphore,
     count: usize,
-    told: Told,
+    reported: Reported,
 }
 
-/// The semaphore is closed.
+/// The error of acquiring permits of a closed semaphore.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AcquireError;
 
-/// Why permits were not to be had at once.
+/// The reason why permits could not be acquired at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TryAcquireError {
-    /// There are too few, or somebody waits for them.
+    /// There are too few permits, or another thread waits for them.
     NoPermits,
     /// The semaphore is closed.
     Closed,
 }
 
-/// Why permits were not to be had in time.
+/// The reason why permits could not be acquired in time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AcquireTimeoutError {
-    /// The time is over.
+    /// The timeout has elapsed.
     Timeout,
     /// The semaphore is closed.
     Closed,
 }
 
 impl Semaphore {
-    /// A semaphore with so many permits.
+    /// Creates a semaphore with `permits` permits.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert_eq!(leno::sync::Semaphore::new(3).available_permits(), 3);
+    /// ```
     #[track_caller]
     #[must_use]
     pub const fn new(permits: usize) -> Semaphore {
-        Semaphore {
-            waiting: WaitQueue::new(),
-            permits: Cell::new(permits),
-            closed: Cell::new(false),
-            resource: Resource::new("semaphore"),
-        }
+        let waiting = WaitQueue::new();
+        let state = State { waiting, permits: Cell::new(permits), closed: Cell::new(false) };
+        Semaphore { state: Observed::new("semaphore", state) }
     }
 
-    /// Takes a permit. Waits until there is one.
+    /// Acquires a permit. Waits until one is available.
     ///
     /// # Errors
     ///
-    /// If the semaphore is closed, before or while it waits.
+    /// If the semaphore is closed, before or during the wait.
     ///
     /// # Panics
     ///
     /// If it has to wait outside a runtime.
+    ///
+    /// # Cancellation
+    ///
+    /// A cancellation point. If the thread is unwound here, it holds no permit.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let desks = leno::sync::Semaphore::new(1);
+    /// let permit = desks.acquire().unwrap();
+    /// assert_eq!(permit.count(), 1);
+    /// ```
     #[inline(always)]
     #[track_caller]
     pub fn acquire(&self) -> Result<SemaphorePermit<'_>, AcquireError> {
         self.take("Semaphore::acquire", 1, |_| None).map_err(|_| AcquireError)
     }
 
-    /// Takes `count` permits at once. Waits until there are so many.
+    /// Acquires `count` permits at once. Waits until all of them are available.
     ///
     /// # Errors
     ///
@@ -101,36 +127,254 @@ impl Semaphore {
     ///
     /// # Panics
     ///
-    /// As [`acquire`](Semaphore::acquire).
+    /// As [`acquire`](Semaphore::acquire); it is a cancellation point, too.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let desks = leno::sync::Semaphore::new(3);
+    /// let permits = desks.acquire_many(2).unwrap();
+    /// assert_eq!(desks.available_permits(), 1);
+    /// ```
     #[inline]
     #[track_caller]
     pub fn acquire_many(&self, count: usize) -> Result<SemaphorePermit<'_>, AcquireError> {
         self.take("Semaphore::acquire_many", count, |_| None).map_err(|_| AcquireError)
     }
 
-    /// Takes a permit if there is one, and nobody waits.
+    /// Acquires a permit if one is available and no thread waits.
     ///
     /// # Errors
     ///
-    /// If there is none, or if the semaphore is closed.
+    /// If there is no permit, or if the semaphore is closed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let desks = leno::sync::Semaphore::new(1);
+    /// let permit = desks.try_acquire().unwrap();
+    /// assert!(desks.try_acquire().is_err());
+    /// ```
     #[inline]
     #[track_caller]
     pub fn try_acquire(&self) -> Result<SemaphorePermit<'_>, TryAcquireError> {
         self.try_acquire_many(1)
     }
 
-    /// Takes `count` permits if there are so many, and nobody waits.
+    /// Acquires `count` permits if so many are available and no thread waits.
     ///
     /// # Errors
     ///
     /// As [`try_acquire`](Semaphore::try_acquire).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let desks = leno::sync::Semaphore::new(3);
+    /// assert!(desks.try_acquire_many(4).is_err());
+    /// assert!(desks.try_acquire_many(3).is_ok());
+    /// ```
     #[inline]
     #[track_caller]
     pub fn try_acquire_many(&self, count: usize) -> Result<SemaphorePermit<'_>, TryAcquireError> {
-        let told = note(self.object(), Access::Write, "try acquire");
-        self.try_take(count).map(|()| self.permit(count, told))
+        let (state, reported) = self.state.note_for_guard(Access::Write, "try acquire");
+        state.try_take(count).map(|()| self.permit(count, reported))
     }
 
+    /// Returns permits that have been taken.
+    #[inline(always)]
+    fn permit(&self, count: usize, reported: Reported) -> SemaphorePermit<'_> {
+        SemaphorePermit { semaphore: self, count, reported }
+    }
+
+    /// Acquires a permit as [`acquire`](Semaphore::acquire), but waits for at most `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// If the timeout has elapsed, or if the semaphore is closed.
+    ///
+    /// # Panics
+    ///
+    /// As [`acquire`](Semaphore::acquire); it is a cancellation point, too.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use leno::sync::Semaphore;
+    /// use leno::time::Duration;
+    ///
+    /// leno::run(|| {
+    ///     let desks = Semaphore::new(0);
+    ///     assert!(desks.acquire_timeout(Duration::from_millis(1)).is_err());
+    /// });
+    /// ```
+    #[track_caller]
+    pub fn acquire_timeout(
+        &self,
+        timeout: Duration,
+    ) -> Result<SemaphorePermit<'_>, AcquireTimeoutError> {
+        let deadline = |scheduler: &Scheduler| deadline_after(scheduler, timeout);
+        self.take("Semaphore::acquire_timeout", 1, deadline)
+    }
+
+    /// Acquires permits as [`acquire_many`](Semaphore::acquire_many), but waits for at most
+    /// `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// As [`acquire_timeout`](Semaphore::acquire_timeout).
+    ///
+    /// # Panics
+    ///
+    /// As [`acquire`](Semaphore::acquire); it is a cancellation point, too.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use leno::sync::Semaphore;
+    /// use leno::time::Duration;
+    ///
+    /// leno::run(|| {
+    ///     let desks = Semaphore::new(1);
+    ///     assert!(desks.acquire_many_timeout(2, Duration::from_millis(1)).is_err());
+    /// });
+    /// ```
+    #[track_caller]
+    pub fn acquire_many_timeout(
+        &self,
+        count: usize,
+        timeout: Duration,
+    ) -> Result<SemaphorePermit<'_>, AcquireTimeoutError> {
+        let deadline = |scheduler: &Scheduler| deadline_after(scheduler, timeout);
+        self.take("Semaphore::acquire_many_timeout", count, deadline)
+    }
+
+    /// Acquires `count` permits, and waits for them until the deadline. `function` is the
+    /// public function that needs a runtime if it waits.
+    #[inline(always)]
+    #[track_caller]
+    fn take(
+        &self,
+        function: &'static str,
+        count: usize,
+        deadline: impl FnOnce(&Scheduler) -> Option<u64>,
+    ) -> Result<SemaphorePermit<'_>, AcquireTimeoutError> {
+        let (state, reported) = self.state.begin_for_guard(Access::Write, "acquire");
+        match state.try_take(count) {
+            Ok(()) => {}
+            Err(TryAcquireError::Closed) => return Err(AcquireTimeoutError::Closed),
+            Err(TryAcquireError::NoPermits) => self.wait(state, function, count, deadline)?,
+        }
+        Ok(self.permit(count, reported))
+    }
+
+    /// Waits until `count` permits are granted, or until the deadline.
+    #[inline(always)]
+    #[track_caller]
+    fn wait(
+        &self,
+        state: Accessed<'_, State>,
+        function: &'static str,
+        count: usize,
+        deadline: impl FnOnce(&Scheduler) -> Option<u64>,
+    ) -> Result<(), AcquireTimeoutError> {
+        let scheduler = scheduler(function);
+        let what = if count == 1 { Want::Permit } else { Want::Permits };
+        let deadline = deadline(scheduler);
+        let (outcome, wanted) =
+            state.wait(|state| &state.waiting, what, scheduler, Some(count), deadline);
+        if wanted.is_none() {
+            return Ok(());
+        }
+        // Other threads may have waited behind this one.
+        self.state.note(Access::Write, "give up").grant();
+        match outcome {
+            Outcome::Woken => Err(AcquireTimeoutError::Closed),
+            Outcome::Elapsed => Err(AcquireTimeoutError::Timeout),
+            Outcome::Interrupted => interrupted(),
+        }
+    }
+
+    /// Adds permits, and gives them to the threads that have waited longest.
+    ///
+    /// # Panics
+    ///
+    /// If there were more than `usize::MAX`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let desks = leno::sync::Semaphore::new(0);
+    /// desks.add_permits(2);
+    /// assert_eq!(desks.available_permits(), 2);
+    /// ```
+    #[inline]
+    #[track_caller]
+    pub fn add_permits(&self, count: usize) {
+        let state = self.state.note(Access::Write, "add permits to");
+        match state.permits.get().checked_add(count) {
+            Some(permits) => state.hold(permits),
+            None => panic!("a semaphore cannot hold more than usize::MAX permits"),
+        }
+    }
+
+    /// Returns the number of permits that are not held.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert_eq!(leno::sync::Semaphore::new(3).available_permits(), 3);
+    /// ```
+    #[must_use]
+    #[track_caller]
+    pub fn available_permits(&self) -> usize {
+        self.state.note(Access::Read, "look at").permits.get()
+    }
+
+    /// Closes the semaphore: every wait for permits ends with an error, and so does every
+    /// later attempt to acquire some. Permits that are held can be released.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let desks = leno::sync::Semaphore::new(3);
+    /// desks.close();
+    /// assert!(desks.acquire().is_err());
+    /// ```
+    #[track_caller]
+    pub fn close(&self) {
+        let state = self.state.note(Access::Write, "close");
+        state.closed.set(true);
+        state.waiting.wake_all();
+    }
+
+    /// Returns `true` if the semaphore is closed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert!(!leno::sync::Semaphore::new(3).is_closed());
+    /// ```
+    #[must_use]
+    #[track_caller]
+    pub fn is_closed(&self) -> bool {
+        self.state.note(Access::Read, "look at").closed.get()
+    }
+
+    /// Names the semaphore for reports. The first name stays.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// leno::sync::Semaphore::new(3).set_name("desks");
+    /// ```
+    pub fn set_name(&self, name: impl Into<String>) {
+        self.state.set_name(name.into());
+    }
+}
+
+impl State {
+    /// Takes permits if so many are available and no thread waits.
     #[inline(always)]
     fn try_take(&self, count: usize) -> Result<(), TryAcquireError> {
         if self.closed.get() {
@@ -144,96 +388,16 @@ impl Semaphore {
         Ok(())
     }
 
+    /// Sets the number of permits, and gives them to waiting threads.
     #[inline(always)]
-    fn permit(&self, count: usize, told: Told) -> SemaphorePermit<'_> {
-        SemaphorePermit { semaphore: self, count, told }
-    }
-
-    fn object(&self) -> Object<'_> {
-        Object::Resource(&self.resource)
-    }
-
-    /// As [`acquire`](Semaphore::acquire), but waits at most so long.
-    ///
-    /// # Errors
-    ///
-    /// If the time is over, or if the semaphore is closed.
-    ///
-    /// # Panics
-    ///
-    /// As [`acquire`](Semaphore::acquire).
-    #[track_caller]
-    pub fn acquire_timeout(
-        &self,
-        timeout: Duration,
-    ) -> Result<SemaphorePermit<'_>, AcquireTimeoutError> {
-        let deadline = |scheduler: &Scheduler| deadline_after(scheduler, timeout);
-        self.take("Semaphore::acquire_timeout", 1, deadline)
-    }
-
-    /// As [`acquire_many`](Semaphore::acquire_many), but waits at most so long.
-    ///
-    /// # Errors
-    ///
-    /// As [`acquire_timeout`](Semaphore::acquire_timeout).
-    ///
-    /// # Panics
-    ///
-    /// As [`acquire`](Semaphore::acquire).
-    #[track_caller]
-    pub fn acquire_many_timeout(
-        &self,
-        count: usize,
-        timeout: Duration,
-    ) -> Result<SemaphorePermit<'_>, AcquireTimeoutError> {
-        let deadline = |scheduler: &Scheduler| deadline_after(scheduler, timeout);
-        self.take("Semaphore::acquire_many_timeout", count, deadline)
-    }
-
-    #[inline(always)]
-    #[track_caller]
-    fn take(
-        &self,
-        function: &'static str,
-        count: usize,
-        deadline: impl FnOnce(&Scheduler) -> Option<u64>,
-    ) -> Result<SemaphorePermit<'_>, AcquireTimeoutError> {
-        let told = operation(self.object(), Access::Write, "acquire");
-        match self.try_take(count) {
-            Ok(()) => {}
-            Err(TryAcquireError::Closed) => return Err(AcquireTimeoutError::Closed),
-            Err(TryAcquireError::NoPermits) => self.wait(function, count, deadline)?,
-        }
-        Ok(self.permit(count, told))
-    }
-
-    #[inline(always)]
-    #[track_caller]
-    fn wait(
-        &self,
-        function: &'static str,
-        count: usize,
-        deadline: impl FnOnce(&Scheduler) -> Option<u64>,
-    ) -> Result<(), AcquireTimeoutError> {
-        let scheduler = scheduler(function);
-        let what = if count == 1 { Want::Permit } else { Want::Permits };
-        let wait = Wait::new(WaitFor::Resource(Need { what, resource: &self.resource }));
-        let deadline = deadline(scheduler);
-        let (outcome, wanted) = self.waiting.wait(scheduler, Some(count), &wait, deadline);
-        if wanted.is_none() {
-            return Ok(());
-        }
-        note(self.object(), Access::Write, "give up");
-        // It may have been the one that others had to wait behind.
-        self.grant();
-        match outcome {
-            Outcome::Woken => Err(AcquireTimeoutError::Closed),
-            Outcome::Elapsed => Err(AcquireTimeoutError::Timeout),
-            Outcome::Interrupted => interrupted(),
+    fn hold(&self, permits: usize) {
+        self.permits.set(permits);
+        if !self.waiting.is_clear() {
+            self.grant();
         }
     }
 
-    /// Gives permits to those who have waited longest, as far as they go.
+    /// Gives permits to the threads that have waited longest, as far as they go.
     #[inline(never)]
     fn grant(&self) {
         while let Some(count) = self.waiting.peek()
@@ -243,92 +407,46 @@ impl Semaphore {
             self.waiting.take();
         }
     }
-
-    /// Adds permits.
-    ///
-    /// # Panics
-    ///
-    /// If there were more than `usize::MAX`.
-    #[inline]
-    #[track_caller]
-    pub fn add_permits(&self, count: usize) {
-        if let Some(at) = asked() {
-            self.tell("add permits to", at);
-        }
-        match self.permits.get().checked_add(count) {
-            Some(permits) => self.hold(permits),
-            None => panic!("a semaphore cannot hold more than usize::MAX permits"),
-        }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn tell(&self, verb: &'static str, at: &'static Location<'static>) {
-        note_at(self.object(), Access::Write, verb, at);
-    }
-
-    /// It has so many permits now.
-    #[inline(always)]
-    fn hold(&self, permits: usize) {
-        self.permits.set(permits);
-        if !self.waiting.is_clear() {
-            self.grant();
-        }
-    }
-
-    /// How many permits are there to be taken.
-    #[must_use]
-    #[track_caller]
-    pub fn available_permits(&self) -> usize {
-        note(self.object(), Access::Read, "look at");
-        self.permits.get()
-    }
-
-    /// Ends all waits for permits with an error, and all that would come. Permits
-    /// that were taken can be given back.
-    #[track_caller]
-    pub fn close(&self) {
-        note(self.object(), Access::Write, "close");
-        self.closed.set(true);
-        self.waiting.wake_all();
-    }
-
-    /// Has it been closed?
-    #[must_use]
-    #[track_caller]
-    pub fn is_closed(&self) -> bool {
-        note(self.object(), Access::Read, "look at");
-        self.closed.get()
-    }
-
-    /// Names the semaphore, for reports. The first name stays.
-    pub fn set_name(&self, name: impl Into<String>) {
-        self.resource.set_name(name.into());
-    }
 }
 
 impl SemaphorePermit<'_> {
-    /// How many permits it stands for.
+    /// Returns the number of permits that this stands for.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert_eq!(leno::sync::Semaphore::new(3).acquire_many(2).unwrap().count(), 2);
+    /// ```
     #[must_use]
     pub fn count(&self) -> usize {
         self.count
     }
 
-    /// Never gives them back.
+    /// Drops this without releasing the permits.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let desks = leno::sync::Semaphore::new(3);
+    /// desks.acquire().unwrap().forget();
+    /// assert_eq!(desks.available_permits(), 2);
+    /// ```
     pub fn forget(mut self) {
         self.count = 0;
-        self.told = None;
+        self.reported = None;
     }
 }
 
 impl Drop for SemaphorePermit<'_> {
     #[inline(always)]
     fn drop(&mut self) {
-        if let Some(at) = self.told {
-            self.semaphore.tell("release", at);
-        }
-        // If there are too many, these are lost: a destructor must not panic.
-        self.semaphore.hold(self.semaphore.permits.get().saturating_add(self.count));
+        let state = &self.semaphore.state;
+        let state = match self.reported {
+            None => state.unreported("acquiring the permits was not reported either"),
+            Some(at) => state.note_at(Access::Write, "release", at),
+        };
+        // More than `usize::MAX` are lost, since a destructor must not panic.
+        state.hold(state.permits.get().saturating_add(self.count));
     }
 }
 

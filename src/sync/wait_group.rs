@@ -1,21 +1,20 @@
-//! Waiting for a number of others.
+//! Wait groups, which wait for the end of a number of threads.
 
-use crate::access::{Access, Object, also, note, note_at, operation};
-use crate::cancel::interrupted;
-use crate::kernel::{
-    Need, Outcome, Resource, Scheduler, Wait, WaitFor, WaitQueue, Want, checkpoint, scheduler,
-};
 use crate::timer::deadline_after;
 use std::cell::Cell;
 use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
 
-/// A group whose members are its clones: each is done when its clone is dropped.
-/// As crossbeam's.
+use crate::access::{Access, Observed};
+use crate::cancel::interrupted;
+use crate::kernel::{Outcome, Scheduler, WaitQueue, Want, checkpoint, scheduler};
+
+/// A group with its clones as members: dropping a clone ends that member, as in crossbeam's
+/// `WaitGroup`.
 ///
-/// There is no count to be raised and lowered by hand: a member that panics or is
-/// cancelled is done as well, since its clone is dropped.
+/// No counter is raised and lowered by hand. A member that panics or is cancelled ends as
+/// well, since its clone is dropped.
 ///
 /// # Examples
 ///
@@ -35,63 +34,86 @@ use std::time::Duration;
 /// });
 /// ```
 pub struct WaitGroup {
-    members: Rc<Members>,
+    group: Rc<Observed<Group>>,
 }
 
-struct Members {
+struct Group {
     waiting: WaitQueue<()>,
+    /// The number of members.
     count: Cell<usize>,
-    /// Somebody has joined it who was not the clone of a member.
+    /// A thread has joined other than by cloning a member.
     is_rejoined: Cell<bool>,
-    resource: Resource,
-}
-
-impl Members {
-    fn object(&self) -> Object<'_> {
-        Object::Resource(&self.resource)
-    }
 }
 
 impl WaitGroup {
-    /// A group with one member, this.
+    /// Creates a group with one member, which is returned.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// leno::sync::WaitGroup::new().wait(); // there are no other members
+    /// ```
     #[track_caller]
     #[must_use]
     pub fn new() -> WaitGroup {
-        let resource = Resource::new("wait group");
-        let members = Members {
-            waiting: WaitQueue::new(),
-            count: Cell::new(1),
-            is_rejoined: Cell::new(false),
-            resource,
-        };
-        WaitGroup { members: Rc::new(members) }
+        let waiting = WaitQueue::new();
+        let group = Group { waiting, count: Cell::new(1), is_rejoined: Cell::new(false) };
+        WaitGroup { group: Rc::new(Observed::new("wait group", group)) }
     }
 
-    /// Leaves the group, and waits until all others are done.
+    /// Leaves the group, and waits until all other members have been dropped.
     ///
     /// # Panics
     ///
     /// If it has to wait outside a runtime.
+    ///
+    /// # Cancellation
+    ///
+    /// A cancellation point.
+    ///
+    /// # Examples
+    ///
+    /// See [`WaitGroup`].
     #[track_caller]
     pub fn wait(self) {
         // Without a deadline there is no error.
         let _ = self.wait_until("WaitGroup::wait", |_| None);
     }
 
-    /// As [`wait`](WaitGroup::wait), but waits at most so long.
+    /// Waits as [`wait`](WaitGroup::wait), but for at most `timeout`.
     ///
     /// # Errors
     ///
-    /// If the time is over; the error is a new member of the group, to wait again.
+    /// If the timeout has elapsed. The error is a new member of the group, to wait again.
     ///
     /// # Panics
     ///
     /// As [`wait`](WaitGroup::wait).
+    ///
+    /// # Cancellation
+    ///
+    /// A cancellation point.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use leno::sync::WaitGroup;
+    /// use leno::time::Duration;
+    ///
+    /// leno::run(|| {
+    ///     let group = WaitGroup::new();
+    ///     let member = group.clone();
+    ///     let group = group.wait_timeout(Duration::from_millis(1)).unwrap_err();
+    ///     drop(member);
+    ///     group.wait();
+    /// });
+    /// ```
     #[track_caller]
     pub fn wait_timeout(self, timeout: Duration) -> Result<(), WaitGroup> {
         self.wait_until("WaitGroup::wait_timeout", |scheduler| deadline_after(scheduler, timeout))
     }
 
+    /// Leaves the group, and waits until it is empty or the deadline has passed.
     #[track_caller]
     fn wait_until(
         self,
@@ -99,60 +121,66 @@ impl WaitGroup {
         deadline: impl FnOnce(&Scheduler) -> Option<u64>,
     ) -> Result<(), WaitGroup> {
         checkpoint();
-        let members = self.members.clone();
+        let group = self.group.clone();
         drop(self);
-        operation(members.object(), Access::Write, "wait");
-        if members.count.get() == 0 {
+        let state = group.begin(Access::Write, "wait");
+        if state.count.get() == 0 {
             return Ok(());
         }
         let scheduler = scheduler(function);
-        let need = Need { what: Want::End, resource: &members.resource };
-        let wait = Wait::new(WaitFor::Resource(need));
-        let (outcome, _) = members.waiting.wait(scheduler, None, &wait, deadline(scheduler));
-        match outcome {
+        let deadline = deadline(scheduler);
+        match state.wait(|state| &state.waiting, Want::End, scheduler, None, deadline).0 {
             Outcome::Woken => {
-                // Nobody comes once all have gone, unless from outside.
-                let is_last = !members.is_rejoined.get();
-                let access = if is_last { Access::Await } else { Access::Write };
-                also(members.object(), access);
+                // Once all members have been dropped, none can be cloned.
+                let group_state = group.unreported("the access is reported next, with its kind");
+                let is_rejoined = group_state.is_rejoined.get();
+                group.also(if is_rejoined { Access::Write } else { Access::Await });
                 Ok(())
             }
             Outcome::Elapsed => {
-                note(members.object(), Access::Write, "join");
-                members.is_rejoined.set(true);
-                Err(WaitGroup::join(members))
+                let state = group.note(Access::Write, "join");
+                state.is_rejoined.set(true);
+                state.join();
+                Err(WaitGroup { group })
             }
             Outcome::Interrupted => interrupted(),
         }
     }
 
-    fn join(members: Rc<Members>) -> WaitGroup {
-        members.count.set(members.count.get() + 1);
-        WaitGroup { members }
-    }
-
-    /// Names the group, for reports. The first name stays.
+    /// Names the group for reports. The first name stays.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// leno::sync::WaitGroup::new().set_name("workers");
+    /// ```
     pub fn set_name(&self, name: impl Into<String>) {
-        self.members.resource.set_name(name.into());
+        self.group.set_name(name.into());
+    }
+}
+
+impl Group {
+    /// Counts one more member.
+    fn join(&self) {
+        self.count.set(self.count.get() + 1);
     }
 }
 
 impl Clone for WaitGroup {
-    /// One more member.
+    /// Adds a member.
     #[track_caller]
     fn clone(&self) -> Self {
-        note(self.members.object(), Access::Commute, "join");
-        WaitGroup::join(self.members.clone())
+        self.group.note(Access::Commute, "join").join();
+        WaitGroup { group: self.group.clone() }
     }
 }
 
 impl Drop for WaitGroup {
     fn drop(&mut self) {
-        let members = &self.members;
-        note_at(members.object(), Access::Commute, "leave", members.resource.made_at());
-        self.members.count.set(self.members.count.get() - 1);
-        if self.members.count.get() == 0 {
-            self.members.waiting.wake_all();
+        let group = self.group.note_where_made(Access::Commute, "leave");
+        group.count.set(group.count.get() - 1);
+        if group.count.get() == 0 {
+            group.waiting.wake_all();
         }
     }
 }
@@ -166,8 +194,7 @@ impl Default for WaitGroup {
 
 impl fmt::Debug for WaitGroup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WaitGroup")
-            .field("count", &self.members.count.get())
-            .finish_non_exhaustive()
+        let group = self.group.note(Access::Read, "look at");
+        f.debug_struct("WaitGroup").field("count", &group.count.get()).finish_non_exhaustive()
     }
 }

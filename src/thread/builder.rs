@@ -1,10 +1,11 @@
-//! Green threads with a name or a stack of another size.
+//! Settings of a green thread: its name, and the size of its stack.
 
 use std::io;
 
-use super::JoinHandle;
+use super::join::{JoinHandle, ScopedJoinHandle};
+use super::task_group::TaskGroup;
 use crate::kernel::scheduler;
-use crate::runtime::Runtime;
+use crate::runtime::{Runtime, Scope};
 #[cfg(doc)]
 use crate::stack::Stack;
 
@@ -28,24 +29,36 @@ use crate::stack::Stack;
 #[derive(Clone, Debug, Default)]
 #[must_use = "a builder spawns nothing until `spawn` is called"]
 pub struct Builder {
-    pub(super) name: Option<String>,
-    pub(super) stack_bytes: Option<usize>,
+    name: Option<String>,
+    stack_bytes: Option<usize>,
 }
 
 impl Builder {
-    /// A builder for a green thread without a name, on a stack of
+    /// Returns the settings of a green thread without a name, on a stack of
     /// [`DEFAULT_STACK_BYTES`](crate::stack::DEFAULT_STACK_BYTES).
+    ///
+    /// # Examples
+    ///
+    /// See [`Builder`].
     pub fn new() -> Builder {
         Builder::default()
     }
 
-    /// Names the green thread, for reports.
+    /// Names the green thread for reports.
+    ///
+    /// # Examples
+    ///
+    /// See [`Builder`].
     pub fn name(mut self, name: impl Into<String>) -> Builder {
         self.name = Some(name.into());
         self
     }
 
-    /// The usable size of the stack in bytes; see [`Stack::new`].
+    /// Sets the usable size of the stack in bytes; see [`Stack::new`].
+    ///
+    /// # Examples
+    ///
+    /// See [`Builder`].
     pub fn stack_size(mut self, bytes: usize) -> Builder {
         self.stack_bytes = Some(bytes);
         self
@@ -60,6 +73,10 @@ impl Builder {
     /// # Panics
     ///
     /// Outside a runtime.
+    ///
+    /// # Examples
+    ///
+    /// See [`Builder`].
     #[track_caller]
     pub fn spawn<F, T>(self, f: F) -> io::Result<JoinHandle<T>>
     where
@@ -71,13 +88,99 @@ impl Builder {
         Ok(JoinHandle::new(scheduler.spawn(stack, self.name, f)))
     }
 
-    /// Spawns the green thread on a runtime that its host drives. It begins with
-    /// the host's next call of
-    /// [`run_until_stalled`](crate::Runtime::run_until_stalled).
+    /// Spawns a green thread of a scope; see [`Scope::spawn`].
     ///
     /// # Errors
     ///
     /// As [`Stack::new`].
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use leno::thread;
+    ///
+    /// leno::run(|| {
+    ///     let words = ["one", "two"];
+    ///     let length = leno::scope(|scope| {
+    ///         let counter = thread::Builder::new().name("counter");
+    ///         counter.spawn_scoped(scope, || words.len()).unwrap().join().unwrap()
+    ///     });
+    ///     assert_eq!(length, 2);
+    /// });
+    /// ```
+    #[track_caller]
+    pub fn spawn_scoped<'scope, F, T>(
+        self,
+        scope: &'scope Scope<'scope, '_>,
+        f: F,
+    ) -> io::Result<ScopedJoinHandle<'scope, T>>
+    where
+        F: FnOnce() -> T + 'scope,
+        T: 'scope,
+    {
+        const FUNCTION: &str = "leno::thread::Builder::spawn_scoped";
+        scope.spawn_on(FUNCTION, self.stack_bytes, self.name, f).map(ScopedJoinHandle::new)
+    }
+
+    /// Spawns a task of a group; see [`TaskGroup::spawn`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Stack::new`].
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use leno::thread;
+    ///
+    /// let result: Result<(), String> = leno::run(|| {
+    ///     thread::task_group(|group| {
+    ///         let fetcher = thread::Builder::new().name("fetcher");
+    ///         fetcher.spawn_task(group, || Err::<(), _>("no network".to_owned())).unwrap();
+    ///         Ok(())
+    ///     })
+    /// });
+    /// assert_eq!(result, Err("no network".to_owned()));
+    /// ```
+    #[track_caller]
+    pub fn spawn_task<'scope, F, T, E>(
+        self,
+        group: &'scope TaskGroup<'scope, '_, E>,
+        f: F,
+    ) -> io::Result<ScopedJoinHandle<'scope, T>>
+    where
+        F: FnOnce() -> Result<T, E> + 'scope,
+        T: 'scope,
+    {
+        let function = "leno::thread::Builder::spawn_task";
+        group.spawn_with(function, self.stack_bytes, self.name, f)
+    }
+
+    /// Spawns the green thread on a runtime that its host drives. It begins at the host's
+    /// next call of [`run_until_stalled`](crate::Runtime::run_until_stalled).
+    ///
+    /// # Errors
+    ///
+    /// As [`Stack::new`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use leno::thread;
+    ///
+    /// let mut runtime = leno::Runtime::new();
+    /// let handle = thread::Builder::new().name("guest").spawn_on(&runtime, || 7).unwrap();
+    /// runtime.run_until_stalled();
+    /// assert_eq!(handle.join().unwrap(), 7);
+    /// ```
     #[track_caller]
     pub fn spawn_on<F, T>(self, runtime: &Runtime, f: F) -> io::Result<JoinHandle<T>>
     where

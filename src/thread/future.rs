@@ -1,20 +1,20 @@
-//! Join handles as futures: awaited inside [`block_on`](crate::block_on), or by a
-//! foreign executor on the runtime's OS thread.
+//! Join handles as futures, for [`block_on`](crate::block_on) or for a foreign executor on
+//! the runtime's OS thread.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use super::join::{JoinHandle, Result, ScopedJoinHandle};
 
-/// Nothing in it is pinned.
+/// No field is pinned.
 impl<T> Unpin for JoinHandle<T> {}
 
-/// Gives what [`join`](JoinHandle::join) would. Dropping the handle, awaited or
-/// not, lets the green thread go on by itself.
+/// Completes with the result that [`join`](JoinHandle::join) returns. Dropping the handle,
+/// awaited or not, detaches the green thread.
 ///
 /// # Panics
 ///
-/// If it is polled again after it has given the result.
+/// If it is polled again after it has completed.
 ///
 /// # Examples
 ///

@@ -7,64 +7,89 @@ use std::panic::Location;
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
+use super::handle::Thread;
 #[cfg(doc)]
-use super::Cancelled;
-use super::{Builder, Scope, Thread};
+use crate::cancel::Cancelled;
 use crate::kernel::{Owned, Payload};
-use crate::runtime::Spawned;
+use crate::runtime::{Scope, Spawned};
 
-/// What [`JoinHandle::join`] gives: what the closure returned, or the payload of
+/// The result of [`JoinHandle::join`]: the value that the closure returned, or the payload of
 /// the panic that ended it.
 pub type Result<T> = std::result::Result<T, Payload>;
 
-/// Waits for a green thread and takes its result; see [`spawn`](super::spawn).
-/// Dropping it lets the green thread go on by itself.
+/// An owned permission to wait for a green thread and to take its result; see
+/// [`spawn`](super::spawn). Dropping it detaches the thread, which goes on by itself.
+///
+/// # Examples
+///
+/// ```
+/// leno::run(|| {
+///     let handle = leno::spawn(|| 6 * 7);
+///     assert_eq!(handle.join().unwrap(), 42);
+/// });
+/// ```
 pub struct JoinHandle<T> {
-    /// None once the result has been awaited.
+    /// `None` once the result has been awaited.
     spawned: Option<Spawned<T>>,
     thread: OnceCell<Thread>,
 }
 
 /// The join handle of a green thread of a [`Scope`].
+///
+/// # Examples
+///
+/// See [`scope`](super::scope).
 pub struct ScopedJoinHandle<'scope, T> {
     pub(super) handle: JoinHandle<T>,
     scope: PhantomData<&'scope ()>,
 }
 
 impl<T> JoinHandle<T> {
+    /// Returns the join handle of a green thread.
     #[inline(always)]
     pub(super) fn new(owned: Owned<T>) -> Self {
         JoinHandle { spawned: Some(Spawned::new(owned)), thread: OnceCell::new() }
     }
 
-    /// Waits until the green thread has ended, and gives what its closure
-    /// returned.
+    /// Waits until the green thread has ended, and returns what its closure returned.
     ///
     /// # Errors
     ///
-    /// The payload of the panic, if the closure panicked. [`Cancelled`], if it was
+    /// The payload of the panic, if the closure panicked. [`Cancelled`], if the thread was
     /// cancelled.
     ///
     /// # Panics
     ///
-    /// Outside the runtime, unless it has ended already. If the result has been
+    /// Outside the runtime, unless the thread has ended already. If the result has been
     /// awaited.
+    ///
+    /// # Cancellation
+    ///
+    /// A cancellation point. If the caller is unwound here, the thread is detached.
+    ///
+    /// # Examples
+    ///
+    /// See [`JoinHandle`].
     #[inline(always)]
     #[track_caller]
     pub fn join(self) -> Result<T> {
         match self.spawned {
             Some(spawned) => spawned.join(),
-            None => given(),
+            None => already_awaited(),
         }
     }
 
-    /// As [`join`](JoinHandle::join), for at most `timeout`.
+    /// Waits as [`join`](JoinHandle::join), but for at most `timeout`.
     ///
     /// # Errors
     ///
-    /// Gives the handle back if the green thread has not ended by then.
+    /// If the green thread has not ended by then. The error gives the handle back.
     ///
     /// # Panics
+    ///
+    /// As [`join`](JoinHandle::join).
+    ///
+    /// # Cancellation
     ///
     /// As [`join`](JoinHandle::join).
     ///
@@ -83,7 +108,7 @@ impl<T> JoinHandle<T> {
     #[track_caller]
     pub fn join_timeout(self, timeout: Duration) -> std::result::Result<Result<T>, Self> {
         let at = Location::caller();
-        let Some(spawned) = self.spawned else { given() };
+        let Some(spawned) = self.spawned else { already_awaited() };
         if spawned.wait_for(timeout, at) {
             Ok(spawned.take())
         } else {
@@ -91,7 +116,18 @@ impl<T> JoinHandle<T> {
         }
     }
 
-    /// Has the closure ended? Then `join` will not wait.
+    /// Returns `true` if the closure has ended. Then `join` does not wait.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// leno::run(|| {
+    ///     let handle = leno::spawn(|| ());
+    ///     assert!(!handle.is_finished());
+    ///     leno::yield_now();
+    ///     assert!(handle.is_finished());
+    /// });
+    /// ```
     #[must_use]
     #[track_caller]
     pub fn is_finished(&self) -> bool {
@@ -101,16 +137,28 @@ impl<T> JoinHandle<T> {
         }
     }
 
-    /// Has the green thread unwound where it waits now, or where it waits or
-    /// yields next: its destructors run, and `join` gives [`Cancelled`]. One that
-    /// has not begun drops its closure.
+    /// Cancels the green thread: unwinds it where it waits now, or where it waits or yields
+    /// next. Its destructors run, and `join` returns [`Cancelled`]. A thread that has not
+    /// begun drops its closure.
     ///
-    /// A wait that has been ended already, by a value or by the deadline, is not
-    /// undone: what it brought is not lost, and the unwinding begins at the next
-    /// one. In [`shield`](super::shield) nothing is unwound. A closure that never
-    /// waits again returns as usual, and `join` gives its value.
+    /// A wait that has ended already, by a value or by its deadline, is not undone: its
+    /// result is not lost, and the unwinding begins at the next wait. Nothing is unwound
+    /// inside [`shield`](super::shield). A closure that never waits again returns as usual,
+    /// and `join` returns its value.
     ///
-    /// Does nothing if the green thread has ended, or has been cancelled before.
+    /// Has no effect if the green thread has ended, or has been cancelled before.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use leno::thread::{self, Cancelled};
+    ///
+    /// leno::run(|| {
+    ///     let handle = thread::spawn(thread::park);
+    ///     handle.cancel();
+    ///     assert!(handle.join().unwrap_err().is::<Cancelled>());
+    /// });
+    /// ```
     #[track_caller]
     pub fn cancel(&self) {
         if let Some(spawned) = &self.spawned {
@@ -118,45 +166,57 @@ impl<T> JoinHandle<T> {
         }
     }
 
-    /// The green thread's handle.
+    /// Returns a handle to the green thread.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// leno::run(|| {
+    ///     let handle = leno::spawn(leno::thread::park);
+    ///     handle.thread().unpark();
+    ///     handle.join().unwrap();
+    /// });
+    /// ```
     #[must_use]
     pub fn thread(&self) -> &Thread {
         self.thread.get_or_init(|| match &self.spawned {
             Some(spawned) => Thread::new(spawned.info()),
-            None => given(),
+            None => already_awaited(),
         })
     }
 
-    /// The result, or else `waker` is woken when there is one.
+    /// Returns the result. Until there is one, registers `waker` to be woken at the end.
     #[track_caller]
     pub(super) fn poll_end(&mut self, waker: &Waker) -> Poll<Result<T>> {
         if self.spawned.as_ref().is_some_and(|spawned| spawned.wake_at_end(waker)) {
             return Poll::Pending;
         }
         if self.spawned.is_some() {
-            // It may be asked for later.
+            // The handle may be asked for later.
             let _ = self.thread();
         }
         match self.spawned.take() {
             Some(spawned) => Poll::Ready(spawned.take()),
-            None => given(),
+            None => already_awaited(),
         }
     }
 }
 
+/// Panics, since the result has been taken.
 #[cold]
 #[track_caller]
-fn given() -> ! {
+fn already_awaited() -> ! {
     panic!("the result of this JoinHandle has been awaited already: there is only one")
 }
 
 impl<'scope, T> ScopedJoinHandle<'scope, T> {
+    /// Returns the join handle of a green thread of a scope.
     #[inline(always)]
     pub(super) fn new(owned: Owned<T>) -> Self {
         ScopedJoinHandle { handle: JoinHandle::new(owned), scope: PhantomData }
     }
 
-    /// Waits for the end; see [`JoinHandle::join`].
+    /// Waits for the end, and returns the result; see [`JoinHandle::join`].
     ///
     /// # Errors
     ///
@@ -165,21 +225,43 @@ impl<'scope, T> ScopedJoinHandle<'scope, T> {
     /// # Panics
     ///
     /// As [`JoinHandle::join`].
+    ///
+    /// # Cancellation
+    ///
+    /// As [`JoinHandle::join`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// leno::run(|| {
+    ///     let words = ["one", "two"];
+    ///     let length = leno::scope(|scope| scope.spawn(|| words.len()).join().unwrap());
+    ///     assert_eq!(length, 2);
+    /// });
+    /// ```
     #[inline]
     #[track_caller]
     pub fn join(self) -> Result<T> {
         self.handle.join()
     }
 
-    /// Waits for the end, for at most `timeout`; see [`JoinHandle::join_timeout`].
+    /// Waits for the end for at most `timeout`, and returns the result.
     ///
     /// # Errors
     ///
-    /// Gives the handle back if the green thread has not ended by then.
+    /// If the green thread has not ended by then. The error gives the handle back.
     ///
     /// # Panics
     ///
     /// As [`JoinHandle::join`].
+    ///
+    /// # Cancellation
+    ///
+    /// As [`JoinHandle::join`].
+    ///
+    /// # Examples
+    ///
+    /// See [`JoinHandle::join_timeout`].
     #[track_caller]
     pub fn join_timeout(self, timeout: Duration) -> std::result::Result<Result<T>, Self> {
         self.handle
@@ -187,20 +269,32 @@ impl<'scope, T> ScopedJoinHandle<'scope, T> {
             .map_err(|handle| ScopedJoinHandle { handle, scope: PhantomData })
     }
 
-    /// Has the closure ended? Then `join` will not wait.
+    /// Returns `true` if the closure has ended. Then `join` does not wait.
+    ///
+    /// # Examples
+    ///
+    /// See [`JoinHandle::is_finished`].
     #[must_use]
     #[track_caller]
     pub fn is_finished(&self) -> bool {
         self.handle.is_finished()
     }
 
-    /// Has it unwound; see [`JoinHandle::cancel`].
+    /// Cancels the green thread; see [`JoinHandle::cancel`].
+    ///
+    /// # Examples
+    ///
+    /// See [`JoinHandle::cancel`].
     #[track_caller]
     pub fn cancel(&self) {
         self.handle.cancel();
     }
 
-    /// The green thread's handle.
+    /// Returns a handle to the green thread.
+    ///
+    /// # Examples
+    ///
+    /// See [`JoinHandle::thread`].
     #[must_use]
     pub fn thread(&self) -> &Thread {
         self.handle.thread()
@@ -213,54 +307,19 @@ impl<'scope> Scope<'scope, '_> {
     /// # Panics
     ///
     /// As [`spawn`](super::spawn).
+    ///
+    /// # Examples
+    ///
+    /// See [`scope`](super::scope).
     #[track_caller]
     pub fn spawn<F, T>(&'scope self, f: F) -> ScopedJoinHandle<'scope, T>
     where
         F: FnOnce() -> T + 'scope,
         T: 'scope,
     {
-        Builder::new()
-            .spawn_in(self, "leno::thread::Scope::spawn", f)
+        self.spawn_on("leno::thread::Scope::spawn", None, None, f)
+            .map(ScopedJoinHandle::new)
             .unwrap_or_else(|error| panic!("{error}"))
-    }
-}
-
-impl Builder {
-    /// Spawns a green thread of a scope; see [`Scope::spawn`].
-    ///
-    /// # Errors
-    ///
-    /// As [`Stack::new`](crate::stack::Stack::new).
-    ///
-    /// # Panics
-    ///
-    /// Outside a runtime.
-    #[track_caller]
-    pub fn spawn_scoped<'scope, F, T>(
-        self,
-        scope: &'scope Scope<'scope, '_>,
-        f: F,
-    ) -> std::io::Result<ScopedJoinHandle<'scope, T>>
-    where
-        F: FnOnce() -> T + 'scope,
-        T: 'scope,
-    {
-        self.spawn_in(scope, "leno::thread::Builder::spawn_scoped", f)
-    }
-
-    #[track_caller]
-    fn spawn_in<'scope, F, T>(
-        self,
-        scope: &'scope Scope<'scope, '_>,
-        function: &'static str,
-        f: F,
-    ) -> std::io::Result<ScopedJoinHandle<'scope, T>>
-    where
-        F: FnOnce() -> T + 'scope,
-        T: 'scope,
-    {
-        let Builder { name, stack_bytes } = self;
-        scope.spawn_on(function, stack_bytes, name, f).map(ScopedJoinHandle::new)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Green-thread-local values.
+//! Green-thread-local values: the public interface.
 
 use std::cell::{Cell, RefCell};
 use std::error::Error;
@@ -7,27 +7,24 @@ use std::ptr;
 
 use crate::runtime::{LocalError, with_local};
 
-/// A value of its own for each green thread, made when it is first asked for;
-/// [`green_local!`](crate::green_local!) declares one. As
-/// [`std::thread::LocalKey`].
+/// A separate value for each green thread, computed at its first use;
+/// [`green_local!`](crate::green_local!) declares one. As [`std::thread::LocalKey`].
 ///
-/// **When a green thread ends,** its values are dropped on its own stack, the
-/// last made first, before `join` returns. Such a destructor may wait, spawn, and
-/// ask for the values of other keys, even make them; they are dropped after it.
-/// What has been dropped, or is just being dropped, is not made again: there
-/// [`with`](LocalKey::with) panics, and [`try_with`](LocalKey::try_with) gives an
-/// error. Nothing is cancelled in these destructors. If one panics, the process
-/// aborts.
+/// **At the end of a green thread,** its values are dropped on its own stack, the last one
+/// created first, before `join` returns. Such a destructor may wait, spawn, and access the
+/// values of other keys, or create them; they are dropped after it. A value that has been
+/// dropped, or is being dropped, is not created again: [`with`](LocalKey::with) panics then,
+/// and [`try_with`](LocalKey::try_with) returns an error. These destructors cannot be
+/// cancelled. If one of them panics, the process aborts.
 ///
-/// **The main green thread** has values like any other; they are dropped when the
-/// closure of [`run`](crate::run) has ended, before `run` waits for the others.
-/// Its next `run` begins without any.
+/// **The main green thread** has values like any other. They are dropped when the closure of
+/// [`run`](crate::run) has ended, before `run` waits for the other threads. Its next `run`
+/// begins without values.
 ///
-/// **Two runtimes** on one OS thread, or on two, share nothing: values belong to
-/// green threads.
+/// **Runtimes** share no values, not even on one OS thread: values belong to green threads.
 ///
-/// **The initial value** may be made from those of other keys. One that needs
-/// itself panics. If making it panics, the next who asks tries again.
+/// **The initial value** may be computed from the values of other keys. An initial value that
+/// needs itself panics. If computing it panics, the next access tries again.
 ///
 /// # Examples
 ///
@@ -43,11 +40,15 @@ use crate::runtime::{LocalError, with_local};
 /// });
 /// ```
 pub struct LocalKey<T: 'static> {
-    // Not of size zero, so that each key has an address of its own.
+    // Not of size zero, so that each key has a distinct address.
     init: fn() -> T,
 }
 
-/// Why a [`LocalKey`] gives no value.
+/// The reason why a [`LocalKey`] has no value.
+///
+/// # Examples
+///
+/// See [`LocalKey::try_with`].
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct AccessError {
     reason: LocalError,
@@ -62,7 +63,7 @@ pub struct AccessError {
 /// use std::cell::RefCell;
 ///
 /// leno::green_local! {
-///     /// Who is logged in.
+///     /// The name of the user that is logged in.
 ///     pub static USER: RefCell<Option<String>> = RefCell::new(None);
 ///     static DEPTH: RefCell<u32> = const { RefCell::new(0) };
 /// }
@@ -102,19 +103,27 @@ macro_rules! green_local {
 }
 
 impl<T: 'static> LocalKey<T> {
-    /// For [`green_local!`](crate::green_local!).
+    /// Returns the key of a static that [`green_local!`](crate::green_local!) declares.
     #[doc(hidden)]
     #[must_use]
     pub const fn __new(init: fn() -> T) -> LocalKey<T> {
         LocalKey { init }
     }
 
-    /// Gives `f` the green thread's value.
+    /// Calls `f` with the green thread's value.
     ///
     /// # Panics
     ///
-    /// If `f` panics, or making the value does. Outside a runtime. If the value
-    /// has been dropped, in a destructor at the end of the green thread.
+    /// If `f` panics, or computing the value does. Outside a runtime. If the value has been
+    /// dropped, in a destructor at the end of the green thread.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// leno::green_local!(static GREETING: String = "hello".to_owned());
+    ///
+    /// leno::run(|| assert_eq!(GREETING.with(|greeting| greeting.len()), 5));
+    /// ```
     #[track_caller]
     pub fn with<F, R>(&'static self, f: F) -> R
     where
@@ -123,16 +132,25 @@ impl<T: 'static> LocalKey<T> {
         self.make_with(self.init, "LocalKey::with", f)
     }
 
-    /// Gives `f` the green thread's value, if it can have one.
+    /// Calls `f` with the green thread's value, if it can have one.
     ///
     /// # Errors
     ///
-    /// Outside a runtime. If the value has been dropped, in a destructor at the
-    /// end of the green thread.
+    /// Outside a runtime. If the value has been dropped, in a destructor at the end of the
+    /// green thread.
     ///
     /// # Panics
     ///
-    /// If `f` panics, or making the value does.
+    /// If `f` panics, or computing the value does.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// leno::green_local!(static DEPTH: u32 = 1);
+    ///
+    /// assert!(DEPTH.try_with(|depth| *depth).is_err());
+    /// leno::run(|| assert_eq!(DEPTH.try_with(|depth| *depth), Ok(1)));
+    /// ```
     #[track_caller]
     pub fn try_with<F, R>(&'static self, f: F) -> Result<R, AccessError>
     where
@@ -141,6 +159,7 @@ impl<T: 'static> LocalKey<T> {
         self.try_make_with(self.init, f)
     }
 
+    /// Calls `f` with the value, which `init` computes if there is none yet.
     #[track_caller]
     fn try_make_with<R>(
         &'static self,
@@ -150,6 +169,7 @@ impl<T: 'static> LocalKey<T> {
         with_local(ptr::from_ref(self).addr(), init, f).map_err(|reason| AccessError { reason })
     }
 
+    /// Calls `f` as `try_make_with`, but panics if there can be no value.
     #[track_caller]
     fn make_with<R>(
         &'static self,
@@ -160,8 +180,8 @@ impl<T: 'static> LocalKey<T> {
         self.try_make_with(init, f).unwrap_or_else(|error| panic!("{function}: {error}"))
     }
 
-    /// Gives `f` the value, which is made by `wrap` out of `content` if there is
-    /// none yet. What is left of `content` is given to `f`.
+    /// Calls `f` with the value, which `wrap` creates from `content` if there is none yet.
+    /// Otherwise `f` gets `content` as well.
     #[track_caller]
     fn with_content<C, R>(
         &'static self,
@@ -171,18 +191,30 @@ impl<T: 'static> LocalKey<T> {
         f: impl FnOnce(&T, Option<C>) -> R,
     ) -> R {
         let content = Cell::new(Some(content));
-        let init = || wrap(content.take().expect("it is made once"));
+        let init = || wrap(content.take().expect("the initial value is created once"));
         self.make_with(init, function, |value| f(value, content.take()))
     }
 }
 
 impl<T: 'static> LocalKey<Cell<T>> {
-    /// Sets the value. If there is none yet, it is made of `value`, and the
-    /// initial one is not computed.
+    /// Sets the value. If there is none yet, the initial value is not computed.
     ///
     /// # Panics
     ///
     /// As [`with`](LocalKey::with).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::cell::Cell;
+    ///
+    /// leno::green_local!(static DEPTH: Cell<u32> = Cell::new(1));
+    ///
+    /// leno::run(|| {
+    ///     DEPTH.set(2);
+    ///     assert_eq!(DEPTH.get(), 2);
+    /// });
+    /// ```
     #[track_caller]
     pub fn set(&'static self, value: T) {
         self.with_content("LocalKey::set", value, Cell::new, |cell, value| {
@@ -192,11 +224,23 @@ impl<T: 'static> LocalKey<Cell<T>> {
         });
     }
 
-    /// A copy of the value.
+    /// Returns a copy of the value.
     ///
     /// # Panics
     ///
     /// As [`with`](LocalKey::with).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::cell::Cell;
+    ///
+    /// leno::green_local!(static DEPTH: Cell<u32> = Cell::new(1));
+    ///
+    /// leno::run(|| {
+    ///     assert_eq!(DEPTH.get(), 1);
+    /// });
+    /// ```
     #[must_use]
     #[track_caller]
     pub fn get(&'static self) -> T
@@ -206,11 +250,23 @@ impl<T: 'static> LocalKey<Cell<T>> {
         self.with(Cell::get)
     }
 
-    /// Takes the value, and leaves the default one.
+    /// Takes the value, and leaves the default value.
     ///
     /// # Panics
     ///
     /// As [`with`](LocalKey::with).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::cell::Cell;
+    ///
+    /// leno::green_local!(static DEPTH: Cell<u32> = Cell::new(1));
+    ///
+    /// leno::run(|| {
+    ///     assert_eq!((DEPTH.take(), DEPTH.get()), (1, 0));
+    /// });
+    /// ```
     #[track_caller]
     pub fn take(&'static self) -> T
     where
@@ -219,11 +275,23 @@ impl<T: 'static> LocalKey<Cell<T>> {
         self.with(Cell::take)
     }
 
-    /// Sets the value, and gives the one before.
+    /// Sets the value, and returns the previous one.
     ///
     /// # Panics
     ///
     /// As [`with`](LocalKey::with).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::cell::Cell;
+    ///
+    /// leno::green_local!(static DEPTH: Cell<u32> = Cell::new(1));
+    ///
+    /// leno::run(|| {
+    ///     assert_eq!((DEPTH.replace(2), DEPTH.get()), (1, 2));
+    /// });
+    /// ```
     #[track_caller]
     pub fn replace(&'static self, value: T) -> T {
         self.with(|cell| cell.replace(value))
@@ -231,11 +299,23 @@ impl<T: 'static> LocalKey<Cell<T>> {
 }
 
 impl<T: 'static> LocalKey<RefCell<T>> {
-    /// Gives `f` the value.
+    /// Calls `f` with the value.
     ///
     /// # Panics
     ///
-    /// As [`with`](LocalKey::with). If it is mutably borrowed.
+    /// As [`with`](LocalKey::with). If the value is mutably borrowed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::cell::RefCell;
+    ///
+    /// leno::green_local!(static NAME: RefCell<String> = RefCell::new("ann".to_owned()));
+    ///
+    /// leno::run(|| {
+    ///     assert_eq!(NAME.with_borrow(|name| name.len()), 3);
+    /// });
+    /// ```
     #[track_caller]
     pub fn with_borrow<F, R>(&'static self, f: F) -> R
     where
@@ -244,11 +324,24 @@ impl<T: 'static> LocalKey<RefCell<T>> {
         self.with(|cell| f(&cell.borrow()))
     }
 
-    /// Gives `f` the value, to change it.
+    /// Calls `f` with the value, which it may change.
     ///
     /// # Panics
     ///
-    /// As [`with`](LocalKey::with). If it is borrowed.
+    /// As [`with`](LocalKey::with). If the value is borrowed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::cell::RefCell;
+    ///
+    /// leno::green_local!(static NAME: RefCell<String> = RefCell::new("ann".to_owned()));
+    ///
+    /// leno::run(|| {
+    ///     NAME.with_borrow_mut(|name| name.push('a'));
+    ///     assert_eq!(NAME.take(), "anna");
+    /// });
+    /// ```
     #[track_caller]
     pub fn with_borrow_mut<F, R>(&'static self, f: F) -> R
     where
@@ -257,12 +350,24 @@ impl<T: 'static> LocalKey<RefCell<T>> {
         self.with(|cell| f(&mut cell.borrow_mut()))
     }
 
-    /// Sets the value. If there is none yet, it is made of `value`, and the
-    /// initial one is not computed.
+    /// Sets the value. If there is none yet, the initial value is not computed.
     ///
     /// # Panics
     ///
-    /// As [`with`](LocalKey::with). If it is borrowed.
+    /// As [`with`](LocalKey::with). If the value is borrowed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::cell::RefCell;
+    ///
+    /// leno::green_local!(static NAME: RefCell<String> = RefCell::new("ann".to_owned()));
+    ///
+    /// leno::run(|| {
+    ///     NAME.set("bo".to_owned());
+    ///     assert_eq!(NAME.take(), "bo");
+    /// });
+    /// ```
     #[track_caller]
     pub fn set(&'static self, value: T) {
         self.with_content("LocalKey::set", value, RefCell::new, |cell, value| {
@@ -272,11 +377,23 @@ impl<T: 'static> LocalKey<RefCell<T>> {
         });
     }
 
-    /// Takes the value, and leaves the default one.
+    /// Takes the value, and leaves the default value.
     ///
     /// # Panics
     ///
-    /// As [`with`](LocalKey::with). If it is borrowed.
+    /// As [`with`](LocalKey::with). If the value is borrowed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::cell::RefCell;
+    ///
+    /// leno::green_local!(static NAME: RefCell<String> = RefCell::new("ann".to_owned()));
+    ///
+    /// leno::run(|| {
+    ///     assert_eq!((NAME.take(), NAME.take()), ("ann".to_owned(), String::new()));
+    /// });
+    /// ```
     #[track_caller]
     pub fn take(&'static self) -> T
     where
@@ -285,11 +402,23 @@ impl<T: 'static> LocalKey<RefCell<T>> {
         self.with(RefCell::take)
     }
 
-    /// Sets the value, and gives the one before.
+    /// Sets the value, and returns the previous one.
     ///
     /// # Panics
     ///
-    /// As [`with`](LocalKey::with). If it is borrowed.
+    /// As [`with`](LocalKey::with). If the value is borrowed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::cell::RefCell;
+    ///
+    /// leno::green_local!(static NAME: RefCell<String> = RefCell::new("ann".to_owned()));
+    ///
+    /// leno::run(|| {
+    ///     assert_eq!(NAME.replace("bo".to_owned()), "ann");
+    /// });
+    /// ```
     #[track_caller]
     pub fn replace(&'static self, value: T) -> T {
         self.with(|cell| cell.replace(value))

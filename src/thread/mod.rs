@@ -1,8 +1,8 @@
 //! Green threads, with the interface of [`std::thread`].
 //!
-//! A green thread is spawned on the runtime of its OS thread and stays there, so
-//! what it captures need not be `Send`: green threads share plain data. They
-//! switch only where they wait, yield or end.
+//! A green thread is spawned on the runtime of its OS thread and stays there, so its closure
+//! need not be `Send`: green threads share plain data. They switch only where they wait,
+//! yield or end.
 //!
 //! # Examples
 //!
@@ -36,17 +36,18 @@ mod join;
 mod local;
 mod task_group;
 
-use crate::access::{Access, Object, note, operation};
-pub use crate::cancel::Cancelled;
-use crate::cancel::interrupted;
-pub use crate::kernel::ThreadId;
-use crate::kernel::{Outcome, Scheduler, Wait, WaitFor, scheduler};
-pub use crate::runtime::{Scope, scope};
 use crate::timer::deadline_after;
 use std::io;
 use std::num::NonZero;
 use std::time::Duration;
 
+use crate::access::{Access, Object, begin, note};
+use crate::cancel::interrupted;
+use crate::kernel::{Outcome, Scheduler, Wait, WaitFor, scheduler};
+
+pub use crate::cancel::Cancelled;
+pub use crate::kernel::ThreadId;
+pub use crate::runtime::{Scope, scope};
 pub use crate::time::{sleep, sleep_until};
 pub use builder::Builder;
 pub use handle::Thread;
@@ -54,16 +55,15 @@ pub use join::{JoinHandle, Result, ScopedJoinHandle};
 pub use local::{AccessError, LocalKey};
 pub use task_group::{TaskGroup, task_group};
 
-/// Spawns a green thread; it runs when its turn comes, not before the caller
-/// waits or yields.
+/// Spawns a green thread. It runs when its turn comes, not before the caller waits or yields.
 ///
-/// From a warm pool of stacks this allocates nothing. If the handle is dropped,
-/// the green thread goes on by itself; [`leno::run`](crate::run) waits for it.
+/// With a warm pool of stacks this allocates nothing. If the handle is dropped, the green
+/// thread is detached and goes on by itself; [`leno::run`](crate::run) waits for it.
 ///
 /// # Panics
 ///
-/// Outside a runtime. If the system has no more stacks, with a text that names
-/// the limit; [`Builder::spawn`] gives an error instead.
+/// Outside a runtime. If the system has no more stacks, with a text that names the limit;
+/// [`Builder::spawn`] returns an error instead.
 ///
 /// # Examples
 ///
@@ -87,6 +87,7 @@ where
     }
 }
 
+/// Panics, since there is no stack for a green thread.
 #[cold]
 #[inline(never)]
 #[track_caller]
@@ -94,26 +95,50 @@ fn no_stack(error: &io::Error) -> ! {
     panic!("{error}")
 }
 
-/// Lets every other green thread that can run have a turn before this one goes
-/// on. If there is none, it returns at once.
+/// Yields to every other runnable green thread before the current one goes on. Returns at once
+/// if there is none.
 ///
 /// # Panics
 ///
 /// Outside a runtime.
+///
+/// # Cancellation
+///
+/// A cancellation point.
+///
+/// # Examples
+///
+/// ```
+/// use std::cell::Cell;
+///
+/// leno::run(|| {
+///     let ran = Cell::new(false);
+///     leno::scope(|scope| {
+///         scope.spawn(|| ran.set(true));
+///         assert!(!ran.get());
+///         leno::yield_now();
+///         assert!(ran.get());
+///     });
+/// });
+/// ```
 #[inline(always)]
 #[track_caller]
 pub fn yield_now() {
     scheduler("leno::yield_now").yield_now();
 }
 
-/// Waits until [`Thread::unpark`] is called for this green thread, or returns at
-/// once if it has been called since the last `park`.
+/// Waits until [`Thread::unpark`] is called for the current green thread. Returns at once if
+/// it has been called since the last `park`.
 ///
 /// Unlike in std there are no spurious returns.
 ///
 /// # Panics
 ///
 /// Outside a runtime.
+///
+/// # Cancellation
+///
+/// A cancellation point.
 ///
 /// # Examples
 ///
@@ -137,29 +162,44 @@ pub fn park() {
     park_until("leno::thread::park", |_| None);
 }
 
-/// As [`park`], for at most `duration`.
+/// Waits as [`park`], but for at most `duration`.
 ///
 /// # Panics
 ///
 /// Outside a runtime.
+///
+/// # Cancellation
+///
+/// A cancellation point.
+///
+/// # Examples
+///
+/// ```
+/// use leno::thread;
+/// use leno::time::Duration;
+///
+/// leno::run(|| thread::park_timeout(Duration::from_millis(1)));
+/// ```
 #[track_caller]
 pub fn park_timeout(duration: Duration) {
     park_until("leno::thread::park_timeout", |scheduler| deadline_after(scheduler, duration));
 }
 
+/// Waits for the token of [`Thread::unpark`] until the deadline. `function` is the public
+/// function that needs a runtime.
 #[inline(always)]
 #[track_caller]
 fn park_until(function: &'static str, deadline: impl FnOnce(&Scheduler) -> Option<u64>) {
     let scheduler = scheduler(function);
     let wait = Wait::new(WaitFor::Unpark);
-    operation(Object::Token(scheduler.current().id().number()), Access::Write, "park");
+    begin(Object::Token(scheduler.current().id().number()), Access::Write, "park");
     let token = scheduler.current().token();
     if token.replace(false) {
         return;
     }
     match scheduler.block(&wait, deadline(scheduler)) {
         Outcome::Woken | Outcome::Elapsed => {
-            // One that has come meanwhile is lost, and one that comes later is not.
+            // A token that came during the wait is consumed, and a later one is not.
             note(Object::Token(scheduler.current().id().number()), Access::Write, "");
             token.set(false);
         }
@@ -167,17 +207,20 @@ fn park_until(function: &'static str, deadline: impl FnOnce(&Scheduler) -> Optio
     }
 }
 
-/// Runs `f` to its end even if the green thread is cancelled, or if a deadline
-/// around this comes ([`time::timeout`](crate::time::timeout)): it is unwound
-/// where it waits next after `f`. Deadlines inside `f` hold.
+/// Runs `f` to its end even if the green thread is cancelled, or if a deadline around this
+/// call elapses ([`time::timeout`](crate::time::timeout)). The thread is unwound where it
+/// waits next after `f`. Deadlines inside `f` apply.
 ///
-/// For what must not be left half done, as handing back something that others
-/// wait for. If `f` waits for something that never comes, the deadlock is
-/// resolved all the same.
+/// For work that must not be left half done, as returning a resource that other threads wait
+/// for. A shield does not hold off the unwinding of a deadlock.
 ///
 /// # Panics
 ///
 /// If `f` panics. Outside a runtime.
+///
+/// # Cancellation
+///
+/// No cancellation point, and none inside `f`.
 ///
 /// # Examples
 ///
@@ -206,16 +249,22 @@ where
     crate::cancel::shield("leno::thread::shield", f)
 }
 
-/// Is the green thread that calls this unwinding?
+/// Returns `true` if the current green thread is unwinding.
 ///
-/// Unlike [`std::thread::panicking`], which is true on the whole OS thread while
-/// one of its green threads waits in a destructor in the middle of a panic.
+/// In contrast, [`std::thread::panicking`] returns `true` for the whole OS thread while one of
+/// its green threads waits in a destructor in the middle of a panic.
+///
+/// # Examples
+///
+/// ```
+/// assert!(!leno::thread::panicking());
+/// ```
 #[must_use]
 pub fn panicking() -> bool {
     crate::kernel::is_panicking()
 }
 
-/// The handle of the green thread that calls this.
+/// Returns a handle to the current green thread.
 ///
 /// # Panics
 ///
@@ -232,12 +281,18 @@ pub fn current() -> Thread {
     Thread::new(scheduler("leno::thread::current").current().info())
 }
 
-/// How many green threads run at the same time: one. For programs written for
-/// [`std::thread`] that ask how many to spawn.
+/// Returns the number of green threads that run at the same time, which is one. For programs
+/// written for [`std::thread`] that ask how many threads to spawn.
 ///
 /// # Errors
 ///
-/// None.
+/// Never.
+///
+/// # Examples
+///
+/// ```
+/// assert_eq!(leno::thread::available_parallelism().unwrap().get(), 1);
+/// ```
 pub fn available_parallelism() -> io::Result<NonZero<usize>> {
     Ok(NonZero::<usize>::MIN)
 }

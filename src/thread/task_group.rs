@@ -1,4 +1,4 @@
-//! Task groups: scopes in which the first failure ends everything.
+//! Task groups: scopes in which the first failure cancels all tasks.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -7,27 +7,36 @@ use std::io;
 use std::panic::{self, AssertUnwindSafe, Location};
 use std::rc::Rc;
 
-use super::{Builder, Cancelled, Scope, ScopedJoinHandle};
-use crate::access::{Access, Object, note, note_at};
-use crate::cancel::{CancelScope, cancel_now};
-use crate::kernel::{Payload, Resource, ThreadInfo, is_unwinding};
+use super::join::ScopedJoinHandle;
+use crate::access::{Access, Accessed, Observed};
+use crate::cancel::{CancelScope, Cancelled, cancel_now};
+use crate::kernel::{Payload, ThreadInfo, is_unwinding};
+use crate::runtime::Scope;
 
 /// Green threads that succeed or fail together; see [`task_group`].
+///
+/// # Examples
+///
+/// See [`task_group`].
 //
 // Without `E: 'env`, the compiler takes whatever `E` borrows for one more end of
-// `'scope`, and asks of everything that a task borrows to live that long too.
+// `'scope`, and requires everything that a task borrows to live that long too.
 pub struct TaskGroup<'scope, 'env: 'scope, E: 'env> {
     scope: Scope<'scope, 'env>,
     /// Ends the body.
-    breaker: CancelScope,
+    body: CancelScope,
+    state: Observed<State<E>>,
+}
+
+struct State<E> {
     /// The tasks that have not ended, in the order in which they were spawned.
     tasks: RefCell<BTreeMap<u64, Rc<ThreadInfo>>>,
+    /// The number of tasks that were spawned.
     spawned: Cell<u64>,
-    /// What is spawned from now on is cancelled at once.
+    /// A task that is spawned from now on is cancelled at once.
     is_over: Cell<bool>,
-    /// The first.
+    /// The first failure.
     failure: RefCell<Option<Failure<E>>>,
-    resource: Resource,
 }
 
 enum Failure<E> {
@@ -35,22 +44,21 @@ enum Failure<E> {
     Panic(Payload),
 }
 
-/// Runs `f` with a [`TaskGroup`], whose tasks are green threads that borrow as
-/// those of [`scope`](super::scope) do, and that may fail. Returns when `f` and
-/// all tasks have ended: with the value of `f` if all have succeeded, and
-/// otherwise with the first error of any of them.
+/// Runs `f` with a [`TaskGroup`]. Its tasks are green threads that may borrow, as those of
+/// [`scope`](super::scope), and that may fail. Returns when `f` and all tasks have ended: the
+/// value of `f` if all have succeeded, and otherwise the first error of any of them.
 ///
-/// The first failure, an `Err` or a panic, of a task or of `f` itself, cancels
-/// all the others ([`JoinHandle::cancel`](super::JoinHandle::cancel)), and unwinds
-/// `f` where it waits: whatever they were doing, nobody waits for it any longer
-/// than their destructors take. Failures after the first are dropped, and so is
-/// the value of `f`.
+/// The first failure (an `Err` or a panic, of a task or of `f` itself) cancels all the others
+/// as [`JoinHandle::cancel`](super::JoinHandle::cancel) does, and unwinds `f` where it waits.
+/// So the group ends as soon as their destructors have run. Failures after the first are
+/// dropped, and so is the value of `f`.
 ///
-/// The group itself is unwound like anything else that waits. If its green thread
-/// is cancelled, or a deadline around it elapses
-/// ([`time::timeout`](crate::time::timeout)), the tasks are cancelled and waited
-/// for, and the unwinding goes on. A [`shield`](super::shield) in `f` or in a task
-/// holds all of this off.
+/// # Cancellation
+///
+/// A cancellation point. If the group's own thread is cancelled, or a deadline around the
+/// group elapses ([`time::timeout`](crate::time::timeout)), the tasks are cancelled and
+/// waited for, and the unwinding continues. A [`shield`](super::shield) in `f` or in a task
+/// holds this off.
 ///
 /// # Errors
 ///
@@ -58,8 +66,8 @@ enum Failure<E> {
 ///
 /// # Panics
 ///
-/// If the first failure is a panic, it goes on from here once all have ended.
-/// Outside a runtime.
+/// If the first failure is a panic, it is resumed here once all tasks have ended. Outside a
+/// runtime.
 ///
 /// # Examples
 ///
@@ -79,7 +87,7 @@ enum Failure<E> {
 ///
 ///     let failed = thread::task_group(|group| {
 ///         group.spawn(|| fetch(""));
-///         // Would wait for ever.
+///         // Waits until the failure cancels it.
 ///         thread::park();
 ///         Ok(())
 ///     });
@@ -93,17 +101,19 @@ where
 {
     const NAME: &str = "leno::thread::task_group";
     let at = Location::caller();
-    let group = TaskGroup {
-        scope: Scope::new(NAME),
-        breaker: CancelScope::new(NAME),
+    let state = State {
         tasks: RefCell::default(),
         spawned: Cell::new(0),
         is_over: Cell::new(false),
         failure: RefCell::new(None),
-        resource: Resource::new("task group"),
+    };
+    let group = TaskGroup {
+        scope: Scope::new(NAME),
+        body: CancelScope::new(NAME),
+        state: Observed::new("task group", state),
     };
     let ended = group.scope.enclose(at, || group.run_body(at, || f(&group)));
-    let failure = group.failure.take();
+    let failure = group.state.unreported("all tasks have ended").failure.take();
     match (ended.and_then(|body| body), failure) {
         (_, Some(Failure::Panic(payload))) | (Err(payload), _) => panic::resume_unwind(payload),
         (Ok(_), Some(Failure::Error(error))) => Err(error),
@@ -113,70 +123,107 @@ where
 }
 
 impl<'scope, E> TaskGroup<'scope, '_, E> {
-    /// Spawns a task, which may borrow what lives longer than the group. If it
-    /// fails, so does the group.
+    /// Spawns a task, which may borrow what lives longer than the group. If it fails, the
+    /// group fails.
     ///
-    /// Joining it gives its value, or [`Cancelled`] if it was cancelled or has
-    /// failed: its failure is the group's. Nobody has to join it; and cancelling
-    /// it by its handle is no failure.
+    /// Joining the task returns its value, or [`Cancelled`] if it was cancelled or has failed:
+    /// its failure is the group's. A task need not be joined. Cancelling a task by its handle
+    /// is no failure.
     ///
     /// If the group has failed already, the task is cancelled before it begins.
     ///
     /// # Panics
     ///
     /// As [`spawn`](super::spawn).
+    ///
+    /// # Examples
+    ///
+    /// See [`task_group`].
     #[track_caller]
     pub fn spawn<F, T>(&'scope self, f: F) -> ScopedJoinHandle<'scope, T>
     where
         F: FnOnce() -> Result<T, E> + 'scope,
         T: 'scope,
     {
-        self.spawn_with(Builder::new(), "leno::thread::TaskGroup::spawn", f)
+        self.spawn_with("leno::thread::TaskGroup::spawn", None, None, f)
             .unwrap_or_else(|error| panic!("{error}"))
     }
 
-    /// Cancels the tasks that have been spawned so far. That is no failure, and
-    /// `f` goes on: for those of which only the first result is wanted.
+    /// Cancels the tasks that have been spawned so far. That is no failure, and `f` goes on.
+    /// For a group of which only the first result is needed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use leno::{channel, thread};
+    ///
+    /// leno::run(|| {
+    ///     let (sender, results) = channel::unbounded();
+    ///     let first = thread::task_group(|group| {
+    ///         for n in 1..=3 {
+    ///             let sender = sender.clone();
+    ///             group.spawn(move || {
+    ///                 sender.send(n).unwrap();
+    ///                 thread::park(); // until it is cancelled
+    ///                 Ok::<(), String>(())
+    ///             });
+    ///         }
+    ///         let first = results.recv().unwrap();
+    ///         group.cancel();
+    ///         Ok(first)
+    ///     });
+    ///     assert_eq!(first, Ok(1));
+    /// });
+    /// ```
     #[track_caller]
     pub fn cancel(&self) {
-        note(self.object(), Access::Write, "cancel");
-        self.cancel_all();
+        self.state.note(Access::Write, "cancel").cancel_all();
     }
 
-    fn cancel_all(&self) {
-        for task in self.tasks.borrow().values() {
-            cancel_now(task);
-        }
-    }
-
-    fn object(&self) -> Object<'_> {
-        Object::Resource(&self.resource)
-    }
-
-    /// How many tasks have not ended.
+    /// Returns the number of tasks that have not ended.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use leno::thread;
+    ///
+    /// let result: Result<(), String> = leno::run(|| {
+    ///     thread::task_group(|group| {
+    ///         group.spawn(|| Ok(()));
+    ///         assert_eq!(group.len(), 1);
+    ///         leno::yield_now();
+    ///         assert!(group.is_empty());
+    ///         Ok(())
+    ///     })
+    /// });
+    /// assert!(result.is_ok());
+    /// ```
     #[must_use]
     #[track_caller]
     pub fn len(&self) -> usize {
-        note(self.object(), Access::Read, "look at");
-        self.tasks.borrow().len()
+        self.state.note(Access::Read, "look at").tasks.borrow().len()
     }
 
-    /// Have all tasks ended?
+    /// Returns `true` if all tasks have ended.
+    ///
+    /// # Examples
+    ///
+    /// See [`len`](TaskGroup::len).
     #[must_use]
     #[track_caller]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Runs the body, and waits for the tasks. `None` if a failure has ended it,
-    /// and `Err` if something from outside unwinds it.
+    /// Runs the body, and waits for the tasks. Returns `None` if a failure has ended it, and
+    /// `Err` if a cancellation or a deadline from outside unwinds it.
     fn run_body<T>(
         &self,
         at: &'static Location<'static>,
         f: impl FnOnce() -> Result<T, E>,
     ) -> Result<Option<T>, Payload> {
         let body = || {
-            self.breaker.run(|| {
+            self.body.run(|| {
                 let value = f()?;
                 self.scope.join_all(at);
                 Ok(value)
@@ -190,8 +237,7 @@ impl<'scope, E> TaskGroup<'scope, '_, E> {
                 Ok(None)
             }
             Err(payload) if is_unwinding(&payload) => {
-                self.note_end("cancel");
-                self.end();
+                self.end(self.state.note_where_made(Access::Write, "cancel"));
                 Err(payload)
             }
             Err(payload) => {
@@ -201,34 +247,36 @@ impl<'scope, E> TaskGroup<'scope, '_, E> {
         }
     }
 
+    /// Spawns a task. `function` is the public function that needs a runtime.
     #[track_caller]
-    fn spawn_with<F, T>(
+    pub(super) fn spawn_with<F, T>(
         &'scope self,
-        builder: Builder,
         function: &'static str,
+        stack_bytes: Option<usize>,
+        name: Option<String>,
         f: F,
     ) -> io::Result<ScopedJoinHandle<'scope, T>>
     where
         F: FnOnce() -> Result<T, E> + 'scope,
         T: 'scope,
     {
-        note(self.object(), Access::Write, "spawn in");
-        let Builder { name, stack_bytes } = builder;
-        let key = self.spawned.get();
-        self.spawned.set(key + 1);
+        let state = self.state.note(Access::Write, "spawn in");
+        let key = state.spawned.get();
+        state.spawned.set(key + 1);
         let membership = Membership { group: self, key };
         let task = move || {
             let Membership { group, .. } = &membership;
             group.run_task(f)
         };
         let spawned = self.scope.spawn_on(function, stack_bytes, name, task)?;
-        self.tasks.borrow_mut().insert(key, spawned.control().info().clone());
-        if self.is_over.get() {
+        state.tasks.borrow_mut().insert(key, spawned.control().info().clone());
+        if state.is_over.get() {
             cancel_now(spawned.control().info());
         }
         Ok(ScopedJoinHandle::new(spawned))
     }
 
+    /// Runs a task, and returns its value. A failure unwinds the task.
     fn run_task<T>(&self, f: impl FnOnce() -> Result<T, E>) -> T {
         let failure = match panic::catch_unwind(AssertUnwindSafe(f)) {
             Ok(Ok(value)) => return value,
@@ -240,32 +288,36 @@ impl<'scope, E> TaskGroup<'scope, '_, E> {
         panic::resume_unwind(Box::new(Cancelled))
     }
 
+    /// Fails the group, unless it has failed before.
     fn fail(&self, failure: Failure<E>) {
-        self.note_end("fail");
-        let mut first = self.failure.borrow_mut();
-        if first.is_none() {
-            *first = Some(failure);
-        } else {
-            drop(first);
-            // Its destructor may be the user's.
-            drop(failure);
-        }
-        self.end();
+        let state = self.state.note_where_made(Access::Write, "fail");
+        let mut first = state.failure.borrow_mut();
+        let superfluous = if first.is_none() { first.replace(failure) } else { Some(failure) };
+        drop(first);
+        self.end(state);
+        // Last, since its destructor may be the user's and may wait.
+        drop(superfluous);
     }
 
-    fn note_end(&self, verb: &'static str) {
-        note_at(self.object(), Access::Write, verb, self.resource.made_at());
-    }
-
-    fn end(&self) {
-        if !self.is_over.replace(true) {
-            self.cancel_all();
-            self.breaker.cancel();
+    /// Cancels all tasks and the body, unless that has been done before.
+    fn end(&self, state: Accessed<'_, State<E>>) {
+        if !state.is_over.replace(true) {
+            state.cancel_all();
+            self.body.cancel();
         }
     }
 }
 
-/// A task is in its group, until this is dropped.
+impl<E> State<E> {
+    /// Cancels the tasks that have not ended.
+    fn cancel_all(&self) {
+        for task in self.tasks.borrow().values() {
+            cancel_now(task);
+        }
+    }
+}
+
+/// The membership of a task in its group, which ends when this is dropped.
 struct Membership<'scope, 'env, E: 'env> {
     group: &'scope TaskGroup<'scope, 'env, E>,
     key: u64,
@@ -273,34 +325,9 @@ struct Membership<'scope, 'env, E: 'env> {
 
 impl<E> Drop for Membership<'_, '_, E> {
     fn drop(&mut self) {
-        let group = self.group;
-        // Their order makes no difference.
-        note_at(group.object(), Access::Commute, "end a task of", group.resource.made_at());
-        let _thread = group.tasks.borrow_mut().remove(&self.key);
-    }
-}
-
-impl Builder {
-    /// Spawns a task of a group; see [`TaskGroup::spawn`].
-    ///
-    /// # Errors
-    ///
-    /// As [`Stack::new`](crate::stack::Stack::new).
-    ///
-    /// # Panics
-    ///
-    /// Outside a runtime.
-    #[track_caller]
-    pub fn spawn_task<'scope, F, T, E>(
-        self,
-        group: &'scope TaskGroup<'scope, '_, E>,
-        f: F,
-    ) -> io::Result<ScopedJoinHandle<'scope, T>>
-    where
-        F: FnOnce() -> Result<T, E> + 'scope,
-        T: 'scope,
-    {
-        group.spawn_with(self, "leno::thread::Builder::spawn_task", f)
+        // The order in which tasks end makes no difference.
+        let state = self.group.state.note_where_made(Access::Commute, "end a task of");
+        let _thread = state.tasks.borrow_mut().remove(&self.key);
     }
 }
 

@@ -4,14 +4,18 @@ use std::time::Duration;
 
 use super::{Instant, sleep_until};
 
-/// Regular moments; see [`interval`].
+/// A sequence of regular moments; see [`interval`].
+///
+/// # Examples
+///
+/// See [`interval`].
 #[derive(Clone, Debug)]
 pub struct Interval {
     next: Option<Instant>,
     period: Duration,
 }
 
-/// Moments `period` apart, of which the first is now.
+/// Returns the moments that are `period` apart and begin now.
 ///
 /// # Panics
 ///
@@ -37,11 +41,22 @@ pub fn interval(period: Duration) -> Interval {
     interval_at(Instant::now(), period)
 }
 
-/// Moments `period` apart, of which the first is `start`.
+/// Returns the moments that are `period` apart and begin at `start`.
 ///
 /// # Panics
 ///
 /// If `period` is zero.
+///
+/// # Examples
+///
+/// ```
+/// use leno::time::{Duration, Instant, interval_at};
+///
+/// leno::Builder::new().virtual_time().run(|| {
+///     let start = Instant::now() + Duration::from_secs(5);
+///     assert_eq!(interval_at(start, Duration::from_secs(1)).tick(), start);
+/// });
+/// ```
 #[must_use]
 #[track_caller]
 pub fn interval_at(start: Instant, period: Duration) -> Interval {
@@ -50,16 +65,24 @@ pub fn interval_at(start: Instant, period: Duration) -> Interval {
 }
 
 impl Interval {
-    /// Waits until the next moment, and says which it was. If some have been
-    /// missed, it returns at once, with each of them in turn.
+    /// Waits until the next moment, and returns it. If moments have been missed, returns at
+    /// once, with each of them in turn.
     ///
     /// # Panics
     ///
     /// Outside a runtime.
+    ///
+    /// # Cancellation
+    ///
+    /// A cancellation point.
+    ///
+    /// # Examples
+    ///
+    /// See [`interval`].
     #[track_caller]
     pub fn tick(&mut self) -> Instant {
         let Some(moment) = self.next else {
-            // After the end of the clock.
+            // The clock never reaches the next moment.
             loop {
                 super::sleep(Duration::MAX);
             }
@@ -69,12 +92,37 @@ impl Interval {
         moment
     }
 
-    /// Goes on from now: the next moment is one period away.
+    /// Moves the next moment to one period from now.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use leno::time::{Duration, Instant, interval, sleep};
+    ///
+    /// leno::Builder::new().virtual_time().run(|| {
+    ///     let mut interval = interval(Duration::from_secs(1));
+    ///     sleep(Duration::from_secs(5));
+    ///     interval.reset();
+    ///     let now = Instant::now();
+    ///     assert_eq!(interval.tick(), now + Duration::from_secs(1));
+    /// });
+    /// ```
     pub fn reset(&mut self) {
         self.next = Instant::now().checked_add(self.period);
     }
 
-    /// The time between two moments.
+    /// Returns the time between two moments.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use leno::time::{Duration, interval};
+    ///
+    /// leno::run(|| {
+    ///     let period = Duration::from_secs(1);
+    ///     assert_eq!(interval(period).period(), period);
+    /// });
+    /// ```
     #[must_use]
     pub fn period(&self) -> Duration {
         self.period

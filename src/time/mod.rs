@@ -1,12 +1,12 @@
 //! Time: sleeping, deadlines, intervals.
 //!
-//! All of it is measured on the runtime's clock, which is the system's monotonic
-//! one, or a virtual one ([`Builder::virtual_time`](crate::Builder::virtual_time))
-//! in which a program that sleeps for a day ends at once.
+//! All durations are measured on the runtime's clock, which is the system's monotonic clock
+//! or a virtual one ([`Builder::virtual_time`](crate::Builder::virtual_time)), on which a
+//! program that sleeps for a day ends at once.
 //!
-//! A deadline that the clock never reaches, such as [`Duration::MAX`] from now, is
-//! none: who waits for nothing else waits for ever, and a deadlock report says so.
-//! A wait with a deadline that has passed does not wait, but others have a turn.
+//! A deadline that the clock never reaches, such as [`Duration::MAX`] from now, is no
+//! deadline: a thread that waits for nothing else waits for ever, and a deadlock report says
+//! so. A wait until a moment that has passed only lets other threads have a turn.
 
 #![forbid(unsafe_code)]
 
@@ -22,14 +22,19 @@ use std::fmt;
 pub use interval::{Interval, interval, interval_at};
 pub use std::time::{Duration, SystemTime, SystemTimeError, UNIX_EPOCH};
 
-/// Waits for `duration`. Others run in the meantime.
+/// Waits for `duration`. Other threads run in the meantime.
 ///
-/// With [`Duration::ZERO`], lets others have a turn, as
-/// [`yield_now`](crate::yield_now) does.
+/// With [`Duration::ZERO`], lets other threads have a turn, as
+/// [`yield_now`](crate::yield_now) does. Takes time that is logarithmic in the number of
+/// threads that wait for a deadline.
 ///
 /// # Panics
 ///
 /// Outside a runtime.
+///
+/// # Cancellation
+///
+/// A cancellation point.
 ///
 /// # Examples
 ///
@@ -48,17 +53,34 @@ pub fn sleep(duration: Duration) {
     sleep_on(scheduler, deadline_after(scheduler, duration));
 }
 
-/// Waits until `deadline`; one that has passed lets others have a turn.
+/// Waits until `deadline`. If it has passed, lets other threads have a turn.
 ///
 /// # Panics
 ///
 /// Outside a runtime.
+///
+/// # Cancellation
+///
+/// A cancellation point.
+///
+/// # Examples
+///
+/// ```
+/// use leno::time::{Duration, Instant, sleep_until};
+///
+/// leno::run(|| {
+///     let soon = Instant::now() + Duration::from_millis(1);
+///     sleep_until(soon);
+///     assert!(Instant::now() >= soon);
+/// });
+/// ```
 #[track_caller]
 pub fn sleep_until(deadline: Instant) {
     let scheduler = scheduler("leno::time::sleep_until");
     sleep_on(scheduler, deadline_at(scheduler, deadline.nanos()));
 }
 
+/// Waits until `deadline`.
 #[track_caller]
 fn sleep_on(scheduler: &Scheduler, deadline: Option<u64>) {
     scheduler.checkpoint();
@@ -68,7 +90,11 @@ fn sleep_on(scheduler: &Scheduler, deadline: Option<u64>) {
     }
 }
 
-/// The deadline of a [`timeout`] has come.
+/// The error of a [`timeout`] that has elapsed.
+///
+/// # Examples
+///
+/// See [`timeout`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Elapsed;
 
@@ -80,23 +106,20 @@ impl fmt::Display for Elapsed {
 
 impl Error for Elapsed {}
 
-/// Runs `f` with a deadline: where it waits when `duration` is over, however
-/// deeply nested, it is unwound, and its destructors run. So it is too where it
-/// waits or yields later; a function that never waits is not stopped, and what it
-/// returns is `Ok`, even if it is late.
+/// Runs `f` with a deadline. If `f` waits when `duration` has elapsed, however deeply nested,
+/// it is unwound, and its destructors run. If `f` waits or yields later, it is unwound there.
+/// A function that never waits is not stopped, and its value is `Ok` even if it is late.
 ///
-/// These nest. If the deadlines of two have passed, the outer one ends: the inner
-/// one's `Err` is not seen. A wait that has been ended already, by a value, is
-/// not undone.
+/// Timeouts nest. If the deadlines of two have passed, the outer one ends, and the `Err` of
+/// the inner one is not seen. A wait that has ended already, by a value, is not undone.
 ///
-/// It unwinds by a panic of a private type, without the panic hook. Code that
-/// catches panics inside `f` catches that as well, and is unwound again where it
-/// waits next. A coroutine must not suspend out of `f`: what is unwound is the
-/// green thread, wherever it waits.
+/// The unwinding is a panic with a private payload, which does not call the panic hook. Code
+/// inside `f` that catches panics catches this one as well, and is unwound again where it
+/// waits next. A coroutine must not suspend out of `f`: the deadline unwinds the green thread,
+/// wherever it waits.
 ///
-/// A green thread that unwinds already, by a panic or because it was cancelled,
-/// is not unwound once more by a destructor's own `timeout`: there, what waits
-/// needs a deadline of its own, as `recv_timeout` has one.
+/// A green thread that unwinds already, by a panic or a cancellation, is not unwound again by
+/// a `timeout` in a destructor. A wait there needs its own deadline, as `recv_timeout` has.
 ///
 /// # Errors
 ///
@@ -125,7 +148,7 @@ where
     crate::cancel::timeout("leno::time::timeout", duration, f).ok_or(Elapsed)
 }
 
-/// As [`timeout`], with the moment at which it elapses.
+/// Runs `f` as [`timeout`], with the moment at which it elapses.
 ///
 /// # Errors
 ///
@@ -134,6 +157,17 @@ where
 /// # Panics
 ///
 /// If `f` panics. Outside a runtime.
+///
+/// # Examples
+///
+/// ```
+/// use leno::time::{Duration, Elapsed, Instant, timeout_at};
+///
+/// leno::run(|| {
+///     let soon = Instant::now() + Duration::from_millis(1);
+///     assert_eq!(timeout_at(soon, leno::thread::park), Err(Elapsed));
+/// });
+/// ```
 #[track_caller]
 pub fn timeout_at<F, T>(deadline: Instant, f: F) -> Result<T, Elapsed>
 where

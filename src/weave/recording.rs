@@ -232,6 +232,7 @@ impl Recording {
             }
             Object::Unwinding(thread) => Thing::Thread(thread),
             Object::Poison(_) | Object::Scope(_) | Object::Numbers | Object::Clock => return,
+            Object::Waker(_) | Object::RemoteResults => return,
         };
         self.deed(Deed::Operates { verb, thing, at });
     }

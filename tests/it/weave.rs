@@ -1,5 +1,6 @@
 //! Exploration of interleavings: executions, schedules, replays and failures.
 
+mod accesses;
 mod again;
 mod bad_input;
 mod checking;

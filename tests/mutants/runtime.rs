@@ -37,10 +37,11 @@ const UNWIND: &str = "src/cancel/unwind.rs";
 const WAITING: &str = "src/kernel/block.rs";
 const DEADLINE: &str = "src/cancel/scope.rs";
 const SCHEDULER: &str = "src/kernel/scheduler.rs";
-const CHANNEL: &str = "src/channel/core.rs";
+const CHANNEL: &str = "src/channel/state.rs";
 const RING: &str = "src/channel/ring.rs";
-const SELECT: &str = "src/channel/select.rs";
+const SELECT: &str = "src/channel/select_macro.rs";
 const MUTEX: &str = "src/sync/mutex.rs";
+const CLAIM: &str = "src/sync/claim.rs";
 const RWLOCK: &str = "src/sync/rwlock.rs";
 const CONDVAR: &str = "src/sync/condvar.rs";
 const SEMAPHORE: &str = "src/sync/semaphore.rs";
@@ -216,14 +217,14 @@ const MUTANTS: &[Mutant] = &[
     ),
     mutant(
         CHANNEL,
-        "            self.receiving.wake_all();",
-        "            self.receiving.wake_one();",
+        "            state.receiving.wake_all();",
+        "            state.receiving.wake_one();",
         "when all senders are gone, one receiver is woken",
     ),
     mutant(
         CHANNEL,
-        "            self.sending.wake_all();",
-        "            self.sending.wake_one();",
+        "            state.sending.wake_all();",
+        "            state.sending.wake_one();",
         "when all receivers are gone, one sender is woken",
     ),
     mutant(
@@ -296,28 +297,26 @@ const MUTANTS: &[Mutant] = &[
     // Locks.
     mutant(
         MUTEX,
-        "        self.resource.set_holder(self.waiting.take());",
-        "        self.resource.set_holder(None);\n        self.waiting.take();",
+        "    lock.set_holder(lock.waiting.take());",
+        "    lock.set_holder(None);\n    lock.waiting.take();",
         "a mutex is not handed over: somebody else may take it first",
     ),
     mutant(
-        RWLOCK,
-        "self.is_free_for(claim) && nobody_waits",
-        "self.is_free_for(claim)",
+        CLAIM,
+        "is_free_for(lock, claim) && no_thread_waits",
+        "is_free_for(lock, claim)",
         "a reader overtakes a writer that waits",
     ),
     mutant(
         RWLOCK,
-        "            // It may have been the one that others had to wait behind.\n            \
-         self.admit();\n",
-        "",
+        "admit(self.lock.note(Access::Write, \"give up\"));",
+        "self.lock.note(Access::Write, \"give up\");",
         "readers wait on behind a writer that has given up",
     ),
     mutant(
         SEMAPHORE,
-        "        // It may have been the one that others had to wait behind.\n        \
-         self.grant();\n",
-        "",
+        "self.state.note(Access::Write, \"give up\").grant();",
+        "self.state.note(Access::Write, \"give up\");",
         "permits lie unused behind one that has given up",
     ),
     mutant(
@@ -340,8 +339,8 @@ const MUTANTS: &[Mutant] = &[
     ),
     mutant(
         CONDVAR,
-        "        self.waiting.wake_all();",
-        "        self.waiting.wake_one();",
+        "self.waiting.note(Access::Write, \"notify all\").wake_all();",
+        "self.waiting.note(Access::Write, \"notify all\").wake_one();",
         "all are notified, and one is woken",
     ),
     mutant(

@@ -3,6 +3,7 @@
 //!
 //! `planted` applies each rule to text that breaks it, and checks that the rule complains.
 
+mod access;
 mod assembly;
 mod language;
 mod lexer;
@@ -98,6 +99,12 @@ fn nothing_is_left_unfinished() {
 #[test]
 fn every_file_says_what_it_is_for() {
     check(&EVERYWHERE, |file| rules::opening(&file.text));
+}
+
+#[test]
+fn accesses_to_shared_state_are_reported() {
+    check(&["src"], |file| access::unreported(&file.path, &file.text));
+    check(&["src"], |file| access::cells(&file.path, &file.text));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The ring by itself. Nothing here needs a switch, so that Miri can run it.
+//! Tests of the ring alone. They need no switch, so that Miri can run them.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -21,12 +21,13 @@ impl Drop for Counted {
     }
 }
 
+/// Takes all messages out.
 fn drain<T>(ring: &Ring<T>) -> Vec<T> {
     std::iter::from_fn(|| ring.pop()).collect()
 }
 
-/// Does random operations on a ring and on a [`VecDeque`], whose first position is
-/// `start`, and compares what they return.
+/// Performs random operations on a ring with the first position `start` and on a
+/// [`VecDeque`], and compares what they return.
 fn compare_with_a_deque(start: usize, limit: usize, seed: u32) {
     let ring = Ring::new();
     ring.head.set(start);

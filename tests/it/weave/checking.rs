@@ -34,7 +34,7 @@ fn passing(test: &str, variables: &[(&str, &str)], explorer: &Explorer) -> Ended
 
 #[track_caller]
 fn says(ended: &Ended, expected: &str) {
-    assert_eq!(ended.stderr(), format!("{expected}\nthe child has come to its end\n"));
+    assert_eq!(ended.stderr(), format!("{expected}\nthe child has reached its end\n"));
 }
 
 #[test]
@@ -75,7 +75,7 @@ fn the_panic_has_the_place_of_the_caller() {
     ];
     let expected: String =
         places.map(|words| format!("at tests/it/weave/checking.rs:{}\n", line(words))).concat();
-    assert_eq!(ended.stderr(), expected + "the child has come to its end\n");
+    assert_eq!(ended.stderr(), expected + "the child has reached its end\n");
 }
 
 #[test]

@@ -53,7 +53,7 @@ fn panics_of_the_program_are_not_printed() {
         assert_eq!(explore(losing_fails).failure().unwrap().count(), 4);
         explore(|| panic::catch_unwind(|| panic!("caught")).is_err());
     });
-    assert_eq!(ended.assert_survived().stderr(), "the child has come to its end\n");
+    assert_eq!(ended.assert_survived().stderr(), "the child has reached its end\n");
 }
 
 #[test]
@@ -75,7 +75,7 @@ fn an_earlier_hook_is_called_for_other_panics() {
         let report = Explorer::new().workers(2).explore(losing_fails);
         assert_eq!(report.failure().unwrap().count(), 4);
     });
-    let expected = "hook: before\nhook: after\nthe child has come to its end\n";
+    let expected = "hook: before\nhook: after\nthe child has reached its end\n";
     assert_eq!(ended.assert_survived().stderr(), expected);
 }
 
@@ -93,7 +93,7 @@ fn a_later_hook_is_called_and_hides_the_place() {
         let _ = panic::take_hook();
         explore(|| 1);
     });
-    let expected = "hook\n".repeat(4) + "the child has come to its end\n";
+    let expected = "hook\n".repeat(4) + "the child has reached its end\n";
     assert_eq!(ended.assert_survived().stderr(), expected);
 }
 

@@ -21,7 +21,7 @@ fn a_file_receives_no_progress() {
     let ended = child(|| {
         explore_slowly(Explorer::new());
     });
-    assert_eq!(ended.assert_survived().stderr(), "the child has come to its end\n");
+    assert_eq!(ended.assert_survived().stderr(), "the child has reached its end\n");
 }
 
 #[test]
@@ -41,5 +41,5 @@ fn a_terminal_receives_the_progress() {
 fn progress_can_be_switched_off() {
     let test = "weave::progress::progress_can_be_switched_off";
     let told = terminal_of_child(test, || explore_slowly(Explorer::new().progress(false)));
-    assert_eq!(told, "the child has come to its end\r\n");
+    assert_eq!(told, "the child has reached its end\r\n");
 }

@@ -1,0 +1,124 @@
+//! The search of a select for an operation that can proceed.
+
+use crate::explore::alternative;
+use std::panic::Location;
+
+use super::deadline::{Deadline, Moment};
+use super::readiness::{Operation, Watcher};
+use super::selected::SelectedOperation;
+use crate::access::{Begun, Part};
+use crate::cancel::interrupted;
+use crate::kernel::{Need, Needs, Outcome, Wait, WaitFor, WaitQueue, scheduler, try_scheduler};
+
+/// An operation with its number.
+pub(super) type Numbered<'a> = (usize, &'a dyn Operation);
+
+/// A search for an operation that can proceed.
+pub(super) struct Search {
+    /// The public function that searches.
+    pub(super) function: &'static str,
+    pub(super) deadline: Deadline,
+    /// The caller is going to complete the operation.
+    pub(super) commits: bool,
+    /// Of several operations the first is chosen.
+    pub(super) is_biased: bool,
+}
+
+/// How a wait has ended.
+enum Ended {
+    /// Another select has paired with the operation at this place.
+    Paired(usize),
+    /// A channel has changed, or the moment of a timer has come.
+    Changed,
+    Deadline,
+}
+
+impl Search {
+    /// Waits until an operation can proceed, and selects it. Returns `None` at the deadline.
+    #[track_caller]
+    pub(super) fn select<'a>(&self, all: &[Numbered<'a>]) -> Option<SelectedOperation<'a>> {
+        self.find(all).map(|(index, operation)| SelectedOperation { index, operation })
+    }
+
+    /// Waits until an operation can proceed. Returns `None` at the deadline.
+    #[track_caller]
+    pub(super) fn find<'a>(&self, all: &[Numbered<'a>]) -> Option<Numbered<'a>> {
+        if let Deadline::Never = self.deadline {
+            assert!(!all.is_empty(), "no operations have been added to the select");
+        }
+        let mut begun = begin(all);
+        if let Some(found) = self.look(all, begun.part()) {
+            return Some(found);
+        }
+        if let Deadline::Now = self.deadline {
+            return None;
+        }
+        let deadline = self.deadline.moment(scheduler(self.function));
+        loop {
+            match self.watch(all, deadline, begun) {
+                Ended::Paired(place) => return Some(all[place]),
+                Ended::Deadline => return None,
+                Ended::Changed => begun = begin(all),
+            }
+            if let Some(found) = self.look(all, begun.part()) {
+                return Some(found);
+            }
+        }
+    }
+
+    /// Chooses one of the operations that can proceed.
+    fn look<'a>(&self, all: &[Numbered<'a>], begun: Part<'_>) -> Option<Numbered<'a>> {
+        let found = || all.iter().filter(|(_, operation)| self.finds(*operation, begun));
+        let place = match try_scheduler() {
+            Some(scheduler) if !self.is_biased => match found().count() {
+                0 | 1 => 0,
+                count => alternative(scheduler, count),
+            },
+            _ => 0,
+        };
+        let (index, operation) = *found().nth(place)?;
+        if !operation.is_ready(begun) {
+            operation.pair(begun);
+        }
+        Some((index, operation))
+    }
+
+    /// Returns `true` if the operation can be selected.
+    fn finds(&self, operation: &dyn Operation, begun: Part<'_>) -> bool {
+        operation.is_ready(begun) || self.commits && operation.has_partner(begun)
+    }
+
+    /// Waits until another thread has changed a channel, or until the deadline.
+    #[track_caller]
+    fn watch(&self, all: &[Numbered<'_>], deadline: Moment, begun: Begun) -> Ended {
+        let scheduler = scheduler(self.function);
+        let mut queues = Vec::new();
+        let mut first_timer = None;
+        for (place, (_, operation)) in all.iter().enumerate() {
+            match operation.watching(begun.part()) {
+                Ok(queue) => queues.push((place, queue)),
+                Err(moment) => first_timer = first_timer.into_iter().chain(moment).min(),
+            }
+        }
+        let needs: Vec<Need<'_>> = all.iter().map(|(_, operation)| operation.need()).collect();
+        let ends_by_timer = first_timer.is_some_and(|first| deadline.is_none_or(|end| first < end));
+        let deadline = if ends_by_timer { first_timer } else { deadline };
+        let needs = Needs::All(&needs);
+        let wait = Wait::at(WaitFor::Any(&needs), Location::caller());
+        let watcher = if self.commits { Watcher::Commits } else { Watcher::Looks };
+        let block = || scheduler.block(&wait, deadline);
+        match WaitQueue::enrolled_in_all(scheduler, &queues, watcher, block) {
+            (Outcome::Woken, Some((place, Watcher::Paired))) => Ended::Paired(place),
+            (Outcome::Woken, _) => Ended::Changed,
+            (Outcome::Elapsed, _) if ends_by_timer => Ended::Changed,
+            (Outcome::Elapsed, _) => Ended::Deadline,
+            (Outcome::Interrupted, _) => interrupted(),
+        }
+    }
+}
+
+/// Begins the operation. Its result depends on the state of all channels.
+#[track_caller]
+fn begin(all: &[Numbered<'_>]) -> Begun {
+    Begun::on_all(all.iter().map(|(_, operation)| operation.object()), "select on")
+}

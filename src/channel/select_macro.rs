@@ -1,0 +1,494 @@
+//! The `select!` macro: a wait for any of several channels.
+//!
+//! Each arm is a case on the frame of the [`select!`](crate::select!). The cases enroll one
+//! inside the other, so that the node of each is on a frame above the wait. The first case
+//! that can proceed ends the wait for all.
+
+use crate::explore::{alternative, is_controlled, random_below};
+use std::array;
+use std::cell::Cell;
+use std::panic::Location;
+
+use super::deadline::{Deadline, Moment};
+use super::error::{RecvError, SendError, TryRecvError, TrySendError};
+use super::readiness::Operation;
+use super::receiver::{Flavor, Receiver};
+use super::sender::Sender;
+use crate::access::{Begun, Object, Part};
+use crate::cancel::interrupted;
+use crate::kernel::{
+    Listed, Needs, Outcome, Resource, Scheduler, Wait, WaitFor, scheduler, try_scheduler,
+};
+
+/// One arm.
+pub trait Case {
+    /// Returns the channel or timer.
+    fn resource(&self) -> &Resource;
+
+    /// Returns `true` if the operation would not wait.
+    fn is_ready(&self, begun: Part<'_>) -> bool;
+
+    /// Performs the operation if that is possible without waiting, and returns `true` then.
+    fn try_now(&self, begun: Part<'_>) -> bool;
+
+    /// Adds a node to the wait queue, and lets the other cases enroll and wait.
+    fn enroll(&self, round: &Round<'_>, index: usize, listed: Option<&Listed<'_>>) -> Outcome;
+
+    /// Keeps the result of the case that was chosen, if the wait has not done so.
+    fn chosen(&self);
+}
+
+/// All arms of one select, while it waits.
+pub struct Round<'a> {
+    scheduler: &'a Scheduler,
+    cases: &'a [&'a dyn Case],
+    begun: Begun,
+    /// The case that has ended the wait, by its node.
+    chosen: Cell<Option<usize>>,
+    /// The first of the deadlines.
+    deadline: Cell<Moment>,
+    /// The first deadline is the moment of a timer among the cases.
+    timer: Cell<bool>,
+    at: &'static Location<'static>,
+}
+
+impl Round<'_> {
+    /// Adds nodes for the case at `index` and those after it, and waits.
+    fn go_on(&self, index: usize, listed: Option<&Listed<'_>>) -> Outcome {
+        match self.cases.get(index) {
+            Some(case) => case.enroll(self, index, listed),
+            None => {
+                let nothing = Listed { need: None, others: None };
+                let needs = Needs::Listed(listed.unwrap_or(&nothing));
+                let wait = Wait::at(WaitFor::Any(&needs), self.at);
+                self.scheduler.block(&wait, self.deadline.get())
+            }
+        }
+    }
+
+    /// Records the case that has ended the wait. `is_chosen` says whether it is this one.
+    fn ended(&self, index: usize, is_chosen: bool) {
+        if is_chosen {
+            self.chosen.set(Some(index));
+        }
+    }
+
+    /// Adds the moment at which a timer among the cases has a message.
+    fn add_timer(&self, moment: Moment) {
+        if let Some(moment) = moment
+            && self.deadline.get().is_none_or(|deadline| moment < deadline)
+        {
+            self.deadline.set(Some(moment));
+            self.timer.set(true);
+        }
+    }
+}
+
+/// Performs one of the cases that can proceed: any of them with the same probability, or
+/// the first if `biased`. Waits until there is one. Returns `false` at the deadline.
+#[inline]
+#[track_caller]
+pub fn select<const CASES: usize>(
+    cases: &[&dyn Case; CASES],
+    deadline: Deadline,
+    biased: bool,
+) -> bool {
+    let mut order = array::from_fn::<usize, CASES, _>(|index| index);
+    let mut begun = begin(cases);
+    if try_all(cases, &mut order, biased, begun.part()) {
+        return true;
+    }
+    if matches!(deadline, Deadline::Now) {
+        return false;
+    }
+    let scheduler = scheduler("select!");
+    let deadline = deadline.moment(scheduler);
+    loop {
+        match wait(scheduler, cases, deadline, begun) {
+            Ended::Chosen => return true,
+            Ended::Deadline => return false,
+            // Another thread may have taken the moment, or made another case ready.
+            Ended::Timer => begun = begin(cases),
+        }
+        if try_all(cases, &mut order, biased, begun.part()) {
+            return true;
+        }
+    }
+}
+
+/// Begins the operation. Its result depends on the state of all channels.
+#[inline(always)]
+#[track_caller]
+fn begin(cases: &[&dyn Case]) -> Begun {
+    Begun::on_all(cases.iter().map(|case| Object::Resource(case.resource())), "select on")
+}
+
+/// Tries the cases in a random order, all orders with the same probability.
+fn try_all(cases: &[&dyn Case], order: &mut [usize], biased: bool, begun: Part<'_>) -> bool {
+    let scheduler = if biased { None } else { try_scheduler() };
+    if let Some(scheduler) = scheduler.filter(|scheduler| is_controlled(scheduler)) {
+        return try_directed(scheduler, cases, begun);
+    }
+    for place in 0..order.len() {
+        let left = order.len() - place;
+        if let Some(scheduler) = scheduler
+            && left > 1
+        {
+            order.swap(place, place + random_below(scheduler, left));
+        }
+        if cases[order[place]].try_now(begun) {
+            return true;
+        }
+    }
+    false
+}
+
+/// Tries the cases as [`try_all`], in a controlled run: the controller chooses one of the ready
+/// cases.
+#[cold]
+fn try_directed(scheduler: &Scheduler, cases: &[&dyn Case], begun: Part<'_>) -> bool {
+    let ready = || cases.iter().filter(|case| case.is_ready(begun));
+    let count = ready().count();
+    let chosen = if count > 1 { alternative(scheduler, count) } else { 0 };
+    ready().nth(chosen).is_some_and(|case| case.try_now(begun))
+}
+
+/// How a wait of a select has ended.
+enum Ended {
+    Chosen,
+    Deadline,
+    /// The moment of a timer among the cases has come.
+    Timer,
+}
+
+/// Waits with a node for each case until one of the cases is chosen or the deadline has passed.
+#[track_caller]
+fn wait(scheduler: &Scheduler, cases: &[&dyn Case], deadline: Moment, begun: Begun) -> Ended {
+    let round = Round {
+        scheduler,
+        cases,
+        begun,
+        chosen: Cell::new(None),
+        deadline: Cell::new(deadline),
+        timer: Cell::new(false),
+        at: Location::caller(),
+    };
+    match round.go_on(0, None) {
+        Outcome::Woken => {
+            let chosen =
+                round.chosen.get().expect("a wait of a select is ended by one of its nodes");
+            cases[chosen].chosen();
+            Ended::Chosen
+        }
+        Outcome::Elapsed if round.timer.get() => Ended::Timer,
+        Outcome::Elapsed => Ended::Deadline,
+        Outcome::Interrupted => interrupted(),
+    }
+}
+
+/// `recv(receiver) -> result`
+pub struct RecvCase<'a, T> {
+    receiver: &'a Receiver<T>,
+    result: Cell<Option<Result<T, RecvError>>>,
+}
+
+impl<'a, T> RecvCase<'a, T> {
+    /// Creates a case that receives.
+    pub fn new(receiver: &'a Receiver<T>) -> Self {
+        RecvCase { receiver, result: Cell::new(None) }
+    }
+
+    /// Returns what was received, if this case was chosen.
+    pub fn take(&self) -> Option<Result<T, RecvError>> {
+        self.result.take()
+    }
+}
+
+impl<T> Case for RecvCase<'_, T> {
+    fn resource(&self) -> &Resource {
+        self.receiver.need().resource
+    }
+
+    fn is_ready(&self, begun: Part<'_>) -> bool {
+        Operation::is_ready(self.receiver, begun)
+    }
+
+    fn try_now(&self, begun: Part<'_>) -> bool {
+        let result = match self.receiver.try_recv_within(begun) {
+            Ok(value) => Ok(value),
+            Err(TryRecvError::Disconnected) => Err(RecvError),
+            Err(TryRecvError::Empty) => return false,
+        };
+        self.result.set(Some(result));
+        true
+    }
+
+    fn enroll(&self, round: &Round<'_>, index: usize, others: Option<&Listed<'_>>) -> Outcome {
+        let listed = Listed { need: Some(self.receiver.need()), others };
+        match &self.receiver.flavor {
+            Flavor::Channel(channel) => {
+                let state = channel.within(round.begun.part());
+                state.is_about_to_receive();
+                let go_on = || round.go_on(index + 1, Some(&listed));
+                let waited = state.enrolled(|state| &state.receiving, round.scheduler, None, go_on);
+                self.result.set(waited.slot.map(Ok));
+                round.ended(index, waited.is_chosen);
+                waited.result
+            }
+            Flavor::Timer(timer) => {
+                round.add_timer(timer.within(round.begun.part()).next());
+                round.go_on(index + 1, Some(&listed))
+            }
+        }
+    }
+
+    fn chosen(&self) {
+        let result = self.result.take();
+        self.result.set(Some(result.unwrap_or_else(|| Err(self.receiver.disconnected()))));
+    }
+}
+
+/// `send(sender, message) -> result`
+pub struct SendCase<'a, T> {
+    sender: &'a Sender<T>,
+    message: Cell<Option<T>>,
+    result: Cell<Option<Result<(), SendError<T>>>>,
+}
+
+impl<'a, T> SendCase<'a, T> {
+    /// Creates a case that sends.
+    pub fn new(sender: &'a Sender<T>, message: T) -> Self {
+        SendCase { sender, message: Cell::new(Some(message)), result: Cell::new(None) }
+    }
+
+    /// Returns the result of the send, if this case was chosen.
+    pub fn take(&self) -> Option<Result<(), SendError<T>>> {
+        self.result.take()
+    }
+}
+
+impl<T> Case for SendCase<'_, T> {
+    fn resource(&self) -> &Resource {
+        self.sender.need().resource
+    }
+
+    fn is_ready(&self, begun: Part<'_>) -> bool {
+        Operation::is_ready(self.sender, begun)
+    }
+
+    fn try_now(&self, begun: Part<'_>) -> bool {
+        let Some(message) = self.message.take() else { return false };
+        let result = match self.sender.channel.within(begun).try_send(message) {
+            Ok(()) => Ok(()),
+            Err(TrySendError::Disconnected(message)) => Err(SendError(message)),
+            Err(TrySendError::Full(message)) => {
+                self.message.set(Some(message));
+                return false;
+            }
+        };
+        self.result.set(Some(result));
+        true
+    }
+
+    fn enroll(&self, round: &Round<'_>, index: usize, others: Option<&Listed<'_>>) -> Outcome {
+        let state = self.sender.channel.within(round.begun.part());
+        state.is_about_to_send();
+        let listed = Listed { need: Some(self.sender.need()), others };
+        let go_on = || round.go_on(index + 1, Some(&listed));
+        let message = self.message.take();
+        let waited = state.enrolled(|state| &state.sending, round.scheduler, message, go_on);
+        self.message.set(waited.slot);
+        round.ended(index, waited.is_chosen);
+        waited.result
+    }
+
+    fn chosen(&self) {
+        self.result
+            .set(Some(self.message.take().map_or(Ok(()), |message| Err(SendError(message)))));
+    }
+}
+
+/// Waits until one of several channel operations can proceed, and runs its arm.
+///
+/// ```text
+/// select! {
+///     recv(receiver) -> result => body,          result: Result<T, RecvError>
+///     send(sender, message) -> result => body,   result: Result<(), SendError<T>>
+///     default => body,                           if none can proceed at once
+///     default(timeout) => body,                  a Duration or an Instant
+/// }
+/// ```
+///
+/// Any number of `recv` and `send`, at most one `default`, which comes last. (For a number
+/// that is known only at run time, there is [`Select`](crate::channel::Select).) If several
+/// operations can proceed, one of them does, each with the same probability. The operation on
+/// a disconnected channel can proceed, with an error. The message of a `send` is computed
+/// whether it is sent or not, and dropped if it is not. A select allocates nothing.
+///
+/// # Panics
+///
+/// If it has to wait outside a runtime.
+///
+/// # Cancellation
+///
+/// A cancellation point. If the thread is unwound here, no message has been received or
+/// sent.
+///
+/// # Examples
+///
+/// ```
+/// use leno::channel::bounded;
+/// use leno::time::Duration;
+///
+/// leno::run(|| {
+///     let (numbers, receive_number) = bounded(1);
+///     let (_words, receive_word) = bounded::<&str>(1);
+///     leno::spawn(move || numbers.send(7));
+///     let got = leno::select! {
+///         recv(receive_number) -> number => number.unwrap().to_string(),
+///         recv(receive_word) -> word => word.unwrap().to_owned(),
+///         default(Duration::from_secs(1)) => "nothing".to_owned(),
+///     };
+///     assert_eq!(got, "7");
+/// });
+/// ```
+#[macro_export]
+macro_rules! select {
+    () => {
+        ::core::compile_error!("a select needs at least one arm: without one it could never end")
+    };
+    ($($arms:tt)+) => {
+        $crate::__select_arms!(false; [] $($arms)+)
+    };
+}
+
+/// As [`select!`](crate::select!), but if several operations can proceed, the first of them
+/// does.
+///
+/// # Examples
+///
+/// ```
+/// use leno::channel::unbounded;
+///
+/// let ((urgent, urgent_jobs), (normal, normal_jobs)) = (unbounded(), unbounded());
+/// normal.send("tidy up").unwrap();
+/// urgent.send("put out the fire").unwrap();
+/// let job = leno::select_biased! {
+///     recv(urgent_jobs) -> job => job,
+///     recv(normal_jobs) -> job => job,
+/// };
+/// assert_eq!(job, Ok("put out the fire"));
+/// ```
+#[macro_export]
+macro_rules! select_biased {
+    () => {
+        $crate::select! {}
+    };
+    ($($arms:tt)+) => {
+        $crate::__select_arms!(true; [] $($arms)+)
+    };
+}
+
+/// Takes one arm after the other: creates its case, and keeps it with the pattern and the
+/// body to use if it is chosen.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __select_arms {
+    // recv
+    ($biased:expr; [$($done:tt)*] recv($receiver:expr) -> $result:pat => $body:block, $($rest:tt)*) => {
+        match (match &$receiver { end => $crate::channel::__select::RecvCase::new(end) }) {
+            case => $crate::__select_arms!($biased; [$($done)* (case, $result, $body)] $($rest)*),
+        }
+    };
+    ($biased:expr; [$($done:tt)*] recv($receiver:expr) -> $result:pat => $body:block $($rest:tt)*) => {
+        $crate::__select_arms!($biased; [$($done)*] recv($receiver) -> $result => $body, $($rest)*)
+    };
+    ($biased:expr; [$($done:tt)*] recv($receiver:expr) -> $result:pat => $body:expr, $($rest:tt)*) => {
+        $crate::__select_arms!($biased; [$($done)*] recv($receiver) -> $result => { $body }, $($rest)*)
+    };
+    ($biased:expr; [$($done:tt)*] recv($receiver:expr) -> $result:pat => $body:expr) => {
+        $crate::__select_arms!($biased; [$($done)*] recv($receiver) -> $result => { $body },)
+    };
+    // send
+    ($biased:expr; [$($done:tt)*] send($sender:expr, $message:expr) -> $result:pat => $body:block, $($rest:tt)*) => {
+        match (match &$sender { end => $crate::channel::__select::SendCase::new(end, $message) }) {
+            case => $crate::__select_arms!($biased; [$($done)* (case, $result, $body)] $($rest)*),
+        }
+    };
+    ($biased:expr; [$($done:tt)*] send($sender:expr, $message:expr) -> $result:pat => $body:block $($rest:tt)*) => {
+        $crate::__select_arms!($biased; [$($done)*] send($sender, $message) -> $result => $body, $($rest)*)
+    };
+    ($biased:expr; [$($done:tt)*] send($sender:expr, $message:expr) -> $result:pat => $body:expr, $($rest:tt)*) => {
+        $crate::__select_arms!($biased; [$($done)*] send($sender, $message) -> $result => { $body }, $($rest)*)
+    };
+    ($biased:expr; [$($done:tt)*] send($sender:expr, $message:expr) -> $result:pat => $body:expr) => {
+        $crate::__select_arms!($biased; [$($done)*] send($sender, $message) -> $result => { $body },)
+    };
+    // default
+    ($biased:expr; [$($done:tt)*] default => $body:block $(,)?) => {
+        $crate::__select_run!($biased, $crate::channel::__select::Deadline::Now, $body; $($done)*)
+    };
+    ($biased:expr; [$($done:tt)*] default => $body:expr $(,)?) => {
+        $crate::__select_arms!($biased; [$($done)*] default => { $body })
+    };
+    ($biased:expr; [$($done:tt)*] default($timeout:expr) => $body:block $(,)?) => {
+        $crate::__select_run!(
+            $biased,
+            $crate::channel::__select::IntoDeadline::into_deadline($timeout),
+            $body;
+            $($done)*
+        )
+    };
+    ($biased:expr; [$($done:tt)*] default($timeout:expr) => $body:expr $(,)?) => {
+        $crate::__select_arms!($biased; [$($done)*] default($timeout) => { $body })
+    };
+    ($biased:expr; [$($done:tt)*] default $($rest:tt)*) => {
+        ::core::compile_error!("`default` must be the last arm: `default => body` or `default(timeout) => body`")
+    };
+    // the end
+    ($biased:expr; [$($done:tt)+]) => {
+        $crate::__select_run!(
+            $biased,
+            $crate::channel::__select::Deadline::Never,
+            { ::core::unreachable!("a select without a deadline ends with one of its cases") };
+            $($done)*
+        )
+    };
+    ($biased:expr; [$($done:tt)*] $($rest:tt)*) => {
+        ::core::compile_error!(::core::concat!(
+            "expected `recv(receiver) -> result => body`, `send(sender, message) -> result => body`, ",
+            "`default => body` or `default(timeout) => body`, found: ",
+            ::core::stringify!($($rest)*)
+        ))
+    };
+}
+
+/// Waits, and runs the body of the chosen case.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __select_run {
+    ($biased:expr, $deadline:expr, $default:block; $(($case:ident, $result:pat, $body:block))*) => {{
+        $crate::channel::__select::select(
+            &[$(&$case as &dyn $crate::channel::__select::Case),*],
+            $deadline,
+            $biased,
+        );
+        $crate::__select_bodies!($default; $(($case, $result, $body))*)
+    }};
+}
+
+/// Runs the body of the chosen case.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __select_bodies {
+    ($default:block;) => { $default };
+    ($default:block; ($case:ident, $result:pat, $body:block) $($rest:tt)*) => {
+        match $case.take() {
+            ::core::option::Option::Some(result) => {
+                let $result = result;
+                $body
+            }
+            ::core::option::Option::None => $crate::__select_bodies!($default; $($rest)*),
+        }
+    };
+}

@@ -1,0 +1,154 @@
+//! The operation that a select has selected, until it is completed.
+
+use std::fmt;
+use std::mem;
+use std::ptr;
+
+use super::error::{RecvError, SendError, TryRecvError, TrySendError};
+use super::readiness::Operation;
+use super::receiver::Receiver;
+use super::sender::Sender;
+
+/// An operation that can proceed, and that the caller has to complete.
+///
+/// # Panics
+///
+/// If it is dropped before it was completed.
+///
+/// # Examples
+///
+/// ```
+/// use leno::channel::{Select, unbounded};
+///
+/// let (sender, receiver) = unbounded();
+/// let mut select = Select::new();
+/// select.send(&sender);
+/// select.select().send(&sender, "hello").unwrap();
+/// assert_eq!(receiver.recv(), Ok("hello"));
+/// ```
+#[must_use = "the operation has to be completed"]
+pub struct SelectedOperation<'a> {
+    pub(super) index: usize,
+    pub(super) operation: &'a dyn Operation,
+}
+
+impl SelectedOperation<'_> {
+    /// Returns the number of the operation.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use leno::channel::{Select, unbounded};
+    ///
+    /// let (sender, _receiver) = unbounded();
+    /// let mut select = Select::new();
+    /// let number = select.send(&sender);
+    /// let selected = select.select();
+    /// assert_eq!(selected.index(), number);
+    /// selected.send(&sender, 'a').unwrap();
+    /// ```
+    #[must_use]
+    pub fn index(&self) -> usize {
+        self.index
+    }
+
+    /// Sends a message to the selected channel.
+    ///
+    /// # Errors
+    ///
+    /// If all receivers have been dropped. The error gives the message back.
+    ///
+    /// # Panics
+    ///
+    /// If `sender` is not the one that was added to the select.
+    ///
+    /// # Cancellation
+    ///
+    /// As [`Sender::send`], if it has to wait.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use leno::channel::{Select, unbounded};
+    ///
+    /// let (sender, receiver) = unbounded();
+    /// let mut select = Select::new();
+    /// select.send(&sender);
+    /// select.select().send(&sender, 'a').unwrap();
+    /// assert_eq!(receiver.recv(), Ok('a'));
+    /// ```
+    #[track_caller]
+    pub fn send<T>(self, sender: &Sender<T>, message: T) -> Result<(), SendError<T>> {
+        self.complete(sender);
+        match sender.channel.complete().try_send(message) {
+            Ok(()) => Ok(()),
+            Err(TrySendError::Disconnected(message)) => Err(SendError(message)),
+            Err(TrySendError::Full(message)) => sender.send(message),
+        }
+    }
+
+    /// Receives a message from the selected channel.
+    ///
+    /// # Errors
+    ///
+    /// If all senders have been dropped, and the channel is empty.
+    ///
+    /// # Panics
+    ///
+    /// If `receiver` is not the one that was added to the select.
+    ///
+    /// # Cancellation
+    ///
+    /// As [`Receiver::recv`], if it has to wait.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use leno::channel::{Select, unbounded};
+    ///
+    /// let (sender, receiver) = unbounded();
+    /// sender.send('a').unwrap();
+    /// let mut select = Select::new();
+    /// select.recv(&receiver);
+    /// assert_eq!(select.select().recv(&receiver), Ok('a'));
+    /// ```
+    #[track_caller]
+    pub fn recv<T>(self, receiver: &Receiver<T>) -> Result<T, RecvError> {
+        self.complete(receiver);
+        match receiver.complete() {
+            Ok(message) => Ok(message),
+            Err(TryRecvError::Disconnected) => Err(RecvError),
+            Err(TryRecvError::Empty) => receiver.recv(),
+        }
+    }
+
+    /// Marks the operation as completed, with this handle of its channel.
+    #[track_caller]
+    fn complete(self, handle: &dyn Operation) {
+        let is_selected = ptr::addr_eq(handle, self.operation);
+        let index = self.index;
+        // The destructor would panic, since the operation was not completed.
+        mem::forget(self);
+        assert!(
+            is_selected,
+            "operation number {index} was selected, which is of another channel's end"
+        );
+    }
+}
+
+impl Drop for SelectedOperation<'_> {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            panic!(
+                "the selected operation number {} was not completed: call send or recv of it",
+                self.index
+            );
+        }
+    }
+}
+
+impl fmt::Debug for SelectedOperation<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SelectedOperation").field("index", &self.index).finish_non_exhaustive()
+    }
+}
