@@ -83,25 +83,48 @@
 //!
 //! # Cargo features
 //!
+//! On by default; without them leno depends on `libc` alone, and is coroutines, green
+//! threads, channels, locks and time:
+//!
+//! - `weave`: [`weave`], with a progress bar (crate `indicatif`).
+//! - `debug`: [`debug`], with symbolised stacks (crate `backtrace`). Without it, the report
+//!   of a deadlock still names every green thread and every line.
+//! - `unblock`: [`unblock`], with a pool of OS threads (crate `blocking`).
+//!
+//! Off by default:
+//!
 //! - `fp-env`: saves and restores the floating-point environment at each switch (see "Floating
 //!   point").
 //! - `sanitizer`: announces each switch to AddressSanitizer. Only for builds with
 //!   `-Zsanitizer=address`.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod access;
+// Only debug asks whether an address is in a switch.
+#[cfg_attr(not(feature = "debug"), allow(dead_code, unused_imports))]
 #[path = "../arch/mod.rs"]
 mod arch;
 mod bridge;
 mod cancel;
 pub mod channel;
 pub mod coroutine;
+#[cfg(feature = "debug")]
 pub mod debug;
+#[cfg(any(feature = "debug", feature = "weave"))]
+#[cfg_attr(not(all(feature = "debug", feature = "weave")), allow(dead_code, unused_imports))]
 mod draw;
 mod driver;
+// Without weave, nothing controls a run.
+#[cfg_attr(not(feature = "weave"), allow(dead_code, unused_imports))]
 mod explore;
+// Without debug, only the report of a deadlock is left.
+#[cfg_attr(not(all(feature = "debug", feature = "weave")), allow(dead_code, unused_imports))]
 mod inspect;
+#[cfg_attr(not(all(feature = "debug", feature = "weave")), allow(dead_code, unused_imports))]
 mod kernel;
 mod remote;
+#[cfg_attr(not(feature = "weave"), allow(dead_code, unused_imports))]
 mod runtime;
 pub mod stack;
 pub mod sync;
@@ -109,9 +132,12 @@ mod sys;
 pub mod thread;
 pub mod time;
 mod timer;
+#[cfg(feature = "weave")]
 pub mod weave;
 
-pub use bridge::{block_on, unblock};
+pub use bridge::block_on;
+#[cfg(feature = "unblock")]
+pub use bridge::unblock;
 pub use remote::{Ended, Handle, RemoteJoinHandle};
 pub use runtime::{Builder, Policy, Runtime, run};
 pub use thread::{scope, spawn, yield_now};

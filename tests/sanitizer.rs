@@ -151,8 +151,12 @@ const EXCLUDED_WITH_FAKE_STACKS: [&str; 11] = [
     "limits::an_exhausted_address_space_names_the_limit",
 ];
 
-/// corosensei, which some tests compare with leno, has its own annotations.
-const FEATURES: &str = "sanitizer,corosensei/sanitizer";
+/// Cargo's arguments for the packages and tests of the suite. corosensei, which some tests compare
+/// with leno, has its own annotations.
+const SUITES: [&[&str]; 2] = [
+    &["-p", "leno", "--features=sanitizer,corosensei/sanitizer", "--test=it", "--test=crash"],
+    &["-p", "leno-registers", "--features=sanitizer"],
+];
 
 #[test]
 fn the_suite_is_clean() {
@@ -160,11 +164,12 @@ fn the_suite_is_clean() {
         return;
     }
     let target_dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("sanitizer");
-    for options in FAKE_STACKS {
+    for (package, options) in
+        SUITES.iter().flat_map(|package| FAKE_STACKS.map(|options| (*package, options)))
+    {
         let mut cargo = nightly();
         cargo.args(["test", "--offline", "--no-fail-fast", "--target", TARGET]);
-        cargo.args(["--features", FEATURES, "--test", "it", "--test", "registers"]);
-        cargo.args(["--test", "crash", "--target-dir"]).arg(&target_dir).arg("--");
+        cargo.args(package).arg("--target-dir").arg(&target_dir).arg("--");
         let more = if options == FAKE_STACKS[1] { &EXCLUDED_WITH_FAKE_STACKS[..] } else { &[] };
         for test in EXCLUDED.iter().chain(more) {
             cargo.args(["--skip", test]);
@@ -176,7 +181,7 @@ fn the_suite_is_clean() {
         let output = cargo.current_dir(env!("CARGO_MANIFEST_DIR")).output().expect("rustup runs");
         assert!(
             output.status.success(),
-            "the suite under {options}:\n{}{}",
+            "{package:?} under {options}:\n{}{}",
             String::from_utf8_lossy(&output.stdout),
             String::from_utf8_lossy(&output.stderr)
         );

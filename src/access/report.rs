@@ -95,6 +95,7 @@ pub(crate) fn look(object: Object<'_>, verb: &'static str) {
 }
 
 /// Reports the value that the operation reported last has read or written.
+#[cfg(feature = "weave")]
 #[inline(always)]
 pub(crate) fn tell_value(value: &dyn Fn() -> String) {
     if let Some(scheduler) = reporting() {

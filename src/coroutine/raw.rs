@@ -113,7 +113,7 @@ impl RawCoroutine {
             }
             // Without this hint the compiler merges the paths of a yield and of a return, and a
             // yield takes one more jump.
-            hint::cold_path();
+            unlikely();
             self.entrance.set(DONE);
             if from.addr() == RETURNED {
                 return Resumed::Return(decode(word));
@@ -243,3 +243,8 @@ impl RawCoroutine {
 fn is_context(place: StackPointer) -> bool {
     place.addr() > RUNNING.addr()
 }
+
+/// Marks the path that calls it as unlikely, as `hint::cold_path` of Rust 1.95 does.
+#[cold]
+#[inline]
+fn unlikely() {}

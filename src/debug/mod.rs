@@ -25,7 +25,6 @@ mod watchdog;
 
 pub use crate::inspect::Recorder;
 pub use dump::{Dump, dump, dump_on_sigusr1};
-pub(crate) use origin::is_of_std;
 pub use stalled::{Stalled, stalled};
 pub use timeline::{Timeline, record};
 pub use watchdog::{Hog, Watchdog, watch_hogs, watch_hogs_with};

@@ -4,8 +4,9 @@
 //! function that was inlined has only the last part of its name, so the source file has precedence
 //! where it is known.
 
-use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
+
+use crate::draw::is_of_std;
 
 /// The origin of a function.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -73,24 +74,6 @@ fn file_of(function: *const ()) -> Option<PathBuf> {
         file = symbol.filename().map(Path::to_path_buf);
     });
     file
-}
-
-/// Returns `true` if `file` belongs to the standard library.
-///
-/// The standard library is compiled as `/rustc/<commit>/library/core/src/..`, and its dependencies as
-/// `/rust/deps/..`. Installed sources (the component `rust-src`) are in `rustlib/src/rust/library` or
-/// the like.
-pub(crate) fn is_of_std(file: &Path) -> bool {
-    if file.starts_with("/rustc") || file.starts_with("/rust/deps") {
-        return true;
-    }
-    let names: Vec<&OsStr> = file.iter().collect();
-    names.windows(4).any(|names| {
-        names[0].to_string_lossy().starts_with("rust")
-            && names[1] == "library"
-            && ["core", "alloc", "std"].iter().any(|name| names[2] == *name)
-            && names[3] == "src"
-    })
 }
 
 /// Returns the origin of a function by the crate in its name.

@@ -2,6 +2,7 @@
 
 use super::prefetch;
 use crate::cancel::unwind;
+#[cfg(feature = "debug")]
 use crate::inspect::signal_dump;
 use crate::kernel::{Cause, Outcome, Report, Scheduler};
 use crate::remote::inbox::read_inbox;
@@ -16,6 +17,7 @@ pub(crate) fn poll(scheduler: &Scheduler) {
         scheduler.caused_by(Cause::Clock, || fire_timers(scheduler, now));
     }
     read_inbox(scheduler);
+    #[cfg(feature = "debug")]
     signal_dump::poll(scheduler);
 }
 

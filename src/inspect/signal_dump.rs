@@ -19,7 +19,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 use std::{hint, io};
 
-use super::snapshot::{Seen, snapshot, with_room};
+use super::room::with_room;
+use super::snapshot::{Seen, snapshot};
 use crate::kernel::Scheduler;
 use crate::kernel::features::SchedulerState;
 use crate::remote::inbox::{Inbox, inbox};

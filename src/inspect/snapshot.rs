@@ -11,7 +11,7 @@ use std::panic::Location;
 
 use super::deadlock::{self, Waiting};
 use super::stack_visit::{bytes_in_use, on_stack_of, suspended_at};
-use crate::coroutine::{self, Coroutine, Resumed, Yielder};
+use crate::coroutine::{Coroutine, Yielder};
 use crate::kernel::{ControlBlock, Scheduler, State};
 use crate::stack::{self, Stack};
 use crate::timer::refresh;
@@ -61,23 +61,6 @@ pub(crate) enum Frames {
 
 /// The stack that resuming a coroutine takes in a build without optimisation.
 const ROOM_BYTES: usize = if cfg!(feature = "sanitizer") { 10 * 1024 } else { 4 * 1024 };
-
-/// The stack that a snapshot or the look-up of a symbol takes in a build without optimisation.
-const MUCH_ROOM_BYTES: usize = 96 * 1024;
-
-/// Calls `f`, on a stack of its own if the caller's stack has too little room.
-pub(crate) fn with_room<T>(f: impl FnOnce() -> T) -> T {
-    if stack::room_left().is_none_or(|room| room >= MUCH_ROOM_BYTES) {
-        return f();
-    }
-    coroutine::scope(|scope| {
-        let on_another = scope.coroutine(|_: &Yielder<(), ()>, ()| f());
-        match on_another.resume(()) {
-            Resumed::Return(value) => value,
-            Resumed::Yield(()) => unreachable!("it does not suspend"),
-        }
-    })
-}
 
 /// The stack of the search. A backtrace takes about 10 KiB, and several times that where the
 /// program is checked for memory errors.

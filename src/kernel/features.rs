@@ -166,9 +166,12 @@ pub(crate) unsafe trait SchedulerState: 'static {
     const SLOT: usize;
 }
 
+/// Frees the state at an address.
+type Free = unsafe fn(NonNull<()>);
+
 /// The states of all features of one scheduler.
 pub(crate) struct SchedulerSlots {
-    states: [Option<(NonNull<()>, unsafe fn(NonNull<()>))>; SCHEDULER_SLOTS],
+    states: [Option<(NonNull<()>, Free)>; SCHEDULER_SLOTS],
     places: [NonNull<()>; SCHEDULER_SLOTS],
 }
 

@@ -392,7 +392,7 @@ mod tests {
         let mut random = 1u32;
         let mut number = 0;
         let mut pops = 0;
-        for _ in 0..20_000 {
+        for _ in 0..if cfg!(miri) { 2_000 } else { 20_000 } {
             random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             match random >> 30 {
                 0 | 1 if model.len() < 500 => {

@@ -209,6 +209,7 @@ pub(crate) fn holds_time(scheduler: &Scheduler) -> bool {
 }
 
 /// Runs `f`, during which virtual time stands still.
+#[cfg(feature = "unblock")]
 pub(crate) fn hold_time<T>(scheduler: &Scheduler, f: impl FnOnce() -> T) -> T {
     struct Held<'a>(&'a Cell<usize>);
     impl Drop for Held<'_> {

@@ -9,7 +9,9 @@ mod sync_shim;
 
 pub(crate) use future::{Futures, block_on, wake_at_end, wake_end_waker};
 pub use handle::{Ended, Handle};
-pub(crate) use inbox::{hold_time, unpark};
+#[cfg(feature = "unblock")]
+pub(crate) use inbox::hold_time;
+pub(crate) use inbox::unpark;
 pub use join::RemoteJoinHandle;
 
 use crate::kernel::Scheduler;

@@ -16,7 +16,9 @@ use crate::driver;
 use crate::driver::prefetch::Cold;
 use crate::explore::{ControlledRun, observe};
 use crate::inspect::debugger_table::LENO_DEBUGGER_TABLE;
+#[cfg(feature = "debug")]
 use crate::inspect::hog_sampler::Watched;
+#[cfg(feature = "debug")]
 use crate::inspect::signal_dump::SignalDump;
 use crate::inspect::stack_visit::Visits;
 use crate::inspect::trace::{self, Recorder, Trace};
@@ -167,12 +169,11 @@ impl Runtime {
             .with(Outside::default())
             .with(Futures::default())
             .with(Trace::default())
-            .with(Visits::default())
-            .with(SignalDump::default())
-            .with(Watched::default())
-            .with(ControlledRun::new())
-            .with(Cold::default())
-            .with(Choices::new(policy));
+            .with(Visits::default());
+        #[cfg(feature = "debug")]
+        let slots = slots.with(SignalDump::default()).with(Watched::default());
+        let slots =
+            slots.with(ControlledRun::new()).with(Cold::default()).with(Choices::new(policy));
         let scheduler = Box::new(Scheduler::new(UPCALLS, slots, coarse_time, stack_bytes));
         scheduler.set_slow(slow::POLICY, !is_fifo);
         let main = Box::new(ControlBlock::main(&scheduler));

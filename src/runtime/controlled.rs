@@ -9,6 +9,7 @@ use super::builder::Runtime;
 use super::policy::Policy;
 use crate::explore::teardown::Stopped;
 use crate::explore::{ChoicePath, ControlledRun, Controller, Cut, EventMask, observe};
+#[cfg(feature = "debug")]
 use crate::inspect::hog_sampler::is_watched;
 use crate::kernel::slow_path::slow;
 use crate::remote::inbox::existing_inbox;
@@ -63,9 +64,12 @@ impl ControlledRuntime {
     /// and nothing in it has room for more than `most` entries.
     pub(crate) fn can_be_reused(&self, most: usize) -> bool {
         let scheduler = self.0.scheduler();
+        #[cfg(feature = "debug")]
+        if is_watched(scheduler) {
+            return false;
+        }
         self.is_as_new()
             && scheduler.slow() == slow::OUTSIDE
-            && !is_watched(scheduler)
             && scheduler.room() <= most
             && timers::room(scheduler) <= most
     }

@@ -227,10 +227,8 @@ impl<'scope, 'env> Scope<'scope, 'env> {
     /// unwound. Called inside [`Scope::enclose`], on the same thread.
     pub(crate) fn join_all(&self, at: &'static Location<'static>) {
         checkpoint();
-        if self.state.is_running() {
-            if !scheduler("leno::scope").join_scope(&self.state, at) {
-                interrupted();
-            }
+        if self.state.is_running() && !scheduler("leno::scope").join_scope(&self.state, at) {
+            interrupted();
         }
     }
 }

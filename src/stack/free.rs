@@ -171,7 +171,7 @@ mod tests {
 
     /// Returns a pointer that stands for a stack. It is never dereferenced.
     fn stack(number: usize) -> NonNull<Header> {
-        NonNull::without_provenance((number * 64).try_into().expect("numbers begin at 1"))
+        NonNull::new(std::ptr::without_provenance_mut(number * 64)).expect("numbers begin at 1")
     }
 
     fn take(free: &FreeStacks) -> Option<NonNull<Header>> {

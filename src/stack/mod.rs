@@ -37,7 +37,9 @@ use std::marker::PhantomData;
 use std::ptr::NonNull;
 
 pub(crate) use header::{Body, Header};
-pub(crate) use mapped::{green_threads, room_below, room_left, stack_at};
+#[cfg(feature = "debug")]
+pub(crate) use mapped::room_below;
+pub(crate) use mapped::{green_threads, room_left, stack_at};
 pub(crate) use pool::clean_up_after_others;
 pub use pool::{DEFAULT_STACK_BYTES, MIN_STACK_BYTES, Pool};
 

@@ -2,9 +2,11 @@
 
 pub(crate) mod clock;
 pub(crate) mod fault;
+#[cfg(feature = "debug")]
 pub(crate) mod interrupt;
 pub(crate) mod memory;
 pub(crate) mod panics;
+#[cfg(feature = "debug")]
 pub(crate) mod signal;
 pub(crate) mod wakeup;
 

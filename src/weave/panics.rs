@@ -4,6 +4,7 @@
 //! that, on an OS thread that explores, only records the text of the panic. Elsewhere it calls
 //! the hook that was installed before.
 
+use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io::{self, Write};
@@ -112,7 +113,7 @@ impl Drop for KeptPanics {
 /// Records a panic. If the panic ends the process, prints it instead, with the schedule.
 fn keep(info: &PanicHookInfo<'_>) {
     let place = info.location().map(|at| (at.file().to_owned(), at.line()));
-    let message = info.payload_as_str().unwrap_or(NO_TEXT).to_owned();
+    let message = message_of(info.payload()).to_owned();
     let number = try_scheduler().map_or(0, |scheduler| scheduler.current().id().number());
     // A panic in a destructor during unwinding, or in a function that cannot unwind. No public
     // name tells these panics from others.
@@ -147,6 +148,15 @@ fn keep(info: &PanicHookInfo<'_>) {
     LAST.with_borrow_mut(|last| last.push((number, text)));
 }
 
+/// Returns the message in a panic's payload, or [`NO_TEXT`].
+/// (`PanicHookInfo::payload_as_str` is newer than the oldest supported Rust.)
+fn message_of(payload: &(dyn Any + Send)) -> &str {
+    match payload.downcast_ref::<String>() {
+        Some(message) => message,
+        None => payload.downcast_ref().copied().unwrap_or(NO_TEXT),
+    }
+}
+
 /// Removes the panics of this green thread, and returns the last one.
 fn take_last(number: u64) -> Option<PanicText> {
     LAST.with_borrow_mut(|last| {
@@ -167,10 +177,7 @@ pub(super) fn forget() {
 
 /// Returns the text of the panic of this green thread that has this payload.
 pub(super) fn text_of(number: u64, payload: &Payload) -> PanicText {
-    let message = match payload.downcast_ref::<String>() {
-        Some(message) => message,
-        None => payload.downcast_ref().copied().unwrap_or(NO_TEXT),
-    };
+    let message = message_of(&**payload);
     // The hook has not seen a panic that was resumed, or one that called a hook that the program
     // has installed since.
     let text = take_last(number).filter(|text| text.message == message);

@@ -325,3 +325,20 @@ impl From<&Schedule> for Schedule {
         schedule.clone()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_read_and_written() {
+        for text in
+            ["", "A2 B1", "'worker 1'3 #7 ?0 ~1", "preemptive: fair: timed: A1", r"'it\'s'1"]
+        {
+            let schedule: Schedule = text.parse().expect("a schedule");
+            assert_eq!(schedule.to_string().parse(), Ok(schedule));
+        }
+        assert!("A1,B2".parse::<Schedule>().is_err());
+        assert!("'open".parse::<Schedule>().is_err());
+    }
+}

@@ -2,7 +2,6 @@
 //! and async executors await join handles.
 
 use std::cell::RefCell;
-use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -12,9 +11,9 @@ use std::thread as os;
 
 use async_executor::LocalExecutor;
 use futures_lite::{FutureExt, future};
+use leno::block_on;
 use leno::thread::{self, Cancelled, JoinHandle};
 use leno::time::Duration;
-use leno::{Runtime, block_on};
 
 use crate::support::{Ledger, Tracked, caught, panic_text, text_of};
 
@@ -222,8 +221,13 @@ fn a_foreign_executor_awaits_join_handles_inside_a_green_thread() {
     });
 }
 
+#[cfg(feature = "unblock")]
 #[test]
 fn a_foreign_executor_hosts_the_runtime() {
+    use std::os::fd::AsFd;
+
+    use leno::Runtime;
+
     let runtime = Rc::new(Runtime::new());
     let handle = leno::thread::Builder::new()
         .spawn_on(&runtime, || {

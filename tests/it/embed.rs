@@ -4,11 +4,10 @@ use std::cell::{Cell, RefCell};
 use std::os::fd::{AsFd, AsRawFd};
 use std::panic::{self, AssertUnwindSafe};
 use std::rc::Rc;
-use std::sync::mpsc;
 use std::thread as os;
 
 use leno::thread::{self, Builder, Cancelled, JoinHandle};
-use leno::time::{Duration, Instant};
+use leno::time::Duration;
 use leno::{Handle, Runtime};
 
 use crate::support::{Ledger, caught, in_child, panic_text, text_of};
@@ -139,8 +138,13 @@ fn virtual_time_advances_one_deadline_per_call() {
     assert_eq!(calls, 3);
 }
 
+#[cfg(feature = "unblock")]
 #[test]
 fn a_host_can_sleep_while_virtual_time_waits_for_unblock() {
+    use std::sync::mpsc;
+
+    use leno::time::Instant;
+
     let runtime = leno::Builder::new().virtual_time().build();
     let (goes_on, go_on) = mpsc::channel::<()>();
     drop(spawn_on(&runtime, || leno::sleep(Duration::from_secs(1))));

@@ -143,6 +143,7 @@ fn a_runtime_with_foreign_joiners_may_end() {
 }
 
 /// There are more green threads than the second run queue has room for.
+#[cfg(feature = "debug")]
 #[test]
 fn a_recording_may_begin_with_a_thousand_runnable_threads() {
     in_child("hostile::a_recording_may_begin_with_a_thousand_runnable_threads", &[], || {

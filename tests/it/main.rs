@@ -8,7 +8,9 @@ mod cancel;
 mod channel;
 mod coroutine;
 mod deadlock;
+#[cfg(feature = "debug")]
 mod debug;
+#[cfg(feature = "debug")]
 mod determinism;
 mod drop_points;
 mod embed;
@@ -17,6 +19,7 @@ mod handle;
 mod hostile;
 mod limits;
 mod local;
+#[cfg(feature = "weave")]
 mod models;
 mod nesting;
 mod oracle_coroutine;
@@ -27,14 +30,19 @@ mod scoped;
 mod select;
 mod signals;
 mod stack;
+#[cfg(feature = "weave")]
 mod story;
 mod support;
 mod sync;
 mod task_group;
 mod thread;
 mod time;
+#[cfg(feature = "debug")]
 mod timeline;
+#[cfg(feature = "unblock")]
 mod unblock;
 mod unwinding;
+#[cfg(feature = "debug")]
 mod watchdog;
+#[cfg(feature = "weave")]
 mod weave;

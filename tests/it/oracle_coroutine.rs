@@ -19,7 +19,9 @@ use std::rc::Rc;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-pub(crate) use seed::{is_emulated, scaled, seeded_runner};
+#[cfg(feature = "weave")]
+pub(crate) use seed::is_emulated;
+pub(crate) use seed::{scaled, seeded_runner};
 
 use crate::oracle_runtime::programs::{Tally, run_programs};
 use library::{

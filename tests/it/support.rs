@@ -244,6 +244,7 @@ pub fn test_of<F>() -> &'static str {
 
 /// Runs a closure as [`in_child`] does, with a terminal for standard error. Returns the terminal's
 /// output.
+#[cfg_attr(not(feature = "weave"), allow(dead_code))]
 pub fn terminal_of_child(test: &str, body: impl FnOnce()) -> String {
     if env::var_os(CHILD).is_some_and(|name| name == test) {
         body();

@@ -215,3 +215,9 @@ fn a_dropped_runtime_does_not_wait_for_the_closure() {
     let _ = goes_on.send(());
     let _ = told.recv();
 }
+
+#[test]
+fn outside_a_runtime_it_panics() {
+    let text = panic_text(|| unblock(|| 1));
+    assert_eq!(text, "leno::unblock needs a runtime: call it from inside leno::run");
+}

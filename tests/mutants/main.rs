@@ -12,8 +12,8 @@
 //! ```
 //!
 //! `LENO_MUTANTS=aarch64` tests that instruction set alone, `runtime` the runtime and `weave` the
-//! explorer. `sample` tests all of the assembly and a fifth of the other mutants, because CI has no time
-//! for more. The instruction set that is not the machine's own needs a linker and a runner, in the
+//! explorer. `sample` tests a fifth of all mutants, drawn anew each time, because CI has no time for
+//! more. The instruction set that is not the machine's own needs a linker and a runner, in the
 //! variables that cargo reads.
 
 #[path = "../tidy/assembly.rs"]
@@ -25,10 +25,11 @@ mod workshop;
 
 use std::env;
 use std::fs;
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, RandomState};
 use std::io::{self, Write};
 use std::path::Path;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{LazyLock, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -37,6 +38,8 @@ use workshop::{Build, Kit, Outcome, Target, Workshop};
 
 /// The number of mutants that are tested at the same time.
 const WORKERS: usize = 2;
+/// With `LENO_MUTANTS=sample`, one in this many mutants is tested.
+const SAMPLED: usize = 5;
 /// The timeout of a run without a mutant.
 const FIRST_TIMEOUT: Duration = Duration::from_secs(120);
 /// Held by each test that measures run times, so that these tests do not run in parallel.
@@ -71,11 +74,30 @@ fn asked_for(name: &str) -> bool {
     asked == "1" || asked == "sample" || asked == name
 }
 
-/// Returns the step between two tested mistakes of the runtime or the explorer. Each takes a build of a
-/// whole oracle, so CI tests only every fifth.
-fn stride() -> usize {
-    let is_sample = env::var_os("LENO_MUTANTS").is_some_and(|asked| asked == "sample");
-    if is_sample { 5 } else { 1 }
+/// The seed of a sample: `LENO_MUTANTS_SEED`, or a random number.
+static SEED: LazyLock<u64> = LazyLock::new(|| match env::var("LENO_MUTANTS_SEED") {
+    Ok(text) => text.parse().expect("LENO_MUTANTS_SEED is a number"),
+    Err(_) => RandomState::new().hash_one(()) >> 32,
+});
+
+/// Returns `mutants`, or with `LENO_MUTANTS=sample` one in [`SAMPLED`] of them, drawn with
+/// [`SEED`], which it prints.
+fn sampled<M>(name: &str, mutants: Vec<M>) -> Vec<M> {
+    if env::var_os("LENO_MUTANTS").is_none_or(|asked| asked != "sample") {
+        return mutants;
+    }
+    let seed = *SEED;
+    say(&format!("{name}: one in {SAMPLED} mutants; the same with LENO_MUTANTS_SEED={seed}"));
+    // Mutants of one instruction are neighbours, so one of each group of neighbours is drawn.
+    let count = mutants.len();
+    let drawn = |index: usize| {
+        let group = index / SAMPLED;
+        let size = SAMPLED.min(count - group * SAMPLED);
+        let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one((seed, group));
+        index % SAMPLED == hash as usize % size
+    };
+    let mutants = mutants.into_iter().enumerate();
+    mutants.filter(|(index, _)| drawn(*index)).map(|(_, mutant)| mutant).collect()
 }
 
 /// Prints `text`, also if the test passes and its output is captured.
@@ -88,7 +110,7 @@ fn say(text: &str) {
 fn try_all(dialect: &Dialect, workshops: &[Workshop]) -> (usize, usize) {
     let file = format!("arch/{}.rs", dialect.name);
     let source = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(&file)).unwrap();
-    let mutants = catalogue::mutants(dialect, &source);
+    let mutants = sampled(dialect.name, catalogue::mutants(dialect, &source));
     let mut target = target(dialect.name);
     let longest = check_that_all_is_well(&workshops[0], &target);
     // Some mutants never end, and waiting for them takes most of the time.

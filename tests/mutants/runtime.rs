@@ -10,7 +10,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::workshop::{Build, Kit, Outcome, Workshop};
-use super::{TURN, Target, asked_for, say, stride, target, try_in, workshops};
+use super::{TURN, Target, asked_for, sampled, say, target, try_in, workshops};
 
 /// The number of programs of each kind. Most mistakes are found within a few hundred.
 const PROGRAMS: &str = "20000";
@@ -375,7 +375,7 @@ pub(super) fn try_mistakes(name: &str, kit: &Kit, mutants: &[Mutant]) {
     let (outcome, took) = workshops[0].try_out(&target, build).expect("cargo runs");
     assert_eq!(outcome, Outcome::Passed, "leno as it is");
     target.timeout = 4 * took + Duration::from_secs(3);
-    let mutants: Vec<&Mutant> = mutants.iter().step_by(stride()).collect();
+    let mutants: Vec<&Mutant> = sampled(name, mutants.iter().collect());
     let outcomes =
         try_in(&workshops, &mutants, |workshop, mutant| judge(workshop, &target, mutant));
     let mut missed = 0;

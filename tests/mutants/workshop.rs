@@ -37,8 +37,8 @@ pub enum Outcome {
 /// The tests that are built and run with each mutant, and the files that they need besides leno.
 #[derive(Clone)]
 pub struct Kit {
-    /// The name of the test binary.
-    test: &'static str,
+    /// The arguments of cargo that select the test binary.
+    test: &'static [&'static str],
     /// Files and folders, and their names in the copy.
     copied: &'static [(&'static str, &'static str)],
     written: &'static [(&'static str, &'static str)],
@@ -50,7 +50,7 @@ pub struct Kit {
 impl Kit {
     pub fn registers() -> Kit {
         Kit {
-            test: "registers",
+            test: &["--package", "leno-registers", "--test", "registers"],
             copied: &[("tests/registers", "tests/registers")],
             written: &[],
             packages: &[],
@@ -64,7 +64,7 @@ impl Kit {
         const MAIN: &str = "//! The oracle.\n\nmod oracle_coroutine;\nmod oracle_runtime;\n\
                             #[allow(dead_code)]\nmod support;\n";
         Kit {
-            test: "it",
+            test: &["--test", "it", "--no-default-features"],
             copied: &[
                 ("tests/it/oracle_runtime", "tests/it/oracle_runtime"),
                 ("tests/it/oracle_runtime.rs", "tests/it/oracle_runtime.rs"),
@@ -92,7 +92,7 @@ impl Kit {
                             mod interpret;\nmod model;\nmod program;\nmod sampling;\n\
                             #[path = \"../it/oracle_coroutine.rs\"]\nmod seed;\nmod traces;\n";
         Kit {
-            test: "weave_oracle",
+            test: &["--test", "weave_oracle", "--no-default-features", "--features=weave"],
             copied: &[
                 ("tests/weave_oracle", "tests/weave_oracle"),
                 ("tests/it/oracle_coroutine/seed.rs", "tests/it/oracle_coroutine.rs"),
@@ -131,7 +131,11 @@ impl Workshop {
             fs::write(copy.join(file), text)?;
         }
         let manifest = fs::read_to_string(package.join("Cargo.toml"))?;
-        fs::write(copy.join("Cargo.toml"), without_development(&manifest, kit.packages))?;
+        let mut manifest = without_development(&manifest, kit.packages);
+        if copy.join("tests/registers").exists() {
+            manifest += "members = [\"tests/registers\"]\n";
+        }
+        fs::write(copy.join("Cargo.toml"), manifest)?;
         Ok(workshop)
     }
 
@@ -157,7 +161,8 @@ impl Workshop {
     fn build(&self, target: &Target, build: Build) -> io::Result<Result<PathBuf, String>> {
         let mut cargo = Command::new(env!("CARGO"));
         cargo
-            .args(["test", "--offline", "--no-run", "--quiet", "--test", self.kit.test])
+            .args(["test", "--offline", "--no-run", "--quiet"])
+            .args(self.kit.test)
             .args(["--message-format=json", "--target", &target.triple, "--target-dir"])
             .arg(self.root.join("target"))
             .current_dir(self.package())
@@ -294,7 +299,7 @@ fn without_development(manifest: &str, packages: &[&str]) -> String {
         }
     }
     kept.push_str(&packages.join("\n"));
-    kept + "\n[workspace]\n[profile.dev]\ndebug = false\n[profile.release]\ndebug = false\n"
+    kept + "\n[profile.dev]\ndebug = false\n[profile.release]\ndebug = false\n\n[workspace]\n"
 }
 
 #[test]

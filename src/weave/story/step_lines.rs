@@ -5,8 +5,7 @@ use std::path::Path;
 use super::line::{At, Line, Mark};
 use super::source::Way;
 use super::state::{StoryState, ThreadState};
-use crate::debug::is_of_std;
-use crate::draw::{duration, shortened};
+use crate::draw::{duration, is_of_std, shortened};
 use crate::weave::recording::{Action, Actor, Awaited, End, Place, Step, Thing};
 
 /// The most lines of a step.

@@ -24,13 +24,17 @@ pub(crate) fn seeded_runner(name: &str, cases: u32) -> (TestRunner, String) {
     (TestRunner::new_with_rng(config, rng), repeat)
 }
 
-/// Returns the number of programs: `LENO_TEST_PROGRAMS`, or fewer than `cases` in an
-/// emulator.
+/// Returns the number of programs: `LENO_TEST_PROGRAMS` if it is set, otherwise one in
+/// `LENO_TEST_SHARE` of `cases`. The default is all of them, or one in 20 in an emulator.
 pub(crate) fn scaled(cases: u32) -> u32 {
-    if let Ok(text) = std::env::var("LENO_TEST_PROGRAMS") {
-        return text.parse().expect("LENO_TEST_PROGRAMS is a number");
-    }
-    if is_emulated() { cases / 20 } else { cases }
+    let number = |name: &str| -> Option<u32> {
+        let text = std::env::var(name).ok()?;
+        Some(text.parse().unwrap_or_else(|_| panic!("{name} is a number")))
+    };
+    number("LENO_TEST_PROGRAMS").unwrap_or_else(|| {
+        let share = number("LENO_TEST_SHARE").unwrap_or(if is_emulated() { 20 } else { 1 });
+        (cases / share.max(1)).max(1)
+    })
 }
 
 /// Returns `true` if each instruction is emulated.

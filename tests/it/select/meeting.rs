@@ -4,6 +4,7 @@ use std::cell::Cell;
 
 use leno::channel::{Receiver, RecvError, Select, SendError, Sender, TrySendError, bounded};
 use leno::select;
+#[cfg(feature = "weave")]
 use leno::weave::Explorer;
 
 use super::{SECOND, story};
@@ -176,6 +177,7 @@ fn ready_takes_nothing() {
 
 /// Lets three selects meet at two channels. Returns the messages of the two
 /// receivers.
+#[cfg(feature = "weave")]
 fn three_at_two(capacity: usize) -> (u32, u32) {
     let (one, receive_one) = bounded(capacity);
     let (other, receive_other) = bounded(0);
@@ -202,6 +204,7 @@ fn three_at_two(capacity: usize) -> (u32, u32) {
     (first.get(), second.get())
 }
 
+#[cfg(feature = "weave")]
 #[test]
 fn partners_rely_on_each_other_in_every_interleaving() {
     for capacity in [0, 1] {

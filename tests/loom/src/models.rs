@@ -21,10 +21,11 @@ pub fn check(model: impl Fn() + Sync + Send + 'static) {
     builder.check(model);
 }
 
-/// Runs a model a few thousand times.
+/// Runs a model a few thousand times, or a few times under Miri.
 #[cfg(not(feature = "loom"))]
 pub fn check(model: impl Fn() + Sync + Send + 'static) {
-    (0..3_000).for_each(|_| model());
+    let runs = if cfg!(miri) { 8 } else { 3_000 };
+    (0..runs).for_each(|_| model());
 }
 
 /// A bell that remembers a ring, as an eventfd does.

@@ -7,7 +7,7 @@
 //! own.
 
 #[allow(dead_code, unused_imports)]
-#[path = "../../arch/mod.rs"]
+#[path = "../../../arch/mod.rs"]
 mod arch;
 mod canaries;
 mod contract;
