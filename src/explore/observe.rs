@@ -15,6 +15,7 @@ use crate::kernel::slow_path::{pending, slow};
 use crate::kernel::{At, ControlBlock, Needs, Resource, Scheduler, Wait, WaitFor, is_unwinding};
 
 /// Begins a controlled run.
+#[inline(always)]
 pub(crate) fn begin(scheduler: &Scheduler, mask: EventMask) {
     static EXECUTIONS: AtomicU32 = AtomicU32::new(1);
     let is_observed = mask.operations || mask.preemption;
@@ -32,6 +33,7 @@ pub(crate) fn begin(scheduler: &Scheduler, mask: EventMask) {
 }
 
 /// Ends a controlled run.
+#[inline(always)]
 pub(crate) fn end(scheduler: &Scheduler) {
     scheduler.set_slow(slow::CONTROLLED, false);
     scheduler.set_most_threads(usize::MAX);

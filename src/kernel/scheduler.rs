@@ -378,8 +378,7 @@ impl Scheduler {
         }
     }
 
-    #[cold]
-    #[inline(never)]
+    #[inline(always)]
     fn idle(&self) -> Runnable {
         (self.upcalls.idle)(self)
     }

@@ -54,8 +54,8 @@ impl Scheduler {
         (self.upcalls().woken)(self, control);
     }
 
-    /// Yields where no other thread can run, or where the run queue is held back.
-    #[inline(never)]
+    /// Yields where the run queue is held back.
+    #[inline(always)]
     pub(super) fn yield_slow(&self, at: &'static Location<'static>) -> Option<Departure> {
         (self.upcalls().yielded)(self, at)
     }

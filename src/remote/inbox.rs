@@ -98,6 +98,7 @@ unsafe impl SchedulerState for Outside {
     const SLOT: usize = 2;
 }
 
+#[inline(always)]
 fn outside(scheduler: &Scheduler) -> &Outside {
     scheduler.state()
 }
@@ -181,15 +182,22 @@ pub(crate) fn inbox(scheduler: &Scheduler) -> &Arc<Inbox> {
 }
 
 /// Returns the inbox of a runtime, if it has one.
+#[inline(always)]
 pub(crate) fn existing_inbox(scheduler: &Scheduler) -> Option<&Inbox> {
     outside(scheduler).inbox.get().map(|inbox| &**inbox)
 }
 
 /// Does what other OS threads have asked for.
+#[inline(always)]
 pub(crate) fn read_inbox(scheduler: &Scheduler) {
-    if let Some(inbox) = existing_inbox(scheduler)
-        && inbox.mailbox.has_mail()
-    {
+    if let Some(inbox) = existing_inbox(scheduler) {
+        read_existing(scheduler, inbox);
+    }
+}
+
+#[inline(never)]
+fn read_existing(scheduler: &Scheduler, inbox: &Inbox) {
+    if inbox.mailbox.has_mail() {
         scheduler.caused_by(Cause::Outside, || {
             for message in inbox.mailbox.read() {
                 message.reach(scheduler);
