@@ -306,3 +306,13 @@ impl Ended {
 fn libc_sigabrt() -> i32 {
     6
 }
+
+/// Runs `body` in a green thread for each item, and waits for all of them.
+pub fn spawn_each<T>(items: impl IntoIterator<Item = T>, body: impl Fn(T)) {
+    leno::scope(|scope| {
+        for item in items {
+            let body = &body;
+            scope.spawn(move || body(item));
+        }
+    });
+}

@@ -22,6 +22,8 @@ use std::fmt::{self, Debug};
 
 use leno::weave::{Explorer, FailureKind, Report, Schedule, Shared, replay};
 
+use crate::support::spawn_each;
+
 /// Runs a green thread with `count` steps for each count. Returns the letters of the
 /// threads in the order of their steps.
 pub fn steps(counts: &[usize]) -> String {
@@ -79,16 +81,6 @@ pub fn kinds<T: Ord>(report: &Report<T>) -> Vec<FailureKind> {
 /// Returns everything in the report, as it is printed and as it is debugged.
 pub fn text<T: Ord + Debug>(report: &Report<T>) -> String {
     format!("{report}\n{report:#?}")
-}
-
-/// Runs `body` in a green thread for each item, and waits for all of them.
-pub fn spawn_each<T>(items: impl IntoIterator<Item = T>, body: impl Fn(T)) {
-    leno::scope(|scope| {
-        for item in items {
-            let body = &body;
-            scope.spawn(move || body(item));
-        }
-    });
 }
 
 pub fn yield_forever() -> ! {

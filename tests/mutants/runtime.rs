@@ -96,16 +96,16 @@ const MUTANTS: &[Mutant] = &[
     ),
     mutant(
         SCHEDULER,
-        "        let waits = control.state.get() == State::Waiting;\n        if waits {",
-        "        let waits = control.state.get() == State::Waiting;\n        \
-         if waits || control.state.get() == State::Runnable {",
-        "one who has been woken is woken again",
+        "        let waits = control.state() == State::Waiting;\n        if waits {",
+        "        let waits = control.state() == State::Waiting;\n        \
+         if waits || control.state() == State::Runnable {",
+        "a thread that has been woken is woken again",
     ),
     mutant(
         SCHEDULER,
-        "control.outcome.set(outcome);\n        self.make_runnable",
-        "control.outcome.set(Outcome::Woken);\n        self.make_runnable",
-        "who is interrupted, or out of time, takes it for an event",
+        "        control.set_outcome(outcome);\n",
+        "        let _ = outcome;\n        control.set_outcome(Outcome::Woken);\n",
+        "an interrupted or elapsed wait counts as woken",
     ),
     // Deadlines.
     mutant(
@@ -116,9 +116,9 @@ const MUTANTS: &[Mutant] = &[
     ),
     mutant(
         WAITING,
-        "            self.yield_while_panicking(wait.at);\n            Outcome::Elapsed",
+        "            self.yield_while_panicking(wait.line());\n            Outcome::Elapsed",
         "            Outcome::Elapsed",
-        "who has no time left gives nobody a turn",
+        "a wait without time left gives no other thread a turn",
     ),
     mutant(
         "src/timer/heap.rs",
@@ -128,36 +128,35 @@ const MUTANTS: &[Mutant] = &[
     ),
     mutant(
         UNWIND,
-        ".is_some_and(|unwinding| unwinding.reason == Reason::Scope(id))",
-        ".is_some_and(|unwinding| id > 0 && unwinding.reason != Reason::Thread)",
+        ".is_some_and(|unwinding| unwinding.scope() == Some(number))",
+        ".is_some_and(|unwinding| number > 0 && unwinding.scope().is_some())",
         "the deadline of an outer scope is taken for that of the inner one",
     ),
     mutant(
         UNWIND,
-        "scopes.iter().find(due).map(|scope| Reason::Scope(scope.id))",
-        "scopes.iter().rfind(due).map(|scope| Reason::Scope(scope.id))",
+        "scopes.iter().find(due).map(|scope| Extent::Scope(scope.number))",
+        "scopes.iter().rfind(due).map(|scope| Extent::Scope(scope.number))",
         "of several elapsed scopes, the inner one ends",
     ),
     mutant(
         UNWIND,
-        "        if let Some(timer) = scope.timer {\n            \
-         self.scheduler().operate_on_clock(Access::Write);\n            \
-         self.scheduler().timers.borrow_mut().remove(timer);\n        }\n",
+        "    if let Some(timer) = scope.timer {\n        \
+         clock::observe(scheduler, Access::Write);\n        \
+         timers::stop(scheduler, timer);\n    }\n",
         "",
         "the timer of a scope that has been left goes on",
     ),
     // Cancellation.
     mutant(
         UNWIND,
-        "        let panicking = self.unwind.panicking.get();\n",
-        "        let panicking = self.unwind.panicking.get();\n        \
-         self.outcome.set(Outcome::Interrupted);\n",
-        "a cancellation undoes a wait that has been ended",
+        "    if control.state() == State::Waiting\n        && !control.is_frame_borrowed()",
+        "    if control.state() != State::Finished\n        && !control.is_frame_borrowed()",
+        "a cancellation tries to end a wait that is over",
     ),
     mutant(
         UNWIND,
-        "(pending & why::CANCELLED != 0 && shields == 0)",
-        "pending & why::CANCELLED != 0",
+        "(reasons & reason::CANCELLED != 0 && shields == 0)",
+        "reasons & reason::CANCELLED != 0",
         "a shield does not hold off a cancellation",
     ),
     mutant(
@@ -174,39 +173,39 @@ const MUTANTS: &[Mutant] = &[
     ),
     mutant(
         UNWIND,
-        "            && !self.is_in_flight()\n",
+        "        && !control.is_in_flight()\n",
         "",
-        "who waits in a destructor while it is unwound is unwound again",
+        "a destructor that waits during an unwinding is unwound again",
     ),
     mutant(
-        UNWIND,
+        "src/kernel/thread_info.rs",
         "        self.in_flight.store(false, Ordering::Relaxed);\n",
         "",
-        "who has caught the unwinding is never unwound again",
+        "a thread that has caught the unwinding is never unwound again",
     ),
     mutant(
-        "src/cancel/panics.rs",
+        "src/kernel/current.rs",
         "panics::suspended() == 0 || own() > 0",
         "panics::suspended() == 0",
-        "who panics while others wait in the middle of a panic does not know it",
+        "a panic is not noticed while other threads wait in the middle of one",
     ),
     mutant(
         "src/kernel/block.rs",
-        "        control.unwind.set_panicking(own > 0);\n",
-        "",
-        "who waits in the middle of its own panic is unwound",
+        "        control.cancel_flags().set_panicking(own > 0);\n",
+        "        let _ = control;\n",
+        "a thread that waits in the middle of its own panic is unwound",
     ),
     mutant(
         DEADLINE,
-        "        control.shield();\n        // One",
-        "        // One",
-        "a cancellation keeps a notified one from its mutex",
+        "    control.cancel_flags().shield();\n    // A thread",
+        "    // A thread",
+        "a cancellation keeps a notified thread from its mutex",
     ),
     mutant(
-        WAITING,
-        "        self.checkpoint();\n        self.wait_for_end(target",
-        "        self.wait_for_end(target",
-        "one that has been cancelled goes on to wait in join",
+        "src/runtime/spawn.rs",
+        "        scheduler.checkpoint();\n        match scheduler.wait_for_end",
+        "        match scheduler.wait_for_end",
+        "a cancelled thread goes on to wait in join",
     ),
     // Channels and select.
     mutant(
@@ -395,12 +394,17 @@ pub(super) fn try_mistakes(name: &str, kit: &Kit, mutants: &[Mutant]) {
 
 /// Checks that the text of each mistake occurs exactly once in its file.
 pub(super) fn check_that_they_fit(mutants: &[Mutant]) {
-    for mutant in mutants {
-        let package = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let source = fs::read_to_string(package.join(mutant.file)).expect("the file is there");
-        let places = source.matches(mutant.before).count();
-        assert_eq!(places, 1, "{} has changed: {}", mutant.file, mutant.before);
-    }
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let changed: Vec<String> = mutants
+        .iter()
+        .filter_map(|mutant| {
+            let source = fs::read_to_string(package.join(mutant.file)).expect("the file is there");
+            let places = source.matches(mutant.before).count();
+            let text = format!("{} has {places} times:\n{}", mutant.file, mutant.before);
+            (places != 1).then_some(text)
+        })
+        .collect();
+    assert!(changed.is_empty(), "mistakes that do not fit:\n{}", changed.join("\n"));
 }
 
 #[test]

@@ -8,7 +8,9 @@ use leno::select;
 use leno::weave::Explorer;
 
 use super::{SECOND, story};
-use crate::weave::{spawn_each, values};
+use crate::support::spawn_each;
+#[cfg(feature = "weave")]
+use crate::weave::values;
 
 /// Returns a select with one send.
 pub fn to_send<T>(sender: &Sender<T>) -> Select<'_> {

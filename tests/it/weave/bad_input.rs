@@ -10,8 +10,8 @@ use std::time::{Duration, Instant, SystemTime};
 use leno::coroutine::Coroutine;
 use leno::weave::{self, Explorer, Failure, FailureKind, Shared, check, explore, find, replay};
 
-use super::{lost_update, spawn_each, steps, values, yield_forever};
-use crate::support::panic_text;
+use super::{lost_update, steps, values, yield_forever};
+use crate::support::{panic_text, spawn_each};
 
 fn failure<T: Ord>(explorer: &Explorer, program: impl Fn() -> T) -> Failure {
     let report = explorer.explore(program);

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use leno::weave::{Explorer, Shared, check, replay};
 
-use super::{losing_fails, lost_update, spawn_each, steps};
-use crate::support::{Ended, child, in_child, panic_text};
+use super::{losing_fails, lost_update, steps};
+use crate::support::{Ended, child, in_child, panic_text, spawn_each};
 
 /// Returns the text of the check that fails in a child with these variables.
 #[track_caller]

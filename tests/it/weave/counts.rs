@@ -8,10 +8,8 @@ use std::rc::Rc;
 use leno::thread;
 use leno::weave::{Explorer, FailureKind, Shared, explore, find, replay};
 
-use super::{
-    counts, explored, losing_fails, lost_update, lost_update_of_shared, spawn_each, steps,
-};
-use crate::support::{caught, hook_runs, panic_text};
+use super::{counts, explored, losing_fails, lost_update, lost_update_of_shared, steps};
+use crate::support::{caught, hook_runs, panic_text, spawn_each};
 
 #[test]
 fn independent_steps_are_interleaved_completely() {

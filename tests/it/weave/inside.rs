@@ -16,7 +16,8 @@ use leno::thread;
 use leno::weave::{Explorer, FailureKind, explore};
 use leno::{Handle, block_on, unblock};
 
-use super::{counts, explored, spawn_each, values};
+use super::{counts, explored, values};
+use crate::support::spawn_each;
 
 #[test]
 fn an_unblocked_closure_is_awaited() {

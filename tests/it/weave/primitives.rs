@@ -11,7 +11,8 @@ use leno::time::{self, Instant};
 use leno::weave::{Explorer, FailureKind, explore};
 use leno::{green_local, select};
 
-use super::{counts, explored, spawn_each, values};
+use super::{counts, explored, values};
+use crate::support::spawn_each;
 
 const SECOND: Duration = Duration::from_secs(1);
 

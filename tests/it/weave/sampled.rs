@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use leno::weave::{Explorer, FailureKind, replay};
 
-use super::{lost_update, spawn_each, steps, text, values};
-use crate::support::panic_text;
+use super::{lost_update, steps, text, values};
+use crate::support::{panic_text, spawn_each};
 
 type Way = (&'static str, fn(u64) -> Explorer);
 

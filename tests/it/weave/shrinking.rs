@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 
 use leno::weave::{Explorer, FailureKind, Shared, check, explore, replay};
 
-use super::{kinds, spawn_each, steps, values};
-use crate::support::{caught, panic_text, text_of};
+use super::{kinds, steps, values};
+use crate::support::{caught, panic_text, spawn_each, text_of};
 
 /// Returns the number of switches away from a thread that has further steps.
 fn switches(order: &str) -> usize {

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use leno::weave::{Explorer, FailureKind};
 
-use super::{kinds, losing_fails, lost_update, lost_update_of_shared, spawn_each, steps, text};
-use crate::support::{caught, panic_text};
+use super::{kinds, losing_fails, lost_update, lost_update_of_shared, steps, text};
+use crate::support::{caught, panic_text, spawn_each};
 
 #[track_caller]
 fn same<T: Ord + Send + std::fmt::Debug>(explorer: &Explorer, program: impl Fn() -> T + Sync) {
