@@ -114,7 +114,7 @@ impl<'t, 'a> StepLines<'t, 'a> {
         self.operated = None;
     }
 
-    /// Adds to the words of the last line.
+    /// Appends words to the last line.
     fn add(&mut self, words: &str) {
         if let Some(line) = self.lines.last_mut() {
             line.words += words;
