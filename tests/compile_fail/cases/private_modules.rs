@@ -2,7 +2,7 @@
 // error: E0603
 
 use leno::arch::switch;
-use leno::runtime::Scheduler;
+use leno::kernel::Scheduler;
 
 fn main() {
     let _ = (switch, std::mem::size_of::<Scheduler>());
