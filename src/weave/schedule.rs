@@ -333,7 +333,7 @@ mod tests {
     #[test]
     fn text_is_read_and_written() {
         for text in
-            ["", "A2 B1", "'worker 1'3 #7 ?0 ~1", "preemptive: fair: timed: A1", r"'it\'s'1"]
+            ["", "A2 B1", "'worker 1'3 #7 ?0 ~1", "preemptive: timed: A1", "fair: A1", r"'it\'s'1"]
         {
             let schedule: Schedule = text.parse().expect("a schedule");
             assert_eq!(schedule.to_string().parse(), Ok(schedule));

@@ -68,7 +68,9 @@ fn panics_of_other_os_threads_are_printed() {
 #[test]
 fn an_earlier_hook_is_called_for_other_panics() {
     let ended = child(|| {
-        panic::set_hook(Box::new(|info| eprintln!("hook: {}", info.payload_as_str().unwrap())));
+        panic::set_hook(Box::new(|info| {
+            eprintln!("hook: {}", info.payload().downcast_ref::<&str>().unwrap())
+        }));
         assert!(panic::catch_unwind(|| panic!("before")).is_err());
         assert_eq!(explore(losing_fails).failure().unwrap().count(), 4);
         assert!(panic::catch_unwind(|| panic!("after")).is_err());
