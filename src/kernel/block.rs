@@ -1,7 +1,7 @@
 //! Blocking: the one primitive beneath everything that waits.
 
 use std::panic::Location;
-use std::ptr;
+use std::ptr::{self, NonNull};
 
 use super::control_block::{ControlBlock, State};
 use super::current::panics;
@@ -52,7 +52,15 @@ impl Scheduler {
         };
         let departure = match next {
             Some(next) => Some((control.context().as_ptr(), next)),
-            None => self.next_with_care(control),
+            None => {
+                // Only the choice is a call, since its two words come back in registers.
+                let next = self.next_with_care();
+                if control.state() == State::Waiting {
+                    Some((control.context().as_ptr(), next))
+                } else {
+                    self.place_of_woken(control, next).map(|place| (place.as_ptr(), next))
+                }
+            }
         };
         let pending = if let Some((context, next)) = departure {
             // SAFETY: a waiting thread keeps its context in its control block, and a thread in
@@ -65,23 +73,26 @@ impl Scheduler {
         control.outcome()
     }
 
-    /// Returns the next thread to run after `control`, which waits, and the place for the
-    /// context of `control`. Returns `None` if `control` itself is the next: it has been woken
-    /// in the meantime.
+    /// Returns the next thread to run after one that waits. That may be the same thread.
     #[inline(never)]
-    fn next_with_care(&self, control: &ControlBlock) -> Option<(*mut StackPointer, Runnable)> {
+    fn next_with_care(&self) -> Runnable {
         self.poll_if_due();
-        let next = self.next();
+        self.next()
+    }
+
+    /// Returns the place for the context of `control`, which waited, and was woken by the poll or
+    /// while there was no thread that could run. Returns `None` if it is itself the next to run.
+    #[cold]
+    #[inline(never)]
+    fn place_of_woken(
+        &self,
+        control: &ControlBlock,
+        next: Runnable,
+    ) -> Option<NonNull<StackPointer>> {
         if ptr::eq(next.control(), control) {
             return None;
         }
-        let context = if control.state() == State::Waiting {
-            control.context().as_ptr()
-        } else {
-            // Woken by the poll, or while there was no thread that could run.
-            self.ready().place_of(control)
-        };
-        Some((context, next))
+        NonNull::new(self.ready().place_of(control))
     }
 
     #[inline(never)]
