@@ -84,7 +84,8 @@ fn copy_package() -> PathBuf {
     let mut kept = String::new();
     for line in manifest.lines() {
         if line.starts_with('[') {
-            keeps = !line.starts_with("[[") && !line.starts_with("[dev-dependencies");
+            let left_out = ["[[", "[dev-dependencies", "[workspace"];
+            keeps = !left_out.iter().any(|start| line.starts_with(start));
         }
         if keeps {
             kept += line;
