@@ -40,7 +40,9 @@ pub(crate) fn is_reported() -> bool {
 #[inline(always)]
 #[track_caller]
 pub(crate) fn report_location() -> Reported {
-    reporting().map(|_| Location::caller())
+    // Not in a closure, which would be its own caller.
+    let at = Location::caller();
+    reporting().map(|_| at)
 }
 
 /// Begins an operation that may wait. A cancellation point: unwinds if the current thread

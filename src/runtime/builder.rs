@@ -157,7 +157,8 @@ impl Runtime {
     #[track_caller]
     pub(super) fn with(clock: Clock, policy: Policy, stack_bytes: Option<usize>) -> Runtime {
         stack::clean_up_after_others();
-        if !panics::is_searched() && !std::thread::panicking() {
+        let can_unwind = cfg!(panic = "unwind");
+        if can_unwind && !panics::is_searched() && !std::thread::panicking() {
             with_room(panics::search);
         }
         // A table that nothing refers to would not be linked.
