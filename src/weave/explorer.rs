@@ -338,7 +338,7 @@ impl Explorer {
     /// ```
     /// use leno::weave::Explorer;
     ///
-    /// let report = Explorer::new().stack_size(1 << 20).explore(|| leno::spawn(|| ()).join());
+    /// let report = Explorer::new().stack_size(1 << 20).explore(|| leno::spawn(|| 1).join().unwrap());
     /// assert_eq!(report.executions(), 1);
     /// ```
     pub fn stack_size(mut self, bytes: usize) -> Explorer {

@@ -198,7 +198,7 @@ where
 ///     });
 ///     last.into_inner()
 /// };
-/// assert_eq!(find(program, |&last| last == "A").unwrap().to_string(), "B1 A1");
+/// assert_eq!(find(program, |&last| last == "A").unwrap().to_string(), "B1");
 /// assert_eq!(find(program, |&last| last == ""), None);
 /// ```
 #[track_caller]
@@ -228,7 +228,7 @@ where
 ///     });
 ///     last.into_inner()
 /// };
-/// assert_eq!(replay("B1 A1", program), "A");
+/// assert_eq!(replay("B1", program), "A");
 /// ```
 #[track_caller]
 pub fn replay<S, F, T>(schedule: S, program: F) -> T

@@ -28,8 +28,8 @@ use super::schedule::Schedule;
 /// });
 /// assert_eq!(report.to_string(), "\
 /// 2 executions, 2 outcomes
-///   1 x  1  B1 A1
-///   1 x  2  A1 B1");
+///   1 x  1  B1
+///   1 x  2  A1");
 /// ```
 #[derive(Clone, Debug)]
 pub struct Report<T> {
@@ -131,7 +131,7 @@ impl<T: Ord> Report<T> {
     /// # Examples
     ///
     /// ```
-    /// let report = leno::weave::explore(|| leno::spawn(|| ()).join());
+    /// let report = leno::weave::explore(|| leno::spawn(|| 1).join().unwrap());
     /// assert!(report.steps() >= 2);
     /// ```
     #[must_use]

@@ -110,7 +110,7 @@ impl Explorer {
     ///     });
     ///     last.into_inner()
     /// };
-    /// assert_eq!(Explorer::new().replay("B1 A1", program), "A");
+    /// assert_eq!(Explorer::new().replay("B1", program), "A");
     /// ```
     #[track_caller]
     pub fn replay<S, F, T>(&self, schedule: S, program: F) -> T
