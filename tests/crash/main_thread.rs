@@ -22,7 +22,7 @@ fn deep(depth: u64) -> u64 {
 }
 
 fn null() {
-    unsafe { black_box(std::ptr::null::<u8>()).read_volatile() };
+    unsafe { black_box(std::ptr::without_provenance::<u8>(8)).read_volatile() };
 }
 
 fn main() {
