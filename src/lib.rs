@@ -144,6 +144,6 @@ pub use thread::{scope, spawn, yield_now};
 pub use time::sleep;
 
 /// Runs the code in README.md as doc tests.
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "weave", feature = "debug", feature = "unblock"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

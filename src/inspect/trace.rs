@@ -127,6 +127,7 @@ pub(crate) struct Recording {
 /// A whole run, in columns of text:
 ///
 /// ```
+/// # #[cfg(feature = "debug")] {
 /// use leno::debug::Recorder;
 ///
 /// let recorder = Recorder::new();
@@ -134,6 +135,7 @@ pub(crate) struct Recording {
 ///     leno::spawn(|| leno::yield_now());
 /// });
 /// println!("{}", recorder.timeline());
+/// # }
 /// ```
 #[derive(Clone)]
 pub struct Recorder {
