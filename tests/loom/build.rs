@@ -73,7 +73,7 @@ fn main() {
             assert_eq!(planted.matches(from).count(), 1, "{name}: {from}");
             planted = planted.replace(from, to);
         }
-        planted = planted.replace("super::shared", "crate::shared");
+        planted = planted.replace("super::sync_shim", "crate::sync_shim");
         modules +=
             &format!("mod {name} {{\n{planted}\nmodels!(#[ignore = \"it is to fail\"]);\n}}\n");
     }

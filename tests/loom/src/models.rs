@@ -66,7 +66,7 @@ macro_rules! models {
         mod models {
             use super::{Bell, Mailbox};
             use crate::models::{Rung, Shared, check, spawn};
-            use crate::shared::{AtomicUsize, Ordering};
+            use crate::sync_shim::{AtomicUsize, Ordering};
 
             impl Bell for Rung {
                 fn ring(&self) {
