@@ -42,8 +42,8 @@ pub(crate) struct Upcalls {
     /// Stops the timer of a wait that something else has ended.
     pub(crate) disarm: fn(&Scheduler, u64),
     /// Hears of an access to shared state that is about to begin, and may let other threads
-    /// run first. `at` is the line of the program, `known` tells whether that line is in the
-    /// function that accesses; a destructor does not know its caller.
+    /// run first. Passed are the object and how it is accessed, the verb that a story uses, and
+    /// the place in the program.
     pub(crate) access: fn(&Scheduler, Object<'_>, Access, &'static str, At),
     /// Hears of everything else that happens to threads.
     pub(crate) report: fn(&Scheduler, Report<'_>),
@@ -171,15 +171,16 @@ type Free = unsafe fn(NonNull<()>);
 
 /// The states of all features of one scheduler.
 pub(crate) struct SchedulerSlots {
-    states: [Option<(NonNull<()>, Free)>; SCHEDULER_SLOTS],
     places: [NonNull<()>; SCHEDULER_SLOTS],
+    /// How to free the state of each slot that is filled.
+    frees: [Option<Free>; SCHEDULER_SLOTS],
 }
 
 impl SchedulerSlots {
     pub(crate) fn new() -> SchedulerSlots {
         SchedulerSlots {
-            states: [None; SCHEDULER_SLOTS],
             places: [NonNull::dangling(); SCHEDULER_SLOTS],
+            frees: [None; SCHEDULER_SLOTS],
         }
     }
 
@@ -195,16 +196,15 @@ impl SchedulerSlots {
             // SAFETY: the caller passes a leaked box.
             drop(unsafe { Box::from_raw(place.as_ptr().cast::<T>()) });
         }
-        let place = NonNull::from(Box::leak(Box::new(state))).cast();
-        assert!(self.states[T::SLOT].is_none(), "slot {} is taken", T::SLOT);
-        self.states[T::SLOT] = Some((place, free::<T>));
-        self.places[T::SLOT] = place;
+        assert!(self.frees[T::SLOT].is_none(), "slot {} is taken", T::SLOT);
+        self.places[T::SLOT] = NonNull::from(Box::leak(Box::new(state))).cast();
+        self.frees[T::SLOT] = Some(free::<T>);
         self
     }
 
     #[inline(always)]
     pub(crate) fn get<T: SchedulerState>(&self) -> &T {
-        debug_assert!(self.states[T::SLOT].is_some());
+        debug_assert!(self.frees[T::SLOT].is_some());
         // SAFETY: the contract of `SchedulerState`: the slot is filled, with a `T`.
         unsafe { self.places[T::SLOT].cast::<T>().as_ref() }
     }
@@ -212,9 +212,11 @@ impl SchedulerSlots {
 
 impl Drop for SchedulerSlots {
     fn drop(&mut self) {
-        for (place, free) in self.states.iter_mut().filter_map(Option::take) {
-            // SAFETY: `with` leaked the box, and the state is borrowed from `self` only.
-            unsafe { free(place) };
+        for (place, free) in self.places.iter().zip(&mut self.frees) {
+            if let Some(free) = free.take() {
+                // SAFETY: `with` leaked the box, and the state is borrowed from `self` only.
+                unsafe { free(*place) };
+            }
         }
     }
 }
