@@ -6,7 +6,6 @@
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 /// An omission: the file, a text in it and its replacement, and the code of the error.
 const OMISSIONS: [(&str, &str, &str, &str); 6] = [
@@ -96,20 +95,6 @@ fn copy_package() -> PathBuf {
     package
 }
 
-/// Checks the package, and returns what the compiler says, a line for each error.
-fn check(package: &Path) -> String {
-    let output = Command::new(env!("CARGO"))
-        .args(["check", "--lib", "--message-format=short", "--offline"])
-        .arg("--target-dir")
-        .arg(package.join("target"))
-        .current_dir(package)
-        .env_remove("RUSTFLAGS")
-        .env_remove("CARGO_BUILD_TARGET")
-        .output()
-        .expect("cargo runs");
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
 #[test]
 fn an_access_that_is_not_named_does_not_compile() {
     if super::is_emulated() {
@@ -127,7 +112,7 @@ fn an_access_that_is_not_named_does_not_compile() {
             assert_eq!(source.matches(before).count(), 1, "{file} has changed: {before}");
             fs::write(&path, source.replace(before, after)).expect("the copy can be written");
         }
-        let said = check(&package);
+        let (_, said) = super::cargo_check(&package, &["--lib"]);
         for (file, _, _, code) in planted() {
             let is_found = said.lines().any(|line| line.starts_with(file) && line.contains(code));
             if !is_found {
