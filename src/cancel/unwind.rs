@@ -15,7 +15,8 @@ use crate::access::{Access, Object, note};
 use crate::kernel::features::ThreadState;
 use crate::kernel::thread_info::Unwinding;
 use crate::kernel::{
-    Cause, ControlBlock, Outcome, Report, Scheduler, State, ThreadInfo, is_panicking, scheduler,
+    Cause, ControlBlock, Outcome, Payload, Report, Scheduler, State, ThreadInfo, is_panicking,
+    scheduler,
 };
 use crate::sys;
 use crate::timer::heap::TimerId;
@@ -245,7 +246,7 @@ pub(super) fn leave_scope(control: &ControlBlock, number: u64) {
 }
 
 /// Returns `true` if `payload` was thrown to leave the cancel scope with this number.
-pub(super) fn is_of_scope(payload: &crate::kernel::Payload, number: u64) -> bool {
+pub(super) fn is_of_scope(payload: &Payload, number: u64) -> bool {
     let unwinding = payload.downcast_ref::<Unwinding>();
     unwinding.is_some_and(|unwinding| unwinding.scope() == Some(number))
 }

@@ -12,7 +12,9 @@ use super::teardown;
 use crate::access::{Access, Object};
 use crate::cancel::numbers;
 use crate::kernel::slow_path::{pending, slow};
-use crate::kernel::{At, ControlBlock, Needs, Resource, Scheduler, Wait, WaitFor, is_unwinding};
+use crate::kernel::{
+    At, ControlBlock, Needs, Payload, Resource, Scheduler, Wait, WaitFor, is_unwinding,
+};
 
 /// Begins a controlled run.
 #[inline(always)]
@@ -223,11 +225,7 @@ fn tell_woken(scheduler: &Scheduler, control: &ControlBlock) {
 }
 
 /// Hears that the closure of a thread was left by unwinding with `payload`.
-pub(crate) fn fails(
-    scheduler: &Scheduler,
-    control: &ControlBlock,
-    payload: &crate::kernel::Payload,
-) {
+pub(crate) fn fails(scheduler: &Scheduler, control: &ControlBlock, payload: &Payload) {
     if !is_controlled(scheduler) {
         return;
     }

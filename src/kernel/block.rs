@@ -17,8 +17,8 @@ impl Scheduler {
     /// moment of the runtime's clock in nanoseconds. For a deadline of 0, which has passed,
     /// other threads have a turn and the thread does not wait.
     ///
-    /// It does not unwind: the caller takes back what it has lent out, and calls
-    /// [`interrupted`](super::current::interrupted) then.
+    /// It does not unwind: the caller takes back what it has lent out, and then calls
+    /// `cancel::interrupted`.
     #[inline(always)]
     pub(crate) fn block(&self, wait: &Wait<'_>, deadline: Option<u64>) -> Outcome {
         let control = self.current();

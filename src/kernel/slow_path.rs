@@ -48,8 +48,8 @@ impl Scheduler {
     #[cold]
     #[inline(never)]
     pub(super) fn make_runnable_slow(&self, context: StackPointer, control: &ControlBlock) {
-        // SAFETY: the caller has the context of a thread that waits or has not begun. `start`
-        // and `set_slow` have made room for every running thread.
+        // SAFETY: the caller has the context of a thread that waits or has not begun.
+        // `spawn_unchecked` and `set_slow` have made room for every running thread.
         unsafe { self.ready().push(Runnable::new(context, control)) };
         (self.upcalls().woken)(self, control);
     }

@@ -1,6 +1,7 @@
 //! What other OS threads have asked of a runtime, and how the runtime sleeps until they ask.
 
 use std::cell::{Cell, OnceCell};
+use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
@@ -65,11 +66,9 @@ fn spawn_job(scheduler: &Scheduler, job: Job) {
             // Switching and unwinding are forbidden here.
             let dropped = scheduler.without_switching(|| drop(job));
             std::mem::forget(dropped);
-            let _ = std::io::Write::write_fmt(
-                &mut std::io::stderr(),
-                format_args!(
-                    "leno: a green thread that another OS thread wanted was not spawned: {error}\n"
-                ),
+            let _ = writeln!(
+                io::stderr(),
+                "leno: a green thread that another OS thread wanted was not spawned: {error}"
             );
         }
     }

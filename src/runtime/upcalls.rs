@@ -7,7 +7,7 @@ use super::{locals, next};
 use crate::cancel::unwind;
 use crate::driver;
 use crate::explore::choose::{draws, yield_by, yield_controlled};
-use crate::explore::{Way, is_controlled, observe};
+use crate::explore::{UNTOLD, Way, is_controlled, observe};
 use crate::inspect::{stack_visit, trace};
 use crate::kernel::features::{Stage, Upcalls};
 use crate::kernel::slow_path::{pending, slow};
@@ -105,7 +105,7 @@ fn report(scheduler: &Scheduler, report: Report<'_>) {
         Report::Created(resource) => observe::created(scheduler, resource),
         Report::Value(value) => observe::value(scheduler, value),
         Report::Elapsed(control) => {
-            observe::ends_wait(scheduler, control, crate::explore::UNTOLD);
+            observe::ends_wait(scheduler, control, UNTOLD);
         }
         Report::Interrupted { control, why, is_new } => {
             if scheduler.is_observed() {
