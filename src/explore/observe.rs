@@ -75,6 +75,8 @@ fn begin_operation(scheduler: &Scheduler, is_look: bool, at: &'static Location<'
             scheduler.checkpoint();
             // The thread is in a destructor, which may wait for others.
             preempt(scheduler, at);
+            // Its next access is one too many as well.
+            run.stopping.accesses.set(teardown::MOST_ACCESSES);
         }
         return false;
     }

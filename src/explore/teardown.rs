@@ -11,7 +11,7 @@ use crate::kernel::Scheduler;
 const MOST_TURNS: u32 = 1_000_000;
 
 /// The number of accesses of a turn in which a thread is not unwound.
-const MOST_ACCESSES: u32 = 1_000;
+pub(super) const MOST_ACCESSES: u32 = 1_000;
 
 /// The payload that ends such a run.
 pub(crate) struct Stopped;
@@ -54,7 +54,6 @@ pub(super) fn count_access(scheduler: &Scheduler) -> bool {
     let is_too_much = accesses.get() > MOST_ACCESSES;
     if is_too_much {
         count_turn(scheduler);
-        accesses.set(MOST_ACCESSES);
     }
     is_too_much
 }
