@@ -121,6 +121,7 @@ pub(crate) fn block_shielded(scheduler: &Scheduler, wait: &Wait<'_>) -> Outcome 
     let control = scheduler.current();
     control.cancel_flags().shield();
     // A thread that is forced to end was told of it before it came here.
+    // mistake: relock-unshielded
     let outcome = match unwind::is_due(control, is_panicking()) {
         true => Outcome::Interrupted,
         false => scheduler.block(wait, None),

@@ -119,6 +119,7 @@ fn interrupt(control: &ControlBlock, reason: u8) {
     let (why, is_new) = (reason::text(reason), before & reason == 0);
     (scheduler.upcalls().report)(scheduler, Report::Interrupted { control, why, is_new });
     flags.set_reasons(scheduler, before | reason);
+    // mistake: cancelled-wait-goes-on
     if control.state() == State::Waiting
         && !control.is_frame_borrowed()
         && is_due(control, flags.is_panicking())
@@ -132,6 +133,7 @@ fn interrupt(control: &ControlBlock, reason: u8) {
 pub(crate) fn is_due(control: &ControlBlock, panicking: bool) -> bool {
     control.cancel_flags().reasons() != 0
         && !panicking
+        // mistake: destructor-unwound
         && !control.is_in_flight()
         && extent(control).is_some()
 }
@@ -139,12 +141,16 @@ pub(crate) fn is_due(control: &ControlBlock, panicking: bool) -> bool {
 /// Returns what must be unwound now, if shields do not hold it off.
 fn extent(control: &ControlBlock) -> Option<Extent> {
     let (reasons, shields) = (control.cancel_flags().reasons(), control.cancel_flags().shields());
+    // mistake: cancellation-unshielded
     if reasons & reason::FORCED != 0 || (reasons & reason::CANCELLED != 0 && shields == 0) {
         return Some(Extent::Thread);
     }
     // The outermost: to unwind an inner one first would only take longer.
     let scopes = control.state_of::<Cancellation>()?.scopes.borrow();
+    // mistake: deadline-unshielded
+    // mistake: deadline-shielded
     let due = |scope: &&Entered| scope.elapsed && scope.shields == shields;
+    // mistake: innermost-scope-ends
     scopes.iter().find(due).map(|scope| Extent::Scope(scope.number))
 }
 
@@ -233,6 +239,7 @@ pub(super) fn leave_scope(control: &ControlBlock, number: u64) {
     let Some(place) = place else { return };
     let scope = scopes.borrow_mut().remove(place);
     let scheduler = control.scheduler();
+    // mistake: scope-timer-goes-on
     if let Some(timer) = scope.timer {
         clock::observe(scheduler, Access::Write);
         timers::stop(scheduler, timer);
@@ -248,5 +255,6 @@ pub(super) fn leave_scope(control: &ControlBlock, number: u64) {
 /// Returns `true` if `payload` was thrown to leave the cancel scope with this number.
 pub(super) fn is_of_scope(payload: &Payload, number: u64) -> bool {
     let unwinding = payload.downcast_ref::<Unwinding>();
+    // mistake: ends-in-any-scope
     unwinding.is_some_and(|unwinding| unwinding.scope() == Some(number))
 }

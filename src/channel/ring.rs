@@ -89,6 +89,7 @@ impl<T> Ring<T> {
     /// `limit` and a free slot.
     #[inline(always)]
     pub(super) fn open_put(&self, limit: usize) {
+        // mistake: put-beyond-capacity
         self.put_limit.set(limit.min(self.slot_count()));
     }
 
@@ -185,6 +186,7 @@ impl<T> Ring<T> {
         for (index, slot) in larger[..len].iter_mut().enumerate() {
             // SAFETY: the slots between head and tail hold messages. Each is moved, and
             // the old allocation drops none of them.
+            // mistake: growth-reorders
             *slot = unsafe { self.slot(head.wrapping_add(index)).read() };
         }
         self.free_slots();
@@ -211,6 +213,7 @@ impl<T> Ring<T> {
         all.mask.swap(&self.mask);
         all.head.swap(&self.head);
         all.tail.swap(&self.tail);
+        // mistake: put-open-without-receiver
         self.close_put();
         self.close_take();
         all

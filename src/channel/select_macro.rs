@@ -69,6 +69,7 @@ impl Round<'_> {
     /// Records the case that has ended the wait. `is_chosen` says whether it is this one.
     fn ended(&self, index: usize, is_chosen: bool) {
         if is_chosen {
+            // mistake: first-case-chosen
             self.chosen.set(Some(index));
         }
     }
@@ -76,6 +77,7 @@ impl Round<'_> {
     /// Adds the moment at which a timer among the cases has a message.
     fn add_timer(&self, moment: Moment) {
         if let Some(moment) = moment
+            // mistake: timer-after-deadline
             && self.deadline.get().is_none_or(|deadline| moment < deadline)
         {
             self.deadline.set(Some(moment));
@@ -297,6 +299,7 @@ impl<T> Case for SendCase<'_, T> {
         let go_on = || round.go_on(index + 1, Some(&listed));
         let message = self.message.take();
         let waited = state.enrolled(|state| &state.sending, round.scheduler, message, go_on);
+        // mistake: unsent-counts-as-sent
         self.message.set(waited.slot);
         round.ended(index, waited.is_chosen);
         waited.result

@@ -147,6 +147,7 @@ impl<T> Channel<T> {
         let Some(value) = left else { return Ok(()) };
         match outcome {
             Outcome::Woken => Err(SendTimeoutError::Disconnected(value)),
+            // mistake: message-dropped-at-deadline
             Outcome::Elapsed => Err(SendTimeoutError::Timeout(value)),
             Outcome::Interrupted => {
                 drop(value);
@@ -256,6 +257,7 @@ impl<T> Channel<T> {
         let state = self.state.note_where_made(Access::Commute, "drop a sender of");
         state.senders.set(state.senders.get() - 1);
         if state.senders.get() == 0 {
+            // mistake: one-receiver-woken
             state.receiving.wake_all();
             state.watching_messages.wake_all();
         }
@@ -267,6 +269,7 @@ impl<T> Channel<T> {
         let state = self.state.note_where_made(Access::Write, "drop a receiver of");
         state.receivers.set(state.receivers.get() - 1);
         if state.receivers.get() == 0 {
+            // mistake: one-sender-woken
             state.sending.wake_all();
             state.watching_room.wake_all();
             // Their destructors may use this channel.
@@ -284,6 +287,7 @@ impl<T> State<T> {
     /// Returns `true` if a buffer of `length` messages has room.
     #[inline(always)]
     fn has_room(&self, length: usize) -> bool {
+        // mistake: one-message-too-many
         length < self.limit
     }
 
@@ -304,6 +308,7 @@ impl<T> State<T> {
     pub(super) fn try_send(&self, value: T) -> Result<(), TrySendError<T>> {
         let Err(value) = self.buffer.put_at_once(value) else { return Ok(()) };
         // Without receivers no thread waits for a message.
+        // mistake: receiver-passed-over
         let Err(value) = self.receiving.give(value) else { return Ok(()) };
         if self.receivers.get() == 0 {
             return Err(TrySendError::Disconnected(value));
@@ -346,7 +351,9 @@ impl<T> State<T> {
     #[inline(never)]
     fn recv_from_buffer(&self) -> Option<T> {
         let value = self.buffer.pop()?;
+        // mistake: room-wakes-no-sender
         match self.sending.take() {
+            // mistake: take-opens-early
             Some(next) => self.buffer.push(next),
             None => {
                 wake_all(&self.watching_room);
@@ -359,6 +366,7 @@ impl<T> State<T> {
     /// Prepares for a wait of the current thread with a message.
     #[inline(always)]
     pub(super) fn is_about_to_send(&self) {
+        // mistake: take-stays-open
         self.buffer.close_take();
         wake_all(&self.watching_messages);
     }
@@ -366,6 +374,7 @@ impl<T> State<T> {
     /// Prepares for a wait of the current thread for a message.
     #[inline(always)]
     pub(super) fn is_about_to_receive(&self) {
+        // mistake: put-stays-open
         self.buffer.close_put();
         wake_all(&self.watching_room);
     }

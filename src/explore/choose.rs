@@ -117,6 +117,7 @@ pub(crate) fn next_by(scheduler: &Scheduler, way: Way) -> Option<Runnable> {
         return None;
     }
     let index = run.path().next_by(way, &enabled)?;
+    // mistake: chosen-again
     run.progress.set(StepProgress::Nothing);
     enabled.take(index)
 }

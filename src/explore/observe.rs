@@ -86,6 +86,7 @@ fn begin_operation(scheduler: &Scheduler, is_look: bool, at: &'static Location<'
     // Spawned threads have their chance while the current one waits for them.
     let may_go_on = match run.progress.get() {
         StepProgress::Nothing => true,
+        // mistake: spawn-without-choice
         StepProgress::Spawns => is_look,
         StepProgress::Something => false,
     };

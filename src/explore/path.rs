@@ -47,6 +47,7 @@ impl Choice {
         number: impl Fn(usize) -> u32,
     ) -> Result<usize, Differs> {
         let taken = self.taken as usize;
+        // mistake: sets-compared-by-size
         if self.of as usize != of || self.among != among {
             return Err(Differs);
         }
@@ -215,6 +216,7 @@ impl ChoicePath {
             let choice = self.choices.get(self.depth)?;
             let taken = choice.taken as usize;
             // In this order, each is compared in memory and takes no register.
+            // mistake: repetition-unchecked
             if of as u32 != choice.of || number(taken) != choice.number {
                 return None;
             }

@@ -30,6 +30,7 @@ impl Scheduler {
         let outcome = if deadline.is_none() && !std::thread::panicking() {
             self.block_once(control)
         } else if deadline == Some(0) {
+            // mistake: elapsed-without-turn
             self.yield_while_panicking(wait.line());
             Outcome::Elapsed
         } else {
@@ -111,6 +112,7 @@ impl Scheduler {
     ) {
         self.resume_panic(control, panics);
         if let Some(timer) = timer
+            // mistake: timer-goes-on
             && outcome != Outcome::Elapsed
         {
             (self.upcalls().disarm)(self, timer);
@@ -132,6 +134,7 @@ impl Scheduler {
     /// is in the middle of.
     pub(super) fn suspend_panic(&self, control: &ControlBlock) -> usize {
         let own = panics::suspend();
+        // mistake: panicking-unwound
         control.cancel_flags().set_panicking(own > 0);
         own
     }

@@ -352,6 +352,7 @@ impl Scheduler {
     #[inline(always)]
     pub(crate) fn wake(&self, control: &ControlBlock, outcome: Outcome) -> bool {
         let waits = control.state() == State::Waiting;
+        // mistake: wakes-twice
         if waits {
             self.end_wait(control, outcome);
         }
@@ -363,6 +364,7 @@ impl Scheduler {
     pub(super) fn end_wait(&self, control: &ControlBlock, outcome: Outcome) {
         debug_assert!(control.state() == State::Waiting);
         control.set_state(State::Runnable);
+        // mistake: always-woken
         control.set_outcome(outcome);
         // SAFETY: a waiting thread has saved its context, and is in no queue. There is room for
         // every running thread.

@@ -222,6 +222,7 @@ impl Unwinding {
 
 impl Drop for Unwinding {
     fn drop(&mut self) {
+        // mistake: in-flight-for-ever
         self.in_flight.store(false, Ordering::Relaxed);
     }
 }

@@ -129,6 +129,7 @@ impl<T> WaitQueue<T> {
         let slot = node.slot.take();
         // A value was taken or given, and that has unlinked the node: the caller's look at
         // the slot takes the place of one at the list.
+        // mistake: elapsed-node-stays
         if slot.is_some() != offers {
             debug_assert!(node.is_chosen());
             mem::forget(node);
@@ -158,9 +159,11 @@ impl<T> WaitQueue<T> {
         loop {
             // SAFETY: a linked node is on a frame that exists: a node leaves the queue before its
             // frame ends. Nothing switches while this module uses the reference.
+            // mistake: last-first
             let node = unsafe { self.first.get().as_ref() }?;
             // SAFETY: the thread of a linked node has not ended.
             let waits = unsafe { (*node.control).state() == State::Waiting };
+            // mistake: gives-after-wait
             if waits {
                 return Some(node);
             }
@@ -238,6 +241,7 @@ impl<T> WaitQueue<T> {
     /// Wakes the first waiting thread. Returns `false` if there is none.
     #[inline(always)]
     pub(crate) fn wake_one(&self) -> bool {
+        // mistake: wakes-only-first
         let node = self.front();
         if let Some(node) = node {
             self.unlink_front(node);
@@ -262,6 +266,7 @@ impl<T> WaitQueue<T> {
     /// Returns the value if no thread waits.
     #[inline(always)]
     pub(crate) fn give(&self, value: T) -> Result<(), T> {
+        // mistake: gives-only-to-first
         let Some(node) = self.front() else { return Err(value) };
         self.unlink_front(node);
         // The slot of a thread that waits for a value is empty: nothing is dropped.
@@ -274,6 +279,7 @@ impl<T> WaitQueue<T> {
     /// Takes the value out of the slot of the first waiting thread, and wakes it.
     #[inline(always)]
     pub(crate) fn take(&self) -> Option<T> {
+        // mistake: takes-only-from-first
         let node = self.front()?;
         self.unlink_front(node);
         let value = node.slot.take();

@@ -44,6 +44,7 @@ impl ControlledRuntime {
         }
         scheduler.set_coarse_time(VIRTUAL_START);
         // A handle of the main green thread may have been used since the last run.
+        // mistake: token-kept
         main.token().set(false);
         scheduler.uncancel(main);
         let result = panic::catch_unwind(AssertUnwindSafe(|| self.0.run(f)));

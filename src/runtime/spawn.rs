@@ -78,6 +78,7 @@ impl<T> Spawned<T> {
             return true;
         }
         let scheduler = scheduler("JoinHandle::join");
+        // mistake: cancelled-join-waits
         scheduler.checkpoint();
         match scheduler.wait_for_end(self.control(), deadline, at) {
             Outcome::Woken => true,

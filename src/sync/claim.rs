@@ -46,6 +46,7 @@ pub(super) fn hold(lock: &Accessed<'_, Lock>, claim: Claim) {
 #[inline(always)]
 pub(super) fn try_hold(lock: &Accessed<'_, Lock>, claim: Claim) -> bool {
     let no_thread_waits = lock.waiting.is_clear() || lock.waiting.is_empty();
+    // mistake: reader-overtakes
     let is_free = is_free_for(lock, claim) && no_thread_waits;
     if is_free {
         hold(lock, claim);

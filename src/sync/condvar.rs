@@ -256,6 +256,7 @@ impl Condvar {
         let (mutex, before) = guard.release();
         // No other thread has run since the lock was released: no notification is missed.
         let waiting = self.waiting.also(Access::Write);
+        // mistake: cancelled-notification-awaited
         scheduler.checkpoint();
         let (outcome, _) =
             waiting.wait(|waiting| waiting, Want::Notification, scheduler, None, deadline);
@@ -297,6 +298,7 @@ impl Condvar {
     /// ```
     #[track_caller]
     pub fn notify_all(&self) {
+        // mistake: one-notified
         self.waiting.note(Access::Write, "notify all").wake_all();
     }
 

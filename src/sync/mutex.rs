@@ -357,6 +357,7 @@ fn release(lock: Accessed<'_, Lock>) {
 /// Makes the thread that has waited longest the holder, if a thread waits.
 #[inline(never)]
 fn hand_over(lock: Accessed<'_, Lock>) {
+    // mistake: mutex-not-handed-over
     lock.set_holder(lock.waiting.take());
 }
 

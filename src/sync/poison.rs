@@ -114,6 +114,7 @@ impl Poison {
         } else {
             lock.unreported("the lock was acquired in a run without reports")
         };
+        // mistake: poisoned-by-other-panic
         if is_panicking() && !before.0 {
             also(lock.poison_object(), Access::Write);
             self.add(POISONED);

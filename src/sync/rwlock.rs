@@ -302,6 +302,7 @@ impl<T: ?Sized> RwLock<T> {
             lock.wait(|lock| &lock.waiting, what, scheduler, Some(claim), deadline);
         if claim.is_some() {
             // Other threads may have waited behind this one.
+            // mistake: readers-wait-on
             admit(self.lock.note(Access::Write, "give up"));
             if outcome == Outcome::Interrupted {
                 interrupted();

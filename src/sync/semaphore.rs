@@ -287,6 +287,7 @@ impl Semaphore {
             return Ok(());
         }
         // Other threads may have waited behind this one.
+        // mistake: permits-unused
         self.state.note(Access::Write, "give up").grant();
         match outcome {
             Outcome::Woken => Err(AcquireTimeoutError::Closed),
@@ -381,6 +382,7 @@ impl State {
             return Err(TryAcquireError::Closed);
         }
         let left = self.permits.get().checked_sub(count);
+        // mistake: few-overtake-many
         match left.filter(|_| count == 0 || self.waiting.is_empty()) {
             Some(left) => self.permits.set(left),
             None => return Err(TryAcquireError::NoPermits),
@@ -446,6 +448,7 @@ impl Drop for SemaphorePermit<'_> {
             Some(at) => state.note_at(Access::Write, "release", at),
         };
         // More than `usize::MAX` are lost, since a destructor must not panic.
+        // mistake: permits-lost
         state.hold(state.permits.get().saturating_add(self.count));
     }
 }

@@ -51,6 +51,7 @@ impl TimerId {
 
 impl Entry {
     fn before(&self, other: &Entry) -> bool {
+        // mistake: younger-timer-first
         (self.deadline, self.age) < (other.deadline, other.age)
     }
 }

@@ -52,6 +52,7 @@ impl ExplorationController {
         max_steps: u64,
         path: Rc<RefCell<ChoicePath>>,
     ) -> ExplorationController {
+        // mistake: never-fair
         let is_fair = rules.fair || rules.preemptive;
         path.borrow_mut().start();
         ExplorationController {

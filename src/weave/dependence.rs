@@ -39,6 +39,8 @@ pub(super) fn numbered(object: u64) -> u64 {
 /// Returns `true` if the order of the two accesses makes a difference.
 fn orders(one: Access, other: Access) -> bool {
     use Access::{Await, Commute, Read};
+    // mistake: reads-race
+    // mistake: commuting-writes
     !matches!((one, other), (Read | Await, Read | Await) | (Commute, Commute))
 }
 
@@ -46,6 +48,7 @@ fn orders(one: Access, other: Access) -> bool {
 /// that commute ends only after all of them.
 fn is_race(one: Access, other: Access) -> bool {
     use Access::{Await, Commute};
+    // mistake: wait-races
     orders(one, other) && !matches!((one, other), (Commute, Await) | (Await, Commute))
 }
 
@@ -74,6 +77,7 @@ pub(super) fn conflict(one: &[Use], other: &[Use], numbered: u64) -> bool {
     let is_same = |one: u64, other: u64| {
         let ((place, number), (other_place, other_number)) = (parts(one), parts(other));
         let is_new = |number: Option<u64>| number.is_some_and(|number| number > numbered);
+        // mistake: new-objects-by-number
         place == other_place && (number == other_number || (is_new(number) && is_new(other_number)))
     };
     let conflicts = |one: Use, other: Use| {
@@ -146,6 +150,7 @@ impl History {
                 if orders(access, one.access) {
                     found.push(Candidate { event, is_race: is_race(access, one.access) });
                 }
+                // mistake: last-use-only
                 if access == Access::Write {
                     break;
                 }

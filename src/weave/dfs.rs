@@ -24,6 +24,7 @@ impl Dfs {
         let choices = path.choices_mut();
         while choices.len() > self.root {
             let last = choices.last_mut().expect("longer than the root");
+            // mistake: alternative-skipped
             last.taken += 1;
             if last.taken < last.end {
                 last.forget_thread();

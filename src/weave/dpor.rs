@@ -131,6 +131,7 @@ impl Dpor {
         node.chosen = ready[first];
         // The step that ends the last wait for a deadline takes away the step of the clock. A
         // step that never comes is in no race, so the clock is always in the backtrack set.
+        // mistake: clock-not-explored
         node.backtrack = bit(ready[first]) | set & bit(CLOCK);
         self.nodes.push(Node::Step(node));
         Some(ready[first])
@@ -148,6 +149,7 @@ impl Dpor {
         if event.is_barrier {
             return;
         }
+        // mistake: sleeps-for-ever
         let stays = |entry: &&SleepEntry| {
             entry.thread != event.thread && !conflict(&entry.uses, &event.uses, entry.numbered)
         };
@@ -172,12 +174,14 @@ impl Dpor {
     /// Ensures that an execution is explored in which the event `later` comes before `earlier`,
     /// with which it races.
     fn reverse(&mut self, earlier: usize, later: usize) {
+        // mistake: branch-at-later
         let Some(place) = self.happens_before.event(earlier).node else { return };
         // The initials: the threads that can begin the part that is independent of `earlier`.
         // The step `later` may differ after another beginning, so it begins only if no other
         // thread can.
         let mut initials: Threads = 0;
         self.happens_before.each_independent(earlier, later, |event, is_first| {
+            // mistake: all-are-initials
             if is_first {
                 initials |= bit(event.thread);
             }
@@ -186,6 +190,7 @@ impl Dpor {
         if initials == 0 {
             let later = self.happens_before.event(later);
             initials = bit(later.thread);
+            // mistake: other-step-asleep
             node.wake_if_other(later.thread, &later.uses);
         }
         let known = node.sleep.iter().fold(node.backtrack, |set, entry| set | bit(entry.thread));

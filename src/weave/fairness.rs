@@ -95,6 +95,7 @@ impl Fairness {
         let Some(last) = self.last.take().and_then(index) else { return };
         let had = bit(last);
         for thread in &mut self.threads[..self.count] {
+            // mistake: fairness-inverted
             thread.behind &= !had;
             thread.enabled &= now;
             thread.had_turn |= had;

@@ -124,6 +124,7 @@ impl HappensBefore {
         if thread == CLOCK {
             self.accessed(CLOCK_OBJECT, Access::Write);
         } else {
+            // mistake: cancellation-independent
             self.accessed(UNWINDING | thread, Access::Read);
         }
     }
@@ -140,6 +141,8 @@ impl HappensBefore {
             Access::Look if !self.has_yielded && event.uses[1..].iter().all(Use::is_await) => {
                 return;
             }
+            // mistake: look-is-no-read
+            // mistake: begun-wait-never-counts
             Access::Look => Access::Read,
             access => access,
         };
@@ -162,6 +165,7 @@ impl HappensBefore {
     /// Notes that the current step panics. An execution fails with its first panic, so the order
     /// of panics counts.
     pub(super) fn panicked(&mut self) {
+        // mistake: panics-unordered
         self.accessed(FIRST_PANIC, Access::Write);
     }
 

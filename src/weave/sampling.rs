@@ -83,6 +83,7 @@ impl Sampling {
         let left = |this: &mut Sampling, number: u64| {
             let before = this.turns_at_first.get(number as usize).copied().unwrap_or(1);
             let had = this.thread(number).turns;
+            // mistake: equal-weights
             before.saturating_sub(had).max(1) as usize
         };
         let total: usize = allowed.iter().map(|&index| left(self, ready[index])).sum();
@@ -118,6 +119,7 @@ impl Sampling {
     /// priorities change at that step.
     fn lower_priority(&mut self, number: u64) -> bool {
         let step = self.steps + 1;
+        // mistake: priorities-stay
         let Some(place) = self.changes.iter().position(|&change| change == step) else {
             return false;
         };
@@ -139,6 +141,7 @@ impl ChoiceStrategy for Sampling {
             self.steps_at_first = 0;
             self.turns_at_first.clear();
         }
+        // mistake: same-random-numbers
         path.draw(Random::new(self.seed ^ index.wrapping_mul(0xd134_2543_de82_ef95)));
         self.current = match self.method {
             Method::Portfolio => match index % 4 {
@@ -184,6 +187,7 @@ impl ChoiceStrategy for Sampling {
 
     fn end(&mut self, path: &ChoicePath) -> Option<Abort> {
         if self.index == 0 {
+            // mistake: priorities-change-early
             self.steps_at_first = path.steps();
             self.turns_at_first.extend(self.threads.iter().map(|thread| thread.turns));
         }

@@ -33,8 +33,9 @@ pub struct Dialect {
     pub name: &'static str,
     /// Pairs of a register and a register that replaces it.
     mistaken: &'static [(&'static str, &'static str)],
-    /// Texts, their replacements, and the builds that contain them.
-    by_hand: &'static [(&'static str, &'static str, Option<bool>)],
+    /// The field of `Saved` with the floating-point environment, and wrong values of it in a first
+    /// context.
+    environment: (&'static str, &'static [&'static str]),
     /// The registers that are declared clobbered.
     clobbers: &'static [&'static str],
 }
@@ -42,20 +43,7 @@ pub struct Dialect {
 pub const X86_64: Dialect = Dialect {
     name: "x86_64",
     mistaken: &[("rbp", "rbx"), ("rbx", "rbp"), ("rax", "rdx"), ("rcx", "rdi"), ("rdx", "rcx")],
-    by_hand: &[
-        (
-            "    rbp: *mut (),\n    rip: unsafe extern \"C\" fn(),\n",
-            "    rip: unsafe extern \"C\" fn(),\n    rbp: *mut (),\n",
-            None,
-        ),
-        (
-            "    rip: unsafe extern \"C\" fn(),\n    rbx: Entry,\n",
-            "    rbx: Entry,\n    rip: unsafe extern \"C\" fn(),\n",
-            None,
-        ),
-        ("0x0000_037f_0000_1f80", "0x0000_037f_0000_3f80", Some(true)),
-        ("0x0000_037f_0000_1f80", "0x0000_077f_0000_1f80", Some(true)),
-    ],
+    environment: ("fp_environment", &["0x0000_037f_0000_3f80", "0x0000_077f_0000_1f80"]),
     clobbers: &["\"r12\"", "\"r13\"", "\"r14\"", "\"r15\""],
 };
 
@@ -71,19 +59,7 @@ pub const AARCH64: Dialect = Dialect {
         ("x3", "x2"),
         ("lr", "x10"),
     ],
-    by_hand: &[
-        (
-            "    x29: *mut (),\n    pc: unsafe extern \"C\" fn(),\n",
-            "    pc: unsafe extern \"C\" fn(),\n    x29: *mut (),\n",
-            None,
-        ),
-        (
-            "    pc: unsafe extern \"C\" fn(),\n    x19: Entry,\n",
-            "    x19: Entry,\n    pc: unsafe extern \"C\" fn(),\n",
-            None,
-        ),
-        ("fpcr: 0 }", "fpcr: 1 << 22 }", Some(true)),
-    ],
+    environment: ("fpcr", &["1 << 22"]),
     clobbers: &[
         "\"x20\"", "\"x21\"", "\"x22\"", "\"x23\"", "\"x24\"", "\"x25\"", "\"x26\"", "\"x27\"",
         "\"x28\"",
@@ -94,7 +70,7 @@ pub const AARCH64: Dialect = Dialect {
 ///
 /// # Panics
 ///
-/// If the file has changed so that a hand-written mutant does not apply any more.
+/// If the file does not define `Saved` with a `first` context, or has no switch.
 pub fn mutants(dialect: &Dialect, source: &str) -> Vec<Mutant> {
     let mut all = Vec::new();
     for region in assembly::regions(source) {
@@ -103,10 +79,8 @@ pub fn mutants(dialect: &Dialect, source: &str) -> Vec<Mutant> {
             of_region(dialect, source, &region, &mut all);
         }
     }
-    for &(before, after, fp_env) in dialect.by_hand {
-        let what = format!("becomes `{}`", one_line(after));
-        all.push(by_hand(source, "Saved", before, after, what, fp_env));
-    }
+    swapped_fields(source, &mut all);
+    wrong_environments(dialect, source, &mut all);
     for register in dialect.clobbers {
         undeclared(source, &format!("lateout({register}) _,"), &mut all);
     }
@@ -133,21 +107,46 @@ fn undeclared(source: &str, clobber: &str, all: &mut Vec<Mutant>) {
     }
 }
 
-fn by_hand(
+/// Adds a mutant for each pair of neighbouring fields of `Saved` that every build has, in the opposite
+/// order.
+fn swapped_fields(source: &str, all: &mut Vec<Mutant>) {
+    let start = source.find("struct Saved {\n").expect("there are saved words");
+    let end = start + source[start..].find("\n}").expect("a struct ends");
+    let lines: Vec<&str> = source[start..end].lines().collect();
+    for pair in lines.windows(2) {
+        if pair.iter().all(|line| line.ends_with(',') && !line.contains("//")) {
+            let both = pair.join("\n");
+            let at = start + source[start..end].find(&both).expect("both lines are there");
+            let swapped = format!("{}\n{}", pair[1], pair[0]);
+            all.push(of_saved(source, at..at + both.len(), swapped, None));
+        }
+    }
+}
+
+/// Adds the mutants with a wrong floating-point environment in a first context.
+fn wrong_environments(dialect: &Dialect, source: &str, all: &mut Vec<Mutant>) {
+    let (field, values) = dialect.environment;
+    let first = source.find("fn first(").expect("there is a first context");
+    let field = format!("{field}: ");
+    let start = first + source[first..].find(&field).expect("it has an environment") + field.len();
+    let end = start + source[start..].find([',', ' ', '\n']).expect("a value ends");
+    for value in values {
+        all.push(of_saved(source, start..end, (*value).to_owned(), Some(true)));
+    }
+}
+
+fn of_saved(
     source: &str,
-    place: &str,
-    before: &str,
-    after: &str,
-    what: String,
+    range: Range<usize>,
+    replacement: String,
     fp_env: Option<bool>,
 ) -> Mutant {
-    let at = source.find(before).unwrap_or_else(|| panic!("arch/ has no `{before}` any more"));
     Mutant {
-        place: place.to_owned(),
-        before: one_line(before),
-        what,
-        range: at..at + before.len(),
-        replacement: after.to_owned(),
+        place: "Saved".to_owned(),
+        before: one_line(&source[range.clone()]),
+        what: format!("becomes `{}`", one_line(&replacement)),
+        range,
+        replacement,
         fp_env,
         optimised: false,
     }

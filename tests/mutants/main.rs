@@ -3,22 +3,26 @@
 //! Each instruction of `arch/` that saves, restores or adjusts is deleted or corrupted in turn, and the
 //! register tests are built and run with the result. This test fails if a mutant is detected neither by
 //! the register tests nor by the checks of the text in `tests/tidy`. `runtime.rs` plants mistakes in the
-//! runtime, and `weave.rs` in the explorer.
+//! runtime, and `weave.rs` in the explorer, where `marker.rs` finds a marker in the source.
 //!
-//! The test takes minutes, so it runs only on request:
+//! The tests take minutes, so they run only on request:
 //!
 //! ```text
 //! LENO_MUTANTS=1 cargo test --test mutants
 //! ```
 //!
 //! `LENO_MUTANTS=aarch64` tests that instruction set alone, `runtime` the runtime and `weave` the
-//! explorer. `sample` tests a fifth of all mutants, drawn anew each time, because CI has no time for
-//! more. The instruction set that is not the machine's own needs a linker and a runner, in the
-//! variables that cargo reads.
+//! explorer. `sample` tests a fifth of the mutants of the assembly, drawn anew each time, because CI
+//! has no time for more, and all mistakes in the runtime and the explorer. The instruction set that is
+//! not the machine's own needs a linker and a runner, in the variables that cargo reads.
 
 #[path = "../tidy/assembly.rs"]
 mod assembly;
 mod catalogue;
+#[path = "../tidy/lexer.rs"]
+mod lexer;
+mod marker;
+mod mistakes;
 mod runtime;
 mod weave;
 mod workshop;
@@ -27,7 +31,7 @@ use std::env;
 use std::fs;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, RandomState};
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{LazyLock, Mutex};
 use std::thread;
@@ -38,10 +42,10 @@ use workshop::{Build, Kit, Outcome, Target, Workshop};
 
 /// The number of mutants that are tested at the same time.
 const WORKERS: usize = 2;
-/// With `LENO_MUTANTS=sample`, one in this many mutants is tested.
+/// With `LENO_MUTANTS=sample`, one in this many mutants of the assembly is tested.
 const SAMPLED: usize = 5;
 /// The timeout of a run without a mutant.
-const FIRST_TIMEOUT: Duration = Duration::from_secs(120);
+const FIRST_TIMEOUT: Duration = Duration::from_secs(600);
 /// Held by each test that measures run times, so that these tests do not run in parallel.
 static TURN: Mutex<()> = Mutex::new(());
 const DIALECTS: [Dialect; 2] = [catalogue::X86_64, catalogue::AARCH64];
@@ -54,7 +58,10 @@ fn every_mutant_of_the_assembly_is_noticed() {
         return say("not asked for: set LENO_MUTANTS=1 to try the mutants of the assembly");
     }
     let _turn = TURN.lock();
-    let workshops = workshops("assembly", &Kit::registers());
+    let workshops: Vec<Workshop> = (0..WORKERS)
+        .map(|worker| Workshop::new(root("assembly").join(worker.to_string()), &Kit::registers()))
+        .map(|workshop| workshop.expect("a copy of the package"))
+        .collect();
     let mut survivors = 0;
     let mut summary = Vec::new();
     for dialect in dialects {
@@ -125,32 +132,27 @@ fn try_all(dialect: &Dialect, workshops: &[Workshop]) -> (usize, usize) {
     report(dialect, &mutants, &verdicts)
 }
 
-/// Creates the workshops in which mutants are tested.
-fn workshops(name: &str, kit: &Kit) -> Vec<Workshop> {
-    forbid_core_dumps();
-    let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join("mutants").join(name);
-    (0..WORKERS)
-        .map(|worker| {
-            Workshop::new(root.join(worker.to_string()), kit).expect("a copy of the package")
-        })
-        .collect()
+/// Returns the folder of the workshops of a kind of mutants.
+fn root(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("mutants").join(name)
 }
 
-/// Tests all mutants, in all workshops at the same time, and returns the verdicts.
-fn try_in<M: Sync, V: Clone + Send>(
-    workshops: &[Workshop],
+/// Tests all mutants, with all workers at the same time, and returns the verdicts.
+fn try_in<W: Sync, M: Sync, V: Clone + Send>(
+    workers: &[W],
     mutants: &[M],
-    judge: impl Fn(&Workshop, &M) -> V + Sync,
+    judge: impl Fn(&W, &M) -> V + Sync,
 ) -> Vec<V> {
+    forbid_core_dumps();
     let next = AtomicUsize::new(0);
     let verdicts = Mutex::new(vec![None; mutants.len()]);
     thread::scope(|scope| {
-        for workshop in workshops {
+        for worker in workers {
             scope.spawn(|| {
                 loop {
                     let index = next.fetch_add(1, Ordering::Relaxed);
                     let Some(mutant) = mutants.get(index) else { return };
-                    let verdict = judge(workshop, mutant);
+                    let verdict = judge(worker, mutant);
                     verdicts.lock().unwrap()[index] = Some(verdict);
                     if (index + 1).is_multiple_of(20) {
                         say(&format!("{} of {}", index + 1, mutants.len()));
@@ -287,5 +289,7 @@ fn the_catalogue_has_every_instruction_of_a_switch() {
         for mutant in &mutants {
             assert_ne!(mutant.apply(&source), source, "{mutant:?} changes nothing");
         }
+        let of_saved = mutants.iter().filter(|mutant| mutant.place == "Saved").count();
+        assert!(of_saved >= 3, "{}: two swapped pairs of fields, an environment", dialect.name);
     }
 }

@@ -1,12 +1,26 @@
 //! A copy of the package in which mutants are built and run.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use super::marker;
+use super::mistakes::{Mistake, sources};
+
+/// A function that is added to the copy of leno. It tells whether the variable `LENO_MISTAKE` selects a
+/// mistake.
+const PLANTED: &str = "
+#[inline]
+pub(crate) fn planted(name: &str) -> bool {
+    static SELECTED: std::sync::LazyLock<String> =
+        std::sync::LazyLock::new(|| std::env::var(\"LENO_MISTAKE\").unwrap_or_default());
+    **SELECTED == *name
+}
+";
 
 /// The options of a build of the tests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,23 +161,47 @@ impl Workshop {
         fs::write(self.package().join(file), text)
     }
 
+    /// Plants the mistakes in the copy. A run selects one of them, or none.
+    pub fn plant(&self, mistakes: &[Mistake]) -> io::Result<()> {
+        let replacement = |name: &str| {
+            mistakes.iter().find(|mistake| mistake.name == name).map(|found| found.replacement)
+        };
+        let leno = self.package().join("src");
+        for file in sources(&leno) {
+            fs::write(&file, marker::plant(&fs::read_to_string(&file)?, replacement))?;
+        }
+        let root = leno.join("lib.rs");
+        fs::write(&root, fs::read_to_string(&root)? + PLANTED)
+    }
+
     /// Builds the tests and runs them. Returns the outcome and the time of the run.
     pub fn try_out(&self, target: &Target, build: Build) -> io::Result<(Outcome, Duration)> {
         match self.build(target, build)? {
             Ok(program) => {
                 let start = Instant::now();
-                Ok((self.run(target, &program)?, start.elapsed()))
+                Ok((self.run(target, &program, None)?, start.elapsed()))
             }
-            Err(complaint) => Ok((Outcome::DoesNotBuild(complaint), Duration::ZERO)),
+            Err(errors) => {
+                // A line of the form `error: text` or `error[E0308]: text`.
+                let first = errors.split("error").nth(1).unwrap_or(&errors);
+                let line = first.lines().next().unwrap_or_default();
+                Ok((Outcome::DoesNotBuild(line.chars().take(70).collect()), Duration::ZERO))
+            }
         }
     }
 
-    fn build(&self, target: &Target, build: Build) -> io::Result<Result<PathBuf, String>> {
+    /// Builds the tests. Returns the program, or the errors of the compiler.
+    pub fn build(&self, target: &Target, build: Build) -> io::Result<Result<PathBuf, String>> {
         let mut cargo = Command::new(env!("CARGO"));
         cargo
             .args(["test", "--offline", "--no-run", "--quiet"])
             .args(self.kit.test)
-            .args(["--message-format=json", "--target", &target.triple, "--target-dir"])
+            .args([
+                "--message-format=json-render-diagnostics",
+                "--target",
+                &target.triple,
+                "--target-dir",
+            ])
             .arg(self.root.join("target"))
             .current_dir(self.package())
             .env("RUSTFLAGS", "-Awarnings")
@@ -174,10 +212,7 @@ impl Workshop {
         let output = cargo.output()?;
         let messages = String::from_utf8_lossy(&output.stdout);
         if !output.status.success() {
-            let rendered = messages.split("\\nerror: ").nth(1).or(messages.split("error: ").nth(1));
-            let errors = String::from_utf8_lossy(&output.stderr).into_owned();
-            let text = rendered.unwrap_or(&errors);
-            return Ok(Err(text.chars().take_while(|&c| c != '\\' && c != '"').take(70).collect()));
+            return Ok(Err(String::from_utf8_lossy(&output.stderr).into_owned()));
         }
         let executable = messages
             .lines()
@@ -187,8 +222,14 @@ impl Workshop {
         executable.map(Ok).ok_or_else(|| io::Error::other("cargo names no executable"))
     }
 
-    fn run(&self, target: &Target, program: &Path) -> io::Result<Outcome> {
-        let said = self.root.join("output");
+    /// Runs the tests until one of them fails, with the planted mistake of this name.
+    pub fn run(
+        &self,
+        target: &Target,
+        program: &Path,
+        mistake: Option<&str>,
+    ) -> io::Result<Outcome> {
+        let said = self.root.join(format!("output-{}", mistake.unwrap_or("none")));
         let output = File::create(&said)?;
         let words: Vec<&str> = (target.runner.iter().map(String::as_str))
             .chain([program.to_str().expect("the path is text")])
@@ -198,42 +239,48 @@ impl Workshop {
             .arg("--test-threads=1")
             .current_dir(&self.root)
             .envs(self.kit.variables.iter().copied())
+            .envs(mistake.map(|name| ("LENO_MISTAKE", name)))
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
             .stderr(output)
             .spawn()?;
         let deadline = Instant::now() + target.timeout;
         let status = loop {
-            match child.try_wait()? {
-                Some(status) => break Some(status),
-                None if Instant::now() > deadline => {
-                    child.kill()?;
-                    child.wait()?;
-                    break None;
-                }
-                None => thread::sleep(Duration::from_millis(5)),
+            let status = child.try_wait()?;
+            if status.is_some() {
+                break status;
             }
+            if Instant::now() > deadline || failed_test(&beginning(&said)?).is_some() {
+                child.kill()?;
+                child.wait()?;
+                break None;
+            }
+            thread::sleep(Duration::from_millis(5));
         };
-        let said = String::from_utf8_lossy(&fs::read(said)?).into_owned();
-        Ok(judge(status, &said))
+        Ok(judge(status, &beginning(&said)?))
     }
 }
 
-/// Returns the outcome of a run of the tests. A status of `None` means that the run did not end.
+/// Returns the beginning of the output. With a mistake, a run may print without an end.
+fn beginning(output: &Path) -> io::Result<String> {
+    let mut bytes = Vec::new();
+    File::open(output)?.take(1 << 20).read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// Returns the outcome of a run of the tests. A status of `None` means that the run was ended.
 fn judge(status: Option<ExitStatus>, said: &str) -> Outcome {
-    let crashed = || last_test(said).unwrap_or("the start").to_owned();
-    match status {
-        None => Outcome::Failed(format!("no end, in {}", crashed())),
-        Some(status) if status.success() => Outcome::Passed,
-        Some(status) => Outcome::Failed(match (status.signal(), failed_tests(said)) {
-            (Some(signal), _) => format!("{}, in {}", signal_name(signal), crashed()),
-            (None, failed) if failed.is_empty() => format!("{status}, in {}", crashed()),
-            (None, failed) => match failed.len() {
-                1 => failed[0].to_owned(),
-                count => format!("{} and {} more", failed[0], count - 1),
-            },
-        }),
-    }
+    let crashed = || last_test(said).unwrap_or("the start");
+    let by = match (status, failed_test(said)) {
+        (Some(status), _) if status.success() => return Outcome::Passed,
+        (_, Some(test)) => test.to_owned(),
+        (None, None) => format!("no end, in {}", crashed()),
+        (Some(status), None) => match status.signal() {
+            Some(signal) => format!("{}, in {}", signal_name(signal), crashed()),
+            None => format!("{status}, in {}", crashed()),
+        },
+    };
+    Outcome::Failed(by)
 }
 
 fn signal_name(signal: i32) -> String {
@@ -249,10 +296,9 @@ fn signal_name(signal: i32) -> String {
     found.map_or_else(|| format!("signal {signal}"), |(_, name)| (*name).to_owned())
 }
 
-fn failed_tests(said: &str) -> Vec<&str> {
-    said.lines()
-        .filter_map(|line| line.strip_prefix("test ")?.strip_suffix(" ... FAILED"))
-        .collect()
+/// Returns the name of the first test that has failed.
+fn failed_test(said: &str) -> Option<&str> {
+    said.lines().find_map(|line| line.strip_prefix("test ")?.strip_suffix(" ... FAILED"))
 }
 
 /// Returns the name of the test that was running when the output ended.
@@ -310,5 +356,6 @@ fn a_run_is_judged_by_what_it_says() {
     assert_eq!(judge(ended(101 << 8), "test a ... ok\ntest b ... FAILED\n"), failed("b"));
     assert_eq!(judge(ended(11), "test a ... ok\ntest b ... "), failed("SIGSEGV, in b"));
     assert_eq!(judge(None, "test a ... "), failed("no end, in a"));
+    assert_eq!(judge(None, "test a ... FAILED\ntest b ... "), failed("a"));
     assert_eq!(judge(ended(9), ""), failed("signal 9, in the start"));
 }

@@ -170,6 +170,9 @@ fn long_files_and_functions_are_measured() {
     assert_eq!(lines(&rules::sizes(&braces)), [1]);
     assert_eq!(rules::sizes(&"\n".repeat(rules::MOST_LINES)), []);
     assert_eq!(lines(&rules::sizes(&"\n".repeat(rules::MOST_LINES + 1))), [501]);
+    let markers = "    // mistake: a\n".repeat(2);
+    assert_eq!(rules::sizes(&(markers.clone() + &"\n".repeat(rules::MOST_LINES))), []);
+    assert_eq!(rules::sizes(&(markers + &"\n".repeat(rules::MOST_LINES + 1))).len(), 1);
 }
 
 #[test]

@@ -171,3 +171,23 @@ fn a_replaced_green_thread_is_detected() {
     let text = found.message();
     assert!(text.contains("at choice 4 of the run, others could run than before"), "{text}");
 }
+
+#[test]
+fn a_repeated_choice_chooses_the_same_thread() {
+    // From the second run on, another green thread has the turn that B has at choice 5.
+    let runs = Cell::new(0);
+    let yields = || (0..3).for_each(|_| leno::yield_now());
+    let report = Explorer::new().explore(|| {
+        runs.set(runs.get() + 1);
+        leno::scope(|scope| {
+            scope.spawn(yields);
+            scope.spawn(|| match runs.get() {
+                1 => yields(),
+                _ => drop(scope.spawn(yields)),
+            });
+            scope.spawn(yields);
+        });
+    });
+    let text = report.failure().expect("the program is not repeatable").message();
+    assert!(text.contains("at choice 5 of the run, others could run than before"), "{text}");
+}

@@ -208,12 +208,14 @@ fn a_step_may_change_when_it_comes_first() {
 /// dependences, it must be.
 #[test]
 fn a_sleeping_step_may_change() {
-    use Op::{Add, Cancel, Get, Yield};
+    use Op::{Add, Cancel, Exchange, Get, Store, Yield};
     for explorer in both_ways() {
         reduced(
             &explorer,
             program(Ending::Scope, 3, &[&[Yield], &[Get(0)], &[Yield, Add(0)], &[Cancel(1)]]),
         );
+        let second: &[Op] = &[Cancel(2), Exchange(0, 2)];
+        reduced(&explorer, program(Ending::Join, 2, &[&[Cancel(1)], &[Store(0)], second]));
     }
 }
 
