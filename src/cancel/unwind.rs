@@ -2,9 +2,9 @@
 //! that it is in has come, or because nothing can wake it any more.
 //!
 //! The unwinding is a panic with a private payload. It is thrown where the thread waits or comes
-//! to wait next, and again wherever it waits later. It is not thrown while the payload exists:
-//! then a destructor waits that the unwinding runs, and a second panic there would end the
-//! process.
+//! to wait next, and again wherever it waits later. It is not thrown while the thread panics or
+//! unwinds: then a destructor waits, and a second panic there would end the process. An unwinding
+//! ends where it is caught, wherever its payload goes then.
 
 #![forbid(unsafe_code)]
 
@@ -128,12 +128,10 @@ fn interrupt(control: &ControlBlock, reason: u8) {
 }
 
 /// Returns `true` if the thread must be unwound where it waits. `panicking` tells whether it is
-/// in the middle of a panic there.
+/// in the middle of a panic there, or of an unwinding, which is a panic as well.
 pub(crate) fn is_due(control: &ControlBlock, panicking: bool) -> bool {
-    control.cancel_flags().reasons() != 0
-        && !panicking
-        && !control.is_in_flight()
-        && extent(control).is_some()
+    let flags = control.cancel_flags();
+    flags.reasons() != 0 && !panicking && !flags.is_protected() && extent(control).is_some()
 }
 
 /// Returns what must be unwound now, if shields do not hold it off.
@@ -241,6 +239,7 @@ pub(super) fn leave_scope(control: &ControlBlock, number: u64) {
     if reasons & reason::ELAPSED != 0 && !scopes.borrow().iter().any(|scope| scope.elapsed) {
         // What was thrown for the scope has been caught.
         attempts.set(0);
+        control.end_unwinding();
         control.cancel_flags().set_reasons(scheduler, reasons & !reason::ELAPSED);
     }
 }

@@ -153,7 +153,7 @@ impl RawCoroutine {
     /// # Safety
     ///
     /// The coroutine must be resumable. Without a mark, `word` must be an encoded input. With
-    /// [`UNWIND`], `word` is not read, and the coroutine must not be new.
+    /// [`UNWIND`], `word` must be the number of the closing, and the coroutine must not be new.
     #[inline(always)]
     unsafe fn enter<const MARK: usize>(&self, word: Word) -> (StackPointer, Word) {
         let control = self.control();
@@ -188,6 +188,7 @@ impl RawCoroutine {
             // so nothing uses the closure again.
             return unwind::catch(|| unsafe { Control::drop_closure(self.control) });
         }
+        let closing = unwind::begin_closing();
         let mut first_panic = Ok(());
         for attempt in 0.. {
             if self.is_done() {
@@ -198,11 +199,11 @@ impl RawCoroutine {
             // SAFETY: the coroutine is resumable and not new. The word is an encoded R if `from` is
             // RETURNED, an encoded payload if it is PANICKED, and an encoded Y otherwise.
             let ended = unsafe {
-                let (from, word) = self.enter::<UNWIND>(Word::uninit());
+                let (from, word) = self.enter::<UNWIND>(Word::new(closing));
                 self.entrance.set(if is_context(from) { from } else { DONE });
                 match from.addr() {
                     RETURNED => unwind::catch(|| drop(decode::<R>(word))),
-                    PANICKED => unwind::unless_own(self.control(), decode(word)),
+                    PANICKED => unwind::unless_own(closing, decode(word)),
                     _ => unwind::catch(|| drop(decode::<Y>(word))),
                 }
             };

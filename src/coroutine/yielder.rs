@@ -101,7 +101,8 @@ impl<Input, Yield> Yielder<Input, Yield> {
         };
         if from.addr() & UNWIND != 0 {
             self.resumer.set(from.map_addr(|address| address & !UNWIND));
-            unwind::throw(control);
+            // SAFETY: with the mark, the word is the number of the closing.
+            unwind::throw(unsafe { word.assume_init() });
         }
         self.resumer.set(from);
         // SAFETY: without the mark, the word is an encoded input, and it is decoded once, while

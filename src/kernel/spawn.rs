@@ -268,7 +268,7 @@ where
         closure()
     }));
     if control.has_extra() {
-        scheduler.report_ending(control, Stage::Left);
+        scheduler.report_left(control, result.as_ref().is_err_and(is_unwinding));
     }
     let (result, panicked) = match result {
         Ok(value) => (Ok(value), false),
@@ -303,6 +303,16 @@ impl Scheduler {
     #[inline(never)]
     fn report_ending(&self, control: &ControlBlock, stage: Stage) {
         (self.upcalls().report)(self, Report::Ending(control, stage));
+    }
+
+    /// Reports that the closure has been left. If it was unwound, destructors of what the thread
+    /// leaves may wait, as those on its stack may.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn report_left(&self, control: &ControlBlock, is_unwound: bool) {
+        control.end_unwinding();
+        let report = || self.report_ending(control, Stage::Left);
+        if is_unwound { control.cancel_flags().protect(report) } else { report() }
     }
 
     /// Ends the cancellation of a thread that has ended. Few threads have anything to forget.

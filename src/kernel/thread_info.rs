@@ -108,8 +108,9 @@ impl ThreadRef {
 #[derive(Default)]
 pub(super) struct Extra {
     info: OnceCell<Rc<ThreadInfo>>,
-    /// Set while the payload of the thread's unwinding exists. The payload may be dropped on
-    /// another OS thread, so the flag is shared.
+    /// Set while the thread unwinds, as far as is known: cleared where the payload is dropped,
+    /// perhaps on another OS thread, or known to have been caught. Read only where std's count of
+    /// panics is unknown.
     in_flight: OnceCell<Arc<AtomicBool>>,
     slots: ThreadSlots,
 }
@@ -123,15 +124,33 @@ impl Extra {
         &self.slots
     }
 
-    pub(super) fn is_in_flight(&self) -> bool {
-        self.in_flight.get().is_some_and(|in_flight| in_flight.load(Ordering::Relaxed))
+    fn in_flight(&self) -> Option<&AtomicBool> {
+        self.in_flight.get().map(|in_flight| &**in_flight)
     }
+}
 
-    /// Returns a payload of an unwinding that begins now.
-    pub(super) fn begin_unwinding(&self, scope: Option<u64>) -> Unwinding {
-        let in_flight = self.in_flight.get_or_init(Arc::default).clone();
+/// The unwinding of a thread that is cancelled or out of time.
+impl ControlBlock {
+    /// Returns a payload that unwinds the thread, or its stack up to a cancel scope.
+    pub(crate) fn begin_unwinding(&self, scope: Option<u64>) -> Unwinding {
+        let in_flight = self.extra().in_flight.get_or_init(Arc::default).clone();
         in_flight.store(true, Ordering::Relaxed);
         Unwinding { in_flight, scope }
+    }
+
+    /// Notes that the unwinding has been caught, wherever its payload is.
+    pub(crate) fn end_unwinding(&self) {
+        if let Some(in_flight) = self.extra_if_used().and_then(Extra::in_flight) {
+            in_flight.store(false, Ordering::Relaxed);
+        }
+    }
+
+    /// Returns `true` if the runtime unwinds the thread just now, as far as that is known
+    /// without std's count of panics.
+    pub(super) fn is_being_unwound(&self) -> bool {
+        let in_flight = self.extra_if_used().and_then(Extra::in_flight);
+        in_flight.is_some_and(|in_flight| in_flight.load(Ordering::Relaxed))
+            && !self.cancel_flags().is_protected()
     }
 }
 
@@ -142,8 +161,9 @@ pub(crate) struct CancelFlags {
     reasons: Cell<u8>,
     /// The thread is suspended in the middle of a panic.
     panicking: Cell<bool>,
-    /// The payload of the unwinding exists, but has been caught, and goes on later.
-    caught: Cell<bool>,
+    /// The runtime holds the payload of the unwinding, which goes on later, or waits on a frame
+    /// that must not be unwound.
+    protected: Cell<bool>,
     /// The number of shields that the thread is in.
     shields: Cell<u32>,
 }
@@ -165,24 +185,24 @@ impl CancelFlags {
         self.panicking.get()
     }
 
-    pub(super) fn is_caught(&self) -> bool {
-        self.caught.get()
+    pub(crate) fn is_protected(&self) -> bool {
+        self.protected.get()
     }
 
     pub(super) fn set_panicking(&self, panicking: bool) {
         self.panicking.set(panicking);
     }
 
-    /// Runs `f` while the payload of the unwinding has been caught by the runtime: it exists,
-    /// but the thread does not unwind.
-    pub(crate) fn while_caught<T>(&self, f: impl FnOnce() -> T) -> T {
+    /// Runs `f`, in which nothing unwinds the thread: the runtime has caught its unwinding and
+    /// resumes it later, or its frame is borrowed.
+    pub(crate) fn protect<T>(&self, f: impl FnOnce() -> T) -> T {
         struct Before<'a>(&'a CancelFlags, bool);
         impl Drop for Before<'_> {
             fn drop(&mut self) {
-                self.0.caught.set(self.1);
+                self.0.protected.set(self.1);
             }
         }
-        let _before = Before(self, self.caught.replace(true));
+        let _before = Before(self, self.protected.replace(true));
         f()
     }
 

@@ -225,7 +225,7 @@ impl Runtime {
         // What follows is tested first, since a run of an exploration is so short that a
         // call which does nothing counts.
         if self.main.has_extra() {
-            locals::drop_all(&self.scheduler, &self.main);
+            self.scheduler.report_left(&self.main, result.as_ref().is_err_and(is_unwinding));
         }
         self.scheduler.wait_for_all(at);
         // What other OS threads have sent until then is not left behind.

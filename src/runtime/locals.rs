@@ -118,9 +118,7 @@ pub(crate) fn drop_all(scheduler: &Scheduler, control: &ControlBlock) {
     let flags = control.cancel_flags();
     flags.shield();
     while let Some(local) = locals.take_last() {
-        // Whatever has ended the closure has been caught.
-        let drop_it = || flags.while_caught(|| drop(local));
-        let dropped = panic::catch_unwind(AssertUnwindSafe(drop_it));
+        let dropped = panic::catch_unwind(AssertUnwindSafe(|| drop(local)));
         if dropped.is_err_and(|payload| !is_unwinding(&payload)) {
             scheduler.abort(b"the destructor of a green-thread-local value panicked\n");
         }

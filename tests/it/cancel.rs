@@ -2,6 +2,7 @@
 //! through.
 
 mod bad_input;
+mod kept;
 mod panics;
 
 use std::cell::{Cell, RefCell};

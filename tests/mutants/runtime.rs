@@ -173,14 +173,14 @@ const MUTANTS: &[Mutant] = &[
     ),
     mutant(
         UNWIND,
-        "        && !control.is_in_flight()\n",
-        "",
+        "flags.reasons() != 0 && !panicking && ",
+        "flags.reasons() != 0 && ",
         "a destructor that waits during an unwinding is unwound again",
     ),
     mutant(
-        "src/kernel/thread_info.rs",
-        "        self.in_flight.store(false, Ordering::Relaxed);\n",
-        "",
+        UNWIND,
+        "!flags.is_protected() && extent",
+        "control.state_or_default::<Cancellation>().attempts.get() == 0 && extent",
         "a thread that has caught the unwinding is never unwound again",
     ),
     mutant(
