@@ -222,13 +222,14 @@ pub(crate) fn elapse_scope(control: &ControlBlock, number: u64) {
     interrupt(control, reason::ELAPSED);
 }
 
-/// Leaves a cancel scope, usually the one that the thread entered last.
-pub(super) fn leave_scope(control: &ControlBlock, number: u64) {
+/// Leaves a cancel scope, usually the one that the thread entered last. Returns `true` if it was
+/// cancelled.
+pub(super) fn leave_scope(control: &ControlBlock, number: u64) -> bool {
     let Some(Cancellation { attempts, scopes }) = control.state_of::<Cancellation>() else {
-        return;
+        return false;
     };
     let place = scopes.borrow().iter().rposition(|scope| scope.number == number);
-    let Some(place) = place else { return };
+    let Some(place) = place else { return false };
     let scope = scopes.borrow_mut().remove(place);
     let scheduler = control.scheduler();
     if let Some(timer) = scope.timer {
@@ -242,6 +243,7 @@ pub(super) fn leave_scope(control: &ControlBlock, number: u64) {
         control.end_unwinding();
         control.cancel_flags().set_reasons(scheduler, reasons & !reason::ELAPSED);
     }
+    scope.elapsed
 }
 
 /// Returns `true` if `payload` was thrown to leave the cancel scope with this number.

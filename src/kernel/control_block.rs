@@ -23,7 +23,7 @@ use std::rc::Rc;
 
 use super::features::{ThreadSlots, ThreadState};
 use super::scheduler::Scheduler;
-use super::thread_info::{CancelFlags, Extra, ThreadId, ThreadInfo, is_unwinding};
+use super::thread_info::{CancelFlags, Extra, ThreadId, ThreadInfo};
 use super::wait_reason::{Outcome, ScopeMembers, Wait, WaitFor};
 use crate::arch::{Link, StackPointer};
 use crate::stack::sanitizer::Bounds;
@@ -413,7 +413,7 @@ impl ControlBlock {
         // handle, so nothing refers to the stack after this.
         unsafe {
             let result = self.result.cast::<Result<T, Payload>>().read();
-            if result.as_ref().is_err_and(|payload| !is_unwinding(payload)) {
+            if result.is_err() && self.cancel.has_panicked() {
                 self.see_panic();
             }
             self.free();

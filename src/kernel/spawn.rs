@@ -13,7 +13,7 @@ use super::current::try_scheduler;
 use super::features::{Access, Object, Report, Stage};
 use super::scheduler::Scheduler;
 use super::slow_path::slow;
-use super::thread_info::{for_join, is_unwinding};
+use super::thread_info::for_join;
 use super::wait_reason::{Outcome, ScopeMembers};
 use crate::arch::{self, StackPointer, Word};
 use crate::stack::sanitizer::{self, Bounds};
@@ -268,7 +268,7 @@ where
         closure()
     }));
     if control.has_extra() {
-        scheduler.report_left(control, result.as_ref().is_err_and(is_unwinding));
+        scheduler.report_left(control, result.as_ref().err());
     }
     let (result, panicked) = match result {
         Ok(value) => (Ok(value), false),
@@ -294,7 +294,8 @@ impl Scheduler {
     #[cold]
     #[inline(never)]
     fn failed_slow(&self, control: &ControlBlock, payload: Payload) -> (Payload, bool) {
-        let panicked = !is_unwinding(&payload);
+        let panicked = !control.is_unwound_by(&payload);
+        control.cancel_flags().set_panicked(panicked);
         (self.upcalls().report)(self, Report::Failed { control, payload: &payload, panicked });
         (for_join(payload), panicked)
     }
@@ -309,10 +310,15 @@ impl Scheduler {
     /// leaves may wait, as those on its stack may.
     #[cold]
     #[inline(never)]
-    pub(crate) fn report_left(&self, control: &ControlBlock, is_unwound: bool) {
+    pub(crate) fn report_left(&self, control: &ControlBlock, payload: Option<&Payload>) {
         control.end_unwinding();
         let report = || self.report_ending(control, Stage::Left);
-        if is_unwound { control.cancel_flags().protect(report) } else { report() }
+        match payload {
+            Some(payload) if control.is_unwound_by(payload) => {
+                control.cancel_flags().protect(report);
+            }
+            _ => report(),
+        }
     }
 
     /// Ends the cancellation of a thread that has ended. Few threads have anything to forget.
@@ -368,7 +374,7 @@ fn drop_unwanted(scheduler: &Scheduler, control: &ControlBlock) {
     // Nothing is left that could be cancelled.
     control.cancel_flags().shield();
     let dropped = panic::catch_unwind(AssertUnwindSafe(drop_it));
-    if dropped.is_err_and(|payload| !is_unwinding(&payload)) {
+    if dropped.is_err_and(|payload| !control.is_unwound_by(&payload)) {
         scheduler.abort(b"the result of a green thread panicked when it was dropped\n");
     }
 }

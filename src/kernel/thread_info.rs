@@ -138,6 +138,12 @@ impl ControlBlock {
         Unwinding { in_flight, scope }
     }
 
+    /// Returns `true` if `payload` unwinds this thread, or a part of it, because the thread was
+    /// cancelled or is out of time. A payload that it passes on without that is a panic.
+    pub(crate) fn is_unwound_by(&self, payload: &Payload) -> bool {
+        is_cancellation(&**payload) && self.cancel_flags().reasons() != 0
+    }
+
     /// Notes that the unwinding has been caught, wherever its payload is.
     pub(crate) fn end_unwinding(&self) {
         if let Some(in_flight) = self.extra_if_used().and_then(Extra::in_flight) {
@@ -164,6 +170,8 @@ pub(crate) struct CancelFlags {
     /// The runtime holds the payload of the unwinding, which goes on later, or waits on a frame
     /// that must not be unwound.
     protected: Cell<bool>,
+    /// The thread has ended with a panic, and not because it was cancelled.
+    panicked: Cell<bool>,
     /// The number of shields that the thread is in.
     shields: Cell<u32>,
 }
@@ -183,6 +191,14 @@ impl CancelFlags {
 
     pub(crate) fn is_panicking(&self) -> bool {
         self.panicking.get()
+    }
+
+    pub(super) fn has_panicked(&self) -> bool {
+        self.panicked.get()
+    }
+
+    pub(super) fn set_panicked(&self, panicked: bool) {
+        self.panicked.set(panicked);
     }
 
     pub(crate) fn is_protected(&self) -> bool {
@@ -249,6 +265,10 @@ impl Drop for Unwinding {
 /// The payload of [`join`](crate::thread::JoinHandle::join) of a green thread that was
 /// cancelled.
 ///
+/// A green thread counts as cancelled if it was cancelled itself. One that was not, and passes on
+/// the `Cancelled` of another thread by [`resume_unwind`](std::panic::resume_unwind), has
+/// panicked: its scope or group fails. Its own joiner gets the same payload.
+///
 /// # Examples
 ///
 /// ```
@@ -271,10 +291,9 @@ impl fmt::Display for Cancelled {
 
 impl std::error::Error for Cancelled {}
 
-/// Returns `true` if `payload` unwinds a green thread, or a part of it, because of a
-/// cancellation: then it is no panic.
-pub(crate) fn is_unwinding(payload: &Payload) -> bool {
-    let payload: &dyn Any = &**payload;
+/// Returns `true` if `payload` is that of a cancellation, of this green thread or of another one,
+/// or of a deadline.
+pub(crate) fn is_cancellation(payload: &(dyn Any + Send)) -> bool {
     payload.is::<Unwinding>() || payload.is::<Cancelled>()
 }
 

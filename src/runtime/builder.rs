@@ -26,9 +26,7 @@ use crate::inspect::with_room;
 use crate::kernel::current::Installed;
 use crate::kernel::features::SchedulerSlots;
 use crate::kernel::slow_path::slow;
-use crate::kernel::{
-    ControlBlock, Owned, Payload, Scheduler, Wait, WaitFor, for_join, is_unwinding,
-};
+use crate::kernel::{Cancelled, ControlBlock, Owned, Payload, Scheduler, Wait, WaitFor, for_join};
 use crate::remote::inbox::{Outside, existing_inbox, inbox, read_inbox};
 use crate::remote::{Futures, Handle};
 use crate::stack;
@@ -216,8 +214,10 @@ impl Runtime {
         // SAFETY: both are boxed in `self`, which is borrowed.
         let installed = unsafe { Installed::new("leno::run", &self.scheduler, &self.main) };
         self.enter();
+        let mut panicked = false;
         let result = panic::catch_unwind(AssertUnwindSafe(f)).map_err(|payload| {
-            if !is_unwinding(&payload) {
+            panicked = !self.main.is_unwound_by(&payload);
+            if panicked {
                 observe::fails(&self.scheduler, &self.main, &payload);
             }
             for_join(payload)
@@ -225,7 +225,7 @@ impl Runtime {
         // What follows is tested first, since a run of an exploration is so short that a
         // call which does nothing counts.
         if self.main.has_extra() {
-            self.scheduler.report_left(&self.main, result.as_ref().is_err_and(is_unwinding));
+            self.scheduler.report_left(&self.main, result.as_ref().err());
         }
         self.scheduler.wait_for_all(at);
         // What other OS threads have sent until then is not left behind.
@@ -244,24 +244,34 @@ impl Runtime {
             || self.scheduler.failure().borrow().is_some();
         match result {
             Ok(value) if !has_failed => value,
-            result => self.failed(result),
+            result => self.failed(result, panicked),
         }
     }
 
-    /// Ends a run after a panic of the main green thread, a deadlock or a panic of the policy.
+    /// Ends a run after a panic of the main green thread (`panicked`), a deadlock or a panic of the
+    /// policy.
     #[cold]
     #[inline(never)]
     #[track_caller]
-    fn failed<T>(&self, result: Result<T, Payload>) -> T {
+    fn failed<T>(&self, result: Result<T, Payload>, panicked: bool) -> T {
         // Taken in any case: this runtime may run something else later.
         let deadlock = self.deadlock();
         if let Some(payload) = self.scheduler.failure().take() {
             panic::resume_unwind(payload);
         }
+        let is_controlled = self.scheduler.slow() & slow::CONTROLLED != 0;
+        let passes_on = result.as_ref().is_err_and(|payload| payload.is::<Cancelled>());
+        if panicked && passes_on && !is_controlled {
+            // No panic hook has told of it.
+            eprintln!(
+                "leno: the main green thread was not cancelled, and ends with the `Cancelled` of \
+                 another green thread"
+            );
+        }
         match (result, deadlock) {
             (Ok(value), None) => value,
             (Err(payload), None) => panic::resume_unwind(payload),
-            (Err(payload), Some(report)) if !is_unwinding(&payload) => {
+            (Err(payload), Some(report)) if panicked => {
                 // The panic came first and goes on; the report is printed.
                 eprintln!("leno: {report}");
                 panic::resume_unwind(payload)

@@ -8,7 +8,7 @@ use std::panic::{self, AssertUnwindSafe};
 use std::rc::Rc;
 
 use crate::kernel::features::ThreadState;
-use crate::kernel::{ControlBlock, Scheduler, is_unwinding, try_scheduler};
+use crate::kernel::{ControlBlock, Scheduler, try_scheduler};
 
 /// The reason why there is no value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,7 +119,7 @@ pub(crate) fn drop_all(scheduler: &Scheduler, control: &ControlBlock) {
     flags.shield();
     while let Some(local) = locals.take_last() {
         let dropped = panic::catch_unwind(AssertUnwindSafe(|| drop(local)));
-        if dropped.is_err_and(|payload| !is_unwinding(&payload)) {
+        if dropped.is_err_and(|payload| !control.is_unwound_by(&payload)) {
             scheduler.abort(b"the destructor of a green-thread-local value panicked\n");
         }
     }

@@ -56,7 +56,7 @@ impl<T> JoinHandle<T> {
     /// # Errors
     ///
     /// The payload of the panic, if the closure panicked. [`Cancelled`], if the thread was
-    /// cancelled.
+    /// cancelled, or has passed on the `Cancelled` of another thread.
     ///
     /// # Panics
     ///

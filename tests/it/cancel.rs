@@ -4,6 +4,7 @@
 mod bad_input;
 mod kept;
 mod panics;
+mod passed_on;
 
 use std::cell::{Cell, RefCell};
 use std::panic::{self, AssertUnwindSafe};
