@@ -10,6 +10,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::panic;
+use std::ptr;
 
 use crate::access::{Access, Object, note};
 use crate::kernel::features::ThreadState;
@@ -95,15 +96,31 @@ pub(crate) fn cancel_now(info: &ThreadInfo) {
 /// Makes every green thread unwind, whatever shields it, but the main one if it only waits for
 /// the others. Returns `true` if there was one that had not been told before.
 pub(crate) fn force_all(scheduler: &Scheduler) -> bool {
+    interrupt_all(scheduler, reason::FORCED, |control| !control.waits_for_all())
+}
+
+/// Cancels every green thread but the main one.
+#[cold]
+pub(crate) fn cancel_rest(scheduler: &Scheduler) {
+    interrupt_all(scheduler, reason::CANCELLED, |control| !ptr::eq(control, scheduler.main()));
+}
+
+/// Makes those green threads unwind for this reason. Returns `true` if there was one that had not
+/// been told before.
+fn interrupt_all(
+    scheduler: &Scheduler,
+    reason: u8,
+    is_meant: impl Fn(&ControlBlock) -> bool,
+) -> bool {
     let mut any = false;
     let mut all = scheduler.all();
     // The thread that waited last goes first: its stack is still in the cache.
     all.sort_by_key(|&control| !scheduler.is_current(control));
     for control in all {
-        let is_forced = control.cancel_flags().reasons() & reason::FORCED != 0;
-        if !is_forced && !control.waits_for_all() {
+        let is_told = control.cancel_flags().reasons() & reason != 0;
+        if !is_told && is_meant(control) {
             any = true;
-            scheduler.caused_by(Cause::Runtime, || interrupt(control, reason::FORCED));
+            scheduler.caused_by(Cause::Runtime, || interrupt(control, reason));
         }
     }
     any

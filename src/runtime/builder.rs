@@ -55,6 +55,7 @@ pub struct Builder {
     stack_bytes: Option<usize>,
     policy: Option<Policy>,
     virtual_time: bool,
+    cancels_rest: bool,
     recorder: Option<Recorder>,
 }
 
@@ -86,6 +87,36 @@ impl Builder {
         self
     }
 
+    /// Cancels the green threads that are left when the closure of [`run`](Runtime::run) ends, as
+    /// [`JoinHandle::cancel`](crate::thread::JoinHandle::cancel) does. Without this, `run` waits
+    /// for them, for ever if one of them loops. With [`std::thread`], the end of `main` ends the
+    /// process and all threads.
+    ///
+    /// Their destructors run, and a [`shield`](crate::thread::shield) holds the cancellation off;
+    /// `run` returns after that. What destructors or other OS threads spawn meanwhile is not
+    /// cancelled.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (sender, lines) = leno::channel::unbounded();
+    /// let first = leno::Builder::new().cancel_rest().run(|| {
+    ///     // A worker without an end.
+    ///     leno::spawn(move || {
+    ///         for number in 0.. {
+    ///             sender.send(number).unwrap();
+    ///             leno::yield_now();
+    ///         }
+    ///     });
+    ///     lines.recv()
+    /// });
+    /// assert_eq!(first, Ok(0));
+    /// ```
+    pub fn cancel_rest(mut self) -> Builder {
+        self.cancels_rest = true;
+        self
+    }
+
     /// Records the whole run, from before the first green thread.
     pub fn recorder(mut self, recorder: &Recorder) -> Builder {
         self.recorder = Some(recorder.clone());
@@ -97,7 +128,8 @@ impl Builder {
     pub fn build(self) -> Runtime {
         let clock = if self.virtual_time { Clock::simulated() } else { Clock::Real };
         let policy = self.policy.unwrap_or_else(Policy::fifo);
-        let runtime = Runtime::with(clock, policy, self.stack_bytes);
+        let mut runtime = Runtime::with(clock, policy, self.stack_bytes);
+        runtime.cancels_rest = self.cancels_rest;
         if let Some(recorder) = &self.recorder {
             trace::start_recording(&runtime.scheduler, recorder);
         }
@@ -142,6 +174,8 @@ pub struct Runtime {
     // Boxed: green threads point to both.
     main: Box<ControlBlock>,
     scheduler: Box<Scheduler>,
+    /// The end of the main green thread cancels all others.
+    cancels_rest: bool,
 }
 
 impl Runtime {
@@ -179,7 +213,7 @@ impl Runtime {
         // SAFETY: the box of the main thread is dropped with the scheduler, or replaced by
         // `renew`.
         unsafe { scheduler.set_main(&raw const *main) };
-        Runtime { main, scheduler }
+        Runtime { main, scheduler, cancels_rest: false }
     }
 
     pub(super) fn scheduler(&self) -> &Scheduler {
@@ -226,6 +260,9 @@ impl Runtime {
         // call which does nothing counts.
         if self.main.has_extra() {
             self.scheduler.report_left(&self.main, result.as_ref().err());
+        }
+        if self.cancels_rest {
+            unwind::cancel_rest(&self.scheduler);
         }
         self.scheduler.wait_for_all(at);
         // What other OS threads have sent until then is not left behind.

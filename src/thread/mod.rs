@@ -58,7 +58,8 @@ pub use task_group::{TaskGroup, task_group};
 /// Spawns a green thread. It runs when its turn comes, not before the caller waits or yields.
 ///
 /// With a warm pool of stacks this allocates nothing. If the handle is dropped, the green
-/// thread is detached and goes on by itself; [`leno::run`](crate::run) waits for it.
+/// thread is detached and goes on by itself; [`leno::run`](crate::run) waits for it, or cancels it
+/// at the end ([`Builder::cancel_rest`](crate::Builder::cancel_rest)).
 ///
 /// # Panics
 ///

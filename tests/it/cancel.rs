@@ -5,6 +5,7 @@ mod bad_input;
 mod kept;
 mod panics;
 mod passed_on;
+mod rest;
 
 use std::cell::{Cell, RefCell};
 use std::panic::{self, AssertUnwindSafe};
