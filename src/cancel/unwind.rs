@@ -16,8 +16,8 @@ use crate::access::{Access, Object, note};
 use crate::kernel::features::ThreadState;
 use crate::kernel::thread_info::Unwinding;
 use crate::kernel::{
-    Cause, ControlBlock, Outcome, Payload, Report, Scheduler, State, ThreadInfo, is_panicking,
-    scheduler,
+    Cause, ControlBlock, Outcome, Payload, Report, Scheduler, State, ThreadInfo, Wait, WaitFor,
+    is_panicking, scheduler,
 };
 use crate::sys;
 use crate::timer::heap::TimerId;
@@ -136,19 +136,34 @@ fn interrupt(control: &ControlBlock, reason: u8) {
     let (why, is_new) = (reason::text(reason), before & reason == 0);
     (scheduler.upcalls().report)(scheduler, Report::Interrupted { control, why, is_new });
     flags.set_reasons(scheduler, before | reason);
-    if control.state() == State::Waiting
-        && !control.is_frame_borrowed()
-        && is_due(control, flags.is_panicking())
-    {
-        scheduler.wake(control, Outcome::Interrupted);
-    }
+    wake_if_due(scheduler, control);
 }
 
 /// Returns `true` if the thread must be unwound where it waits. `panicking` tells whether it is
 /// in the middle of a panic there, or of an unwinding, which is a panic as well.
 pub(crate) fn is_due(control: &ControlBlock, panicking: bool) -> bool {
     let flags = control.cancel_flags();
-    flags.reasons() != 0 && !panicking && !flags.is_protected() && extent(control).is_some()
+    flags.reasons() != 0
+        && !panicking
+        && !flags.is_protected()
+        && !sys::panics::is_hook_running()
+        && extent(control).is_some()
+}
+
+/// Ends the waits of threads that are to be unwound, after what has held that off.
+pub(crate) fn wake_due(scheduler: &Scheduler) {
+    if scheduler.is_eventful() {
+        scheduler.all().into_iter().for_each(|control| wake_if_due(scheduler, control));
+    }
+}
+
+fn wake_if_due(scheduler: &Scheduler, control: &ControlBlock) {
+    if control.state() == State::Waiting
+        && !control.is_frame_borrowed()
+        && is_due(control, control.cancel_flags().is_panicking())
+    {
+        scheduler.wake(control, Outcome::Interrupted);
+    }
 }
 
 /// Returns what must be unwound now, if shields do not hold it off.
@@ -177,7 +192,12 @@ pub(crate) fn unwind_if_due(scheduler: &Scheduler) {
 #[cold]
 #[inline(never)]
 pub(crate) fn interrupted() -> ! {
-    throw(scheduler("waiting").current())
+    let scheduler = scheduler("waiting");
+    // It was woken before the hook began. The end of the hook wakes it again.
+    while sys::panics::is_hook_running() {
+        let _ = scheduler.block(&Wait::new(WaitFor::Sleep), None);
+    }
+    throw(scheduler.current())
 }
 
 /// Unwinds the stack of the current thread.

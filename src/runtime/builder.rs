@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::locals;
 use super::next::Choices;
+use super::panic_hook;
 use super::policy::Policy;
 use super::upcalls::UPCALLS;
 use crate::cancel::numbers::ScopeNumbers;
@@ -189,6 +190,7 @@ impl Runtime {
     #[track_caller]
     pub(super) fn with(clock: Clock, policy: Policy, stack_bytes: Option<usize>) -> Runtime {
         stack::clean_up_after_others();
+        panic_hook::install();
         let can_unwind = cfg!(panic = "unwind");
         if can_unwind && !panics::is_searched() && !std::thread::panicking() {
             with_room(panics::search);

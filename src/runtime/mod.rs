@@ -4,6 +4,7 @@ mod builder;
 mod controlled;
 pub(crate) mod locals;
 mod next;
+pub(crate) mod panic_hook;
 mod policy;
 mod spawn;
 mod upcalls;

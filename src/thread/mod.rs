@@ -4,6 +4,19 @@
 //! need not be `Send`: green threads share plain data. They switch only where they wait,
 //! yield or end.
 //!
+//! # Panics and panic hooks
+//!
+//! A panic ends its green thread, as in std. std's panic hook names the OS thread, "thread 'main'
+//! panicked"; before that, leno prints which green thread it is. For this, the first runtime of a
+//! process installs a hook, which calls the one that was there before and adds nothing to what a
+//! hook of the program prints. A program that sets a hook later can call the one that
+//! [`take_hook`](std::panic::take_hook) returns, or ask [`current`] for the name.
+//!
+//! A hook may wait, and other green threads run meanwhile. Those that are cancelled or out of time
+//! are unwound once the hook has returned, if it was set before the first runtime. A green thread
+//! that panics while the hook of another waits ends the process: std allows one hook at a time on
+//! an OS thread.
+//!
 //! # Examples
 //!
 //! ```

@@ -13,6 +13,7 @@ use std::rc::Rc;
 use std::sync::Once;
 
 use crate::kernel::{Payload, is_cancellation, try_scheduler};
+use crate::runtime::panic_hook;
 
 /// The message of a panic, and its file and line.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -88,6 +89,8 @@ impl KeptPanics {
         // A thread that panics may not change the hook.
         let may_install = !INSTALLED.is_completed() && !std::thread::panicking();
         let install = || {
+            // First, to be called for other panics, and to find std's hook in place.
+            panic_hook::install();
             let before = panic::take_hook();
             panic::set_hook(Box::new(move |info| {
                 if KEEPS.get() {

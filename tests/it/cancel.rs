@@ -2,6 +2,7 @@
 //! through.
 
 mod bad_input;
+mod hooks;
 mod kept;
 mod panics;
 mod passed_on;

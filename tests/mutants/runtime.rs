@@ -173,14 +173,14 @@ const MUTANTS: &[Mutant] = &[
     ),
     mutant(
         UNWIND,
-        "flags.reasons() != 0 && !panicking && ",
-        "flags.reasons() != 0 && ",
+        "        && !panicking\n",
+        "",
         "a destructor that waits during an unwinding is unwound again",
     ),
     mutant(
         UNWIND,
-        "!flags.is_protected() && extent",
-        "control.state_or_default::<Cancellation>().attempts.get() == 0 && extent",
+        "        && !flags.is_protected()\n",
+        "        && control.state_or_default::<Cancellation>().attempts.get() == 0\n",
         "a thread that has caught the unwinding is never unwound again",
     ),
     mutant(
