@@ -98,6 +98,7 @@ impl RawCoroutine {
     ///
     /// The types must be those with which the coroutine was created.
     #[inline(always)]
+    #[track_caller]
     pub(super) unsafe fn resume<I, Y, R>(&self, input: I) -> Resumed<Y, R> {
         self.check_resumable();
         let mut input = ManuallyDrop::new(input);
@@ -128,6 +129,7 @@ impl RawCoroutine {
     ///
     /// If the coroutine is running or done.
     #[inline(always)]
+    #[track_caller]
     fn check_resumable(&self) {
         if !is_context(self.entrance.get()) {
             self.refuse();
@@ -137,6 +139,7 @@ impl RawCoroutine {
     /// Panics with the reason why the coroutine cannot be resumed.
     #[cold]
     #[inline(never)]
+    #[track_caller]
     fn refuse(&self) -> ! {
         if self.is_done() {
             panic!("this coroutine is done and cannot be resumed; ask is_done() first");
@@ -181,6 +184,7 @@ impl RawCoroutine {
     /// # Safety
     ///
     /// `Y` and `R` must be the types with which the coroutine was created.
+    #[track_caller]
     pub(super) unsafe fn close<Y, R>(&self) -> Result<(), Payload> {
         if self.state() == State::New {
             self.entrance.set(DONE);

@@ -85,6 +85,7 @@ impl<Input, Yield> Yielder<Input, Yield> {
     /// assert_eq!(coroutine.resume(20), Resumed::Return(22));
     /// ```
     #[inline(always)]
+    #[track_caller]
     pub fn suspend(&self, value: Yield) -> Input {
         // SAFETY: the yielder is a local variable of `entry`, so it lives on the stack of the
         // coroutine, and the control block lives as long as that stack is in use.
@@ -138,6 +139,7 @@ unsafe fn suspend<Y>(control: &Control, resumer: StackPointer, value: Y) -> (Sta
 /// If the caller does not run inside the coroutine.
 #[cold]
 #[inline(never)]
+#[track_caller]
 fn suspend_from_other_stack<Y>(
     control: &Control,
     resumer: StackPointer,
@@ -155,6 +157,7 @@ fn suspend_from_other_stack<Y>(
 /// # Panics
 ///
 /// If the coroutine is not in the caller's chain of resumers.
+#[track_caller]
 fn check_inside(coroutine: &Control) {
     let mut here = arch::stack_pointer();
     while let Some(inner) = coroutine_at(here) {

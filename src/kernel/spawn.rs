@@ -134,6 +134,7 @@ impl Scheduler {
     /// What `closure` borrows must live until the thread has ended, `scope` until its last
     /// thread has ended and their handles are gone, and what `T` borrows as long as the handle.
     #[inline(always)]
+    #[track_caller]
     pub(crate) unsafe fn spawn_unchecked<F, T>(
         &self,
         stack: Stack,
@@ -171,6 +172,7 @@ impl Scheduler {
 ///
 /// As for [`Scheduler::spawn_unchecked`].
 #[inline(always)]
+#[track_caller]
 unsafe fn create<F, T>(
     scheduler: &Scheduler,
     stack: Stack,
@@ -225,6 +227,7 @@ where
 }
 
 #[cold]
+#[track_caller]
 fn too_large(block_bytes: usize, stack_bytes: usize) -> ! {
     panic!(
         "the closure and its result take {block_bytes} bytes, more than half of the green \

@@ -64,6 +64,7 @@ pub use crate::runtime::{Scope, scope};
 pub use crate::time::{sleep, sleep_until};
 pub use builder::Builder;
 pub use handle::Thread;
+use join::no_stack;
 pub use join::{JoinHandle, Result, ScopedJoinHandle};
 pub use local::{AccessError, LocalKey};
 pub use task_group::{TaskGroup, task_group};
@@ -99,14 +100,6 @@ where
         Ok(stack) => JoinHandle::new(scheduler.spawn(stack, None, f)),
         Err(error) => no_stack(&error),
     }
-}
-
-/// Panics, since there is no stack for a green thread.
-#[cold]
-#[inline(never)]
-#[track_caller]
-fn no_stack(error: &io::Error) -> ! {
-    panic!("{error}")
 }
 
 /// Yields to every other runnable green thread before the current one goes on. Returns at once

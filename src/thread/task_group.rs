@@ -7,7 +7,7 @@ use std::io;
 use std::panic::{self, AssertUnwindSafe, Location};
 use std::rc::Rc;
 
-use super::join::ScopedJoinHandle;
+use super::join::{ScopedJoinHandle, no_stack};
 use crate::access::{Access, Accessed, Observed};
 use crate::cancel::{CancelScope, Cancelled, cancel_now};
 use crate::kernel::{Payload, ThreadInfo, is_unwound_by};
@@ -146,8 +146,10 @@ impl<'scope, E> TaskGroup<'scope, '_, E> {
         F: FnOnce() -> Result<T, E> + 'scope,
         T: 'scope,
     {
-        self.spawn_with("leno::thread::TaskGroup::spawn", None, None, f)
-            .unwrap_or_else(|error| panic!("{error}"))
+        match self.spawn_with("leno::thread::TaskGroup::spawn", None, None, f) {
+            Ok(handle) => handle,
+            Err(error) => no_stack(&error),
+        }
     }
 
     /// Cancels the tasks that have been spawned so far. That is no failure, and `f` goes on.

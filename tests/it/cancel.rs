@@ -2,6 +2,7 @@
 //! through.
 
 mod bad_input;
+mod callers;
 mod hooks;
 mod kept;
 mod panics;
