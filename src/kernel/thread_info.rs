@@ -4,9 +4,10 @@
 use std::any::Any;
 use std::cell::{Cell, OnceCell};
 use std::fmt;
+use std::ptr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::control_block::{ControlBlock, Payload};
 use super::features::ThreadSlots;
@@ -59,6 +60,23 @@ impl ThreadInfo {
         ThreadInfo { id: control.id(), name, control: Cell::new(control) }
     }
 
+    /// Returns the info of this OS thread, for code that is in no runtime.
+    pub(crate) fn of_os_thread() -> Rc<ThreadInfo> {
+        thread_local! {
+            static INFO: OnceCell<Rc<ThreadInfo>> = const { OnceCell::new() };
+        }
+        let new = |name: Option<&str>| {
+            static LAST: AtomicU64 = AtomicU64::new(0);
+            // The numbers of runtimes begin at 1.
+            let id = ThreadId { runtime: 0, number: LAST.fetch_add(1, Ordering::Relaxed) + 1 };
+            Rc::new(ThreadInfo { id, name: name.map(Box::from), control: Cell::new(ptr::null()) })
+        };
+        let known =
+            INFO.try_with(|info| info.get_or_init(|| new(std::thread::current().name())).clone());
+        // In a destructor at the end of the OS thread, the value may be gone, and std's as well.
+        known.unwrap_or_else(|_| new(None))
+    }
+
     pub(crate) fn id(&self) -> ThreadId {
         self.id
     }
@@ -75,7 +93,7 @@ impl ThreadInfo {
 
     /// Makes handles to the green thread lead nowhere from now on.
     pub(super) fn retire(&self) {
-        self.control.set(std::ptr::null());
+        self.control.set(ptr::null());
     }
 }
 

@@ -4,6 +4,18 @@
 //! need not be `Send`: green threads share plain data. They switch only where they wait,
 //! yield or end.
 //!
+//! # What std has besides
+//!
+//! Every stable item of [`std::thread`] is here, as of Rust 1.95, but
+//!
+//! - `Builder::spawn_unchecked`, which is unsafe: [`scope`] lends without that;
+//! - what is deprecated: `sleep_ms`, `park_timeout_ms`;
+//! - the conversions of a `JoinHandle` to handles of the operating system: there is no OS thread;
+//! - `Send` and `Sync` of handles: another OS thread uses a [`Handle`](crate::Handle), whose
+//!   `spawn` gives a [`RemoteJoinHandle`](crate::RemoteJoinHandle).
+//!
+//! `thread_local!` is [`green_local!`](crate::green_local). [`park`] never returns without a reason.
+//!
 //! # Panics and panic hooks
 //!
 //! A panic ends its green thread, as in std. std's panic hook names the OS thread, "thread 'main'
@@ -56,7 +68,7 @@ use std::time::Duration;
 
 use crate::access::{Access, Object, begin, note};
 use crate::cancel::interrupted;
-use crate::kernel::{Outcome, Scheduler, Wait, WaitFor, scheduler};
+use crate::kernel::{Outcome, Scheduler, ThreadInfo, Wait, WaitFor, scheduler, try_scheduler};
 
 pub use crate::cancel::Cancelled;
 pub use crate::kernel::ThreadId;
@@ -273,19 +285,23 @@ pub fn panicking() -> bool {
 
 /// Returns a handle to the current green thread.
 ///
-/// # Panics
-///
-/// Outside a runtime.
+/// Outside a runtime it is a handle to the OS thread, with its name and an id of its own.
+/// [`Thread::unpark`] and [`Thread::cancel`] have no effect there, as [`park`] needs a runtime.
 ///
 /// # Examples
 ///
 /// ```
-/// leno::run(|| assert_eq!(leno::thread::current().name(), Some("main")));
+/// use leno::thread;
+///
+/// leno::run(|| assert_eq!(thread::current().name(), Some("main")));
+/// assert_eq!(thread::current().name(), std::thread::current().name());
 /// ```
 #[must_use]
-#[track_caller]
 pub fn current() -> Thread {
-    Thread::new(scheduler("leno::thread::current").current().info())
+    match try_scheduler() {
+        Some(scheduler) => Thread::new(scheduler.current().info()),
+        None => Thread::new(&ThreadInfo::of_os_thread()),
+    }
 }
 
 /// Returns the number of green threads that run at the same time, which is one. For programs
