@@ -31,7 +31,7 @@ const SECOND: Duration = Duration::from_secs(1);
 /// line.
 #[track_caller]
 fn spawn(name: &str, f: impl FnOnce() + 'static) {
-    let spawned = thread::Builder::new().name(name).spawn(f);
+    let spawned = thread::Builder::new().name(name.to_owned()).spawn(f);
     spawned.expect("there is room for one more stack");
 }
 

@@ -28,7 +28,7 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// Spawns a green thread with a name, which the timeline shows.
 fn spawn<T: 'static>(name: &str, f: impl FnOnce() -> T + 'static) -> JoinHandle<T> {
-    let spawned = thread::Builder::new().name(name).spawn(f);
+    let spawned = thread::Builder::new().name(name.to_owned()).spawn(f);
     spawned.expect("there is room for one more stack")
 }
 

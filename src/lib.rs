@@ -75,6 +75,31 @@
 //! threads do not exist in the child, so calls that [`unblock`] was running never end, and
 //! [`Handle`]s that these OS threads had keep the copy waiting.
 //!
+//! # C code on the stack
+//!
+//! A function that C code calls may wait and suspend. If its coroutine is dropped there, or its green
+//! thread is cancelled or out of time, the stack is unwound, frames of C included. So the callback,
+//! and the declaration of the C function that calls it, must be `extern "C-unwind"`, and the C code
+//! compiled with unwind tables (`-fexceptions`). An unwinding that comes to an `extern "C"` function
+//! ends the process with "panic in a function that cannot unwind". C code frees nothing when it is
+//! unwound; in a [`thread::shield`], a cancellation waits until it has returned.
+//!
+//! # Thread-local values and stack addresses
+//!
+//! A `thread_local!` value belongs to the OS thread: all its green threads and coroutines see the
+//! same one. [`green_local!`] makes one for each green thread. A guard that sets a thread-local value
+//! and restores it when it is dropped must not be held across a switch: other green threads would see
+//! the value, and two such guards that end in another order than they began restore the wrong one.
+//! Such guards of other crates are those of `tracing::Span::enter`, tokio's `Handle::enter`, and the
+//! limit that `stacker::grow` sets while its closure runs. (A future in [`block_on`] meets the same as
+//! under any executor: it enters and leaves within a poll.)
+//!
+//! Code that measures its depth by the address of the stack takes the stack of a green thread for an
+//! overflow, or notices none: interpreters that note the limit of the OS thread's stack when they
+//! begin, such as V8 and QuickJS, and `stacker::maybe_grow`. Call them from one stack, such as that of
+//! the main green thread or of [`unblock`], or tell them the limits of the current stack before each
+//! call (`Isolate::SetStackLimit`, `JS_UpdateStackTop`).
+//!
 //! # Platforms
 //!
 //! x86_64 and aarch64, on Linux, and on other Unix systems as far as leno builds there. A process with

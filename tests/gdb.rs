@@ -33,7 +33,7 @@ extern "C" fn leno_test_stops_here() {
 /// Runs the program, which stops in a known state.
 fn program() {
     let named = |name: &str, stack_bytes, f: fn()| {
-        Builder::new().name(name).stack_size(stack_bytes).spawn(f).unwrap()
+        Builder::new().name(name.to_owned()).stack_size(stack_bytes).spawn(f).unwrap()
     };
     leno::run(|| {
         let ended = leno::spawn(|| ());

@@ -87,12 +87,12 @@ impl CancelScope {
     ) -> Option<T> {
         unwind::enter_scope(control, self.number, timer);
         let result = panic::catch_unwind(AssertUnwindSafe(f));
-        if let Some(control) = self.thread.control() {
-            unwind::leave_scope(control, self.number);
-        }
+        let control = self.thread.control();
+        let has_elapsed = control.is_some_and(|control| unwind::leave_scope(control, self.number));
         match result {
             Ok(value) => Some(value),
-            Err(payload) if unwind::is_of_scope(&payload, self.number) => None,
+            // A payload may have been kept from a scope of the same number, in another runtime.
+            Err(payload) if has_elapsed && unwind::is_of_scope(&payload, self.number) => None,
             Err(payload) => panic::resume_unwind(payload),
         }
     }

@@ -2,21 +2,22 @@
 //! that it is in has come, or because nothing can wake it any more.
 //!
 //! The unwinding is a panic with a private payload. It is thrown where the thread waits or comes
-//! to wait next, and again wherever it waits later. It is not thrown while the payload exists:
-//! then a destructor waits that the unwinding runs, and a second panic there would end the
-//! process.
+//! to wait next, and again wherever it waits later. It is not thrown while the thread panics or
+//! unwinds: then a destructor waits, and a second panic there would end the process. An unwinding
+//! ends where it is caught, wherever its payload goes then.
 
 #![forbid(unsafe_code)]
 
 use std::cell::{Cell, RefCell};
 use std::panic;
+use std::ptr;
 
 use crate::access::{Access, Object, note};
 use crate::kernel::features::ThreadState;
 use crate::kernel::thread_info::Unwinding;
 use crate::kernel::{
-    Cause, ControlBlock, Outcome, Payload, Report, Scheduler, State, ThreadInfo, is_panicking,
-    scheduler,
+    Cause, ControlBlock, Outcome, Payload, Report, Scheduler, State, ThreadInfo, Wait, WaitFor,
+    is_panicking, scheduler,
 };
 use crate::sys;
 use crate::timer::heap::TimerId;
@@ -95,15 +96,31 @@ pub(crate) fn cancel_now(info: &ThreadInfo) {
 /// Makes every green thread unwind, whatever shields it, but the main one if it only waits for
 /// the others. Returns `true` if there was one that had not been told before.
 pub(crate) fn force_all(scheduler: &Scheduler) -> bool {
+    interrupt_all(scheduler, reason::FORCED, |control| !control.waits_for_all())
+}
+
+/// Cancels every green thread but the main one.
+#[cold]
+pub(crate) fn cancel_rest(scheduler: &Scheduler) {
+    interrupt_all(scheduler, reason::CANCELLED, |control| !ptr::eq(control, scheduler.main()));
+}
+
+/// Makes those green threads unwind for this reason. Returns `true` if there was one that had not
+/// been told before.
+fn interrupt_all(
+    scheduler: &Scheduler,
+    reason: u8,
+    is_meant: impl Fn(&ControlBlock) -> bool,
+) -> bool {
     let mut any = false;
     let mut all = scheduler.all();
     // The thread that waited last goes first: its stack is still in the cache.
     all.sort_by_key(|&control| !scheduler.is_current(control));
     for control in all {
-        let is_forced = control.cancel_flags().reasons() & reason::FORCED != 0;
-        if !is_forced && !control.waits_for_all() {
+        let is_told = control.cancel_flags().reasons() & reason != 0;
+        if !is_told && is_meant(control) {
             any = true;
-            scheduler.caused_by(Cause::Runtime, || interrupt(control, reason::FORCED));
+            scheduler.caused_by(Cause::Runtime, || interrupt(control, reason));
         }
     }
     any
@@ -119,23 +136,37 @@ fn interrupt(control: &ControlBlock, reason: u8) {
     let (why, is_new) = (reason::text(reason), before & reason == 0);
     (scheduler.upcalls().report)(scheduler, Report::Interrupted { control, why, is_new });
     flags.set_reasons(scheduler, before | reason);
-    // mistake: cancelled-wait-goes-on
-    if control.state() == State::Waiting
-        && !control.is_frame_borrowed()
-        && is_due(control, flags.is_panicking())
-    {
-        scheduler.wake(control, Outcome::Interrupted);
-    }
+    wake_if_due(scheduler, control);
 }
 
 /// Returns `true` if the thread must be unwound where it waits. `panicking` tells whether it is
-/// in the middle of a panic there.
+/// in the middle of a panic there, or of an unwinding, which is a panic as well.
 pub(crate) fn is_due(control: &ControlBlock, panicking: bool) -> bool {
-    control.cancel_flags().reasons() != 0
-        && !panicking
+    let flags = control.cancel_flags();
+    flags.reasons() != 0
         // mistake: destructor-unwound
-        && !control.is_in_flight()
+        && !panicking
+        // mistake: in-flight-for-ever
+        && !flags.is_protected()
+        && !sys::panics::is_hook_running()
         && extent(control).is_some()
+}
+
+/// Ends the waits of threads that are to be unwound, after what has held that off.
+pub(crate) fn wake_due(scheduler: &Scheduler) {
+    if scheduler.is_eventful() {
+        scheduler.all().into_iter().for_each(|control| wake_if_due(scheduler, control));
+    }
+}
+
+fn wake_if_due(scheduler: &Scheduler, control: &ControlBlock) {
+    // mistake: cancelled-wait-goes-on
+    if control.state() == State::Waiting
+        && !control.is_frame_borrowed()
+        && is_due(control, control.cancel_flags().is_panicking())
+    {
+        scheduler.wake(control, Outcome::Interrupted);
+    }
 }
 
 /// Returns what must be unwound now, if shields do not hold it off.
@@ -168,7 +199,12 @@ pub(crate) fn unwind_if_due(scheduler: &Scheduler) {
 #[cold]
 #[inline(never)]
 pub(crate) fn interrupted() -> ! {
-    throw(scheduler("waiting").current())
+    let scheduler = scheduler("waiting");
+    // It was woken before the hook began. The end of the hook wakes it again.
+    while sys::panics::is_hook_running() {
+        let _ = scheduler.block(&Wait::new(WaitFor::Sleep), None);
+    }
+    throw(scheduler.current())
 }
 
 /// Unwinds the stack of the current thread.
@@ -230,13 +266,14 @@ pub(crate) fn elapse_scope(control: &ControlBlock, number: u64) {
     interrupt(control, reason::ELAPSED);
 }
 
-/// Leaves a cancel scope, usually the one that the thread entered last.
-pub(super) fn leave_scope(control: &ControlBlock, number: u64) {
+/// Leaves a cancel scope, usually the one that the thread entered last. Returns `true` if it was
+/// cancelled.
+pub(super) fn leave_scope(control: &ControlBlock, number: u64) -> bool {
     let Some(Cancellation { attempts, scopes }) = control.state_of::<Cancellation>() else {
-        return;
+        return false;
     };
     let place = scopes.borrow().iter().rposition(|scope| scope.number == number);
-    let Some(place) = place else { return };
+    let Some(place) = place else { return false };
     let scope = scopes.borrow_mut().remove(place);
     let scheduler = control.scheduler();
     // mistake: scope-timer-goes-on
@@ -248,8 +285,10 @@ pub(super) fn leave_scope(control: &ControlBlock, number: u64) {
     if reasons & reason::ELAPSED != 0 && !scopes.borrow().iter().any(|scope| scope.elapsed) {
         // What was thrown for the scope has been caught.
         attempts.set(0);
+        control.end_unwinding();
         control.cancel_flags().set_reasons(scheduler, reasons & !reason::ELAPSED);
     }
+    scope.elapsed
 }
 
 /// Returns `true` if `payload` was thrown to leave the cancel scope with this number.

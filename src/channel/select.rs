@@ -160,6 +160,7 @@ impl<'a> Select<'a> {
     /// select.remove(received);
     /// assert_eq!(select.ready(), 1);
     /// ```
+    #[track_caller]
     pub fn remove(&mut self, index: usize) {
         let place = self.operations.iter().position(|&(other, _)| other == index);
         let Some(place) = place else {

@@ -20,6 +20,7 @@ struct Block<F> {
 }
 
 /// Panics with the sizes of a closure and of the stack that is too small for it.
+#[track_caller]
 fn closure_too_large(closure_bytes: usize, stack_bytes: usize) -> ! {
     panic!(
         "the closure takes {closure_bytes} bytes, more than half of the coroutine's stack of \
@@ -33,6 +34,7 @@ fn closure_too_large(closure_bytes: usize, stack_bytes: usize) -> ! {
 ///
 /// If the closure takes more than half of the stack.
 #[inline(always)]
+#[track_caller]
 pub(super) fn create<I, Y, R, N, F>(stack: Stack, closure: F) -> RawCoroutine
 where
     F: FnOnce(&Yielder<I, Y>, I) -> R,

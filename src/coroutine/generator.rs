@@ -54,6 +54,7 @@ impl<T> Generator<T> {
     /// assert_eq!(squares.collect::<Vec<_>>(), [1, 4, 9]);
     /// ```
     #[inline(always)]
+    #[track_caller]
     pub fn new<F>(body: F) -> Self
     where
         F: FnOnce(&Yielder<(), T>) + 'static,
@@ -65,6 +66,7 @@ impl<T> Generator<T> {
 
 /// Returns the next value, or `None` if the body has returned.
 #[inline(always)]
+#[track_caller]
 pub(super) fn next<T>(coroutine: &Coroutine<(), T, ()>) -> Option<T> {
     if coroutine.is_done() {
         return None;

@@ -123,6 +123,7 @@ impl<Input, Yield, Return> Coroutine<Input, Yield, Return> {
     /// assert_eq!(double.resume(21), Resumed::Return(42));
     /// ```
     #[inline(always)]
+    #[track_caller]
     pub fn new<F>(body: F) -> Self
     where
         F: FnOnce(&Yielder<Input, Yield>, Input) -> Return + 'static,
@@ -136,6 +137,7 @@ impl<Input, Yield, Return> Coroutine<Input, Yield, Return> {
     /// Creates a coroutine like [`Coroutine::new`]. Reports name its body after the type `N`
     /// instead of `F`.
     #[inline(always)]
+    #[track_caller]
     fn shown_as<N, F>(body: F) -> Self
     where
         F: FnOnce(&Yielder<Input, Yield>, Input) -> Return + 'static,
@@ -170,6 +172,7 @@ impl<Input, Yield, Return> Coroutine<Input, Yield, Return> {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     #[inline(always)]
+    #[track_caller]
     pub fn with_stack<F>(stack: Stack, body: F) -> Self
     where
         F: FnOnce(&Yielder<Input, Yield>, Input) -> Return + 'static,
@@ -224,6 +227,7 @@ impl<Input, Yield, Return> Coroutine<Input, Yield, Return> {
     /// assert_eq!(echo.resume(""), Resumed::Return(()));
     /// ```
     #[inline(always)]
+    #[track_caller]
     pub fn resume(&self, input: Input) -> Resumed<Yield, Return> {
         // SAFETY: `new_unchecked` has created the coroutine with the types of this handle.
         unsafe { self.raw.resume(input) }
@@ -296,6 +300,7 @@ impl<Input, Yield, Return> Coroutine<Input, Yield, Return> {
     /// assert_eq!(Rc::strong_count(&guard), 1);
     /// assert!(coroutine.is_done());
     /// ```
+    #[track_caller]
     pub fn close(&self) {
         let is_running = self.raw.state() == State::Running;
         assert!(!is_running, "this coroutine is running and cannot be closed");
@@ -329,14 +334,22 @@ impl<Input, Yield, Return> Coroutine<Input, Yield, Return> {
 /// The pool usually has a free one. The cold function returns a stack or panics, so the caller
 /// has no result to test in either case.
 #[inline(always)]
+#[track_caller]
 fn default_stack() -> Stack {
-    Stack::free_of_default_size().unwrap_or_else(new_default_stack)
+    match Stack::free_of_default_size() {
+        Some(stack) => stack,
+        None => new_default_stack(),
+    }
 }
 
 #[cold]
 #[inline(never)]
+#[track_caller]
 fn new_default_stack() -> Stack {
-    Stack::with_default_size().unwrap_or_else(|error| panic!("{error}"))
+    match Stack::with_default_size() {
+        Ok(stack) => stack,
+        Err(error) => panic!("{error}"),
+    }
 }
 
 impl<Input, Yield, Return> Drop for Coroutine<Input, Yield, Return> {

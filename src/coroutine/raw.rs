@@ -98,6 +98,7 @@ impl RawCoroutine {
     ///
     /// The types must be those with which the coroutine was created.
     #[inline(always)]
+    #[track_caller]
     pub(super) unsafe fn resume<I, Y, R>(&self, input: I) -> Resumed<Y, R> {
         self.check_resumable();
         let mut input = ManuallyDrop::new(input);
@@ -128,6 +129,7 @@ impl RawCoroutine {
     ///
     /// If the coroutine is running or done.
     #[inline(always)]
+    #[track_caller]
     fn check_resumable(&self) {
         if !is_context(self.entrance.get()) {
             self.refuse();
@@ -137,6 +139,7 @@ impl RawCoroutine {
     /// Panics with the reason why the coroutine cannot be resumed.
     #[cold]
     #[inline(never)]
+    #[track_caller]
     fn refuse(&self) -> ! {
         if self.is_done() {
             panic!("this coroutine is done and cannot be resumed; ask is_done() first");
@@ -153,7 +156,7 @@ impl RawCoroutine {
     /// # Safety
     ///
     /// The coroutine must be resumable. Without a mark, `word` must be an encoded input. With
-    /// [`UNWIND`], `word` is not read, and the coroutine must not be new.
+    /// [`UNWIND`], `word` must be the number of the closing, and the coroutine must not be new.
     #[inline(always)]
     unsafe fn enter<const MARK: usize>(&self, word: Word) -> (StackPointer, Word) {
         let control = self.control();
@@ -181,6 +184,7 @@ impl RawCoroutine {
     /// # Safety
     ///
     /// `Y` and `R` must be the types with which the coroutine was created.
+    #[track_caller]
     pub(super) unsafe fn close<Y, R>(&self) -> Result<(), Payload> {
         if self.state() == State::New {
             self.entrance.set(DONE);
@@ -188,6 +192,7 @@ impl RawCoroutine {
             // so nothing uses the closure again.
             return unwind::catch(|| unsafe { Control::drop_closure(self.control) });
         }
+        let closing = unwind::begin_closing();
         let mut first_panic = Ok(());
         for attempt in 0.. {
             if self.is_done() {
@@ -198,11 +203,11 @@ impl RawCoroutine {
             // SAFETY: the coroutine is resumable and not new. The word is an encoded R if `from` is
             // RETURNED, an encoded payload if it is PANICKED, and an encoded Y otherwise.
             let ended = unsafe {
-                let (from, word) = self.enter::<UNWIND>(Word::uninit());
+                let (from, word) = self.enter::<UNWIND>(Word::new(closing));
                 self.entrance.set(if is_context(from) { from } else { DONE });
                 match from.addr() {
                     RETURNED => unwind::catch(|| drop(decode::<R>(word))),
-                    PANICKED => unwind::unless_own(self.control(), decode(word)),
+                    PANICKED => unwind::unless_own(closing, decode(word)),
                     _ => unwind::catch(|| drop(decode::<Y>(word))),
                 }
             };

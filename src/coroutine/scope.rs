@@ -117,6 +117,7 @@ impl<'scope> Scope<'scope, '_> {
     /// });
     /// assert_eq!(sum, 42);
     /// ```
+    #[track_caller]
     pub fn coroutine<Input, Yield, Return, F>(
         &'scope self,
         body: F,
@@ -152,6 +153,7 @@ impl<'scope> Scope<'scope, '_> {
     /// });
     /// # Ok::<(), std::io::Error>(())
     /// ```
+    #[track_caller]
     pub fn coroutine_with_stack<Input, Yield, Return, F>(
         &'scope self,
         stack: Stack,
@@ -171,6 +173,7 @@ impl<'scope> Scope<'scope, '_> {
     ///
     /// The body may borrow for `'scope`, because the scope closes the coroutine before `'scope`
     /// ends.
+    #[track_caller]
     fn shown_as<N, Input, Yield, Return, F>(
         &'scope self,
         stack: Stack,
@@ -213,6 +216,7 @@ impl<'scope> Scope<'scope, '_> {
     /// });
     /// assert_eq!(lengths, [4, 4]);
     /// ```
+    #[track_caller]
     pub fn generator<T, F>(&'scope self, body: F) -> ScopedGenerator<'scope, T>
     where
         F: FnOnce(&Yielder<(), T>) + 'scope,

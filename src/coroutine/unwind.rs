@@ -2,13 +2,13 @@
 //!
 //! The coroutine is resumed with a mark, and throws a panic with a private payload from the place
 //! where it was suspended. `resume_unwind` runs no panic hook. The panic passes through nested
-//! coroutines like any other panic, and ends at the coroutine that its payload names.
+//! coroutines like any other panic, and ends at the closing that its payload names. A payload that
+//! the program has kept from another closing is that of an ordinary panic.
 
 use std::any::Any;
 use std::panic::{self, AssertUnwindSafe};
-use std::ptr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::control::Control;
 use crate::sys;
 
 /// The payload of a panic.
@@ -19,32 +19,32 @@ const MAX_ATTEMPTS: usize = 1_000;
 
 /// The payload of the panic that unwinds a coroutine.
 struct Unwinding {
-    /// The address of the coroutine's control block.
-    coroutine: usize,
+    closing: usize,
 }
 
-/// Returns the number by which a payload names its coroutine.
-fn identity(control: &Control) -> usize {
-    ptr::from_ref(control).addr()
+/// Returns the number of a closing that begins, which differs from that of every other of the
+/// process.
+pub(super) fn begin_closing() -> usize {
+    static LAST: AtomicUsize = AtomicUsize::new(0);
+    LAST.fetch_add(1, Ordering::Relaxed)
 }
 
-/// Unwinds the current stack, up to the entry of the coroutine `control`.
+/// Unwinds the current stack, up to the entry of the coroutine that is closed.
 #[cold]
 #[inline(never)]
-pub(super) fn throw(control: &Control) -> ! {
+pub(super) fn throw(closing: usize) -> ! {
     if cfg!(panic = "abort") {
         sys::abort(&[b"leno: a suspended coroutine was dropped, and this program is built with \
               panic=\"abort\", so its stack cannot be unwound\n\
               leno: run it to its end, forget it, or build with panic=\"unwind\"\n"]);
     }
-    panic::resume_unwind(Box::new(Unwinding { coroutine: identity(control) }))
+    panic::resume_unwind(Box::new(Unwinding { closing }))
 }
 
-/// Returns `Ok` if `payload` is that of the unwinding of `control`, and the payload otherwise.
-pub(super) fn unless_own(control: &Control, payload: Payload) -> Result<(), Payload> {
-    let own = payload
-        .downcast_ref::<Unwinding>()
-        .is_some_and(|unwinding| unwinding.coroutine == identity(control));
+/// Returns `Ok` if `payload` is that of the closing, and the payload otherwise.
+pub(super) fn unless_own(closing: usize, payload: Payload) -> Result<(), Payload> {
+    let own =
+        payload.downcast_ref::<Unwinding>().is_some_and(|unwinding| unwinding.closing == closing);
     if own { Ok(()) } else { Err(payload) }
 }
 

@@ -85,6 +85,7 @@ impl<Input, Yield> Yielder<Input, Yield> {
     /// assert_eq!(coroutine.resume(20), Resumed::Return(22));
     /// ```
     #[inline(always)]
+    #[track_caller]
     pub fn suspend(&self, value: Yield) -> Input {
         // SAFETY: the yielder is a local variable of `entry`, so it lives on the stack of the
         // coroutine, and the control block lives as long as that stack is in use.
@@ -101,7 +102,8 @@ impl<Input, Yield> Yielder<Input, Yield> {
         };
         if from.addr() & UNWIND != 0 {
             self.resumer.set(from.map_addr(|address| address & !UNWIND));
-            unwind::throw(control);
+            // SAFETY: with the mark, the word is the number of the closing.
+            unwind::throw(unsafe { word.assume_init() });
         }
         self.resumer.set(from);
         // SAFETY: without the mark, the word is an encoded input, and it is decoded once, while
@@ -137,6 +139,7 @@ unsafe fn suspend<Y>(control: &Control, resumer: StackPointer, value: Y) -> (Sta
 /// If the caller does not run inside the coroutine.
 #[cold]
 #[inline(never)]
+#[track_caller]
 fn suspend_from_other_stack<Y>(
     control: &Control,
     resumer: StackPointer,
@@ -154,6 +157,7 @@ fn suspend_from_other_stack<Y>(
 /// # Panics
 ///
 /// If the coroutine is not in the caller's chain of resumers.
+#[track_caller]
 fn check_inside(coroutine: &Control) {
     let mut here = arch::stack_pointer();
     while let Some(inner) = coroutine_at(here) {

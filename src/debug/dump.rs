@@ -31,7 +31,7 @@ pub struct Dump(Vec<Seen>);
 ///
 /// ```
 /// leno::Builder::new().virtual_time().run(|| {
-///     let parked = leno::thread::Builder::new().name("parked").spawn(leno::thread::park)?;
+///     let parked = leno::thread::Builder::new().name("parked".to_owned()).spawn(leno::thread::park)?;
 ///     leno::yield_now();
 ///     let dump = leno::debug::dump().to_string();
 ///     assert!(dump.contains("'parked' (#2)  has waited 0 s for unpark"), "{dump}");

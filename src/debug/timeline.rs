@@ -28,7 +28,7 @@ const ROWS: usize = 200;
 /// leno::run(|| {
 ///     let ((), timeline) = leno::debug::record(|| {
 ///         let (sender, receiver) = bounded(0);
-///         let producer = leno::thread::Builder::new().name("producer");
+///         let producer = leno::thread::Builder::new().name("producer".to_owned());
 ///         producer.spawn(move || sender.send(1)).expect("there is room for a stack");
 ///         receiver.recv().expect("the producer sends");
 ///     });

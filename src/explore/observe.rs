@@ -12,9 +12,7 @@ use super::teardown;
 use crate::access::{Access, Object};
 use crate::cancel::numbers;
 use crate::kernel::slow_path::{pending, slow};
-use crate::kernel::{
-    At, ControlBlock, Needs, Payload, Resource, Scheduler, Wait, WaitFor, is_unwinding,
-};
+use crate::kernel::{At, ControlBlock, Needs, Payload, Resource, Scheduler, Wait, WaitFor};
 
 /// Begins a controlled run.
 #[inline(always)]
@@ -233,7 +231,7 @@ pub(crate) fn fails(scheduler: &Scheduler, control: &ControlBlock, payload: &Pay
         return;
     }
     run(scheduler).tell(|controller| {
-        if is_unwinding(payload) {
+        if control.is_unwound_by(payload) {
             controller.unwound(control.number());
         } else {
             controller.panicked(control.number(), payload);

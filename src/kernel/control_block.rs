@@ -23,7 +23,7 @@ use std::rc::Rc;
 
 use super::features::{ThreadSlots, ThreadState};
 use super::scheduler::Scheduler;
-use super::thread_info::{CancelFlags, Extra, ThreadId, ThreadInfo, Unwinding, is_unwinding};
+use super::thread_info::{CancelFlags, Extra, ThreadId, ThreadInfo};
 use super::wait_reason::{Outcome, ScopeMembers, Wait, WaitFor};
 use crate::arch::{Link, StackPointer};
 use crate::stack::sanitizer::Bounds;
@@ -176,8 +176,12 @@ impl ControlBlock {
         })
     }
 
-    fn extra(&self) -> &Extra {
+    pub(super) fn extra(&self) -> &Extra {
         self.extra.get_or_init(Box::default)
+    }
+
+    pub(super) fn extra_if_used(&self) -> Option<&Extra> {
+        self.extra.get().map(|extra| &**extra)
     }
 
     /// Returns `true` if a feature keeps state with the thread, or the thread has a name or a
@@ -338,21 +342,6 @@ impl ControlBlock {
         &self.cancel
     }
 
-    /// Returns `true` while the payload of the thread's unwinding exists.
-    pub(crate) fn is_in_flight(&self) -> bool {
-        self.extra.get().is_some_and(|extra| extra.is_in_flight())
-    }
-
-    /// Returns `true` if the runtime unwinds the thread just now.
-    pub(super) fn is_being_unwound(&self) -> bool {
-        self.is_in_flight() && !self.cancel.is_caught()
-    }
-
-    /// Returns a payload that unwinds the thread, or its stack up to a cancel scope.
-    pub(crate) fn begin_unwinding(&self, scope: Option<u64>) -> Unwinding {
-        self.extra().begin_unwinding(scope)
-    }
-
     /// Notes that `joiner` waits for the end of this thread, or that none does any more.
     ///
     /// # Safety
@@ -424,7 +413,7 @@ impl ControlBlock {
         // handle, so nothing refers to the stack after this.
         unsafe {
             let result = self.result.cast::<Result<T, Payload>>().read();
-            if result.as_ref().is_err_and(|payload| !is_unwinding(payload)) {
+            if result.is_err() && self.cancel.has_panicked() {
                 self.see_panic();
             }
             self.free();

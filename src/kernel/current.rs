@@ -150,6 +150,12 @@ pub(crate) fn is_panicking() -> bool {
     std::thread::panicking() && panics::is_own()
 }
 
+/// Returns `true` if `payload` unwinds the current green thread; see
+/// [`ControlBlock::is_unwound_by`].
+pub(crate) fn is_unwound_by(payload: &Payload) -> bool {
+    try_scheduler().is_some_and(|scheduler| scheduler.current().is_unwound_by(payload))
+}
+
 /// The panics of the green threads of this OS thread.
 pub(super) mod panics {
     use super::try_scheduler;

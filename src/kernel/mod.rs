@@ -29,12 +29,12 @@ pub(crate) mod wait_reason;
 
 pub(crate) use context_switch::Departure;
 pub(crate) use control_block::{ControlBlock, Payload, State};
-pub(crate) use current::{checkpoint, is_panicking, scheduler, try_scheduler};
+pub(crate) use current::{checkpoint, is_panicking, is_unwound_by, scheduler, try_scheduler};
 pub(crate) use features::{Access, At, Cause, Object, Report};
 pub(crate) use scheduler::Scheduler;
 pub(crate) use spawn::Owned;
 pub use thread_info::{Cancelled, ThreadId};
-pub(crate) use thread_info::{ThreadInfo, ThreadRef, for_join, is_unwinding};
+pub(crate) use thread_info::{ThreadInfo, ThreadRef, for_join, is_cancellation};
 pub(crate) use wait_queue::WaitQueue;
 pub(crate) use wait_reason::{
     Holder, Listed, Need, Needs, Outcome, Resource, ScopeMembers, Wait, WaitFor, Want,

@@ -13,7 +13,7 @@ use super::current::try_scheduler;
 use super::features::{Access, Object, Report, Stage};
 use super::scheduler::Scheduler;
 use super::slow_path::slow;
-use super::thread_info::{for_join, is_unwinding};
+use super::thread_info::for_join;
 use super::wait_reason::{Outcome, ScopeMembers};
 use crate::arch::{self, StackPointer, Word};
 use crate::stack::sanitizer::{self, Bounds};
@@ -134,6 +134,7 @@ impl Scheduler {
     /// What `closure` borrows must live until the thread has ended, `scope` until its last
     /// thread has ended and their handles are gone, and what `T` borrows as long as the handle.
     #[inline(always)]
+    #[track_caller]
     pub(crate) unsafe fn spawn_unchecked<F, T>(
         &self,
         stack: Stack,
@@ -171,6 +172,7 @@ impl Scheduler {
 ///
 /// As for [`Scheduler::spawn_unchecked`].
 #[inline(always)]
+#[track_caller]
 unsafe fn create<F, T>(
     scheduler: &Scheduler,
     stack: Stack,
@@ -225,6 +227,7 @@ where
 }
 
 #[cold]
+#[track_caller]
 fn too_large(block_bytes: usize, stack_bytes: usize) -> ! {
     panic!(
         "the closure and its result take {block_bytes} bytes, more than half of the green \
@@ -268,7 +271,7 @@ where
         closure()
     }));
     if control.has_extra() {
-        scheduler.report_ending(control, Stage::Left);
+        scheduler.report_left(control, result.as_ref().err());
     }
     let (result, panicked) = match result {
         Ok(value) => (Ok(value), false),
@@ -294,7 +297,8 @@ impl Scheduler {
     #[cold]
     #[inline(never)]
     fn failed_slow(&self, control: &ControlBlock, payload: Payload) -> (Payload, bool) {
-        let panicked = !is_unwinding(&payload);
+        let panicked = !control.is_unwound_by(&payload);
+        control.cancel_flags().set_panicked(panicked);
         (self.upcalls().report)(self, Report::Failed { control, payload: &payload, panicked });
         (for_join(payload), panicked)
     }
@@ -303,6 +307,21 @@ impl Scheduler {
     #[inline(never)]
     fn report_ending(&self, control: &ControlBlock, stage: Stage) {
         (self.upcalls().report)(self, Report::Ending(control, stage));
+    }
+
+    /// Reports that the closure has been left. If it was unwound, destructors of what the thread
+    /// leaves may wait, as those on its stack may.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn report_left(&self, control: &ControlBlock, payload: Option<&Payload>) {
+        control.end_unwinding();
+        let report = || self.report_ending(control, Stage::Left);
+        match payload {
+            Some(payload) if control.is_unwound_by(payload) => {
+                control.cancel_flags().protect(report);
+            }
+            _ => report(),
+        }
     }
 
     /// Ends the cancellation of a thread that has ended. Few threads have anything to forget.
@@ -358,7 +377,7 @@ fn drop_unwanted(scheduler: &Scheduler, control: &ControlBlock) {
     // Nothing is left that could be cancelled.
     control.cancel_flags().shield();
     let dropped = panic::catch_unwind(AssertUnwindSafe(drop_it));
-    if dropped.is_err_and(|payload| !is_unwinding(&payload)) {
+    if dropped.is_err_and(|payload| !control.is_unwound_by(&payload)) {
         scheduler.abort(b"the result of a green thread panicked when it was dropped\n");
     }
 }

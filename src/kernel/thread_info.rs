@@ -4,9 +4,10 @@
 use std::any::Any;
 use std::cell::{Cell, OnceCell};
 use std::fmt;
+use std::ptr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::control_block::{ControlBlock, Payload};
 use super::features::ThreadSlots;
@@ -59,6 +60,23 @@ impl ThreadInfo {
         ThreadInfo { id: control.id(), name, control: Cell::new(control) }
     }
 
+    /// Returns the info of this OS thread, for code that is in no runtime.
+    pub(crate) fn of_os_thread() -> Rc<ThreadInfo> {
+        thread_local! {
+            static INFO: OnceCell<Rc<ThreadInfo>> = const { OnceCell::new() };
+        }
+        let new = |name: Option<&str>| {
+            static LAST: AtomicU64 = AtomicU64::new(0);
+            // The numbers of runtimes begin at 1.
+            let id = ThreadId { runtime: 0, number: LAST.fetch_add(1, Ordering::Relaxed) + 1 };
+            Rc::new(ThreadInfo { id, name: name.map(Box::from), control: Cell::new(ptr::null()) })
+        };
+        let known =
+            INFO.try_with(|info| info.get_or_init(|| new(std::thread::current().name())).clone());
+        // In a destructor at the end of the OS thread, the value may be gone, and std's as well.
+        known.unwrap_or_else(|_| new(None))
+    }
+
     pub(crate) fn id(&self) -> ThreadId {
         self.id
     }
@@ -75,7 +93,7 @@ impl ThreadInfo {
 
     /// Makes handles to the green thread lead nowhere from now on.
     pub(super) fn retire(&self) {
-        self.control.set(std::ptr::null());
+        self.control.set(ptr::null());
     }
 }
 
@@ -108,8 +126,9 @@ impl ThreadRef {
 #[derive(Default)]
 pub(super) struct Extra {
     info: OnceCell<Rc<ThreadInfo>>,
-    /// Set while the payload of the thread's unwinding exists. The payload may be dropped on
-    /// another OS thread, so the flag is shared.
+    /// Set while the thread unwinds, as far as is known: cleared where the payload is dropped,
+    /// perhaps on another OS thread, or known to have been caught. Read only where std's count of
+    /// panics is unknown.
     in_flight: OnceCell<Arc<AtomicBool>>,
     slots: ThreadSlots,
 }
@@ -123,15 +142,39 @@ impl Extra {
         &self.slots
     }
 
-    pub(super) fn is_in_flight(&self) -> bool {
-        self.in_flight.get().is_some_and(|in_flight| in_flight.load(Ordering::Relaxed))
+    fn in_flight(&self) -> Option<&AtomicBool> {
+        self.in_flight.get().map(|in_flight| &**in_flight)
     }
+}
 
-    /// Returns a payload of an unwinding that begins now.
-    pub(super) fn begin_unwinding(&self, scope: Option<u64>) -> Unwinding {
-        let in_flight = self.in_flight.get_or_init(Arc::default).clone();
+/// The unwinding of a thread that is cancelled or out of time.
+impl ControlBlock {
+    /// Returns a payload that unwinds the thread, or its stack up to a cancel scope.
+    pub(crate) fn begin_unwinding(&self, scope: Option<u64>) -> Unwinding {
+        let in_flight = self.extra().in_flight.get_or_init(Arc::default).clone();
         in_flight.store(true, Ordering::Relaxed);
         Unwinding { in_flight, scope }
+    }
+
+    /// Returns `true` if `payload` unwinds this thread, or a part of it, because the thread was
+    /// cancelled or is out of time. A payload that it passes on without that is a panic.
+    pub(crate) fn is_unwound_by(&self, payload: &Payload) -> bool {
+        is_cancellation(&**payload) && self.cancel_flags().reasons() != 0
+    }
+
+    /// Notes that the unwinding has been caught, wherever its payload is.
+    pub(crate) fn end_unwinding(&self) {
+        if let Some(in_flight) = self.extra_if_used().and_then(Extra::in_flight) {
+            in_flight.store(false, Ordering::Relaxed);
+        }
+    }
+
+    /// Returns `true` if the runtime unwinds the thread just now, as far as that is known
+    /// without std's count of panics.
+    pub(super) fn is_being_unwound(&self) -> bool {
+        let in_flight = self.extra_if_used().and_then(Extra::in_flight);
+        in_flight.is_some_and(|in_flight| in_flight.load(Ordering::Relaxed))
+            && !self.cancel_flags().is_protected()
     }
 }
 
@@ -142,8 +185,11 @@ pub(crate) struct CancelFlags {
     reasons: Cell<u8>,
     /// The thread is suspended in the middle of a panic.
     panicking: Cell<bool>,
-    /// The payload of the unwinding exists, but has been caught, and goes on later.
-    caught: Cell<bool>,
+    /// The runtime holds the payload of the unwinding, which goes on later, or waits on a frame
+    /// that must not be unwound.
+    protected: Cell<bool>,
+    /// The thread has ended with a panic, and not because it was cancelled.
+    panicked: Cell<bool>,
     /// The number of shields that the thread is in.
     shields: Cell<u32>,
 }
@@ -165,24 +211,32 @@ impl CancelFlags {
         self.panicking.get()
     }
 
-    pub(super) fn is_caught(&self) -> bool {
-        self.caught.get()
+    pub(super) fn has_panicked(&self) -> bool {
+        self.panicked.get()
+    }
+
+    pub(super) fn set_panicked(&self, panicked: bool) {
+        self.panicked.set(panicked);
+    }
+
+    pub(crate) fn is_protected(&self) -> bool {
+        self.protected.get()
     }
 
     pub(super) fn set_panicking(&self, panicking: bool) {
         self.panicking.set(panicking);
     }
 
-    /// Runs `f` while the payload of the unwinding has been caught by the runtime: it exists,
-    /// but the thread does not unwind.
-    pub(crate) fn while_caught<T>(&self, f: impl FnOnce() -> T) -> T {
+    /// Runs `f`, in which nothing unwinds the thread: the runtime has caught its unwinding and
+    /// resumes it later, or its frame is borrowed.
+    pub(crate) fn protect<T>(&self, f: impl FnOnce() -> T) -> T {
         struct Before<'a>(&'a CancelFlags, bool);
         impl Drop for Before<'_> {
             fn drop(&mut self) {
-                self.0.caught.set(self.1);
+                self.0.protected.set(self.1);
             }
         }
-        let _before = Before(self, self.caught.replace(true));
+        let _before = Before(self, self.protected.replace(true));
         f()
     }
 
@@ -222,13 +276,16 @@ impl Unwinding {
 
 impl Drop for Unwinding {
     fn drop(&mut self) {
-        // mistake: in-flight-for-ever
         self.in_flight.store(false, Ordering::Relaxed);
     }
 }
 
 /// The payload of [`join`](crate::thread::JoinHandle::join) of a green thread that was
 /// cancelled.
+///
+/// A green thread counts as cancelled if it was cancelled itself. One that was not, and passes on
+/// the `Cancelled` of another thread by [`resume_unwind`](std::panic::resume_unwind), has
+/// panicked: its scope or group fails. Its own joiner gets the same payload.
 ///
 /// # Examples
 ///
@@ -252,10 +309,9 @@ impl fmt::Display for Cancelled {
 
 impl std::error::Error for Cancelled {}
 
-/// Returns `true` if `payload` unwinds a green thread, or a part of it, because of a
-/// cancellation: then it is no panic.
-pub(crate) fn is_unwinding(payload: &Payload) -> bool {
-    let payload: &dyn Any = &**payload;
+/// Returns `true` if `payload` is that of a cancellation, of this green thread or of another one,
+/// or of a deadline.
+pub(crate) fn is_cancellation(payload: &(dyn Any + Send)) -> bool {
     payload.is::<Unwinding>() || payload.is::<Cancelled>()
 }
 

@@ -11,7 +11,7 @@ use std::thread::Thread;
 
 use super::future::block_on;
 use crate::access::{Access, Object, also, note};
-use crate::kernel::{Cancelled, Payload, is_unwinding, try_scheduler};
+use crate::kernel::{Cancelled, Payload, for_join, is_unwound_by, try_scheduler};
 
 /// A handle that waits on any OS thread for a green thread that was spawned by
 /// [`Handle::spawn`](crate::Handle::spawn), and takes its result. Dropping it detaches the green
@@ -50,8 +50,8 @@ impl<T> Promise<T> {
     pub(crate) fn keep(self, f: impl FnOnce() -> T) {
         match panic::catch_unwind(AssertUnwindSafe(f)) {
             // The cancellation unwinds the rest of the thread as well.
-            Err(payload) if is_unwinding(&payload) => panic::resume_unwind(payload),
-            result => self.end(result),
+            Err(payload) if is_unwound_by(&payload) => panic::resume_unwind(payload),
+            result => self.end(result.map_err(for_join)),
         }
     }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::locals;
 use super::next::Choices;
+use super::panic_hook;
 use super::policy::Policy;
 use super::upcalls::UPCALLS;
 use crate::cancel::numbers::ScopeNumbers;
@@ -26,9 +27,7 @@ use crate::inspect::with_room;
 use crate::kernel::current::Installed;
 use crate::kernel::features::SchedulerSlots;
 use crate::kernel::slow_path::slow;
-use crate::kernel::{
-    ControlBlock, Owned, Payload, Scheduler, Wait, WaitFor, for_join, is_unwinding,
-};
+use crate::kernel::{Cancelled, ControlBlock, Owned, Payload, Scheduler, Wait, WaitFor, for_join};
 use crate::remote::inbox::{Outside, existing_inbox, inbox, read_inbox};
 use crate::remote::{Futures, Handle};
 use crate::stack;
@@ -57,6 +56,7 @@ pub struct Builder {
     stack_bytes: Option<usize>,
     policy: Option<Policy>,
     virtual_time: bool,
+    cancels_rest: bool,
     recorder: Option<Recorder>,
 }
 
@@ -88,6 +88,36 @@ impl Builder {
         self
     }
 
+    /// Cancels the green threads that are left when the closure of [`run`](Runtime::run) ends, as
+    /// [`JoinHandle::cancel`](crate::thread::JoinHandle::cancel) does. Without this, `run` waits
+    /// for them, for ever if one of them loops. With [`std::thread`], the end of `main` ends the
+    /// process and all threads.
+    ///
+    /// Their destructors run, and a [`shield`](crate::thread::shield) holds the cancellation off;
+    /// `run` returns after that. What destructors or other OS threads spawn meanwhile is not
+    /// cancelled.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (sender, lines) = leno::channel::unbounded();
+    /// let first = leno::Builder::new().cancel_rest().run(|| {
+    ///     // A worker without an end.
+    ///     leno::spawn(move || {
+    ///         for number in 0.. {
+    ///             sender.send(number).unwrap();
+    ///             leno::yield_now();
+    ///         }
+    ///     });
+    ///     lines.recv()
+    /// });
+    /// assert_eq!(first, Ok(0));
+    /// ```
+    pub fn cancel_rest(mut self) -> Builder {
+        self.cancels_rest = true;
+        self
+    }
+
     /// Records the whole run, from before the first green thread.
     pub fn recorder(mut self, recorder: &Recorder) -> Builder {
         self.recorder = Some(recorder.clone());
@@ -99,7 +129,8 @@ impl Builder {
     pub fn build(self) -> Runtime {
         let clock = if self.virtual_time { Clock::simulated() } else { Clock::Real };
         let policy = self.policy.unwrap_or_else(Policy::fifo);
-        let runtime = Runtime::with(clock, policy, self.stack_bytes);
+        let mut runtime = Runtime::with(clock, policy, self.stack_bytes);
+        runtime.cancels_rest = self.cancels_rest;
         if let Some(recorder) = &self.recorder {
             trace::start_recording(&runtime.scheduler, recorder);
         }
@@ -144,6 +175,8 @@ pub struct Runtime {
     // Boxed: green threads point to both.
     main: Box<ControlBlock>,
     scheduler: Box<Scheduler>,
+    /// The end of the main green thread cancels all others.
+    cancels_rest: bool,
 }
 
 impl Runtime {
@@ -157,6 +190,7 @@ impl Runtime {
     #[track_caller]
     pub(super) fn with(clock: Clock, policy: Policy, stack_bytes: Option<usize>) -> Runtime {
         stack::clean_up_after_others();
+        panic_hook::install();
         let can_unwind = cfg!(panic = "unwind");
         if can_unwind && !panics::is_searched() && !std::thread::panicking() {
             with_room(panics::search);
@@ -181,7 +215,7 @@ impl Runtime {
         // SAFETY: the box of the main thread is dropped with the scheduler, or replaced by
         // `renew`.
         unsafe { scheduler.set_main(&raw const *main) };
-        Runtime { main, scheduler }
+        Runtime { main, scheduler, cancels_rest: false }
     }
 
     pub(super) fn scheduler(&self) -> &Scheduler {
@@ -216,8 +250,10 @@ impl Runtime {
         // SAFETY: both are boxed in `self`, which is borrowed.
         let installed = unsafe { Installed::new("leno::run", &self.scheduler, &self.main) };
         self.enter();
+        let mut panicked = false;
         let result = panic::catch_unwind(AssertUnwindSafe(f)).map_err(|payload| {
-            if !is_unwinding(&payload) {
+            panicked = !self.main.is_unwound_by(&payload);
+            if panicked {
                 observe::fails(&self.scheduler, &self.main, &payload);
             }
             for_join(payload)
@@ -225,7 +261,10 @@ impl Runtime {
         // What follows is tested first, since a run of an exploration is so short that a
         // call which does nothing counts.
         if self.main.has_extra() {
-            locals::drop_all(&self.scheduler, &self.main);
+            self.scheduler.report_left(&self.main, result.as_ref().err());
+        }
+        if self.cancels_rest {
+            unwind::cancel_rest(&self.scheduler);
         }
         self.scheduler.wait_for_all(at);
         // What other OS threads have sent until then is not left behind.
@@ -244,24 +283,34 @@ impl Runtime {
             || self.scheduler.failure().borrow().is_some();
         match result {
             Ok(value) if !has_failed => value,
-            result => self.failed(result),
+            result => self.failed(result, panicked),
         }
     }
 
-    /// Ends a run after a panic of the main green thread, a deadlock or a panic of the policy.
+    /// Ends a run after a panic of the main green thread (`panicked`), a deadlock or a panic of the
+    /// policy.
     #[cold]
     #[inline(never)]
     #[track_caller]
-    fn failed<T>(&self, result: Result<T, Payload>) -> T {
+    fn failed<T>(&self, result: Result<T, Payload>, panicked: bool) -> T {
         // Taken in any case: this runtime may run something else later.
         let deadlock = self.deadlock();
         if let Some(payload) = self.scheduler.failure().take() {
             panic::resume_unwind(payload);
         }
+        let is_controlled = self.scheduler.slow() & slow::CONTROLLED != 0;
+        let passes_on = result.as_ref().is_err_and(|payload| payload.is::<Cancelled>());
+        if panicked && passes_on && !is_controlled {
+            // No panic hook has told of it.
+            eprintln!(
+                "leno: the main green thread was not cancelled, and ends with the `Cancelled` of \
+                 another green thread"
+            );
+        }
         match (result, deadlock) {
             (Ok(value), None) => value,
             (Err(payload), None) => panic::resume_unwind(payload),
-            (Err(payload), Some(report)) if !is_unwinding(&payload) => {
+            (Err(payload), Some(report)) if panicked => {
                 // The panic came first and goes on; the report is printed.
                 eprintln!("leno: {report}");
                 panic::resume_unwind(payload)

@@ -8,7 +8,7 @@ use std::panic::{self, AssertUnwindSafe};
 use std::rc::Rc;
 
 use crate::kernel::features::ThreadState;
-use crate::kernel::{ControlBlock, Scheduler, is_unwinding, try_scheduler};
+use crate::kernel::{ControlBlock, Scheduler, try_scheduler};
 
 /// The reason why there is no value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,10 +118,8 @@ pub(crate) fn drop_all(scheduler: &Scheduler, control: &ControlBlock) {
     let flags = control.cancel_flags();
     flags.shield();
     while let Some(local) = locals.take_last() {
-        // Whatever has ended the closure has been caught.
-        let drop_it = || flags.while_caught(|| drop(local));
-        let dropped = panic::catch_unwind(AssertUnwindSafe(drop_it));
-        if dropped.is_err_and(|payload| !is_unwinding(&payload)) {
+        let dropped = panic::catch_unwind(AssertUnwindSafe(|| drop(local)));
+        if dropped.is_err_and(|payload| !control.is_unwound_by(&payload)) {
             scheduler.abort(b"the destructor of a green-thread-local value panicked\n");
         }
     }

@@ -4,6 +4,7 @@ mod builder;
 mod controlled;
 pub(crate) mod locals;
 mod next;
+pub(crate) mod panic_hook;
 mod policy;
 mod spawn;
 mod upcalls;
@@ -16,7 +17,8 @@ pub(crate) use spawn::Spawned;
 pub use spawn::{Scope, scope};
 
 /// Runs `f` as the main green thread of a new runtime on this OS thread. Returns what `f` returned,
-/// when `f` and all spawned green threads have ended.
+/// when `f` and all spawned green threads have ended; [`Builder::cancel_rest`] cancels those that
+/// are left when `f` ends.
 ///
 /// The main green thread runs on the caller's stack. Green threads take turns:
 /// another runs when the current one waits, yields or ends, and at no other

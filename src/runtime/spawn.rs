@@ -12,8 +12,8 @@ use std::time::Duration;
 use crate::access::{Access, Object, also, look, note};
 use crate::cancel::{self, interrupted};
 use crate::kernel::{
-    ControlBlock, Outcome, Owned, Payload, ScopeMembers, ThreadInfo, checkpoint, is_unwinding,
-    scheduler, try_scheduler,
+    ControlBlock, Outcome, Owned, Payload, ScopeMembers, ThreadInfo, checkpoint, scheduler,
+    try_scheduler,
 };
 use crate::remote;
 use crate::sys;
@@ -209,13 +209,9 @@ impl<'scope, 'env> Scope<'scope, 'env> {
             // A coroutine may have carried us elsewhere in the meantime.
             match try_scheduler() {
                 Some(scheduler) => {
-                    let wait = || scheduler.wait_for_scope(&self.state, at);
-                    match &result {
-                        Err(payload) if is_unwinding(payload) => {
-                            scheduler.current().cancel_flags().while_caught(wait);
-                        }
-                        _ => wait(),
-                    }
+                    // The green threads borrow this frame, so nothing unwinds it.
+                    let flags = scheduler.current().cancel_flags();
+                    flags.protect(|| scheduler.wait_for_scope(&self.state, at));
                 }
                 None => carried_outside(),
             }

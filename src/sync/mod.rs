@@ -26,6 +26,17 @@
 //! thread, which share them by reference, `Rc` or [`Arc`]. A `static` must be `Sync`, so it
 //! cannot hold one of them; `thread_local!` can.
 //!
+//! # What std has besides
+//!
+//! Every stable item of [`std::sync`] and [`std::sync::mpsc`] is here, as of Rust 1.95, but
+//!
+//! - what is deprecated: `ONCE_INIT`, `Condvar::wait_timeout_ms`;
+//! - `Send` and `Sync`, as the paragraph above says: a program whose own interfaces demand
+//!   them keeps the types of std there, which must not be waited for in a green thread;
+//! - that a waiting thread may wake up without a reason: it does not.
+//!
+//! [`atomic`], [`Arc`] and the errors are those of std.
+//!
 //! # Examples
 //!
 //! ```

@@ -249,9 +249,67 @@ impl<T, F: FnOnce() -> T> LazyLock<T, F> {
         });
         this.value.get().expect("it is written before its `Once` is done")
     }
+
+    /// Returns the value, which nothing else borrows.
+    ///
+    /// # Panics
+    ///
+    /// As [`force`](LazyLock::force).
+    ///
+    /// # Cancellation
+    ///
+    /// As [`force`](LazyLock::force).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use leno::sync::LazyLock;
+    ///
+    /// let mut lazy = LazyLock::new(|| 41);
+    /// *LazyLock::force_mut(&mut lazy) += 1;
+    /// assert_eq!(*lazy, 42);
+    /// ```
+    #[track_caller]
+    pub fn force_mut(this: &mut LazyLock<T, F>) -> &mut T {
+        LazyLock::force(this);
+        this.value.get_mut().expect("it is written before its `Once` is done")
+    }
 }
 
 impl<T, F> LazyLock<T, F> {
+    /// Returns the value, if it has been computed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use leno::sync::LazyLock;
+    ///
+    /// let lazy = LazyLock::new(|| 42);
+    /// assert_eq!(LazyLock::get(&lazy), None);
+    /// assert_eq!(*lazy, 42);
+    /// assert_eq!(LazyLock::get(&lazy), Some(&42));
+    /// ```
+    #[track_caller]
+    #[must_use]
+    pub fn get(this: &LazyLock<T, F>) -> Option<&T> {
+        if this.once.is_completed() { this.value.get() } else { None }
+    }
+
+    /// Returns the value, if it has been computed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use leno::sync::LazyLock;
+    ///
+    /// let mut lazy = LazyLock::new(|| 42);
+    /// assert_eq!(LazyLock::get_mut(&mut lazy), None);
+    /// ```
+    #[must_use]
+    pub fn get_mut(this: &mut LazyLock<T, F>) -> Option<&mut T> {
+        this.value.get_mut()
+    }
+
     /// Names the value for reports. The first name stays.
     ///
     /// # Examples

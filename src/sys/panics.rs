@@ -33,6 +33,24 @@ enum Count {
 thread_local! {
     static COUNT: Cell<Count> = const { Cell::new(Count::Unknown) };
     static SUSPENDED: Cell<usize> = const { Cell::new(0) };
+    static HOOKS: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Returns `true` if a panic hook runs on this OS thread, or waits there on a green thread.
+/// Until it returns, nothing may be unwound: std would not count that panic but its catch, or
+/// would end the process.
+pub(crate) fn is_hook_running() -> bool {
+    HOOKS.get() > 0
+}
+
+/// Records that a panic hook begins on this OS thread.
+pub(crate) fn hook_begins() {
+    HOOKS.set(HOOKS.get() + 1);
+}
+
+/// Records that a panic hook ends on this OS thread.
+pub(crate) fn hook_ends() {
+    HOOKS.set(HOOKS.get() - 1);
 }
 
 /// Returns `true` if the count of this OS thread has been searched for.

@@ -18,7 +18,7 @@ use crate::stack::Stack;
 ///
 /// leno::run(|| -> std::io::Result<()> {
 ///     let handle = thread::Builder::new()
-///         .name("parser")
+///         .name("parser".to_owned())
 ///         .stack_size(1 << 20)
 ///         .spawn(|| thread::current().name().map(str::to_owned))?;
 ///     assert_eq!(handle.join().unwrap().as_deref(), Some("parser"));
@@ -49,8 +49,8 @@ impl Builder {
     /// # Examples
     ///
     /// See [`Builder`].
-    pub fn name(mut self, name: impl Into<String>) -> Builder {
-        self.name = Some(name.into());
+    pub fn name(mut self, name: String) -> Builder {
+        self.name = Some(name);
         self
     }
 
@@ -106,7 +106,7 @@ impl Builder {
     /// leno::run(|| {
     ///     let words = ["one", "two"];
     ///     let length = leno::scope(|scope| {
-    ///         let counter = thread::Builder::new().name("counter");
+    ///         let counter = thread::Builder::new().name("counter".to_owned());
     ///         counter.spawn_scoped(scope, || words.len()).unwrap().join().unwrap()
     ///     });
     ///     assert_eq!(length, 2);
@@ -143,7 +143,7 @@ impl Builder {
     ///
     /// let result: Result<(), String> = leno::run(|| {
     ///     thread::task_group(|group| {
-    ///         let fetcher = thread::Builder::new().name("fetcher");
+    ///         let fetcher = thread::Builder::new().name("fetcher".to_owned());
     ///         fetcher.spawn_task(group, || Err::<(), _>("no network".to_owned())).unwrap();
     ///         Ok(())
     ///     })
@@ -177,7 +177,7 @@ impl Builder {
     /// use leno::thread;
     ///
     /// let mut runtime = leno::Runtime::new();
-    /// let handle = thread::Builder::new().name("guest").spawn_on(&runtime, || 7).unwrap();
+    /// let handle = thread::Builder::new().name("guest".to_owned()).spawn_on(&runtime, || 7).unwrap();
     /// runtime.run_until_stalled();
     /// assert_eq!(handle.join().unwrap(), 7);
     /// ```

@@ -2,6 +2,7 @@
 
 use std::cell::OnceCell;
 use std::fmt;
+use std::io;
 use std::marker::PhantomData;
 use std::panic::Location;
 use std::task::{Poll, Waker};
@@ -56,7 +57,7 @@ impl<T> JoinHandle<T> {
     /// # Errors
     ///
     /// The payload of the panic, if the closure panicked. [`Cancelled`], if the thread was
-    /// cancelled.
+    /// cancelled, or has passed on the `Cancelled` of another thread.
     ///
     /// # Panics
     ///
@@ -202,6 +203,14 @@ impl<T> JoinHandle<T> {
     }
 }
 
+/// Panics, since there is no stack for a green thread.
+#[cold]
+#[inline(never)]
+#[track_caller]
+pub(super) fn no_stack(error: &io::Error) -> ! {
+    panic!("{error}")
+}
+
 /// Panics, since the result has been taken.
 #[cold]
 #[track_caller]
@@ -317,9 +326,10 @@ impl<'scope> Scope<'scope, '_> {
         F: FnOnce() -> T + 'scope,
         T: 'scope,
     {
-        self.spawn_on("leno::thread::Scope::spawn", None, None, f)
-            .map(ScopedJoinHandle::new)
-            .unwrap_or_else(|error| panic!("{error}"))
+        match self.spawn_on("leno::thread::Scope::spawn", None, None, f) {
+            Ok(owned) => ScopedJoinHandle::new(owned),
+            Err(error) => no_stack(&error),
+        }
     }
 }
 

@@ -177,7 +177,10 @@ impl<T: 'static> LocalKey<T> {
         function: &'static str,
         f: impl FnOnce(&T) -> R,
     ) -> R {
-        self.try_make_with(init, f).unwrap_or_else(|error| panic!("{function}: {error}"))
+        match self.try_make_with(init, f) {
+            Ok(result) => result,
+            Err(error) => panic!("{function}: {error}"),
+        }
     }
 
     /// Calls `f` with the value, which `wrap` creates from `content` if there is none yet.

@@ -4,6 +4,31 @@
 //! need not be `Send`: green threads share plain data. They switch only where they wait,
 //! yield or end.
 //!
+//! # What std has besides
+//!
+//! Every stable item of [`std::thread`] is here, as of Rust 1.95, but
+//!
+//! - `Builder::spawn_unchecked`, which is unsafe: [`scope`] lends without that;
+//! - what is deprecated: `sleep_ms`, `park_timeout_ms`;
+//! - the conversions of a `JoinHandle` to handles of the operating system: there is no OS thread;
+//! - `Send` and `Sync` of handles: another OS thread uses a [`Handle`](crate::Handle), whose
+//!   `spawn` gives a [`RemoteJoinHandle`](crate::RemoteJoinHandle).
+//!
+//! `thread_local!` is [`green_local!`](crate::green_local). [`park`] never returns without a reason.
+//!
+//! # Panics and panic hooks
+//!
+//! A panic ends its green thread, as in std. std's panic hook names the OS thread, "thread 'main'
+//! panicked"; before that, leno prints which green thread it is. For this, the first runtime of a
+//! process installs a hook, which calls the one that was there before and adds nothing to what a
+//! hook of the program prints. A program that sets a hook later can call the one that
+//! [`take_hook`](std::panic::take_hook) returns, or ask [`current`] for the name.
+//!
+//! A hook may wait, and other green threads run meanwhile. Those that are cancelled or out of time
+//! are unwound once the hook has returned, if it was set before the first runtime. A green thread
+//! that panics while the hook of another waits ends the process: std allows one hook at a time on
+//! an OS thread.
+//!
 //! # Examples
 //!
 //! ```
@@ -43,7 +68,7 @@ use std::time::Duration;
 
 use crate::access::{Access, Object, begin, note};
 use crate::cancel::interrupted;
-use crate::kernel::{Outcome, Scheduler, Wait, WaitFor, scheduler};
+use crate::kernel::{Outcome, Scheduler, ThreadInfo, Wait, WaitFor, scheduler, try_scheduler};
 
 pub use crate::cancel::Cancelled;
 pub use crate::kernel::ThreadId;
@@ -51,6 +76,7 @@ pub use crate::runtime::{Scope, scope};
 pub use crate::time::{sleep, sleep_until};
 pub use builder::Builder;
 pub use handle::Thread;
+use join::no_stack;
 pub use join::{JoinHandle, Result, ScopedJoinHandle};
 pub use local::{AccessError, LocalKey};
 pub use task_group::{TaskGroup, task_group};
@@ -58,7 +84,8 @@ pub use task_group::{TaskGroup, task_group};
 /// Spawns a green thread. It runs when its turn comes, not before the caller waits or yields.
 ///
 /// With a warm pool of stacks this allocates nothing. If the handle is dropped, the green
-/// thread is detached and goes on by itself; [`leno::run`](crate::run) waits for it.
+/// thread is detached and goes on by itself; [`leno::run`](crate::run) waits for it, or cancels it
+/// at the end ([`Builder::cancel_rest`](crate::Builder::cancel_rest)).
 ///
 /// # Panics
 ///
@@ -85,14 +112,6 @@ where
         Ok(stack) => JoinHandle::new(scheduler.spawn(stack, None, f)),
         Err(error) => no_stack(&error),
     }
-}
-
-/// Panics, since there is no stack for a green thread.
-#[cold]
-#[inline(never)]
-#[track_caller]
-fn no_stack(error: &io::Error) -> ! {
-    panic!("{error}")
 }
 
 /// Yields to every other runnable green thread before the current one goes on. Returns at once
@@ -266,19 +285,23 @@ pub fn panicking() -> bool {
 
 /// Returns a handle to the current green thread.
 ///
-/// # Panics
-///
-/// Outside a runtime.
+/// Outside a runtime it is a handle to the OS thread, with its name and an id of its own.
+/// [`Thread::unpark`] and [`Thread::cancel`] have no effect there, as [`park`] needs a runtime.
 ///
 /// # Examples
 ///
 /// ```
-/// leno::run(|| assert_eq!(leno::thread::current().name(), Some("main")));
+/// use leno::thread;
+///
+/// leno::run(|| assert_eq!(thread::current().name(), Some("main")));
+/// assert_eq!(thread::current().name(), std::thread::current().name());
 /// ```
 #[must_use]
-#[track_caller]
 pub fn current() -> Thread {
-    Thread::new(scheduler("leno::thread::current").current().info())
+    match try_scheduler() {
+        Some(scheduler) => Thread::new(scheduler.current().info()),
+        None => Thread::new(&ThreadInfo::of_os_thread()),
+    }
 }
 
 /// Returns the number of green threads that run at the same time, which is one. For programs

@@ -7,10 +7,10 @@ use std::io;
 use std::panic::{self, AssertUnwindSafe, Location};
 use std::rc::Rc;
 
-use super::join::ScopedJoinHandle;
+use super::join::{ScopedJoinHandle, no_stack};
 use crate::access::{Access, Accessed, Observed};
 use crate::cancel::{CancelScope, Cancelled, cancel_now};
-use crate::kernel::{Payload, ThreadInfo, is_unwinding};
+use crate::kernel::{Payload, ThreadInfo, is_unwound_by};
 use crate::runtime::Scope;
 
 /// Green threads that succeed or fail together; see [`task_group`].
@@ -128,7 +128,8 @@ impl<'scope, E> TaskGroup<'scope, '_, E> {
     ///
     /// Joining the task returns its value, or [`Cancelled`] if it was cancelled or has failed:
     /// its failure is the group's. A task need not be joined. Cancelling a task by its handle
-    /// is no failure.
+    /// is no failure. A task that was not cancelled and passes on the [`Cancelled`] of another
+    /// thread has panicked.
     ///
     /// If the group has failed already, the task is cancelled before it begins.
     ///
@@ -145,8 +146,10 @@ impl<'scope, E> TaskGroup<'scope, '_, E> {
         F: FnOnce() -> Result<T, E> + 'scope,
         T: 'scope,
     {
-        self.spawn_with("leno::thread::TaskGroup::spawn", None, None, f)
-            .unwrap_or_else(|error| panic!("{error}"))
+        match self.spawn_with("leno::thread::TaskGroup::spawn", None, None, f) {
+            Ok(handle) => handle,
+            Err(error) => no_stack(&error),
+        }
     }
 
     /// Cancels the tasks that have been spawned so far. That is no failure, and `f` goes on.
@@ -236,7 +239,7 @@ impl<'scope, E> TaskGroup<'scope, '_, E> {
                 self.fail(Failure::Error(error));
                 Ok(None)
             }
-            Err(payload) if is_unwinding(&payload) => {
+            Err(payload) if is_unwound_by(&payload) => {
                 self.end(self.state.note_where_made(Access::Write, "cancel"));
                 Err(payload)
             }
@@ -281,7 +284,7 @@ impl<'scope, E> TaskGroup<'scope, '_, E> {
         let failure = match panic::catch_unwind(AssertUnwindSafe(f)) {
             Ok(Ok(value)) => return value,
             Ok(Err(error)) => Failure::Error(error),
-            Err(payload) if is_unwinding(&payload) => panic::resume_unwind(payload),
+            Err(payload) if is_unwound_by(&payload) => panic::resume_unwind(payload),
             Err(payload) => Failure::Panic(payload),
         };
         self.fail(failure);

@@ -12,7 +12,8 @@ use std::panic::{self, PanicHookInfo};
 use std::rc::Rc;
 use std::sync::Once;
 
-use crate::kernel::{Payload, try_scheduler};
+use crate::kernel::{Payload, is_cancellation, try_scheduler};
+use crate::runtime::panic_hook;
 
 /// The message of a panic, and its file and line.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -31,6 +32,7 @@ pub(super) trait PanicObserver {
 }
 
 const NO_TEXT: &str = "a panic without a text";
+const PASSED_ON: &str = "the cancellation of another green thread, passed on";
 
 thread_local! {
     static KEEPS: Cell<bool> = const { Cell::new(false) };
@@ -87,6 +89,8 @@ impl KeptPanics {
         // A thread that panics may not change the hook.
         let may_install = !INSTALLED.is_completed() && !std::thread::panicking();
         let install = || {
+            // First, to be called for other panics, and to find std's hook in place.
+            panic_hook::install();
             let before = panic::take_hook();
             panic::set_hook(Box::new(move |info| {
                 if KEEPS.get() {
@@ -148,11 +152,12 @@ fn keep(info: &PanicHookInfo<'_>) {
     LAST.with_borrow_mut(|last| last.push((number, text)));
 }
 
-/// Returns the message in a panic's payload, or [`NO_TEXT`].
+/// Returns the message in a panic's payload, or one of those above.
 /// (`PanicHookInfo::payload_as_str` is newer than the oldest supported Rust.)
 fn message_of(payload: &(dyn Any + Send)) -> &str {
     match payload.downcast_ref::<String>() {
         Some(message) => message,
+        None if is_cancellation(payload) => PASSED_ON,
         None => payload.downcast_ref().copied().unwrap_or(NO_TEXT),
     }
 }

@@ -74,7 +74,7 @@ pub(super) fn tell<T>(options: &Options, schedule: &Schedule, program: &impl Fn(
         if let Some(recording) = &mut controller.borrow_mut().recording {
             match &result {
                 Ok(_) => recording.returned(),
-                Err(payload) if crate::kernel::is_unwinding(payload) => recording.unwound(),
+                Err(payload) if crate::kernel::is_unwound_by(payload) => recording.unwound(),
                 // The runtime reports a panic to the controller.
                 Err(_) => {}
             }

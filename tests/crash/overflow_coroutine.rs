@@ -201,7 +201,7 @@ fn the_new_user_of_a_reused_stack_is_named() {
 fn on_a_stack_of_a_former_green_thread() {
     overflows(COROUTINE, DEFAULT, || {
         leno::run(|| {
-            let named = leno::thread::Builder::new().name("gone");
+            let named = leno::thread::Builder::new().name("gone".to_owned());
             named.spawn(|| ()).expect("there is room").join().expect("the green thread returns");
         });
         let free = Pool::free();

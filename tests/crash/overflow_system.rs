@@ -37,7 +37,7 @@ fn a_green_thread_in_a_second_os_thread() {
         Owner::Thread { title: "'second'", body: "{here}::{{closure}}::{{closure}}::{{closure}}" };
     overflows(owner, DEFAULT, || {
         let other = std::thread::spawn(|| {
-            leno::run(|| drop(Builder::new().name("second").spawn(|| deep(0))));
+            leno::run(|| drop(Builder::new().name("second".to_owned()).spawn(|| deep(0))));
         });
         drop(other.join());
     });
@@ -48,15 +48,17 @@ fn only_the_overflowing_os_thread_is_reported() {
     static ALL_RUN: Barrier = Barrier::new(8);
     fn one_of_many(overflows: bool) {
         leno::run(|| {
-            drop(Builder::new().name(if overflows { "overflows" } else { "parks" }).spawn(
-                move || {
-                    ALL_RUN.wait();
-                    if overflows {
-                        overflow();
-                    }
-                    std::thread::park();
-                },
-            ));
+            drop(
+                Builder::new()
+                    .name(if overflows { "overflows" } else { "parks" }.to_owned())
+                    .spawn(move || {
+                        ALL_RUN.wait();
+                        if overflows {
+                            overflow();
+                        }
+                        std::thread::park();
+                    }),
+            );
         });
     }
     let owner = Owner::Thread {
@@ -74,7 +76,7 @@ fn only_the_overflowing_os_thread_is_reported() {
 }
 
 extern "C" fn in_c(_: *mut libc::c_void) -> *mut libc::c_void {
-    leno::run(|| drop(Builder::new().name("in C").spawn(|| deep(0))));
+    leno::run(|| drop(Builder::new().name("in C".to_owned()).spawn(|| deep(0))));
     ptr::null_mut()
 }
 

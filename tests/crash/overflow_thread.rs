@@ -26,21 +26,23 @@ fn an_unnamed_green_thread_has_its_number() {
 #[test]
 fn a_named_green_thread_has_its_name() {
     overflows(named("'parser'"), DEFAULT, || {
-        leno::run(|| drop(Builder::new().name("parser").spawn(|| deep(0))));
+        leno::run(|| drop(Builder::new().name("parser".to_owned()).spawn(|| deep(0))));
     });
 }
 
 #[test]
 fn a_name_is_printed_whatever_it_contains() {
     overflows(named("'naïve `线程`\t🧵 {}%s'"), DEFAULT, || {
-        leno::run(|| drop(Builder::new().name("naïve `线程`\t🧵 {}%s").spawn(|| deep(0))));
+        leno::run(|| {
+            drop(Builder::new().name("naïve `线程`\t🧵 {}%s".to_owned()).spawn(|| deep(0)))
+        });
     });
 }
 
 #[test]
 fn an_empty_name_is_a_name() {
     overflows(named("''"), DEFAULT, || {
-        leno::run(|| drop(Builder::new().name("").spawn(|| deep(0))));
+        leno::run(|| drop(Builder::new().name("".to_owned()).spawn(|| deep(0))));
     });
 }
 
@@ -50,7 +52,7 @@ fn a_very_long_name_is_printed_in_full() {
     let title = format!("'{}'", "long ".repeat(LETTERS / 5)).leak();
     overflows(named(title), DEFAULT, || {
         let name = "long ".repeat(LETTERS / 5);
-        leno::run(|| drop(Builder::new().name(name).spawn(|| deep(0))));
+        leno::run(|| drop(Builder::new().name(name.to_owned()).spawn(|| deep(0))));
     });
 }
 
@@ -85,7 +87,7 @@ fn frames_larger_than_the_guard_in_a_green_thread() {
 fn a_stack_of_another_size() {
     overflows(named("'small'"), 64 << 10, || {
         leno::run(|| {
-            let small = Builder::new().name("small").stack_size(64 << 10);
+            let small = Builder::new().name("small".to_owned()).stack_size(64 << 10);
             drop(small.spawn(|| deep(0)));
         });
     });
@@ -111,7 +113,11 @@ fn a_named_scoped_green_thread() {
         leno::run(|| {
             let total = Cell::new(0);
             leno::scope(|scope| {
-                drop(Builder::new().name("scoped").spawn_scoped(scope, || total.set(deep(0))));
+                drop(
+                    Builder::new()
+                        .name("scoped".to_owned())
+                        .spawn_scoped(scope, || total.set(deep(0))),
+                );
             });
         });
     });
@@ -182,7 +188,8 @@ fn in_the_destructor_of_an_untaken_result() {
 fn an_unnamed_green_thread_on_a_reused_stack() {
     overflows(Owner::Thread { title: "#3", body: INNER }, DEFAULT, || {
         leno::run(|| {
-            let before = Builder::new().name("gone").spawn(|| ()).expect("there is room");
+            let before =
+                Builder::new().name("gone".to_owned()).spawn(|| ()).expect("there is room");
             before.join().expect("the green thread returns");
             let free = Pool::free();
             drop(leno::spawn(|| deep(0)));
@@ -196,7 +203,7 @@ fn a_coroutine_in_a_green_thread() {
     let owner = Owner::Coroutine { body: "{here}::{{closure}}::{{closure}}::{{closure}}" };
     overflows(owner, DEFAULT, || {
         leno::run(|| {
-            let named = Builder::new().name("outside");
+            let named = Builder::new().name("outside".to_owned());
             drop(named.spawn(|| Plain::new(|_, ()| overflow()).resume(())));
         });
     });

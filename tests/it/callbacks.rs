@@ -9,7 +9,7 @@ use std::fmt::{self, Write};
 
 use leno::coroutine::{self, Coroutine, Generator, Resumed, Yielder};
 
-use crate::support::{Ledger, Tracked, panic_text};
+use crate::support::{Ledger, Tracked, in_child, panic_text};
 
 /// Returns `count` pseudo-random numbers, the same ones each time.
 fn shuffled(count: u32) -> Vec<u32> {
@@ -172,6 +172,28 @@ fn unwinding_passes_through_c_callbacks() {
     coroutine.resume(0);
     coroutine.close();
     ledger.check();
+}
+
+#[test]
+fn an_unwinding_ends_the_process_at_a_plain_c_function() {
+    extern "C" fn waits() {
+        leno::thread::park();
+    }
+    let name = "callbacks::an_unwinding_ends_the_process_at_a_plain_c_function";
+    let child = in_child(name, &[], || {
+        leno::run(|| {
+            let handle = leno::spawn(|| waits());
+            leno::yield_now();
+            // The thread may wait there, but not be unwound.
+            handle.thread().unpark();
+            handle.join().unwrap();
+            let handle = leno::spawn(|| waits());
+            leno::yield_now();
+            handle.cancel();
+            let _: leno::thread::Result<()> = handle.join();
+        });
+    });
+    child.assert_aborted("panic in a function that cannot unwind");
 }
 
 unsafe extern "C-unwind" {

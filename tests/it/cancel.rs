@@ -2,7 +2,12 @@
 //! through.
 
 mod bad_input;
+mod callers;
+mod hooks;
+mod kept;
 mod panics;
+mod passed_on;
+mod rest;
 
 use std::cell::{Cell, RefCell};
 use std::panic::{self, AssertUnwindSafe};

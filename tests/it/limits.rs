@@ -99,7 +99,7 @@ fn an_exhausted_address_space_names_the_limit() {
         check(error);
         assert!(stacks.len() > 200, "{}", stacks.len());
         leno::run(|| {
-            let builder = leno::thread::Builder::new().name("no room");
+            let builder = leno::thread::Builder::new().name("no room".to_owned());
             check(builder.spawn(|| ()).map(|_| "spawned").expect_err("no room"));
             check(io::Error::new(ErrorKind::OutOfMemory, panic_text(|| leno::spawn(|| ()))));
             let create = || Coroutine::<(), (), ()>::new(|_, ()| ());

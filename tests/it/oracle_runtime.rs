@@ -59,9 +59,8 @@ enum Op {
     Select { cases: Vec<Case>, patience: Patience },
     DropSender { channel: usize },
     DropReceiver { channel: usize },
-    // Catches every unwinding out of the operations. Yields before it drops the
-    // payload if `lingers` is `true`.
-    Catch { lingers: bool, operations: Vec<Op> },
+    // Catches every unwinding out of the operations.
+    Catch { then: Fate, operations: Vec<Op> },
     // Runs the operations in a deadline scope.
     Timeout { millis: u64, operations: Vec<Op> },
     Shield(Vec<Op>),
@@ -70,6 +69,17 @@ enum Op {
     Notify { all: bool },
     AddPermits(usize),
     CloseSemaphore,
+}
+
+/// What happens to a payload that was caught.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    Dropped,
+    // Dropped after a yield.
+    Lingers,
+    // Dropped after the run.
+    Kept,
+    Forgotten,
 }
 
 /// The deadline of an operation.
@@ -134,7 +144,7 @@ enum What {
     IsFinished(bool),
     NothingThere,
     Panicking { value: u32 },
-    Caught(Outcome),
+    Caught(Outcome, Fate),
     Dropping { value: u32 },
     Sent { channel: usize, result: Result<(), Failure> },
     Received { channel: usize, result: Result<u32, Failure> },

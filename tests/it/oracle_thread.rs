@@ -158,7 +158,10 @@ impl World {
     fn spawn(self: &Rc<World>, body: usize, named: bool) -> JoinHandle<Loud> {
         let body = self.body(body);
         let handle = if named {
-            thread::Builder::new().name("named").spawn(body).expect("a stack is available")
+            thread::Builder::new()
+                .name("named".to_owned())
+                .spawn(body)
+                .expect("a stack is available")
         } else {
             thread::spawn(body)
         };

@@ -1,6 +1,7 @@
 //! Green threads: results, handles, panics, scopes and parking as std documents them
 //! for threads; the order of turns and the limits of a runtime as leno defines them.
 
+mod outside;
 mod runtime;
 mod scope;
 
@@ -168,7 +169,7 @@ fn green_threads_have_names_ids_and_handles() {
         let main = thread::current();
         assert_eq!(main.name(), Some("main"));
         assert_eq!((format!("{:?}", main.id()), main.id().to_string()), (id_debug(1), "#1".into()));
-        let handle = Builder::new().name("worker").spawn(thread::current).unwrap();
+        let handle = Builder::new().name("worker".to_owned()).spawn(thread::current).unwrap();
         let of_handle = handle.thread().clone();
         let own = handle.join().unwrap();
         assert_eq!((own.name(), own.id()), (Some("worker"), of_handle.id()));
@@ -367,7 +368,7 @@ fn unpark_does_not_end_a_join_or_a_yield() {
 #[test]
 fn a_thread_handle_outlives_its_green_thread_and_its_runtime() {
     let (finished, main, joined) = leno::run(|| {
-        let handle = Builder::new().name("gone").spawn(|| ()).unwrap();
+        let handle = Builder::new().name("gone".to_owned()).spawn(|| ()).unwrap();
         let thread = handle.thread().clone();
         handle.join().unwrap();
         thread.unpark();

@@ -11,7 +11,7 @@ use leno::{Builder, Policy, Runtime};
 use crate::support::{caught, panic_text};
 
 fn spawn<T: 'static>(name: &str, f: impl FnOnce() -> T + 'static) -> JoinHandle<T> {
-    thread::Builder::new().name(name).spawn(f).expect("a stack is available")
+    thread::Builder::new().name(name.to_owned()).spawn(f).expect("a stack is available")
 }
 
 /// Records a run with virtual time from beginning to end.
@@ -182,7 +182,8 @@ fn a_recorder_outlives_a_failed_run() {
 fn the_host_and_other_os_threads_are_shown() {
     let recorder = Recorder::new();
     let runtime = Builder::new().recorder(&recorder).build();
-    let parked = thread::Builder::new().name("parked").spawn_on(&runtime, thread::park).unwrap();
+    let parked =
+        thread::Builder::new().name("parked".to_owned()).spawn_on(&runtime, thread::park).unwrap();
     assert!(runtime.run_until_stalled());
     let (handle, id) = (runtime.handle(), parked.thread().id());
     std::thread::spawn(move || handle.unpark(id)).join().unwrap();

@@ -95,7 +95,7 @@ fn reported_hog(reports: &Reports, builder: &thread::Builder) -> (Hog, String) {
 fn a_hog_is_reported_with_its_backtrace() {
     leno::run(|| {
         let (_watchdog, reports) = watch(SHORT);
-        let (hog, text) = reported_hog(&reports, &thread::Builder::new().name("miner"));
+        let (hog, text) = reported_hog(&reports, &thread::Builder::new().name("miner".to_owned()));
         assert_eq!(hog.name(), Some("miner"));
         assert!(hog.has_run() >= SHORT);
         let title = format!("green thread 'miner' ({}) has run for ", hog.id());

@@ -105,7 +105,7 @@ pub const MISTAKES: &[Mistake] = &[
     ),
     mistake(
         "in-flight-for-ever",
-        "",
+        "$ && control.state_or_default::<Cancellation>().attempts.get() == 0",
         "a thread that has caught the unwinding is never unwound again",
     ),
     mistake(

@@ -233,7 +233,7 @@ fn waiting_for_ever_in_a_destructor_at_shutdown_aborts() {
             let _waits = OnDrop(thread::park);
             thread::park();
         };
-        Builder::new().name("stubborn").spawn_on(&runtime, waits).unwrap();
+        Builder::new().name("stubborn".to_owned()).spawn_on(&runtime, waits).unwrap();
         runtime.run_until_stalled();
         drop(runtime);
     });

@@ -33,7 +33,7 @@ fn spawn_at<T: 'static>(
     f: impl FnOnce() -> T + 'static,
 ) -> JoinHandle<T> {
     place.set(Some(Location::caller()));
-    Builder::new().name(name).spawn(f).unwrap()
+    Builder::new().name(name.to_owned()).spawn(f).unwrap()
 }
 
 #[track_caller]
@@ -316,7 +316,10 @@ fn a_scope_that_never_ends_is_reported() {
         leno::scope(|scope| {
             let count = Cell::new(0);
             f(&count);
-            Builder::new().name("child").spawn_scoped(scope, move || park_at(&parked)).unwrap();
+            Builder::new()
+                .name("child".to_owned())
+                .spawn_scoped(scope, move || park_at(&parked))
+                .unwrap();
         });
     }
     let place = Place::default();

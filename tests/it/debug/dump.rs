@@ -39,7 +39,7 @@ fn dumps_here() -> String {
 }
 
 fn named(name: &str, f: impl FnOnce() + 'static) -> JoinHandle<()> {
-    Builder::new().name(name).spawn(f).unwrap()
+    Builder::new().name(name.to_owned()).spawn(f).unwrap()
 }
 
 struct ParksWhenDropped;

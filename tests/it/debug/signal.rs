@@ -36,7 +36,7 @@ fn a_runtime_in_a_system_call_is_dumped() {
             // The scheduler sleeps on the stack of the last thread to run, which
             // has ended and is not joined.
             let last = move || ready.send(()).unwrap();
-            Builder::new().name("last").stack_size(1).spawn(last).unwrap();
+            Builder::new().name("last".to_owned()).stack_size(1).spawn(last).unwrap();
             let other = std::thread::spawn(move || {
                 wait_until_ready.recv().unwrap();
                 raise();
@@ -63,7 +63,7 @@ fn a_running_runtime_is_dumped_at_each_signal() {
             debug::dump_on_sigusr1().unwrap();
             // A second call changes nothing.
             debug::dump_on_sigusr1().unwrap();
-            let parked = Builder::new().name("parked").spawn(sleeps_here).unwrap();
+            let parked = Builder::new().name("parked".to_owned()).spawn(sleeps_here).unwrap();
             leno::yield_now();
             let busy = leno::spawn(|| (0..500).for_each(|_| leno::yield_now()));
             for _ in 0..3 {
@@ -103,7 +103,8 @@ fn each_listening_runtime_is_dumped() {
                                 debug::dump_on_sigusr1().unwrap();
                             }
                             let name = format!("round {round}, runtime {index}");
-                            let sleeper = Builder::new().name(name).spawn(sleeps_here).unwrap();
+                            let sleeper =
+                                Builder::new().name(name.to_owned()).spawn(sleeps_here).unwrap();
                             let id = sleeper.thread().id();
                             ready.send((leno::Handle::current(), id)).unwrap();
                             sleeper.join().unwrap();
@@ -145,7 +146,7 @@ fn a_signal_makes_the_descriptor_readable_once() {
         let runtime = leno::Runtime::new();
         let listens = || debug::dump_on_sigusr1().unwrap();
         Builder::new().spawn_on(&runtime, listens).unwrap();
-        let guest = Builder::new().name("guest");
+        let guest = Builder::new().name("guest".to_owned());
         let guest = guest.spawn_on(&runtime, sleeps_here).unwrap();
         assert!(runtime.run_until_stalled());
         assert!(!is_readable(&runtime));

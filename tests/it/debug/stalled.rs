@@ -25,9 +25,9 @@ fn long_waits_are_listed() {
     leno::Builder::new().virtual_time().run(|| {
         let (sender, receiver) = bounded::<u8>(0);
         receiver.set_name("orders");
-        let old = Builder::new().name("old").spawn(move || receiver.recv()).unwrap();
+        let old = Builder::new().name("old".to_owned()).spawn(move || receiver.recv()).unwrap();
         leno::sleep(5 * SECOND);
-        let young = Builder::new().name("young").spawn(thread::park).unwrap();
+        let young = Builder::new().name("young".to_owned()).spawn(thread::park).unwrap();
         let _sleeps = leno::spawn(|| leno::sleep(100 * SECOND));
         leno::sleep(7 * SECOND);
         assert!(debug::stalled(12 * SECOND).is_none());
@@ -72,7 +72,7 @@ fn a_partial_deadlock_is_reported_with_its_cycle() {
                 leno::sleep(SECOND);
                 let _other = forks[1 - first].lock().unwrap();
             };
-            Builder::new().name(name).spawn(eats).unwrap()
+            Builder::new().name(name.to_owned()).spawn(eats).unwrap()
         });
         leno::sleep(20 * SECOND);
         let report = debug::stalled(10 * SECOND).unwrap().to_string();
@@ -98,7 +98,7 @@ fn a_partial_deadlock_is_reported_with_its_cycle() {
 #[test]
 fn a_recent_cycle_is_left_out() {
     leno::Builder::new().virtual_time().run(|| {
-        let _parked = Builder::new().name("parked").spawn(thread::park).unwrap();
+        let _parked = Builder::new().name("parked".to_owned()).spawn(thread::park).unwrap();
         leno::sleep(5 * SECOND);
         let handles: Rc<RefCell<Vec<JoinHandle<()>>>> = Rc::default();
         let inner = handles.clone();

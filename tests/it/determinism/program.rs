@@ -11,7 +11,7 @@ use leno::thread::{self, JoinHandle};
 use leno::time::{Duration, sleep, timeout};
 
 fn spawn<T: 'static>(name: &str, f: impl FnOnce() -> T + 'static) -> JoinHandle<T> {
-    thread::Builder::new().name(name).spawn(f).expect("a stack is available")
+    thread::Builder::new().name(name.to_owned()).spawn(f).expect("a stack is available")
 }
 
 fn millis(count: u64) -> Duration {

@@ -4,7 +4,7 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::{Body, Case, Keep, Lock, MUTEXES, NEVER, Op, Patience, Program};
+use super::{Body, Case, Fate, Keep, Lock, MUTEXES, NEVER, Op, Patience, Program};
 
 /// The subject of a program. A bug shows more often where many operations of one kind
 /// meet.
@@ -42,8 +42,10 @@ pub(super) fn programs(chosen: bool) -> impl Strategy<Value = Program> {
             bodies.into_iter().map(|genes| thread(subject, count, genes)).collect();
         // A panic of the main thread would be printed next to a deadlock.
         let main = &mut threads[0];
-        main.operations =
-            vec![Op::Catch { lingers: false, operations: std::mem::take(&mut main.operations) }];
+        main.operations = vec![Op::Catch {
+            then: Fate::Dropped,
+            operations: std::mem::take(&mut main.operations),
+        }];
         Program {
             capacities: (0..count).map(capacity).collect(),
             permits: 1 + usize::from(third / 2 % 3),
@@ -86,6 +88,15 @@ fn patience(byte: usize) -> Patience {
         0 => Patience::None,
         1..6 => Patience::Millis(millis(byte / 8)),
         _ => Patience::Endless,
+    }
+}
+
+fn fate(byte: usize) -> Fate {
+    match byte % 8 {
+        0 | 1 => Fate::Lingers,
+        2 => Fate::Kept,
+        3 => Fate::Forgotten,
+        _ => Fate::Dropped,
     }
 }
 
@@ -132,7 +143,7 @@ impl<I: Iterator<Item = u32>> Decoder<I> {
             (2, 29) => Op::Keep(Keep::Yielding),
             (2, _) => Op::Keep(Keep::Sleeping { millis: second as u64 % 4 }),
             (3, 0..12) => Op::Cancel { which: first },
-            (3, 12..16) => Op::Catch { lingers: first % 4 == 0, operations: self.block(inner) },
+            (3, 12..16) => Op::Catch { then: fate(first), operations: self.block(inner) },
             (3, 16..25) => Op::Timeout { millis: millis(second), operations: self.block(inner) },
             (_, _) => Op::Shield(self.block(inner)),
         }

@@ -10,7 +10,7 @@ use leno::thread::{self, Cancelled, JoinHandle, Thread};
 use leno::time::{self, Duration, Instant};
 use leno::{Builder, Policy};
 
-use super::{Body, Event, Keep, NEVER, Op, Outcome, Patience, Program, What};
+use super::{Body, Event, Fate, Keep, NEVER, Op, Outcome, Patience, Program, What};
 use crate::support::caught;
 
 mod channels;
@@ -39,6 +39,8 @@ struct World {
     threads: RefCell<Vec<Thread>>,
     last_value: Cell<u32>,
     start: Cell<Option<Instant>>,
+    /// The payloads that were caught and kept.
+    kept: RefCell<Vec<Box<dyn Any + Send>>>,
     locks: locks::Locks,
 }
 
@@ -189,7 +191,7 @@ impl<'a> Me<'a> {
                 panic::resume_unwind(Box::new(value));
             }
             Op::Keep(_) => unreachable!("the block keeps the value"),
-            Op::Catch { lingers, operations } => self.catch(*lingers, operations),
+            Op::Catch { then, operations } => self.catch(*then, operations),
             Op::Timeout { millis, operations } => {
                 let result = time::timeout(duration(*millis), || self.block(operations));
                 self.log(if result.is_ok() { What::InTime } else { What::Elapsed });
@@ -208,11 +210,17 @@ impl<'a> Me<'a> {
         }
     }
 
-    fn catch(self, lingers: bool, operations: &[Op]) {
+    fn catch(self, then: Fate, operations: &[Op]) {
         if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(|| self.block(operations))) {
-            self.log(What::Caught(outcome_of_panic(&*payload)));
-            if lingers {
-                self.carry_out(&Op::Yield);
+            self.log(What::Caught(outcome_of_panic(&*payload), then));
+            match then {
+                Fate::Dropped => drop(payload),
+                Fate::Lingers => {
+                    self.carry_out(&Op::Yield);
+                    drop(payload);
+                }
+                Fate::Kept => self.world.kept.borrow_mut().push(payload),
+                Fate::Forgotten => std::mem::forget(payload),
             }
         }
     }
@@ -258,6 +266,7 @@ pub(super) fn run(program: &Program) -> Vec<Event> {
         threads: RefCell::default(),
         last_value: Cell::new(0),
         start: Cell::new(None),
+        kept: RefCell::default(),
         locks: locks::Locks::new(program.permits),
     });
     let main = body(&world, 0, ends.next().expect("the main thread has ends"));
@@ -286,6 +295,7 @@ pub(super) fn run(program: &Program) -> Vec<Event> {
     drop(result);
     let handles = world.handles.take();
     drop(handles);
+    drop(world.kept.take());
     assert_eq!(Rc::strong_count(&world), 1, "a closure was not dropped");
     TRACE.take()
 }

@@ -13,7 +13,7 @@ mod unwinding;
 use std::collections::VecDeque;
 use std::mem;
 
-use super::{Event, Keep, MUTEXES, NEVER, Op, Outcome, Patience, Program, What};
+use super::{Event, Fate, Keep, MUTEXES, NEVER, Op, Outcome, Patience, Program, What};
 use state::{
     Block, Channel, Deadline, Ended, Green, Kind, Mutex, Payload, Pending, RwLock, Semaphore,
     State, Target, Timer, Wait, Waiter,
@@ -39,6 +39,8 @@ struct Model<'p> {
     last_value: u32,
     last_scope: u64,
     deadlock: bool,
+    /// The payloads that were caught and kept.
+    kept: Vec<Payload>,
     trace: Vec<Event>,
     over: bool,
 }
@@ -62,6 +64,7 @@ pub(super) fn predict(program: &Program) -> Vec<Event> {
         last_value: 0,
         last_scope: 0,
         deadlock: false,
+        kept: Vec::new(),
         trace: Vec::new(),
         over: false,
     };
@@ -283,9 +286,7 @@ impl<'p> Model<'p> {
                 let block = self.green().blocks.last_mut().expect("the body has not ended");
                 block.kept.push_back((keep, value));
             }
-            Op::Catch { lingers, ref operations } => {
-                self.enter(Kind::Catch { lingers }, operations);
-            }
+            Op::Catch { then, ref operations } => self.enter(Kind::Catch(then), operations),
             Op::Timeout { millis, ref operations } => self.enter_scope(millis, operations),
             Op::Shield(ref inner) => {
                 self.green().shields += 1;
@@ -384,13 +385,14 @@ impl<'p> Model<'p> {
         self.green().blocks.pop();
         match kind {
             Kind::Body => {}
-            Kind::Catch { lingers } => {
+            Kind::Catch(then) => {
                 let Some(payload) = self.green().unwinding.take() else { return };
-                self.log(What::Caught(outcome(Err(payload))));
-                if lingers {
-                    self.yield_and(Pending::Lingering(payload));
-                } else {
-                    self.drop_payload(payload);
+                self.log(What::Caught(outcome(Err(payload)), then));
+                match then {
+                    Fate::Dropped => self.drop_payload(payload),
+                    Fate::Lingers => self.yield_and(Pending::Lingering(payload)),
+                    Fate::Kept => self.kept.push(payload),
+                    Fate::Forgotten => {}
                 }
             }
             Kind::Timeout(id) => self.leave_scope(id),
@@ -446,6 +448,9 @@ impl<'p> Model<'p> {
             if self.handles[number] {
                 self.detach(number);
             }
+        }
+        for payload in mem::take(&mut self.kept) {
+            self.drop_payload(payload);
         }
     }
 }

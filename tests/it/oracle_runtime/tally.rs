@@ -1,7 +1,7 @@
 //! Counts of events, which show that the programs test what they are meant to test.
 
 use super::programs::Tally;
-use super::{Event, Failure, Lock, Outcome, What};
+use super::{Event, Failure, Fate, Lock, Outcome, What};
 
 pub(super) fn add(tally: &mut Tally, trace: &[Event]) {
     trace.iter().filter_map(name_of).for_each(|name| tally.add(name, 1));
@@ -44,7 +44,8 @@ fn name_of_act(what: &What) -> Option<&'static str> {
         What::Elapsed => "elapsed",
         What::Unshielded => "unshielded",
         What::Panicking { .. } => "panic",
-        What::Caught(Outcome::Unwound) => "caught an unwinding",
+        What::Caught(Outcome::Unwound, Fate::Kept | Fate::Forgotten) => "kept a payload",
+        What::Caught(Outcome::Unwound, _) => "caught an unwinding",
         What::Joined(Outcome::Unwound) => "joined a cancelled thread",
         What::Dropping { .. } => "waited in a destructor",
         _ => return None,
@@ -59,7 +60,8 @@ pub(super) fn check(tally: &Tally, programs: usize) {
             ["disconnected", "timed out", "would block", "case chosen", "default chosen"];
         let locks = ["read lock", "write lock", "permits", "closed", "notified", "poisoned"];
         let scopes = ["timer", "in time", "unshielded", "panic", "caught an unwinding"];
-        let ends = ["joined a cancelled thread", "waited in a destructor", "deadlock"];
+        let ends =
+            ["kept a payload", "joined a cancelled thread", "waited in a destructor", "deadlock"];
         tally.check(programs / 200, &[&channels[..], &locks, &scopes, &ends].concat());
     }
     // A deadlock ends most of what a program is meant to test.

@@ -10,7 +10,7 @@ use leno::thread::{self, Builder, Scope};
 use leno::weave::Shared;
 
 fn named<'scope>(scope: &'scope Scope<'scope, '_>, name: &str, f: impl FnOnce() + 'scope) {
-    Builder::new().name(name).spawn_scoped(scope, f).expect("a stack");
+    Builder::new().name(name.into()).spawn_scoped(scope, f).expect("a stack");
 }
 
 pub fn lost_update() {
@@ -91,8 +91,8 @@ pub fn orders() {
             assert_eq!(order, Ok(expected));
         }
     };
-    Builder::new().name("producer").spawn(producer).expect("a stack");
-    let consumer = Builder::new().name("consumer").spawn(consumer).expect("a stack");
+    Builder::new().name("producer".to_owned()).spawn(producer).expect("a stack");
+    let consumer = Builder::new().name("consumer".to_owned()).spawn(consumer).expect("a stack");
     let _ = consumer.join();
 }
 

@@ -207,7 +207,7 @@ fn a_deadlock_inside_a_group_is_reported() {
         leno::run(|| {
             let _: Result<(), ()> = task_group(|group| {
                 let value = ledger.value();
-                let task = Builder::new().name("stuck");
+                let task = Builder::new().name("stuck".to_owned());
                 task.spawn_task(group, move || {
                     let _value = value;
                     thread::park();

@@ -172,7 +172,7 @@ fn a_result_that_borrows_is_dropped_before_the_scope_ends() {
 fn scoped_handles_have_names_and_ids() {
     leno::run(|| {
         leno::scope(|scope| {
-            let builder = Builder::new().name("scoped").stack_size(64 << 10);
+            let builder = Builder::new().name("scoped".to_owned()).stack_size(64 << 10);
             let handle = builder.spawn_scoped(scope, || thread::current().id()).unwrap();
             assert_eq!(handle.thread().name(), Some("scoped"));
             assert!(!handle.is_finished());

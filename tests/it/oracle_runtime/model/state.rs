@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::super::{Keep, Lock, Op, Patience};
+use super::super::{Fate, Keep, Lock, Op, Patience};
 
 #[derive(Clone, Copy, Default, PartialEq)]
 pub(super) enum State {
@@ -142,7 +142,7 @@ pub(super) struct Timer {
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Kind {
     Body,
-    Catch { lingers: bool },
+    Catch(Fate),
     Timeout(u64),
     Shield,
     Hold(Lock),
@@ -169,8 +169,6 @@ pub(super) struct Green<'p> {
     pub(super) pending: Pending<'p>,
     pub(super) blocks: Vec<Block<'p>>,
     pub(super) unwinding: Option<Payload>,
-    /// Whether the payload of an unwinding is alive.
-    pub(super) in_flight: bool,
     pub(super) result: Option<Result<u32, Payload>>,
     pub(super) token: bool,
     pub(super) detached: bool,

@@ -29,7 +29,7 @@ impl<'p> Green<'p> {
     /// Returns `true` if the thread is unwound at its next cancellation point. A
     /// thread is not unwound during a panic or another unwinding.
     fn is_due(&self) -> bool {
-        self.unwinding.is_none() && !self.in_flight && self.reason().is_some()
+        self.unwinding.is_none() && self.reason().is_some()
     }
 }
 
@@ -41,14 +41,12 @@ impl<'p> Model<'p> {
 
     pub(super) fn unwind(&mut self) {
         let reason = self.green().reason().unwrap_or(Reason::Thread);
-        self.green().in_flight = true;
         self.green().unwinding = Some(Payload::Unwound(reason));
     }
 
     pub(super) fn drop_payload(&mut self, payload: Payload) {
-        match payload {
-            Payload::Panic(value) => self.drop_value(value),
-            Payload::Unwound(_) => self.green().in_flight = false,
+        if let Payload::Panic(value) = payload {
+            self.drop_value(value);
         }
     }
 
