@@ -6,7 +6,13 @@
 //!
 //! A deadline that the clock never reaches, such as [`Duration::MAX`] from now, is no
 //! deadline: a thread that waits for nothing else waits for ever, and a deadlock report says
-//! so. A wait until a moment that has passed only lets other threads have a turn.
+//! so.
+//!
+//! A wait with a deadline that has passed only lets other threads have a turn, as one of zero
+//! does, and then it is over. The thread is not in line during that turn: nothing is handed over
+//! to it. What was handed over before counts. A call that waits several times, as
+//! [`Condvar::wait_timeout_while`](crate::sync::Condvar::wait_timeout_while) and a receive from a
+//! ticker do, may find its deadline passed between two of its waits.
 
 #![forbid(unsafe_code)]
 

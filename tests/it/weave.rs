@@ -5,6 +5,7 @@ mod again;
 mod bad_input;
 mod checking;
 mod counts;
+mod deadlines;
 mod inside;
 mod operations;
 mod primitives;

@@ -116,7 +116,7 @@ const MUTANTS: &[Mutant] = &[
     ),
     mutant(
         WAITING,
-        "            self.yield_while_panicking(wait.line());\n            Outcome::Elapsed",
+        "            self.give_turn(wait);\n            Outcome::Elapsed",
         "            Outcome::Elapsed",
         "a wait without time left gives no other thread a turn",
     ),
