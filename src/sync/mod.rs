@@ -24,7 +24,7 @@
 //!
 //! These types are neither `Send` nor `Sync`: they are for the green threads of one OS
 //! thread, which share them by reference, `Rc` or [`Arc`]. A `static` must be `Sync`, so it
-//! cannot hold one of them; `thread_local!` can.
+//! cannot hold one of them; `thread_local!` can. The types of [`atomic`] are both.
 //!
 //! # Examples
 //!
@@ -46,8 +46,7 @@
 //! });
 //! ```
 
-#![forbid(unsafe_code)]
-
+pub mod atomic;
 mod barrier;
 mod claim;
 mod condvar;
@@ -75,7 +74,7 @@ pub use rwlock::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 pub use semaphore::{
     AcquireError, AcquireTimeoutError, Semaphore, SemaphorePermit, TryAcquireError,
 };
-pub use std::sync::{Arc, LockResult, PoisonError, TryLockError, TryLockResult, Weak, atomic};
+pub use std::sync::{Arc, LockResult, PoisonError, TryLockError, TryLockResult, Weak};
 pub use wait_group::WaitGroup;
 
 /// The number of the holder of a lock outside a runtime.

@@ -139,7 +139,9 @@ impl Explorer {
     ///
     /// This is sound if green threads share nothing but primitives of leno and
     /// [`Shared`](super::Shared) values. Other shared state, as in an `Rc<Cell<_>>`, is not
-    /// observed, and outcomes may be missed.
+    /// observed, and outcomes may be missed. With [atomics](crate::sync::atomic), several executions
+    /// of a class may be run: beyond their common beginning, those of two executions cannot be told
+    /// apart.
     ///
     /// # Examples
     ///

@@ -2,6 +2,7 @@
 
 mod accesses;
 mod again;
+mod atomics;
 mod bad_input;
 mod checking;
 mod counts;
