@@ -22,6 +22,7 @@ const SAMPLING: &str = "src/weave/sampling.rs";
 const PATH: &str = "src/explore/path.rs";
 const DFS: &str = "src/weave/dfs.rs";
 const DEPENDENCE: &str = "src/weave/dependence.rs";
+const ATOMIC: &str = "src/sync/atomic.rs";
 
 const MUTANTS: &[Mutant] = &[
     // All executions.
@@ -149,6 +150,18 @@ const MUTANTS: &[Mutant] = &[
         "(number == other_number || (is_new(number) && is_new(other_number)))",
         "number == other_number",
         "objects of two executions are the same if they have the same number",
+    ),
+    mutant(
+        DEPENDENCE,
+        "ATOMIC => (ATOMIC, Some(u64::MAX)),",
+        "ATOMIC => (object, None),",
+        "atomics of two executions are told apart by their numbers",
+    ),
+    mutant(
+        ATOMIC,
+        "operate(&self.0, Access::Write, \"store\"",
+        "operate(&self.0, Access::Read, \"store\"",
+        "a store to an atomic is reported as a read",
     ),
     // Random exploration.
     mutant(
