@@ -126,6 +126,11 @@ impl Inbox {
         }
     }
 
+    /// Returns `true` if the caller runs in the runtime.
+    pub(super) fn is_current(&self) -> bool {
+        try_scheduler().is_some_and(|scheduler| scheduler.serial() == self.runtime)
+    }
+
     pub(super) fn add_sender(&self) {
         self.mailbox.add_sender();
     }
