@@ -258,7 +258,17 @@ pub(super) fn is_awaited_outside(scheduler: &Scheduler) -> bool {
     futures(scheduler).awaiting.any(|awaiting| wakers_outside(scheduler, awaiting) > 0)
 }
 
-/// Returns the number of wakers that something outside has.
+/// Returns the number of wakers that something outside has, for each thread that waits for a future.
+pub(crate) fn awaited_outside(scheduler: &Scheduler) -> Vec<(u64, usize)> {
+    let all = RefCell::new(Vec::new());
+    futures(scheduler).awaiting.any(|awaiting| {
+        let number = awaiting.state.number.load(Ordering::Relaxed);
+        all.borrow_mut().push((number, wakers_outside(scheduler, awaiting)));
+        false
+    });
+    all.into_inner()
+}
+
 fn wakers_outside(scheduler: &Scheduler, awaiting: &Awaiting) -> usize {
     let kept = futures(scheduler).kept_wakers.borrow().get(&awaiting.data).copied().unwrap_or(0);
     // The waiting thread has three.

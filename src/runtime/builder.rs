@@ -29,7 +29,7 @@ use crate::kernel::slow_path::slow;
 use crate::kernel::{
     ControlBlock, Owned, Payload, Scheduler, Wait, WaitFor, for_join, is_unwinding,
 };
-use crate::remote::inbox::{Outside, existing_inbox, inbox, read_inbox};
+use crate::remote::inbox::{Outside, existing_inbox, inbox, read_inbox, silence};
 use crate::remote::{Futures, Handle};
 use crate::stack;
 use crate::sys::panics;
@@ -58,6 +58,7 @@ pub struct Builder {
     policy: Option<Policy>,
     virtual_time: bool,
     recorder: Option<Recorder>,
+    silence: Option<Duration>,
 }
 
 impl Builder {
@@ -94,6 +95,28 @@ impl Builder {
         self
     }
 
+    /// Prints a report to standard error when no green thread could run for this time, and no deadline
+    /// is set: what each of them waits for, the lines that made the [`Handle`]s which exist, and
+    /// the number of wakers that are elsewhere. Each silence is reported once.
+    ///
+    /// Without a handle and a waker outside, such a runtime ends with the report of a deadlock. With
+    /// one it waits, since it cannot know whether anything will come: a green thread may hold the last
+    /// handle itself, and a timer of another library may need the OS thread that the runtime keeps
+    /// waiting.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use leno::time::Duration;
+    ///
+    /// let builder = leno::Builder::new().report_silence(Duration::from_secs(10));
+    /// assert_eq!(builder.run(|| 1), 1);
+    /// ```
+    pub fn report_silence(mut self, after: Duration) -> Builder {
+        self.silence = Some(after);
+        self
+    }
+
     /// Makes the runtime.
     #[track_caller]
     pub fn build(self) -> Runtime {
@@ -102,6 +125,9 @@ impl Builder {
         let runtime = Runtime::with(clock, policy, self.stack_bytes);
         if let Some(recorder) = &self.recorder {
             trace::start_recording(&runtime.scheduler, recorder);
+        }
+        if let Some(after) = self.silence {
+            silence(&runtime.scheduler).set_limit(after);
         }
         runtime
     }
@@ -319,6 +345,7 @@ impl Runtime {
     ///
     /// If the system has no more descriptors.
     #[must_use]
+    #[track_caller]
     pub fn handle(&self) -> Handle {
         Handle::of(&self.scheduler)
     }

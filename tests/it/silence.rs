@@ -1,5 +1,5 @@
 //! A runtime in which every green thread waits for other OS threads: the report if nothing of them is
-//! left.
+//! left, and the one that a program asks for.
 
 use std::pin::Pin;
 use std::sync::mpsc;
@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
 use leno::time::Duration;
-use leno::{block_on, thread};
+use leno::{Builder, Handle, block_on, thread};
 
-use crate::support::panic_text;
+use crate::support::{child, panic_text};
 
 /// A future that never ends, and leaves wakers where others find them.
 #[derive(Clone, Default)]
@@ -98,4 +98,64 @@ fn wakers_kept_inside_do_not_count() {
         });
     });
     assert!(text.contains("deadlock") && text.contains("waits for unpark"), "{text}");
+}
+
+#[test]
+fn a_silence_is_reported_if_asked_for() {
+    for virtual_time in [false, true] {
+        let ended = child(|| {
+            let mut builder = Builder::new().report_silence(Duration::ZERO);
+            if virtual_time {
+                builder = builder.virtual_time();
+            }
+            builder.run(|| {
+                let (handle, me) = (Handle::current(), thread::current().id());
+                let never = Never::default();
+                let wakers = never.clone();
+                let waiter = leno::spawn(|| block_on(never));
+                for _ in 0..2 {
+                    let other = handle.clone();
+                    std::thread::spawn(move || {
+                        std::thread::sleep(Duration::from_secs(1));
+                        other.unpark(me);
+                    });
+                    thread::park();
+                }
+                waiter.cancel();
+                drop((waiter.join(), wakers));
+            });
+        });
+        let text = ended.assert_survived().stderr();
+        let reports = text.matches("leno: silence: no green thread could run for 0 s");
+        assert_eq!(reports.count(), 2, "{text}");
+        let made_at = format!("made at {}:", file!());
+        for part in [
+            "main  waits for unpark",
+            "#2    waits for a future",
+            "#2  2 wakers exist",
+            "1 handle of the runtime exists",
+            &made_at,
+        ] {
+            assert!(text.contains(part), "{part}\n{text}");
+        }
+    }
+}
+
+#[test]
+fn a_run_without_silence_reports_none() {
+    let ended = child(|| {
+        Builder::new().report_silence(Duration::from_secs(3_600)).run(|| {
+            let (handle, me) = (Handle::current(), thread::current().id());
+            later(move || handle.unpark(me));
+            thread::park();
+            leno::sleep(Duration::from_millis(1));
+        });
+        // A silence with a deadline is none.
+        Builder::new().report_silence(Duration::ZERO).run(|| {
+            let _handle = Handle::current();
+            thread::park_timeout(Duration::from_millis(1));
+        });
+    });
+    let text = ended.assert_survived().stderr();
+    assert!(!text.contains("silence"), "{text}");
 }
