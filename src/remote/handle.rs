@@ -94,8 +94,10 @@ impl Handle {
         let _ = self.inbox.send(thread, Message::Unpark);
     }
 
-    /// Cancels a thread as [`JoinHandle::cancel`](crate::thread::JoinHandle::cancel) does. Does
-    /// nothing if the green thread or its runtime has ended.
+    /// Cancels a thread as [`JoinHandle::cancel`](crate::thread::JoinHandle::cancel) does, when the
+    /// runtime reads its mailbox: a green thread that never switches must call
+    /// [`thread::yield_if_due`](crate::thread::yield_if_due). Does nothing if the green thread or its
+    /// runtime has ended.
     pub fn cancel(&self, thread: ThreadId) {
         let _ = self.inbox.send(thread, Message::Cancel);
     }

@@ -114,7 +114,10 @@ impl Error for Elapsed {}
 
 /// Runs `f` with a deadline. If `f` waits when `duration` has elapsed, however deeply nested,
 /// it is unwound, and its destructors run. If `f` waits or yields later, it is unwound there.
-/// A function that never waits is not stopped, and its value is `Ok` even if it is late.
+/// A function that never waits is not stopped, and its value is `Ok` even if it is late. That is so
+/// for a loop as well that always finds what it would wait for, such as a free lock: the runtime looks at
+/// the clock once in 64 switches, and when no thread can run. Such a loop calls
+/// [`thread::yield_if_due`](crate::thread::yield_if_due).
 ///
 /// Timeouts nest. If the deadlines of two have passed, the outer one ends, and the `Err` of
 /// the inner one is not seen. A wait that has ended already, by a value, is not undone.

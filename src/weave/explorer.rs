@@ -119,6 +119,10 @@ impl Explorer {
     /// whether a deadline comes before a message is explored. Otherwise time passes when no green
     /// thread can run.
     ///
+    /// Time may pass again and again while others could run, so a program with a ticker, or another
+    /// loop that waits for one moment after the other, has executions without end: bound the number of
+    /// its ticks. [`fair`](Explorer::fair) makes no difference, since such a loop does not yield.
+    ///
     /// # Examples
     ///
     /// ```

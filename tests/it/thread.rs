@@ -3,6 +3,7 @@
 
 mod runtime;
 mod scope;
+mod slice;
 
 use std::cell::{Cell, RefCell};
 use std::panic;
