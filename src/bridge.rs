@@ -19,6 +19,10 @@ pub use unblock::unblock;
 /// deadlock, also if the only clones are those by which
 /// [`JoinHandle`](crate::thread::JoinHandle)s await green threads of this runtime.
 ///
+/// A timer or a socket of another library needs that library's own OS threads: on the only OS thread
+/// of tokio's `current_thread` runtime, such a future never ends, since the green threads keep the OS
+/// thread. [`Builder::report_silence`](crate::Builder::report_silence) says so after a time.
+///
 /// With virtual time, a deadline elapses when every green thread waits, whatever goes on in
 /// other OS threads. Nothing is allocated for a future that is ready at once.
 ///

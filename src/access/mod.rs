@@ -5,8 +5,9 @@ mod report;
 
 pub(crate) use crate::kernel::{Access, Object};
 pub(crate) use observed::{Accessed, Begun, Observed, Part};
-pub(crate) use report::{
-    Reported, also, begin, is_reported, look, note, report_also, report_location,
-};
 #[cfg(feature = "weave")]
-pub(crate) use report::{created, tell_value};
+pub(crate) use report::created;
+pub(crate) use report::{
+    Reported, also, begin, is_reported, look, note, note_atomic, report_also, report_location,
+    tell_value,
+};

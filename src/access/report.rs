@@ -97,7 +97,6 @@ pub(crate) fn look(object: Object<'_>, verb: &'static str) {
 }
 
 /// Reports the value that the operation reported last has read or written.
-#[cfg(feature = "weave")]
 #[inline(always)]
 pub(crate) fn tell_value(value: &dyn Fn() -> String) {
     if let Some(scheduler) = reporting() {
@@ -135,6 +134,19 @@ pub(super) fn note_resource(
     let Some(scheduler) = try_scheduler() else { return };
     let at = if is_own_line { At::Call(at) } else { At::Destructor(at) };
     report(scheduler, Object::Resource(resource), access, verb, at);
+}
+
+/// Reports an operation on the atomic at `address` as [`note`], where accesses are reported.
+#[cold]
+#[inline(never)]
+pub(crate) fn note_atomic(
+    address: usize,
+    access: Access,
+    verb: &'static str,
+    at: &'static Location<'static>,
+) {
+    let Some(scheduler) = try_scheduler() else { return };
+    report(scheduler, Object::Atomic(address), access, verb, At::Call(at));
 }
 
 /// Reports an access that is about to begin.

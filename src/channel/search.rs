@@ -9,6 +9,7 @@ use super::selected::SelectedOperation;
 use crate::access::{Begun, Part};
 use crate::cancel::interrupted;
 use crate::kernel::{Need, Needs, Outcome, Wait, WaitFor, WaitQueue, scheduler, try_scheduler};
+use crate::timer::refresh;
 
 /// An operation with its number.
 pub(super) type Numbered<'a> = (usize, &'a dyn Operation);
@@ -53,13 +54,15 @@ impl Search {
         if let Deadline::Now = self.deadline {
             return None;
         }
-        let deadline = self.deadline.moment(scheduler(self.function));
+        let scheduler = scheduler(self.function);
+        let deadline = self.deadline.moment(scheduler);
         loop {
             match self.watch(all, deadline, begun) {
                 Ended::Paired(place) => return Some(all[place]),
                 Ended::Deadline => return None,
                 Ended::Changed => begun = begin(all),
             }
+            refresh(scheduler);
             if let Some(found) = self.look(all, begun.part()) {
                 return Some(found);
             }

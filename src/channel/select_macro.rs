@@ -19,6 +19,7 @@ use crate::cancel::interrupted;
 use crate::kernel::{
     Listed, Needs, Outcome, Resource, Scheduler, Wait, WaitFor, scheduler, try_scheduler,
 };
+use crate::timer::refresh;
 
 /// One arm.
 pub trait Case {
@@ -112,6 +113,7 @@ pub fn select<const CASES: usize>(
             // Another thread may have taken the moment, or made another case ready.
             Ended::Timer => begun = begin(cases),
         }
+        refresh(scheduler);
         if try_all(cases, &mut order, biased, begun.part()) {
             return true;
         }

@@ -7,7 +7,7 @@ use super::error::{RecvTimeoutError, TryRecvError};
 use crate::access::{Access, Accessed, Object, Observed, Part};
 use crate::cancel::interrupted;
 use crate::kernel::{Need, Outcome, Wait, WaitFor, Want, scheduler};
-use crate::timer::now;
+use crate::timer::{now, refresh};
 
 /// A source of moments, as its receivers share it.
 pub(super) struct Timer<T> {
@@ -88,6 +88,7 @@ impl<T> Timer<T> {
             }
             // Another thread may have taken the message.
             schedule = self.schedule.note(Access::Write, "receive from");
+            refresh(scheduler);
         }
     }
 

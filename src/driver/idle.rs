@@ -5,9 +5,10 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use crate::inspect;
 use crate::kernel::Scheduler;
 use crate::remote::can_be_reached;
-use crate::remote::inbox::{existing_inbox, holds_time};
+use crate::remote::inbox::{Inbox, existing_inbox, holds_time, silence};
 use crate::sys;
 use crate::timer::clock::Clock;
 use crate::timer::{clock, time, timers};
@@ -27,14 +28,34 @@ pub(crate) fn sleep(scheduler: &Scheduler) -> bool {
         // Only a message from outside ends this sleep.
         Clock::Virtual(_) => None,
     };
-    scheduler.is_away().store(true, Ordering::Relaxed);
     match (existing_inbox(scheduler), nanos) {
-        (Some(inbox), nanos) => inbox.sleep(nanos),
-        (None, Some(nanos)) => sys::wakeup::sleep(nanos),
+        (Some(inbox), None) => wait_for_message(scheduler, inbox),
+        (Some(inbox), nanos) => away(scheduler, || inbox.sleep(nanos)),
+        (None, Some(nanos)) => away(scheduler, || sys::wakeup::sleep(nanos)),
         (None, None) => unreachable!("without an inbox nothing can reach the runtime"),
     }
-    scheduler.is_away().store(false, Ordering::Relaxed);
     true
+}
+
+/// Runs `sleep`, in which the watchdog does not look at the runtime.
+fn away(scheduler: &Scheduler, sleep: impl FnOnce()) {
+    scheduler.is_away().store(true, Ordering::Relaxed);
+    sleep();
+    scheduler.is_away().store(false, Ordering::Relaxed);
+}
+
+/// Sleeps until a message or a signal comes. Prints a report if the program has asked for one, and the
+/// silence has lasted as long as it said.
+fn wait_for_message(scheduler: &Scheduler, inbox: &Inbox) {
+    let silence = silence(scheduler);
+    let left = || {
+        let switches = scheduler.pops().map(|pops| pops.load(Ordering::Relaxed)).iter().sum();
+        silence.left(sys::clock::now(), switches)
+    };
+    away(scheduler, || inbox.sleep(left()));
+    if left() == Some(0) && !inbox.has_mail() {
+        eprintln!("leno: {}", inspect::silence(scheduler, silence.report()));
+    }
 }
 
 /// Lets virtual time jump to the next deadline. Returns `false` if there is none, if time waits

@@ -61,8 +61,9 @@ pub(crate) fn yield_controlled(
     None
 }
 
-/// Lets others run before an access, if the controller chooses so.
-pub(super) fn preempt(scheduler: &Scheduler, at: &'static Location<'static>) {
+/// Lets others run before an access, or where the current thread may have used up its slice of time, if
+/// the controller chooses so.
+pub(crate) fn preempt(scheduler: &Scheduler, at: &'static Location<'static>) {
     let run = run(scheduler);
     if std::thread::panicking() {
         run.is_preempted.set(true);

@@ -15,4 +15,4 @@ pub(crate) use controller::{
 pub(crate) use enabled_set::{CLOCK, EnabledSet};
 pub(crate) use path::{Choice, ChoicePath, Way};
 pub(crate) use random::Random;
-pub(crate) use run::{ControlledRun, Cut, alternative, is_controlled, random_below};
+pub(crate) use run::{ATOMIC, ControlledRun, Cut, alternative, is_controlled, random_below};

@@ -17,6 +17,9 @@ use crate::kernel::features::SchedulerState;
 use crate::kernel::slow_path::slow;
 use crate::kernel::{Payload, Resource, Scheduler};
 
+/// The kind of the numbers of atomics: their highest four bits.
+pub(crate) const ATOMIC: u64 = 10;
+
 /// How a controlled run has ended, if not by returning a value.
 #[derive(Debug)]
 pub(crate) enum Cut {
@@ -190,6 +193,9 @@ impl ControlledRun {
     /// same in every execution. Otherwise they count the objects in the order of their first
     /// use, which depends on the schedule. The bits before them are the line at which it was
     /// created: resources that differ there differ in every execution.
+    ///
+    /// The number of an atomic is its address, which another one may have later, and which may
+    /// differ when the execution is repeated.
     pub(super) fn number_of(&self, object: Object<'_>) -> u64 {
         let of_kind = |kind: u64, number: u64| kind << 60 | number;
         match object {
@@ -201,6 +207,7 @@ impl ControlledRun {
             Object::Unwinding(number) => of_kind(3, number),
             Object::Waker(number) => of_kind(4, number),
             Object::RemoteResults => 9 << 60,
+            Object::Atomic(address) => of_kind(ATOMIC, address as u64 & u64::MAX >> 4),
             Object::Numbers => 5 << 60,
             Object::Clock => 6 << 60,
         }

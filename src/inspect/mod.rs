@@ -7,6 +7,7 @@ pub(crate) mod hog_sampler;
 mod room;
 #[cfg(feature = "debug")]
 pub(crate) mod signal_dump;
+mod silence;
 #[cfg(feature = "debug")]
 pub(crate) mod snapshot;
 pub(crate) mod stack_visit;
@@ -19,6 +20,7 @@ pub(crate) use hog_sampler::{Hog, WatchEnd};
 pub(crate) use room::with_room;
 #[cfg(feature = "debug")]
 pub(crate) use signal_dump::listen_for_signal;
+pub(crate) use silence::silence;
 #[cfg(feature = "debug")]
 pub(crate) use snapshot::{Doing, Frames, Seen, StackUse};
 pub use trace::Recorder;

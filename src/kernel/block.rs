@@ -14,8 +14,11 @@ use crate::arch::StackPointer;
 
 impl Scheduler {
     /// Blocks the current thread until [`Scheduler::wake`] ends the wait, or until `deadline`, a
-    /// moment of the runtime's clock in nanoseconds. For a deadline of 0, which has passed,
-    /// other threads have a turn and the thread does not wait.
+    /// moment of the runtime's clock in nanoseconds. If the deadline has passed, as one of 0 has,
+    /// other threads have a turn and the thread does not wait: nothing is handed over to it.
+    ///
+    /// The time is that of [`Scheduler::coarse_time`]. With a real clock, a caller that waits
+    /// again with the deadline of an earlier wait refreshes it before.
     ///
     /// It does not unwind: the caller takes back what it has lent out, and then calls
     /// `cancel::interrupted`.
@@ -29,9 +32,9 @@ impl Scheduler {
         // returns to where the processor's return predictor does not expect it.
         let outcome = if deadline.is_none() && !std::thread::panicking() {
             self.block_once(control)
-        } else if deadline == Some(0) {
+        } else if deadline.is_some_and(|deadline| deadline <= self.coarse_time()) {
             // mistake: elapsed-without-turn
-            self.yield_while_panicking(wait.line());
+            self.give_turn(wait);
             Outcome::Elapsed
         } else {
             let (timer, panics) = self.begin_timed(control, deadline);
@@ -94,6 +97,17 @@ impl Scheduler {
             return None;
         }
         NonNull::new(self.ready().place_of(control))
+    }
+
+    /// Lets other threads have a turn in place of a wait with a deadline that has passed.
+    #[cold]
+    #[inline(never)]
+    fn give_turn(&self, wait: &Wait<'_>) {
+        if self.is_observed() {
+            // Before the deadline, the thread would have waited.
+            (self.upcalls().report)(self, Report::Also(Object::Clock, Access::Read));
+        }
+        self.yield_while_panicking(wait.line());
     }
 
     #[inline(never)]

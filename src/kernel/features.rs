@@ -130,6 +130,8 @@ pub(crate) enum Object<'a> {
     Unwinding(u64),
     /// The waker of the future that the thread with this number waits for.
     Waker(u64),
+    /// The atomic at this address. It may lie in a `static`, and has no room for a number.
+    Atomic(usize),
     /// The results of threads that were spawned through a `Handle`. They are one object: such
     /// a result is shared between OS threads, and has no number in an exploration.
     RemoteResults,

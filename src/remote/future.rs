@@ -8,11 +8,12 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::mem::ManuallyDrop;
 use std::panic::Location;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
 
 use super::inbox::{Inbox, Message, inbox};
 use crate::access::{Access, Object, also};
@@ -73,7 +74,30 @@ struct Awaiting {
     data: *const (),
 }
 
+/// The functions of a waker, the data of which is a pointer of [`Arc::into_raw`] to its state.
+///
+/// They are those of `Waker::from(Arc)`, except that the runtime hears of each waker that another OS
+/// thread drops: without any, nothing can wake the thread that waits.
+static WAKER: RawWakerVTable = RawWakerVTable::new(clone_waker, wake, wake_by_ref, drop_waker);
+
 impl WakerState {
+    /// Returns a waker that owns `state`.
+    fn into_waker(state: Arc<WakerState>) -> Waker {
+        // SAFETY: the functions of the table take such data, and the state may be used by any OS
+        // thread.
+        unsafe { Waker::from_raw(into_raw_waker(state)) }
+    }
+
+    fn wake(&self) {
+        // AcqRel: see `take_woken`.
+        let number = self.number.load(Ordering::Relaxed);
+        also(Object::Waker(number), Access::Write);
+        if !self.woken.swap(true, Ordering::AcqRel) {
+            let id = ThreadId { runtime: self.inbox.runtime, number };
+            let _ = self.inbox.send(id, Message::Wake);
+        }
+    }
+
     fn take_woken(&self) -> bool {
         // Acquire: what the waking thread did for the future is seen. Release: the next waking
         // thread sees the number.
@@ -104,19 +128,57 @@ fn owners(state: &Arc<WakerState>) -> usize {
     owners
 }
 
-impl Wake for WakerState {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
+fn into_raw_waker(state: Arc<WakerState>) -> RawWaker {
+    RawWaker::new(Arc::into_raw(state).cast(), &WAKER)
+}
 
-    fn wake_by_ref(self: &Arc<Self>) {
-        // AcqRel: see `take_woken`.
-        let number = self.number.load(Ordering::Relaxed);
-        also(Object::Waker(number), Access::Write);
-        if !self.woken.swap(true, Ordering::AcqRel) {
-            let id = ThreadId { runtime: self.inbox.runtime, number };
-            let _ = self.inbox.send(id, Message::Wake);
-        }
+/// Clones a waker.
+///
+/// # Safety
+///
+/// `data` must be that of a waker which exists.
+unsafe fn clone_waker(data: *const ()) -> RawWaker {
+    // SAFETY: the caller's waker owns the state, and goes on to own it.
+    let state = ManuallyDrop::new(unsafe { Arc::from_raw(data.cast::<WakerState>()) });
+    into_raw_waker(Arc::clone(&state))
+}
+
+/// Wakes the thread that waits, and drops the waker.
+///
+/// # Safety
+///
+/// `data` must be that of a waker, which is not used any more.
+unsafe fn wake(data: *const ()) {
+    // SAFETY: the caller's contract.
+    unsafe {
+        wake_by_ref(data);
+        drop_waker(data);
+    }
+}
+
+/// Wakes the thread that waits.
+///
+/// # Safety
+///
+/// `data` must be that of a waker which exists.
+unsafe fn wake_by_ref(data: *const ()) {
+    // SAFETY: the waker owns the state.
+    unsafe { (*data.cast::<WakerState>()).wake() }
+}
+
+/// Drops a waker.
+///
+/// # Safety
+///
+/// `data` must be that of a waker, which is not used any more.
+unsafe fn drop_waker(data: *const ()) {
+    // SAFETY: the waker owns the state, and is not used any more.
+    let state = unsafe { Arc::from_raw(data.cast::<WakerState>()) };
+    if !state.inbox.is_current() {
+        // First the waker, then the notification, after which the runtime counts.
+        let inbox = state.inbox.clone();
+        drop(state);
+        inbox.notify();
     }
 }
 
@@ -151,7 +213,7 @@ fn new_waker(scheduler: &Scheduler) -> SpareWaker {
         number: AtomicU64::new(0),
         woken: AtomicBool::new(false),
     });
-    SpareWaker { waker: state.clone().into(), state }
+    SpareWaker { waker: WakerState::into_waker(state.clone()), state }
 }
 
 /// Keeps the waker for the next future, if it is this runtime's and has no clone.
@@ -193,12 +255,24 @@ fn wait_for_waker(scheduler: &Scheduler, spare: &SpareWaker, at: &'static Locati
 /// threads that keep a clone until they end are not outside, and others that have a clone can
 /// run, or wait themselves.
 pub(super) fn is_awaited_outside(scheduler: &Scheduler) -> bool {
-    let kept = futures(scheduler).kept_wakers.borrow();
+    futures(scheduler).awaiting.any(|awaiting| wakers_outside(scheduler, awaiting) > 0)
+}
+
+/// Returns the number of wakers that something outside has, for each thread that waits for a future.
+pub(crate) fn awaited_outside(scheduler: &Scheduler) -> Vec<(u64, usize)> {
+    let all = RefCell::new(Vec::new());
     futures(scheduler).awaiting.any(|awaiting| {
-        let kept = kept.get(&awaiting.data).copied().unwrap_or(0);
-        // The waiting thread has three.
-        owners(&awaiting.state) - 3 > kept
-    })
+        let number = awaiting.state.number.load(Ordering::Relaxed);
+        all.borrow_mut().push((number, wakers_outside(scheduler, awaiting)));
+        false
+    });
+    all.into_inner()
+}
+
+fn wakers_outside(scheduler: &Scheduler, awaiting: &Awaiting) -> usize {
+    let kept = futures(scheduler).kept_wakers.borrow().get(&awaiting.data).copied().unwrap_or(0);
+    // The waiting thread has three.
+    (owners(&awaiting.state) - 3).saturating_sub(kept)
 }
 
 /// The waker that waits for a thread's end.

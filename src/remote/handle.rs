@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 use std::fmt;
+use std::panic::Location;
 use std::sync::Arc;
 
 use super::inbox::{self, Inbox, Message};
@@ -13,7 +14,9 @@ use crate::kernel::{Scheduler, ThreadId, scheduler};
 /// cancels its threads.
 ///
 /// As long as there is a handle, a runtime in which every thread waits sleeps in the operating
-/// system, and reports no deadlock. When the last handle is dropped, the runtime looks again.
+/// system, and reports no deadlock: also if the handle is on the stack of such a thread. When the last
+/// handle is dropped, the runtime looks again.
+/// [`Builder::report_silence`](crate::Builder::report_silence) names the lines where they were made.
 ///
 /// A handle may outlive its runtime, and then does nothing.
 ///
@@ -34,6 +37,8 @@ use crate::kernel::{Scheduler, ThreadId, scheduler};
 /// ```
 pub struct Handle {
     inbox: Arc<Inbox>,
+    /// The line that made it, for reports.
+    made_at: &'static Location<'static>,
 }
 
 /// The error of [`Handle::spawn`] if the runtime has ended. It holds the closure.
@@ -51,10 +56,16 @@ impl Handle {
         Handle::of(scheduler("leno::Handle::current"))
     }
 
+    #[track_caller]
     pub(crate) fn of(scheduler: &Scheduler) -> Handle {
-        let inbox = inbox::inbox(scheduler).clone();
-        inbox.add_sender();
-        Handle { inbox }
+        Handle::new(inbox::inbox(scheduler).clone())
+    }
+
+    #[track_caller]
+    fn new(inbox: Arc<Inbox>) -> Handle {
+        let made_at = Location::caller();
+        inbox.add_sender(made_at);
+        Handle { inbox, made_at }
     }
 
     /// Spawns a green thread on the runtime, as [`spawn`](crate::spawn) does from inside. It begins
@@ -83,8 +94,10 @@ impl Handle {
         let _ = self.inbox.send(thread, Message::Unpark);
     }
 
-    /// Cancels a thread as [`JoinHandle::cancel`](crate::thread::JoinHandle::cancel) does. Does
-    /// nothing if the green thread or its runtime has ended.
+    /// Cancels a thread as [`JoinHandle::cancel`](crate::thread::JoinHandle::cancel) does, when the
+    /// runtime reads its mailbox: a green thread that never switches must call
+    /// [`thread::yield_if_due`](crate::thread::yield_if_due). Does nothing if the green thread or its
+    /// runtime has ended.
     pub fn cancel(&self, thread: ThreadId) {
         let _ = self.inbox.send(thread, Message::Cancel);
     }
@@ -98,15 +111,15 @@ impl Handle {
 }
 
 impl Clone for Handle {
+    #[track_caller]
     fn clone(&self) -> Handle {
-        self.inbox.add_sender();
-        Handle { inbox: self.inbox.clone() }
+        Handle::new(self.inbox.clone())
     }
 }
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        self.inbox.remove_sender();
+        self.inbox.remove_sender(self.made_at);
     }
 }
 

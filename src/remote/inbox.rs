@@ -1,9 +1,13 @@
 //! What other OS threads have asked of a runtime, and how the runtime sleeps until they ask.
 
 use std::cell::{Cell, OnceCell};
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::Arc;
+use std::panic::Location;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use super::mailbox::{Bell, Mailbox};
 use crate::access::{Access, Object, note};
@@ -90,6 +94,46 @@ pub(crate) struct Outside {
     inbox: OnceCell<Arc<Inbox>>,
     /// The number of closures that run on other OS threads for a thread that waits here.
     unblocked: Cell<usize>,
+    silence: Silence,
+}
+
+/// How long the runtime has slept without a deadline, in nanoseconds of the system's clock.
+#[derive(Default)]
+pub(crate) struct Silence {
+    /// How long it may sleep before the program is told.
+    limit: Cell<Option<u64>>,
+    /// When it began, and the count of switches then.
+    begun: Cell<Option<(u64, usize)>>,
+    is_reported: Cell<bool>,
+}
+
+impl Silence {
+    pub(crate) fn set_limit(&self, limit: Duration) {
+        self.limit.set(u64::try_from(limit.as_nanos()).ok());
+    }
+
+    /// Returns the time until the silence is to be reported, if it is and has not been.
+    pub(crate) fn left(&self, now: u64, switches: usize) -> Option<u64> {
+        let limit = self.limit.get()?;
+        let begun = self.begun.get().filter(|&(_, before)| before == switches);
+        if begun.is_none() {
+            self.begun.set(Some((now, switches)));
+            self.is_reported.set(false);
+        }
+        let begun = begun.map_or(now, |(begun, _)| begun);
+        (!self.is_reported.get()).then(|| begun.saturating_add(limit).saturating_sub(now))
+    }
+
+    /// Returns the limit, which has been reached. The silence is not reported again.
+    pub(crate) fn report(&self) -> Duration {
+        self.is_reported.set(true);
+        Duration::from_nanos(self.limit.get().unwrap_or(0))
+    }
+}
+
+/// Returns what is known of the runtime's silence.
+pub(crate) fn silence(scheduler: &Scheduler) -> &Silence {
+    &outside(scheduler).silence
 }
 
 // SAFETY: no other type has slot 2.
@@ -105,6 +149,8 @@ fn outside(scheduler: &Scheduler) -> &Outside {
 /// The mailbox of a runtime.
 pub(crate) struct Inbox {
     mailbox: Mailbox<Message, Wakeup>,
+    /// The number of senders that were made at each line, for reports.
+    senders: Mutex<BTreeMap<&'static Location<'static>, usize>>,
     /// The runtime's serial number.
     pub(super) runtime: u64,
 }
@@ -126,12 +172,35 @@ impl Inbox {
         }
     }
 
-    pub(super) fn add_sender(&self) {
+    /// Returns `true` if the caller runs in the runtime.
+    pub(super) fn is_current(&self) -> bool {
+        try_scheduler().is_some_and(|scheduler| scheduler.serial() == self.runtime)
+    }
+
+    /// Adds a sender, which was made at this line.
+    pub(super) fn add_sender(&self, at: &'static Location<'static>) {
+        *self.senders().entry(at).or_default() += 1;
         self.mailbox.add_sender();
     }
 
-    pub(super) fn remove_sender(&self) {
+    /// Removes a sender, which was made at this line.
+    pub(super) fn remove_sender(&self, at: &'static Location<'static>) {
+        if let Entry::Occupied(mut count) = self.senders().entry(at) {
+            *count.get_mut() -= 1;
+            if *count.get() == 0 {
+                count.remove();
+            }
+        }
         self.mailbox.remove_sender();
+    }
+
+    /// Returns the number of senders that were made at each line.
+    pub(crate) fn senders(&self) -> MutexGuard<'_, BTreeMap<&'static Location<'static>, usize>> {
+        self.senders.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn has_mail(&self) -> bool {
+        self.mailbox.has_mail()
     }
 
     /// Makes the runtime look.
@@ -176,7 +245,8 @@ pub(crate) fn inbox(scheduler: &Scheduler) -> &Arc<Inbox> {
                  {error}; the limit of open files is `ulimit -n`"
             )
         });
-        Arc::new(Inbox { mailbox: Mailbox::new(bell), runtime: scheduler.serial() })
+        let (mailbox, senders) = (Mailbox::new(bell), Mutex::default());
+        Arc::new(Inbox { mailbox, senders, runtime: scheduler.serial() })
     })
 }
 

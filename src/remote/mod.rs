@@ -7,7 +7,7 @@ mod join;
 mod mailbox;
 mod sync_shim;
 
-pub(crate) use future::{Futures, block_on, wake_at_end, wake_end_waker};
+pub(crate) use future::{Futures, awaited_outside, block_on, wake_at_end, wake_end_waker};
 pub use handle::{Ended, Handle};
 #[cfg(feature = "unblock")]
 pub(crate) use inbox::hold_time;

@@ -28,7 +28,7 @@ use crate::kernel::current::Installed;
 use crate::kernel::features::SchedulerSlots;
 use crate::kernel::slow_path::slow;
 use crate::kernel::{Cancelled, ControlBlock, Owned, Payload, Scheduler, Wait, WaitFor, for_join};
-use crate::remote::inbox::{Outside, existing_inbox, inbox, read_inbox};
+use crate::remote::inbox::{Outside, existing_inbox, inbox, read_inbox, silence};
 use crate::remote::{Futures, Handle};
 use crate::stack;
 use crate::sys::panics;
@@ -58,6 +58,7 @@ pub struct Builder {
     virtual_time: bool,
     cancels_rest: bool,
     recorder: Option<Recorder>,
+    silence: Option<Duration>,
 }
 
 impl Builder {
@@ -124,6 +125,28 @@ impl Builder {
         self
     }
 
+    /// Prints a report to standard error when no green thread could run for this time, and no deadline
+    /// is set: what each of them waits for, the lines that made the [`Handle`]s which exist, and
+    /// the number of wakers that are elsewhere. Each silence is reported once.
+    ///
+    /// Without a handle and a waker outside, such a runtime ends with the report of a deadlock. With
+    /// one it waits, since it cannot know whether anything will come: a green thread may hold the last
+    /// handle itself, and a timer of another library may need the OS thread that the runtime keeps
+    /// waiting.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use leno::time::Duration;
+    ///
+    /// let builder = leno::Builder::new().report_silence(Duration::from_secs(10));
+    /// assert_eq!(builder.run(|| 1), 1);
+    /// ```
+    pub fn report_silence(mut self, after: Duration) -> Builder {
+        self.silence = Some(after);
+        self
+    }
+
     /// Makes the runtime.
     #[track_caller]
     pub fn build(self) -> Runtime {
@@ -133,6 +156,9 @@ impl Builder {
         runtime.cancels_rest = self.cancels_rest;
         if let Some(recorder) = &self.recorder {
             trace::start_recording(&runtime.scheduler, recorder);
+        }
+        if let Some(after) = self.silence {
+            silence(&runtime.scheduler).set_limit(after);
         }
         runtime
     }
@@ -368,6 +394,7 @@ impl Runtime {
     ///
     /// If the system has no more descriptors.
     #[must_use]
+    #[track_caller]
     pub fn handle(&self) -> Handle {
         Handle::of(&self.scheduler)
     }

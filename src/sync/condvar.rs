@@ -1,6 +1,6 @@
 //! Condition variables.
 
-use crate::timer::deadline_after;
+use crate::timer::{deadline_after, refresh};
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::Duration;
@@ -194,6 +194,10 @@ impl Condvar {
     /// Waits as [`wait_while`](Condvar::wait_while), but for at most `timeout`. If the result
     /// says that the timeout elapsed, `condition` returned `true` to the end.
     ///
+    /// All waits have one deadline. If it has passed when a notified thread has the lock again and
+    /// finds that `condition` returns `true`, the lock is released once more, other threads have a
+    /// turn, and the wait is over.
+    ///
     /// # Errors
     ///
     /// As [`wait`](Condvar::wait).
@@ -234,6 +238,9 @@ impl Condvar {
                 return Ok((guard, WaitTimeoutResult { timed_out }));
             }
             let scheduler = scheduler("Condvar::wait_timeout_while");
+            if deadline.is_some() {
+                refresh(scheduler);
+            }
             let until = *deadline.get_or_insert_with(|| deadline_after(scheduler, timeout));
             let (result, timeout) = self.wait_until(scheduler, guard, until);
             timed_out = timeout.timed_out;

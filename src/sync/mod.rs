@@ -24,18 +24,19 @@
 //!
 //! These types are neither `Send` nor `Sync`: they are for the green threads of one OS
 //! thread, which share them by reference, `Rc` or [`Arc`]. A `static` must be `Sync`, so it
-//! cannot hold one of them; `thread_local!` can.
+//! cannot hold one of them; `thread_local!` can. The types of [`atomic`] are both.
 //!
 //! # What std has besides
 //!
 //! Every stable item of [`std::sync`] and [`std::sync::mpsc`] is here, as of Rust 1.95, but
 //!
 //! - what is deprecated: `ONCE_INIT`, `Condvar::wait_timeout_ms`;
-//! - `Send` and `Sync`, as the paragraph above says: a program whose own interfaces demand
-//!   them keeps the types of std there, which must not be waited for in a green thread;
+//! - `Send` and `Sync`, as the paragraph above says: a program with interfaces that
+//!   demand them keeps the types of std there, which must not be waited for in a green thread;
 //! - that a waiting thread may wake up without a reason: it does not.
 //!
-//! [`atomic`], [`Arc`] and the errors are those of std.
+//! [`Arc`] and the errors are those of std. The types of [`atomic`] have std's names and functions, and
+//! explorations observe each access to them.
 //!
 //! # Examples
 //!
@@ -57,8 +58,7 @@
 //! });
 //! ```
 
-#![forbid(unsafe_code)]
-
+pub mod atomic;
 mod barrier;
 mod claim;
 mod condvar;
@@ -86,7 +86,7 @@ pub use rwlock::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 pub use semaphore::{
     AcquireError, AcquireTimeoutError, Semaphore, SemaphorePermit, TryAcquireError,
 };
-pub use std::sync::{Arc, LockResult, PoisonError, TryLockError, TryLockResult, Weak, atomic};
+pub use std::sync::{Arc, LockResult, PoisonError, TryLockError, TryLockResult, Weak};
 pub use wait_group::WaitGroup;
 
 /// The number of the holder of a lock outside a runtime.

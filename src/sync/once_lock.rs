@@ -385,7 +385,8 @@ impl<T: fmt::Debug> fmt::Debug for OnceLock<T> {
 
 impl<T: fmt::Debug, F> fmt::Debug for LazyLock<T, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        debug("LazyLock", self.value.get().filter(|_| self.once.is_completed()), f)
+        let value = if self.once.is_completed() { self.value.get() } else { None };
+        debug("LazyLock", value, f)
     }
 }
 

@@ -11,8 +11,8 @@
 //! - `Builder::spawn_unchecked`, which is unsafe: [`scope`] lends without that;
 //! - what is deprecated: `sleep_ms`, `park_timeout_ms`;
 //! - the conversions of a `JoinHandle` to handles of the operating system: there is no OS thread;
-//! - `Send` and `Sync` of handles: another OS thread uses a [`Handle`](crate::Handle), whose
-//!   `spawn` gives a [`RemoteJoinHandle`](crate::RemoteJoinHandle).
+//! - `Send` and `Sync` of handles: another OS thread uses a [`Handle`](crate::Handle) and its
+//!   `spawn`, which returns a [`RemoteJoinHandle`](crate::RemoteJoinHandle).
 //!
 //! `thread_local!` is [`green_local!`](crate::green_local). [`park`] never returns without a reason.
 //!
@@ -61,13 +61,17 @@ mod join;
 mod local;
 mod task_group;
 
-use crate::timer::deadline_after;
+use crate::timer::{deadline_after, is_slice_over};
 use std::io;
 use std::num::NonZero;
+use std::panic::Location;
 use std::time::Duration;
 
 use crate::access::{Access, Object, begin, note};
 use crate::cancel::interrupted;
+use crate::driver;
+use crate::explore::choose::preempt;
+use crate::explore::is_controlled;
 use crate::kernel::{Outcome, Scheduler, ThreadInfo, Wait, WaitFor, scheduler, try_scheduler};
 
 pub use crate::cancel::Cancelled;
@@ -144,6 +148,53 @@ where
 #[track_caller]
 pub fn yield_now() {
     scheduler("leno::yield_now").yield_now();
+}
+
+/// Yields if the current green thread has used up its slice of time, about 10 milliseconds since the
+/// first call after it was given its turn.
+///
+/// For loops that compute: a green thread runs until it waits, and meanwhile the runtime looks neither
+/// at other threads nor at deadlines, at a [`Handle`](crate::Handle) or at sockets. A call costs
+/// a few nanoseconds, and at the end of a slice a look at all of these and a yield.
+///
+/// With virtual time, which stands still while a thread runs, a slice is 1,000 calls. In an
+/// exploration, other threads may run at each call.
+///
+/// # Panics
+///
+/// Outside a runtime.
+///
+/// # Cancellation
+///
+/// A cancellation point. A deadline is noticed at the end of a slice.
+///
+/// # Examples
+///
+/// ```
+/// use leno::thread;
+/// use leno::time::{Duration, timeout};
+///
+/// leno::run(|| {
+///     let search = || {
+///         (1_u64..).find(|_| {
+///             thread::yield_if_due();
+///             false
+///         })
+///     };
+///     assert!(timeout(Duration::from_millis(1), search).is_err());
+/// });
+/// ```
+#[inline]
+#[track_caller]
+pub fn yield_if_due() {
+    let scheduler = scheduler("leno::thread::yield_if_due");
+    if is_controlled(scheduler) {
+        preempt(scheduler, Location::caller());
+    } else if is_slice_over(scheduler) {
+        driver::poll(scheduler);
+        return scheduler.yield_now();
+    }
+    scheduler.checkpoint();
 }
 
 /// Waits until [`Thread::unpark`] is called for the current green thread. Returns at once if

@@ -6,7 +6,13 @@
 //!
 //! A deadline that the clock never reaches, such as [`Duration::MAX`] from now, is no
 //! deadline: a thread that waits for nothing else waits for ever, and a deadlock report says
-//! so. A wait until a moment that has passed only lets other threads have a turn.
+//! so.
+//!
+//! A wait with a deadline that has passed only lets other threads have a turn, as one of zero
+//! does, and then it is over. The thread is not in line during that turn: nothing is handed over
+//! to it. What was handed over before counts. A call that waits several times, as
+//! [`Condvar::wait_timeout_while`](crate::sync::Condvar::wait_timeout_while) and a receive from a
+//! ticker do, may find its deadline passed between two of its waits.
 
 #![forbid(unsafe_code)]
 
@@ -108,7 +114,10 @@ impl Error for Elapsed {}
 
 /// Runs `f` with a deadline. If `f` waits when `duration` has elapsed, however deeply nested,
 /// it is unwound, and its destructors run. If `f` waits or yields later, it is unwound there.
-/// A function that never waits is not stopped, and its value is `Ok` even if it is late.
+/// A function that never waits is not stopped, and its value is `Ok` even if it is late. That is so
+/// for a loop as well that always finds what it would wait for, such as a free lock: the runtime looks at
+/// the clock once in 64 switches, and when no thread can run. Such a loop calls
+/// [`thread::yield_if_due`](crate::thread::yield_if_due).
 ///
 /// Timeouts nest. If the deadlines of two have passed, the outer one ends, and the `Err` of
 /// the inner one is not seen. A wait that has ended already, by a value, is not undone.

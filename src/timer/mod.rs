@@ -4,7 +4,9 @@ pub(crate) mod clock;
 pub(crate) mod heap;
 mod instant;
 mod now;
+mod slice;
 pub(crate) mod timers;
 
 pub use instant::Instant;
 pub(crate) use now::{clock, deadline_after, deadline_at, now, refresh, time};
+pub(crate) use slice::is_slice_over;

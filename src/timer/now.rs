@@ -19,7 +19,8 @@ pub(crate) fn time(scheduler: &Scheduler) -> u64 {
     clock(scheduler).now()
 }
 
-/// Returns the time, and makes it the beginning of the waits that begin now.
+/// Returns the time, and makes it the beginning of the waits that begin now: those with a deadline
+/// that has passed give way once and are over.
 pub(crate) fn refresh(scheduler: &Scheduler) -> u64 {
     let now = time(scheduler);
     scheduler.set_coarse_time(now);

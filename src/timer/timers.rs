@@ -1,6 +1,6 @@
 //! The timers of a runtime, and what each of them ends.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use super::clock::{self, Clock};
 use super::heap::{TimerHeap, TimerId};
@@ -18,15 +18,26 @@ pub(crate) enum Target {
     Scope(ThreadRef, u64),
 }
 
+/// The slice of time of the current thread.
+#[derive(Default)]
+pub(crate) struct Slice {
+    /// The count of switches during the slice, `None` before the first.
+    pub(super) switches: Cell<Option<usize>>,
+    pub(super) begun: Cell<u64>,
+    /// The number of questions whether a slice is over.
+    pub(super) calls: Cell<u64>,
+}
+
 /// The clock and the timers of a runtime.
 pub(crate) struct Timers {
     pub(super) clock: Clock,
+    pub(super) slice: Slice,
     heap: RefCell<TimerHeap<Target>>,
 }
 
 impl Timers {
     pub(crate) fn new(clock: Clock) -> Timers {
-        Timers { clock, heap: RefCell::new(TimerHeap::new()) }
+        Timers { clock, slice: Slice::default(), heap: RefCell::new(TimerHeap::new()) }
     }
 }
 

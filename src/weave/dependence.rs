@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
 use crate::access::Access;
+use crate::explore::ATOMIC;
 
 /// The object of each step that depends on all others. It conflicts with everything.
 pub(super) const ALL: u64 = u64::MAX;
@@ -22,10 +23,20 @@ impl Use {
     }
 }
 
+/// Returns `true` if the object is an atomic.
+pub(super) fn is_atomic(object: u64) -> bool {
+    object >> 60 == ATOMIC
+}
+
 /// Splits an object into the part that is the same in every execution, and the number of an
 /// object that is numbered at its first use.
+///
+/// An atomic has the number of an earlier one that was at its address, which another execution may
+/// give to another one. So atomics of two executions are not told apart.
 fn parts(object: u64) -> (u64, Option<u64>) {
     match object >> 60 {
+        // mistake: atomics-by-number
+        ATOMIC => (ATOMIC, Some(u64::MAX)),
         0 | 7 if object & (1 << 31) == 0 => (object >> 32, Some(object & u64::from(u32::MAX))),
         _ => (object, None),
     }
@@ -33,7 +44,7 @@ fn parts(object: u64) -> (u64, Option<u64>) {
 
 /// Returns the number of objects that have been numbered up to this one.
 pub(super) fn numbered(object: u64) -> u64 {
-    parts(object).1.unwrap_or(0)
+    if is_atomic(object) { 0 } else { parts(object).1.unwrap_or(0) }
 }
 
 /// Returns `true` if the order of the two accesses makes a difference.

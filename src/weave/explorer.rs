@@ -119,6 +119,10 @@ impl Explorer {
     /// whether a deadline comes before a message is explored. Otherwise time passes when no green
     /// thread can run.
     ///
+    /// Time may pass again and again while others could run, so a program with a ticker, or another
+    /// loop that waits for one moment after the other, has executions without end: bound the number of
+    /// its ticks. [`fair`](Explorer::fair) makes no difference, since such a loop does not yield.
+    ///
     /// # Examples
     ///
     /// ```
@@ -139,7 +143,9 @@ impl Explorer {
     ///
     /// This is sound if green threads share nothing but primitives of leno and
     /// [`Shared`](super::Shared) values. Other shared state, as in an `Rc<Cell<_>>`, is not
-    /// observed, and outcomes may be missed.
+    /// observed, and outcomes may be missed. With [atomics](crate::sync::atomic), several executions
+    /// of a class may be run: beyond their common beginning, those of two executions cannot be told
+    /// apart.
     ///
     /// # Examples
     ///

@@ -4,13 +4,18 @@
 //! The beginning that an execution has in common with the last one is kept: the same steps use
 //! the same objects there.
 
-use super::dependence::{ALL, Candidate, History, Use, merge, numbered};
+use std::collections::HashMap;
+
+use super::dependence::{ALL, Candidate, History, Use, is_atomic, merge, numbered};
 use crate::access::Access;
 use crate::explore::CLOCK;
 
 /// Every step reads this object of its own green thread, since a thread that is cancelled finds
 /// that out wherever it goes on.
 const UNWINDING: u64 = 3 << 60;
+
+/// The bits of an object without its kind.
+const LOW_BITS: u64 = (1 << 60) - 1;
 
 /// The clock, which its own steps write.
 const CLOCK_OBJECT: u64 = 6 << 60;
@@ -19,6 +24,7 @@ const CLOCK_OBJECT: u64 = 6 << 60;
 const FIRST_PANIC: u64 = 15 << 60;
 
 /// A step.
+#[derive(Default)]
 pub(super) struct Event {
     pub(super) thread: u64,
     /// The node that chose the step; `None` for the clock when no green thread could run.
@@ -26,11 +32,45 @@ pub(super) struct Event {
     /// The event that made the green thread ready, if it was not ready already.
     enabler: Option<usize>,
     pub(super) uses: Vec<Use>,
+    /// The atomics of its accesses, one after the other.
+    atomics: Vec<u64>,
     /// The vector clock: for each green thread, one more than the index of its last event that
     /// happens before this event or is this event.
     before: Vec<usize>,
     /// The event depends on all others.
     pub(super) is_barrier: bool,
+}
+
+/// The atomics of one execution.
+///
+/// A run knows them by their addresses, which may differ when a step is repeated. So the accesses of
+/// the beginning that an execution has in common with the last one are counted: each is to the same
+/// atomic as before.
+#[derive(Default)]
+struct Atomics {
+    /// The object for each object of the run.
+    objects: HashMap<u64, u64>,
+    /// The number of accesses of the current step.
+    place: usize,
+    /// The last object.
+    last: u64,
+}
+
+impl Atomics {
+    /// Returns the object for an object of the run. `step` has those of the current step: of the last
+    /// execution, if the step `is_kept`.
+    fn object(&mut self, object: u64, step: &mut Vec<u64>, is_kept: bool) -> u64 {
+        let kept = if is_kept { step.get(self.place).copied() } else { None };
+        let next = self.last.max(object & !LOW_BITS) + 1;
+        let known = self.objects.entry(object).or_insert(next);
+        *known = kept.unwrap_or(*known);
+        self.last = self.last.max(*known);
+        if kept.is_none() {
+            step.push(*known);
+        }
+        self.place += 1;
+        *known
+    }
 }
 
 #[derive(Default)]
@@ -55,6 +95,7 @@ pub(super) struct HappensBefore {
     has_yielded: bool,
     is_open: bool,
     candidates: Vec<Candidate>,
+    atomics: Atomics,
     /// The events that race with the last closed event.
     pub(super) races: Vec<usize>,
 }
@@ -71,6 +112,8 @@ impl HappensBefore {
         self.numbered = 0;
         self.has_yielded = false;
         self.is_open = false;
+        self.atomics.objects.clear();
+        self.atomics.last = 0;
     }
 
     fn keep(&mut self, kept: usize) {
@@ -105,6 +148,7 @@ impl HappensBefore {
         let index = self.begun;
         self.begun += 1;
         self.is_open = true;
+        self.atomics.place = 0;
         self.make_room(thread as usize);
         let enabler = self.enabler[thread as usize].take();
         if let Some(event) = self.events.get(index) {
@@ -114,13 +158,11 @@ impl HappensBefore {
             // The program does not repeat itself.
             self.keep(index);
         }
-        let new =
-            || Event { thread, node, enabler, uses: Vec::new(), before: Vec::new(), is_barrier };
-        let mut event = self.spare.pop().unwrap_or_else(new);
+        let mut event = self.spare.pop().unwrap_or_default();
         event.uses.clear();
+        event.atomics.clear();
         event.before.clear();
-        let (uses, before) = (event.uses, event.before);
-        self.events.push(Event { thread, node, enabler, uses, before, is_barrier });
+        self.events.push(Event { thread, node, enabler, is_barrier, ..event });
         if thread == CLOCK {
             self.accessed(CLOCK_OBJECT, Access::Write);
         } else {
@@ -132,10 +174,18 @@ impl HappensBefore {
     /// Notes that the current step accesses an object.
     pub(super) fn accessed(&mut self, object: u64, access: Access) {
         self.numbered = self.numbered.max(numbered(object));
-        if !self.is_open || self.begun <= self.kept {
+        if !self.is_open {
             return;
         }
+        let is_kept = self.begun <= self.kept;
         let event = &mut self.events[self.begun - 1];
+        let object = match is_atomic(object) {
+            true => self.atomics.object(object, &mut event.atomics, is_kept),
+            false => object,
+        };
+        if is_kept {
+            return;
+        }
         let access = match access {
             // The first use is `UNWINDING`.
             Access::Look if !self.has_yielded && event.uses[1..].iter().all(Use::is_await) => {

@@ -93,6 +93,11 @@
 //! - **No end**: [`FailureKind::Endless`] after 20,000 steps, or
 //!   [`max_steps`](Explorer::max_steps). With more green threads at once than that:
 //!   [`FailureKind::TooManyThreads`].
+//! - **A ticker** has no end with [`timed`](Explorer::timed), which lets time pass at any moment.
+//! - **Atomics** ([`sync::atomic`](crate::sync::atomic)) are sequentially consistent, whatever their
+//!   orderings. Those of [`std::sync::atomic`] are not observed, and neither is plain data that threads
+//!   share, as a `Cell`, or a `Coroutine` in an `Rc`: with `preemptive` and `reduced`, a
+//!   [`Shared`] holds such data.
 //! - **A green thread that never switches** blocks everything, as on any runtime;
 //!   [`watch_hogs`](crate::debug::watch_hogs), called in the program, names it.
 //! - **A panic in a destructor** is a failure like any other. During unwinding it ends the process,

@@ -229,6 +229,7 @@ impl Recording {
         }
         let thing = match operated.object {
             Object::Resource(resource) => thing(number, resource),
+            Object::Atomic(_) => Thing::Resource { number, kind: "atomic", name: None },
             Object::End(thread) | Object::Token(thread) => Thing::Thread(thread),
             // A thread interrupts itself only by reaching a deadline.
             Object::Unwinding(thread) if verb != "cancel" => {

@@ -285,9 +285,10 @@ impl<T: Default> Default for Shared<T> {
     }
 }
 
-/// Formats the value. This is no operation, so a report may call it at any time.
+/// Formats the value, as a read. A story that shows values calls this, and that is no operation.
 impl<T: fmt::Debug> fmt::Debug for Shared<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.note(Access::Read, "look");
         match self.value.try_borrow() {
             Ok(value) => f.debug_tuple("Shared").field(&*value).finish(),
             Err(_) => f.debug_tuple("Shared").field(&format_args!("<in use>")).finish(),

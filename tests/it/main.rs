@@ -29,6 +29,7 @@ mod policy;
 mod scoped;
 mod select;
 mod signals;
+mod silence;
 mod stack;
 #[cfg(feature = "weave")]
 mod story;

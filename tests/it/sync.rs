@@ -2,6 +2,7 @@
 //! documents, the order of service, and the state after a waiter is cancelled or times
 //! out.
 
+mod atomic;
 mod condvar;
 mod meeting;
 mod moments;

@@ -4,6 +4,7 @@
 mod outside;
 mod runtime;
 mod scope;
+mod slice;
 
 use std::cell::{Cell, RefCell};
 use std::panic;

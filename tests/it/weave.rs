@@ -2,9 +2,11 @@
 
 mod accesses;
 mod again;
+mod atomics;
 mod bad_input;
 mod checking;
 mod counts;
+mod deadlines;
 mod inside;
 mod operations;
 mod primitives;

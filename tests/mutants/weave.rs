@@ -100,6 +100,16 @@ pub const MISTAKES: &[Mistake] = &[
         "place == other_place && number == other_number",
         "objects of two executions are the same if they have the same number",
     ),
+    mistake(
+        "atomics-by-number",
+        "(object, None)",
+        "atomics of two executions are told apart by their numbers",
+    ),
+    mistake(
+        "store-as-read",
+        "operate(&self.0, Access::Read, \"store\", |it| it.store(value, order))",
+        "a store to an atomic is reported as a read",
+    ),
     // Random exploration.
     mistake(
         "equal-weights",

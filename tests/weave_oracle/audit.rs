@@ -9,7 +9,7 @@ use proptest::prop_assert_eq;
 use proptest::test_runner::TestCaseError;
 
 use crate::generate::{self, Mix, Subject};
-use crate::interpret;
+use crate::interpret::{self, CellKind};
 use crate::program::{End, Logs, Program};
 use crate::seed::{scaled, seeded_runner};
 
@@ -59,12 +59,14 @@ fn audit(name: &str, programs: u32, mix: Mix, explorer: &Explorer) {
     let (mut runner, repeat) = seeded_runner(name, scaled(programs));
     let tally = RefCell::new(Tally::default());
     let result = runner.run(&generate::programs(mix), |program| {
-        let closure = interpret::closure(&program, false);
+        let closure = interpret::closure(&program, CellKind::Shared);
         let full = explorer.clone().max_executions(MOST).explore(&closure);
         if !full.is_complete() {
             tally.borrow_mut().too_large += 1;
             return Ok(());
         }
+        let with_atomics = interpret::closure(&program, CellKind::Atomic);
+        compare(&program, &full, &explorer.clone().reduced().explore(with_atomics))?;
         let reduced = explorer.clone().reduced().explore(&closure);
         compare(&program, &full, &reduced)?;
         // Each schedule leads to its recorded outcome.
@@ -182,6 +184,32 @@ const TIMED: Mix = Mix {
 #[test]
 fn a_reduction_with_deadlines_misses_nothing() {
     audit("reduced, with deadlines", 800, TIMED, &Explorer::new());
+}
+
+/// What the model does not know, beside what it has in common with that.
+const EXTRAS: Mix = Mix {
+    subjects: &[
+        Subject::Extras,
+        Subject::Extras,
+        Subject::Extras,
+        Subject::Cells,
+        Subject::Mutexes,
+        Subject::Condvar,
+        Subject::Permits,
+        Subject::Threads,
+        Subject::Cancels,
+        Subject::Time,
+    ],
+    most_threads: 2,
+    most_operations: 3,
+    has_timeouts: true,
+};
+
+#[test]
+fn a_reduction_of_operations_without_a_model_misses_nothing() {
+    audit("reduced, extras", 600, EXTRAS, &Explorer::new());
+    let mix = Mix { most_operations: 2, ..EXTRAS };
+    audit("reduced, extras, preemptive", 300, mix, &Explorer::new().preemptive());
 }
 
 #[test]

@@ -7,7 +7,7 @@ use leno::weave::{Explorer, FailureKind, Report};
 use proptest::test_runner::TestCaseError;
 
 use crate::generate::{self, Mix, Subject};
-use crate::interpret;
+use crate::interpret::{self, CellKind};
 use crate::model::{self, Counts, Mode};
 use crate::program::{End, Logs, Program};
 use crate::seed::{scaled, seeded_runner};
@@ -57,11 +57,16 @@ fn compare(name: &str, programs: u32, mix: Mix, mode: Mode) {
             tally.borrow_mut().too_large += 1;
             return Ok(());
         };
-        // The explorer must not depend on knowledge of the shared cells.
-        let plain = mode != Mode::Preemptive;
-        let report = explorer.explore(interpret::closure(&program, plain));
         add(&mut tally.borrow_mut(), &predicted);
-        judge(&program, &predicted, &report)
+        // The explorer must not depend on knowledge of the shared cells.
+        let kinds: &[CellKind] = match mode {
+            Mode::Preemptive => &[CellKind::Shared, CellKind::Atomic],
+            _ => &[CellKind::Plain],
+        };
+        kinds.iter().try_for_each(|&cells| {
+            let report = explorer.explore(interpret::closure(&program, cells));
+            judge(&program, &predicted, &report)
+        })
     });
     if let Err(error) = result {
         panic!("{repeat}\n{error}");

@@ -11,7 +11,7 @@ use leno::thread::{self, Thread};
 use leno::time::{self, Duration};
 use leno::weave::{Explorer, FailureKind, Report, Shared};
 
-use crate::interpret;
+use crate::interpret::{self, CellKind};
 use crate::program::{CHANNELS, Ending, Logs, Op, Program};
 
 /// Explores in full and reduced, and returns the number of reduced executions.
@@ -184,7 +184,7 @@ fn a_wait_during_the_unwinding_of_others() {
 fn program(ending: Ending, started: usize, bodies: &[&[Op]]) -> impl Fn() -> Logs + use<> {
     let bodies = bodies.iter().map(|body| body.to_vec()).collect();
     let program = Program { bodies, started, ending, capacities: [None; CHANNELS], permits: 0 };
-    interpret::closure(&program, false)
+    interpret::closure(&program, CellKind::Shared)
 }
 
 /// A step that moves to an earlier position may become another step, with other

@@ -4,7 +4,7 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use crate::program::{CELLS, CHANNELS, Ending, MUTEXES, Op, Patience, Program};
+use crate::program::{CELLS, CHANNELS, Ending, Extra, MUTEXES, Op, Patience, Program};
 
 /// A topic of programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +20,7 @@ pub enum Subject {
     Cancels,
     Time,
     Panics,
+    Extras,
 }
 
 /// The size and the topics of programs.
@@ -138,6 +139,7 @@ impl Decoder<'_> {
                 let panics = kind.is_multiple_of(3);
                 body.ops.push(if panics { Op::Panic } else { cells(first, 0, 1) });
             }
+            Subject::Extras => body.ops.push(Op::Extra(extra(kind, first % CELLS, second))),
         }
     }
 
@@ -227,6 +229,18 @@ impl Decoder<'_> {
         body.is_inner = false;
         let inner = std::mem::replace(&mut body.ops, outer);
         body.ops.push(Op::Timeout(millis, inner));
+    }
+}
+
+fn extra(kind: usize, cell: usize, second: usize) -> Extra {
+    let millis = 1 + second as u64 % 2;
+    match kind % 6 {
+        0 => Extra::Await(cell),
+        1 => Extra::Remote,
+        2 => Extra::DropHandle(cell),
+        3 => Extra::Text,
+        4 => Extra::Tick(millis),
+        _ => Extra::WaitWhileZero(cell, millis),
     }
 }
 

@@ -1,12 +1,15 @@
 //! Runs a program on leno.
 
+mod extras;
+
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use leno::channel::{self, Receiver, Sender};
+use leno::sync::atomic::{AtomicU8, Ordering::SeqCst};
 use leno::sync::{Condvar, Mutex, MutexGuard, PoisonError, Semaphore, TryLockError};
 use leno::thread::{self, Cancelled, JoinHandle, ScopedJoinHandle, Thread};
-use leno::time::{self, Duration};
+use leno::time::{self, Duration, Instant};
 use leno::weave::Shared;
 
 use crate::program::{CELLS, CHANNELS, Ending, Logs, MUTEXES, Op, Patience, Program, said};
@@ -18,14 +21,24 @@ struct World {
     mutexes: [Mutex<()>; MUTEXES],
     semaphore: Semaphore,
     condvar: Condvar,
+    ticks: Receiver<Instant>,
     /// The threads that the main one starts first, which the others may name. Complete
     /// before any of them runs.
     threads: RefCell<Vec<Thread>>,
 }
 
-/// The shared cells, either known to leno or not.
+/// What the shared cells are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum CellKind {
+    Shared,
+    Atomic,
+    /// Leno does not know them.
+    Plain,
+}
+
 enum Cells {
     Shared(Box<[Shared<u8>; CELLS]>),
+    Atomic([AtomicU8; CELLS]),
     Plain([Cell<u8>; CELLS]),
 }
 
@@ -33,6 +46,7 @@ impl Cells {
     fn get(&self, cell: usize) -> u8 {
         match self {
             Cells::Shared(cells) => cells[cell].get(),
+            Cells::Atomic(cells) => cells[cell].load(SeqCst),
             Cells::Plain(cells) => cells[cell].get(),
         }
     }
@@ -40,6 +54,7 @@ impl Cells {
     fn set(&self, cell: usize, value: u8) {
         match self {
             Cells::Shared(cells) => cells[cell].set(value),
+            Cells::Atomic(cells) => cells[cell].store(value, SeqCst),
             Cells::Plain(cells) => cells[cell].set(value),
         }
     }
@@ -50,6 +65,7 @@ impl Cells {
                 *value += 1;
                 *value
             }),
+            Cells::Atomic(cells) => cells[cell].fetch_add(1, SeqCst) + 1,
             Cells::Plain(cells) => {
                 cells[cell].set(cells[cell].get() + 1);
                 cells[cell].get()
@@ -60,6 +76,7 @@ impl Cells {
     fn exchange(&self, cell: usize, new: u8) -> bool {
         match self {
             Cells::Shared(cells) => cells[cell].compare_exchange(0, new).is_ok(),
+            Cells::Atomic(cells) => cells[cell].compare_exchange(0, new, SeqCst, SeqCst).is_ok(),
             Cells::Plain(cells) => {
                 let is_zero = cells[cell].get() == 0;
                 if is_zero {
@@ -148,23 +165,25 @@ pub fn receives(body: &[Op], channel: usize) -> bool {
     })
 }
 
-/// Returns the closure to explore. With `plain`, leno does not know the shared cells.
-pub fn closure(program: &Program, plain: bool) -> impl Fn() -> Logs + use<> {
+/// Returns the closure to explore.
+pub fn closure(program: &Program, cells: CellKind) -> impl Fn() -> Logs + use<> {
     let program = Rc::new(program.clone());
-    move || run(&program, plain)
+    move || run(&program, cells)
 }
 
-fn run(program: &Rc<Program>, plain: bool) -> Logs {
+fn run(program: &Rc<Program>, cells: CellKind) -> Logs {
     let world = Rc::new(World {
         program: program.clone(),
         logs: RefCell::new(vec![Vec::new(); program.bodies.len()]),
-        cells: match plain {
-            true => Cells::Plain(Default::default()),
-            false => Cells::Shared(Default::default()),
+        cells: match cells {
+            CellKind::Plain => Cells::Plain(Default::default()),
+            CellKind::Shared => Cells::Shared(Default::default()),
+            CellKind::Atomic => Cells::Atomic(Default::default()),
         },
         mutexes: Default::default(),
         semaphore: Semaphore::new(program.permits),
         condvar: Condvar::new(),
+        ticks: channel::tick(Duration::from_millis(1)),
         threads: RefCell::new(vec![thread::current()]),
     });
     let ends = distribute(program);
@@ -315,6 +334,7 @@ impl<'world, 'scope> Frame<'world, 'scope> {
             },
             Op::Sleep(millis) => time::sleep(Duration::from_millis(millis)),
             Op::Panic => panic!("the panic of {}", self.number),
+            Op::Extra(extra) => self.log(self.world.extra(extra)),
             Op::Timeout(..) | Op::Within(..) | Op::Spawn(_) => {
                 unreachable!("`carry_out` handles these")
             }

@@ -312,6 +312,7 @@ impl State {
             Op::Timeout(..) | Op::Within(..) => {
                 unreachable!("`compile` splits these into several instructions")
             }
+            Op::Extra(_) => unreachable!("programs for the model have none"),
         }
     }
 

@@ -74,6 +74,25 @@ pub enum Op {
     /// Runs the operations in a deadline scope.
     Timeout(u64, Vec<Op>),
     Panic,
+    /// An operation that the model does not know.
+    Extra(Extra),
+}
+
+/// An operation without a model, which is logged as well. Each may use a cell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extra {
+    /// Awaits a thread that adds to the cell, as a future.
+    Await(usize),
+    /// Spawns a thread by a `Handle`, yields, and joins it if it has ended.
+    Remote,
+    /// Spawns a thread, yields, and drops the handle. What drops the result adds to the cell.
+    DropHandle(usize),
+    /// Formats primitives.
+    Text,
+    /// Receives from a ticker that all threads share.
+    Tick(u64),
+    /// Waits for a notification with the second mutex, while the cell is zero.
+    WaitWhileZero(usize, u64),
 }
 
 /// The maximum duration of a wait.
@@ -138,6 +157,7 @@ fn writes(body: &[Op], cell: usize) -> bool {
         Op::Set(other, _) | Op::Add(other) | Op::Store(other) | Op::Exchange(other, _) => {
             *other == cell
         }
+        Op::Extra(Extra::Await(other) | Extra::DropHandle(other)) => *other == cell,
         Op::Timeout(_, inner) | Op::Within(_, inner) => writes(inner, cell),
         _ => false,
     })

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use leno::weave::{Explorer, Report};
 
 use crate::generate::{self, Mix, Subject};
-use crate::interpret;
+use crate::interpret::{self, CellKind};
 use crate::program::Logs;
 
 /// The recorded hash of all results. A difference on one architecture only is a bug.
@@ -90,7 +90,8 @@ fn explorations_are_the_same_on_every_architecture() {
         let settings = u64::from(numbers.next()) << 32 | u64::from(numbers.next());
         let main = numbers.list(3);
         let threads: Vec<Vec<u32>> = (0..=numbers.next() % 3).map(|_| numbers.list(4)).collect();
-        let closure = interpret::closure(&generate::decode(MIX, settings, &main, &threads), false);
+        let closure =
+            interpret::closure(&generate::decode(MIX, settings, &main, &threads), CellKind::Shared);
         for explorer in &explorers {
             add(&mut text, &explorer.explore(&closure));
         }

@@ -120,10 +120,10 @@ impl<'a> StoryState<'a> {
     /// Notes an operation of the green thread `number`. If it is an update of a shared value that
     /// another green thread has changed since `number` read it, returns the number of that thread.
     pub(super) fn overtaken_by(&mut self, number: u64, verb: &str, thing: &Thing) -> Option<u64> {
-        let Thing::Resource { number: value, kind: "shared value", .. } = *thing else {
+        let Thing::Resource { number: value, kind: "shared value" | "atomic", .. } = *thing else {
             return None;
         };
-        if matches!(verb, "get" | "look") {
+        if matches!(verb, "get" | "look" | "load" | "look at") {
             self.reads.insert((number, value), LastRead::UpToDate);
             return None;
         }

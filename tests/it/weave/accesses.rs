@@ -7,7 +7,10 @@ use std::fmt::Debug;
 use std::rc::Rc;
 
 use leno::Handle;
-use leno::sync::{Barrier, Condvar, Event, Mutex, Once, OnceLock, RwLock, Semaphore, WaitGroup};
+use leno::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use leno::sync::{
+    Barrier, Condvar, Event, LazyLock, Mutex, Once, OnceLock, RwLock, Semaphore, WaitGroup,
+};
 use leno::thread::{self, Thread};
 use leno::time::{self, Duration};
 use leno::weave::{Explorer, Shared};
@@ -127,6 +130,26 @@ fn a_debug_text_is_a_read() {
     assert_eq!(both(|| text_during(Semaphore::new(1), Semaphore::close)).len(), 2);
     assert_eq!(both(|| text_during(Event::new(), Event::set)).len(), 2);
     assert_eq!(both(|| text_during(OnceLock::new(), |cell| cell.set(1).unwrap())).len(), 2);
+    let lazy = || text_during(LazyLock::new(|| 1), |value| _ = LazyLock::force(value));
+    assert_eq!(both(lazy).len(), 2);
+    assert_eq!(both(|| text_during(Shared::new(0), |shared| shared.set(1))).len(), 2);
+    assert_eq!(both(|| text_during(AtomicU32::new(0), |it| it.store(1, Relaxed))).len(), 2);
+    let remote = || {
+        let remote = Handle::current().spawn(|| ()).unwrap();
+        leno::yield_now();
+        let text = format!("{remote:?}");
+        remote.join().unwrap();
+        text
+    };
+    assert_eq!(both(remote).len(), 2);
+    let tasks = || {
+        thread::task_group(|group| {
+            group.spawn(|| Ok::<(), ()>(()));
+            leno::yield_now();
+            Ok(format!("{group:?}"))
+        })
+    };
+    assert_eq!(both(tasks).len(), 2);
     assert_eq!(both(|| text_during(Mutex::new(0), |mutex| *mutex.lock().unwrap() = 1)).len(), 2);
     assert_eq!(both(|| text_during(RwLock::new(0), |lock| *lock.write().unwrap() = 1)).len(), 2);
 }
