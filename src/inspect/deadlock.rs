@@ -252,7 +252,7 @@ pub(crate) fn waiting(control: &ControlBlock, all: &[&ControlBlock], now: u64) -
                 let place = Some(("at", need.resource.made_at()));
                 notes.push(Note { text: "which was made".to_owned(), place });
             }
-            notes.extend(holder(need, "", all));
+            notes.extend(holders(need, "", all));
             wanted_of(need)
         }
         WaitFor::Any(needs) => any_of(&mut notes, *needs, all),
@@ -285,7 +285,7 @@ fn any_of(notes: &mut Vec<Note>, needs: Needs<'_>, all: &[&ControlBlock]) -> Str
     for &need in &needs {
         let made_at = need.resource.name().is_none().then(|| ("made at", need.resource.made_at()));
         notes.push(Note { text: format!("- {}", wanted_of(need)), place: made_at });
-        notes.extend(holder(need, "  ", all));
+        notes.extend(holders(need, "  ", all));
     }
     if needs.len() == 1 { "this".to_owned() } else { "any of these".to_owned() }
 }
@@ -314,15 +314,31 @@ fn article(noun: &str) -> &'static str {
     if is_vowel { "an" } else { "a" }
 }
 
-/// Returns a note about the holder.
-fn holder(need: Need<'_>, indent: &str, all: &[&ControlBlock]) -> Option<Note> {
-    let holder = need.resource.holder()?;
-    let thread = match wait_graph::index_of(all, holder.number) {
-        Some(index) => label(all[index]),
-        None if holder.number == 0 => "somebody outside the runtime".to_owned(),
-        None => format!("#{}, which has ended,", holder.number),
-    };
-    Some(Note { text: format!("{indent}held by {thread}"), place: Some(("since", holder.at)) })
+/// The most holders of a resource that a report names.
+const MOST_HOLDERS: usize = 3;
+
+/// Returns notes about the holders.
+fn holders(need: Need<'_>, indent: &str, all: &[&ControlBlock]) -> Vec<Note> {
+    let holders = need.resource.holders();
+    let mut notes = Vec::new();
+    if matches!(need.what, Want::Share) && need.resource.holder().is_none() && !holders.is_empty() {
+        let text = format!("{indent}behind a thread that waits to write");
+        notes.push(Note { text, place: None });
+    }
+    for holder in holders.iter().take(MOST_HOLDERS) {
+        let thread = match wait_graph::index_of(all, holder.number) {
+            Some(index) => label(all[index]),
+            None if holder.number == 0 => "somebody outside the runtime".to_owned(),
+            None => format!("#{}, which has ended,", holder.number),
+        };
+        let text = format!("{indent}held by {thread}");
+        notes.push(Note { text, place: Some(("since", holder.at)) });
+    }
+    if holders.len() > MOST_HOLDERS {
+        let text = format!("{indent}and {} more", holders.len() - MOST_HOLDERS);
+        notes.push(Note { text, place: None });
+    }
+    notes
 }
 
 /// A duration, shown with about three digits.

@@ -110,16 +110,17 @@ impl<'a, 'b> Graph<'a, 'b> {
     fn edges(&self, index: usize) -> Vec<Edge<'a>> {
         let Some(wait) = self.all[index].waits_for() else { return Vec::new() };
         let held = |need: Need<'a>| {
-            let holder = need.resource.holder()?;
-            Some((index_of(self.all, holder.number)?, Some(need)))
+            let holders = need.resource.holders().into_iter();
+            let indices = holders.filter_map(|holder| index_of(self.all, holder.number));
+            indices.map(|index| (index, Some(need))).collect()
         };
         match wait.what() {
             WaitFor::Join(target) => {
                 index_of(self.all, target.number()).map(|index| (index, None)).into_iter().collect()
             }
-            WaitFor::Resource(need) => held(need).into_iter().collect(),
+            WaitFor::Resource(need) => held(need),
             // Of several needs any one suffices, so only a single need is an edge.
-            WaitFor::Any(needs) => needs.only().and_then(held).into_iter().collect(),
+            WaitFor::Any(needs) => needs.only().map_or_else(Vec::new, held),
             WaitFor::Scope(scope) => {
                 let members = self.members.get(&ptr::from_ref(scope)).into_iter().flatten();
                 members.rev().map(|&index| (index, None)).collect()

@@ -8,7 +8,7 @@
 
 #![forbid(unsafe_code)]
 
-use std::cell::{Cell, OnceCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::iter;
 use std::panic::Location;
 
@@ -102,8 +102,18 @@ pub struct Resource {
     made_at: &'static Location<'static>,
     name: OnceCell<Box<str>>,
     holder: Cell<Option<Holder>>,
+    /// The threads that hold a share of it, for reports. Allocated with the first.
+    shares: OnceCell<Box<RefCell<Shares>>>,
     /// The number by which an exploration knows it.
     tag: Cell<u64>,
+}
+
+/// The threads that hold shares of a resource.
+#[derive(Default)]
+struct Shares {
+    holders: Vec<Option<Holder>>,
+    /// The places in `holders` that are free.
+    free: Vec<usize>,
 }
 
 /// The holder of a lock: the number of the green thread, and the line since which it holds.
@@ -211,6 +221,7 @@ impl Resource {
             made_at: Location::caller(),
             name: OnceCell::new(),
             holder: Cell::new(None),
+            shares: OnceCell::new(),
             tag: Cell::new(0),
         }
     }
@@ -244,6 +255,32 @@ impl Resource {
 
     pub(crate) fn holder(&self) -> Option<Holder> {
         self.holder.get()
+    }
+
+    /// Notes that a thread holds a share. Returns the place of the note.
+    pub(crate) fn add_share(&self, holder: Holder) -> usize {
+        let Shares { holders, free } = &mut *self.shares.get_or_init(Box::default).borrow_mut();
+        let place = free.pop().unwrap_or(holders.len());
+        match holders.get_mut(place) {
+            Some(free) => *free = Some(holder),
+            None => holders.push(Some(holder)),
+        }
+        place
+    }
+
+    /// Takes back the note at this place.
+    pub(crate) fn remove_share(&self, place: usize) {
+        if let Some(shares) = self.shares.get() {
+            let Shares { holders, free } = &mut *shares.borrow_mut();
+            holders[place] = None;
+            free.push(place);
+        }
+    }
+
+    /// Returns all threads that hold it, or a share of it.
+    pub(crate) fn holders(&self) -> Vec<Holder> {
+        let shares = self.shares.get().map(|shares| shares.borrow().holders.clone());
+        self.holder().into_iter().chain(shares.into_iter().flatten().flatten()).collect()
     }
 }
 
