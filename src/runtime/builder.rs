@@ -22,6 +22,8 @@ use crate::inspect::hog_sampler::Watched;
 use crate::inspect::signal_dump::SignalDump;
 use crate::inspect::stack_visit::Visits;
 use crate::inspect::trace::{self, Recorder, Trace};
+#[cfg(feature = "debug")]
+use crate::inspect::watch_variable::watch_if_asked;
 use crate::inspect::with_room;
 use crate::kernel::current::Installed;
 use crate::kernel::features::SchedulerSlots;
@@ -103,6 +105,8 @@ impl Builder {
         if let Some(recorder) = &self.recorder {
             trace::start_recording(&runtime.scheduler, recorder);
         }
+        #[cfg(feature = "debug")]
+        watch_if_asked(&runtime.scheduler);
         runtime
     }
 
