@@ -146,7 +146,7 @@ pub mod weave;
 
 pub use bridge::block_on;
 #[cfg(feature = "unblock")]
-pub use bridge::unblock;
+pub use bridge::{set_unblock_limit, unblock};
 pub use remote::{Ended, Handle, RemoteJoinHandle};
 pub use runtime::{Builder, Policy, Runtime, run};
 pub use thread::{scope, spawn, yield_now};

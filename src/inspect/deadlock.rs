@@ -4,6 +4,7 @@
 
 use std::fmt::{self, Write};
 use std::panic::Location;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::wait_graph;
@@ -242,7 +243,8 @@ pub(crate) fn waiting(control: &ControlBlock, all: &[&ControlBlock], now: u64) -
     let what = match wait.what() {
         WaitFor::Unpark => "unpark".to_owned(),
         WaitFor::Sleep => "the end of its sleep".to_owned(),
-        WaitFor::Future => "a future".to_owned(),
+        WaitFor::Future(None) => "a future".to_owned(),
+        WaitFor::Future(Some(begun)) => of_closure(begun).to_owned(),
         WaitFor::Join(target) => format!("the end of {}", label(target)),
         WaitFor::Scope(_) => "the end of its scope's green threads".to_owned(),
         WaitFor::AllEnded => "the end of all green threads".to_owned(),
@@ -266,13 +268,23 @@ pub(crate) fn briefly(wait: WaitFor<'_>) -> String {
     match wait {
         WaitFor::Sleep => "sleeps".to_owned(),
         WaitFor::Unpark => "parks".to_owned(),
-        WaitFor::Future => "waits for a future".to_owned(),
+        WaitFor::Future(None) => "waits for a future".to_owned(),
+        WaitFor::Future(Some(begun)) => format!("waits for {}", of_closure(begun)),
         WaitFor::Join(target) => format!("waits for {} to end", label(target)),
         WaitFor::Scope(_) => "waits for its scope".to_owned(),
         WaitFor::AllEnded => "waits for the others".to_owned(),
         WaitFor::Stalled => "waits for all to wait".to_owned(),
         WaitFor::Resource(need) => format!("waits for {}", wanted_of(need)),
         WaitFor::Any(_) => "waits for any of several".to_owned(),
+    }
+}
+
+/// Returns what a thread waits for that has a closure run on another OS thread.
+fn of_closure(begun: &AtomicBool) -> &'static str {
+    if begun.load(Ordering::Relaxed) {
+        "the end of a closure in unblock"
+    } else {
+        "a free OS thread of the pool of unblock"
     }
 }
 

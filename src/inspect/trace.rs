@@ -72,6 +72,8 @@ pub(crate) enum Awaited {
     Unpark,
     Sleep,
     Future,
+    /// The end of a closure on another OS thread.
+    Closure,
     /// The end of the green thread with this number.
     Join(u64),
     Scope,
@@ -254,7 +256,8 @@ impl Recording {
         match what {
             WaitFor::Unpark => Awaited::Unpark,
             WaitFor::Sleep => Awaited::Sleep,
-            WaitFor::Future => Awaited::Future,
+            WaitFor::Future(None) => Awaited::Future,
+            WaitFor::Future(Some(_)) => Awaited::Closure,
             WaitFor::Join(target) => Awaited::Join(target.number()),
             WaitFor::Scope(_) => Awaited::Scope,
             WaitFor::AllEnded => Awaited::AllEnded,

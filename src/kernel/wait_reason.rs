@@ -11,6 +11,7 @@
 use std::cell::{Cell, OnceCell, RefCell};
 use std::iter;
 use std::panic::Location;
+use std::sync::atomic::AtomicBool;
 
 use super::control_block::ControlBlock;
 use super::wait_queue::WaitQueue;
@@ -40,8 +41,9 @@ pub enum Outcome {
 pub(crate) enum WaitFor<'a> {
     Unpark,
     Sleep,
-    /// A future's waker.
-    Future,
+    /// A future's waker. For the end of a closure on another OS thread: whether the closure has
+    /// begun.
+    Future(Option<&'a AtomicBool>),
     /// The end of a green thread.
     Join(&'a ControlBlock),
     /// The end of all green threads of a scope.
