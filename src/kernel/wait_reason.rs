@@ -11,6 +11,7 @@
 use std::cell::{Cell, OnceCell, RefCell};
 use std::iter;
 use std::panic::Location;
+use std::ptr;
 use std::sync::atomic::AtomicBool;
 
 use super::control_block::ControlBlock;
@@ -69,7 +70,7 @@ pub struct Need<'a> {
 }
 
 /// The part of a resource that is wanted. Its words are looked up for reports only.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Want {
     /// The thing itself, as a mutex.
     Itself,
@@ -85,9 +86,10 @@ pub(crate) enum Want {
     Others,
 }
 
-/// A list of needs, each on the frame that enrolled for it. The innermost frame has the last.
+/// A list of needs, each on the frame that enrolled for it.
 pub struct Listed<'a> {
-    pub(crate) need: Option<Need<'a>>,
+    /// The need, and its place among the needs as they are written in the program.
+    pub(crate) need: Option<(usize, Need<'a>)>,
     pub(crate) others: Option<&'a Listed<'a>>,
 }
 
@@ -152,6 +154,13 @@ impl WaitFor<'_> {
     }
 }
 
+impl Need<'_> {
+    /// Returns `true` if both are the same part of the same resource.
+    pub(crate) fn is_same(self, other: Need<'_>) -> bool {
+        ptr::eq(self.resource, other.resource) && self.what == other.what
+    }
+}
+
 impl<'a> Needs<'a> {
     /// Returns all needs, in no particular order.
     pub(crate) fn iter(self) -> impl Iterator<Item = Need<'a>> {
@@ -160,13 +169,14 @@ impl<'a> Needs<'a> {
             Needs::All(all) => (None, all),
         };
         let listed = iter::successors(listed, |listed| listed.others);
-        listed.filter_map(|listed| listed.need).chain(all.iter().copied())
+        let listed = listed.filter_map(|listed| listed.need);
+        listed.map(|(_, need)| need).chain(all.iter().copied())
     }
 
     /// Returns the need, if there is only one.
     pub(crate) fn only(self) -> Option<Need<'a>> {
         match self {
-            Needs::Listed(Listed { need, others: None }) => *need,
+            Needs::Listed(Listed { need, others: None }) => need.map(|(_, need)| need),
             Needs::All([need]) => Some(*need),
             Needs::Listed(_) | Needs::All(_) => None,
         }
@@ -174,11 +184,11 @@ impl<'a> Needs<'a> {
 
     /// Returns the needs in the order in which they are written in the program.
     pub(crate) fn as_written(self) -> Vec<Need<'a>> {
-        let mut needs: Vec<Need<'a>> = self.iter().collect();
-        if let Needs::Listed(_) = self {
-            needs.reverse();
-        }
-        needs
+        let Needs::Listed(listed) = self else { return self.iter().collect() };
+        let listed = iter::successors(Some(listed), |listed| listed.others);
+        let mut needs: Vec<_> = listed.filter_map(|listed| listed.need).collect();
+        needs.sort_by_key(|(place, _)| *place);
+        needs.into_iter().map(|(_, need)| need).collect()
     }
 }
 
