@@ -9,14 +9,20 @@
 //! ```text
 //! cargo run --example 01_interleave
 //! cargo run --example 01_interleave -- ABABAB
+//! cargo run --example 01_interleave -- A2 B2 A1 B1
 //! cargo run --example 01_interleave -- A=123 B=xyz C=?! ABCABCBA
 //! ```
 //!
 //! The first line of the output is the text that the routines print. The picture
 //! below it shows the steps.
 
+#[path = "shared/arguments.rs"]
+mod arguments;
+#[path = "shared/turns.rs"]
+mod turns;
+
+use std::fmt;
 use std::process::ExitCode;
-use std::{env, fmt};
 
 use leno::coroutine::Coroutine;
 
@@ -124,15 +130,14 @@ impl Plan {
     fn from_arguments() -> Result<Plan, Mistake> {
         let mut plan = Plan::default();
         let mut schedule: Option<String> = None;
-        for argument in env::args_os().skip(1) {
+        for argument in arguments::arguments(ABOUT, USAGE) {
             let Some(argument) = argument.to_str() else {
                 return mistake(format!("{argument:?} is not UTF-8"), USAGE);
             };
             if let Some((name, steps)) = argument.split_once('=') {
                 plan.add(name, steps)?;
-            } else if let Some(first) = schedule.replace(argument.to_owned()) {
-                let what = format!("two schedules, {first:?} and {argument:?}");
-                return mistake(what, "give one; a routine is written NAME=STEPS, as in A=123");
+            } else {
+                *schedule.get_or_insert_default() += argument;
             }
         }
         let own_routines = !plan.routines.is_empty();
@@ -141,6 +146,7 @@ impl Plan {
             plan.add("B", "xyz")?;
         }
         let schedule = schedule.unwrap_or_else(|| "AABBAB".to_owned());
+        let schedule: String = turns::turns(&schedule).into_iter().collect();
         plan.set_schedule(&schedule).map_err(|what| {
             let mut arguments = String::new();
             for (name, steps) in plan.routines.iter().filter(|_| own_routines) {
@@ -181,7 +187,7 @@ impl Plan {
     }
 
     /// Sets the schedule if it fits: every letter names a routine that has a step left, and at the
-    /// end no routine has one.
+    /// end at most one routine has some, which it takes then.
     fn set_schedule(&mut self, text: &str) -> Result<(), String> {
         if text.is_empty() {
             return Err("the schedule is empty".to_owned());
@@ -198,9 +204,14 @@ impl Plan {
             left[turn] -= 1;
             self.schedule.push(turn);
         }
-        match left.iter().position(|&steps| steps > 0) {
-            None => Ok(()),
-            Some(turn) => {
+        let mut unfinished = (0..left.len()).filter(|&turn| left[turn] > 0);
+        match (unfinished.next(), unfinished.next()) {
+            (Some(turn), None) => {
+                self.schedule.extend(vec![turn; left[turn]]);
+                Ok(())
+            }
+            (None, _) => Ok(()),
+            (Some(turn), Some(_)) => {
                 let (name, steps) = &self.routines[turn];
                 let rest: String = steps[steps.len() - left[turn]..].iter().collect();
                 Err(format!("the schedule {text:?} is too short: routine {name} still has {rest}"))
@@ -223,4 +234,6 @@ impl Plan {
     }
 }
 
+const ABOUT: &str =
+    "Interleaves the steps of routines by a schedule, such as AABBAB or A2 B2 A1 B1.";
 const USAGE: &str = "cargo run --example 01_interleave -- [NAME=STEPS ...] [SCHEDULE]";

@@ -11,11 +11,18 @@
 //! cargo run --example 02_producer_consumer
 //! ```
 
+#[path = "shared/arguments.rs"]
+mod arguments;
+
 use leno::coroutine::{Coroutine, Yielder};
 
 type Answer = &'static str;
 
 fn main() {
+    arguments::arguments(
+        "A producer and a consumer, without a lock and without a queue.",
+        "cargo run --example 02_producer_consumer",
+    );
     let consumer = Sender::to(consume);
     for item in 1..=5 {
         println!("[PRODUCER] Producing {item}...");

@@ -15,6 +15,9 @@
 //! cargo run --example 03_inside_out
 //! ```
 
+#[path = "shared/arguments.rs"]
+mod arguments;
+
 use leno::coroutine;
 
 /// Calls `visit(word, depth)` for each word of a list, and returns the text after the list. It has
@@ -36,6 +39,10 @@ fn walk<'t>(mut text: &'t str, depth: usize, visit: &mut dyn FnMut(&'t str, usiz
 }
 
 fn main() {
+    arguments::arguments(
+        "A recursive walk that a loop pulls words out of; two of them compared in lockstep.",
+        "cargo run --example 03_inside_out",
+    );
     let cloth = "((warp weft) (heddle (shed)) reed)";
     println!("Each parenthesis beside a word is a call of `walk` that is open there.\n");
     compare(cloth, "(warp (weft heddle) ((shed reed)))");

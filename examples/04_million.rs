@@ -12,13 +12,16 @@
 //! cargo run --release --example 04_million -- 100_000
 //! ```
 
+#[path = "shared/arguments.rs"]
+mod arguments;
+
 use std::cell::Cell;
 use std::hint::black_box;
 use std::io::Read;
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
-use std::{env, fs, io};
+use std::{fs, io};
 
 use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
 use leno::stack::Stack;
@@ -32,12 +35,14 @@ const ROUNDS: usize = 5;
 
 const KIB: f64 = 1024.0;
 
+const USAGE: &str = "cargo run --release --example 04_million -- [COUNT]";
+
 fn main() -> ExitCode {
     match count_from_arguments() {
         Ok(count) => leno::run(move || show(count)),
         Err(what) => {
             eprintln!("error: {what}");
-            eprintln!(" next: cargo run --release --example 04_million -- [COUNT]");
+            eprintln!(" next: {USAGE}");
             ExitCode::from(2)
         }
     }
@@ -230,7 +235,8 @@ fn grouped(number: usize) -> String {
 }
 
 fn count_from_arguments() -> Result<usize, String> {
-    let arguments: Vec<_> = env::args_os().skip(1).collect();
+    let arguments =
+        arguments::arguments("Many green threads alive at once, a million by default.", USAGE);
     match &arguments[..] {
         [] => Ok(1_000_000),
         [count] => {

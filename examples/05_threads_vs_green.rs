@@ -21,11 +21,14 @@
 //! It prints a table and draws it as an SVG. The arguments are the path of the SVG
 //! (target/threads_vs_green.svg) and the largest number of threads.
 
+#[path = "shared/arguments.rs"]
+mod arguments;
+
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
-use std::{env, fs, io};
+use std::{fs, io};
 
 use plotters::coord::Shift;
 use plotters::prelude::*;
@@ -133,12 +136,15 @@ fn best_of(measure: impl Fn() -> io::Result<f64>) -> io::Result<f64> {
     (0..REPEATS).try_fold(f64::INFINITY, |best, _| Ok(best.min(measure()?)))
 }
 
+const ABOUT: &str = "OS threads and green threads side by side, as a table and a picture.";
+const USAGE: &str = "cargo run --release --example 05_threads_vs_green -- [SVG] [COUNT]";
+
 fn main() -> ExitCode {
     let (path, most) = match arguments() {
         Ok(arguments) => arguments,
         Err(what) => {
             eprintln!("error: {what}");
-            eprintln!(" next: cargo run --release --example 05_threads_vs_green -- [SVG] [COUNT]");
+            eprintln!(" next: {USAGE}");
             return ExitCode::from(2);
         }
     };
@@ -154,7 +160,7 @@ fn main() -> ExitCode {
 /// Returns the path of the picture and the largest number of threads.
 fn arguments() -> Result<(PathBuf, usize), &'static str> {
     let (mut path, mut most) = (None, None);
-    for argument in env::args_os().skip(1) {
+    for argument in arguments::arguments(ABOUT, USAGE) {
         match argument.to_str().and_then(|text| text.parse().ok()) {
             Some(0 | 1) => return Err("it takes two to switch"),
             Some(count) if most.is_none() => most = Some(count),

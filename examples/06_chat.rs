@@ -12,6 +12,9 @@
 //! Time is virtual, so an evening of a minute takes no time, and every run prints
 //! the same. Without the call of `virtual_time`, the program runs for a minute.
 
+#[path = "shared/arguments.rs"]
+mod arguments;
+
 use leno::channel::{Receiver, Sender, bounded, tick, unbounded};
 use leno::thread;
 use leno::time::{Duration, Elapsed, Instant, sleep, timeout};
@@ -150,5 +153,9 @@ fn evening() {
 }
 
 fn main() {
+    arguments::arguments(
+        "A chat room: channels, select, timeouts and cancellation, in virtual time.",
+        "cargo run --example 06_chat",
+    );
     leno::Builder::new().virtual_time().run(evening);
 }

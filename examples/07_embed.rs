@@ -10,6 +10,9 @@
 //! cargo run --example 07_embed
 //! ```
 
+#[path = "shared/arguments.rs"]
+mod arguments;
+
 use std::io::{self, PipeReader, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::sync::mpsc;
@@ -20,6 +23,10 @@ use leno::thread::Builder;
 use leno::{Handle, Runtime};
 
 fn main() -> io::Result<()> {
+    arguments::arguments(
+        "Green threads in the event loop of another program.",
+        "cargo run --example 07_embed",
+    );
     let (mut keyboard, keys) = io::pipe()?;
     let runtime = Runtime::new();
     let handle = runtime.handle();

@@ -9,6 +9,9 @@
 //! cargo run --example 08_async_bridge
 //! ```
 
+#[path = "shared/arguments.rs"]
+mod arguments;
+
 use std::time::Duration;
 
 use async_channel::{Receiver, Sender, bounded};
@@ -17,6 +20,10 @@ use futures_lite::{FutureExt, future};
 use leno::block_on;
 
 fn main() {
+    arguments::arguments(
+        "Green threads that wait for futures, and futures that wait for green threads.",
+        "cargo run --example 08_async_bridge",
+    );
     let (orders, ordered) = bounded(1);
     let (cakes, baked) = bounded(1);
     let baker = std::thread::spawn(|| future::block_on(bake(ordered, cakes)));

@@ -15,7 +15,9 @@
 //! Time is virtual here, so the dinner takes no time, and every run prints the
 //! same.
 
-use std::env;
+#[path = "shared/arguments.rs"]
+mod arguments;
+
 use std::process;
 use std::rc::Rc;
 
@@ -70,8 +72,11 @@ fn dinner(look: fn()) {
 }
 
 fn main() {
-    let arguments: Vec<String> = env::args().skip(1).collect();
-    let look: fn() = match &*arguments.iter().map(String::as_str).collect::<Vec<_>>() {
+    let about = "A deadlock report; or what stalls, or every green thread, before the deadlock.";
+    let usage = "cargo run --example 09_deadlock -- [stalled | dump]";
+    let arguments = arguments::arguments(about, usage);
+    let words: Vec<_> = arguments.iter().map(|word| word.to_string_lossy()).collect();
+    let look: fn() = match &*words.iter().map(|word| &**word).collect::<Vec<_>>() {
         [] => || (),
         ["stalled"] => || {
             // For a program of which only a part hangs.

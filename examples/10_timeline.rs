@@ -13,7 +13,9 @@
 //! Time is virtual here, so every run is the same. A program with the real clock
 //! is recorded in the same way.
 
-use std::env;
+#[path = "shared/arguments.rs"]
+mod arguments;
+
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -65,7 +67,10 @@ fn write(folder: &Path, timeline: &Timeline) -> io::Result<()> {
 }
 
 fn main() -> ExitCode {
-    let mut arguments = env::args_os().skip(1);
+    let about =
+        "When each green thread ran and which woke which, as text, for Perfetto and as SVG.";
+    let usage = "cargo run --example 10_timeline -- [FOLDER]";
+    let mut arguments = arguments::arguments(about, usage).into_iter();
     let folder = arguments.next().map_or_else(|| PathBuf::from("target/timeline"), PathBuf::from);
     if arguments.next().is_some() || folder.as_os_str().is_empty() {
         eprintln!(

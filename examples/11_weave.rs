@@ -7,12 +7,18 @@
 //! cargo run --release --example 11_weave
 //! cargo run --release --example 11_weave -- A=123 B=xyz --want 12xy3z
 //! cargo run --release --example 11_weave -- A=123 B=xyz --want 2x1yz3
+//! cargo run --release --example 11_weave -- AABBAB
 //! cargo run --release --example 11_weave -- --random --seed 7
 //! cargo run --release --example 11_weave -- --want 12xy3z --svg story.svg
 //! ```
 
+#[path = "shared/arguments.rs"]
+mod arguments;
+#[path = "shared/turns.rs"]
+mod turns;
+
 use std::process::ExitCode;
-use std::{env, fmt, fs};
+use std::{fmt, fs};
 
 use leno::thread::{self, Builder};
 use leno::weave::{self, Explorer, Schedule, Shared};
@@ -65,6 +71,13 @@ fn find(plan: &Plan, wanted: &str) -> Option<Schedule> {
     found
 }
 
+/// Follows a schedule.
+fn follow(plan: &Plan, schedule: Schedule) -> Schedule {
+    let text = weave::replay(&schedule, || program(&plan.routines));
+    println!("{text} is printed by the schedule {schedule}");
+    schedule
+}
+
 /// Draws a schedule at random.
 fn draw(plan: &Plan, seed: u64) -> Schedule {
     let explorer = Explorer::new().random(seed).max_executions(1);
@@ -97,6 +110,7 @@ struct Routine {
 #[derive(Default)]
 struct Plan {
     routines: Vec<Routine>,
+    schedule: Option<String>,
     wanted: Option<String>,
     is_random: bool,
     seed: Option<u64>,
@@ -119,18 +133,20 @@ fn mistake<T>(what: impl Into<String>, next: impl Into<String>) -> Result<T, Mis
     Err(Mistake { what: what.into(), next: next.into() })
 }
 
-const USAGE: &str = "cargo run --release --example 11_weave -- [NAME=STEPS ...] [--want TEXT | \
-                     --random [--seed N]] [--svg FILE]";
+const ABOUT: &str = "All interleavings of two routines, or the one of a schedule or a text.";
+const USAGE: &str = "cargo run --release --example 11_weave -- [NAME=STEPS ...] [SCHEDULE | \
+                     --want TEXT | --random [--seed N]] [--svg FILE]";
 
 /// The largest number of interleavings that is listed.
 const MOST: u128 = 1_000_000;
 
 impl Plan {
     fn carry_out(&self) -> Result<(), Mistake> {
-        let schedule = match &self.wanted {
-            Some(wanted) => find(self, wanted),
-            None if self.is_random => Some(draw(self, self.seed.unwrap_or(0))),
-            None => {
+        let schedule = match (&self.wanted, &self.schedule) {
+            (Some(wanted), _) => find(self, wanted),
+            (None, Some(schedule)) => Some(follow(self, self.turns(schedule)?)),
+            (None, None) if self.is_random => Some(draw(self, self.seed.unwrap_or(0))),
+            (None, None) => {
                 list(self);
                 None
             }
@@ -149,7 +165,7 @@ impl Plan {
 
     fn from_arguments() -> Result<Plan, Mistake> {
         let mut plan = Plan::default();
-        let mut arguments = env::args_os().skip(1);
+        let mut arguments = arguments::arguments(ABOUT, USAGE).into_iter();
         while let Some(argument) = arguments.next() {
             let Some(argument) = argument.to_str() else {
                 return mistake(format!("{argument:?} is not UTF-8"), USAGE);
@@ -172,7 +188,10 @@ impl Plan {
                 }
                 _ => match argument.split_once('=') {
                     Some((name, steps)) => plan.add(name, steps)?,
-                    None => return mistake(format!("{argument:?} is nothing I know"), USAGE),
+                    None if argument.starts_with('-') => {
+                        return mistake(format!("{argument:?} is no option"), USAGE);
+                    }
+                    None => plan.schedule.get_or_insert_default().push_str(argument),
                 },
             }
         }
@@ -206,17 +225,43 @@ impl Plan {
         Ok(())
     }
 
+    /// Returns the schedule of the turns that a text lists.
+    fn turns(&self, text: &str) -> Result<Schedule, Mistake> {
+        let mut left: Vec<(char, usize)> =
+            self.routines.iter().map(|it| (it.name, it.steps.chars().count())).collect();
+        let mut choices = Vec::new();
+        for letter in turns::turns(text) {
+            let has_choice = left.iter().filter(|(_, steps)| *steps > 0).count() > 1;
+            let Some((_, steps)) = left.iter_mut().find(|(name, _)| *name == letter) else {
+                return mistake(format!("there is no routine {letter:?}"), USAGE);
+            };
+            if *steps == 0 {
+                return mistake(format!("routine {letter} is already over"), "give fewer turns");
+            }
+            *steps -= 1;
+            // `weave` lists only the turns of which another one was possible.
+            choices.extend(has_choice.then(|| letter.to_string()));
+        }
+        if left.iter().filter(|(_, steps)| *steps > 0).count() > 1 {
+            let what = format!("the schedule {text:?} leaves more than one routine with steps");
+            return mistake(what, "give more turns; those of the last routine can be left out");
+        }
+        Ok(choices.join(" ").parse().expect("letters are names of threads"))
+    }
+
     fn check(&self) -> Result<(), Mistake> {
-        if self.wanted.is_some() && self.is_random {
-            return mistake("--want and --random are two things", "choose one of them");
+        let ways = [self.wanted.is_some(), self.is_random, self.schedule.is_some()];
+        if ways.into_iter().filter(|is_given| *is_given).count() > 1 {
+            let what = "--want, --random and a schedule each name an interleaving";
+            return mistake(what, "choose one of them");
         }
         if self.seed.is_some() && !self.is_random {
             return mistake("--seed without --random draws nothing", "add --random");
         }
-        if self.svg.is_some() && self.wanted.is_none() && !self.is_random {
+        if self.svg.is_some() && ways == [false; 3] {
             return mistake(
                 "--svg draws one interleaving, and this lists all",
-                "say which one with --want TEXT, or add --random",
+                "say which one with a schedule or --want TEXT, or add --random",
             );
         }
         if let Some(wanted) = &self.wanted {
@@ -232,7 +277,7 @@ impl Plan {
             }
         }
         let count = self.count();
-        if !self.is_random && count.is_none_or(|count| count > MOST) {
+        if !self.is_random && self.schedule.is_none() && count.is_none_or(|count| count > MOST) {
             let count = count.map_or("very many".to_owned(), |count| count.to_string());
             return mistake(
                 format!("there are {count} interleavings"),

@@ -7,37 +7,75 @@
 //!
 //! ```text
 //! cargo run --example 12_check
+//! cargo run --example 12_check -- mended
 //! cargo run --example 12_check -- story.svg
 //! ```
 //!
-//! The second command draws that story.
+//! The second command checks the program without the bug, and the third one draws
+//! the story.
 
-use std::{env, fs};
+#[path = "shared/arguments.rs"]
+mod arguments;
+
+use std::process::ExitCode;
+use std::{fs, path::Path};
 
 use leno::thread::{self, Builder};
-use leno::weave::{self, Explorer, Shared};
+use leno::weave::{self, Explorer, Failure, Shared};
 
 /// Withdraws 70 twice from an account that holds 100.
-fn two_withdrawals() {
+fn two_withdrawals(withdraw: fn(&Shared<i32>, i32)) {
     let balance = Shared::named("balance", 100);
-    let withdraw = |amount| {
-        if balance.get() >= amount {
-            balance.update(|left| *left -= amount);
-        }
-    };
     thread::scope(|scope| {
         for name in ["ann", "bob"] {
             let person = Builder::new().name(name.to_owned());
-            person.spawn_scoped(scope, || withdraw(70)).expect("a stack for a person");
+            let visit = || withdraw(&balance, 70);
+            person.spawn_scoped(scope, visit).expect("a stack for a person");
         }
     });
     assert!(balance.get() >= 0, "the account is overdrawn");
 }
 
-fn main() {
-    if let Some(path) = env::args_os().nth(1) {
-        let story = weave::story("preemptive: ann1 bob2", two_withdrawals);
-        return fs::write(path, story.to_svg()).expect("a file that can be written");
+/// Withdraws in two accesses, so that another withdrawal can come between them.
+fn careless(balance: &Shared<i32>, amount: i32) {
+    if balance.get() >= amount {
+        balance.update(|left| *left -= amount);
     }
-    Explorer::new().preemptive().check(two_withdrawals);
+}
+
+/// Withdraws in one access.
+fn careful(balance: &Shared<i32>, amount: i32) {
+    balance.update(|left| *left -= if *left >= amount { amount } else { 0 });
+}
+
+/// Counts the executions that fail, and explains one of them.
+fn check(program: fn()) {
+    let explorer = Explorer::new().preemptive();
+    let report = explorer.explore(program);
+    let failed: u64 = report.failures().iter().map(Failure::count).sum();
+    println!("{failed} of {} executions fail", report.executions());
+    explorer.check(program);
+}
+
+const USAGE: &str = "cargo run --example 12_check -- [mended | FILE.svg]";
+
+fn main() -> ExitCode {
+    let arguments = arguments::arguments("A rare bug, found and explained.", USAGE);
+    let bug = || two_withdrawals(careless);
+    match &arguments[..] {
+        [] => check(bug),
+        [word] if word == "mended" => check(|| two_withdrawals(careful)),
+        [path] if Path::new(path).extension().is_some_and(|end| end == "svg") => {
+            let story = weave::story("preemptive: ann1 bob2", bug);
+            if let Err(error) = fs::write(path, story.to_svg()) {
+                eprintln!("error: {}: {error}\n next: another file", path.display());
+                return ExitCode::from(2);
+            }
+        }
+        _ => {
+            eprintln!("error: \"mended\" or the name of one picture is enough\n next: {USAGE}");
+            return ExitCode::from(2);
+        }
+    }
+    ExitCode::SUCCESS
 }

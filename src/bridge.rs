@@ -7,7 +7,7 @@ mod unblock;
 
 use crate::remote;
 #[cfg(feature = "unblock")]
-pub use unblock::unblock;
+pub use unblock::{set_unblock_limit, unblock};
 
 /// Runs a future to its end, and returns its output. Only the current green thread waits;
 /// other threads run in the meantime.
@@ -51,5 +51,5 @@ pub fn block_on<F>(future: F) -> F::Output
 where
     F: IntoFuture,
 {
-    remote::block_on("leno::block_on", future.into_future())
+    remote::block_on("leno::block_on", None, future.into_future())
 }

@@ -62,6 +62,15 @@
 //! and restores them, and a new context begins with the default, as a process does. The feature is
 //! for programs with C code that changes them.
 //!
+//! # Calls that block
+//!
+//! A call that makes the OS thread wait, such as `std::thread::sleep` or `TcpListener::accept`, stops
+//! all green threads of the runtime, and so does a loop that computes for long. With the environment
+//! variable `LENO_WATCH=200ms` (cargo feature `debug`), every runtime of a program reports green threads
+//! that run for longer than that without letting others run, with their backtrace and what to use
+//! instead; see [`debug::watch_hogs`]. [`unblock`] makes such a call on another OS thread.
+//! `docs/BLOCKING.md` among the sources has a table of what to use instead of what.
+//!
 //! # Signals, fork, exit
 //!
 //! The first stack installs a handler for SIGSEGV and SIGBUS, which passes every fault that is not
@@ -162,7 +171,7 @@ pub mod weave;
 
 pub use bridge::block_on;
 #[cfg(feature = "unblock")]
-pub use bridge::unblock;
+pub use bridge::{set_unblock_limit, unblock};
 pub use remote::{Ended, Handle, RemoteJoinHandle};
 pub use runtime::{Builder, Policy, Runtime, run};
 pub use thread::{scope, spawn, yield_now};

@@ -229,6 +229,16 @@ impl<T> Observed<T> {
         Need { what, resource: &self.resource }
     }
 
+    /// Notes for reports that a thread holds a share. Returns the place of the note.
+    pub(crate) fn add_share(&self, holder: Holder) -> usize {
+        self.resource.add_share(holder)
+    }
+
+    /// Takes back the note at this place.
+    pub(crate) fn remove_share(&self, place: usize) {
+        self.resource.remove_share(place);
+    }
+
     /// Names the primitive for reports. The first name stays.
     pub(crate) fn set_name(&self, name: String) {
         self.resource.set_name(name);

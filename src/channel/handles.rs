@@ -117,11 +117,8 @@ pub fn at(moment: Instant) -> Receiver<Instant> {
 
 /// Returns a receiver of a message, the moment, each time that `period` has elapsed.
 ///
-/// A receive that comes late gets one message, and the next period begins at that receive.
-///
-/// # Panics
-///
-/// If `period` is zero.
+/// A receive that comes late gets one message, and the next period begins at that receive. With a
+/// `period` of zero there is always a message, and a receive never waits.
 ///
 /// # Examples
 ///
@@ -138,12 +135,12 @@ pub fn at(moment: Instant) -> Receiver<Instant> {
 #[must_use]
 #[track_caller]
 pub fn tick(period: Duration) -> Receiver<Instant> {
-    assert!(!period.is_zero(), "a ticker without a period would tick for ever at one moment");
     let nanos = u64::try_from(period.as_nanos()).ok();
     timer("ticker", after_now(period), nanos, Instant::from_nanos)
 }
 
-/// Returns a receiver that never gives a message and is never disconnected.
+/// Returns a receiver that never gives a message and is never disconnected. Its channel holds no
+/// message and is always full, and is the same for all such receivers.
 ///
 /// # Examples
 ///

@@ -30,6 +30,7 @@ mod receiver;
 mod ring;
 mod search;
 mod select;
+mod select_cases;
 mod select_macro;
 mod selected;
 mod sender;
@@ -51,5 +52,6 @@ pub use sender::Sender;
 #[doc(hidden)]
 pub mod __select {
     pub use crate::channel::deadline::{Deadline, IntoDeadline};
-    pub use crate::channel::select_macro::{Case, RecvCase, SendCase, select};
+    pub use crate::channel::select_cases::{RecvCase, SendCase};
+    pub use crate::channel::select_macro::{Case, select};
 }

@@ -276,7 +276,7 @@ impl<T> Receiver<T> {
     pub fn is_full(&self) -> bool {
         match &self.flavor {
             Flavor::Channel(channel) => channel.is_full(),
-            Flavor::Timer(timer) => timer.is_due(),
+            Flavor::Timer(timer) => timer.is_never() || timer.is_due(),
         }
     }
 
@@ -295,7 +295,7 @@ impl<T> Receiver<T> {
     pub fn capacity(&self) -> Option<usize> {
         match &self.flavor {
             Flavor::Channel(channel) => channel.capacity(),
-            Flavor::Timer(_) => Some(1),
+            Flavor::Timer(timer) => Some(usize::from(!timer.is_never())),
         }
     }
 
@@ -314,7 +314,9 @@ impl<T> Receiver<T> {
     pub fn same_channel(&self, other: &Receiver<T>) -> bool {
         match (&self.flavor, &other.flavor) {
             (Flavor::Channel(one), Flavor::Channel(other)) => Rc::ptr_eq(one, other),
-            (Flavor::Timer(one), Flavor::Timer(other)) => Rc::ptr_eq(one, other),
+            (Flavor::Timer(one), Flavor::Timer(other)) => {
+                Rc::ptr_eq(one, other) || one.is_never() && other.is_never()
+            }
             _ => false,
         }
     }

@@ -31,6 +31,7 @@
 
 use std::cell::Cell;
 use std::mem::MaybeUninit;
+use std::panic::{self, AssertUnwindSafe};
 use std::ptr::{self, NonNull};
 
 /// A growing queue, first in, first out.
@@ -221,23 +222,18 @@ impl<T> Ring<T> {
 }
 
 impl<T> Drop for Ring<T> {
+    /// Drops all messages, even if the destructors of some of them panic. The first panic goes on.
     fn drop(&mut self) {
-        /// Drops the messages that are left when the destructor of one of them panics.
-        struct Rest<'a, T>(&'a Ring<T>);
-        impl<T> Rest<'_, T> {
-            fn drop_messages(&self) {
-                while let Some(message) = self.0.pop() {
-                    drop(message);
-                }
+        let mut first = None;
+        while let Some(message) = self.pop() {
+            if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(|| drop(message))) {
+                first.get_or_insert(payload);
             }
         }
-        impl<T> Drop for Rest<'_, T> {
-            fn drop(&mut self) {
-                self.drop_messages();
-                self.0.free_slots();
-            }
+        self.free_slots();
+        if let Some(payload) = first {
+            panic::resume_unwind(payload);
         }
-        Rest(self).drop_messages();
     }
 }
 

@@ -10,21 +10,17 @@ use std::cell::Cell;
 use std::panic::Location;
 
 use super::deadline::{Deadline, Moment};
-use super::error::{RecvError, SendError, TryRecvError, TrySendError};
-use super::readiness::Operation;
-use super::receiver::{Flavor, Receiver};
-use super::sender::Sender;
 use crate::access::{Begun, Object, Part};
 use crate::cancel::interrupted;
 use crate::kernel::{
-    Listed, Needs, Outcome, Resource, Scheduler, Wait, WaitFor, scheduler, try_scheduler,
+    Listed, Need, Needs, Outcome, Scheduler, Wait, WaitFor, Want, scheduler, try_scheduler,
 };
 use crate::timer::refresh;
 
 /// One arm.
 pub trait Case {
-    /// Returns the channel or timer.
-    fn resource(&self) -> &Resource;
+    /// Returns what is wanted of the channel or timer.
+    fn need(&self) -> Need<'_>;
 
     /// Returns `true` if the operation would not wait.
     fn is_ready(&self, begun: Part<'_>) -> bool;
@@ -32,8 +28,8 @@ pub trait Case {
     /// Performs the operation if that is possible without waiting, and returns `true` then.
     fn try_now(&self, begun: Part<'_>) -> bool;
 
-    /// Adds a node to the wait queue, and lets the other cases enroll and wait.
-    fn enroll(&self, round: &Round<'_>, index: usize, listed: Option<&Listed<'_>>) -> Outcome;
+    /// Adds a node to the wait queue, and lets the cases after `place` enroll and wait.
+    fn enroll(&self, round: &Round<'_>, place: usize, listed: Option<&Listed<'_>>) -> Outcome;
 
     /// Keeps the result of the case that was chosen, if the wait has not done so.
     fn chosen(&self);
@@ -43,8 +39,10 @@ pub trait Case {
 pub struct Round<'a> {
     scheduler: &'a Scheduler,
     cases: &'a [&'a dyn Case],
+    /// The order in which the cases enroll: of several at one end of a channel, the first is chosen.
+    order: &'a [usize],
     begun: Begun,
-    /// The case that has ended the wait, by its node.
+    /// The place of the case that has ended the wait, by its node.
     chosen: Cell<Option<usize>>,
     /// The first of the deadlines.
     deadline: Cell<Moment>,
@@ -54,10 +52,18 @@ pub struct Round<'a> {
 }
 
 impl Round<'_> {
-    /// Adds nodes for the case at `index` and those after it, and waits.
-    fn go_on(&self, index: usize, listed: Option<&Listed<'_>>) -> Outcome {
-        match self.cases.get(index) {
-            Some(case) => case.enroll(self, index, listed),
+    pub(super) fn scheduler(&self) -> &Scheduler {
+        self.scheduler
+    }
+
+    pub(super) fn part(&self) -> Part<'_> {
+        self.begun.part()
+    }
+
+    /// Adds nodes for the case at `place` and those after it, and waits.
+    pub(super) fn go_on(&self, place: usize, listed: Option<&Listed<'_>>) -> Outcome {
+        match self.order.get(place) {
+            Some(&index) => self.cases[index].enroll(self, place, listed),
             None => {
                 let nothing = Listed { need: None, others: None };
                 let needs = Needs::Listed(listed.unwrap_or(&nothing));
@@ -68,15 +74,25 @@ impl Round<'_> {
     }
 
     /// Records the case that has ended the wait. `is_chosen` says whether it is this one.
-    fn ended(&self, index: usize, is_chosen: bool) {
+    pub(super) fn ended(&self, place: usize, is_chosen: bool) {
         if is_chosen {
             // mistake: first-case-chosen
-            self.chosen.set(Some(index));
+            self.chosen.set(Some(place));
         }
     }
 
+    /// Returns the case at `place` for a report.
+    pub(super) fn listed<'a>(
+        &self,
+        place: usize,
+        need: Need<'a>,
+        others: Option<&'a Listed<'a>>,
+    ) -> Listed<'a> {
+        Listed { need: Some((self.order[place], need)), others }
+    }
+
     /// Adds the moment at which a timer among the cases has a message.
-    fn add_timer(&self, moment: Moment) {
+    pub(super) fn add_timer(&self, moment: Moment) {
         if let Some(moment) = moment
             // mistake: timer-after-deadline
             && self.deadline.get().is_none_or(|deadline| moment < deadline)
@@ -107,7 +123,10 @@ pub fn select<const CASES: usize>(
     let scheduler = scheduler("select!");
     let deadline = deadline.moment(scheduler);
     loop {
-        match wait(scheduler, cases, deadline, begun) {
+        if !biased && is_controlled(scheduler) {
+            choose_order(scheduler, cases, &mut order);
+        }
+        match wait(scheduler, cases, &order, deadline, begun) {
             Ended::Chosen => return true,
             Ended::Deadline => return false,
             // Another thread may have taken the moment, or made another case ready.
@@ -120,11 +139,34 @@ pub fn select<const CASES: usize>(
     }
 }
 
+/// Lets the controller choose which of several cases at one end of a channel enrolls first.
+#[cold]
+fn choose_order(scheduler: &Scheduler, cases: &[&dyn Case], order: &mut [usize]) {
+    for (index, case) in cases.iter().enumerate() {
+        // A timer has no wait queue.
+        let is_same = |other: &dyn Case| {
+            let need = case.need();
+            !matches!(need.what, Want::Itself) && need.is_same(other.need())
+        };
+        if cases[..index].iter().any(|&other| is_same(other)) {
+            continue;
+        }
+        let same = (index..cases.len()).filter(|&other| is_same(cases[other]));
+        let count = same.clone().count();
+        if count > 1 {
+            let first = { same }.nth(alternative(scheduler, count)).unwrap_or(index);
+            // The others follow in any order: only the first can be chosen.
+            let place = order.iter().position(|&other| other == first).unwrap_or(index);
+            order.swap(index, place);
+        }
+    }
+}
+
 /// Begins the operation. Its result depends on the state of all channels.
 #[inline(always)]
 #[track_caller]
 fn begin(cases: &[&dyn Case]) -> Begun {
-    Begun::on_all(cases.iter().map(|case| Object::Resource(case.resource())), "select on")
+    Begun::on_all(cases.iter().map(|case| Object::Resource(case.need().resource)), "select on")
 }
 
 /// Tries the cases in a random order, all orders with the same probability.
@@ -167,10 +209,17 @@ enum Ended {
 
 /// Waits with a node for each case until one of the cases is chosen or the deadline has passed.
 #[track_caller]
-fn wait(scheduler: &Scheduler, cases: &[&dyn Case], deadline: Moment, begun: Begun) -> Ended {
+fn wait(
+    scheduler: &Scheduler,
+    cases: &[&dyn Case],
+    order: &[usize],
+    deadline: Moment,
+    begun: Begun,
+) -> Ended {
     let round = Round {
         scheduler,
         cases,
+        order,
         begun,
         chosen: Cell::new(None),
         deadline: Cell::new(deadline),
@@ -181,135 +230,12 @@ fn wait(scheduler: &Scheduler, cases: &[&dyn Case], deadline: Moment, begun: Beg
         Outcome::Woken => {
             let chosen =
                 round.chosen.get().expect("a wait of a select is ended by one of its nodes");
-            cases[chosen].chosen();
+            cases[order[chosen]].chosen();
             Ended::Chosen
         }
         Outcome::Elapsed if round.timer.get() => Ended::Timer,
         Outcome::Elapsed => Ended::Deadline,
         Outcome::Interrupted => interrupted(),
-    }
-}
-
-/// `recv(receiver) -> result`
-pub struct RecvCase<'a, T> {
-    receiver: &'a Receiver<T>,
-    result: Cell<Option<Result<T, RecvError>>>,
-}
-
-impl<'a, T> RecvCase<'a, T> {
-    /// Creates a case that receives.
-    pub fn new(receiver: &'a Receiver<T>) -> Self {
-        RecvCase { receiver, result: Cell::new(None) }
-    }
-
-    /// Returns what was received, if this case was chosen.
-    pub fn take(&self) -> Option<Result<T, RecvError>> {
-        self.result.take()
-    }
-}
-
-impl<T> Case for RecvCase<'_, T> {
-    fn resource(&self) -> &Resource {
-        self.receiver.need().resource
-    }
-
-    fn is_ready(&self, begun: Part<'_>) -> bool {
-        Operation::is_ready(self.receiver, begun)
-    }
-
-    fn try_now(&self, begun: Part<'_>) -> bool {
-        let result = match self.receiver.try_recv_within(begun) {
-            Ok(value) => Ok(value),
-            Err(TryRecvError::Disconnected) => Err(RecvError),
-            Err(TryRecvError::Empty) => return false,
-        };
-        self.result.set(Some(result));
-        true
-    }
-
-    fn enroll(&self, round: &Round<'_>, index: usize, others: Option<&Listed<'_>>) -> Outcome {
-        let listed = Listed { need: Some(self.receiver.need()), others };
-        match &self.receiver.flavor {
-            Flavor::Channel(channel) => {
-                let state = channel.within(round.begun.part());
-                state.is_about_to_receive();
-                let go_on = || round.go_on(index + 1, Some(&listed));
-                let waited = state.enrolled(|state| &state.receiving, round.scheduler, None, go_on);
-                self.result.set(waited.slot.map(Ok));
-                round.ended(index, waited.is_chosen);
-                waited.result
-            }
-            Flavor::Timer(timer) => {
-                round.add_timer(timer.within(round.begun.part()).next());
-                round.go_on(index + 1, Some(&listed))
-            }
-        }
-    }
-
-    fn chosen(&self) {
-        let result = self.result.take();
-        self.result.set(Some(result.unwrap_or_else(|| Err(self.receiver.disconnected()))));
-    }
-}
-
-/// `send(sender, message) -> result`
-pub struct SendCase<'a, T> {
-    sender: &'a Sender<T>,
-    message: Cell<Option<T>>,
-    result: Cell<Option<Result<(), SendError<T>>>>,
-}
-
-impl<'a, T> SendCase<'a, T> {
-    /// Creates a case that sends.
-    pub fn new(sender: &'a Sender<T>, message: T) -> Self {
-        SendCase { sender, message: Cell::new(Some(message)), result: Cell::new(None) }
-    }
-
-    /// Returns the result of the send, if this case was chosen.
-    pub fn take(&self) -> Option<Result<(), SendError<T>>> {
-        self.result.take()
-    }
-}
-
-impl<T> Case for SendCase<'_, T> {
-    fn resource(&self) -> &Resource {
-        self.sender.need().resource
-    }
-
-    fn is_ready(&self, begun: Part<'_>) -> bool {
-        Operation::is_ready(self.sender, begun)
-    }
-
-    fn try_now(&self, begun: Part<'_>) -> bool {
-        let Some(message) = self.message.take() else { return false };
-        let result = match self.sender.channel.within(begun).try_send(message) {
-            Ok(()) => Ok(()),
-            Err(TrySendError::Disconnected(message)) => Err(SendError(message)),
-            Err(TrySendError::Full(message)) => {
-                self.message.set(Some(message));
-                return false;
-            }
-        };
-        self.result.set(Some(result));
-        true
-    }
-
-    fn enroll(&self, round: &Round<'_>, index: usize, others: Option<&Listed<'_>>) -> Outcome {
-        let state = self.sender.channel.within(round.begun.part());
-        state.is_about_to_send();
-        let listed = Listed { need: Some(self.sender.need()), others };
-        let go_on = || round.go_on(index + 1, Some(&listed));
-        let message = self.message.take();
-        let waited = state.enrolled(|state| &state.sending, round.scheduler, message, go_on);
-        // mistake: unsent-counts-as-sent
-        self.message.set(waited.slot);
-        round.ended(index, waited.is_chosen);
-        waited.result
-    }
-
-    fn chosen(&self) {
-        self.result
-            .set(Some(self.message.take().map_or(Ok(()), |message| Err(SendError(message)))));
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::mem;
-use std::ptr;
 
 use super::error::{RecvError, SendError, TryRecvError, TrySendError};
 use super::readiness::Operation;
@@ -60,7 +59,7 @@ impl SelectedOperation<'_> {
     ///
     /// # Panics
     ///
-    /// If `sender` is not the one that was added to the select.
+    /// If `sender` is not the one that was added to the select, or a clone of it.
     ///
     /// # Cancellation
     ///
@@ -95,7 +94,7 @@ impl SelectedOperation<'_> {
     ///
     /// # Panics
     ///
-    /// If `receiver` is not the one that was added to the select.
+    /// If `receiver` is not the one that was added to the select, or a clone of it.
     ///
     /// # Cancellation
     ///
@@ -125,7 +124,7 @@ impl SelectedOperation<'_> {
     /// Marks the operation as completed, with this handle of its channel.
     #[track_caller]
     fn complete(self, handle: &dyn Operation) {
-        let is_selected = ptr::addr_eq(handle, self.operation);
+        let is_selected = handle.need().is_same(self.operation.need());
         let index = self.index;
         // The destructor would panic, since the operation was not completed.
         mem::forget(self);

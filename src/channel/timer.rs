@@ -12,6 +12,8 @@ use crate::timer::{now, refresh};
 /// A source of moments, as its receivers share it.
 pub(super) struct Timer<T> {
     schedule: Observed<Schedule<T>>,
+    /// There is no message, and never will be.
+    is_never: bool,
 }
 
 /// When messages come.
@@ -33,7 +35,12 @@ impl<T> Timer<T> {
         message: fn(u64) -> T,
     ) -> Timer<T> {
         let schedule = Schedule { next: Cell::new(next), period, message };
-        Timer { schedule: Observed::new(kind, schedule) }
+        Timer { schedule: Observed::new(kind, schedule), is_never: next.is_none() }
+    }
+
+    /// Returns `true` if there is no message, and never will be.
+    pub(super) fn is_never(&self) -> bool {
+        self.is_never
     }
 
     /// Returns the timer, for a report.

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::io::{self, Write};
 
-use super::symbols::Symbols;
 use crate::inspect::snapshot::snapshot;
+use crate::inspect::symbols::Symbols;
 use crate::inspect::{Age, Doing, Frames, Seen, StackUse, Table, listen_for_signal, with_room};
 use crate::kernel::scheduler;
 use crate::sys::signal::Signal;

@@ -8,7 +8,8 @@
 //! - [`stalled`] is the same report for green threads that have waited for long.
 //! - [`dump`] shows every green thread. [`dump_on_sigusr1`] does so when the process receives a
 //!   signal, from outside and without a debugger.
-//! - [`watch_hogs`] reports green threads that run for long without letting others run.
+//! - [`watch_hogs`] reports green threads that run for long without letting others run. With the
+//!   environment variable `LENO_WATCH=200ms`, every runtime of a program is watched so.
 //! - [`record`] and [`Recorder`] record a [`Timeline`].
 //!
 //! For a debugger there is `src/debug/gdb.py` among the sources of leno: `leno threads`
@@ -17,9 +18,7 @@
 #![forbid(unsafe_code)]
 
 mod dump;
-mod origin;
 mod stalled;
-mod symbols;
 mod timeline;
 mod watchdog;
 

@@ -192,6 +192,7 @@ impl Timeline {
             Awaited::Unpark => "unpark".to_owned(),
             Awaited::Sleep => "the end of its sleep".to_owned(),
             Awaited::Future => "a future".to_owned(),
+            Awaited::Closure => "a closure in unblock".to_owned(),
             Awaited::Join(number) => format!("the end of {}", self.label(number)),
             Awaited::Scope => "the end of its scope".to_owned(),
             Awaited::AllEnded => "the end of all others".to_owned(),

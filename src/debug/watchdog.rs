@@ -1,14 +1,13 @@
 //! The watchdog reports green threads that do not let others run.
 
 use std::fmt;
-use std::io::{self, Write};
+use std::io;
 use std::panic::Location;
 use std::thread;
 use std::time::Duration;
 
-use super::symbols::Symbols;
 use crate::inspect::WatchEnd;
-use crate::inspect::hog_sampler::watch;
+use crate::inspect::watch_variable::{print, watch};
 use crate::kernel::{ThreadId, scheduler};
 
 /// A guard that watches a runtime until it is dropped; made by [`watch_hogs`].
@@ -19,7 +18,8 @@ pub struct Watchdog {
 }
 
 /// A green thread that has run for longer than the watchdog's limit, and its backtrace. `Display`
-/// prints both, with the functions and lines of the program; `{:#}` prints all frames.
+/// prints both, with the functions and lines of the program, and what to use instead of the call that
+/// blocks; `{:#}` prints all frames.
 pub struct Hog(crate::inspect::Hog);
 
 /// Watches the runtime, and prints a report to standard error when a green thread has run for longer
@@ -35,6 +35,9 @@ pub struct Hog(crate::inspect::Hog);
 /// without the watchdog.
 ///
 /// The watchdog ends when the [`Watchdog`] is dropped, or with the runtime.
+///
+/// The environment variable `LENO_WATCH`, a duration as in `LENO_WATCH=200ms` or `LENO_WATCH=1s`, has
+/// every runtime of a program watched in this way from its beginning, without a change to the program.
 ///
 /// # Errors
 ///
@@ -61,11 +64,7 @@ pub struct Hog(crate::inspect::Hog);
 /// ```
 #[track_caller]
 pub fn watch_hogs(limit: Duration) -> io::Result<Watchdog> {
-    watch_hogs_with(limit, |hog| {
-        let text = format!("leno: {hog}\n");
-        // An error means that standard error is closed, so no report is wanted.
-        let _ = io::stderr().write_all(text.as_bytes());
-    })
+    watch_hogs_with(limit, |hog| print(&hog.0))
 }
 
 /// Watches the runtime as [`watch_hogs`] does, and calls `report` instead of printing, on the
@@ -97,19 +96,9 @@ pub fn watch_hogs_with(
     limit: Duration,
     mut report: impl FnMut(Hog) + Send + 'static,
 ) -> io::Result<Watchdog> {
-    let (mut watch, end) = watch(scheduler("leno::debug::watch_hogs"), limit)?;
-    let watching = thread::Builder::new().name("leno watchdog".to_owned()).spawn(move || {
-        while let Some(hog) = watch.next_hog() {
-            report(Hog(hog));
-        }
-    });
-    match watching {
-        Ok(thread) => Ok(Watchdog { end, thread: Some(thread) }),
-        Err(error) => {
-            end.end();
-            Err(error)
-        }
-    }
+    let scheduler = scheduler("leno::debug::watch_hogs");
+    let (end, thread) = watch(scheduler, limit, move |hog| report(Hog(hog)))?;
+    Ok(Watchdog { end, thread: Some(thread) })
 }
 
 impl Drop for Watchdog {
@@ -151,17 +140,7 @@ impl Hog {
 
 impl fmt::Display for Hog {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.name() {
-            Some(name) => write!(f, "green thread '{name}' ({})", self.id())?,
-            None => write!(f, "green thread {}", self.id())?,
-        }
-        write!(
-            f,
-            " has run for {:.0?} without letting others run\n  spawned at {}",
-            self.has_run(),
-            self.spawned_at()
-        )?;
-        Symbols::new(f.alternate()).print(f, &self.0.frames, self.0.has_more_frames)
+        self.0.fmt(f)
     }
 }
 

@@ -6,5 +6,5 @@ pub(crate) mod svg;
 mod text;
 
 pub(crate) use text::{
-    duration, file_name, is_of_std, plain, rest_note, shortened, widest_columns, width, wrapped,
+    duration, file_name, plain, rest_note, shortened, widest_columns, width, wrapped,
 };

@@ -1,8 +1,6 @@
 //! Text in columns: its width on a terminal, and how it is shortened and wrapped.
 
-use std::ffi::OsStr;
 use std::ops::RangeInclusive;
-use std::path::Path;
 
 /// Returns the width of the text on a terminal, in columns.
 pub(crate) fn width(text: &str) -> usize {
@@ -124,24 +122,6 @@ pub(crate) fn duration(nanos: u64) -> String {
 /// Returns the name of a file without its folders.
 pub(crate) fn file_name(path: &str) -> &str {
     path.rsplit(['/', '\\']).next().unwrap_or(path)
-}
-
-/// Returns `true` if `file` belongs to the standard library.
-///
-/// The standard library is compiled as `/rustc/<commit>/library/core/src/..`, and its dependencies as
-/// `/rust/deps/..`. Installed sources (the component `rust-src`) are in `rustlib/src/rust/library` or
-/// the like.
-pub(crate) fn is_of_std(file: &Path) -> bool {
-    if file.starts_with("/rustc") || file.starts_with("/rust/deps") {
-        return true;
-    }
-    let names: Vec<&OsStr> = file.iter().collect();
-    names.windows(4).any(|names| {
-        names[0].to_string_lossy().starts_with("rust")
-            && names[1] == "library"
-            && ["core", "alloc", "std"].iter().any(|name| names[2] == *name)
-            && names[3] == "src"
-    })
 }
 
 #[cfg(test)]

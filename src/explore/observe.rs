@@ -170,7 +170,7 @@ pub(crate) fn ends_wait(scheduler: &Scheduler, control: &ControlBlock, verb: &'s
         WaitFor::Join(target) => write(Object::End(target.number())),
         WaitFor::Scope(scope) => write(Object::Scope(scope)),
         WaitFor::Unpark => write(Object::Token(control.number())),
-        WaitFor::Future => write(Object::Waker(control.number())),
+        WaitFor::Future(_) => write(Object::Waker(control.number())),
         WaitFor::Sleep | WaitFor::AllEnded | WaitFor::Stalled => {}
     }
 }

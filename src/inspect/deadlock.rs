@@ -4,6 +4,7 @@
 
 use std::fmt::{self, Write};
 use std::panic::Location;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::wait_graph;
@@ -82,7 +83,9 @@ pub(crate) fn stalled(scheduler: &Scheduler, limit: Duration) -> Option<String> 
         if stalled.len() == 1 { "has" } else { "have" },
         Age(limit),
     );
-    add_cycles(&mut report, &all, |control| stalled.contains(&control.number()));
+    // `all` is in the order of the numbers, and so is `stalled`.
+    let is_stalled = |control: &ControlBlock| stalled.binary_search(&control.number()).is_ok();
+    add_cycles(&mut report, &all, is_stalled);
     Some(report)
 }
 
@@ -240,7 +243,8 @@ pub(crate) fn waiting(control: &ControlBlock, all: &[&ControlBlock], now: u64) -
     let what = match wait.what() {
         WaitFor::Unpark => "unpark".to_owned(),
         WaitFor::Sleep => "the end of its sleep".to_owned(),
-        WaitFor::Future => "a future".to_owned(),
+        WaitFor::Future(None) => "a future".to_owned(),
+        WaitFor::Future(Some(begun)) => of_closure(begun).to_owned(),
         WaitFor::Join(target) => format!("the end of {}", label(target)),
         WaitFor::Scope(_) => "the end of its scope's green threads".to_owned(),
         WaitFor::AllEnded => "the end of all green threads".to_owned(),
@@ -250,7 +254,7 @@ pub(crate) fn waiting(control: &ControlBlock, all: &[&ControlBlock], now: u64) -
                 let place = Some(("at", need.resource.made_at()));
                 notes.push(Note { text: "which was made".to_owned(), place });
             }
-            notes.extend(holder(need, "", all));
+            notes.extend(holders(need, "", all));
             wanted_of(need)
         }
         WaitFor::Any(needs) => any_of(&mut notes, *needs, all),
@@ -264,13 +268,23 @@ pub(crate) fn briefly(wait: WaitFor<'_>) -> String {
     match wait {
         WaitFor::Sleep => "sleeps".to_owned(),
         WaitFor::Unpark => "parks".to_owned(),
-        WaitFor::Future => "waits for a future".to_owned(),
+        WaitFor::Future(None) => "waits for a future".to_owned(),
+        WaitFor::Future(Some(begun)) => format!("waits for {}", of_closure(begun)),
         WaitFor::Join(target) => format!("waits for {} to end", label(target)),
         WaitFor::Scope(_) => "waits for its scope".to_owned(),
         WaitFor::AllEnded => "waits for the others".to_owned(),
         WaitFor::Stalled => "waits for all to wait".to_owned(),
         WaitFor::Resource(need) => format!("waits for {}", wanted_of(need)),
         WaitFor::Any(_) => "waits for any of several".to_owned(),
+    }
+}
+
+/// Returns what a thread waits for that has a closure run on another OS thread.
+fn of_closure(begun: &AtomicBool) -> &'static str {
+    if begun.load(Ordering::Relaxed) {
+        "the end of a closure in unblock"
+    } else {
+        "a free OS thread of the pool of unblock"
     }
 }
 
@@ -283,7 +297,7 @@ fn any_of(notes: &mut Vec<Note>, needs: Needs<'_>, all: &[&ControlBlock]) -> Str
     for &need in &needs {
         let made_at = need.resource.name().is_none().then(|| ("made at", need.resource.made_at()));
         notes.push(Note { text: format!("- {}", wanted_of(need)), place: made_at });
-        notes.extend(holder(need, "  ", all));
+        notes.extend(holders(need, "  ", all));
     }
     if needs.len() == 1 { "this".to_owned() } else { "any of these".to_owned() }
 }
@@ -312,15 +326,31 @@ fn article(noun: &str) -> &'static str {
     if is_vowel { "an" } else { "a" }
 }
 
-/// Returns a note about the holder.
-fn holder(need: Need<'_>, indent: &str, all: &[&ControlBlock]) -> Option<Note> {
-    let holder = need.resource.holder()?;
-    let thread = match wait_graph::index_of(all, holder.number) {
-        Some(index) => label(all[index]),
-        None if holder.number == 0 => "somebody outside the runtime".to_owned(),
-        None => format!("#{}, which has ended,", holder.number),
-    };
-    Some(Note { text: format!("{indent}held by {thread}"), place: Some(("since", holder.at)) })
+/// The most holders of a resource that a report names.
+const MOST_HOLDERS: usize = 3;
+
+/// Returns notes about the holders.
+fn holders(need: Need<'_>, indent: &str, all: &[&ControlBlock]) -> Vec<Note> {
+    let holders = need.resource.holders();
+    let mut notes = Vec::new();
+    if matches!(need.what, Want::Share) && need.resource.holder().is_none() && !holders.is_empty() {
+        let text = format!("{indent}behind a thread that waits to write");
+        notes.push(Note { text, place: None });
+    }
+    for holder in holders.iter().take(MOST_HOLDERS) {
+        let thread = match wait_graph::index_of(all, holder.number) {
+            Some(index) => label(all[index]),
+            None if holder.number == 0 => "somebody outside the runtime".to_owned(),
+            None => format!("#{}, which has ended,", holder.number),
+        };
+        let text = format!("{indent}held by {thread}");
+        notes.push(Note { text, place: Some(("since", holder.at)) });
+    }
+    if holders.len() > MOST_HOLDERS {
+        let text = format!("{indent}and {} more", holders.len() - MOST_HOLDERS);
+        notes.push(Note { text, place: None });
+    }
+    notes
 }
 
 /// A duration, shown with about three digits.

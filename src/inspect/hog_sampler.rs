@@ -23,7 +23,7 @@ use std::sync::atomic::{
     AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
 };
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crate::arch;
@@ -57,6 +57,8 @@ pub(crate) struct Hog {
 #[derive(Default)]
 pub(crate) struct Watched {
     watches: RefCell<Vec<Arc<Shared>>>,
+    /// OS threads that watch until the runtime ends, and print reports.
+    watching: RefCell<Vec<JoinHandle<()>>>,
 }
 
 // SAFETY: no other type has slot 7, and every scheduler gets such a state.
@@ -69,16 +71,25 @@ pub(crate) fn is_watched(scheduler: &Scheduler) -> bool {
     !scheduler.state::<Watched>().watches.borrow().is_empty()
 }
 
+/// Makes the end of the runtime wait for a report that this OS thread prints just then.
+pub(super) fn wait_at_the_end(scheduler: &Scheduler, watching: JoinHandle<()>) {
+    scheduler.state::<Watched>().watching.borrow_mut().push(watching);
+}
+
 impl Drop for Watched {
     fn drop(&mut self) {
         for shared in self.watches.take() {
             shared.close();
         }
+        // The process may end after this, and would cut a report off.
+        for watching in self.watching.take() {
+            let _ = watching.join();
+        }
     }
 }
 
 /// A watch over a runtime, from any OS thread.
-pub(crate) struct Watch {
+pub(super) struct Watch {
     shared: Arc<Shared>,
     limit: Duration,
     seen: Progress,
@@ -140,7 +151,7 @@ impl Shared {
 }
 
 /// Lets another OS thread watch this runtime, until one of the two ends.
-pub(crate) fn watch(scheduler: &Scheduler, limit: Duration) -> io::Result<(Watch, WatchEnd)> {
+pub(super) fn begin_watch(scheduler: &Scheduler, limit: Duration) -> io::Result<(Watch, WatchEnd)> {
     interrupt::install(on_interrupt)?;
     let thread = interrupt::prepare_this_thread()?;
     // The unwinder sets itself up at its first use, which must not be in a handler.
@@ -168,7 +179,7 @@ pub(crate) fn watch(scheduler: &Scheduler, limit: Duration) -> io::Result<(Watch
 impl Watch {
     /// Waits for the next hog. Each is reported once, until another thread runs. Returns `None` if
     /// the runtime or the watch has ended.
-    pub(crate) fn next_hog(&mut self) -> Option<Hog> {
+    pub(super) fn next_hog(&mut self) -> Option<Hog> {
         let period = (self.limit / 4).clamp(Duration::from_millis(1), Duration::from_millis(250));
         let shared = self.shared.clone();
         let mut target = shared.lock();

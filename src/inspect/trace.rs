@@ -4,7 +4,7 @@
 //! which a switch takes only if a flag of [`slow`] is set.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fmt;
 use std::panic::Location;
 use std::rc::Rc;
@@ -72,6 +72,8 @@ pub(crate) enum Awaited {
     Unpark,
     Sleep,
     Future,
+    /// The end of a closure on another OS thread.
+    Closure,
     /// The end of the green thread with this number.
     Join(u64),
     Scope,
@@ -108,6 +110,8 @@ pub(crate) struct Recording {
     pub(crate) threads: BTreeMap<u64, Described>,
     /// The names of resources.
     pub(crate) names: Vec<Box<str>>,
+    /// The index of each in `names`.
+    name_indices: HashMap<Box<str>, u32>,
     /// The clock is virtual.
     pub(crate) is_virtual: bool,
 }
@@ -160,6 +164,7 @@ impl Recorder {
             forgotten: 0,
             threads: BTreeMap::new(),
             names: Vec::new(),
+            name_indices: HashMap::new(),
             is_virtual: false,
         };
         Recorder { recording: Rc::new(RefCell::new(recording)) }
@@ -238,20 +243,21 @@ impl Recording {
     }
 
     fn name(&mut self, name: &str) -> u32 {
-        // There are few names, and the last ones are used most.
-        let index = self.names.iter().rposition(|other| **other == *name);
-        let index = index.unwrap_or_else(|| {
-            self.names.push(name.into());
-            self.names.len() - 1
-        });
-        u32::try_from(index).unwrap_or(u32::MAX)
+        if let Some(&index) = self.name_indices.get(name) {
+            return index;
+        }
+        let index = u32::try_from(self.names.len()).unwrap_or(u32::MAX);
+        self.names.push(name.into());
+        self.name_indices.insert(name.into(), index);
+        index
     }
 
     fn awaited(&mut self, what: WaitFor<'_>) -> Awaited {
         match what {
             WaitFor::Unpark => Awaited::Unpark,
             WaitFor::Sleep => Awaited::Sleep,
-            WaitFor::Future => Awaited::Future,
+            WaitFor::Future(None) => Awaited::Future,
+            WaitFor::Future(Some(_)) => Awaited::Closure,
             WaitFor::Join(target) => Awaited::Join(target.number()),
             WaitFor::Scope(_) => Awaited::Scope,
             WaitFor::AllEnded => Awaited::AllEnded,
@@ -282,6 +288,7 @@ pub(crate) fn start_recording(scheduler: &Scheduler, recorder: &Recorder) {
         recording.events.clear();
         recording.threads.clear();
         recording.names.clear();
+        recording.name_indices.clear();
         recording.forgotten = 0;
         recording.is_virtual = clock(scheduler).is_virtual();
     }

@@ -2,9 +2,10 @@
 
 #![forbid(unsafe_code)]
 
+use std::collections::HashMap;
 use std::ptr;
 
-use crate::kernel::{ControlBlock, Need, WaitFor};
+use crate::kernel::{ControlBlock, Need, ScopeMembers, WaitFor};
 
 /// A thread in a cycle, and what it wants that the next thread holds; `None` if it waits for the
 /// end of the next thread.
@@ -21,32 +22,57 @@ pub(crate) fn index_of(all: &[&ControlBlock], number: u64) -> Option<usize> {
     all.binary_search_by_key(&number, |control| control.number()).ok()
 }
 
+/// The graph of threads that wait for each other.
+struct Graph<'a, 'b> {
+    all: &'b [&'a ControlBlock],
+    /// The indices of the threads of each scope, so that a scope's edges are found without a look
+    /// at all threads.
+    members: HashMap<*const ScopeMembers, Vec<usize>>,
+}
+
+/// What the search knows of a thread.
+#[derive(Clone, Copy)]
+enum Mark {
+    New,
+    /// The thread is at this place of the path.
+    OnPath(usize),
+    Done,
+}
+
 /// Returns cycles in which every thread waits for the next. `all` are in the order of their
 /// numbers. Each thread is in at most one of the returned cycles.
 pub(crate) fn find<'a>(all: &[&'a ControlBlock]) -> Vec<Vec<Step<'a>>> {
-    let mut seen = vec![false; all.len()];
+    let graph = Graph::new(all);
+    let mut marks = vec![Mark::New; all.len()];
     let mut found = Vec::new();
     for start in 0..all.len() {
-        if seen[start] {
+        if !matches!(marks[start], Mark::New) {
             continue;
         }
         // Depth first, without recursion: a chain may be long, and the stack is that of a green
         // thread.
-        seen[start] = true;
-        let mut path = vec![(start, edges(all, start), None)];
-        while let Some((_, ahead, taken)) = path.last_mut() {
+        marks[start] = Mark::OnPath(0);
+        let mut path = vec![(start, graph.edges(start), None)];
+        while let Some((index, ahead, taken)) = path.last_mut() {
             let Some((next, need)) = ahead.pop() else {
+                marks[*index] = Mark::Done;
                 path.pop();
                 continue;
             };
             *taken = Some(need);
-            if let Some(first) = path.iter().position(|(index, ..)| *index == next) {
-                found.push(cycle(all, &path[first..]));
-                // Its threads are in no other cycle.
-                path.truncate(first);
-            } else if !seen[next] {
-                seen[next] = true;
-                path.push((next, edges(all, next), None));
+            match marks[next] {
+                Mark::New => {
+                    marks[next] = Mark::OnPath(path.len());
+                    path.push((next, graph.edges(next), None));
+                }
+                Mark::OnPath(first) => {
+                    found.push(cycle(all, &path[first..]));
+                    // Its threads are in no other cycle.
+                    for (index, ..) in path.drain(first..) {
+                        marks[index] = Mark::Done;
+                    }
+                }
+                Mark::Done => {}
             }
         }
     }
@@ -68,25 +94,38 @@ fn cycle<'a>(all: &[&'a ControlBlock], path: &[Visited<'a>]) -> Vec<Step<'a>> {
     steps
 }
 
-/// Returns the edges to the threads each of which must act before `all[index]` can go on.
-fn edges<'a>(all: &[&'a ControlBlock], index: usize) -> Vec<Edge<'a>> {
-    let Some(wait) = all[index].waits_for() else { return Vec::new() };
-    let held = |need: Need<'a>| {
-        let holder = need.resource.holder()?;
-        Some((index_of(all, holder.number)?, Some(need)))
-    };
-    match wait.what() {
-        WaitFor::Join(target) => {
-            index_of(all, target.number()).map(|index| (index, None)).into_iter().collect()
+impl<'a, 'b> Graph<'a, 'b> {
+    fn new(all: &'b [&'a ControlBlock]) -> Graph<'a, 'b> {
+        let mut members: HashMap<*const ScopeMembers, Vec<usize>> = HashMap::new();
+        for (index, control) in all.iter().enumerate() {
+            if let Some(scope) = control.scope() {
+                members.entry(ptr::from_ref(scope)).or_default().push(index);
+            }
         }
-        WaitFor::Resource(need) => held(need).into_iter().collect(),
-        // Of several needs any one suffices, so only a single need is an edge.
-        WaitFor::Any(needs) => needs.only().and_then(held).into_iter().collect(),
-        WaitFor::Scope(scope) => (0..all.len())
-            .rev()
-            .filter(|&index| all[index].scope().is_some_and(|other| ptr::eq(other, scope)))
-            .map(|index| (index, None))
-            .collect(),
-        _ => Vec::new(),
+        Graph { all, members }
+    }
+
+    /// Returns the edges to the threads each of which must act before the thread at `index` can go
+    /// on.
+    fn edges(&self, index: usize) -> Vec<Edge<'a>> {
+        let Some(wait) = self.all[index].waits_for() else { return Vec::new() };
+        let held = |need: Need<'a>| {
+            let holders = need.resource.holders().into_iter();
+            let indices = holders.filter_map(|holder| index_of(self.all, holder.number));
+            indices.map(|index| (index, Some(need))).collect()
+        };
+        match wait.what() {
+            WaitFor::Join(target) => {
+                index_of(self.all, target.number()).map(|index| (index, None)).into_iter().collect()
+            }
+            WaitFor::Resource(need) => held(need),
+            // Of several needs any one suffices, so only a single need is an edge.
+            WaitFor::Any(needs) => needs.only().map_or_else(Vec::new, held),
+            WaitFor::Scope(scope) => {
+                let members = self.members.get(&ptr::from_ref(scope)).into_iter().flatten();
+                members.rev().map(|&index| (index, None)).collect()
+            }
+            _ => Vec::new(),
+        }
     }
 }

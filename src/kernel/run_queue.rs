@@ -7,6 +7,7 @@
 use std::alloc::{self, Layout};
 use std::cell::Cell;
 use std::mem::offset_of;
+#[cfg(test)]
 use std::ptr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -183,16 +184,19 @@ impl RunQueue {
         self.tail.get()
     }
 
-    /// Returns the place for the context of `control`, which is in the queue.
+    /// Returns the place for the context of `control`, which is in the queue. Searches from the
+    /// end: a thread that has just yielded, or was just woken, is there.
     ///
     /// # Panics
     ///
     /// If `control` is not in the queue.
     pub(crate) fn place_of(&self, control: *const ControlBlock) -> *mut StackPointer {
-        let index = self.controls().position(|other| ptr::eq(other, control));
-        let index = index.expect("a runnable green thread is in the run queue");
+        // SAFETY: an entry between head and tail has been written.
+        let is_its = |position: &usize| unsafe { (*self.entry(*position)).control == control };
+        let position = self.positions().rev().find(is_its);
+        let position = position.expect("a runnable green thread is in the run queue");
         // SAFETY: an entry between head and tail.
-        unsafe { &raw mut (*self.entry(self.head() + index * STEP)).context }
+        unsafe { &raw mut (*self.entry(position)).context }
     }
 
     /// Removes the entry that is `index` places behind the next to run. The others keep
@@ -227,6 +231,25 @@ impl RunQueue {
                 position = before;
             }
             taken
+        }
+    }
+
+    /// Removes the entry that is `index` places behind the next to run, and moves the next to run
+    /// into its place: in constant time, and without keeping the order.
+    ///
+    /// # Panics
+    ///
+    /// If the queue has no such entry.
+    pub(crate) fn take_from_middle(&self, index: usize) -> Runnable {
+        assert!(index < self.len(), "the run queue has no entry {index}");
+        let head = self.head();
+        let (first, taken) = (self.entry(head), self.entry(head + index * STEP));
+        self.set_head(head + STEP);
+        // SAFETY: both are between the former head and the tail, so they have been written.
+        unsafe {
+            let runnable = taken.read();
+            taken.write(first.read());
+            runnable
         }
     }
 

@@ -131,7 +131,7 @@ impl<T> WaitQueue<T> {
         // the slot takes the place of one at the list.
         // mistake: elapsed-node-stays
         if slot.is_some() != offers {
-            debug_assert!(node.is_chosen());
+            debug_assert!(!node.is_linked());
             mem::forget(node);
         }
         (outcome, slot)
@@ -206,9 +206,35 @@ impl<T> WaitQueue<T> {
         all.filter(|node| unsafe { (*node.control).state() == State::Waiting })
     }
 
-    /// Returns the number of threads that wait. It visits each node.
-    pub(crate) fn len(&self) -> usize {
-        self.waiting().count()
+    /// Unlinks nodes that were not chosen and of which the wait is over, and takes the values out of
+    /// their slots, by which their threads learn of it. Returns the number of these nodes: all,
+    /// or at least `enough`. It looks from both ends, where such nodes are as a rule, and at all
+    /// nodes only if too few are found there.
+    pub(crate) fn unlink_ended(&self, enough: usize) -> usize {
+        let count = Cell::new(0);
+        let unlink_if_ended = |node: &Node<T>| {
+            // SAFETY: the thread of a linked node has not ended.
+            let is_over = unsafe { (*node.control).state() } != State::Waiting;
+            if is_over {
+                node.unlink();
+                drop(node.slot.take());
+                count.set(count.get() + 1);
+            }
+            is_over
+        };
+        for end in [&self.first, &self.last] {
+            // SAFETY: a linked node is on a frame that exists. The last node is linked if any is.
+            while !self.is_clear() && unsafe { unlink_if_ended(&*end.get()) } {}
+        }
+        let mut next = self.first.get();
+        // SAFETY: as above. The next node is read before this one may be unlinked.
+        while let Some(node) = unsafe { next.as_ref() }
+            && count.get() < enough
+        {
+            next = node.next.get();
+            unlink_if_ended(node);
+        }
+        count.get()
     }
 
     /// Returns `true` if a waiting thread has a value in its slot that `matches`, which must not
@@ -325,6 +351,10 @@ impl<T> Node<T> {
         self.list.get().addr() == CHOSEN
     }
 
+    fn is_linked(&self) -> bool {
+        self.list.get().addr() > CHOSEN
+    }
+
     /// Ends the wait, which is not over. The node has been unlinked and marked.
     #[inline(always)]
     fn choose(&self) {
@@ -338,7 +368,7 @@ impl<T> Node<T> {
     #[inline(always)]
     fn unlink(&self) {
         let list = self.list.get();
-        if list.addr() <= CHOSEN {
+        if !self.is_linked() {
             return;
         }
         self.list.set(ptr::null());

@@ -8,9 +8,11 @@
 
 #![forbid(unsafe_code)]
 
-use std::cell::{Cell, OnceCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::iter;
 use std::panic::Location;
+use std::ptr;
+use std::sync::atomic::AtomicBool;
 
 use super::control_block::ControlBlock;
 use super::wait_queue::WaitQueue;
@@ -40,8 +42,9 @@ pub enum Outcome {
 pub(crate) enum WaitFor<'a> {
     Unpark,
     Sleep,
-    /// A future's waker.
-    Future,
+    /// A future's waker. For the end of a closure on another OS thread: whether the closure has
+    /// begun.
+    Future(Option<&'a AtomicBool>),
     /// The end of a green thread.
     Join(&'a ControlBlock),
     /// The end of all green threads of a scope.
@@ -67,7 +70,7 @@ pub struct Need<'a> {
 }
 
 /// The part of a resource that is wanted. Its words are looked up for reports only.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Want {
     /// The thing itself, as a mutex.
     Itself,
@@ -83,9 +86,10 @@ pub(crate) enum Want {
     Others,
 }
 
-/// A list of needs, each on the frame that enrolled for it. The innermost frame has the last.
+/// A list of needs, each on the frame that enrolled for it.
 pub struct Listed<'a> {
-    pub(crate) need: Option<Need<'a>>,
+    /// The need, and its place among the needs as they are written in the program.
+    pub(crate) need: Option<(usize, Need<'a>)>,
     pub(crate) others: Option<&'a Listed<'a>>,
 }
 
@@ -102,8 +106,18 @@ pub struct Resource {
     made_at: &'static Location<'static>,
     name: OnceCell<Box<str>>,
     holder: Cell<Option<Holder>>,
+    /// The threads that hold a share of it, for reports. Allocated with the first.
+    shares: OnceCell<Box<RefCell<Shares>>>,
     /// The number by which an exploration knows it.
     tag: Cell<u64>,
+}
+
+/// The threads that hold shares of a resource.
+#[derive(Default)]
+struct Shares {
+    holders: Vec<Option<Holder>>,
+    /// The places in `holders` that are free.
+    free: Vec<usize>,
 }
 
 /// The holder of a lock: the number of the green thread, and the line since which it holds.
@@ -140,6 +154,13 @@ impl WaitFor<'_> {
     }
 }
 
+impl Need<'_> {
+    /// Returns `true` if both are the same part of the same resource.
+    pub(crate) fn is_same(self, other: Need<'_>) -> bool {
+        ptr::eq(self.resource, other.resource) && self.what == other.what
+    }
+}
+
 impl<'a> Needs<'a> {
     /// Returns all needs, in no particular order.
     pub(crate) fn iter(self) -> impl Iterator<Item = Need<'a>> {
@@ -148,13 +169,14 @@ impl<'a> Needs<'a> {
             Needs::All(all) => (None, all),
         };
         let listed = iter::successors(listed, |listed| listed.others);
-        listed.filter_map(|listed| listed.need).chain(all.iter().copied())
+        let listed = listed.filter_map(|listed| listed.need);
+        listed.map(|(_, need)| need).chain(all.iter().copied())
     }
 
     /// Returns the need, if there is only one.
     pub(crate) fn only(self) -> Option<Need<'a>> {
         match self {
-            Needs::Listed(Listed { need, others: None }) => *need,
+            Needs::Listed(Listed { need, others: None }) => need.map(|(_, need)| need),
             Needs::All([need]) => Some(*need),
             Needs::Listed(_) | Needs::All(_) => None,
         }
@@ -162,11 +184,11 @@ impl<'a> Needs<'a> {
 
     /// Returns the needs in the order in which they are written in the program.
     pub(crate) fn as_written(self) -> Vec<Need<'a>> {
-        let mut needs: Vec<Need<'a>> = self.iter().collect();
-        if let Needs::Listed(_) = self {
-            needs.reverse();
-        }
-        needs
+        let Needs::Listed(listed) = self else { return self.iter().collect() };
+        let listed = iter::successors(Some(listed), |listed| listed.others);
+        let mut needs: Vec<_> = listed.filter_map(|listed| listed.need).collect();
+        needs.sort_by_key(|(place, _)| *place);
+        needs.into_iter().map(|(_, need)| need).collect()
     }
 }
 
@@ -211,6 +233,7 @@ impl Resource {
             made_at: Location::caller(),
             name: OnceCell::new(),
             holder: Cell::new(None),
+            shares: OnceCell::new(),
             tag: Cell::new(0),
         }
     }
@@ -244,6 +267,32 @@ impl Resource {
 
     pub(crate) fn holder(&self) -> Option<Holder> {
         self.holder.get()
+    }
+
+    /// Notes that a thread holds a share. Returns the place of the note.
+    pub(crate) fn add_share(&self, holder: Holder) -> usize {
+        let Shares { holders, free } = &mut *self.shares.get_or_init(Box::default).borrow_mut();
+        let place = free.pop().unwrap_or(holders.len());
+        match holders.get_mut(place) {
+            Some(free) => *free = Some(holder),
+            None => holders.push(Some(holder)),
+        }
+        place
+    }
+
+    /// Takes back the note at this place.
+    pub(crate) fn remove_share(&self, place: usize) {
+        if let Some(shares) = self.shares.get() {
+            let Shares { holders, free } = &mut *shares.borrow_mut();
+            holders[place] = None;
+            free.push(place);
+        }
+    }
+
+    /// Returns all threads that hold it, or a share of it.
+    pub(crate) fn holders(&self) -> Vec<Holder> {
+        let shares = self.shares.get().map(|shares| shares.borrow().holders.clone());
+        self.holder().into_iter().chain(shares.into_iter().flatten().flatten()).collect()
     }
 }
 

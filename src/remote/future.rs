@@ -24,10 +24,15 @@ use crate::kernel::{
 };
 
 /// Runs `future` to its end. `function` is the name of the public function that
-/// needs a runtime for it.
+/// needs a runtime for it. If the future ends with a closure on another OS thread, `begun` tells
+/// whether the closure has begun, for reports.
 #[inline]
 #[track_caller]
-pub(crate) fn block_on<F: Future>(function: &'static str, future: F) -> F::Output {
+pub(crate) fn block_on<F: Future>(
+    function: &'static str,
+    begun: Option<&AtomicBool>,
+    future: F,
+) -> F::Output {
     let at = Location::caller();
     let begun_in = scheduler(function);
     let mut future = pin!(future);
@@ -44,7 +49,8 @@ pub(crate) fn block_on<F: Future>(function: &'static str, future: F) -> F::Outpu
             return output;
         }
         if spare.state.inbox.runtime == scheduler.serial() {
-            wait_for_waker(scheduler, &spare, at);
+            let wait = Wait::at(WaitFor::Future(begun), at);
+            wait_for_waker(scheduler, &spare, &wait);
         } else {
             spare = take_waker(scheduler);
             spare.begin(scheduler);
@@ -225,7 +231,7 @@ fn put_waker(scheduler: &Scheduler, spare: SpareWaker) {
 }
 
 /// Waits until the future is to be polled again.
-fn wait_for_waker(scheduler: &Scheduler, spare: &SpareWaker, at: &'static Location<'static>) {
+fn wait_for_waker(scheduler: &Scheduler, spare: &SpareWaker, wait: &Wait<'_>) {
     let state = &spare.state;
     // A wake finds the thread by its number, once its info is registered.
     let id = scheduler.current().info().id();
@@ -236,11 +242,10 @@ fn wait_for_waker(scheduler: &Scheduler, spare: &SpareWaker, at: &'static Locati
         scheduler.yield_now();
         return;
     }
-    let wait = Wait::at(WaitFor::Future, at);
     let awaiting = &futures(scheduler).awaiting;
     loop {
         let own = Awaiting { state: state.clone(), data: spare.waker.data() };
-        let (outcome, _) = awaiting.wait(scheduler, Some(own), &wait, None);
+        let (outcome, _) = awaiting.wait(scheduler, Some(own), wait, None);
         if outcome == Outcome::Interrupted {
             interrupted();
         }

@@ -56,7 +56,7 @@ pub(crate) fn unpark(info: &ThreadInfo) {
 /// Wakes a thread if it waits for a future.
 fn wake_future(info: &ThreadInfo) {
     if let Some(control) = info.control()
-        && matches!(control.waits_for().map(Wait::what), Some(WaitFor::Future))
+        && matches!(control.waits_for().map(Wait::what), Some(WaitFor::Future(_)))
     {
         control.scheduler().wake(control, Outcome::Woken);
     }

@@ -99,7 +99,7 @@ impl<T> RemoteJoinHandle<T> {
     #[track_caller]
     pub fn join(self) -> Result<T, Box<dyn std::any::Any + Send>> {
         if try_scheduler().is_some() {
-            return block_on("leno::RemoteJoinHandle::join", self);
+            return block_on("leno::RemoteJoinHandle::join", None, self);
         }
         let mut this = pin!(self);
         let waker = Waker::from(Arc::new(Unpark(std::thread::current())));

@@ -23,6 +23,8 @@ use crate::inspect::hog_sampler::Watched;
 use crate::inspect::signal_dump::SignalDump;
 use crate::inspect::stack_visit::Visits;
 use crate::inspect::trace::{self, Recorder, Trace};
+#[cfg(feature = "debug")]
+use crate::inspect::watch_variable::watch_if_asked;
 use crate::inspect::with_room;
 use crate::kernel::current::Installed;
 use crate::kernel::features::SchedulerSlots;
@@ -160,6 +162,8 @@ impl Builder {
         if let Some(after) = self.silence {
             silence(&runtime.scheduler).set_limit(after);
         }
+        #[cfg(feature = "debug")]
+        watch_if_asked(&runtime.scheduler);
         runtime
     }
 

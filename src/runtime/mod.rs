@@ -1,5 +1,6 @@
 //! The runtime: puts the kernel and its features together.
 
+mod arrivals;
 mod builder;
 mod controlled;
 pub(crate) mod locals;

@@ -4,7 +4,7 @@
 
 use std::cell::RefCell;
 
-use super::policy::Policy;
+use super::policy::{Kind, Policy};
 use crate::cancel::unwind;
 use crate::driver;
 use crate::explore::Way;
@@ -96,9 +96,7 @@ fn take_next(scheduler: &Scheduler) -> Option<Runnable> {
         driver::poll(scheduler);
     }
     let next = if queue.len() > 1 && scheduler.slow() & slow::POLICY != 0 {
-        let picked = pick(scheduler);
-        // A policy that panics is switched off, so the queue may be the other one.
-        scheduler.ready().take(picked)
+        take_picked(scheduler)
     } else {
         queue.pop()?
     };
@@ -107,6 +105,18 @@ fn take_next(scheduler: &Scheduler) -> Option<Runnable> {
         trace::runs(scheduler, unsafe { &*next.control() });
     }
     Some(next)
+}
+
+/// Takes the thread that the policy picks.
+fn take_picked(scheduler: &Scheduler) -> Runnable {
+    let queue = scheduler.ready();
+    let policy = &scheduler.state::<Choices>().policy;
+    if let Kind::Random(random, arrivals) = &mut policy.borrow_mut().0 {
+        return arrivals.take(queue, random.below(queue.len()));
+    }
+    let picked = pick(scheduler);
+    // A policy that panics is switched off, so the queue may be the other one.
+    scheduler.ready().take(picked)
 }
 
 /// Asks the policy. If it panics, the run is over: every thread is unwound, and the panic goes on

@@ -4,6 +4,7 @@
 
 use std::fmt;
 
+use super::arrivals::Arrivals;
 use crate::explore::Random;
 use crate::kernel::ThreadId;
 
@@ -13,11 +14,11 @@ use crate::kernel::ThreadId;
 /// A choice is made at every switch at which at least two green threads can run.
 /// They are counted in the order in which they became ready. A thread that yields is the last, so
 /// it can be chosen to go on.
-pub struct Policy(pub(crate) Kind);
+pub struct Policy(pub(super) Kind);
 
-pub(crate) enum Kind {
+pub(super) enum Kind {
     Fifo,
-    Random(Random),
+    Random(Random, Arrivals),
     Chosen(Box<Chooser>),
 }
 
@@ -31,10 +32,11 @@ impl Policy {
     }
 
     /// Returns a policy that chooses each thread with the same probability. The same seed gives
-    /// the same run, on every machine.
+    /// the same run, on every machine. A choice takes time in proportion to the logarithm of the
+    /// number of threads that can run.
     #[must_use]
     pub fn random(seed: u64) -> Policy {
-        Policy(Kind::Random(Random::new(seed)))
+        Policy(Kind::Random(Random::new(seed), Arrivals::default()))
     }
 
     /// Returns a policy that follows a script: the n-th choice takes the green thread with that
@@ -78,7 +80,8 @@ impl Policy {
     }
 
     /// Returns a policy that calls `choose` for each choice, with the threads that can run.
-    /// `choose` returns an index and must not use the runtime.
+    /// `choose` returns an index and must not use the runtime. A choice takes time in proportion to
+    /// the number of these threads.
     pub fn choose(choose: impl FnMut(&[ThreadId]) -> usize + 'static) -> Policy {
         Policy(Kind::Chosen(Box::new(choose)))
     }
@@ -92,20 +95,15 @@ impl Policy {
     /// # Panics
     ///
     /// As the user's function does, or if it gives no index into `ready`.
-    pub(crate) fn pick(&mut self, ready: &[ThreadId]) -> usize {
-        match &mut self.0 {
-            Kind::Fifo => 0,
-            Kind::Random(random) => random.below(ready.len()),
-            Kind::Chosen(choose) => {
-                let choice = choose(ready);
-                assert!(
-                    choice < ready.len(),
-                    "the policy chose number {choice} of {} green threads; it must be less",
-                    ready.len()
-                );
-                choice
-            }
-        }
+    pub(super) fn pick(&mut self, ready: &[ThreadId]) -> usize {
+        let Kind::Chosen(choose) = &mut self.0 else { return 0 };
+        let choice = choose(ready);
+        assert!(
+            choice < ready.len(),
+            "the policy chose number {choice} of {} green threads; it must be less",
+            ready.len()
+        );
+        choice
     }
 }
 
@@ -113,7 +111,7 @@ impl fmt::Debug for Policy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.0 {
             Kind::Fifo => "Policy::fifo()",
-            Kind::Random(_) => "Policy::random(..)",
+            Kind::Random(..) => "Policy::random(..)",
             Kind::Chosen(_) => "Policy::choose(..)",
         })
     }

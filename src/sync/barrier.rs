@@ -38,9 +38,10 @@ pub struct Barrier {
 }
 
 struct State {
+    /// A node with a value in its slot is counted.
     waiting: WaitQueue<()>,
-    /// The number of threads that have arrived since the barrier opened and have not gone
-    /// on. Some of them may wait no more, since they were cancelled or reached a deadline.
+    /// The number of nodes in `waiting`. Some of their threads may wait no more, since they were
+    /// cancelled or reached a deadline, and have not gone on yet.
     arrived: Cell<usize>,
 }
 
@@ -143,22 +144,28 @@ impl Barrier {
         deadline: impl FnOnce(&Scheduler) -> Option<u64>,
     ) -> Result<BarrierWaitResult, Elapsed> {
         let state = self.state.begin(Access::Write, "wait");
-        let arrived = state.arrived.get();
-        // The waiting threads are counted only if there may be enough.
-        if arrived + 1 >= self.count && state.waiting.len() + 1 >= self.count {
+        let mut arrived = state.arrived.get();
+        if arrived + 1 >= self.count {
+            // So many threads must wait no more that the barrier stays closed.
+            arrived -= state.waiting.unlink_ended(arrived + 2 - self.count);
+            state.arrived.set(arrived);
+        }
+        if arrived + 1 >= self.count {
             state.arrived.set(arrived - state.waiting.wake_all());
             return Ok(BarrierWaitResult { leader: true });
         }
         let scheduler = scheduler(function);
         state.arrived.set(arrived + 1);
         let deadline = deadline(scheduler);
-        let (outcome, _) =
-            state.wait(|state| &state.waiting, Want::Others, scheduler, None, deadline);
+        let (outcome, counted) =
+            state.wait(|state| &state.waiting, Want::Others, scheduler, Some(()), deadline);
         if outcome == Outcome::Woken {
             return Ok(BarrierWaitResult { leader: false });
         }
         let state = self.state.note(Access::Write, "give up");
-        state.arrived.set(state.arrived.get() - 1);
+        if counted.is_some() {
+            state.arrived.set(state.arrived.get() - 1);
+        }
         if outcome == Outcome::Interrupted {
             interrupted();
         }

@@ -12,7 +12,7 @@ use super::poison::{Poison, Unwinding};
 use super::{LockResult, TryLockError, TryLockResult, holder};
 use crate::access::{Access, Accessed, Observed, Reported, report_location};
 use crate::cancel::interrupted;
-use crate::kernel::{Outcome, Scheduler, Want, scheduler};
+use crate::kernel::{Holder, Outcome, Scheduler, Want, scheduler};
 
 /// A value that several green threads can read or one can change, as [`std::sync::RwLock`].
 ///
@@ -51,13 +51,12 @@ pub struct RwLockReadGuard<'a, T: ?Sized> {
     value: Ref<'a, T>,
     lock: &'a RwLock<T>,
     reported: Reported,
+    /// The place of the note that the thread holds a share.
+    share: usize,
 }
 
-/// A lock that is held to write; see [`RwLock::write`]. Dropping the guard releases the lock.
-///
-/// # Examples
-///
-/// See [`RwLock`].
+/// A lock that is held to write; see [`RwLock::write`]. Dropping the guard releases the lock. See
+/// [`RwLock`] for an example.
 #[must_use = "if unused, the lock is released at once"]
 pub struct RwLockWriteGuard<'a, T: ?Sized> {
     value: RefMut<'a, T>,
@@ -313,9 +312,17 @@ impl<T: ?Sized> RwLock<T> {
 
     /// Returns the guard of a reader that holds the lock.
     #[inline(always)]
+    #[track_caller]
     fn read_guard(&self, reported: Reported) -> LockResult<RwLockReadGuard<'_, T>> {
-        let guard = || RwLockReadGuard { value: self.value.borrow(), lock: self, reported };
-        self.poison.result(&self.lock, guard)
+        let holder = holder();
+        self.poison.result(&self.lock, || self.share(holder, reported))
+    }
+
+    /// Returns the guard of a reader, and notes the reader for reports.
+    #[inline(always)]
+    fn share(&self, holder: Holder, reported: Reported) -> RwLockReadGuard<'_, T> {
+        let share = self.lock.add_share(holder);
+        RwLockReadGuard { value: self.value.borrow(), lock: self, reported, share }
     }
 
     /// Returns the guard of a writer that holds the lock.
@@ -326,22 +333,16 @@ impl<T: ?Sized> RwLock<T> {
         self.poison.result(&self.lock, guard)
     }
 
-    /// Returns `true` if the lock is poisoned; see [`read`](RwLock::read).
-    ///
-    /// # Examples
-    ///
-    /// See [`Mutex::clear_poison`](super::Mutex::clear_poison).
+    /// Returns `true` if the lock is poisoned; see [`read`](RwLock::read), and
+    /// [`Mutex::clear_poison`](super::Mutex::clear_poison) for an example.
     #[must_use]
     #[track_caller]
     pub fn is_poisoned(&self) -> bool {
         self.poison.is_set(&self.lock)
     }
 
-    /// Clears the poison flag: the value is consistent again.
-    ///
-    /// # Examples
-    ///
-    /// See [`Mutex::clear_poison`](super::Mutex::clear_poison).
+    /// Clears the poison flag: the value is consistent again. See
+    /// [`Mutex::clear_poison`](super::Mutex::clear_poison) for an example.
     #[track_caller]
     pub fn clear_poison(&self) {
         self.poison.clear(&self.lock);
@@ -364,11 +365,7 @@ impl<T: ?Sized> RwLock<T> {
         self.poison.result(&self.lock, || self.value.get_mut())
     }
 
-    /// Names the lock for reports. The first name stays.
-    ///
-    /// # Examples
-    ///
-    /// See [`Mutex::set_name`](super::Mutex::set_name).
+    /// Names the lock for reports, as [`Mutex::set_name`](super::Mutex::set_name).
     pub fn set_name(&self, name: impl Into<String>) {
         self.lock.set_name(name.into());
     }
@@ -396,7 +393,7 @@ impl<'a, T: ?Sized> RwLockWriteGuard<'a, T> {
         // Keeps writers away during the release, which is reported.
         hold(&lock.lock.unreported("no other thread reads it before the release"), Claim::Read);
         drop(guard);
-        RwLockReadGuard { value: lock.value.borrow(), lock, reported }
+        lock.share(holder(), reported)
     }
 }
 
@@ -404,6 +401,7 @@ impl<T: ?Sized> Drop for RwLockReadGuard<'_, T> {
     #[inline(always)]
     fn drop(&mut self) {
         let lock = &self.lock.lock;
+        lock.remove_share(self.share);
         release_read(match self.reported {
             None => lock.unreported("the guard's lock was not reported either"),
             Some(at) => lock.note_at(Access::Write, "read unlock", at),

@@ -93,8 +93,11 @@ pub(crate) fn reserve(bytes: usize, kind: GuardKind) -> io::Result<NonNull<u8>> 
     // MAP_STACK prevents huge pages: a huge page would make a whole stack resident.
     #[cfg(target_os = "linux")]
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_STACK;
-    #[cfg(not(target_os = "linux"))]
+    #[cfg(any(target_vendor = "apple", target_os = "netbsd"))]
     let flags = libc::MAP_PRIVATE | libc::MAP_ANON | libc::MAP_NORESERVE;
+    // FreeBSD and its relatives have no such flag, and reserve nothing for a mapping by default.
+    #[cfg(not(any(target_os = "linux", target_vendor = "apple", target_os = "netbsd")))]
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANON;
     // SAFETY: a new anonymous mapping at an address that the kernel chooses affects no existing
     // memory.
     let address = unsafe { libc::mmap(ptr::null_mut(), bytes, protection, flags, -1, 0) };

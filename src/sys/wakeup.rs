@@ -155,7 +155,7 @@ pub(crate) fn sleep(nanos: u64) {
 #[cfg(target_os = "linux")]
 fn poll(descriptors: &mut [libc::pollfd], nanos: Option<u64>) {
     let timeout = nanos.map(|nanos| libc::timespec {
-        tv_sec: (nanos / 1_000_000_000) as libc::time_t,
+        tv_sec: (nanos / 1_000_000_000) as _,
         tv_nsec: (nanos % 1_000_000_000) as _,
     });
     let timeout = timeout.as_ref().map_or(ptr::null(), ptr::from_ref);

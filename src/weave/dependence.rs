@@ -113,11 +113,40 @@ pub(super) fn covers(one: &[Use], other: &[Use], numbered: u64) -> bool {
 }
 
 /// The events of an execution that have used each object.
+///
+/// The events of one green thread happen one after the other. So of those that use an object in one
+/// way, the last one stands for all: a step has as many candidates as there are threads, however
+/// long the execution is.
 #[derive(Default)]
 pub(super) struct History {
-    events: HashMap<u64, Vec<(usize, Access)>, BuildHasherDefault<NumberHasher>>,
+    events: HashMap<u64, Vec<Past>, BuildHasherDefault<NumberHasher>>,
     /// The events that depend on everything.
     of_all: Vec<usize>,
+}
+
+/// The events of one green thread that have used an object in one way.
+struct Past {
+    thread: u64,
+    way: Way,
+    events: Vec<(usize, Access)>,
+}
+
+/// A kind of access. Of two accesses of one kind the order does not matter, except of writes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Reads,
+    Commutes,
+    Writes,
+}
+
+impl Way {
+    fn of(access: Access) -> Way {
+        match access {
+            Access::Read | Access::Look | Access::Await => Way::Reads,
+            Access::Commute => Way::Commutes,
+            Access::Write => Way::Writes,
+        }
+    }
 }
 
 /// An earlier event that conflicts with a later one.
@@ -130,40 +159,53 @@ impl History {
     /// Removes all events from this one on.
     pub(super) fn keep(&mut self, kept: usize) {
         // Objects have the same numbers in the next execution.
-        for events in self.events.values_mut() {
-            let place = events.partition_point(|&(event, _)| event < kept);
-            events.truncate(place);
+        for past in self.events.values_mut().flatten() {
+            while past.events.pop_if(|(event, _)| *event >= kept).is_some() {}
         }
-        self.of_all.truncate(self.of_all.partition_point(|&event| event < kept));
+        while self.of_all.pop_if(|event| *event >= kept).is_some() {}
     }
 
-    /// Adds the uses of an event.
-    pub(super) fn add(&mut self, event: usize, uses: &[Use]) {
+    /// Adds the uses of an event of `thread`.
+    pub(super) fn add(&mut self, event: usize, thread: u64, uses: &[Use]) {
         for &Use { object, access } in uses {
             if object == ALL {
                 self.of_all.push(event);
-            } else {
-                self.events.entry(object).or_default().push((event, access));
+                continue;
+            }
+            let way = Way::of(access);
+            let pasts = self.events.entry(object).or_default();
+            match pasts.iter_mut().find(|past| past.thread == thread && past.way == way) {
+                Some(past) => past.events.push((event, access)),
+                None => pasts.push(Past { thread, way, events: vec![(event, access)] }),
             }
         }
     }
 
-    /// Fills `found` with the events before `index` that conflict with these uses: for each
-    /// object, back to its last write.
-    pub(super) fn conflicting(&self, index: usize, uses: &[Use], found: &mut Vec<Candidate>) {
+    /// Fills `found` with earlier events that conflict with these uses, or happen before one that
+    /// does: for each object, back to its last write, the last event of each green thread in each
+    /// way. `last` has the last event of each green thread.
+    pub(super) fn conflicting(
+        &self,
+        uses: &[Use],
+        last: &[Option<usize>],
+        found: &mut Vec<Candidate>,
+    ) {
         found.clear();
+        let of_all = |&event: &usize| Candidate { event, is_race: true };
         if uses.iter().any(|one| one.object == ALL) {
-            return found.extend((0..index).map(|event| Candidate { event, is_race: true }));
+            return found.extend(last.iter().flatten().map(of_all));
         }
-        found.extend(self.of_all.iter().map(|&event| Candidate { event, is_race: true }));
+        // It happens after all events before it.
+        found.extend(self.of_all.last().map(of_all));
         for one in uses {
-            for &(event, access) in self.events.get(&one.object).into_iter().flatten().rev() {
-                if orders(access, one.access) {
+            let pasts = self.events.get(&one.object).into_iter().flatten();
+            let ends = pasts.filter_map(|past| Some((past.way, *past.events.last()?)));
+            let writes = ends.clone().filter(|(way, _)| *way == Way::Writes);
+            // mistake: last-use-only
+            let written = writes.map(|(_, (event, _))| event).max();
+            for (_, (event, access)) in ends {
+                if orders(access, one.access) && written.is_none_or(|write| write <= event) {
                     found.push(Candidate { event, is_race: is_race(access, one.access) });
-                }
-                // mistake: last-use-only
-                if access == Access::Write {
-                    break;
                 }
             }
         }

@@ -179,13 +179,8 @@ impl Dpor {
         // The initials: the threads that can begin the part that is independent of `earlier`.
         // The step `later` may differ after another beginning, so it begins only if no other
         // thread can.
-        let mut initials: Threads = 0;
-        self.happens_before.each_independent(earlier, later, |event, is_first| {
-            // mistake: all-are-initials
-            if is_first {
-                initials |= bit(event.thread);
-            }
-        });
+        let initials = self.happens_before.initials(earlier, later);
+        let mut initials = initials.fold(0, |set, thread| set | bit(thread));
         let Node::Step(node) = &mut self.nodes[place] else { return };
         if initials == 0 {
             let later = self.happens_before.event(later);

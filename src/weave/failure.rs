@@ -1,5 +1,7 @@
 //! Failed executions.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fmt;
 
 use super::fault::{Abort, Fault, FaultKind};
@@ -29,6 +31,64 @@ pub struct Failure {
     pub(super) count: u64,
     /// The index of the first execution that failed in this way.
     pub(super) first: u64,
+}
+
+/// The kind and the place of a failure, and the first line of its message.
+type Likeness = (FailureKind, Option<(String, u32)>, Option<String>);
+
+/// The different failures of an exploration.
+#[derive(Clone, Default)]
+pub(super) struct Failures {
+    all: Vec<Failure>,
+    /// The place of each in `all`.
+    places: HashMap<Likeness, usize>,
+}
+
+impl Failures {
+    pub(super) fn all(&self) -> &[Failure] {
+        &self.all
+    }
+
+    /// Adds a failure, or counts it with one that is like it.
+    pub(super) fn add(&mut self, failure: Failure) {
+        match self.places.entry(failure.likeness()) {
+            Entry::Vacant(place) => {
+                place.insert(self.all.len());
+                self.all.push(failure);
+            }
+            Entry::Occupied(place) => {
+                let known = &mut self.all[*place.get()];
+                known.count += failure.count;
+                if failure.first < known.first {
+                    let count = known.count;
+                    *known = Failure { count, ..failure };
+                }
+            }
+        }
+    }
+
+    /// Adds the failures of another part of the same exploration, and sorts all by their first
+    /// execution.
+    pub(super) fn merge(&mut self, other: Failures) {
+        if other.all.is_empty() {
+            return;
+        }
+        other.all.into_iter().for_each(|failure| self.add(failure));
+        self.all.sort_by_key(|failure| failure.first);
+        self.places.clear();
+        self.places.extend(self.all.iter().map(Failure::likeness).zip(0..));
+    }
+
+    /// Moves the indices of the executions, which begin at `index` of the whole exploration.
+    pub(super) fn begin_at(&mut self, index: u64) {
+        self.all.iter_mut().for_each(|failure| failure.first += index);
+    }
+}
+
+impl fmt::Debug for Failures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.all.fmt(f)
+    }
 }
 
 /// Returns the message for an execution that did not end.
@@ -195,12 +255,14 @@ impl Failure {
 
     /// Returns `true` if this is the same failure in another execution.
     pub(super) fn is_like(&self, other: &Failure) -> bool {
-        let first = |text: &str| text.lines().next().map(str::to_owned);
-        let says_the_same = || first(&self.message) == first(&other.message);
-        self.kind == other.kind
-            && self.place == other.place
-            // The last turns differ each time.
-            && (self.kind == FailureKind::Endless || says_the_same())
+        self.likeness() == other.likeness()
+    }
+
+    /// Returns what it has in common with the same failure in another execution.
+    fn likeness(&self) -> Likeness {
+        // The last turns differ each time.
+        let says = (self.kind != FailureKind::Endless).then(|| self.message.lines().next());
+        (self.kind, self.place.clone(), says.flatten().map(str::to_owned))
     }
 
     /// Returns the failure in one line.

@@ -85,6 +85,8 @@ pub(super) struct HappensBefore {
     spare: Vec<Event>,
     /// The last event of each green thread.
     last: Vec<Option<usize>>,
+    /// All events of each green thread.
+    of_thread: Vec<Vec<usize>>,
     /// The event that made each green thread ready, since its own last event.
     enabler: Vec<Option<usize>>,
     history: History,
@@ -120,6 +122,9 @@ impl HappensBefore {
         self.kept = kept;
         self.spare.extend(self.events.drain(kept..));
         self.history.keep(kept);
+        for events in &mut self.of_thread {
+            while events.pop_if(|event| *event >= kept).is_some() {}
+        }
     }
 
     pub(super) fn numbered(&self) -> u64 {
@@ -139,6 +144,7 @@ impl HappensBefore {
         if self.enabler.len() <= thread {
             self.enabler.resize(thread + 1, None);
             self.last.resize(thread + 1, None);
+            self.of_thread.resize(self.of_thread.len().max(thread + 1), Vec::new());
         }
     }
 
@@ -162,6 +168,7 @@ impl HappensBefore {
         event.uses.clear();
         event.atomics.clear();
         event.before.clear();
+        self.of_thread[thread as usize].push(index);
         self.events.push(Event { thread, node, enabler, is_barrier, ..event });
         if thread == CLOCK {
             self.accessed(CLOCK_OBJECT, Access::Write);
@@ -231,7 +238,7 @@ impl HappensBefore {
         if self.begun > self.kept {
             let mut event = self.events.pop().expect("one is open");
             self.set_clock(index, &mut event);
-            self.history.add(index, &event.uses);
+            self.history.add(index, event.thread, &event.uses);
             self.events.push(event);
         }
         self.last[thread] = Some(index);
@@ -249,7 +256,7 @@ impl HappensBefore {
             for earlier in [self.last[thread], event.enabler].into_iter().flatten() {
                 join(&mut event.before, &self.events[earlier].before);
             }
-            self.find_races(index, event);
+            self.find_races(event);
         }
         if event.before.len() <= thread {
             event.before.resize(thread + 1, 0);
@@ -265,9 +272,9 @@ impl HappensBefore {
 
     /// Finds the events that race with `event`: those that conflict with it, and that no other
     /// event forces to happen before it.
-    fn find_races(&mut self, index: usize, event: &mut Event) {
+    fn find_races(&mut self, event: &mut Event) {
         let mut candidates = std::mem::take(&mut self.candidates);
-        self.history.conflicting(index, &event.uses, &mut candidates);
+        self.history.conflicting(&event.uses, &self.last, &mut candidates);
         candidates.sort_unstable_by_key(|candidate| std::cmp::Reverse(candidate.event));
         candidates.dedup_by(|one, kept| {
             let same = one.event == kept.event;
@@ -288,22 +295,21 @@ impl HappensBefore {
         self.candidates = candidates;
     }
 
-    /// Calls `f` with each event between `earlier` and `later` that does not happen after
-    /// `earlier`, and with whether the event could be the first of them.
-    pub(super) fn each_independent(
-        &self,
-        earlier: usize,
-        later: usize,
-        mut f: impl FnMut(&Event, bool),
-    ) {
-        let is_after = |index: usize, than: usize| self.is_before(than, &self.events[index].before);
-        for index in (earlier + 1)..later {
-            if !is_after(index, earlier) {
-                // An event after `earlier` happens before none of the independent events.
-                let is_first = !((earlier + 1)..index).any(|other| is_after(index, other));
-                f(&self.events[index], is_first);
-            }
-        }
+    /// Returns the threads that can begin the part between `earlier` and `later` that does not
+    /// happen after `earlier`: the threads of the events in it before which none of the others
+    /// happens.
+    pub(super) fn initials(&self, earlier: usize, later: usize) -> impl Iterator<Item = u64> {
+        self.of_thread.iter().filter_map(move |events| {
+            // Later events of the thread happen after its first one.
+            let place = events.partition_point(|&event| event <= earlier);
+            let index = events.get(place).copied().filter(|&index| index < later)?;
+            let event = &self.events[index];
+            let is_first = |&last: &usize| last <= earlier + 1 || last == index + 1;
+            let is_initial =
+                !self.is_before(earlier, &event.before) && event.before.iter().all(is_first);
+            // mistake: all-are-initials
+            is_initial.then_some(event.thread)
+        })
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::executor::{ExecutionEnd, Executor};
-use super::failure::Failure;
+use super::failure::{Failure, Failures};
 use super::fault::Abort;
 use super::schedule::Schedule;
 
@@ -36,7 +36,7 @@ pub struct Report<T> {
     pub(super) executions: u64,
     pub(super) redundant: u64,
     pub(super) outcomes: BTreeMap<T, Outcome>,
-    pub(super) failures: Vec<Failure>,
+    pub(super) failures: Failures,
     pub(super) is_complete: bool,
     pub(super) steps: u64,
 }
@@ -93,7 +93,7 @@ impl<T: Ord> Report<T> {
             executions: 0,
             redundant: 0,
             outcomes: BTreeMap::new(),
-            failures: Vec::new(),
+            failures: Failures::default(),
             is_complete: false,
             steps: 0,
         }
@@ -166,7 +166,7 @@ impl<T: Ord> Report<T> {
     /// ```
     #[must_use]
     pub fn failure(&self) -> Option<&Failure> {
-        self.failures.first()
+        self.failures.all().first()
     }
 
     /// Returns all failures with different messages, each with the number of executions that
@@ -180,7 +180,7 @@ impl<T: Ord> Report<T> {
     /// ```
     #[must_use]
     pub fn failures(&self) -> &[Failure] {
-        &self.failures
+        self.failures.all()
     }
 
     /// Returns `true` if all executions of the program were explored. Returns `false` if a limit
@@ -202,7 +202,7 @@ impl<T: Ord> Report<T> {
     /// Returns `true` if no execution was aborted.
     pub(super) fn has_all(&self) -> bool {
         use super::failure::FailureKind::{Deadlock, Panic};
-        self.failures.iter().all(|failure| matches!(failure.kind, Deadlock | Panic))
+        self.failures.all().iter().all(|failure| matches!(failure.kind, Deadlock | Panic))
     }
 
     /// Adds an execution.
@@ -228,7 +228,7 @@ impl<T: Ord> Report<T> {
             end => {
                 self.executions += 1;
                 if let Err(failure) = executor.failure_of(end) {
-                    self.add_failure(*failure);
+                    self.failures.add(*failure);
                 }
             }
         }
@@ -244,23 +244,10 @@ impl<T: Ord> Report<T> {
         }
     }
 
-    fn add_failure(&mut self, failure: Failure) {
-        match self.failures.iter_mut().find(|known| known.is_like(&failure)) {
-            Some(known) => {
-                known.count += failure.count;
-                if failure.first < known.first {
-                    let count = known.count;
-                    *known = Failure { count, ..failure };
-                }
-            }
-            None => self.failures.push(failure),
-        }
-    }
-
     /// Moves the indices of the executions, which begin at `index` of the whole exploration.
     pub(super) fn begin_at(&mut self, index: u64) {
         self.outcomes.values_mut().for_each(|outcome| outcome.first += index);
-        self.failures.iter_mut().for_each(|failure| failure.first += index);
+        self.failures.begin_at(index);
     }
 
     /// Adds the report of another part of the same exploration.
@@ -282,10 +269,7 @@ impl<T: Ord> Report<T> {
                 }
             }
         }
-        for failure in other.failures {
-            self.add_failure(failure);
-        }
-        self.failures.sort_by_key(|failure| failure.first);
+        self.failures.merge(other.failures);
     }
 }
 
@@ -306,7 +290,7 @@ impl<T: fmt::Debug> fmt::Display for Report<T> {
         for (value, outcome) in &self.outcomes {
             rows.push([grouped(outcome.count), format!("{value:?}"), outcome.schedule.to_string()]);
         }
-        for failure in &self.failures {
+        for failure in self.failures.all() {
             rows.push([grouped(failure.count), failure.title(), failure.schedule.to_string()]);
         }
         let width =

@@ -61,13 +61,13 @@ fn invalid_arguments_are_refused_with_advice() {
     refuse(NAME, &["--want"], "--want needs a text behind it");
     refuse(NAME, &["--seed", "7"], "--seed without --random draws nothing");
     refuse(NAME, &["--random", "--seed", "x"], "\"x\" is no seed");
-    refuse(NAME, &["--random", "--want", "123xyz"], "--want and --random are two things");
+    refuse(NAME, &["--random", "--want", "123xyz"], "each name an interleaving");
     refuse(NAME, &["--svg", "x.svg"], "--svg draws one interleaving, and this lists all");
     refuse(NAME, &["A=1", "A=2"], "there are two routines A");
     refuse(NAME, &["A="], "routine A has no steps");
     refuse(NAME, &["AB=1"], "\"AB\" is no name for a routine");
     refuse(NAME, &["A=1 2"], "the step ' ', which cannot be seen");
-    refuse(NAME, &["--all"], "\"--all\" is nothing I know");
+    refuse(NAME, &["--all"], "\"--all\" is no option");
     refuse(NAME, &["A=123456789", "B=123456789", "C=123"], "interleavings");
     let unwritable = "/nowhere/at/all.svg";
     let ran = run(NAME, &["--random", "--svg", unwritable]);

@@ -228,3 +228,48 @@ fn a_seed_orders_threads_with_the_same_deadline() {
     // No thread wakes before its deadline.
     assert!(runs.iter().all(|run| run[..3].iter().all(|&number| number < 3)));
 }
+
+/// Returns the order in which threads run that yield, sleep and spawn.
+fn order_of_many(policy: Policy) -> Vec<u64> {
+    let log = Rc::new(RefCell::new(Vec::new()));
+    let shared = log.clone();
+    Builder::new().virtual_time().policy(policy).run(move || {
+        fn work(log: Rc<RefCell<Vec<u64>>>, children: u64) {
+            let number = thread::current().id().number();
+            for step in 0..4 {
+                log.borrow_mut().push(number);
+                match (number + step) % 3 {
+                    0 => leno::yield_now(),
+                    1 => leno::sleep(Duration::from_millis(number % 7)),
+                    _ if step == 0 && children > 0 => {
+                        let log = log.clone();
+                        leno::spawn(move || work(log, children - 1));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        for _ in 0..150 {
+            let log = shared.clone();
+            leno::spawn(move || work(log, 2));
+        }
+    });
+    log.take()
+}
+
+#[test]
+fn a_random_policy_draws_places_in_order_of_arrival() {
+    for seed in 0..10 {
+        let mut state: u64 = seed;
+        let drawn = Policy::choose(move |ready| {
+            // SplitMix64, as documented.
+            state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            ((u128::from(mixed ^ (mixed >> 31)) * ready.len() as u128) >> 64) as usize
+        });
+        let order = order_of_many(Policy::random(seed));
+        assert!(order.len() > 600);
+        assert_eq!(order, order_of_many(drawn), "seed {seed}");
+    }
+}

@@ -2,6 +2,7 @@
 
 mod dynamic;
 mod meeting;
+mod same_end;
 mod syntax;
 
 use std::cell::Cell;

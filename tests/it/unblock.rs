@@ -221,3 +221,32 @@ fn outside_a_runtime_it_panics() {
     let text = panic_text(|| unblock(|| 1));
     assert_eq!(text, "leno::unblock needs a runtime: call it from inside leno::run");
 }
+
+/// The pool is full of closures that wait, and reports say what the others wait for.
+#[cfg(feature = "debug")]
+#[test]
+fn a_full_pool_is_named_and_can_grow() {
+    let test = "unblock::a_full_pool_is_named_and_can_grow";
+    let ended = crate::support::in_child(test, &[("BLOCKING_MAX_THREADS", "2")], || {
+        leno::run(|| {
+            let barrier = Arc::new(std::sync::Barrier::new(3));
+            for _ in 0..3 {
+                let barrier = barrier.clone();
+                leno::spawn(move || unblock(move || drop(barrier.wait())));
+            }
+            let count = |words: &str| match leno::debug::stalled(Duration::ZERO) {
+                Some(report) => report.to_string().matches(words).count(),
+                None => 0,
+            };
+            // The third closure cannot begin, and the other two wait for it.
+            while count("for the end of a closure in unblock") != 2 {
+                leno::sleep(Duration::from_millis(1));
+            }
+            assert_eq!(count("for a free OS thread of the pool of unblock"), 1);
+            leno::set_unblock_limit(3.try_into().unwrap());
+            // The pool looks at its limit when a closure comes.
+            unblock(|| ());
+        });
+    });
+    ended.assert_survived();
+}

@@ -311,3 +311,101 @@ fn a_watchdog_needs_a_runtime() {
     let text = panic_text(|| watch_hogs(SHORT));
     assert_eq!(text, "leno::debug::watch_hogs needs a runtime: call it from inside leno::run");
 }
+
+/// Returns what a child prints to standard error that runs `body` with the variable.
+fn watched(test: &str, variable: &str, body: impl FnOnce()) -> String {
+    let ended = in_child(test, &[("LENO_WATCH", variable)], body);
+    ended.assert_survived().stderr()
+}
+
+#[test]
+fn the_environment_has_every_runtime_watched() {
+    let test = "watchdog::the_environment_has_every_runtime_watched";
+    let stderr = watched(test, "50ms", || {
+        leno::run(|| std::thread::sleep(Duration::from_secs(1)));
+        let other = std::thread::spawn(|| {
+            leno::run(|| {
+                let sleeper = thread::Builder::new().name("sleeper".to_owned());
+                sleeper.spawn(|| std::thread::sleep(Duration::from_secs(1))).unwrap();
+            });
+        });
+        other.join().unwrap();
+    });
+    for name in ["'main' (#1)", "'sleeper' (#2)"] {
+        let title = format!("leno: green thread {name} has run for ");
+        assert_eq!(stderr.matches(&title).count(), 1, "{stderr}");
+    }
+    let remedy = "\n  next: this blocks the OS thread; use leno::sleep\n";
+    assert_eq!(stderr.matches(remedy).count(), 2, "{stderr}");
+}
+
+#[test]
+fn the_report_names_the_remedy_for_the_call() {
+    type Blocks = fn();
+    let cases: [(&str, &str, Blocks); 4] = [
+        ("lock", "use leno::sync::Mutex", || {
+            let lock = Arc::new(Mutex::new(()));
+            let (held, is_held) = channel();
+            let other = lock.clone();
+            std::thread::spawn(move || {
+                let _guard = other.lock().unwrap();
+                held.send(()).unwrap();
+                std::thread::sleep(Duration::from_secs(1));
+            });
+            is_held.recv().unwrap();
+            drop(lock.lock().unwrap());
+        }),
+        ("receive", "use leno::sync::mpsc or leno::channel", || {
+            let (_sender, receiver) = channel::<()>();
+            assert!(receiver.recv_timeout(Duration::from_secs(1)).is_err());
+        }),
+        ("accept", "use leno::unblock", || {
+            let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            let address = listener.local_addr().unwrap();
+            let other = std::thread::spawn(move || {
+                std::thread::sleep(Duration::from_secs(1));
+                std::net::TcpStream::connect(address).unwrap();
+            });
+            listener.accept().unwrap();
+            other.join().unwrap();
+        }),
+        ("compute", "a loop that computes for long should call leno::yield_now", || {
+            let start = Instant::now();
+            while start.elapsed() < Duration::from_secs(1) {
+                black_box(start);
+            }
+        }),
+    ];
+    let test = "watchdog::the_report_names_the_remedy_for_the_call";
+    for (name, remedy, blocks) in cases {
+        let chosen = std::env::var("LENO_TEST_CASE");
+        if chosen.as_ref().is_ok_and(|chosen| chosen != name) {
+            continue;
+        }
+        let variables = [("LENO_WATCH", "50ms"), ("LENO_TEST_CASE", name)];
+        let ended = in_child(test, &variables, || leno::run(blocks));
+        let stderr = ended.assert_survived().stderr();
+        assert!(stderr.contains("\n  next: "), "{name}: {stderr}");
+        assert!(stderr.contains(remedy), "{name}: {stderr}");
+    }
+}
+
+#[test]
+fn a_limit_that_is_none_is_refused() {
+    let test = "watchdog::a_limit_that_is_none_is_refused";
+    let stderr = watched(test, "soon", || (0..2).for_each(|_| leno::run(|| ())));
+    let advice = "leno: LENO_WATCH=soon is no duration: write LENO_WATCH=200ms\n";
+    assert_eq!(stderr.matches(advice).count(), 1, "{stderr}");
+}
+
+#[test]
+fn a_program_with_its_own_handler_is_told_once() {
+    let test = "watchdog::a_program_with_its_own_handler_is_told_once";
+    let ended = in_child(test, &[("LENO_WATCH", "50ms")], || {
+        // SAFETY: the handler does nothing.
+        unsafe { libc::signal(libc::SIGURG, foreign_handler as *const () as usize) };
+        (0..2).for_each(|_| leno::run(|| ()));
+    });
+    let stderr = ended.assert_survived().stderr();
+    assert_eq!(stderr.matches("leno: LENO_WATCH has no effect: ").count(), 1, "{stderr}");
+}

@@ -54,7 +54,7 @@ pub const MISTAKES: &[Mistake] = &[
     ),
     mistake(
         "all-are-initials",
-        "true",
+        "Some(event.thread)",
         "each green thread of the independent part is taken for an initial",
     ),
     mistake("look-is-no-read", "return", "a look never counts as a read"),
@@ -92,7 +92,7 @@ pub const MISTAKES: &[Mistake] = &[
     mistake("wait-races", "orders(one, other)", "a wait races with the accesses that it waits for"),
     mistake(
         "last-use-only",
-        "access != Access::Write",
+        "ends.clone().map(|(_, (event, _))| event).max()",
         "only the last use of an object is considered",
     ),
     mistake(

@@ -53,8 +53,12 @@ impl Sources {
     pub(super) fn between(&mut self, file: &str, way: Way) -> Vec<u32> {
         let code = Code(self.lines(file));
         let Way { from, is_new, to, spawned } = way;
+        let is_one_line = spawned == Some(from) && !code.opens(from);
         let mut lines = match to {
             None if is_new && !code.opens(from) => vec![from],
+            // The other lines around a closure of one line are those of another thread.
+            None if is_one_line => Vec::new(),
+            Some(to) if is_one_line => vec![to],
             None => code.rest(from, spawned),
             Some(to) if to > from => code.way(from, to),
             Some(to) => code.way_round(from, to),
@@ -191,5 +195,55 @@ impl Code<'_> {
         let text = self.trimmed(line);
         let starts = ["for ", "while ", "if ", "loop ", "match ", "} else if "];
         text.ends_with('{') && starts.iter().any(|start| text.starts_with(start))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PROGRAM: &str = "\
+fn demo() {
+    scope(|scope| {
+        for value in 1..3 {
+            scope.spawn(move || last.set(value));
+            other(value);
+        }
+        scope.spawn(|| withdraw(70));
+        rest();
+        scope.spawn(|| {
+            last.set(1);
+            other(2);
+        });
+    });
+}
+fn withdraw(amount: i32) {
+    if balance.get() >= amount {
+        balance.update(amount);
+    }
+}
+";
+
+    #[test]
+    fn a_closure_of_one_line_has_no_line_of_its_surroundings() {
+        let lines = PROGRAM.lines().map(str::to_owned).collect();
+        let files = HashMap::from([("demo.rs".to_owned(), Some(lines))]);
+        let mut sources = Sources { files };
+        let mut between = |spawned, from, to| {
+            let way = Way { from, is_new: from == spawned, to, spawned: Some(spawned) };
+            sources.between("demo.rs", way)
+        };
+        // In a loop: its other lines are those of the thread that spawns.
+        assert_eq!(between(4, 4, Some(4)), [4]);
+        assert_eq!(between(4, 4, None), [4]);
+        // A function that is called from there.
+        assert_eq!(between(7, 7, Some(16)), [16]);
+        assert_eq!(between(7, 16, Some(17)), [17]);
+        assert_eq!(between(7, 16, None), [17]);
+        // A closure of several lines.
+        assert_eq!(between(9, 9, Some(10)), [10]);
+        assert_eq!(between(9, 10, None), [11]);
+        let way = Way { from: 4, is_new: false, to: None, spawned: Some(4) };
+        assert_eq!(sources.between("demo.rs", way), [0; 0]);
     }
 }

@@ -61,7 +61,10 @@ fn suspends_from_a_green_thread() {
     leno::run(|| _ = coroutine.resume(()));
 }
 
-fn misuses() -> Vec<(&'static str, Box<dyn FnOnce()>)> {
+/// A name, and what is called at the wrong time.
+type Misuse = (&'static str, Box<dyn FnOnce()>);
+
+fn misuses() -> Vec<Misuse> {
     let in_run = |f: fn()| -> Box<dyn FnOnce()> { Box::new(move || leno::run(f)) };
     vec![
         ("resume a done one", Box::new(|| _ = done().resume(()))),

@@ -138,7 +138,7 @@ fn a_thread_that_is_cancelled_in_its_hook_keeps_its_panic() {
             });
             leno::yield_now();
             handle.cancel();
-            let payload = handle.join().map(|()| ()).unwrap_err();
+            let payload = handle.join().unwrap_err();
             assert_eq!(text_of(payload), "the thread's");
             assert_counts_in_runtime();
         });
@@ -203,8 +203,8 @@ fn other_threads_are_unwound_after_a_hook_that_waits() {
 fn panic_thrice() {
     leno::run(|| {
         let named = Builder::new().name("parser".to_owned()).spawn(|| panic!("named"));
-        assert!(named.unwrap().join().map(|()| ()).is_err());
-        assert!(leno::spawn(|| panic!("unnamed")).join().map(|()| ()).is_err());
+        assert!(named.unwrap().join().is_err());
+        assert!(leno::spawn(|| panic!("unnamed")).join().is_err());
         assert!(panic::catch_unwind(|| panic!("in main")).is_err());
     });
     assert!(panic::catch_unwind(|| panic!("outside")).is_err());
@@ -249,7 +249,7 @@ fn a_hook_that_calls_the_one_before_has_the_name() {
             eprintln!("hook");
             before(info);
         }));
-        leno::run(|| assert!(leno::spawn(|| panic!("unnamed")).join().map(|()| ()).is_err()));
+        leno::run(|| assert!(leno::spawn(|| panic!("unnamed")).join().is_err()));
     });
     assert_eq!(told, ["hook", "leno: green thread #2 panics", "unnamed"]);
 }
@@ -258,7 +258,7 @@ fn a_hook_that_calls_the_one_before_has_the_name() {
 #[test]
 fn a_panic_after_an_exploration_names_its_thread() {
     let told = told("cancel::hooks::a_panic_after_an_exploration_names_its_thread", || {
-        let fails = || leno::spawn(|| panic!("explored")).join().map(|()| ()).is_err();
+        let fails = || leno::spawn(|| panic!("explored")).join().is_err();
         assert!(leno::weave::explore(fails).failure().is_some());
         panic_thrice();
     });

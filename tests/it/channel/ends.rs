@@ -1,12 +1,14 @@
 //! The two halves of a channel: clones, sizes, iterators and error texts.
 
+use std::cell::Cell;
 use std::error::Error;
+use std::rc::Rc;
 
 use leno::channel::{
     Receiver, RecvError, RecvTimeoutError, SendError, SendTimeoutError, Sender, TryRecvError,
     TrySendError, after, bounded, never, tick, unbounded,
 };
-use leno::time::Duration;
+use leno::time::{Duration, Instant};
 
 use crate::support::panic_text;
 
@@ -45,9 +47,11 @@ fn clones_are_ends_of_the_same_channel() {
     assert!(sender.same_channel(&sender.clone()) && receiver.same_channel(&receiver.clone()));
     assert!(!sender.same_channel(&other_sender) && !receiver.same_channel(&other_receiver));
     let timers: [Receiver<()>; 2] = [never(), never()];
+    assert!(timers[0].same_channel(&timers[0].clone()) && timers[0].same_channel(&timers[1]));
+    let timers = [(); 2].map(|()| after(Duration::from_secs(1)));
     assert!(timers[0].same_channel(&timers[0].clone()) && !timers[0].same_channel(&timers[1]));
     let (_, receiver) = bounded::<()>(0);
-    assert!(!receiver.same_channel(&timers[0]));
+    assert!(!receiver.same_channel(&never()));
 }
 
 #[test]
@@ -157,8 +161,69 @@ fn ends_are_printable_for_any_message() {
 }
 
 #[test]
-fn a_ticker_without_a_period_is_refused() {
-    let text = panic_text(|| tick(Duration::ZERO));
-    assert!(text.contains("for ever at one moment"), "{text}");
-    assert_eq!(after(Duration::MAX).try_recv(), Err(TryRecvError::Empty));
+fn a_ticker_without_a_period_always_ticks() {
+    leno::Builder::new().virtual_time().run(|| {
+        let ticks = tick(Duration::ZERO);
+        let start = Instant::now();
+        assert_eq!([(); 3].map(|()| ticks.recv()), [Ok(start); 3]);
+        assert_eq!((ticks.len(), ticks.is_full(), ticks.capacity()), (1, true, Some(1)));
+        leno::select! {
+            recv(ticks) -> tick => assert_eq!(tick, Ok(start)),
+            default => unreachable!("there is always a message"),
+        }
+        leno::sleep(Duration::from_secs(1));
+        assert_eq!(ticks.try_recv().map(|_| ()), Ok(()));
+    });
+}
+
+#[test]
+fn all_receivers_that_never_receive_are_one() {
+    let far = Duration::MAX;
+    let (late, soon) = (after(far), after(Duration::ZERO));
+    for receiver in [never(), late, tick(far)] {
+        assert_eq!(receiver.capacity(), Some(0));
+        assert_eq!((receiver.len(), receiver.is_empty(), receiver.is_full()), (0, true, true));
+        assert_eq!(receiver.try_recv(), Err(TryRecvError::Empty));
+        assert!(receiver.same_channel(&never()) && never().same_channel(&receiver));
+        assert!(!receiver.same_channel(&soon) && !soon.same_channel(&receiver));
+    }
+    // A timer without its message is another one.
+    assert!(soon.try_recv().is_ok());
+    assert_eq!(
+        (soon.capacity(), soon.is_full(), soon.same_channel(&never())),
+        (Some(1), false, false)
+    );
+}
+
+/// A message with a destructor that panics, and notes that it ran.
+struct Panics(Rc<Cell<u32>>);
+
+impl Drop for Panics {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() + 1);
+        panic!("destructor {}", self.0.get());
+    }
+}
+
+#[test]
+fn messages_with_panicking_destructors_are_all_dropped() {
+    let dropped = Rc::new(Cell::new(0));
+    type Ends = (leno::channel::Sender<Panics>, Receiver<Panics>);
+    let channels: [fn() -> Ends; 2] = [unbounded, || bounded(3)];
+    for channel in channels {
+        dropped.set(0);
+        let (sender, receiver) = channel();
+        let clone = receiver.clone();
+        for _ in 0..3 {
+            sender.send(Panics(dropped.clone())).unwrap();
+        }
+        drop(receiver);
+        assert_eq!(dropped.get(), 0);
+        let text = panic_text(|| drop(clone));
+        assert_eq!((&*text, dropped.get()), ("destructor 1", 3));
+        assert!(sender.try_send(Panics(dropped.clone())).is_err_and(|error| {
+            std::mem::forget(error);
+            true
+        }));
+    }
 }

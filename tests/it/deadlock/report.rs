@@ -5,7 +5,7 @@ use std::panic::Location;
 use std::rc::Rc;
 
 use leno::channel::{Receiver, Sender, bounded};
-use leno::sync::{Mutex, MutexGuard};
+use leno::sync::{Mutex, MutexGuard, RwLock, RwLockWriteGuard};
 use leno::thread::{self, Builder, JoinHandle};
 
 use super::{TITLE, report_of};
@@ -352,4 +352,60 @@ fn main_is_reported_after_its_closure_has_ended() {
     ]);
     assert_eq!(text, expected);
     ledger.check();
+}
+
+#[test]
+fn the_report_names_the_readers_of_a_lock() {
+    let line = line!() + 5;
+    let text = report_of(|| {
+        let lock = Rc::new(RwLock::new(0));
+        lock.set_name("config");
+        let shared = lock.clone();
+        let _reader = lock.read().unwrap();
+        let _writer =
+            Builder::new().name("writer".to_owned()).spawn(move || drop(shared.write())).unwrap();
+        thread::yield_now();
+        drop(lock.read());
+    });
+    let since = format!("since {}:{line}:", file!());
+    let held = |line: &&str| line.contains("held by main ") && line.contains(&since);
+    assert_eq!(text.lines().filter(held).count(), 2, "{text}");
+    for words in [
+        "waits for a share of read-write lock 'config'",
+        "behind a thread that waits to write",
+        "\n  cycle: main -> a share of read-write lock 'config' held by main",
+    ] {
+        assert_eq!(text.matches(words).count(), 1, "{text}");
+    }
+}
+
+#[test]
+fn a_reader_that_wants_to_write_waits_for_itself() {
+    let text = report_of(|| {
+        let lock = RwLock::new(0);
+        let _reader = RwLockWriteGuard::downgrade(lock.write().unwrap());
+        drop(lock.write());
+    });
+    assert!(text.ends_with("\n  cycle: main -> a read-write lock held by main"), "{text}");
+}
+
+#[test]
+fn the_report_names_three_readers_and_counts_the_rest() {
+    let text = report_of(|| {
+        let lock = Rc::new(RwLock::new(0));
+        drop(lock.read());
+        for _ in 0..5 {
+            let shared = lock.clone();
+            leno::spawn(move || {
+                let _reader = shared.read().unwrap();
+                thread::park();
+            });
+        }
+        thread::yield_now();
+        drop(lock.write());
+    });
+    for words in ["held by #2 ", "held by #3 ", "held by #4 ", "and 2 more"] {
+        assert_eq!(text.matches(words).count(), 1, "{words}: {text}");
+    }
+    assert!(!text.contains("cycle"), "{text}");
 }

@@ -240,6 +240,24 @@ fn a_late_completion_waits() {
 }
 
 #[test]
+fn a_clone_of_an_end_completes_the_operation() {
+    for (sender, receiver) in [unbounded(), bounded(1)] {
+        let mut select = Select::new();
+        let (sent, received) = (select.send(&sender), select.recv(&receiver));
+        select.remove(received);
+        let selected = select.select();
+        assert_eq!(selected.index(), sent);
+        selected.send(&sender.clone(), 'a').unwrap();
+        assert_eq!(to_receive(&receiver).select().recv(&receiver.clone()), Ok('a'));
+    }
+    story(|| {
+        let (sender, receiver) = bounded(0);
+        leno::spawn(move || sender.send('b'));
+        assert_eq!(to_receive(&receiver).select().recv(&receiver.clone()), Ok('b'));
+    });
+}
+
+#[test]
 fn an_uncompleted_operation_is_a_panic() {
     let (sender, receiver) = unbounded();
     let (other, _receiver) = unbounded();
@@ -247,11 +265,13 @@ fn an_uncompleted_operation_is_a_panic() {
     let mut select = to_receive(&receiver);
     let text = panic_text(|| drop(select.select()));
     assert!(text.contains("number 0 was not completed"), "{text}");
-    let clone = receiver.clone();
-    let text = panic_text(|| select.select().recv(&clone));
+    let text = panic_text(|| select.select().recv(&_receiver));
     assert!(text.contains("number 0 was selected"), "{text}");
-    let text = panic_text(|| select.select().send(&other, 1));
-    assert!(text.contains("number 0 was selected"), "{text}");
+    // The other end of the selected channel is another one as well.
+    for sender in [&sender, &other] {
+        let text = panic_text(|| select.select().send(sender, 1));
+        assert!(text.contains("number 0 was selected"), "{text}");
+    }
     // An uncompleted operation does not panic during another panic.
     let caught = panic::catch_unwind(AssertUnwindSafe(|| {
         let _selected = select.select();

@@ -1,5 +1,6 @@
 //! Barriers, events and wait groups.
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use leno::sync::{Barrier, Event, WaitGroup};
@@ -249,4 +250,45 @@ fn a_timed_out_group_wait_returns_the_member() {
     let text = panic_text(|| group.wait());
     assert_eq!(text, "WaitGroup::wait needs a runtime: call it from inside leno::run");
     member.wait();
+}
+
+/// The threads that give up have not left the barrier yet when another one arrives.
+#[test]
+fn threads_that_give_up_do_not_open_a_barrier() {
+    // The order in which they come: those that wait, and those that give up after a second.
+    for order in ["wwgg", "wgwg", "gwwg", "gwgw", "ggww", "wggw"] {
+        leno::Builder::new().virtual_time().run(|| {
+            let barrier = Rc::new(Barrier::new(5));
+            let leaders = Rc::new(Cell::new(0));
+            let early = {
+                let (barrier, leaders) = (barrier.clone(), leaders.clone());
+                // Its timer is the first, so it runs before those that give up at that moment.
+                leno::spawn(move || {
+                    leno::sleep(SECOND);
+                    leaders.set(leaders.get() + u32::from(barrier.wait().is_leader()));
+                })
+            };
+            leno::yield_now();
+            let spawn = |gives_up: bool| {
+                let (barrier, leaders) = (barrier.clone(), leaders.clone());
+                leno::spawn(move || {
+                    let timeout = if gives_up { SECOND } else { 10 * SECOND };
+                    let result = barrier.wait_timeout(timeout);
+                    assert_eq!(result.is_err(), gives_up);
+                    leaders.set(leaders.get() + u32::from(result.is_ok_and(|it| it.is_leader())));
+                })
+            };
+            let mut all: Vec<_> = order.chars().map(|kind| spawn(kind == 'g')).collect();
+            leno::sleep(2 * SECOND);
+            assert_eq!((leaders.get(), early.is_finished()), (0, false), "{order}");
+            all.extend([spawn(false), spawn(false), early]);
+            all.into_iter().for_each(|one| one.join().unwrap());
+            assert_eq!(leaders.get(), 1, "{order}");
+            // The barrier is as new.
+            let again: Vec<_> = (0..4).map(|_| spawn(false)).collect();
+            leno::sleep(SECOND);
+            assert!(again.iter().all(|one| !one.is_finished()), "{order}");
+            assert!(barrier.wait().is_leader());
+        });
+    }
 }

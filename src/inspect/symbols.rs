@@ -17,7 +17,7 @@ struct Symbol {
 }
 
 /// Prints frames, and caches symbols.
-pub(super) struct Symbols {
+pub(crate) struct Symbols {
     known: HashMap<usize, Vec<Symbol>>,
     /// The folder that is left out of the paths below it.
     folder: Option<PathBuf>,
@@ -27,7 +27,7 @@ pub(super) struct Symbols {
 
 impl Symbols {
     /// Creates a cache that prints all frames, or only those of the program.
-    pub(super) fn new(all: bool) -> Symbols {
+    pub(crate) fn new(all: bool) -> Symbols {
         Symbols {
             known: HashMap::new(),
             folder: env::current_dir().ok(),
@@ -60,7 +60,7 @@ impl Symbols {
 
     /// Prints the frames at these addresses, the innermost first. Each line begins
     /// with a line break.
-    pub(super) fn print(
+    pub(crate) fn print(
         &mut self,
         f: &mut fmt::Formatter<'_>,
         addresses: &[usize],
@@ -87,6 +87,23 @@ impl Symbols {
             }
         }
         if more { f.write_str("\n         ... and more") } else { Ok(()) }
+    }
+
+    /// Returns the names and places of the functions of the standard library that are called by
+    /// the innermost function of another origin, the innermost first.
+    pub(super) fn calls_of_std(&mut self, addresses: &[usize]) -> Vec<String> {
+        let mut calls = Vec::new();
+        for &address in addresses {
+            for Symbol { function, place, origin } in self.look_up(address) {
+                let function = function.as_deref().unwrap_or_default();
+                // The functions of the C library have no path.
+                if *origin != Origin::Std && function.contains("::") {
+                    return calls;
+                }
+                calls.push(format!("{function} {}", place.as_deref().unwrap_or_default()));
+            }
+        }
+        calls
     }
 }
 

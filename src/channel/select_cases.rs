@@ -1,0 +1,135 @@
+//! The cases of a `select!`: receives and sends.
+
+use std::cell::Cell;
+
+use super::error::{RecvError, SendError, TryRecvError, TrySendError};
+use super::readiness::Operation;
+use super::receiver::{Flavor, Receiver};
+use super::select_macro::{Case, Round};
+use super::sender::Sender;
+use crate::access::Part;
+use crate::kernel::{Listed, Need, Outcome};
+
+/// `recv(receiver) -> result`
+pub struct RecvCase<'a, T> {
+    receiver: &'a Receiver<T>,
+    result: Cell<Option<Result<T, RecvError>>>,
+}
+
+impl<'a, T> RecvCase<'a, T> {
+    /// Creates a case that receives.
+    pub fn new(receiver: &'a Receiver<T>) -> Self {
+        RecvCase { receiver, result: Cell::new(None) }
+    }
+
+    /// Returns what was received, if this case was chosen.
+    pub fn take(&self) -> Option<Result<T, RecvError>> {
+        self.result.take()
+    }
+}
+
+impl<T> Case for RecvCase<'_, T> {
+    fn need(&self) -> Need<'_> {
+        Operation::need(self.receiver)
+    }
+
+    fn is_ready(&self, begun: Part<'_>) -> bool {
+        Operation::is_ready(self.receiver, begun)
+    }
+
+    fn try_now(&self, begun: Part<'_>) -> bool {
+        let result = match self.receiver.try_recv_within(begun) {
+            Ok(value) => Ok(value),
+            Err(TryRecvError::Disconnected) => Err(RecvError),
+            Err(TryRecvError::Empty) => return false,
+        };
+        self.result.set(Some(result));
+        true
+    }
+
+    fn enroll(&self, round: &Round<'_>, place: usize, others: Option<&Listed<'_>>) -> Outcome {
+        let listed = round.listed(place, self.receiver.need(), others);
+        match &self.receiver.flavor {
+            Flavor::Channel(channel) => {
+                let state = channel.within(round.part());
+                state.is_about_to_receive();
+                let go_on = || round.go_on(place + 1, Some(&listed));
+                let waited =
+                    state.enrolled(|state| &state.receiving, round.scheduler(), None, go_on);
+                self.result.set(waited.slot.map(Ok));
+                round.ended(place, waited.is_chosen);
+                waited.result
+            }
+            Flavor::Timer(timer) => {
+                round.add_timer(timer.within(round.part()).next());
+                round.go_on(place + 1, Some(&listed))
+            }
+        }
+    }
+
+    fn chosen(&self) {
+        let result = self.result.take();
+        self.result.set(Some(result.unwrap_or_else(|| Err(self.receiver.disconnected()))));
+    }
+}
+
+/// `send(sender, message) -> result`
+pub struct SendCase<'a, T> {
+    sender: &'a Sender<T>,
+    message: Cell<Option<T>>,
+    result: Cell<Option<Result<(), SendError<T>>>>,
+}
+
+impl<'a, T> SendCase<'a, T> {
+    /// Creates a case that sends.
+    pub fn new(sender: &'a Sender<T>, message: T) -> Self {
+        SendCase { sender, message: Cell::new(Some(message)), result: Cell::new(None) }
+    }
+
+    /// Returns the result of the send, if this case was chosen.
+    pub fn take(&self) -> Option<Result<(), SendError<T>>> {
+        self.result.take()
+    }
+}
+
+impl<T> Case for SendCase<'_, T> {
+    fn need(&self) -> Need<'_> {
+        Operation::need(self.sender)
+    }
+
+    fn is_ready(&self, begun: Part<'_>) -> bool {
+        Operation::is_ready(self.sender, begun)
+    }
+
+    fn try_now(&self, begun: Part<'_>) -> bool {
+        let Some(message) = self.message.take() else { return false };
+        let result = match self.sender.channel.within(begun).try_send(message) {
+            Ok(()) => Ok(()),
+            Err(TrySendError::Disconnected(message)) => Err(SendError(message)),
+            Err(TrySendError::Full(message)) => {
+                self.message.set(Some(message));
+                return false;
+            }
+        };
+        self.result.set(Some(result));
+        true
+    }
+
+    fn enroll(&self, round: &Round<'_>, place: usize, others: Option<&Listed<'_>>) -> Outcome {
+        let state = self.sender.channel.within(round.part());
+        state.is_about_to_send();
+        let listed = round.listed(place, self.sender.need(), others);
+        let go_on = || round.go_on(place + 1, Some(&listed));
+        let message = self.message.take();
+        let waited = state.enrolled(|state| &state.sending, round.scheduler(), message, go_on);
+        // mistake: unsent-counts-as-sent
+        self.message.set(waited.slot);
+        round.ended(place, waited.is_chosen);
+        waited.result
+    }
+
+    fn chosen(&self) {
+        self.result
+            .set(Some(self.message.take().map_or(Ok(()), |message| Err(SendError(message)))));
+    }
+}
