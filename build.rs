@@ -1,5 +1,5 @@
 //! Selects the instruction set: the build compiles in `arch/<isa>.rs`. A target is supported if this
-//! file exists.
+//! file exists. Refuses flags of the compiler with which a switch would not build or would go wrong.
 
 use std::env;
 use std::fs;
@@ -27,11 +27,37 @@ fn main() {
         );
         return;
     }
+    if let Some(reason) = refused_flag() {
+        println!("cargo::error=leno cannot be built with {reason}");
+        return;
+    }
     fs::write(
         Path::new(&out).join("isa.rs"),
         format!("#[path = {:?}]\nmod isa;\n", file.display().to_string()),
     )
     .expect("OUT_DIR is writable");
+}
+
+/// Returns the flag of the compiler that a context switch does not allow, and the reason, if there
+/// is one.
+fn refused_flag() -> Option<String> {
+    let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
+    let flags: Vec<&str> = flags.split('\x1f').collect();
+    // `-C name=value` is one word or two.
+    let value_of = |name: &str| {
+        let values = flags.iter().filter_map(|flag| {
+            let flag = flag.trim_start_matches("-C").trim_start_matches("--codegen=");
+            flag.strip_prefix(name)?.strip_prefix('=')
+        });
+        values.last()
+    };
+    if ["n", "no", "off", "false"].map(Some).contains(&value_of("force-unwind-tables")) {
+        return Some(
+            "-C force-unwind-tables=no: its context switch has directives for the unwind table"
+                .to_owned(),
+        );
+    }
+    None
 }
 
 /// Returns the instruction sets that have a file in `arch/`, sorted.

@@ -101,8 +101,6 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod access;
-// Only debug asks whether an address is in a switch.
-#[cfg_attr(not(feature = "debug"), allow(dead_code, unused_imports))]
 #[path = "../arch/mod.rs"]
 mod arch;
 mod bridge;
