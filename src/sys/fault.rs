@@ -27,6 +27,7 @@ static PREVIOUS: OnceLock<[libc::sigaction; 2]> = OnceLock::new();
 pub(crate) fn install(handler: Handler) {
     static INSTALLED: Once = Once::new();
     INSTALLED.call_once(|| {
+        super::stay_loaded();
         // Recorded before the new handler is installed: another OS thread may fault immediately
         // after that, and its fault is for the previous handler.
         PREVIOUS.get_or_init(|| SIGNALS.map(|signal| exchange(signal, None)));
