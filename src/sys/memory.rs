@@ -63,7 +63,7 @@ fn probe_light_guards() -> bool {
     let address = page.as_ptr().cast();
     // SAFETY: the page was reserved above and holds nothing.
     let installed = unsafe {
-        libc::madvise(address, bytes, MADV_NONSENSE) == -1
+        refuses_nonsense(page.as_ptr(), bytes)
             && libc::madvise(address, bytes, MADV_GUARD_INSTALL) == 0
             // The kernel itself cannot touch a guard, and returns EFAULT.
             && libc::madvise(address, bytes, libc::MADV_POPULATE_READ) == -1
@@ -72,6 +72,17 @@ fn probe_light_guards() -> bool {
     // SAFETY: the page was reserved above, and nothing refers to it.
     unsafe { release(page, bytes, 0, GuardKind::Light) };
     installed
+}
+
+/// Returns `true` if madvise(2) refuses an advice that no kernel defines for these pages.
+///
+/// # Safety
+///
+/// The range must be whole pages that hold nothing.
+#[cfg(target_os = "linux")]
+pub(super) unsafe fn refuses_nonsense(address: *mut u8, bytes: usize) -> bool {
+    // SAFETY: the range holds nothing that the advice could change (see # Safety).
+    unsafe { libc::madvise(address.cast(), bytes, MADV_NONSENSE) == -1 }
 }
 
 #[cfg(not(target_os = "linux"))]

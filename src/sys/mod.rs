@@ -6,6 +6,7 @@ pub(crate) mod fault;
 pub(crate) mod interrupt;
 pub(crate) mod memory;
 pub(crate) mod panics;
+mod process;
 #[cfg(feature = "debug")]
 pub(crate) mod signal;
 pub(crate) mod wakeup;
