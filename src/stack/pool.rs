@@ -94,7 +94,7 @@ fn thread_pool() -> io::Result<&'static ThreadPool> {
         return Ok(existing);
     }
     refuse_shadow_stack(arch::shadow_stack_enabled())?;
-    overflow::watch()?;
+    overflow::watch().map_err(|error| memory::explain(error, DEFAULT_STACK_BYTES))?;
     let pool = Box::leak(Box::new(ThreadPool {
         default: Class::new(class_bytes(DEFAULT_STACK_BYTES)?),
         others: RefCell::default(),
