@@ -283,6 +283,8 @@ pub(crate) unsafe extern "C" fn coroutine_root() {
         // A jump with a return address instead of a call: `entry` never returns, and a call
         // would leave its address in the predictor, where another return would consume it.
         "adr lr, 2f",
+        // The return address of the frame record in the control block.
+        "str lr, [x29, #8]",
         "mov x16, x19",
         "br x16",
         // In a signal frame the unwinder looks up the return address itself,

@@ -124,8 +124,9 @@ pub(crate) struct Link {
     /// The stack pointer of a running coroutine's resumer, and the next element of the
     /// frame-pointer chain. Null in a green thread.
     pub(crate) context: core::cell::Cell<StackPointer>,
-    /// The return address of the frame record.
-    pub(crate) return_address: usize,
+    /// The return address of the frame record, which a coroutine's root writes: an address inside
+    /// of the root. (A profiler that follows frame pointers looks up the byte before it.)
+    pub(crate) return_address: core::cell::Cell<usize>,
 }
 
 /// Prefetches cache lines, counted from the line of `address`.

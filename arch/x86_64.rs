@@ -319,6 +319,8 @@ pub(crate) unsafe extern "C" fn coroutine_root() {
         // A jump with a return address instead of a call: `entry` never returns, and a call
         // would leave its address in the predictor, where another return would consume it.
         "lea rax, [rip + 2f]",
+        // The return address of the frame record in the control block.
+        "mov [rbp + 8], rax",
         "push rax",
         "jmp rbx",
         // In a signal frame the unwinder looks up the return address itself,

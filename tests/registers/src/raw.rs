@@ -87,7 +87,10 @@ impl Context {
             // A value that looks like a link, until the first resume.
             let rubbish = ptr::with_exposed_provenance_mut(isa::scribble as *const () as usize + 4);
             control.write(Control {
-                link: Link { context: Cell::new(rubbish), return_address: rubbish.addr() },
+                link: Link {
+                    context: Cell::new(rubbish),
+                    return_address: Cell::new(rubbish.addr()),
+                },
                 at_entry: Cell::default(),
                 kind,
                 resumer: Cell::new(ptr::null_mut()),

@@ -40,6 +40,12 @@ pub fn trace() -> Vec<Frame> {
     frames
 }
 
+/// Returns the function that the byte before `address` is in.
+pub fn function_before(address: usize) -> usize {
+    // SAFETY: the unwinder only looks the address up.
+    unsafe { _Unwind_FindEnclosingFunction(address as *mut c_void) as usize }
+}
+
 extern "C" fn visit(context: *mut c_void, frames: *mut c_void) -> c_int {
     // SAFETY: the context is the unwinder's, and `frames` is the vector of `trace`,
     // which never grows beyond its capacity.
