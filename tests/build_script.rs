@@ -83,7 +83,7 @@ fn an_unsupported_target_gets_an_error() {
 }
 
 /// Runs build.rs for a supported target with these flags of the compiler, and returns its errors.
-fn errors_with(name: &str, flags: &[&str]) -> String {
+fn errors_with(name: &str, flags: &[&str], sanitizers: &str) -> String {
     let flags = flags.join("\x1f");
     let (errors, out) = build_with(
         name,
@@ -93,6 +93,7 @@ fn errors_with(name: &str, flags: &[&str]) -> String {
             ("CARGO_CFG_TARGET_FAMILY", "unix"),
             ("CARGO_CFG_TARGET_POINTER_WIDTH", "64"),
             ("CARGO_ENCODED_RUSTFLAGS", &flags),
+            ("CARGO_CFG_SANITIZE", sanitizers),
         ],
     );
     assert_eq!(errors.is_empty(), out.join("isa.rs").exists());
@@ -111,6 +112,34 @@ fn a_build_without_unwind_tables_gets_an_error() {
         (&["-Cforce-unwind-tables", "-Copt-level=3"], ""),
         (&[], ""),
     ] {
-        assert_eq!(errors_with("tables", flags), expected, "{flags:?}");
+        assert_eq!(errors_with("tables", flags, ""), expected, "{flags:?}");
+    }
+}
+
+#[test]
+fn a_build_for_apx_gets_an_error() {
+    for (flags, is_refused) in [
+        (&["-C", "target-cpu=diamondrapids"][..], true),
+        (&["-Ctarget-feature=+egpr"], true),
+        (&["-Ctarget-cpu=diamondrapids", "-Ctarget-feature=-egpr"], false),
+        (&["-Ctarget-cpu=x86-64-v4"], false),
+        (&["-Copt-level=3"], false),
+    ] {
+        let error = errors_with("apx", flags, "");
+        let begins =
+            error.starts_with("leno cannot be built with APX (-C target-cpu=diamondrapids");
+        assert_eq!((begins, error.is_empty()), (is_refused, !is_refused), "{flags:?}: {error}");
+    }
+}
+
+#[test]
+fn a_sanitizer_with_a_stack_of_its_own_gets_an_error() {
+    for name in ["memory", "safestack", "shadow-call-stack"] {
+        let error = errors_with("sanitizer", &[], &format!("address,{name}"));
+        let begin = format!("leno cannot be built with -Zsanitizer={name}: ");
+        assert!(error.starts_with(&begin), "{error}");
+    }
+    for allowed in ["", "address", "thread", "leak,address"] {
+        assert_eq!(errors_with("sanitizer", &[], allowed), "", "{allowed}");
     }
 }
