@@ -15,6 +15,7 @@ mod main_thread;
 mod overflow_coroutine;
 mod overflow_system;
 mod overflow_thread;
+mod panics;
 #[cfg(feature = "debug")]
 mod plugin;
 mod recursion;
