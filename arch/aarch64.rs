@@ -74,11 +74,29 @@ macro_rules! enter {
     };
 }
 
+/// Brackets the instructions between which a frame has no caller for an unwinder.
+///
+/// There the registers from which its unwind table computes the caller belong to another context,
+/// or have moved: an unwinder, such as that of a profiler's signal handler, would read arbitrary
+/// memory. The table cannot describe them, because the compiler chooses the register that it
+/// computes from. So it says that there is no caller, and a backtrace ends there.
+macro_rules! no_caller {
+    (begin) => {
+        ".cfi_remember_state
+         .cfi_undefined lr"
+    };
+    (end) => {
+        ".cfi_restore_state"
+    };
+}
+
 /// Saves this context on its own stack; see [`Saved`].
 macro_rules! save {
     () => {
         concat!(
-            "adr x9, 2f
+            no_caller!(begin),
+            "
+             adr x9, 2f
              stp x29, x9, [sp, #-32]!
              str x19, [sp, #16]
              ",
@@ -90,8 +108,13 @@ macro_rules! save {
 /// The place at which a switch enters this context again. The hint is `bti j`.
 macro_rules! landing {
     () => {
-        "2:
-         hint #36"
+        concat!(
+            "2:
+             ",
+            no_caller!(end),
+            "
+             hint #36"
+        )
     };
 }
 
@@ -222,7 +245,9 @@ pub(crate) unsafe fn leave(to: StackPointer, from: usize, word: Word) -> ! {
     // entered again, so no register has to be kept.
     unsafe {
         asm!(
+            no_caller!(begin),
             enter!(),
+            no_caller!(end),
             in("x0") word,
             in("x1") from,
             in("x3") to,
@@ -258,6 +283,8 @@ pub(crate) unsafe extern "C" fn coroutine_root() {
         // A jump with a return address instead of a call: `entry` never returns, and a call
         // would leave its address in the predictor, where another return would consume it.
         "adr lr, 2f",
+        // The return address of the frame record in the control block.
+        "str lr, [x29, #8]",
         "mov x16, x19",
         "br x16",
         // In a signal frame the unwinder looks up the return address itself,
@@ -325,25 +352,6 @@ pub(crate) fn shadow_stack_enabled() -> bool {
         asm!("hint #40", inout("x16") feature, options(nomem, nostack));
     }
     feature == 0
-}
-
-/// Returns `true` if the code at `address` may be in the middle of a switch or a `leave`, where
-/// the stack pointer is not what the unwind tables say. Returns `true` also if the code around
-/// `address` cannot be read.
-///
-/// # Safety
-///
-/// `address` must be an address of code that this OS thread is running.
-pub(crate) unsafe fn may_switch_at(address: usize) -> bool {
-    // add sp, x3, #32; br x16: no other code has this pair.
-    const ENTER: [u8; 8] = [0x7f, 0x80, 0x00, 0x91, 0x00, 0x02, 0x1f, 0xd6];
-    // Upper bounds: the number of bytes of a switch before this pair, and from the first byte of
-    // the pair to the last instruction before the landing pad.
-    const BEFORE: usize = 64;
-    const FROM: usize = 12;
-    // SAFETY: this OS thread runs the code at `address` (see # Safety).
-    let code = unsafe { super::code_around(address, FROM, BEFORE + ENTER.len()) };
-    code.is_none_or(|code| code.windows(ENTER.len()).any(|window| window == ENTER))
 }
 
 /// Makes a Valgrind client request: a sequence of rotations that changes nothing on a real

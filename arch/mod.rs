@@ -18,7 +18,6 @@
 //! | `thread_root` | the first code of a green thread; the backtrace ends here |
 //! | `shadow_stack_enabled` | returns `true` if the processor checks return addresses |
 //! | `annotate` | tells Valgrind about a stack |
-//! | `may_switch_at` | returns `true` if the code at an address may be in the middle of a switch |
 //!
 //! # The contract of a switch
 //!
@@ -54,6 +53,10 @@
 //!
 //! Nothing is written below the stack pointer before the stack pointer has moved: a signal
 //! handler may run between any two instructions, and overwrites the memory below it.
+//!
+//! In the middle of a switch and of `leave`, the unwind table says that the frame has no caller,
+//! because it cannot describe the stack pointer there. A backtrace from a signal handler ends at
+//! such a frame. At every other instruction it is complete.
 //!
 //! # A suspended context
 //!
@@ -97,7 +100,7 @@ use core::mem::MaybeUninit;
 include!(concat!(env!("OUT_DIR"), "/isa.rs"));
 
 pub(crate) use isa::{
-    NAME, STACK_ALIGN, Saved, annotate, coroutine_root, leave, may_switch_at, prefetch, resume,
+    NAME, STACK_ALIGN, Saved, annotate, coroutine_root, leave, prefetch, resume,
     shadow_stack_enabled, stack_pointer, suspend, switch, thread_root,
 };
 
@@ -121,8 +124,9 @@ pub(crate) struct Link {
     /// The stack pointer of a running coroutine's resumer, and the next element of the
     /// frame-pointer chain. Null in a green thread.
     pub(crate) context: core::cell::Cell<StackPointer>,
-    /// The return address of the frame record.
-    pub(crate) return_address: usize,
+    /// The return address of the frame record, which a coroutine's root writes: an address inside
+    /// of the root. (A profiler that follows frame pointers looks up the byte before it.)
+    pub(crate) return_address: core::cell::Cell<usize>,
 }
 
 /// Prefetches cache lines, counted from the line of `address`.
@@ -133,26 +137,6 @@ pub(crate) fn prefetch_lines(address: *const u8, lines: core::ops::Range<isize>)
     for line in lines {
         prefetch(address.wrapping_offset(line * LINE_BYTES));
     }
-}
-
-/// Returns the code from `before` bytes below `address` to `after` bytes above it, or `None` if
-/// the range crosses into another page, which may not be mapped.
-///
-/// # Safety
-///
-/// `address` must be an address of code that this OS thread is running.
-unsafe fn code_around<'a>(address: usize, before: usize, after: usize) -> Option<&'a [u8]> {
-    /// The smallest page size of the supported processors.
-    const PAGE_BYTES: usize = 4096;
-    let (first, end) = (address.checked_sub(before)?, address.checked_add(after)?);
-    if first / PAGE_BYTES != (end - 1) / PAGE_BYTES {
-        return None;
-    }
-    // SAFETY: the page is mapped, because the processor has just fetched code from it, and the
-    // range is inside that page. Code is never written.
-    Some(unsafe {
-        core::slice::from_raw_parts(core::ptr::with_exposed_provenance(first), before + after)
-    })
 }
 
 /// Lays out a context that has never run, and returns its stack pointer. The first switch to it

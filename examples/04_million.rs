@@ -29,7 +29,7 @@ use leno::thread::{self, JoinHandle};
 
 /// The size of each stack, which suffices for these green threads. A larger stack would cost more
 /// address space, but not more memory.
-const STACK_BYTES: usize = 16 * 1024;
+const STACK_BYTES: usize = 32 * 1024;
 /// The number of times that each green thread yields to all others, once all are spawned.
 const ROUNDS: usize = 5;
 

@@ -257,7 +257,7 @@ fn check_report_on_many(text: &str) -> usize {
     let (count, rest) = text.split_once(' ').expect(text);
     assert!(rest.starts_with("green threads alive at once\n"), "{text}");
     assert!(
-        text.contains("\neach on 16 KiB of stack, with a guard of 64 KiB below it\n"),
+        text.contains("\neach on 32 KiB of stack, with a guard of 64 KiB below it\n"),
         "{text}"
     );
     for what in ["spawn", "switch", "wake and end"] {

@@ -9,7 +9,7 @@ use leno::thread;
 use crate::table::Outcome;
 
 const VARIABLE: &str = "LENO_BENCH_PARKED_CHILD";
-const STACK_BYTES: usize = 16 * 1024;
+const STACK_BYTES: usize = 32 * 1024;
 
 pub fn is_child() -> bool {
     env::var_os(VARIABLE).is_some()

@@ -17,7 +17,7 @@
 use std::cell::Cell;
 use std::ptr::{self, NonNull};
 
-use crate::arch::{self, Link, StackPointer};
+use crate::arch::{Link, StackPointer};
 use crate::stack::Header;
 use crate::stack::sanitizer::Bounds;
 
@@ -45,9 +45,9 @@ pub(super) struct Control {
 impl Control {
     /// Writes the control block of a coroutine on the stack of `header`.
     ///
-    /// It does not write the link's context, which is zero or a value from the last use of the
-    /// stack. A resume writes it only if it differs. If a loop creates coroutines on one stack, it
-    /// does not differ.
+    /// It does not write the link, which is zero or has values from the last use of the stack. A
+    /// resume writes the link's context only if it differs. If a loop creates coroutines on one
+    /// stack, it does not differ. The root writes the return address.
     ///
     /// # Safety
     ///
@@ -56,8 +56,6 @@ impl Control {
     pub(super) unsafe fn write(control: *mut Control, header: &Header) {
         // SAFETY: `control` is valid for writes (see # Safety).
         unsafe {
-            (&raw mut (*control).link.return_address)
-                .write(arch::coroutine_root as *const () as usize);
             (&raw mut (*control).stack).write(NonNull::from(header));
             (&raw mut (*control).own_bounds).write(Cell::new(Bounds::of(header)));
             (&raw mut (*control).resumer_bounds).write(Cell::new(Bounds::UNKNOWN));

@@ -44,7 +44,7 @@ where
         if block > arch::STACK_ALIGN { block } else { arch::STACK_ALIGN }
     };
     let most_bytes = const { size_of::<Block<F>>() + align_of::<Block<F>>() };
-    // A stack has at least 16 KiB, so a small closure needs no test at run time.
+    // A stack has at least 32 KiB, so a small closure needs no test at run time.
     if most_bytes > 1024 && most_bytes > stack.size() / 2 {
         closure_too_large(size_of::<F>(), stack.size());
     }

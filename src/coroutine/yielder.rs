@@ -68,7 +68,9 @@ impl<Input, Yield> Yielder<Input, Yield> {
     ///
     /// # Panics
     ///
-    /// If the caller does not run inside the coroutine, but on another green thread. If the
+    /// If the caller does not run inside the coroutine, but on another green thread. If it runs on
+    /// a stack that is not leno's, such as one of the crate `stacker`, from which nothing tells
+    /// whether it is inside. If the
     /// coroutine is dropped or closed instead of being resumed, this call unwinds the stack, with
     /// a private payload and without the panic hook.
     ///
@@ -168,9 +170,17 @@ fn check_inside(coroutine: &Control) {
         // and its link holds the stack pointer of its resumer.
         here = unsafe { (*inner.resumer()).addr() };
     }
+    if stack::stack_at(here).is_some() {
+        panic!(
+            "a yielder suspends only what runs inside its coroutine, and this is a green thread \
+             of its own; hand the value to the coroutine instead"
+        );
+    }
     panic!(
-        "a yielder suspends only what runs inside its coroutine, and this is a green thread \
-         of its own; hand the value to the coroutine instead"
+        "a yielder suspends only what runs inside its coroutine, and this runs on a stack that is \
+         not leno's: that of the OS thread, or one that a library (stacker, for example) has \
+         allocated and leno cannot follow; suspend outside of the library's call, and give the \
+         coroutine a larger stack with Coroutine::with_stack instead"
     );
 }
 

@@ -155,8 +155,13 @@ fn print(f: &mut fmt::Formatter<'_>, seen: &Seen, symbols: &mut Symbols) -> fmt:
 
 impl fmt::Display for StackUse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [in_use, most, bytes] = [self.in_use, self.high_water, self.bytes].map(Kibibytes);
-        write!(f, "stack: {in_use} KiB in use, {most} KiB at most, of {bytes} KiB")
+        let [most, bytes] = [self.high_water, self.bytes].map(Kibibytes);
+        write!(f, "stack: ")?;
+        match self.in_use.map(Kibibytes) {
+            Some(in_use) => write!(f, "{in_use} KiB in use, ")?,
+            None => write!(f, "left for one that is not leno's, ")?,
+        }
+        write!(f, "{most} KiB at most, of {bytes} KiB")
     }
 }
 

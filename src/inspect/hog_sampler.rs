@@ -26,7 +26,6 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use crate::arch;
 use crate::kernel::features::SchedulerState;
 use crate::kernel::{Scheduler, ThreadId, try_scheduler};
 use crate::sys::interrupt::{self, OsThread};
@@ -34,7 +33,7 @@ use crate::sys::signal;
 
 /// The time that the runtime's OS thread has to answer.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// The number of times that an OS thread in the middle of a switch is asked again.
+/// The number of times that an OS thread is asked where it is in a frame without a caller.
 const ATTEMPTS: u32 = 100;
 
 const MOST_FRAMES: usize = 128;
@@ -240,8 +239,9 @@ mod step {
     pub(crate) const ANSWERED: u32 = 3;
     /// Another green thread runs by now.
     pub(crate) const OVER: u32 = 4;
-    /// The OS thread was in the middle of a switch, between two stacks: it is asked again.
-    pub(crate) const SWITCHING: u32 = 5;
+    /// There is an answer, of one frame, which has no caller. The OS thread is probably in the
+    /// middle of a switch, so it is asked again.
+    pub(crate) const NO_CALLER: u32 = 5;
 }
 
 static SAMPLE: Sample = Sample {
@@ -269,15 +269,15 @@ fn ask(target: &Target, pops: [usize; 2], has_run: Duration) -> Option<Hog> {
     for (place, pops) in SAMPLE.pops.iter().zip(pops) {
         place.store(pops, Ordering::Relaxed);
     }
-    for _ in 0..ATTEMPTS {
+    for attempt in 1..=ATTEMPTS {
         SAMPLE.step.store(step::ASKED, Ordering::Release);
         if !target.thread.interrupt() {
             break;
         }
         match wait_for_answer() {
-            step::ANSWERED => return Some(SAMPLE.hog(target.serial, has_run)),
             // A pause, so that a loop is not interrupted at the same instruction again.
-            step::SWITCHING => thread::sleep(Duration::from_micros(50)),
+            step::NO_CALLER if attempt < ATTEMPTS => thread::sleep(Duration::from_micros(50)),
+            step::ANSWERED | step::NO_CALLER => return Some(SAMPLE.hog(target.serial, has_run)),
             _ => break,
         }
     }
@@ -390,20 +390,15 @@ fn answer(at: usize) -> u32 {
     {
         return step::OVER;
     }
-    // It may still be in a switch between coroutines.
-    // SAFETY: this OS thread was about to run the instruction at `at`.
-    if unsafe { arch::may_switch_at(at) } {
-        return step::SWITCHING;
-    }
     let control = scheduler.current();
     SAMPLE.number.store(control.number(), Ordering::Relaxed);
     SAMPLE.spawned_at.store(ptr::from_ref(control.spawned_at()).cast_mut(), Ordering::Relaxed);
     SAMPLE.set_name(if control.number() == 1 { Some("main") } else { control.name() });
-    trace(at);
-    step::ANSWERED
+    // It may still be in a switch between coroutines, where the frame has no caller.
+    if trace(at) == 1 { step::NO_CALLER } else { step::ANSWERED }
 }
 
-/// Walks the stack that the handler has interrupted at `at`.
+/// Walks the stack that the handler has interrupted at `at`. Returns the number of frames.
 ///
 /// This calls the C runtime's unwinder. It allocates nothing, and it looks up
 /// unwind tables with `_dl_find_object`, which glibc 2.35 and later document as
@@ -411,8 +406,8 @@ fn answer(at: usize) -> u32 {
 /// and with musl, it calls `dl_iterate_phdr`, which takes a lock that its own OS
 /// thread may take again; only a program that is hogging in the middle of dlopen(3)
 /// could show it a half-written list. The tables that Rust writes hold at every
-/// instruction, and where they do not, in a switch, this is not called.
-fn trace(at: usize) {
+/// instruction, and in the middle of a switch leno's say that the frame has no caller.
+fn trace(at: usize) -> usize {
     let mut count = 0;
     let mut is_below = true;
     let mut push = |address: usize| {
@@ -436,4 +431,5 @@ fn trace(at: usize) {
         push(at);
     }
     SAMPLE.frame_count.store(count, Ordering::Relaxed);
+    count
 }

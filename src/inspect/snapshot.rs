@@ -42,7 +42,8 @@ pub(crate) enum Doing {
 #[derive(Clone, Copy)]
 pub(crate) struct StackUse {
     pub(crate) bytes: usize,
-    pub(crate) in_use: usize,
+    /// `None` while the green thread runs on a stack that is not leno's.
+    pub(crate) in_use: Option<usize>,
     /// The most that has been in use.
     pub(crate) high_water: usize,
 }

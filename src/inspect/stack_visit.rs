@@ -30,22 +30,28 @@ unsafe impl SchedulerState for Visits {
 }
 
 /// Returns the number of bytes that a green thread uses of its own stack. The thread has not
-/// ended, and may run a coroutine on another stack.
-pub(super) fn bytes_in_use(scheduler: &Scheduler, control: &ControlBlock, own: &Header) -> usize {
+/// ended, and may run a coroutine on another stack. Returns `None` if it runs on a stack that is not
+/// leno's, from which nothing leads back to its own.
+pub(super) fn bytes_in_use(
+    scheduler: &Scheduler,
+    control: &ControlBlock,
+    own: &Header,
+) -> Option<usize> {
     let mut address = match suspended_at(scheduler, control) {
         Some(context) => context.addr(),
         None if scheduler.is_current(control) => arch::stack_pointer(),
         // It has not begun.
-        None => return ptr::from_ref(own).addr() - ptr::from_ref(control).addr(),
+        None => return Some(ptr::from_ref(own).addr() - ptr::from_ref(control).addr()),
     };
-    while let Some(header) = stack::stack_at(address)
-        && !ptr::eq(header.as_ptr(), own)
-    {
+    loop {
+        let header = stack::stack_at(address)?;
+        if ptr::eq(header.as_ptr(), own) {
+            return Some(ptr::from_ref(own).addr() - address);
+        }
         // SAFETY: `stack_at` returns stacks that have been opened. This one belongs to a
         // coroutine that runs: its control block begins with the link to its resumer.
         address = unsafe { (*header.as_ref().control().cast::<Link>()).context.get() }.addr();
     }
-    ptr::from_ref(own).addr().saturating_sub(address)
 }
 
 /// Returns the context of `control`, if the thread is suspended and has begun.

@@ -110,7 +110,7 @@ impl ControlBlock {
     pub(super) unsafe fn new(scheduler: &Scheduler, origin: Origin) -> ControlBlock {
         let Origin { number, stack, result, drop_result, scope, spawned_at, bounds } = origin;
         ControlBlock {
-            link: Link { context: Cell::new(ptr::null_mut()), return_address: 0 },
+            link: Link { context: Cell::new(ptr::null_mut()), return_address: Cell::new(0) },
             context: Cell::new(ptr::null_mut()),
             scheduler,
             state: Cell::new(State::Runnable),

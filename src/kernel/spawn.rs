@@ -189,7 +189,7 @@ where
         if block > arch::STACK_ALIGN { block } else { arch::STACK_ALIGN }
     };
     let block_bytes = const { size_of::<Block<F, T>>() + align_of::<Block<F, T>>() };
-    // A stack has at least 16 KiB, of which a small closure takes little.
+    // A stack has at least 32 KiB, of which a small closure takes little.
     if block_bytes > 1024 && block_bytes > stack.size() / 2 {
         too_large(block_bytes, stack.size());
     }

@@ -78,7 +78,8 @@ impl Stack {
     /// # Errors
     ///
     /// - [`OutOfMemory`](io::ErrorKind::OutOfMemory) if the operating system has no more memory,
-    ///   address space or map entries. The text names the limit and how to raise it.
+    ///   address space, map entries or lockable memory. The text names the limit and how to raise
+    ///   it.
     /// - [`InvalidInput`](io::ErrorKind::InvalidInput) if `bytes` is beyond any address space.
     /// - [`Unsupported`](io::ErrorKind::Unsupported) if the OS thread runs with a shadow stack.
     ///

@@ -9,7 +9,7 @@ use std::ptr::NonNull;
 use super::header::{Header, Occupant};
 use super::mapped;
 use crate::sys;
-use crate::sys::fault;
+use crate::sys::fault::{self, Cause};
 
 /// Installs the handler for overflows on this OS thread.
 ///
@@ -33,11 +33,15 @@ unsafe extern "C" fn on_fault(
     context: *mut libc::c_void,
 ) {
     // SAFETY: `info` and `context` are the arguments that the kernel passed to this handler.
-    let (address, stack_pointer) =
-        unsafe { (fault::fault_address(info), fault::stack_pointer(context)) };
-    if let Some(header) = address.and_then(|address| overflowed(address, stack_pointer)) {
+    let (cause, stack_pointer) = unsafe { (fault::cause(info), fault::stack_pointer(context)) };
+    let found = match cause {
+        Cause::Access(address) => overflowed(address, stack_pointer),
+        Cause::Unnamed => stack_pointer.and_then(too_full_for_a_handler),
+        Cause::Sent => None,
+    };
+    if let Some(header) = found {
         // SAFETY: `find` returns only headers of opened stacks, which are initialised.
-        report(unsafe { header.as_ref() });
+        report(unsafe { header.as_ref() }, cause);
     }
     // SAFETY: this is the handler that was given to `install`, and the arguments are those that
     // the kernel passed to it.
@@ -54,8 +58,20 @@ fn overflowed(address: usize, stack_pointer: Option<usize>) -> Option<NonNull<He
     (in_guard && stack_pointer.is_none_or(runs_there)).then_some(header)
 }
 
+/// Returns the stack that `stack_pointer` is in, if the rest of that stack is too small for the frame
+/// that the kernel writes before a handler without SA_ONSTACK runs there.
+fn too_full_for_a_handler(stack_pointer: usize) -> Option<NonNull<Header>> {
+    /// The kernel leaves the red zone of the ABI alone, and aligns the parts of its frame.
+    const MORE_BYTES: usize = 512;
+    let (header, in_guard) = mapped::find(stack_pointer)?;
+    // SAFETY: `find` returns only headers of opened stacks, which are initialised.
+    let limit = unsafe { header.as_ref() }.limit().addr();
+    let is_full = in_guard || stack_pointer - limit < fault::kernel_frame_bytes() + MORE_BYTES;
+    is_full.then_some(header)
+}
+
 /// Prints which context has overflowed `stack` and how to enlarge it, and aborts.
-fn report(stack: &Header) -> ! {
+fn report(stack: &Header, cause: Cause) -> ! {
     let Occupant { number, name, body } = stack.occupant();
     let (mut digits, mut size, mut double) = ([0; 20], [0; 20], [0; 20]);
     let size = decimal(stack.usable_bytes() as u64, &mut size);
@@ -84,6 +100,12 @@ fn report(stack: &Header) -> ! {
         if number == 0 { b"" } else { b"  it runs `" },
         if number == 0 { b"" } else { body.as_bytes() },
         if number == 0 { b"" } else { b"`\n" },
+        match cause {
+            Cause::Unnamed => {
+                b"  a signal came whose handler runs on the stack that it interrupts (no SA_ONSTACK)\n"
+            }
+            _ => b"",
+        },
         b"  if it does not recurse for ever, give it a larger one ",
         advice[0],
         advice[1],

@@ -14,8 +14,10 @@ use crate::sys::memory;
 /// The usable size of a stack if the program asks for no other: 256 KiB.
 pub const DEFAULT_STACK_BYTES: usize = 256 * 1024;
 
-/// The usable size of the smallest stack: 16 KiB. A request for less gets this.
-pub const MIN_STACK_BYTES: usize = 16 * 1024;
+/// The usable size of the smallest stack: 32 KiB. A request for less gets this.
+///
+/// A panic for which std prints a backtrace takes 23 KiB of the stack on which it happens.
+pub const MIN_STACK_BYTES: usize = 32 * 1024;
 
 thread_local! {
     static CLEANUP: Cleanup = const { Cleanup };
@@ -94,7 +96,7 @@ fn thread_pool() -> io::Result<&'static ThreadPool> {
         return Ok(existing);
     }
     refuse_shadow_stack(arch::shadow_stack_enabled())?;
-    overflow::watch()?;
+    overflow::watch().map_err(|error| memory::explain(error, DEFAULT_STACK_BYTES))?;
     let pool = Box::leak(Box::new(ThreadPool {
         default: Class::new(class_bytes(DEFAULT_STACK_BYTES)?),
         others: RefCell::default(),

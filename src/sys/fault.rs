@@ -27,6 +27,7 @@ static PREVIOUS: OnceLock<[libc::sigaction; 2]> = OnceLock::new();
 pub(crate) fn install(handler: Handler) {
     static INSTALLED: Once = Once::new();
     INSTALLED.call_once(|| {
+        super::stay_loaded();
         // Recorded before the new handler is installed: another OS thread may fault immediately
         // after that, and its fault is for the previous handler.
         PREVIOUS.get_or_init(|| SIGNALS.map(|signal| exchange(signal, None)));
@@ -62,16 +63,35 @@ fn exchange(signal: libc::c_int, action: Option<&libc::sigaction>) -> libc::siga
     }
 }
 
-/// Returns the address at which the access raised the fault, or `None` if a process sent the signal.
-/// Async-signal-safe.
+/// The cause of one of [`SIGNALS`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// An access to this address.
+    Access(usize),
+    /// The kernel names no address. Either it could not write the frame of a handler to the stack
+    /// on which the handler was to run, or the access was to an address that no pointer can have
+    /// (x86_64).
+    Unnamed,
+    /// A process has sent the signal.
+    Sent,
+}
+
+/// Returns the cause of a signal. Async-signal-safe.
 ///
 /// # Safety
 ///
 /// `info` must be the argument that the kernel passed to a handler of one of [`SIGNALS`].
-pub(crate) unsafe fn fault_address(info: *const libc::siginfo_t) -> Option<usize> {
+pub(crate) unsafe fn cause(info: *const libc::siginfo_t) -> Cause {
     // SAFETY: the kernel always fills si_code, and fills si_addr if the signal is a fault, in which
     // case si_code is positive (sigaction(2)).
-    unsafe { ((*info).si_code > 0).then(|| (*info).si_addr() as usize) }
+    unsafe {
+        match (*info).si_code {
+            #[cfg(target_os = "linux")]
+            libc::SI_KERNEL => Cause::Unnamed,
+            1.. => Cause::Access((*info).si_addr() as usize),
+            _ => Cause::Sent,
+        }
+    }
 }
 
 /// Returns the stack pointer of the faulting code, on systems with a known layout of the context.
@@ -115,20 +135,28 @@ pub(crate) unsafe fn pass_on(
     // OnceLock::get does not block, so a handler may call it.
     let previous = PREVIOUS.get().zip(index).map(|(all, index)| &all[index]);
     // SAFETY: `info` is the argument that the kernel passed to the handler (see # Safety).
-    let was_sent = unsafe { fault_address(info) }.is_none();
+    let cause = unsafe { cause(info) };
     match previous {
-        Some(action) if action.sa_sigaction == libc::SIG_IGN && was_sent => {}
+        Some(action) if action.sa_sigaction == libc::SIG_IGN && cause == Cause::Sent => {}
         Some(action) if !is_default(action) => {
             prepare_for(signal, action);
             // SAFETY: the program has installed this handler for this signal, and the arguments are
             // those that the kernel passed for the signal.
             unsafe { call(action, signal, info, context) }
+            // std's handler restores the default action for a fault that it does not know, and
+            // returns to the access, which faults again. Without an access, the program would go
+            // on with neither the signal nor a handler for faults.
+            let once = action.sa_flags & libc::SA_RESETHAND != 0;
+            if cause == Cause::Unnamed && !once && is_default(&exchange(signal, None)) {
+                // SAFETY: raise has no preconditions, and is async-signal-safe.
+                unsafe { libc::raise(signal) };
+            }
         }
         // SAFETY: SIG_DFL is a valid action for every signal.
         _ => unsafe {
             libc::signal(signal, libc::SIG_DFL);
-            // The faulting access is repeated after the return; a sent signal is not.
-            if was_sent {
+            // The faulting access is repeated after the return, if there was one.
+            if !matches!(cause, Cause::Access(_)) {
                 libc::raise(signal);
             }
         },
@@ -186,8 +214,9 @@ unsafe fn call(
     }
 }
 
-/// Returns the most bytes that the kernel writes to a signal stack before the handler runs.
-fn kernel_frame_bytes() -> usize {
+/// Returns the most bytes that the kernel writes to a stack before a handler runs on it.
+/// Async-signal-safe.
+pub(crate) fn kernel_frame_bytes() -> usize {
     #[cfg(target_os = "linux")]
     // SAFETY: getauxval has no preconditions, and returns 0 for a key that it does not know.
     let minimum = unsafe { libc::getauxval(libc::AT_MINSIGSTKSZ) } as usize;

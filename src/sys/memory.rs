@@ -63,7 +63,7 @@ fn probe_light_guards() -> bool {
     let address = page.as_ptr().cast();
     // SAFETY: the page was reserved above and holds nothing.
     let installed = unsafe {
-        libc::madvise(address, bytes, MADV_NONSENSE) == -1
+        refuses_nonsense(page.as_ptr(), bytes)
             && libc::madvise(address, bytes, MADV_GUARD_INSTALL) == 0
             // The kernel itself cannot touch a guard, and returns EFAULT.
             && libc::madvise(address, bytes, libc::MADV_POPULATE_READ) == -1
@@ -72,6 +72,17 @@ fn probe_light_guards() -> bool {
     // SAFETY: the page was reserved above, and nothing refers to it.
     unsafe { release(page, bytes, 0, GuardKind::Light) };
     installed
+}
+
+/// Returns `true` if madvise(2) refuses an advice that no kernel defines for these pages.
+///
+/// # Safety
+///
+/// The range must be whole pages that hold nothing.
+#[cfg(target_os = "linux")]
+pub(super) unsafe fn refuses_nonsense(address: *mut u8, bytes: usize) -> bool {
+    // SAFETY: the range holds nothing that the advice could change (see # Safety).
+    unsafe { libc::madvise(address.cast(), bytes, MADV_NONSENSE) == -1 }
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -223,20 +234,22 @@ pub(crate) fn lowest_resident(address: *mut u8, bytes: usize) -> usize {
 /// Returns `error` with a text that names the exhausted limit of the operating system, if the error
 /// is a lack of memory.
 pub(crate) fn explain(error: io::Error, bytes: usize) -> io::Error {
-    if error.raw_os_error() != Some(libc::ENOMEM) {
-        return io::Error::new(
-            error.kind(),
-            format!("cannot map a stack of {bytes} bytes: {error}"),
-        );
-    }
-    let reason = map_count_reason()
+    let (kind, reason) = match error.raw_os_error() {
+        Some(libc::ENOMEM) => (io::ErrorKind::OutOfMemory, exhausted_limit()),
+        // A new mapping is locked, too (mlockall(2) with MCL_FUTURE).
+        Some(libc::EAGAIN) => (io::ErrorKind::OutOfMemory, locked_memory_reason()),
+        _ => (error.kind(), error.to_string()),
+    };
+    io::Error::new(kind, format!("cannot map a stack of {bytes} bytes: {reason}"))
+}
+
+/// Returns the limit that a new mapping has met.
+fn exhausted_limit() -> String {
+    map_count_reason()
+        .or_else(data_reason)
         .or_else(address_space_reason)
         .or_else(overcommit_reason)
-        .unwrap_or_else(|| "the address space of the process is used up".to_owned());
-    io::Error::new(
-        io::ErrorKind::OutOfMemory,
-        format!("cannot map a stack of {bytes} bytes: {reason}"),
-    )
+        .unwrap_or_else(|| "the address space of the process is used up".to_owned())
 }
 
 const MAX_MAP_COUNT: &str = "/proc/sys/vm/max_map_count";
@@ -270,18 +283,51 @@ fn count_lines(path: &str) -> io::Result<usize> {
     }
 }
 
+/// Returns a limit of the process in bytes, if there is one. `getrlimit` asks for that limit.
+fn limit(getrlimit: impl FnOnce(*mut libc::rlimit) -> libc::c_int) -> Option<u64> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    let result = getrlimit(&mut limit);
+    (result == 0 && limit.rlim_cur != libc::RLIM_INFINITY).then_some(limit.rlim_cur)
+}
+
 /// Returns the reason if the address space of the process is limited.
 fn address_space_reason() -> Option<String> {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: `limit` is a live rlimit, which getrlimit fills.
-    let result = unsafe { libc::getrlimit(libc::RLIMIT_AS, &mut limit) };
-    (result == 0 && limit.rlim_cur != libc::RLIM_INFINITY).then(|| {
+    // SAFETY: `limit` passes a live rlimit, which getrlimit fills.
+    let bytes = limit(|limit| unsafe { libc::getrlimit(libc::RLIMIT_AS, limit) })?;
+    Some(format!(
+        "the address space of the process is limited to {bytes} bytes (RLIMIT_AS); raise it with \
+         `ulimit -v unlimited`, or use smaller stacks"
+    ))
+}
+
+/// Returns the reason if the writable memory of the process is limited, and nearly used up: a
+/// program may have set several limits.
+fn data_reason() -> Option<String> {
+    /// The share of the limit that a mapping may have been too large for.
+    const MOST_SPARED: u64 = 8;
+    // SAFETY: `limit` passes a live rlimit, which getrlimit fills.
+    let bytes = limit(|limit| unsafe { libc::getrlimit(libc::RLIMIT_DATA, limit) })?;
+    // In pages: all, resident, shared, text, libraries, data and stack (proc(5)).
+    let data = fs::read_to_string("/proc/self/statm").ok()?;
+    let used = data.split(' ').nth(5)?.parse::<u64>().ok()? * page_bytes() as u64;
+    (used + bytes / MOST_SPARED >= bytes).then(|| {
         format!(
-            "the address space of the process is limited to {} bytes (RLIMIT_AS); raise it with \
-             `ulimit -v unlimited`, or use smaller stacks",
-            limit.rlim_cur
+            "the writable memory of the process is limited to {bytes} bytes (RLIMIT_DATA); raise \
+             it with `ulimit -d unlimited`, or use smaller stacks"
         )
     })
+}
+
+/// Returns the reason why a new mapping cannot be locked.
+fn locked_memory_reason() -> String {
+    // SAFETY: `limit` passes a live rlimit, which getrlimit fills.
+    let bytes = limit(|limit| unsafe { libc::getrlimit(libc::RLIMIT_MEMLOCK, limit) });
+    let limit =
+        bytes.map_or_else(|| "limited".to_owned(), |bytes| format!("limited to {bytes} bytes"));
+    format!(
+        "the process locks all its memory (mlockall with MCL_FUTURE), and locked memory is {limit} \
+         (RLIMIT_MEMLOCK); raise it with `ulimit -l unlimited`, or do not lock future mappings"
+    )
 }
 
 /// Returns the reason if the system does not overcommit memory.

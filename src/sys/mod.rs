@@ -6,9 +6,44 @@ pub(crate) mod fault;
 pub(crate) mod interrupt;
 pub(crate) mod memory;
 pub(crate) mod panics;
+mod process;
 #[cfg(feature = "debug")]
 pub(crate) mod signal;
 pub(crate) mod wakeup;
+
+/// Keeps the object that leno is linked into loaded until the process ends.
+///
+/// It is called before the operating system gets the address of a signal handler. A plugin with a
+/// copy of leno may be unloaded by dlclose(3), and the handler would then be in memory that is no
+/// longer mapped. (An OS thread of the plugin needs no such call: as long as it has variables to
+/// destroy, the C library keeps the plugin.)
+pub(crate) fn stay_loaded() {
+    // A program without dynamic linking unloads nothing.
+    #[cfg(all(
+        any(target_os = "linux", target_os = "macos", target_os = "freebsd"),
+        not(target_feature = "crt-static")
+    ))]
+    {
+        use std::mem::MaybeUninit;
+        use std::sync::Once;
+        static ONCE: Once = Once::new();
+        ONCE.call_once(|| {
+            let mut object: MaybeUninit<libc::Dl_info> = MaybeUninit::zeroed();
+            // SAFETY: `object` is a live Dl_info, which dladdr fills if it finds the address. The
+            // name that it finds is then a string that lives as long as the object. With
+            // RTLD_NOLOAD nothing is loaded, so no initialiser of another object runs.
+            unsafe {
+                let address = stay_loaded as *const () as *const libc::c_void;
+                if libc::dladdr(address, object.as_mut_ptr()) != 0 {
+                    // The handle is never closed. For the program itself there may be none: it
+                    // stays anyway.
+                    let flags = libc::RTLD_LAZY | libc::RTLD_NOLOAD | libc::RTLD_NODELETE;
+                    libc::dlopen(object.assume_init().dli_fname, flags);
+                }
+            }
+        });
+    }
+}
 
 /// Writes `text` to standard error, without a lock, a buffer or an allocation. Async-signal-safe.
 pub(crate) fn write_stderr(mut text: &[u8]) {

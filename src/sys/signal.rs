@@ -23,6 +23,7 @@ pub(crate) type Handler = extern "C" fn(libc::c_int);
 /// If sigaction(2) fails.
 pub(crate) fn handle(signal: Signal, handler: Handler) -> io::Result<()> {
     let Signal::User1 = signal;
+    super::stay_loaded();
     // SAFETY: all zeros is a valid sigaction, and every pointer is null or points to a live value.
     // Without SA_SIGINFO a handler takes one integer, as `Handler` does.
     unsafe {

@@ -1,14 +1,15 @@
 //! Sleeping in the kernel until another OS thread or a signal handler makes a descriptor readable.
 //!
 //! A forked child has the descriptors of its parent, and would consume notifications for the
-//! parent. The reader therefore compares the process id, and in a child opens new descriptors
+//! parent. The reader therefore looks whether it is in a child, and there opens new descriptors
 //! under the same numbers.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
-use std::process;
 use std::ptr;
 use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::process;
 
 /// A descriptor that is readable from a [`Wakeup::notify`] to the next
 /// [`Wakeup::clear`]: an eventfd(2), or a pipe where there is none.
@@ -17,7 +18,7 @@ pub(crate) struct Wakeup {
     readable: OwnedFd,
     #[cfg(not(target_os = "linux"))]
     writable: OwnedFd,
-    /// The id of the process that the descriptor belongs to.
+    /// The [`process::generation`] that the descriptor belongs to.
     process: AtomicU32,
 }
 
@@ -36,7 +37,7 @@ impl Wakeup {
         }
         // SAFETY: the descriptor was opened above, and nothing else owns it.
         let readable = unsafe { OwnedFd::from_raw_fd(descriptor) };
-        Ok(Wakeup { readable, process: process::id().into() })
+        Ok(Wakeup { readable, process: process::generation().into() })
     }
 
     /// Opens a pipe, which is not readable at first.
@@ -60,7 +61,7 @@ impl Wakeup {
                 libc::fcntl(end.as_raw_fd(), libc::F_SETFD, libc::FD_CLOEXEC);
             }
         }
-        Ok(Wakeup { readable, writable, process: process::id().into() })
+        Ok(Wakeup { readable, writable, process: process::generation().into() })
     }
 
     /// Returns the descriptor to write to.
@@ -83,7 +84,7 @@ impl Wakeup {
     /// Replaces the descriptor in a forked child. The reader calls this before each use of the
     /// descriptor. The new descriptor is readable at first, because earlier notifications are lost.
     fn ensure_own(&self) {
-        if self.process.load(Ordering::Relaxed) != process::id() {
+        if self.process.load(Ordering::Relaxed) != process::generation() {
             self.renew();
         }
     }
@@ -101,7 +102,7 @@ impl Wakeup {
         replace(&self.readable, &new.readable);
         #[cfg(not(target_os = "linux"))]
         replace(&self.writable, &new.writable);
-        self.process.store(process::id(), Ordering::Relaxed);
+        self.process.store(process::generation(), Ordering::Relaxed);
         self.notify();
     }
 

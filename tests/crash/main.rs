@@ -15,6 +15,9 @@ mod main_thread;
 mod overflow_coroutine;
 mod overflow_system;
 mod overflow_thread;
+mod panics;
+#[cfg(feature = "debug")]
+mod plugin;
 mod recursion;
 mod signal_stack;
 mod thread_exit;

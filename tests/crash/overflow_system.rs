@@ -3,12 +3,14 @@
 
 use std::ptr;
 use std::sync::Barrier;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use leno::coroutine::Coroutine;
 use leno::thread::{self, Builder};
 
 use crate::harness::{
-    BODY, DEFAULT, INNER, Owner, Setting, in_c_thread, overflows, overflows_with, skip,
+    BODY, DEFAULT, INNER, Owner, Setting, child, dies, in_c_thread, overflows, overflows_with,
+    report, skip,
 };
 use crate::recursion::{DeepDrop, deep, deep_and_large, overflow};
 
@@ -209,5 +211,68 @@ fn while_a_timer_interrupts_the_report() {
                 deep(0)
             }));
         });
+    });
+}
+
+static HANDLED: AtomicUsize = AtomicUsize::new(0);
+
+extern "C" fn counts(_: libc::c_int) {
+    HANDLED.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Raises a signal in each of ever deeper frames, until its handler, which runs on the stack that it
+/// interrupts, is not called.
+fn raise_on_the_way_down() {
+    #[inline(never)]
+    fn deeper(depth: usize) -> usize {
+        let frame = std::hint::black_box([depth; 16]);
+        // SAFETY: the handler counts.
+        unsafe { libc::raise(libc::SIGALRM) };
+        if HANDLED.load(Ordering::Relaxed) < depth {
+            return 0;
+        }
+        deeper(depth + 1).wrapping_add(std::hint::black_box(frame)[3])
+    }
+    // SAFETY: the handler counts.
+    unsafe { libc::signal(libc::SIGALRM, counts as *const () as usize) };
+    std::hint::black_box(deeper(1));
+}
+
+/// Returns leno's report of an overflow, with the reason that a handler had no room.
+fn report_of_a_signal(owner: &Owner, here: &str) -> String {
+    let advice = "  if it does not recurse";
+    let reason =
+        "  a signal came whose handler runs on the stack that it interrupts (no SA_ONSTACK)\n";
+    report(owner, here, DEFAULT).replace(advice, &format!("{reason}{advice}"))
+}
+
+#[test]
+fn a_signal_without_room_for_its_handler_in_a_coroutine() {
+    let here = std::any::type_name_of_val(&signals_in_a_coroutine);
+    let outcome = child(|| signals_in_a_coroutine());
+    outcome.died(libc::SIGABRT, &report_of_a_signal(&COROUTINE, here));
+}
+
+fn signals_in_a_coroutine() {
+    Plain::new(|_, ()| raise_on_the_way_down()).resume(());
+}
+
+#[test]
+fn a_signal_without_room_for_its_handler_in_a_green_thread() {
+    let here = std::any::type_name_of_val(&signals_in_a_green_thread);
+    let outcome = child(|| signals_in_a_green_thread());
+    outcome.died(libc::SIGABRT, &report_of_a_signal(&SECOND, here));
+}
+
+fn signals_in_a_green_thread() {
+    leno::run(|| drop(leno::spawn(|| raise_on_the_way_down())));
+}
+
+#[test]
+fn a_signal_without_room_on_a_stack_of_the_system() {
+    // std's handler returns without an effect, and the process must not go on.
+    dies(libc::SIGSEGV, || {
+        Plain::new(|_, ()| ()).resume(());
+        raise_on_the_way_down();
     });
 }

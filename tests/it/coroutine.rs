@@ -417,8 +417,8 @@ fn a_closure_too_large_for_its_stack_is_refused() {
         })
     };
     let text = panic_text(|| create(ledger.value()));
-    assert!(text.starts_with("the closure takes 16"), "{text}");
-    assert!(text.contains("more than half of the coroutine's stack of 16384 bytes"), "{text}");
+    assert!(text.starts_with("the closure takes 32"), "{text}");
+    assert!(text.contains("more than half of the coroutine's stack of 32768 bytes"), "{text}");
     assert!(text.contains("give it a larger one, or box what the closure captures"), "{text}");
     ledger.check();
 

@@ -321,7 +321,12 @@ fn the_host_can_join_only_finished_threads() {
 /// Runs `child` in a forked process and checks that it ends without a panic.
 fn fork(child: impl FnOnce()) {
     // SAFETY: this process has one OS thread.
-    let process = unsafe { libc::fork() };
+    ends_well(unsafe { libc::fork() }, child);
+}
+
+/// Runs `child` in the process in which `process` is 0, and checks in the other that it ends
+/// without a panic.
+fn ends_well(process: libc::pid_t, child: impl FnOnce()) {
     assert_ne!(process, -1);
     if process == 0 {
         // SAFETY: alarm and _exit have no preconditions.
@@ -336,40 +341,64 @@ fn fork(child: impl FnOnce()) {
     assert_eq!(status, 0, "the forked child");
 }
 
+/// Checks that a child that `fork` makes has a runtime of its own.
+fn forks_a_runtime_of_its_own(fork: fn() -> libc::pid_t) {
+    let runtime = Runtime::new();
+    let _handle = runtime.handle();
+    let [first, second] = [1, 2].map(|n| {
+        spawn_on(&runtime, move || {
+            thread::park();
+            n
+        })
+    });
+    runtime.run_until_stalled();
+    // The child must not consume the ring that the parent still has to see.
+    first.thread().unpark();
+    ends_well(fork(), || {
+        runtime.run_until_stalled();
+        assert!(first.is_finished() && !is_readable(&runtime));
+    });
+    assert!(is_readable(&runtime) && !first.is_finished());
+    runtime.run_until_stalled();
+    assert_eq!(first.join().unwrap(), 1);
+    // A ring in the child does not reach the parent.
+    assert!(!is_readable(&runtime));
+    ends_well(fork(), || {
+        // After the fork the descriptor is readable once without a reason.
+        assert!(is_readable(&runtime));
+        runtime.run_until_stalled();
+        second.thread().unpark();
+        assert!(is_readable(&runtime));
+    });
+    assert!(!is_readable(&runtime));
+}
+
 #[test]
 fn a_forked_child_has_a_runtime_of_its_own() {
     let test = "embed::a_forked_child_has_a_runtime_of_its_own";
-    let body = || {
-        let runtime = Runtime::new();
-        let _handle = runtime.handle();
-        let [first, second] = [1, 2].map(|n| {
-            spawn_on(&runtime, move || {
-                thread::park();
-                n
-            })
-        });
-        runtime.run_until_stalled();
-        // The child must not consume the ring that the parent still has to see.
-        first.thread().unpark();
-        fork(|| {
-            runtime.run_until_stalled();
-            assert!(first.is_finished() && !is_readable(&runtime));
-        });
-        assert!(is_readable(&runtime) && !first.is_finished());
-        runtime.run_until_stalled();
-        assert_eq!(first.join().unwrap(), 1);
-        // A ring in the child does not reach the parent.
-        assert!(!is_readable(&runtime));
-        fork(|| {
-            // After the fork the descriptor is readable once without a reason.
-            assert!(is_readable(&runtime));
-            runtime.run_until_stalled();
-            second.thread().unpark();
-            assert!(is_readable(&runtime));
-        });
-        assert!(!is_readable(&runtime));
+    // SAFETY: the process has one OS thread.
+    in_child(test, &[], || forks_a_runtime_of_its_own(|| unsafe { libc::fork() }))
+        .assert_survived();
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_child_with_its_parents_number_has_its_own_runtime() {
+    /// Forks a child that has the number 1 in a PID namespace of its own.
+    fn fork_into_namespace() -> libc::pid_t {
+        let flags = libc::c_long::from(libc::CLONE_NEWPID | libc::SIGCHLD);
+        // SAFETY: without a stack and without CLONE_VM it is a fork. The process has one OS thread.
+        unsafe { libc::syscall(libc::SYS_clone, flags, 0, 0, 0, 0) as libc::pid_t }
+    }
+    let test = "embed::a_child_with_its_parents_number_has_its_own_runtime";
+    let body = || match fork_into_namespace() {
+        -1 => println!("not run: {}", std::io::Error::last_os_error()),
+        process => ends_well(process, || {
+            assert_eq!(std::process::id(), 1);
+            forks_a_runtime_of_its_own(fork_into_namespace);
+        }),
     };
-    in_child(test, &[], body).assert_survived();
+    println!("{}", in_child(test, &[], body).assert_survived().stdout());
 }
 
 #[test]

@@ -159,3 +159,71 @@ fn a_light_guard_costs_no_map_entry() {
     });
     println!("{}", child.assert_survived().stdout());
 }
+
+/// Makes stacks under a limit of this process, and returns the error of the first that has no room.
+/// Returns `None` if the limit cannot be set.
+fn error_under(what: u32, bytes: usize) -> Option<io::Error> {
+    let mut old = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: both calls read or fill the struct that they are given.
+    let set = |limit| unsafe { libc::setrlimit(what as _, limit) == 0 };
+    // SAFETY: as above.
+    assert_eq!(unsafe { libc::getrlimit(what as _, &mut old) }, 0);
+    let limit = libc::rlimit { rlim_cur: bytes as libc::rlim_t, ..old };
+    if !set(&limit) {
+        return None;
+    }
+    let mut stacks = vec![];
+    let error = loop {
+        assert!(stacks.len() < 100_000, "there is no limit");
+        match Stack::new(256 * 1024) {
+            Ok(stack) => stacks.push(stack),
+            Err(error) => break error,
+        }
+    };
+    // A failure has to be printed, too.
+    assert!(set(&old));
+    Some(error)
+}
+
+#[test]
+fn exhausted_writable_memory_names_the_limit() {
+    const NAME: &str = "limits::exhausted_writable_memory_names_the_limit";
+    let child = in_child(NAME, &[], || {
+        if cfg!(target_arch = "aarch64") {
+            return println!("not run: qemu-user has no such limit");
+        }
+        let bytes = status_bytes("VmData") + (64 << 20);
+        let error = error_under(libc::RLIMIT_DATA as _, bytes).expect("the limit can be lowered");
+        let text = error.to_string();
+        assert_eq!(error.kind(), ErrorKind::OutOfMemory, "{text}");
+        assert!(text.starts_with("cannot map a stack of 262144 bytes: "), "{text}");
+        let reason = format!("is limited to {bytes} bytes (RLIMIT_DATA); raise it with `ulimit -d");
+        assert!(text.contains(&reason), "{text}");
+    });
+    println!("{}", child.assert_survived().stdout());
+}
+
+#[test]
+fn exhausted_lockable_memory_names_the_limit() {
+    const NAME: &str = "limits::exhausted_lockable_memory_names_the_limit";
+    let child = in_child(NAME, &[], || {
+        // A privileged process has no limit.
+        // SAFETY: setresuid and mlockall take integers.
+        let locked = unsafe {
+            libc::setresuid(65534, 65534, 65534);
+            libc::mlockall(libc::MCL_FUTURE)
+        };
+        if cfg!(target_arch = "aarch64") || locked != 0 {
+            return println!("not run: {}", io::Error::last_os_error());
+        }
+        let bytes = 4 << 20;
+        let Some(error) = error_under(libc::RLIMIT_MEMLOCK as _, bytes) else {
+            return println!("not run: {}", io::Error::last_os_error());
+        };
+        let text = error.to_string();
+        assert_eq!(error.kind(), ErrorKind::OutOfMemory, "{text}");
+        let reason = format!("is limited to {bytes} bytes (RLIMIT_MEMLOCK); raise it with");
+        assert!(text.contains(&reason), "{text}");
+    });
+    println!("{}", child.assert_survived().stdout());
+}

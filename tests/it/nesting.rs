@@ -6,7 +6,7 @@ use std::rc::Rc;
 use leno::coroutine::{self, Coroutine, Resumed, Yielder};
 
 use crate::coroutine::RUNNING;
-use crate::support::{Ledger, Tracked, panic_text};
+use crate::support::{Ledger, Tracked, on_foreign_stack, panic_text};
 
 fn count_down(depth: u32) -> u32 {
     if depth == 0 {
@@ -150,6 +150,29 @@ fn any_resumer_may_resume_a_nested_suspension() {
 }
 
 #[test]
+fn a_yielder_panics_on_a_foreign_stack() {
+    let coroutine = Coroutine::<(), u32, u32>::new(|yielder, ()| {
+        yielder.suspend(1);
+        let text = on_foreign_stack(|| panic_text(|| yielder.suspend(2)));
+        assert!(text.contains("this runs on a stack that is not leno's: that of"), "{text}");
+        assert!(!text.contains("green thread"), "{text}");
+        // Nor does a nested coroutine lead back from there.
+        let text = on_foreign_stack(|| {
+            coroutine::scope(|scope| {
+                let inner =
+                    scope.coroutine(|_: &Yielder<(), ()>, ()| panic_text(|| yielder.suspend(2)));
+                inner.resume(()).as_return().expect("it never suspends itself")
+            })
+        });
+        assert!(text.contains("a stack that is not leno's"), "{text}");
+        yielder.suspend(3);
+        4
+    });
+    let all = [1, 3].map(Resumed::Yield).into_iter().chain([Resumed::Return(4)]);
+    all.for_each(|expected| assert_eq!(coroutine.resume(()), expected));
+}
+
+#[test]
 fn a_yielder_panics_on_another_green_thread() {
     let ledger = Ledger::default();
     let inside = ledger.clone();
@@ -169,6 +192,7 @@ fn a_yielder_panics_on_another_green_thread() {
             });
             for text in [direct, nested].map(|thread| thread.join().expect("caught")) {
                 assert!(text.starts_with("a yielder suspends only what runs inside"), "{text}");
+                assert!(text.contains("this is a green thread of its own"), "{text}");
             }
         });
         yielder.suspend(None);

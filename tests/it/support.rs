@@ -236,6 +236,11 @@ pub fn child<F: FnOnce()>(body: F) -> Ended {
     in_child(test_of::<F>(), &[], body)
 }
 
+/// Runs `f` on a stack that is not leno's.
+pub fn on_foreign_stack<T>(f: impl FnOnce() -> T) -> T {
+    corosensei::on_stack(corosensei::stack::DefaultStack::default(), f)
+}
+
 /// Returns the name of the test that a closure is in.
 pub fn test_of<F>() -> &'static str {
     let (_, path) = any::type_name::<F>().split_once("::").expect("the path of a closure");

@@ -130,7 +130,7 @@ fn a_sleep_beyond_the_clock_never_ends() {
 #[test]
 fn a_hundred_thousand_sleepers_wake_in_order() {
     let sleepers: u64 = if cfg!(target_arch = "aarch64") { 10_000 } else { 100_000 };
-    let builder = || thread::Builder::new().stack_size(16 << 10);
+    let builder = || thread::Builder::new().stack_size(32 << 10);
     in_virtual_time(|| {
         let (last, count) = (Rc::new(Cell::new((Duration::ZERO, 0))), Rc::new(Cell::new(0)));
         let start = Instant::now();

@@ -10,7 +10,7 @@ use leno_peers::table::Line;
 
 /// The number of parked threads, which every library supports.
 const COUNT: usize = 10_000;
-const STACK_BYTES: usize = 16 * 1024;
+const STACK_BYTES: usize = 32 * 1024;
 
 const PEERS: [&str; 5] = ["leno", "corosensei", "generator", "may", "OS threads"];
 

@@ -12,7 +12,7 @@ use leno::thread::{self, Builder, JoinHandle};
 use leno::time::Duration;
 
 use super::{block, functions, short};
-use crate::support::OnDrop;
+use crate::support::{OnDrop, on_foreign_stack};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -243,6 +243,32 @@ fn the_dump_shows_the_use_of_stacks() {
             handle.thread().unpark();
             leno::yield_now();
             handle.thread().unpark();
+        }
+    });
+}
+
+#[test]
+fn the_dump_shows_a_thread_on_a_foreign_stack() {
+    leno::run(|| {
+        let grown = named("grown", || on_foreign_stack(parks_here));
+        let in_between = named("in between", || {
+            on_foreign_stack(|| {
+                let inner = Generator::<()>::new(|_| parks_here());
+                assert_eq!(inner.count(), 0);
+            });
+        });
+        leno::yield_now();
+        let dump = dumps_here();
+        for thread in ["'grown' (#2)", "'in between' (#3)"] {
+            let block = block(&dump, thread);
+            assert!(block.contains("stack: left for one that is not leno's, "), "{dump}");
+            let most = kibibytes(block, " at most");
+            assert!(most > 0.1 && most < 256.0, "{dump}");
+            assert!(block.contains("parks_here"), "{dump}");
+        }
+        for thread in [grown, in_between] {
+            thread.thread().unpark();
+            thread.join().unwrap();
         }
     });
 }

@@ -265,7 +265,8 @@ fn threads_that_give_up_do_not_open_a_barrier() {
                 // Its timer is the first, so it runs before those that give up at that moment.
                 leno::spawn(move || {
                     leno::sleep(SECOND);
-                    leaders.set(leaders.get() + u32::from(barrier.wait().is_leader()));
+                    let is_leader = barrier.wait().is_leader();
+                    leaders.set(leaders.get() + u32::from(is_leader));
                 })
             };
             leno::yield_now();

@@ -229,10 +229,10 @@ fn a_comparison_may_explore() {
 
 #[test]
 fn each_exploration_has_its_own_stack_size() {
-    for (bytes, is_enough) in [(64 << 10, true), (16 << 10, false), (64 << 10, true)] {
+    for (bytes, is_enough) in [(64 << 10, true), (32 << 10, false), (64 << 10, true)] {
         let report = Explorer::new().stack_size(bytes).explore(|| {
-            // The closure captures more than half of a stack of 16 KiB.
-            let captured = [1u8; 12 << 10];
+            // The closure captures more than half of a stack of 32 KiB.
+            let captured = [1u8; 20 << 10];
             leno::spawn(move || captured.len()).join().unwrap()
         });
         assert_eq!(report.failure().is_none(), is_enough, "{bytes}: {report}");

@@ -18,8 +18,30 @@ pub const FRAME_POINTER: usize = 10;
 pub const ENTRY_ALIGNMENT: usize = 0;
 /// The instructions on which a `br x16` may land: `bti c`, `bti j`, `bti jc`.
 pub const LANDING_PADS: [u32; 3] = [0xd503_245f, 0xd503_249f, 0xd503_24df];
+/// The least distance between two instructions.
+pub const INSTRUCTION_ALIGN: usize = 4;
+/// The length of a `br x16`.
+pub const JUMP_BYTES: usize = 4;
 /// `brk #1`.
 pub const TRAP: [u8; 4] = 0xd420_0020_u32.to_le_bytes();
+
+/// Returns `true` if a switch begins with `code`.
+pub fn begins_switch(code: u32) -> bool {
+    // adr x9, ...
+    code & 0x9f00_001f == 0x1000_0009
+}
+
+/// Returns `true` if a `leave` begins with `code`.
+pub fn begins_leave(code: u32) -> bool {
+    // ldp x29, x16, [x3]
+    code == 0xa940_407d
+}
+
+/// Returns `true` if `code` is the jump at the end of a switch.
+pub fn is_jump_to_context(code: u32) -> bool {
+    // br x16
+    code == 0xd61f_0200
+}
 
 /// Calls `call(argument)` with the canaries in all callee-saved registers, and stores
 /// the values that these have afterwards and the change of the stack pointer.

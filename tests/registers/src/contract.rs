@@ -106,6 +106,14 @@ fn the_frame_pointer_chain_passes_through_a_switch() {
     hold(1, || context.enter(0));
 }
 
+#[test]
+fn the_frame_record_of_a_root_names_the_root() {
+    let context = Context::new(Kind::Coroutine, |control, _| {
+        trace::function_before(control.link.return_address.get())
+    });
+    assert_eq!(context.enter(0), Kind::Coroutine.root() as *const () as usize);
+}
+
 /// Switches with more live values than there are registers, so that each undeclared
 /// register of the switch is in use. Returns the number of lost values.
 fn lost_across(switch: impl FnOnce()) -> usize {

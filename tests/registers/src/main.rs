@@ -24,3 +24,5 @@ mod raw;
 mod single_step;
 mod threads;
 mod trace;
+#[cfg(target_os = "linux")]
+mod unwind_table;

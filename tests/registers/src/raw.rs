@@ -51,7 +51,7 @@ struct Line(#[allow(dead_code)] [u8; 64]);
 /// A context with its stack.
 pub struct Context {
     control: *mut Control,
-    _memory: Vec<Line>,
+    memory: Vec<Line>,
 }
 
 /// The root function of a context.
@@ -87,7 +87,10 @@ impl Context {
             // A value that looks like a link, until the first resume.
             let rubbish = ptr::with_exposed_provenance_mut(isa::scribble as *const () as usize + 4);
             control.write(Control {
-                link: Link { context: Cell::new(rubbish), return_address: rubbish.addr() },
+                link: Link {
+                    context: Cell::new(rubbish),
+                    return_address: Cell::new(rubbish.addr()),
+                },
                 at_entry: Cell::default(),
                 kind,
                 resumer: Cell::new(ptr::null_mut()),
@@ -96,12 +99,17 @@ impl Context {
                 panic: Cell::new(None),
             });
         }
-        Context { control, _memory: memory }
+        Context { control, memory }
     }
 
     pub fn control(&self) -> &Control {
         // SAFETY: the control block was written in `new`, inside memory that `self` owns.
         unsafe { &*self.control }
+    }
+
+    /// Returns `true` if the address is on the stack of this context.
+    pub fn is_on_stack(&self, address: usize) -> bool {
+        self.memory.as_ptr_range().contains(&ptr::with_exposed_provenance(address))
     }
 
     /// Returns the state at the first instruction of the first function.

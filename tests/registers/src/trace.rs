@@ -40,6 +40,12 @@ pub fn trace() -> Vec<Frame> {
     frames
 }
 
+/// Returns the function that the byte before `address` is in.
+pub fn function_before(address: usize) -> usize {
+    // SAFETY: the unwinder only looks the address up.
+    unsafe { _Unwind_FindEnclosingFunction(address as *mut c_void) as usize }
+}
+
 extern "C" fn visit(context: *mut c_void, frames: *mut c_void) -> c_int {
     // SAFETY: the context is the unwinder's, and `frames` is the vector of `trace`,
     // which never grows beyond its capacity.
@@ -50,23 +56,15 @@ extern "C" fn visit(context: *mut c_void, frames: *mut c_void) -> c_int {
         // The unwinder also visits the end of the stack.
         if address != 0 {
             let registers = isa::DWARF_NUMBERS.map(|number| _Unwind_GetGR(context, number) as u64);
+            let exact = exact != 0;
+            // It looks up the byte before.
+            let inside = (address + usize::from(exact)) as *mut c_void;
             frames.push(Frame {
-                function: _Unwind_FindEnclosingFunction(address as *mut c_void) as usize,
-                exact: exact != 0,
+                function: _Unwind_FindEnclosingFunction(inside) as usize,
+                exact,
                 registers: registers.to_vec(),
             });
         }
         if frames.len() < MOST_FRAMES { NO_REASON } else { END_OF_STACK }
     }
-}
-
-/// Returns the end of the function that begins at `start`.
-#[cfg(target_arch = "x86_64")]
-pub fn end_of_function(start: usize) -> usize {
-    // SAFETY: the unwinder only looks the address up in its tables. It looks up the
-    // byte before, hence the one.
-    let inside = |address: usize| unsafe {
-        _Unwind_FindEnclosingFunction((address + 1) as *mut c_void) as usize == start
-    };
-    (start..).find(|&address| !inside(address)).expect("a function has an end")
 }

@@ -14,8 +14,30 @@ pub const FRAME_POINTER: usize = 1;
 pub const ENTRY_ALIGNMENT: usize = 8;
 /// The instruction on which an indirect jump may land (`endbr64`).
 pub const LANDING_PADS: [u32; 1] = [0xfa1e_0ff3];
+/// The least distance between two instructions.
+pub const INSTRUCTION_ALIGN: usize = 1;
+/// The length of a `jmp rax`.
+pub const JUMP_BYTES: usize = 2;
 /// `ud2`.
 pub const TRAP: [u8; 2] = [0x0f, 0x0b];
+
+/// Returns `true` if a switch begins with `code`.
+pub fn begins_switch(code: u32) -> bool {
+    // sub rsp, 8; or push rbx, and the first three bytes of lea rax, [rip + ...]
+    code == if cfg!(feature = "fp-env") { 0x08ec_8348 } else { 0x058d_4853 }
+}
+
+/// Returns `true` if a `leave` begins with `code`.
+pub fn begins_leave(code: u32) -> bool {
+    // mov rax, [rcx + 8]
+    code == 0x0841_8b48
+}
+
+/// Returns `true` if `code` begins with the jump at the end of a switch.
+pub fn is_jump_to_context(code: u32) -> bool {
+    // jmp rax
+    code & 0xffff == 0xe0ff
+}
 
 /// Calls `call(argument)` with the canaries in all callee-saved registers, and stores
 /// the values that these have afterwards and the change of the stack pointer.
