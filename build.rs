@@ -46,11 +46,11 @@ fn refused_flag(isa: &str, target: &str, out: &str) -> Option<String> {
     let flags: Vec<&str> = flags.split('\x1f').collect();
     // `-C name=value` is one word or two.
     let value_of = |name: &str| {
-        let values = flags.iter().filter_map(|flag| {
+        let mut values = flags.iter().filter_map(|flag| {
             let flag = flag.trim_start_matches("-C").trim_start_matches("--codegen=");
             flag.strip_prefix(name)?.strip_prefix('=')
         });
-        values.last()
+        values.next_back()
     };
     if ["n", "no", "off", "false"].map(Some).contains(&value_of("force-unwind-tables")) {
         return Some(

@@ -193,6 +193,7 @@ impl<Input, Yield, Return> Coroutine<Input, Yield, Return> {
     /// The data that `body` borrows, and the types of its values, must live until the coroutine is
     /// done, or for ever if it is never done.
     #[inline(always)]
+    #[track_caller]
     unsafe fn new_unchecked<N, F>(stack: Stack, body: F) -> Self
     where
         F: FnOnce(&Yielder<Input, Yield>, Input) -> Return,

@@ -8,7 +8,7 @@ use std::panic::{self, AssertUnwindSafe};
 use std::rc::Rc;
 use std::sync::mpsc;
 
-use leno::coroutine::Coroutine;
+use leno::coroutine::{Coroutine, Yielder};
 use leno::sync::Mutex;
 use leno::thread::{self, Builder};
 use leno::time::{Duration, Instant, sleep, timeout};
@@ -23,8 +23,10 @@ thread_local! {
     static KEPT: RefCell<Vec<Payload>> = const { RefCell::new(Vec::new()) };
 }
 
+type Fate = (&'static str, fn(Payload));
+
 /// What may happen to a payload that was caught.
-const FATES: [(&str, fn(Payload)); 4] = [
+const FATES: [Fate; 4] = [
     ("dropped", drop),
     ("kept", |payload| KEPT.with_borrow_mut(|kept| kept.push(payload))),
     ("forgotten", mem::forget),
@@ -209,21 +211,27 @@ fn a_local_of_an_unwound_thread_may_wait() {
     }
 }
 
+/// Returns a suspended coroutine that catches the unwinding which closes it, and then resumes
+/// `payload`, or keeps what it has caught.
+fn resumes(payload: Option<Payload>) -> Coroutine<(), (), ()> {
+    let coroutine = Coroutine::new(move |yielder: &Yielder<(), ()>, ()| {
+        let keep = |payload| KEPT.with_borrow_mut(|kept| kept.push(payload));
+        catch(|| yielder.suspend(()), keep);
+        if let Some(payload) = payload {
+            panic::resume_unwind(payload);
+        }
+    });
+    coroutine.resume(());
+    coroutine
+}
+
 #[test]
 fn a_kept_payload_ends_no_later_closing_of_a_coroutine() {
-    let keep = |payload| KEPT.with_borrow_mut(|kept| kept.push(payload));
-    let first = Coroutine::<(), (), ()>::new(move |yielder, ()| {
-        catch(|| yielder.suspend(()), keep);
-    });
-    first.resume(());
-    drop(first);
-    let payload = KEPT.with_borrow_mut(Vec::pop).expect("the payload was kept");
-    // It is on the same stack, so its control block is perhaps at the same place.
-    let second = Coroutine::<(), (), ()>::new(move |yielder, ()| {
-        catch(|| yielder.suspend(()), drop);
-        panic::resume_unwind(payload);
-    });
-    second.resume(());
+    drop(resumes(None));
+    let payload = KEPT.with_borrow_mut(Vec::pop);
+    assert!(payload.is_some());
+    // Its control block is where that of the first one was.
+    let second = resumes(payload);
     assert!(caught(|| drop(second)).is_err(), "for this coroutine it is a panic");
 }
 

@@ -96,7 +96,11 @@ fn a_cancelled_thread_may_pass_on_the_cancellation_of_another() {
         leno::scope(|scope| drop(scope.spawn(body)));
         // A group that is over has cancelled its tasks.
         let group = thread::task_group(|group| {
-            let tasks = [(); 2].map(|()| group.spawn(|| Ok::<_, &str>(thread::park())));
+            let parks = || {
+                thread::park();
+                Ok::<(), &str>(())
+            };
+            let tasks = [(); 2].map(|()| group.spawn(parks));
             group.spawn(move || {
                 let [first, second] = tasks.map(|task| task.join());
                 second.or(first).unwrap_or_else(|payload| panic::resume_unwind(payload));
@@ -120,8 +124,8 @@ fn a_scope_absorbs_no_payload_before_its_deadline() {
         stolen.expect("the sleep is unwound")
     });
     in_virtual_time(|| {
-        let result = caught(|| timeout(SECOND, || panic::resume_unwind(stolen)));
-        assert!(matches!(result.map(|in_time: Result<(), _>| in_time), Err(_)), "it is a panic");
+        let result = caught(|| timeout(SECOND, || panic::resume_unwind(stolen)).is_err());
+        assert!(result.is_err(), "it is a panic");
     });
 }
 

@@ -74,7 +74,7 @@ fn a_panic_of_the_main_thread_cancels_the_rest_as_well() {
             panic::resume_unwind(Box::new("the main thread's"))
         })
     });
-    assert_eq!(text_of(payload.map(|()| ()).unwrap_err()), "the main thread's");
+    assert_eq!(text_of(payload.unwrap_err()), "the main thread's");
     ledger.check();
 }
 
