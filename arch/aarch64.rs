@@ -105,14 +105,16 @@ macro_rules! save {
     };
 }
 
-/// The place at which a switch enters this context again. The hint is `bti j`.
+/// The place at which a switch enters this context again. The hint is `bti j`. The trap is never
+/// executed. A debugger that takes the place for a return address looks up the instruction before
+/// it, so the caller has to be known there as well.
 macro_rules! landing {
     () => {
         concat!(
-            "2:
-             ",
             no_caller!(end),
             "
+             brk #1
+             2:
              hint #36"
         )
     };

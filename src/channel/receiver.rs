@@ -289,7 +289,7 @@ impl<T> Receiver<T> {
     /// use leno::channel::{bounded, never};
     ///
     /// assert_eq!(bounded::<char>(3).1.capacity(), Some(3));
-    /// assert_eq!(never::<char>().capacity(), Some(1));
+    /// assert_eq!(never::<char>().capacity(), Some(0));
     /// ```
     #[must_use]
     pub fn capacity(&self) -> Option<usize> {

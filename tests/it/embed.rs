@@ -384,7 +384,7 @@ fn a_forked_child_has_a_runtime_of_its_own() {
 #[test]
 #[cfg(target_os = "linux")]
 fn a_child_with_its_parents_number_has_its_own_runtime() {
-    /// Forks a child that has the number 1 in a PID namespace of its own.
+    /// Creates a child, as fork does, that has the number 1 in a PID namespace of its own.
     fn fork_into_namespace() -> libc::pid_t {
         let flags = libc::c_long::from(libc::CLONE_NEWPID | libc::SIGCHLD);
         // SAFETY: without a stack and without CLONE_VM it is a fork. The process has one OS thread.

@@ -152,6 +152,12 @@ fn landing_pads(name: &str, code: &[&str]) -> Vec<String> {
         if !next.is_some_and(|text| LANDING_PADS.contains(text) || TRAPS.contains(text)) {
             found.push(format!("no landing pad, nor a trap, after the label {label}"));
         }
+        let before = code[..index].iter().rfind(|text| is_code(text));
+        if next.is_some_and(|text| LANDING_PADS.contains(text))
+            && !before.is_some_and(|text| TRAPS.contains(text))
+        {
+            found.push(format!("no trap before the label {label}"));
+        }
     }
     found
 }

@@ -299,6 +299,7 @@ pub(crate) unsafe fn switch(a: u8) {
         "ldr x19, [x3, #16]",
         "add sp, x3, #32",
         "br x16",
+        "brk #1",
         "2:",
         "hint #36",
         in("x0") word,
@@ -317,6 +318,7 @@ pub(crate) unsafe fn suspend(a: u8) {
     asm!(
         "adr x9, 2f",
         "br x16",
+        "brk #1",
         "2:",
         "hint #34",
     );
@@ -351,7 +353,7 @@ fn the_assembly_is_read_with_its_macros() {
         let all = assembly::flatten(&regions, "switch", fp_env);
         all.into_iter().map(|instruction| instruction.text).collect()
     };
-    assert_eq!(texts(false).len(), 6);
+    assert_eq!(texts(false).len(), 7);
     assert_eq!(
         texts(true)[..3],
         ["stp x29, x9, [sp, #-32]!", "mrs x10, fpcr", "str x10, [sp, #24]"]
@@ -371,7 +373,8 @@ fn assembly_that_breaks_a_rule_is_found() {
         ("        \"hint #34\",\n", ""),
         ("\"b.ne 3f\"", "\"adr x9, 3f\""),
         ("        \"endbr64\",\n", ""),
-        ("        \"brk #1\",\n", ""),
+        ("        \"brk #1\",\n        \"2:\",\n", "        \"2:\",\n"),
+        ("        \"brk #1\",\n    )", "    )"),
         ("\"hint #36\"", "\"hint #25\""),
         // What is below the stack pointer.
         ("[sp, #-32]!", "[sp, #-32]"),
@@ -380,8 +383,8 @@ fn assembly_that_breaks_a_rule_is_found() {
         // Returns.
         ("\"jmp rbx\"", "\"call rbx\""),
         (
-            "\"br x16\",\n        \"2:\",\n        \"hint",
-            "\"ret\",\n        \"2:\",\n        \"hint",
+            "\"br x16\",\n        \"brk #1\",\n        \"2:\",\n        \"hint",
+            "\"ret\",\n        \"brk #1\",\n        \"2:\",\n        \"hint",
         ),
         ("fn leave", "fn depart"),
     ];
