@@ -37,6 +37,19 @@ fn main() {
         format!("#[path = {:?}]\nmod isa;\n", file.display().to_string()),
     )
     .expect("OUT_DIR is writable");
+    if env::var_os("CARGO_FEATURE_CXX").is_some() {
+        link_cxx_runtime();
+    }
+}
+
+/// Links the C++ runtime: the one that `CXXSTDLIB` names, which the crate `cc` reads as well, or
+/// that of the system.
+fn link_cxx_runtime() {
+    println!("cargo::rerun-if-env-changed=CXXSTDLIB");
+    let system = env::var("CARGO_CFG_TARGET_OS").unwrap_or_default();
+    let usual = if ["linux", "netbsd"].contains(&system.as_str()) { "stdc++" } else { "c++" };
+    let name = env::var("CXXSTDLIB").unwrap_or_else(|_| usual.to_owned());
+    println!("cargo::rustc-link-lib={name}");
 }
 
 /// Returns the flag of the compiler that a context switch does not allow, and the reason, if there

@@ -71,6 +71,15 @@
 //! instead; see [`debug::watch_hogs`]. [`unblock`] makes such a call on another OS thread.
 //! `docs/BLOCKING.md` among the sources has a table of what to use instead of what.
 //!
+//! # C++
+//!
+//! The C++ runtime records for each OS thread which exceptions are thrown and which are handled. Code
+//! that waits in a `catch` block, or in a destructor that an exception runs, shares this record with
+//! all other green threads: `throw;` may then rethrow the exception of another, which is freed twice.
+//! Such programs need the cargo feature `cxx`, with which each coroutine and green thread has a
+//! record of its own. It links the C++ runtime (`CXXSTDLIB` names another), and each switch calls it
+//! twice. Code that only calls C++ functions which do not wait does not need it.
+//!
 //! # Signals, fork, exit
 //!
 //! The first stack installs a handler for SIGSEGV and SIGBUS, which passes every fault that is not
@@ -130,6 +139,7 @@
 //!
 //! - `fp-env`: saves and restores the floating-point environment at each switch (see "Floating
 //!   point").
+//! - `cxx`: saves and restores the record of C++ exceptions at each switch (see "C++").
 //! - `sanitizer`: announces each switch to AddressSanitizer. Only for builds with
 //!   `-Zsanitizer=address`.
 

@@ -13,6 +13,7 @@ use super::transfer::{decode, encode};
 use super::unwind::{self, Payload};
 use crate::arch::{self, StackPointer, Word};
 use crate::stack::{Header, Stack, sanitizer};
+use crate::sys::cxx;
 
 /// The state of a coroutine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -162,9 +163,11 @@ impl RawCoroutine {
         let control = self.control();
         let to = self.entrance.replace(RUNNING);
         let away = sanitizer::depart(control.own_bounds.get());
+        let exceptions = cxx::depart();
         // SAFETY: the coroutine is resumable, so `to` is its saved context, and its stack is alive
         // and belongs to this OS thread. The link in its control block is valid for a write.
         let answer = unsafe { arch::resume::<MARK>(control.resumer(), to, word) };
+        cxx::arrive(exceptions);
         control.own_bounds.set(sanitizer::arrive(Some(away)));
         answer
     }

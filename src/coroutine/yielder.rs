@@ -11,6 +11,7 @@ use super::transfer::{decode, encode};
 use super::unwind;
 use crate::arch::{self, StackPointer, Word};
 use crate::stack::{self, sanitizer};
+use crate::sys::cxx;
 
 /// The argument by which the body of a coroutine suspends its coroutine.
 ///
@@ -124,9 +125,11 @@ impl<Input, Yield> Yielder<Input, Yield> {
 unsafe fn suspend<Y>(control: &Control, resumer: StackPointer, value: Y) -> (StackPointer, Word) {
     let mut value = ManuallyDrop::new(value);
     let away = sanitizer::depart(control.resumer_bounds.get());
+    let exceptions = cxx::depart();
     // SAFETY: the resumer is suspended at `resumer` (see # Safety), and decodes the value
     // immediately after the switch, while `value` is still in its place.
     let answer = unsafe { arch::suspend(resumer, encode(&mut value)) };
+    cxx::arrive(exceptions);
     control.resumer_bounds.set(sanitizer::arrive(Some(away)));
     answer
 }

@@ -12,6 +12,7 @@ use super::scheduler::Scheduler;
 use super::slow_path::SWITCHES_BETWEEN_POLLS;
 use crate::arch::{self, StackPointer, Word};
 use crate::stack::sanitizer::{self, Bounds};
+use crate::sys::cxx;
 
 /// A switch that has begun: the place where the context goes, and the context to enter.
 pub(crate) struct Departure {
@@ -123,9 +124,11 @@ impl Scheduler {
     unsafe fn go(&self, departure: Departure) -> u8 {
         let Departure { context, to, away } = departure;
         let pending = Word::new(self.pending().into());
+        let exceptions = cxx::depart();
         // SAFETY: the run queue holds contexts that nothing has entered since they were saved,
         // and every word that a green thread passes is initialised.
         let pending = unsafe { arch::switch(context.as_ptr(), to, pending).assume_init() };
+        cxx::arrive(exceptions);
         self.note_arrival(sanitizer::arrive(Some(away)));
         pending as u8
     }

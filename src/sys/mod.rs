@@ -1,6 +1,7 @@
 //! The operating system: memory, signals, the clock, sleeping. No other module makes system calls.
 
 pub(crate) mod clock;
+pub(crate) mod cxx;
 pub(crate) mod fault;
 #[cfg(feature = "debug")]
 pub(crate) mod interrupt;

@@ -12,6 +12,8 @@ mod arch;
 mod canaries;
 mod contract;
 mod coroutines;
+#[cfg(feature = "cxx")]
+mod cxx;
 mod fp_env;
 #[cfg(target_arch = "aarch64")]
 #[path = "aarch64.rs"]
