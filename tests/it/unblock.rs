@@ -232,7 +232,7 @@ fn a_full_pool_is_named_and_can_grow() {
             let barrier = Arc::new(std::sync::Barrier::new(3));
             for _ in 0..3 {
                 let barrier = barrier.clone();
-                leno::spawn(move || unblock(move || _ = barrier.wait()));
+                leno::spawn(move || unblock(move || barrier.wait().is_leader()));
             }
             let count = |words: &str| match leno::debug::stalled(Duration::ZERO) {
                 Some(report) => report.to_string().matches(words).count(),

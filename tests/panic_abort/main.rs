@@ -135,7 +135,8 @@ fn a_panic_in_a_coroutine_aborts() {
 fn a_panic_in_a_green_thread_aborts() {
     let stderr = aborts("panic in a green thread", "");
     assert!(stderr.contains("in the green thread"), "{stderr}");
-    assert!(!stderr.contains("leno:"), "{stderr}");
+    assert!(stderr.starts_with("leno: green thread #2 panics\n"), "{stderr}");
+    assert_eq!(stderr.matches("leno:").count(), 1, "{stderr}");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use leno::channel::bounded;
 use leno::{select, select_biased};
 
-use super::story;
+use super::{SECOND, sleep, story};
 
 /// Which of two cases at one end of a channel ends a wait is as open as where both are ready.
 #[test]
@@ -13,28 +13,38 @@ fn cases_at_one_end_of_a_channel_are_chosen_fairly() {
     story(|| {
         let (sender, receiver) = bounded(0);
         let (answers, answer) = bounded(0);
-        leno::scope(|scope| {
-            scope.spawn(|| receiver.iter().for_each(drop));
-            // The other side waits from the second round on, or this one does.
-            for waits in [false, true] {
-                let sends = first_of(&|| {
-                    if !waits {
-                        leno::yield_now();
+        // The other side comes late, so that the select waits; or it is there first.
+        for is_late in [true, false] {
+            let pause = move || if is_late { sleep(SECOND) } else { leno::yield_now() };
+            leno::scope(|scope| {
+                scope.spawn(|| {
+                    for _ in 0..2 * ROUNDS {
+                        pause();
+                        receiver.recv().unwrap();
                     }
+                    for _ in 0..ROUNDS {
+                        pause();
+                        answers.send(()).unwrap();
+                    }
+                });
+                let turn = || (0..3).for_each(|_| leno::yield_now());
+                let sent = first_of(&|| {
+                    turn();
                     select! { send(sender, ()) -> _ => true, send(sender, ()) -> _ => false }
                 });
-                assert!((100..300).contains(&sends), "{sends} of {ROUNDS}, {waits}");
-            }
-            scope.spawn(move || (0..ROUNDS).for_each(|_| answers.send(()).unwrap()));
-            let received =
-                first_of(&|| select! { recv(answer) -> _ => true, recv(answer) -> _ => false });
-            assert!((100..300).contains(&received), "{received} of {ROUNDS}");
-            let biased = first_of(&|| {
-                select_biased! { send(sender, ()) -> _ => true, send(sender, ()) -> _ => false }
+                let biased = first_of(&|| {
+                    turn();
+                    select_biased! { send(sender, ()) -> _ => true, send(sender, ()) -> _ => false }
+                });
+                let received = first_of(&|| {
+                    turn();
+                    select! { recv(answer) -> _ => true, recv(answer) -> _ => false }
+                });
+                let text = format!("{sent}, {biased}, {received} of {ROUNDS}; late: {is_late}");
+                assert!([sent, received].iter().all(|first| (100..300).contains(first)), "{text}");
+                assert_eq!(biased, ROUNDS as usize, "{text}");
             });
-            assert_eq!(biased, ROUNDS as usize);
-            drop(sender);
-        });
+        }
     });
 }
 

@@ -201,7 +201,7 @@ fn a_lazy_value_is_created_at_its_first_use() {
         });
         LazyLock::set_name(&lazy, "config");
         assert_eq!(format!("{lazy:?}"), "LazyLock(<uninit>)");
-        assert_eq!(made.get(), 0);
+        assert_eq!((made.get(), LazyLock::get(&lazy)), (0, None));
         leno::scope(|scope| {
             for _ in 0..3 {
                 scope.spawn(|| assert_eq!(lazy.len(), 5));
@@ -210,7 +210,11 @@ fn a_lazy_value_is_created_at_its_first_use() {
         assert_eq!((made.get(), LazyLock::force(&lazy).as_str()), (1, "value"));
         assert_eq!(format!("{lazy:?}"), "LazyLock(\"value\")");
     });
-    assert_eq!(*LazyLock::<u8>::default(), 0);
+    let mut lazy = LazyLock::<u8>::default();
+    assert_eq!(LazyLock::get_mut(&mut lazy), None);
+    *LazyLock::force_mut(&mut lazy) += 7;
+    assert_eq!(LazyLock::get_mut(&mut lazy), Some(&mut 7));
+    assert_eq!((*lazy, LazyLock::get(&lazy)), (7, Some(&7)));
     let broken: LazyLock<u8> = LazyLock::new(|| panic!("no value"));
     assert_eq!(panic_text(|| *broken), "no value");
     assert_eq!(panic_text(|| *broken), format!("LazyLock::force: {POISONED}"));
