@@ -86,7 +86,7 @@ impl Kit {
                 ("tests/it/support.rs", "tests/it/support.rs"),
             ],
             written: &[("tests/it/main.rs", MAIN)],
-            packages: &["proptest"],
+            packages: &["proptest", "corosensei"],
             variables: vec![
                 ("RUST_BACKTRACE", "0"),
                 ("LENO_TEST_SEED", "1"),
