@@ -34,6 +34,9 @@ const CASES: &[Case] = &[
 ];
 
 fn obstacle() -> Option<&'static str> {
+    if cfg!(debug_assertions) {
+        return Some("under Callgrind an unoptimised build takes a minute; --release counts");
+    }
     if cfg!(target_arch = "aarch64")
         && env::var_os("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER").is_some()
     {
@@ -109,7 +112,8 @@ fn given_up_barrier(n: usize) {
     });
 }
 
-/// Reports a chain in which each thread joins the one before it. The deadlock report searches for cycles in the same way.
+/// Reports a chain in which each thread joins the one before it. The deadlock report searches for
+/// cycles in the same way.
 fn stalled_chain(n: usize) {
     small().run(|| {
         let first = leno::spawn(thread::park);
