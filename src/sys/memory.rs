@@ -287,7 +287,10 @@ fn count_lines(path: &str) -> io::Result<usize> {
 fn limit(getrlimit: impl FnOnce(*mut libc::rlimit) -> libc::c_int) -> Option<u64> {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     let result = getrlimit(&mut limit);
-    (result == 0 && limit.rlim_cur != libc::RLIM_INFINITY).then_some(limit.rlim_cur)
+    // A signed number on some systems.
+    #[allow(clippy::useless_conversion)]
+    let bytes = u64::try_from(limit.rlim_cur).ok();
+    bytes.filter(|_| result == 0 && limit.rlim_cur != libc::RLIM_INFINITY)
 }
 
 /// Returns the reason if the address space of the process is limited.
