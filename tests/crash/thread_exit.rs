@@ -54,7 +54,8 @@ fn leave_nothing_behind(thread: fn()) {
     let before = (entries(), mapped_bytes());
     (0..1_000).for_each(|_| thread());
     let after = (entries(), mapped_bytes());
-    assert!(after.0 <= before.0 + 4, "{} map entries became {}", before.0, after.0);
+    // An allocator may map a few more areas of its own, as that of AddressSanitizer does.
+    assert!(after.0 <= before.0 + 20, "{} map entries became {}", before.0, after.0);
     // A thousand signal stacks alone would take 40 MB.
     assert!(after.1 <= before.1 + (4 << 20), "{} bytes became {}", before.1, after.1);
 }
