@@ -100,7 +100,8 @@ fn check(output: &str) {
         assert!(functions.last().is_some_and(|function| function.contains(last)), "{output}");
         assert!(block.lines().nth(1).is_some_and(|line| line.starts_with("#0 ")), "{output}");
     };
-    next(list[0], &["leno_test_stops_here", "program"], "main");
+    // Whether gdb shows the callers of main depends on what is inlined into it.
+    next(list[0], &["leno_test_stops_here", "program", "main"], "");
     next(list[1], &["parks_here"], "thread_root");
     let generator = ["parks_here", "signal handler", "program"];
     next(list[2], &generator, "thread_root");

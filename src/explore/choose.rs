@@ -1,6 +1,7 @@
 //! Where a controlled run switches: the controller, or the path in its place, chooses the next
 //! thread.
 
+use std::ops::ControlFlow;
 use std::panic::Location;
 
 use super::controller::{Awaits, Stuck, Suspended, Suspension};
@@ -18,17 +19,19 @@ use crate::timer::clock::VIRTUAL_START;
 use crate::timer::time;
 
 /// Makes the choice of a yield where the controller asks for no more than choices, and the path
-/// makes it this way. Returns `None` otherwise; then nothing has been done. `Some(None)` lets the
-/// current thread go on.
+/// makes it this way. Otherwise returns `Continue`, and nothing has been done. `Break(None)` lets
+/// the current thread go on.
 #[inline(always)]
-pub(crate) fn yield_by(scheduler: &Scheduler, way: Way) -> Option<Option<Departure>> {
+pub(crate) fn yield_by(scheduler: &Scheduler, way: Way) -> ControlFlow<Option<Departure>> {
     let run = run(scheduler);
     if !run.is_quiet.get() {
-        return None;
+        return ControlFlow::Continue(());
     }
     let enabled = EnabledSet::new(scheduler.held_queue(), Some(scheduler.current()), false);
-    let index = run.path().next_by(way, &enabled)?;
-    Some(give_turn(scheduler, &enabled, index))
+    match run.path().next_by(way, &enabled) {
+        Some(index) => ControlFlow::Break(give_turn(scheduler, &enabled, index)),
+        None => ControlFlow::Continue(()),
+    }
 }
 
 /// Returns `true` if the run follows a path that draws choices.

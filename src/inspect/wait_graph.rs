@@ -59,7 +59,7 @@ pub(crate) fn find<'a>(all: &[&'a ControlBlock]) -> Vec<Vec<Step<'a>>> {
                 path.pop();
                 continue;
             };
-            *taken = Some(need);
+            *taken = need;
             match marks[next] {
                 Mark::New => {
                     marks[next] = Mark::OnPath(path.len());
@@ -81,14 +81,12 @@ pub(crate) fn find<'a>(all: &[&'a ControlBlock]) -> Vec<Vec<Step<'a>>> {
 
 /// A node of the search path: its index, its remaining edges, and the need of the edge that was
 /// taken.
-type Visited<'a> = (usize, Vec<Edge<'a>>, Option<Option<Need<'a>>>);
+type Visited<'a> = (usize, Vec<Edge<'a>>, Option<Need<'a>>);
 
 /// Returns a cycle that begins with the thread that was spawned first.
 fn cycle<'a>(all: &[&'a ControlBlock], path: &[Visited<'a>]) -> Vec<Step<'a>> {
-    let mut steps: Vec<Step<'a>> = path
-        .iter()
-        .map(|(index, _, taken)| Step { thread: all[*index], holds: taken.flatten() })
-        .collect();
+    let mut steps: Vec<Step<'a>> =
+        path.iter().map(|(index, _, taken)| Step { thread: all[*index], holds: *taken }).collect();
     let first = (0..steps.len()).min_by_key(|&index| steps[index].thread.number());
     steps.rotate_left(first.unwrap_or(0));
     steps

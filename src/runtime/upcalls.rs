@@ -1,6 +1,7 @@
 //! The table of what the kernel calls, and in which order features hear of it: the trace first,
 //! then the controller, then what is outside.
 
+use std::ops::ControlFlow::{Break, Continue};
 use std::panic::Location;
 
 use super::{locals, next};
@@ -58,24 +59,24 @@ fn woken_with_care(scheduler: &Scheduler, control: &ControlBlock, slow: u8) {
 fn yielded(scheduler: &Scheduler, at: &'static Location<'static>) -> Option<Departure> {
     // Each way to make a choice is in a function of its own, since this one needs no frame.
     match yield_by(scheduler, Way::Repeat) {
-        Some(departure) => departure,
-        None if draws(scheduler) => yield_by_chance(scheduler, at),
-        None => yield_with_care(scheduler, at),
+        Break(departure) => departure,
+        Continue(()) if draws(scheduler) => yield_by_chance(scheduler, at),
+        Continue(()) => yield_with_care(scheduler, at),
     }
 }
 
 #[inline(never)]
 fn yield_by_chance(scheduler: &Scheduler, at: &'static Location<'static>) -> Option<Departure> {
     match yield_by(scheduler, Way::Draw) {
-        Some(departure) => departure,
-        None => yield_with_care(scheduler, at),
+        Break(departure) => departure,
+        Continue(()) => yield_with_care(scheduler, at),
     }
 }
 
 #[cold]
 #[inline(never)]
 fn yield_with_care(scheduler: &Scheduler, at: &'static Location<'static>) -> Option<Departure> {
-    if let Some(departure) = yield_by(scheduler, Way::Begin) {
+    if let Break(departure) = yield_by(scheduler, Way::Begin) {
         return departure;
     }
     if is_controlled(scheduler) {
