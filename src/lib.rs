@@ -82,11 +82,13 @@
 //!
 //! # Signals, fork, exit
 //!
-//! The first stack installs a handler for SIGSEGV and SIGBUS, which passes every fault that is not
-//! a stack overflow on to the previous handler. Each OS thread that uses leno gets an alternate
-//! signal stack, unless it has one that is large enough. Handlers of other signals run on the stack
-//! of the green thread that is running. A plugin with its own copy of leno stays loaded after
-//! dlclose(3), because its handlers stay.
+//! The first stack or runtime installs a handler for SIGSEGV and SIGBUS, which passes every fault
+//! that is not an overflow of a stack of leno on to the previous handler. The stack of [`run`]'s
+//! caller is not leno's: an overflow by the main green thread is reported, and passed on as well,
+//! usually to the handler of std. Each OS thread that uses leno gets an alternate signal stack,
+//! unless it has one that is large enough. Handlers of other signals run on the stack of the green
+//! thread that is running. A plugin with its own copy of leno stays loaded after dlclose(3), because
+//! its handlers stay.
 //!
 //! After fork(2), if the parent had one OS thread, the child has a copy of the runtime, and both
 //! processes continue: the child opens a descriptor of its own for its copy, under the same number.

@@ -37,6 +37,12 @@ pub(crate) fn try_scheduler() -> Option<&'static Scheduler> {
     unsafe { SCHEDULER.get().as_ref() }
 }
 
+/// Returns `true` if the caller is code of a main green thread, which has no stack of its own.
+/// Async-signal-safe.
+pub(crate) fn is_main() -> bool {
+    try_scheduler().is_some_and(|scheduler| scheduler.current().stack().is_none())
+}
+
 #[cold]
 #[inline(never)]
 #[track_caller]

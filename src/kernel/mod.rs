@@ -29,7 +29,9 @@ pub(crate) mod wait_reason;
 
 pub(crate) use context_switch::Departure;
 pub(crate) use control_block::{ControlBlock, Payload, State};
-pub(crate) use current::{checkpoint, is_panicking, is_unwound_by, scheduler, try_scheduler};
+pub(crate) use current::{
+    checkpoint, is_main, is_panicking, is_unwound_by, scheduler, try_scheduler,
+};
 pub(crate) use features::{Access, At, Cause, Object, Report};
 pub(crate) use scheduler::Scheduler;
 pub(crate) use spawn::Owned;

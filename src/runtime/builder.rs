@@ -29,7 +29,9 @@ use crate::inspect::with_room;
 use crate::kernel::current::Installed;
 use crate::kernel::features::SchedulerSlots;
 use crate::kernel::slow_path::slow;
-use crate::kernel::{Cancelled, ControlBlock, Owned, Payload, Scheduler, Wait, WaitFor, for_join};
+use crate::kernel::{
+    Cancelled, ControlBlock, Owned, Payload, Scheduler, Wait, WaitFor, for_join, is_main,
+};
 use crate::remote::inbox::{Outside, existing_inbox, inbox, read_inbox, silence};
 use crate::remote::{Futures, Handle};
 use crate::stack;
@@ -220,6 +222,7 @@ impl Runtime {
     #[track_caller]
     pub(super) fn with(clock: Clock, policy: Policy, stack_bytes: Option<usize>) -> Runtime {
         stack::clean_up_after_others();
+        stack::watch_caller(is_main);
         panic_hook::install();
         let can_unwind = cfg!(panic = "unwind");
         if can_unwind && !panics::is_searched() && !std::thread::panicking() {

@@ -40,6 +40,7 @@ pub(crate) use header::{Body, Header};
 #[cfg(feature = "debug")]
 pub(crate) use mapped::room_below;
 pub(crate) use mapped::{green_threads, room_left, stack_at};
+pub(crate) use overflow::watch_caller;
 pub(crate) use pool::clean_up_after_others;
 pub use pool::{DEFAULT_STACK_BYTES, MIN_STACK_BYTES, Pool};
 

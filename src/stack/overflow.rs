@@ -3,6 +3,7 @@
 //! All code that [`on_fault`] reaches is async-signal-safe: it reads memory that only this OS
 //! thread writes, and calls write(2) and abort(3).
 
+use std::cell::Cell;
 use std::io;
 use std::ptr::NonNull;
 
@@ -10,6 +11,24 @@ use super::header::{Header, Occupant};
 use super::mapped;
 use crate::sys;
 use crate::sys::fault::{self, Cause};
+use crate::sys::os_stack::OsStack;
+
+/// The second line of a report where [`Cause::Unnamed`] was found.
+const NO_ROOM_FOR_A_HANDLER: &[u8] =
+    b"  a signal came whose handler runs on the stack that it interrupts (no SA_ONSTACK)\n";
+
+/// The stack of an OS thread that has had a runtime. The main green threads run on it.
+#[derive(Clone, Copy)]
+struct Caller {
+    stack: OsStack,
+    /// Returns `true` if the current green thread is a main one. Async-signal-safe.
+    runs_main: fn() -> bool,
+}
+
+thread_local! {
+    // Without a destructor, because the fault handler reads it.
+    static CALLER: Cell<Option<Caller>> = const { Cell::new(None) };
+}
 
 /// Installs the handler for overflows on this OS thread.
 ///
@@ -22,7 +41,23 @@ pub(super) fn watch() -> io::Result<()> {
     Ok(())
 }
 
-/// Reports an overflow and aborts, or passes the fault on if it is not an overflow.
+/// Installs the handler for overflows of this OS thread's own stack while `runs_main` returns
+/// `true`. That function must be async-signal-safe. Without memory for a signal stack, the report is
+/// left to std.
+pub(crate) fn watch_caller(runs_main: fn() -> bool) {
+    if CALLER.get().is_none()
+        && watch().is_ok()
+        && let Some(stack) = OsStack::of_this_thread()
+    {
+        CALLER.set(Some(Caller { stack, runs_main }));
+    }
+}
+
+/// Reports an overflow and aborts, or passes the fault on if it is not an overflow of a stack of
+/// leno.
+///
+/// An overflow of the OS thread's own stack is reported and passed on: it is std that ends the
+/// process, and a program may have a handler for it.
 ///
 /// # Safety
 ///
@@ -43,6 +78,11 @@ unsafe extern "C" fn on_fault(
         // SAFETY: `find` returns only headers of opened stacks, which are initialised.
         report(unsafe { header.as_ref() }, cause);
     }
+    if let Some(caller) = CALLER.get()
+        && caller.overflowed(cause, stack_pointer)
+    {
+        caller.report(cause);
+    }
     // SAFETY: this is the handler that was given to `install`, and the arguments are those that
     // the kernel passed to it.
     unsafe { fault::pass_on(signal, info, context) }
@@ -61,13 +101,50 @@ fn overflowed(address: usize, stack_pointer: Option<usize>) -> Option<NonNull<He
 /// Returns the stack that `stack_pointer` is in, if the rest of that stack is too small for the frame
 /// that the kernel writes before a handler without SA_ONSTACK runs there.
 fn too_full_for_a_handler(stack_pointer: usize) -> Option<NonNull<Header>> {
-    /// The kernel leaves the red zone of the ABI alone, and aligns the parts of its frame.
-    const MORE_BYTES: usize = 512;
     let (header, in_guard) = mapped::find(stack_pointer)?;
     // SAFETY: `find` returns only headers of opened stacks, which are initialised.
     let limit = unsafe { header.as_ref() }.limit().addr();
-    let is_full = in_guard || stack_pointer - limit < fault::kernel_frame_bytes() + MORE_BYTES;
-    is_full.then_some(header)
+    (in_guard || stack_pointer - limit < bytes_of_a_handler()).then_some(header)
+}
+
+/// Returns the bytes that a stack needs below its frames for a handler to run there.
+fn bytes_of_a_handler() -> usize {
+    /// The kernel leaves the red zone of the ABI alone, and aligns the parts of its frame.
+    const MORE_BYTES: usize = 512;
+    fault::kernel_frame_bytes() + MORE_BYTES
+}
+
+impl Caller {
+    /// Returns `true` if a main green thread has overflowed this stack. As with other stacks, the
+    /// faulting code must run on it.
+    fn overflowed(&self, cause: Cause, stack_pointer: Option<usize>) -> bool {
+        let Caller { stack, runs_main } = self;
+        let is_overflow = match cause {
+            Cause::Access(address) => {
+                stack.guards(address) && stack_pointer.is_none_or(|at| stack.contains(at))
+            }
+            Cause::Unnamed => stack_pointer
+                .is_some_and(|at| stack.contains(at) && at < stack.limit + bytes_of_a_handler()),
+            Cause::Sent => false,
+        };
+        is_overflow && runs_main()
+    }
+
+    /// Prints that the main green thread has overflowed this stack, and the alternative.
+    fn report(&self, cause: Cause) {
+        let (mut size, mut double) = ([0; 20], [0; 20]);
+        let pieces: [&[u8]; 7] = [
+            b"\nleno: the main green thread has overflowed the stack of its OS thread, of ",
+            decimal(self.stack.bytes as u64, &mut size),
+            b" bytes\n",
+            if cause == Cause::Unnamed { NO_ROOM_FOR_A_HANDLER } else { b"" },
+            b"  if it does not recurse for ever, run that code in a green thread with \
+              thread::Builder::new().stack_size(",
+            decimal(self.stack.bytes as u64 * 2, &mut double),
+            b")\n",
+        ];
+        pieces.into_iter().for_each(sys::write_stderr);
+    }
 }
 
 /// Prints which context has overflowed `stack` and how to enlarge it, and aborts.
@@ -100,12 +177,7 @@ fn report(stack: &Header, cause: Cause) -> ! {
         if number == 0 { b"" } else { b"  it runs `" },
         if number == 0 { b"" } else { body.as_bytes() },
         if number == 0 { b"" } else { b"`\n" },
-        match cause {
-            Cause::Unnamed => {
-                b"  a signal came whose handler runs on the stack that it interrupts (no SA_ONSTACK)\n"
-            }
-            _ => b"",
-        },
+        if cause == Cause::Unnamed { NO_ROOM_FOR_A_HANDLER } else { b"" },
         b"  if it does not recurse for ever, give it a larger one ",
         advice[0],
         advice[1],

@@ -6,6 +6,7 @@ pub(crate) mod fault;
 #[cfg(feature = "debug")]
 pub(crate) mod interrupt;
 pub(crate) mod memory;
+pub(crate) mod os_stack;
 pub(crate) mod panics;
 mod process;
 #[cfg(feature = "debug")]

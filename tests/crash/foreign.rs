@@ -9,7 +9,7 @@ use leno::stack::{MIN_STACK_BYTES, Stack};
 use leno::thread;
 
 use crate::harness::{child, dies, null_dereference, succeeds};
-use crate::recursion::{large_frame, overflow};
+use crate::recursion::{large_frame, limit_of_os_thread, overflow};
 
 type Plain = Coroutine<(), (), ()>;
 
@@ -262,4 +262,49 @@ fn an_overflow_of_the_test_thread_is_reported_by_std() {
         overflow();
     });
     outcome.is_std_overflow("foreign::an_overflow_of_the_test_thread_is_reported_by_std");
+}
+
+#[test]
+fn an_overflow_of_a_host_between_two_runs_is_reported_by_std() {
+    let outcome = child(|| {
+        let runtime = leno::Runtime::new();
+        drop(leno::thread::Builder::new().spawn_on(&runtime, thread::yield_now));
+        runtime.run_until_stalled();
+        overflow();
+    });
+    outcome.is_std_overflow("foreign::an_overflow_of_a_host_between_two_runs_is_reported_by_std");
+}
+
+#[test]
+fn a_green_threads_wild_write_into_the_os_threads_guard() {
+    let outcome = child(|| {
+        let target = limit_of_os_thread() - 1024;
+        leno::run(|| drop(leno::spawn(move || write_to(target))));
+    });
+    // std looks at the address alone.
+    outcome.is_std_overflow("foreign::a_green_threads_wild_write_into_the_os_threads_guard");
+}
+
+#[test]
+fn a_coroutines_wild_write_into_the_os_threads_guard() {
+    let outcome = child(|| {
+        let target = limit_of_os_thread() - 1024;
+        leno::run(|| Plain::new(move |_, ()| write_to(target)).resume(()));
+    });
+    outcome.is_std_overflow("foreign::a_coroutines_wild_write_into_the_os_threads_guard");
+}
+
+#[test]
+fn a_protected_page_inside_the_stack_of_the_main_green_thread() {
+    dies(libc::SIGSEGV, || {
+        leno::run(|| {
+            let here = 0u8;
+            let page = ((&raw const here as usize) & !0xffff) - (256 << 10);
+            // SAFETY: this part of the stack is unused; the fault is what the test is about.
+            unsafe {
+                assert_eq!(libc::mprotect(page as *mut _, 64 << 10, libc::PROT_NONE), 0);
+            }
+            write_to(page);
+        });
+    });
 }

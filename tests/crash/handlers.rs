@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use leno::coroutine::Coroutine;
 use leno::stack::DEFAULT_STACK_BYTES;
 
-use crate::harness::{BODY, Owner, child, dies, null_dereference, report, say, succeeds};
+use crate::harness::{
+    BODY, Owner, child, dies, null_dereference, report, rest_of_main_report, say, succeeds,
+};
 use crate::recursion::overflow;
 
 type Plain = Coroutine<(), (), ()>;
@@ -99,6 +101,34 @@ fn an_earlier_handler_does_not_get_overflows() {
 fn scenario_with_earlier_handler() {
     install(libc::SIGSEGV, three_arguments, 0, &[]);
     Plain::new(|_, ()| overflow()).resume(());
+}
+
+/// Reports that a fault with an address has come, and ends the process.
+extern "C" fn deals_with_overflow(_: i32, info: *mut libc::siginfo_t, _: *mut libc::c_void) {
+    // SAFETY: the kernel, or leno's handler, passes a valid siginfo_t.
+    let is_fault = unsafe { (*info).si_code > 0 && !(*info).si_addr().is_null() };
+    say(if is_fault { "previous handler\n" } else { "wrong arguments\n" });
+    exit_now(3)
+}
+
+#[test]
+fn an_earlier_handler_gets_overflows_of_the_main_green_thread() {
+    let outcome = child(|| {
+        install(libc::SIGSEGV, deals_with_overflow, 0, &[]);
+        leno::run(overflow);
+    });
+    assert_eq!(rest_of_main_report(&outcome.stderr), "previous handler\n");
+    assert_eq!(outcome.code, Some(3));
+}
+
+#[test]
+fn without_a_handler_the_main_green_threads_overflow_ends_the_process() {
+    let outcome = child(|| {
+        set_plain(libc::SIGSEGV, libc::SIG_DFL);
+        leno::run(overflow);
+    });
+    assert_eq!(rest_of_main_report(&outcome.stderr), "");
+    assert_eq!(outcome.signal, Some(libc::SIGSEGV));
 }
 
 static CALLS: AtomicUsize = AtomicUsize::new(0);

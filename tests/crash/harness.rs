@@ -128,6 +128,14 @@ impl Outcome {
         assert_eq!(self.signal, Some(libc::SIGABRT), "{}", self.scenario);
     }
 
+    /// Asserts that leno has reported an overflow by the main green thread, and std one of the OS
+    /// thread of this name.
+    #[track_caller]
+    pub fn is_main_overflow(&self, thread: &str) {
+        is_std_report(rest_of_main_report(&self.stderr), thread);
+        assert_eq!(self.signal, Some(libc::SIGABRT), "{}", self.scenario);
+    }
+
     /// Asserts that the child exited with `code` after it wrote exactly `stderr`.
     #[track_caller]
     pub fn exited(&self, code: i32, stderr: &str) {
@@ -145,6 +153,22 @@ pub fn is_std_report(stderr: &str, thread: &str) {
     let rest = rest.trim_end().trim_end_matches(", aborting");
     let expected = (&*format!("\nthread '{thread}'"), "fatal runtime error: stack overflow");
     assert_eq!((name, rest), expected);
+}
+
+/// Asserts that `stderr` begins with leno's report of an overflow by the main green thread, and
+/// returns the rest.
+#[track_caller]
+pub fn rest_of_main_report(stderr: &str) -> &str {
+    let start = "\nleno: the main green thread has overflowed the stack of its OS thread, of ";
+    let bytes = stderr.strip_prefix(start).and_then(|rest| rest.split_once(' '));
+    let bytes: usize = bytes.and_then(|(bytes, _)| bytes.parse().ok()).expect(stderr);
+    assert!(bytes > 256 << 10, "{bytes}");
+    let end = format!(
+        "{bytes} bytes\n  if it does not recurse for ever, run that code in a green thread with \
+         thread::Builder::new().stack_size({})\n",
+        2 * bytes
+    );
+    stderr[start.len()..].strip_prefix(&end).expect(stderr)
 }
 
 /// The owner of the stack that overflows. `{here}` in `body` stands for the scenario.

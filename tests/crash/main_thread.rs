@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use crate::generated::{Package, cargo, command, own_words};
-use crate::harness::is_std_report;
+use crate::harness::{is_std_report, rest_of_main_report};
 
 const PROGRAM: &str = r#"
 //! Runs the scenario in its argument on the main OS thread.
@@ -38,6 +38,10 @@ fn main() {
             leno::spawn(leno::yield_now).join().unwrap();
             deep(0);
         }),
+        "overflow after a runtime" => {
+            leno::run(leno::yield_now);
+            deep(0);
+        }
         "null pointer" => {
             Plain::new(|_, ()| ()).resume(());
             null();
@@ -98,8 +102,15 @@ fn an_overflow_of_the_main_os_thread_is_reported_by_std() {
 }
 
 #[test]
-fn an_overflow_of_the_main_green_thread_is_reported_by_std() {
+fn an_overflow_of_the_main_green_thread_is_reported_by_leno_and_std() {
     let (signal, stderr) = run("overflow of the main green thread");
+    is_std_report(rest_of_main_report(&stderr), "main");
+    assert_eq!(signal, Some(libc::SIGABRT));
+}
+
+#[test]
+fn an_overflow_after_a_runtime_is_reported_by_std() {
+    let (signal, stderr) = run("overflow after a runtime");
     is_std_report(&stderr, "main");
     assert_eq!(signal, Some(libc::SIGABRT));
 }

@@ -10,9 +10,9 @@ use leno::thread::{self, Builder};
 
 use crate::harness::{
     BODY, DEFAULT, INNER, Owner, Setting, child, dies, in_c_thread, overflows, overflows_with,
-    report, skip,
+    report, rest_of_main_report, skip,
 };
-use crate::recursion::{DeepDrop, deep, deep_and_large, overflow};
+use crate::recursion::{DeepDrop, deep, deep_and_large, limit_of_os_thread, overflow};
 
 type Plain = Coroutine<(), (), ()>;
 
@@ -275,4 +275,34 @@ fn a_signal_without_room_on_a_stack_of_the_system() {
         Plain::new(|_, ()| ()).resume(());
         raise_on_the_way_down();
     });
+}
+
+#[test]
+fn a_signal_without_room_in_the_main_green_thread() {
+    let outcome = child(|| {
+        // SAFETY: the handler counts. The first signal has the dynamic linker do what it does once.
+        unsafe {
+            libc::signal(libc::SIGALRM, counts as *const () as usize);
+            libc::raise(libc::SIGALRM);
+        }
+        leno::run(|| raise_close_to(limit_of_os_thread()));
+    });
+    let reason =
+        "  a signal came whose handler runs on the stack that it interrupts (no SA_ONSTACK)\n";
+    assert_eq!(outcome.stderr.matches(reason).count(), 1, "{}", outcome.stderr);
+    // std's handler does not take this for an overflow.
+    assert_eq!(rest_of_main_report(&outcome.stderr.replace(reason, "")), "");
+    assert_eq!(outcome.signal, Some(libc::SIGSEGV));
+}
+
+/// Raises a signal where the stack has room for raise(3), and none for what the kernel writes.
+fn raise_close_to(limit: usize) {
+    let here = std::hint::black_box([0u8; 16]);
+    if (&raw const here).addr() > limit + 1400 {
+        raise_close_to(limit);
+    } else {
+        // SAFETY: the handler counts.
+        unsafe { libc::raise(libc::SIGALRM) };
+    }
+    std::hint::black_box(here);
 }

@@ -273,12 +273,41 @@ fn the_main_green_thread_of_a_runtime_in_a_coroutine() {
 }
 
 #[test]
-fn the_main_green_thread_is_reported_by_std() {
+fn the_main_green_thread_is_reported_by_leno_and_std() {
     let outcome = child(|| {
         leno::run(|| {
             leno::spawn(thread::yield_now).join().expect("the green thread returns");
             overflow();
         });
     });
-    outcome.is_std_overflow("overflow_thread::the_main_green_thread_is_reported_by_std");
+    outcome.is_main_overflow("overflow_thread::the_main_green_thread_is_reported_by_leno_and_std");
+}
+
+#[test]
+fn a_main_green_thread_that_spawned_no_other() {
+    let outcome = child(|| leno::run(overflow));
+    outcome.is_main_overflow("overflow_thread::a_main_green_thread_that_spawned_no_other");
+}
+
+#[test]
+fn frames_larger_than_the_guard_in_the_main_green_thread() {
+    let outcome = child(|| {
+        let other = std::thread::Builder::new().name("host".into());
+        let other = other.spawn(|| leno::run(|| deep_and_large::<100_000>(0)));
+        drop(other.expect("the OS thread starts").join());
+    });
+    outcome.is_main_overflow("host");
+}
+
+#[test]
+fn the_main_green_thread_of_a_second_runtime() {
+    let outcome = child(|| {
+        leno::run(thread::yield_now);
+        leno::Runtime::new().run(|| {
+            drop(leno::spawn(thread::yield_now));
+            thread::yield_now();
+            overflow();
+        });
+    });
+    outcome.is_main_overflow("overflow_thread::the_main_green_thread_of_a_second_runtime");
 }

@@ -90,3 +90,16 @@ pub unsafe extern "C" fn leap(bytes: usize, function: extern "C" fn()) {
         "ret",
     )
 }
+
+/// Returns the lowest usable address of the OS thread's stack.
+pub fn limit_of_os_thread() -> usize {
+    // SAFETY: pthread_getattr_np initialises the attributes, which the other calls read and free.
+    unsafe {
+        let mut attributes = std::mem::zeroed();
+        let (mut limit, mut bytes) = (std::ptr::null_mut(), 0);
+        assert_eq!(libc::pthread_getattr_np(libc::pthread_self(), &mut attributes), 0);
+        libc::pthread_attr_getstack(&attributes, &mut limit, &mut bytes);
+        libc::pthread_attr_destroy(&mut attributes);
+        limit.addr()
+    }
+}
