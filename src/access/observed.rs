@@ -22,7 +22,7 @@
 
 use std::marker::PhantomData;
 use std::ops::Deref;
-use std::panic::Location;
+use std::panic::{Location, RefUnwindSafe, UnwindSafe};
 
 use super::report::{
     Reported, also, begin_on_all, begin_resource, created, is_eventful, is_reported, note_resource,
@@ -38,6 +38,10 @@ pub(crate) struct Observed<T> {
     resource: Resource,
     state: T,
 }
+
+// An operation leaves the state consistent before code of the program runs, which could panic.
+impl<T> UnwindSafe for Observed<T> {}
+impl<T> RefUnwindSafe for Observed<T> {}
 
 /// One access to the state in an [`Observed`].
 ///

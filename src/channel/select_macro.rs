@@ -250,7 +250,7 @@ fn wait(
 /// }
 /// ```
 ///
-/// Any number of `recv` and `send`, at most one `default`, which comes last. (For a number
+/// Any number of `recv` and `send`, at most one `default`. (For a number
 /// that is known only at run time, there is [`Select`](crate::channel::Select).) If several
 /// operations can proceed, one of them does, each with the same probability. The operation on
 /// a disconnected channel can proceed, with an error. The message of a `send` is computed
@@ -289,7 +289,7 @@ macro_rules! select {
         ::core::compile_error!("a select needs at least one arm: without one it could never end")
     };
     ($($arms:tt)+) => {
-        $crate::__select_arms!(false; [] $($arms)+)
+        $crate::__select_arms!(false; [] [] $($arms)+)
     };
 }
 
@@ -316,68 +316,75 @@ macro_rules! select_biased {
         $crate::select! {}
     };
     ($($arms:tt)+) => {
-        $crate::__select_arms!(true; [] $($arms)+)
+        $crate::__select_arms!(true; [] [] $($arms)+)
     };
 }
 
 /// Takes one arm after the other: creates its case, and keeps it with the pattern and the
-/// body to use if it is chosen.
+/// body to use if it is chosen. The second brackets keep the deadline and the body of the default.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __select_arms {
     // recv
-    ($biased:expr; [$($done:tt)*] recv($receiver:expr) -> $result:pat => $body:block, $($rest:tt)*) => {
+    ($biased:expr; [$($done:tt)*] [$($default:tt)*] recv($receiver:expr $(,)?) -> $result:pat => $body:block, $($rest:tt)*) => {
         match (match &$receiver { end => $crate::channel::__select::RecvCase::new(end) }) {
-            case => $crate::__select_arms!($biased; [$($done)* (case, $result, $body)] $($rest)*),
+            case => $crate::__select_arms!($biased; [$($done)* (case, $result, $body)] [$($default)*] $($rest)*),
         }
     };
-    ($biased:expr; [$($done:tt)*] recv($receiver:expr) -> $result:pat => $body:block $($rest:tt)*) => {
-        $crate::__select_arms!($biased; [$($done)*] recv($receiver) -> $result => $body, $($rest)*)
+    ($biased:expr; [$($done:tt)*] [$($default:tt)*] recv($receiver:expr $(,)?) -> $result:pat => $body:block $($rest:tt)*) => {
+        $crate::__select_arms!($biased; [$($done)*] [$($default)*] recv($receiver) -> $result => $body, $($rest)*)
     };
-    ($biased:expr; [$($done:tt)*] recv($receiver:expr) -> $result:pat => $body:expr, $($rest:tt)*) => {
-        $crate::__select_arms!($biased; [$($done)*] recv($receiver) -> $result => { $body }, $($rest)*)
+    ($biased:expr; [$($done:tt)*] [$($default:tt)*] recv($receiver:expr $(,)?) -> $result:pat => $body:expr, $($rest:tt)*) => {
+        $crate::__select_arms!($biased; [$($done)*] [$($default)*] recv($receiver) -> $result => { $body }, $($rest)*)
     };
-    ($biased:expr; [$($done:tt)*] recv($receiver:expr) -> $result:pat => $body:expr) => {
-        $crate::__select_arms!($biased; [$($done)*] recv($receiver) -> $result => { $body },)
+    ($biased:expr; [$($done:tt)*] [$($default:tt)*] recv($receiver:expr $(,)?) -> $result:pat => $body:expr) => {
+        $crate::__select_arms!($biased; [$($done)*] [$($default)*] recv($receiver) -> $result => { $body },)
     };
     // send
-    ($biased:expr; [$($done:tt)*] send($sender:expr, $message:expr) -> $result:pat => $body:block, $($rest:tt)*) => {
+    ($biased:expr; [$($done:tt)*] [$($default:tt)*] send($sender:expr, $message:expr $(,)?) -> $result:pat => $body:block, $($rest:tt)*) => {
         match (match &$sender { end => $crate::channel::__select::SendCase::new(end, $message) }) {
-            case => $crate::__select_arms!($biased; [$($done)* (case, $result, $body)] $($rest)*),
+            case => $crate::__select_arms!($biased; [$($done)* (case, $result, $body)] [$($default)*] $($rest)*),
         }
     };
-    ($biased:expr; [$($done:tt)*] send($sender:expr, $message:expr) -> $result:pat => $body:block $($rest:tt)*) => {
-        $crate::__select_arms!($biased; [$($done)*] send($sender, $message) -> $result => $body, $($rest)*)
+    ($biased:expr; [$($done:tt)*] [$($default:tt)*] send($sender:expr, $message:expr $(,)?) -> $result:pat => $body:block $($rest:tt)*) => {
+        $crate::__select_arms!($biased; [$($done)*] [$($default)*] send($sender, $message) -> $result => $body, $($rest)*)
     };
-    ($biased:expr; [$($done:tt)*] send($sender:expr, $message:expr) -> $result:pat => $body:expr, $($rest:tt)*) => {
-        $crate::__select_arms!($biased; [$($done)*] send($sender, $message) -> $result => { $body }, $($rest)*)
+    ($biased:expr; [$($done:tt)*] [$($default:tt)*] send($sender:expr, $message:expr $(,)?) -> $result:pat => $body:expr, $($rest:tt)*) => {
+        $crate::__select_arms!($biased; [$($done)*] [$($default)*] send($sender, $message) -> $result => { $body }, $($rest)*)
     };
-    ($biased:expr; [$($done:tt)*] send($sender:expr, $message:expr) -> $result:pat => $body:expr) => {
-        $crate::__select_arms!($biased; [$($done)*] send($sender, $message) -> $result => { $body },)
+    ($biased:expr; [$($done:tt)*] [$($default:tt)*] send($sender:expr, $message:expr $(,)?) -> $result:pat => $body:expr) => {
+        $crate::__select_arms!($biased; [$($done)*] [$($default)*] send($sender, $message) -> $result => { $body },)
     };
     // default
-    ($biased:expr; [$($done:tt)*] default => $body:block $(,)?) => {
-        $crate::__select_run!($biased, $crate::channel::__select::Deadline::Now, $body; $($done)*)
+    ($biased:expr; [$($done:tt)*] [$($default:tt)+] default $($rest:tt)*) => {
+        ::core::compile_error!("a select has one `default` at most")
     };
-    ($biased:expr; [$($done:tt)*] default => $body:expr $(,)?) => {
-        $crate::__select_arms!($biased; [$($done)*] default => { $body })
+    ($biased:expr; [$($done:tt)*] [] default $(())? => $($rest:tt)*) => {
+        $crate::__select_arms!($biased; [$($done)*] [] by $crate::channel::__select::Deadline::Now; $($rest)*)
     };
-    ($biased:expr; [$($done:tt)*] default($timeout:expr) => $body:block $(,)?) => {
-        $crate::__select_run!(
-            $biased,
-            $crate::channel::__select::IntoDeadline::into_deadline($timeout),
-            $body;
-            $($done)*
+    ($biased:expr; [$($done:tt)*] [] default($timeout:expr $(,)?) => $($rest:tt)*) => {
+        $crate::__select_arms!(
+            $biased;
+            [$($done)*] [] by $crate::channel::__select::IntoDeadline::into_deadline($timeout); $($rest)*
         )
     };
-    ($biased:expr; [$($done:tt)*] default($timeout:expr) => $body:expr $(,)?) => {
-        $crate::__select_arms!($biased; [$($done)*] default($timeout) => { $body })
+    ($biased:expr; [$($done:tt)*] [] by $deadline:expr; $body:block, $($rest:tt)*) => {
+        $crate::__select_arms!($biased; [$($done)*] [$deadline, $body] $($rest)*)
     };
-    ($biased:expr; [$($done:tt)*] default $($rest:tt)*) => {
-        ::core::compile_error!("`default` must be the last arm: `default => body` or `default(timeout) => body`")
+    ($biased:expr; [$($done:tt)*] [] by $deadline:expr; $body:block $($rest:tt)*) => {
+        $crate::__select_arms!($biased; [$($done)*] [$deadline, $body] $($rest)*)
+    };
+    ($biased:expr; [$($done:tt)*] [] by $deadline:expr; $body:expr, $($rest:tt)*) => {
+        $crate::__select_arms!($biased; [$($done)*] [$deadline, { $body }] $($rest)*)
+    };
+    ($biased:expr; [$($done:tt)*] [] by $deadline:expr; $body:expr) => {
+        $crate::__select_arms!($biased; [$($done)*] [$deadline, { $body }])
     };
     // the end
-    ($biased:expr; [$($done:tt)+]) => {
+    ($biased:expr; [$($done:tt)*] [$deadline:expr, $body:block]) => {
+        $crate::__select_run!($biased, $deadline, $body; $($done)*)
+    };
+    ($biased:expr; [$($done:tt)+] []) => {
         $crate::__select_run!(
             $biased,
             $crate::channel::__select::Deadline::Never,
@@ -385,7 +392,7 @@ macro_rules! __select_arms {
             $($done)*
         )
     };
-    ($biased:expr; [$($done:tt)*] $($rest:tt)*) => {
+    ($biased:expr; [$($done:tt)*] [$($default:tt)*] $($rest:tt)*) => {
         ::core::compile_error!(::core::concat!(
             "expected `recv(receiver) -> result => body`, `send(sender, message) -> result => body`, ",
             "`default => body` or `default(timeout) => body`, found: ",

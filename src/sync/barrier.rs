@@ -3,7 +3,6 @@
 use crate::timer::deadline_after;
 use std::cell::Cell;
 use std::fmt;
-use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::Duration;
 
 use crate::access::{Access, Observed};
@@ -183,9 +182,6 @@ impl Barrier {
         self.state.set_name(name.into());
     }
 }
-
-impl UnwindSafe for Barrier {}
-impl RefUnwindSafe for Barrier {}
 
 impl fmt::Debug for Barrier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

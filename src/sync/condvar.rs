@@ -2,7 +2,6 @@
 
 use crate::timer::{deadline_after, refresh};
 use std::fmt;
-use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::Duration;
 
 use super::mutex::MutexGuard;
@@ -330,9 +329,6 @@ fn with_result<G>(
         Err(error) => Err(PoisonError::new((error.into_inner(), result))),
     }
 }
-
-impl UnwindSafe for Condvar {}
-impl RefUnwindSafe for Condvar {}
 
 impl Default for Condvar {
     #[track_caller]

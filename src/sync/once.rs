@@ -2,7 +2,6 @@
 
 use std::cell::Cell;
 use std::fmt;
-use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use super::holder;
 use crate::access::{Access, Accessed, Observed, is_reported};
@@ -339,9 +338,6 @@ impl Progress {
 fn poisoned(function: &'static str) -> ! {
     panic!("{function}: an earlier closure has panicked or been cancelled")
 }
-
-impl UnwindSafe for Once {}
-impl RefUnwindSafe for Once {}
 
 impl Default for Once {
     #[track_caller]

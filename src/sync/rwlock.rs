@@ -40,16 +40,14 @@ pub struct RwLock<T: ?Sized> {
     value: RefCell<T>,
 }
 
-/// A lock that is held to read; see [`RwLock::read`]. Dropping the guard releases the lock.
-///
-/// # Examples
-///
-/// See [`RwLock`].
+/// A lock that is held to read; see [`RwLock::read`]. Dropping the guard releases the lock. See
+/// [`RwLock`] for an example.
 #[must_use = "if unused, the lock is released at once"]
 pub struct RwLockReadGuard<'a, T: ?Sized> {
     // The borrow ends after the lock has been handed over, and before another thread runs.
     value: Ref<'a, T>,
-    lock: &'a RwLock<T>,
+    // Not the whole `RwLock<T>`, by which the lifetimes in `T` could not be shortened.
+    lock: &'a Observed<Lock>,
     reported: Reported,
     /// The place of the note that the thread holds a share.
     share: usize,
@@ -322,7 +320,7 @@ impl<T: ?Sized> RwLock<T> {
     #[inline(always)]
     fn share(&self, holder: Holder, reported: Reported) -> RwLockReadGuard<'_, T> {
         let share = self.lock.add_share(holder);
-        RwLockReadGuard { value: self.value.borrow(), lock: self, reported, share }
+        RwLockReadGuard { value: self.value.borrow(), lock: &self.lock, reported, share }
     }
 
     /// Returns the guard of a writer that holds the lock.
@@ -400,11 +398,10 @@ impl<'a, T: ?Sized> RwLockWriteGuard<'a, T> {
 impl<T: ?Sized> Drop for RwLockReadGuard<'_, T> {
     #[inline(always)]
     fn drop(&mut self) {
-        let lock = &self.lock.lock;
-        lock.remove_share(self.share);
+        self.lock.remove_share(self.share);
         release_read(match self.reported {
-            None => lock.unreported("the guard's lock was not reported either"),
-            Some(at) => lock.note_at(Access::Write, "read unlock", at),
+            None => self.lock.unreported("the guard's lock was not reported either"),
+            Some(at) => self.lock.note_at(Access::Write, "read unlock", at),
         });
     }
 }
@@ -447,6 +444,10 @@ impl<T: ?Sized> DerefMut for RwLockWriteGuard<'_, T> {
 
 impl<T: ?Sized> UnwindSafe for RwLock<T> {}
 impl<T: ?Sized> RefUnwindSafe for RwLock<T> {}
+impl<T: ?Sized + RefUnwindSafe> UnwindSafe for RwLockReadGuard<'_, T> {}
+impl<T: ?Sized + RefUnwindSafe> RefUnwindSafe for RwLockReadGuard<'_, T> {}
+impl<T: ?Sized> UnwindSafe for RwLockWriteGuard<'_, T> {}
+impl<T: ?Sized> RefUnwindSafe for RwLockWriteGuard<'_, T> {}
 
 impl<T: Default> Default for RwLock<T> {
     #[track_caller]

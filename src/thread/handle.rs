@@ -1,6 +1,7 @@
 //! Handles to green threads.
 
 use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::rc::Rc;
 
 use crate::cancel::cancel_thread;
@@ -91,6 +92,9 @@ impl Thread {
         cancel_thread(&self.state);
     }
 }
+
+impl UnwindSafe for Thread {}
+impl RefUnwindSafe for Thread {}
 
 impl fmt::Debug for Thread {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

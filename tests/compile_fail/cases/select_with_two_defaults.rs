@@ -1,6 +1,6 @@
 //! A select has at most one default arm.
 // error: lifetime
-// says: `default` must be the last arm
+// says: a select has one `default` at most
 
 fn main() {
     leno::run(|| leno::select! { default => (), default => () });

@@ -238,3 +238,46 @@ fn a_deadline_is_a_duration_or_an_instant() {
         assert_eq!(start.elapsed(), 3 * second);
     });
 }
+
+#[test]
+fn parentheses_and_commas_are_as_in_calls() {
+    leno::run(|| {
+        let (sender, receiver) = bounded(1);
+        let mut log = Vec::new();
+        for _ in 0..3 {
+            let step = select! {
+                send(sender, log.len(),) -> sent => { sent.unwrap(); "sent" },
+                recv(never::<()>(),) -> _ => unreachable!(),
+                default() => "full",
+            };
+            log.push(step);
+        }
+        assert_eq!(log, ["sent", "full", "full"]);
+        assert_eq!(
+            select! { recv(receiver,) -> got => got, default(Duration::ZERO,) => Ok(9) },
+            Ok(0)
+        );
+        assert_eq!(leno::select_biased! { default() => 1 }, 1);
+    });
+}
+
+#[test]
+fn the_default_may_be_any_arm() {
+    leno::run(|| {
+        let number = |receiver: &Receiver<u32>| {
+            select! {
+                default => 0,
+                recv(receiver) -> got => got.unwrap(),
+            }
+        };
+        assert_eq!((number(&ready(7)), number(&never())), (7, 0));
+        let number = |receiver: &Receiver<u32>| {
+            leno::select_biased! {
+                recv(never::<()>()) -> _ => unreachable!(),
+                default(Duration::from_micros(1)) => { 0 }
+                recv(receiver) -> got => got.unwrap(),
+            }
+        };
+        assert_eq!((number(&ready(7)), number(&never())), (7, 0));
+    });
+}

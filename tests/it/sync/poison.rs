@@ -213,11 +213,19 @@ fn a_wait_during_a_panic_does_not_prevent_poisoning() {
 }
 
 #[test]
-fn locks_are_unwind_safe_as_in_std() {
+fn primitives_are_unwind_safe_as_in_std() {
+    use leno::sync::{MutexGuard, RwLockReadGuard, RwLockWriteGuard, mpsc};
+    use leno::{channel, sync};
+    use std::cell::Cell;
+
     fn may<T: UnwindSafe + RefUnwindSafe>() {}
-    may::<Mutex<std::cell::Cell<u8>>>();
-    may::<RwLock<std::cell::Cell<u8>>>();
-    may::<(Condvar, Once, OnceLock<u8>, leno::sync::Barrier)>();
+    may::<(Mutex<Cell<u8>>, MutexGuard<'_, Cell<u8>>)>();
+    may::<(RwLock<Cell<u8>>, RwLockReadGuard<'_, u8>, RwLockWriteGuard<'_, Cell<u8>>)>();
+    may::<(Condvar, Once, OnceLock<u8>, sync::LazyLock<u8>, sync::Barrier)>();
+    may::<(mpsc::Sender<Cell<u8>>, mpsc::SyncSender<Cell<u8>>, mpsc::Receiver<Cell<u8>>)>();
+    may::<(channel::Sender<Cell<u8>>, channel::Receiver<Cell<u8>>)>();
+    may::<(sync::Semaphore, sync::SemaphorePermit<'_>, sync::Event, sync::WaitGroup)>();
+    may::<(leno::thread::Thread, leno::thread::ThreadId)>();
     let mutex = Rc::new(Mutex::new(1));
     let other = mutex.clone();
     assert_eq!(panic::catch_unwind(move || *other.lock().unwrap()).unwrap(), 1);

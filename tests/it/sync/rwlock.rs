@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use leno::Policy;
-use leno::sync::{RwLock, RwLockWriteGuard, TryLockError};
+use leno::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError};
 use leno::thread::{self, JoinHandle};
 use leno::time::{Duration, Instant, sleep};
 
@@ -267,4 +267,17 @@ fn a_rwlock_needs_a_runtime_only_to_wait() {
     drop((guard, std_guard));
     assert_eq!(format!("{lock:?}"), format!("{std:?}"));
     assert_eq!(lock.into_inner().unwrap(), 3);
+}
+
+#[test]
+fn a_read_guard_shortens_the_lifetimes_inside() {
+    fn longer<'a>(guard: RwLockReadGuard<'_, &'a str>, other: &'a str) -> &'a str {
+        if guard.len() > other.len() { *guard } else { other }
+    }
+    let lock = RwLock::new("for the whole test");
+    {
+        let text = String::from("for the block");
+        assert_eq!(longer(lock.read().unwrap(), &text), "for the whole test");
+    }
+    assert_eq!(*lock.into_inner().unwrap(), *"for the whole test");
 }
