@@ -35,6 +35,16 @@ fn a_new_context_starts_as_the_abi_requires() {
     }
 }
 
+/// The root does not take another register for the control block because it happens to hold the same
+/// address.
+#[test]
+fn the_first_function_receives_the_control_block() {
+    let context = Context::new(Kind::Coroutine, |control, _| std::ptr::from_ref(control).addr());
+    let link = Cell::new(std::ptr::null_mut());
+    let control = context.control();
+    assert_eq!(control.resume_with::<0>(&link, 0), std::ptr::from_ref(control).addr());
+}
+
 #[test]
 fn canaries_hold_on_both_sides_of_every_switch() {
     for kind in KINDS {

@@ -142,10 +142,16 @@ impl Control {
     /// Resumes the coroutine, inlined.
     #[inline(always)]
     pub fn resume_inlined<const MARK: usize>(&self, word: usize) -> usize {
+        self.resume_with::<MARK>(&self.link.context, word)
+    }
+
+    /// Resumes the coroutine, inlined, with a link that may lie elsewhere than in the control block.
+    #[inline(always)]
+    pub fn resume_with<const MARK: usize>(&self, link: &Cell<StackPointer>, word: usize) -> usize {
         // SAFETY: the contexts of this module are entered in turns, and all words are
         // initialised.
         unsafe {
-            let link = self.link.context.as_ptr();
+            let link = link.as_ptr();
             let (from, word) = arch::resume::<MARK>(link, self.own.get(), Word::new(word));
             self.own.set(from);
             word.assume_init()
