@@ -153,6 +153,7 @@ mod arch;
 mod bridge;
 mod cancel;
 pub mod channel;
+mod confined;
 pub mod coroutine;
 #[cfg(feature = "debug")]
 pub mod debug;

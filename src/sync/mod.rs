@@ -24,7 +24,8 @@
 //!
 //! These types are neither `Send` nor `Sync`: they are for the green threads of one OS
 //! thread, which share them by reference, `Rc` or [`Arc`]. A `static` must be `Sync`, so it
-//! cannot hold one of them; `thread_local!` can. The types of [`atomic`] are both.
+//! cannot hold one of them; `thread_local!` can. The types of [`atomic`] are both. README has the
+//! steps, under "Porting a program".
 //!
 //! # What std has besides
 //!

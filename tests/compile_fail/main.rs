@@ -2,8 +2,8 @@
 //! that made another library unsound.
 //!
 //! Each file in `cases/` begins with its topic and lists, in a line `// error:`, all
-//! errors that the compiler may report. Lines `// says:` are parts of these errors. The
-//! files named `ok_*` must compile: they are the other programs without the mistake.
+//! errors that the compiler may report. Lines `// says:` are parts of these errors, and a line
+//! `// each says:` is a part of all. The files named `ok_*` must compile: they are the other programs without the mistake.
 //!
 //! One temporary package with a program for each case is checked at once.
 
@@ -22,6 +22,7 @@ struct Case {
     /// The allowed errors; empty for a program that must compile.
     allowed: Vec<String>,
     says: Vec<String>,
+    each_says: String,
 }
 
 /// The code and the text of a compiler error.
@@ -41,7 +42,9 @@ fn case(name: &str, source: String) -> Case {
     );
     let says = source.lines().filter_map(|line| line.strip_prefix("// says: "));
     let says = says.map(str::to_owned).collect();
-    Case { name: name.to_owned(), source, allowed, says }
+    let each_says = source.lines().find_map(|line| line.strip_prefix("// each says: "));
+    let each_says = each_says.unwrap_or_default().to_owned();
+    Case { name: name.to_owned(), source, allowed, says, each_says }
 }
 
 fn cases() -> Vec<Case> {
@@ -124,7 +127,7 @@ fn error_line(line: &str) -> Option<(&str, &str, &str)> {
 
 /// Returns the reason why the case fails, if it does.
 fn verdict(case: &Case, errors: &[Complaint]) -> Option<String> {
-    let Case { name, allowed, says, .. } = case;
+    let Case { name, allowed, says, each_says, .. } = case;
     let unexpected: Vec<&Complaint> =
         errors.iter().filter(|(code, _)| !allowed.contains(code)).collect();
     if !unexpected.is_empty() {
@@ -133,6 +136,9 @@ fn verdict(case: &Case, errors: &[Complaint]) -> Option<String> {
     let is_said = |wanted: &String| errors.iter().any(|(_, text)| text.contains(wanted));
     if let Some(unsaid) = says.iter().find(|wanted| !errors.is_empty() && !is_said(wanted)) {
         return Some(format!("{name}: does not say `{unsaid}`, but {errors:?}"));
+    }
+    if let Some(other) = errors.iter().find(|(_, text)| !text.contains(each_says)) {
+        return Some(format!("{name}: says {other:?}, without `{each_says}`"));
     }
     let missing = errors.is_empty() && !allowed.is_empty();
     missing.then(|| format!("{name}: compiles, and must not: it should give one of {allowed:?}"))
@@ -183,6 +189,11 @@ fn a_wrong_verdict_is_detected() {
     assert_eq!(verdict(&told, &codes(&["E0277"])), None);
     let told = case("x", "//! X\n// error: E0277\n// says: says no\n".to_owned());
     assert!(verdict(&told, &codes(&["E0277"])).is_some_and(|text| text.contains("says no")));
+    let told = case("x", "//! X\n// error: E0277\n// each says: says\n".to_owned());
+    assert_eq!(verdict(&told, &codes(&["E0277", "E0277"])), None);
+    let mut two = codes(&["E0277", "E0277"]);
+    two[1].1 = "it is silent".to_owned();
+    assert!(verdict(&told, &two).is_some_and(|text| text.contains("is silent")));
     let right = case("ok_x", "//! X\n".to_owned());
     assert_eq!(verdict(&right, &codes(&[])), None);
     assert!(verdict(&right, &codes(&["E0277"])).is_some());
