@@ -24,6 +24,8 @@
 mod deadline;
 mod error;
 mod handles;
+mod pairs;
+mod partner;
 mod readiness;
 mod receiver;
 #[allow(unsafe_code)]

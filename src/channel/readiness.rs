@@ -6,7 +6,7 @@
 //! handle of the other end that is dropped. Two selects that watch the two ends of a channel
 //! without a buffer would wait for each other. So a select that is about to watch looks for
 //! one that watches the other end, and pairs with it: both have selected the operation, and
-//! the first of them that completes it waits for the other.
+//! the first of them that completes it waits for the other (see [`super::pairs`]).
 
 use super::deadline::Moment;
 use crate::access::{Object, Part};
@@ -28,6 +28,9 @@ pub(super) trait Operation {
     /// which the caller adds one. Returns the moment instead for a timer, which needs no
     /// watching.
     fn watching(&self, begun: Part<'_>) -> Result<&WaitQueue<Watcher>, Moment>;
+
+    /// Notes that the promise to complete the operation with another select is broken.
+    fn break_promise(&self);
 
     /// Returns what a select waits for that wants this operation.
     fn need(&self) -> Need<'_>;

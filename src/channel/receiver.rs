@@ -366,6 +366,13 @@ impl<T> Operation for Receiver<T> {
         }
     }
 
+    fn break_promise(&self) {
+        // A timer pairs with no select.
+        if let Flavor::Channel(channel) = &self.flavor {
+            channel.broken().pairs.break_receive();
+        }
+    }
+
     fn need(&self) -> Need<'_> {
         match &self.flavor {
             Flavor::Channel(channel) => channel.message(),

@@ -38,12 +38,17 @@ impl Search {
     /// Waits until an operation can proceed, and selects it. Returns `None` at the deadline.
     #[track_caller]
     pub(super) fn select<'a>(&self, all: &[Numbered<'a>]) -> Option<SelectedOperation<'a>> {
-        self.find(all).map(|(index, operation)| SelectedOperation { index, operation })
+        self.find(all).map(|((index, operation), is_paired)| SelectedOperation {
+            index,
+            operation,
+            is_paired,
+        })
     }
 
-    /// Waits until an operation can proceed. Returns `None` at the deadline.
+    /// Waits until an operation can proceed. Returns it, and whether it has paired with that of
+    /// another select. Returns `None` at the deadline.
     #[track_caller]
-    pub(super) fn find<'a>(&self, all: &[Numbered<'a>]) -> Option<Numbered<'a>> {
+    pub(super) fn find<'a>(&self, all: &[Numbered<'a>]) -> Option<(Numbered<'a>, bool)> {
         if let Deadline::Never = self.deadline {
             assert!(!all.is_empty(), "no operations have been added to the select");
         }
@@ -58,7 +63,7 @@ impl Search {
         let deadline = self.deadline.moment(scheduler);
         loop {
             match self.watch(all, deadline, begun) {
-                Ended::Paired(place) => return Some(all[place]),
+                Ended::Paired(place) => return Some((all[place], true)),
                 Ended::Deadline => return None,
                 Ended::Changed => begun = begin(all),
             }
@@ -69,8 +74,8 @@ impl Search {
         }
     }
 
-    /// Chooses one of the operations that can proceed.
-    fn look<'a>(&self, all: &[Numbered<'a>], begun: Part<'_>) -> Option<Numbered<'a>> {
+    /// Chooses one of the operations that can proceed, and pairs with another select if it has to.
+    fn look<'a>(&self, all: &[Numbered<'a>], begun: Part<'_>) -> Option<(Numbered<'a>, bool)> {
         let found = || all.iter().filter(|(_, operation)| self.finds(*operation, begun));
         let place = match try_scheduler() {
             Some(scheduler) if !self.is_biased => match found().count() {
@@ -80,10 +85,11 @@ impl Search {
             _ => 0,
         };
         let (index, operation) = *found().nth(place)?;
-        if !operation.is_ready(begun) {
+        let is_paired = !operation.is_ready(begun);
+        if is_paired {
             operation.pair(begun);
         }
-        Some((index, operation))
+        Some(((index, operation), is_paired))
     }
 
     /// Returns `true` if the operation can be selected.

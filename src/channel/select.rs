@@ -29,9 +29,10 @@ use crate::timer::Instant;
 /// [`select`](Select::select) and its variants return a [`SelectedOperation`], which the
 /// caller has to complete, with the message to send or by receiving one. A completion that
 /// follows at once does not wait, unless the other side is a `Select` as well: then both
-/// have selected the operation, and the first to complete it waits for the other. If other
-/// threads run in between and take the message or the room, the completion waits as
-/// [`Sender::send`] and [`Receiver::recv`] do.
+/// have selected the operation, and the first to complete it waits for the other and for no third
+/// thread. If other threads run in between and take the message or the room, or if the other
+/// `Select` gives up its operation, the completion waits as [`Sender::send`] and
+/// [`Receiver::recv`] do.
 ///
 /// A thread that waits in [`Sender::send`], [`Receiver::recv`] or
 /// [`select!`](crate::select!) is served before a `Select`. Operations that never wait, as
@@ -322,7 +323,7 @@ impl<'a> Select<'a> {
     #[track_caller]
     pub fn ready(&mut self) -> usize {
         let search = self.search("Select::ready", Deadline::Never, false);
-        search.find(&self.operations).expect("a select without a deadline does not give up").0
+        search.find(&self.operations).expect("a select without a deadline does not give up").0.0
     }
 
     /// Returns the number of an operation that can proceed at once; see
@@ -345,7 +346,7 @@ impl<'a> Select<'a> {
     #[track_caller]
     pub fn try_ready(&mut self) -> Result<usize, TryReadyError> {
         let search = self.search("Select::try_ready", Deadline::Now, false);
-        search.find(&self.operations).map(|(index, _)| index).ok_or(TryReadyError)
+        search.find(&self.operations).map(|((index, _), _)| index).ok_or(TryReadyError)
     }
 
     /// Waits as [`ready`](Select::ready), but for at most `timeout`.
@@ -378,7 +379,7 @@ impl<'a> Select<'a> {
     #[track_caller]
     pub fn ready_timeout(&mut self, timeout: Duration) -> Result<usize, ReadyTimeoutError> {
         let search = self.search("Select::ready_timeout", Deadline::After(timeout), false);
-        search.find(&self.operations).map(|(index, _)| index).ok_or(ReadyTimeoutError)
+        search.find(&self.operations).map(|((index, _), _)| index).ok_or(ReadyTimeoutError)
     }
 
     /// Waits as [`ready`](Select::ready), but until `deadline`.
@@ -411,7 +412,7 @@ impl<'a> Select<'a> {
     #[track_caller]
     pub fn ready_deadline(&mut self, deadline: Instant) -> Result<usize, ReadyTimeoutError> {
         let search = self.search("Select::ready_deadline", Deadline::At(deadline), false);
-        search.find(&self.operations).map(|(index, _)| index).ok_or(ReadyTimeoutError)
+        search.find(&self.operations).map(|((index, _), _)| index).ok_or(ReadyTimeoutError)
     }
 
     /// Returns a search for one of the operations.

@@ -4,8 +4,9 @@ use std::fmt;
 use std::mem;
 
 use super::error::{RecvError, SendError, TryRecvError, TrySendError};
+use super::pairs::Promise;
 use super::readiness::Operation;
-use super::receiver::Receiver;
+use super::receiver::{Flavor, Receiver};
 use super::sender::Sender;
 
 /// An operation that can proceed, and that the caller has to complete.
@@ -29,9 +30,11 @@ use super::sender::Sender;
 pub struct SelectedOperation<'a> {
     pub(super) index: usize,
     pub(super) operation: &'a dyn Operation,
+    /// The operation is completed with that of another select.
+    pub(super) is_paired: bool,
 }
 
-impl SelectedOperation<'_> {
+impl<'a> SelectedOperation<'a> {
     /// Returns the number of the operation.
     ///
     /// # Examples
@@ -78,7 +81,13 @@ impl SelectedOperation<'_> {
     /// ```
     #[track_caller]
     pub fn send<T>(self, sender: &Sender<T>, message: T) -> Result<(), SendError<T>> {
-        self.complete(sender);
+        let message = match self.complete(sender) {
+            None => message,
+            Some(promise) => match sender.channel.send_to_partner(promise, message) {
+                Ok(()) => return Ok(()),
+                Err(message) => message,
+            },
+        };
         match sender.channel.complete().try_send(message) {
             Ok(()) => Ok(()),
             Err(TrySendError::Disconnected(message)) => Err(SendError(message)),
@@ -113,7 +122,12 @@ impl SelectedOperation<'_> {
     /// ```
     #[track_caller]
     pub fn recv<T>(self, receiver: &Receiver<T>) -> Result<T, RecvError> {
-        self.complete(receiver);
+        if let Some(promise) = self.complete(receiver)
+            && let Flavor::Channel(channel) = &receiver.flavor
+            && let Ok(message) = channel.recv_from_partner(promise)
+        {
+            return Ok(message);
+        }
         match receiver.complete() {
             Ok(message) => Ok(message),
             Err(TryRecvError::Disconnected) => Err(RecvError),
@@ -121,22 +135,31 @@ impl SelectedOperation<'_> {
         }
     }
 
-    /// Marks the operation as completed, with this handle of its channel.
+    /// Marks the operation as completed, with this handle of its channel. Returns the promise to
+    /// another select, if there is one.
     #[track_caller]
-    fn complete(self, handle: &dyn Operation) {
+    fn complete(self, handle: &dyn Operation) -> Option<Promise<'a>> {
         let is_selected = handle.need().is_same(self.operation.need());
         let index = self.index;
+        let promise = self.promise();
         // The destructor would panic, since the operation was not completed.
         mem::forget(self);
         assert!(
             is_selected,
             "operation number {index} was selected, which is of another channel's end"
         );
+        promise
+    }
+
+    /// Returns the promise to another select, if there is one.
+    fn promise(&self) -> Option<Promise<'a>> {
+        self.is_paired.then(|| Promise(self.operation))
     }
 }
 
 impl Drop for SelectedOperation<'_> {
     fn drop(&mut self) {
+        drop(self.promise());
         if !std::thread::panicking() {
             panic!(
                 "the selected operation number {} was not completed: call send or recv of it",

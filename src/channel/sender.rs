@@ -270,6 +270,10 @@ impl<T> Operation for Sender<T> {
         Ok(self.channel.watch_room(begun))
     }
 
+    fn break_promise(&self) {
+        self.channel.broken().pairs.break_send();
+    }
+
     fn need(&self) -> Need<'_> {
         self.channel.room()
     }

@@ -4,6 +4,7 @@ use std::cell::Cell;
 
 use super::deadline::Moment;
 use super::error::{RecvTimeoutError, SendTimeoutError, TryRecvError, TrySendError};
+use super::pairs::Pairs;
 use super::readiness::Watcher;
 use super::ring::Ring;
 use crate::access::{Access, Accessed, Object, Observed, Part};
@@ -35,6 +36,8 @@ pub(super) struct State<T> {
     watching_room: WaitQueue<Watcher>,
     /// The selects that watch until a message could be received.
     watching_messages: WaitQueue<Watcher>,
+    /// The operations of selects that have paired.
+    pub(super) pairs: Pairs<T>,
     senders: Cell<usize>,
     receivers: Cell<usize>,
 }
@@ -50,6 +53,7 @@ impl<T> Channel<T> {
             receiving: WaitQueue::new(),
             watching_room: WaitQueue::new(),
             watching_messages: WaitQueue::new(),
+            pairs: Pairs::new(),
             senders: Cell::new(1),
             receivers: Cell::new(1),
         };
@@ -90,6 +94,17 @@ impl<T> Channel<T> {
     /// Returns the state, to complete an operation that a `Select` has selected.
     pub(super) fn complete(&self) -> Accessed<'_, State<T>> {
         self.state.also(Access::Write)
+    }
+
+    /// Begins to complete an operation before its partner does. A cancellation point.
+    #[track_caller]
+    pub(super) fn begin_with_partner(&self, verb: &'static str) -> Accessed<'_, State<T>> {
+        self.state.begin(Access::Write, verb)
+    }
+
+    /// Begins to break a promise.
+    pub(super) fn broken(&self) -> Accessed<'_, State<T>> {
+        self.state.note_where_made(Access::Write, "give up an operation on")
     }
 
     /// Sends without waiting.
@@ -259,6 +274,7 @@ impl<T> Channel<T> {
         if state.senders.get() == 0 {
             // mistake: one-receiver-woken
             state.receiving.wake_all();
+            state.pairs.receiving.wake_all();
             state.watching_messages.wake_all();
         }
     }
@@ -271,6 +287,7 @@ impl<T> Channel<T> {
         if state.receivers.get() == 0 {
             // mistake: one-sender-woken
             state.sending.wake_all();
+            state.pairs.sending.wake_all();
             state.watching_room.wake_all();
             // Their destructors may use this channel.
             drop(state.buffer.take_all());

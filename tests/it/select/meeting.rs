@@ -3,12 +3,12 @@
 use std::cell::Cell;
 
 use leno::channel::{Receiver, RecvError, Select, SendError, Sender, TrySendError, bounded};
-use leno::select;
 #[cfg(feature = "weave")]
 use leno::weave::Explorer;
+use leno::{select, thread};
 
 use super::{SECOND, story};
-use crate::support::spawn_each;
+use crate::support::{panic_text, spawn_each};
 #[cfg(feature = "weave")]
 use crate::weave::values;
 
@@ -237,4 +237,99 @@ fn partners_wait_for_each_other() {
             selected.send(sender, 1).unwrap();
         },
     ]);
+}
+
+/// Sends or receives with a select on both ends. Returns the message of the other side, if any.
+fn exchange(sender: &Sender<i32>, receiver: &Receiver<i32>, message: i32) -> Option<i32> {
+    let mut select = to_send(sender);
+    select.recv(receiver);
+    let selected = select.select();
+    if selected.index() == 0 {
+        selected.send(sender, message).unwrap();
+        return None;
+    }
+    Some(selected.recv(receiver).unwrap())
+}
+
+#[test]
+fn no_third_select_comes_between_a_pair() {
+    story(|| {
+        let (sender, receiver) = bounded(0);
+        let received = Cell::new(0);
+        leno::scope(|scope| {
+            // One of the selects is left without another, and meets the send.
+            for number in 0..41 {
+                let (sender, receiver, received) = (&sender, &receiver, &received);
+                scope.spawn(move || {
+                    let got = exchange(sender, receiver, number).is_some();
+                    received.set(received.get() + i32::from(got));
+                });
+            }
+            sender.send(-1).unwrap();
+        });
+        assert_eq!(received.get(), 21);
+    });
+}
+
+#[cfg(feature = "weave")]
+#[test]
+fn pairs_of_selects_meet_in_every_order() {
+    let report = Explorer::new().reduced().explore(|| {
+        let (sender, receiver) = bounded(0);
+        let received = Cell::new(0);
+        spawn_each(0..4, |number| {
+            let got = exchange(&sender, &receiver, number).is_some();
+            received.set(received.get() + i32::from(got));
+        });
+        received.get()
+    });
+    assert!(report.failure().is_none());
+    assert_eq!(values(&report), [2]);
+}
+
+#[test]
+fn a_broken_promise_frees_the_partner() {
+    story(|| {
+        // The side that breaks its promise selects first, or selects last.
+        for breaks_first in [true, false] {
+            let (sender, receiver) = bounded(0);
+            let breaks = || {
+                let selected = to_send(&sender).select();
+                assert!(panic_text(|| drop(selected)).contains("not completed"));
+            };
+            let keeps = || assert_eq!(receive_selected(&receiver), Ok(7));
+            leno::scope(|scope| {
+                if breaks_first {
+                    scope.spawn(breaks);
+                    scope.spawn(keeps);
+                } else {
+                    scope.spawn(keeps);
+                    scope.spawn(breaks);
+                }
+                leno::yield_now();
+                sender.send(7).unwrap();
+            });
+        }
+    });
+}
+
+#[test]
+fn a_cancelled_partner_frees_the_other() {
+    story(|| {
+        let (sender, receiver) = bounded(0);
+        leno::scope(|scope| {
+            let cancelled = scope.spawn(|| {
+                let selected = to_send(&sender).select();
+                // The select at the other end has not completed its part, and waits for this one.
+                thread::sleep(SECOND);
+                selected.send(&sender, 1).unwrap();
+            });
+            scope.spawn(|| assert_eq!(receive_selected(&receiver), Ok(2)));
+            leno::yield_now();
+            leno::yield_now();
+            cancelled.cancel();
+            sender.send(2).unwrap();
+            assert!(cancelled.join().is_err());
+        });
+    });
 }

@@ -1,0 +1,75 @@
+//! Operations of two selects that have paired, until both are completed.
+//!
+//! Each pair is a promise to send and a promise to receive. They are kept in queues of their own,
+//! so that no third thread takes the message or the place of a partner, which would then wait for
+//! ever. All pairs of a channel share the queues: any promise to send fits any promise to receive,
+//! and there are as many of one as of the other.
+
+use std::cell::Cell;
+use std::mem;
+
+use super::readiness::Operation;
+use crate::kernel::WaitQueue;
+
+/// The promises of a channel.
+pub(super) struct Pairs<T> {
+    /// The threads that wait with a message for their partner.
+    pub(super) sending: WaitQueue<T>,
+    /// The threads that wait for the message of their partner.
+    pub(super) receiving: WaitQueue<T>,
+    /// The number of promises to send that were broken before a partner noticed, or, if negative,
+    /// of promises to receive.
+    broken: Cell<isize>,
+}
+
+/// A promise to complete an operation. Dropping it breaks the promise, and the partner goes on
+/// as if it had not paired.
+pub(super) struct Promise<'a>(pub(super) &'a dyn Operation);
+
+impl Promise<'_> {
+    /// Ends a promise that was kept, or that the partner has broken.
+    pub(super) fn end(self) {
+        mem::forget(self);
+    }
+}
+
+impl Drop for Promise<'_> {
+    fn drop(&mut self) {
+        self.0.break_promise();
+    }
+}
+
+impl<T> Pairs<T> {
+    /// Returns the state of a channel without pairs.
+    pub(super) const fn new() -> Pairs<T> {
+        Pairs { sending: WaitQueue::new(), receiving: WaitQueue::new(), broken: Cell::new(0) }
+    }
+
+    /// Notes that a promise to send is broken, and lets a partner go on.
+    pub(super) fn break_send(&self) {
+        if self.broken.get() < 0 || !self.receiving.wake_one() {
+            self.broken.set(self.broken.get() + 1);
+        }
+    }
+
+    /// Notes that a promise to receive is broken, and lets a partner go on.
+    pub(super) fn break_receive(&self) {
+        if self.broken.get() > 0 || !self.sending.wake_one() {
+            self.broken.set(self.broken.get() - 1);
+        }
+    }
+
+    /// Takes note of a broken promise to send, if there is one, and returns `true` then.
+    pub(super) fn misses_sender(&self) -> bool {
+        let misses = self.broken.get() > 0;
+        self.broken.set(self.broken.get() - isize::from(misses));
+        misses
+    }
+
+    /// Takes note of a broken promise to receive, if there is one, and returns `true` then.
+    pub(super) fn misses_receiver(&self) -> bool {
+        let misses = self.broken.get() < 0;
+        self.broken.set(self.broken.get() + isize::from(misses));
+        misses
+    }
+}
