@@ -44,6 +44,8 @@ pub struct Attempt {
     pub patience: Patience,
     /// The time of the beginning, in nanoseconds.
     pub at: u64,
+    /// It completes an operation that a select has selected.
+    pub completes: bool,
     pub end: End,
 }
 
@@ -90,14 +92,35 @@ impl Story {
         let at = self.watch.now();
         let mut attempts = self.attempts.borrow_mut();
         let end = End::Unwound;
-        attempts.push(Attempt { thread, channel, sends, value: None, patience, at, end });
+        let (value, completes) = (None, false);
+        attempts.push(Attempt { thread, channel, sends, value, patience, at, completes, end });
         attempts.len() - 1
+    }
+
+    /// Begins an attempt that completes what a select has selected.
+    fn begin_to_complete(
+        &self,
+        thread: usize,
+        channel: usize,
+        sends: bool,
+        patience: Patience,
+    ) -> usize {
+        let attempt = self.begin(thread, channel, sends, patience);
+        self.attempts.borrow_mut()[attempt].completes = true;
+        attempt
+    }
+
+    /// Gives a send a value.
+    fn with_value(&self, attempt: usize) -> (usize, Tracked) {
+        let value = self.ledger.value();
+        self.attempts.borrow_mut()[attempt].value = Some(value.index());
+        (attempt, value)
     }
 
     /// Begins to send. Returns the attempt and its value.
     pub fn send(&self, thread: usize, channel: usize, patience: Patience) -> (usize, Tracked) {
         self.watch.begins(thread);
-        self.send_selected(thread, channel, patience)
+        self.with_value(self.begin(thread, channel, true, patience))
     }
 
     /// Begins a send that a select has chosen, in an operation that has begun.
@@ -107,19 +130,16 @@ impl Story {
         channel: usize,
         patience: Patience,
     ) -> (usize, Tracked) {
-        let attempt = self.begin(thread, channel, true, patience);
-        let value = self.ledger.value();
-        self.attempts.borrow_mut()[attempt].value = Some(value.index());
-        (attempt, value)
+        self.with_value(self.begin_to_complete(thread, channel, true, patience))
     }
 
     pub fn receive(&self, thread: usize, channel: usize, patience: Patience) -> usize {
         self.watch.begins(thread);
-        self.receive_selected(thread, channel, patience)
+        self.begin(thread, channel, false, patience)
     }
 
     pub fn receive_selected(&self, thread: usize, channel: usize, patience: Patience) -> usize {
-        self.begin(thread, channel, false, patience)
+        self.begin_to_complete(thread, channel, false, patience)
     }
 
     /// Begins to select. The attempt has no claim on a message, and threads that wait
@@ -189,18 +209,29 @@ impl Story {
 struct Channel<'a> {
     capacity: Option<usize>,
     attempts: Vec<&'a Attempt>,
-    /// The indices in `attempts` of the successful sends, in their order.
+    /// The indices in `attempts` of the successful sends but those of pairs, in their order.
     sends: Vec<usize>,
-    /// The indices in `attempts` of the successful receives, in their order.
+    /// The indices in `attempts` of the successful receives but those of pairs, in their order.
     receives: Vec<usize>,
 }
 
 impl<'a> Channel<'a> {
     fn new(place: &Place, attempts: impl Iterator<Item = &'a Attempt>) -> Channel<'a> {
         let attempts: Vec<&Attempt> = attempts.collect();
+        // Two selects that have paired meet each other only, whatever other threads attempt
+        // meanwhile.
+        let meets = |one: &Attempt, other: &Attempt| {
+            one.completes && other.completes && one.sends != other.sends && one.value == other.value
+        };
+        let is_paired = |one: &Attempt| {
+            place.capacity == Some(0)
+                && attempts.iter().any(|other| other.end == End::Done && meets(one, other))
+        };
         let successful = |sends| {
-            let wanted =
-                |&index: &usize| attempts[index].end == End::Done && attempts[index].sends == sends;
+            let wanted = |&index: &usize| {
+                let one = attempts[index];
+                one.end == End::Done && one.sends == sends && !is_paired(one)
+            };
             (0..attempts.len()).filter(wanted).collect()
         };
         Channel {
