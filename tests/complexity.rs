@@ -9,6 +9,7 @@ use std::rc::Rc;
 
 use leno::sync::{Barrier, Event, Mutex};
 use leno::time::Duration;
+use leno::weave::{Explorer, Shared};
 use leno::{Builder, Policy, thread};
 
 /// The case and the size that a child process runs, as `name,size`.
@@ -29,6 +30,9 @@ const CASES: &[Case] = &[
     ("a recording of many names", 500, recorded_names),
     ("pictures of a recording", 500, drawn_recording),
     ("different failures", 1_000, different_failures),
+    ("uniform executions of many threads", 1_000, |n| sampled(Explorer::uniform, n)),
+    ("PCT of many threads", 1_000, |n| sampled(|all, seed| all.pct(seed, 3), n)),
+    ("a portfolio that is fair", 1_000, |n| sampled(|all, seed| all.fair().portfolio(seed), n)),
     ("a reduced execution of independent steps", 500, independent_steps),
     ("a reduced execution of steps that race", 200, racing_steps),
 ];
@@ -187,7 +191,7 @@ fn drawn_recording(n: usize) {
 }
 
 fn different_failures(n: usize) {
-    let explorer = leno::weave::Explorer::new().progress(false).max_executions(n as u64);
+    let explorer = Explorer::new().progress(false).max_executions(n as u64);
     let report = explorer.random(1).explore(|| {
         let log = RefCell::new(String::new());
         leno::scope(|scope| {
@@ -207,8 +211,20 @@ fn different_failures(n: usize) {
     assert!(report.failures().len() > n / 2);
 }
 
+/// Samples four executions in which n threads are enabled at once.
+fn sampled(method: fn(Explorer, u64) -> Explorer, n: usize) {
+    let explorer = Explorer::new().progress(false).max_executions(4).max_steps(1_000_000);
+    let report = method(explorer.stack_size(32 << 10), 1).explore(|| {
+        leno::scope(|scope| {
+            for _ in 0..n {
+                scope.spawn(|| (0..3).for_each(|_| leno::yield_now()));
+            }
+        });
+    });
+    assert_eq!(report.executions(), 4);
+}
+
 fn independent_steps(n: usize) {
-    use leno::weave::{Explorer, Shared};
     let explorer = Explorer::new().progress(false).preemptive().reduced().max_steps(1_000_000);
     let report = explorer.explore(|| {
         let (one, other) = (Shared::new(0), Shared::new(0));
@@ -223,7 +239,6 @@ fn independent_steps(n: usize) {
 
 /// Explores one execution of two threads that change the same values in turn.
 fn racing_steps(n: usize) {
-    use leno::weave::{Explorer, Shared};
     let explorer = Explorer::new().progress(false).preemptive().reduced().max_steps(1_000_000);
     let report = explorer.max_executions(1).explore(|| {
         let values: Vec<Shared<u32>> = (0..n).map(|_| Shared::new(0)).collect();

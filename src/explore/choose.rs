@@ -29,7 +29,7 @@ pub(crate) fn yield_by(scheduler: &Scheduler, way: Way) -> ControlFlow<Option<De
     }
     let enabled = EnabledSet::new(scheduler.held_queue(), Some(scheduler.current()), false);
     match run.path().next_by(way, &enabled) {
-        Some(index) => ControlFlow::Break(give_turn(scheduler, &enabled, index)),
+        Some(index) => ControlFlow::Break(give_turn(scheduler, take_by(way, &enabled, index))),
         None => ControlFlow::Continue(()),
     }
 }
@@ -89,7 +89,7 @@ fn choose_for_yield(scheduler: &Scheduler) -> Option<Departure> {
     let enabled = EnabledSet::new(scheduler.held_queue(), Some(scheduler.current()), false);
     run.progress.set(StepProgress::Nothing);
     match run.choose(&enabled) {
-        Some(index) => give_turn(scheduler, &enabled, index),
+        Some(index) => give_turn(scheduler, enabled.take_far(index)),
         None => {
             teardown::stop(scheduler);
             scheduler.yield_in_queue();
@@ -98,10 +98,21 @@ fn choose_for_yield(scheduler: &Scheduler) -> Option<Departure> {
     }
 }
 
-/// Begins the switch to the thread at `index`, or returns `None` if that is the current one.
+/// Takes the thread at `index` out of the queue. A thread that is drawn is far behind the first one
+/// where there are many.
 #[inline(always)]
-fn give_turn(scheduler: &Scheduler, enabled: &EnabledSet<'_>, index: usize) -> Option<Departure> {
-    let next = enabled.take(index)?;
+fn take_by(way: Way, enabled: &EnabledSet<'_>, index: usize) -> Option<Runnable> {
+    match way {
+        Way::Draw => enabled.take_far(index),
+        Way::Repeat | Way::Begin => enabled.take(index),
+    }
+}
+
+/// Begins the switch to the thread that was taken out of the queue; `None` if the current one was
+/// chosen, which is not in it.
+#[inline(always)]
+fn give_turn(scheduler: &Scheduler, next: Option<Runnable>) -> Option<Departure> {
+    let next = next?;
     let current = scheduler.current();
     // SAFETY: the pop has made room, and the switch puts the context in its place.
     Some(unsafe { scheduler.depart(scheduler.held_queue().push_place(current), next) })
@@ -123,7 +134,7 @@ pub(crate) fn next_by(scheduler: &Scheduler, way: Way) -> Option<Runnable> {
     let index = run.path().next_by(way, &enabled)?;
     // mistake: chosen-again
     run.progress.set(StepProgress::Nothing);
-    enabled.take(index)
+    take_by(way, &enabled, index)
 }
 
 /// Returns the next thread, chosen by the controller. The current thread is not in the queue, or
@@ -165,7 +176,7 @@ fn choose_next(scheduler: &Scheduler) -> Option<Runnable> {
             driver::poll(scheduler);
             None
         }
-        Some(index) => enabled.take(index),
+        Some(index) => enabled.take_far(index),
         None => {
             teardown::stop(scheduler);
             None

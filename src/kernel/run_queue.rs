@@ -7,7 +7,6 @@
 use std::alloc::{self, Layout};
 use std::cell::Cell;
 use std::mem::offset_of;
-#[cfg(test)]
 use std::ptr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -184,6 +183,11 @@ impl RunQueue {
         self.tail.get()
     }
 
+    /// Returns the number of pushes since [`RunQueue::end`] returned `end`.
+    pub(crate) fn pushed_since(&self, end: usize) -> usize {
+        (self.tail.get() - end) / STEP
+    }
+
     /// Returns the place for the context of `control`, which is in the queue. Searches from the
     /// end: a thread that has just yielded, or was just woken, is there.
     ///
@@ -229,6 +233,31 @@ impl RunQueue {
                 let before = position - STEP;
                 self.entry(position).write(self.entry(before).read());
                 position = before;
+            }
+            taken
+        }
+    }
+
+    /// Removes an entry as [`RunQueue::take_after`] does. Moves the entries before it in blocks.
+    ///
+    /// # Safety
+    ///
+    /// As for [`RunQueue::take_after`].
+    #[inline(never)]
+    pub(crate) unsafe fn take_far_after(&self, head: usize, index: usize) -> Runnable {
+        self.set_head(head + STEP);
+        let (first, end) = (self.entries.get(), self.capacity());
+        let from = (head & self.mask.get()) / STEP;
+        // SAFETY: the entries from `from` up to the one that is taken have been written. The ring
+        // begins again after the last of the `end` entries of the allocation.
+        unsafe {
+            let taken = self.entry(head + index * STEP).read();
+            if from + index < end {
+                ptr::copy(first.add(from), first.add(from + 1), index);
+            } else {
+                ptr::copy(first, first.add(1), from + index - end);
+                first.write(first.add(end - 1).read());
+                ptr::copy(first.add(from), first.add(from + 1), end - 1 - from);
             }
             taken
         }
@@ -405,6 +434,24 @@ mod tests {
             let queue = RunQueue::new();
             queue.make_room(count);
             assert!(queue.capacity() > count, "{} for {count}", queue.capacity());
+        }
+    }
+
+    #[test]
+    fn an_entry_is_removed_alike_near_and_far() {
+        for (pops, index) in (0..4 * 64).map(|number| (number / 64 * 21, number % 64)) {
+            let [near, far] = [RunQueue::take_after, RunQueue::take_far_after].map(|take| {
+                let queue = RunQueue::new();
+                // SAFETY: the queue has room, and an entry at the index.
+                let taken = unsafe {
+                    (0..pops).for_each(|number| queue.push(Runnable::numbered(number)));
+                    (0..pops).for_each(|_| assert!(queue.pop().is_some()));
+                    (0..FIRST_CAPACITY).for_each(|number| queue.push(Runnable::numbered(number)));
+                    take(&queue, queue.head(), index)
+                };
+                (taken.control, queue.controls().collect::<Vec<_>>())
+            });
+            assert_eq!(near, far, "{index} after {pops}");
         }
     }
 

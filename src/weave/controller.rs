@@ -42,6 +42,8 @@ pub(super) struct ExplorationController {
     /// that no choice allocates.
     ready: Vec<u64>,
     allowed: Vec<usize>,
+    /// The enabled green threads that may not be chosen, where there are no such lists.
+    waiting: Vec<u64>,
 }
 
 impl ExplorationController {
@@ -71,6 +73,7 @@ impl ExplorationController {
             abort: None,
             ready: Vec::new(),
             allowed: Vec::new(),
+            waiting: Vec::new(),
         }
     }
 
@@ -269,8 +272,44 @@ impl ExplorationController {
                 return None;
             }
         };
-        let number = ready[index];
-        if number != self.last && ready.contains(&self.last) {
+        let is_last_enabled = ready.contains(&self.last);
+        self.chosen(ready[index], is_last_enabled, has_choice);
+        Some(index)
+    }
+
+    /// Chooses as [`choose_among`](ExplorationController::choose_among) does, without lists. Returns
+    /// `None` if the strategy needs them.
+    fn choose_in_line(&mut self, enabled: &EnabledSet<'_>) -> Option<usize> {
+        let ExplorationController { strategy, fairness, waiting, last, .. } = self;
+        let Strategy::Other(strategy) = strategy else { return None };
+        let line = strategy.follow(enabled)?;
+        waiting.clear();
+        if let Some(fairness) = fairness.as_mut().filter(|fairness| fairness.has_a_say()) {
+            fairness.hold_back(line, waiting);
+        }
+        let has_choice = line.len() > waiting.len() + 1;
+        let is_last_enabled = line.contains(*last);
+        let is_bound = self.max_switches.is_some_and(|most| self.switches >= most);
+        let only = if is_bound && is_last_enabled && !waiting.contains(last) {
+            Some(*last)
+        } else if has_choice {
+            None
+        } else {
+            line.first_without(waiting)
+        };
+        let mut path = self.path.borrow_mut();
+        let (number, index) = strategy.choose_in_line(only, waiting, path.random());
+        if has_choice {
+            path.push(Choice::new(number as u32, index, enabled.len()));
+        }
+        drop(path);
+        self.chosen(number, is_last_enabled, has_choice);
+        Some(index)
+    }
+
+    /// Records that the thread with this number has the next turn.
+    fn chosen(&mut self, number: u64, is_last_enabled: bool, has_choice: bool) {
+        if number != self.last && is_last_enabled {
             self.switches += 1;
         }
         self.last = number;
@@ -280,7 +319,6 @@ impl ExplorationController {
         if let Some(recording) = &mut self.recording {
             recording.step(number, has_choice);
         }
-        Some(index)
     }
 }
 
@@ -299,6 +337,9 @@ impl Controller for ExplorationController {
         if is_alone {
             self.abort(Abort::Differs { after });
             return None;
+        }
+        if let Some(index) = self.choose_in_line(ready) {
+            return Some(index);
         }
         let mut numbers = std::mem::take(&mut self.ready);
         numbers.clear();

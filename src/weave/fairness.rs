@@ -6,6 +6,8 @@
 //! threads had no turn. From its second yield on they have priority over it, until each has had a
 //! turn.
 
+use super::line::Line;
+
 /// Green threads from this number on are not kept waiting.
 const MOST: usize = 64;
 
@@ -63,8 +65,27 @@ impl Fairness {
 
     /// Fills `allowed` with the indices of the threads of `ready` that may go on.
     pub(super) fn allow(&mut self, ready: &[u64], allowed: &mut Vec<usize>) {
+        let now = self.begin_step(ready.iter().copied());
+        allowed.clear();
+        allowed.extend((0..ready.len()).filter(|&place| !self.is_behind(ready[place], now)));
+        // The priority relation has no cycle, so a thread is left.
+        debug_assert!(!allowed.is_empty());
+    }
+
+    /// Fills `waiting` with the threads of `line` that may not go on.
+    pub(super) fn hold_back(&mut self, line: &Line, waiting: &mut Vec<u64>) {
+        let now = self.begin_step((0..MOST as u64).filter(|&number| line.contains(number)));
+        waiting.clear();
+        waiting.extend(
+            (0..MOST as u64).filter(|&number| line.contains(number) && self.is_behind(number, now)),
+        );
+        debug_assert!(waiting.len() < line.len());
+    }
+
+    /// Ends the last step, after which the threads of `ready` are enabled, and returns their set.
+    fn begin_step(&mut self, ready: impl Iterator<Item = u64>) -> u64 {
         let mut now = 0;
-        for &number in ready {
+        for number in ready {
             if let Some(index) = index(number) {
                 now |= bit(index);
                 while self.count <= index {
@@ -75,13 +96,13 @@ impl Fairness {
             }
         }
         self.step(now);
-        allowed.clear();
-        allowed.extend((0..ready.len()).filter(|&place| {
-            index(ready[place]).is_none_or(|index| self.threads[index].behind & now == 0)
-        }));
-        // The priority relation has no cycle, so a thread is left.
-        debug_assert!(!allowed.is_empty());
         self.before = now;
+        now
+    }
+
+    /// Returns `true` if a thread that is enabled `now` has priority over this one.
+    fn is_behind(&self, number: u64, now: u64) -> bool {
+        index(number).is_some_and(|index| self.threads[index].behind & now != 0)
     }
 
     /// Notes that this thread has the next step.

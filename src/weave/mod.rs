@@ -124,6 +124,7 @@ mod failure;
 mod fairness;
 mod fault;
 mod happens_before;
+mod line;
 mod name;
 mod names;
 mod options;

@@ -1,8 +1,14 @@
 //! Executions drawn at random.
 
+use std::collections::BinaryHeap;
+
 use super::fault::Abort;
+use super::line::Line;
 use super::strategy::{Candidates, ChoiceStrategy};
-use crate::explore::{ChoicePath, Random};
+use crate::explore::{ChoicePath, EnabledSet, Random};
+
+/// The entries that the heap may have beyond twice the enabled threads before it is rebuilt.
+const SPARE_ENTRIES: usize = 64;
 
 /// The way in which executions are drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +34,13 @@ pub(super) struct Sampling {
     current: Method,
     steps: u64,
     threads: Vec<ThreadState>,
+    /// The enabled threads, by [`Method::Uniform`] weighted with the turns that they have left.
+    line: Line,
+    /// The priorities and numbers of enabled threads, for [`Method::Pct`]. An entry counts as long
+    /// as the thread is enabled and has this priority.
+    heap: BinaryHeap<(u64, u64)>,
+    /// The enabled threads that have no priority yet, in the order of the line.
+    newcomers: Vec<u64>,
     /// The steps at which the priority of the thread that would run falls.
     changes: Vec<u64>,
     /// The index of this execution.
@@ -57,6 +70,9 @@ impl Sampling {
             current: method,
             steps: 0,
             threads: Vec::new(),
+            line: Line::default(),
+            heap: BinaryHeap::new(),
+            newcomers: Vec::new(),
             changes: Vec::new(),
             index: 0,
             steps_at_first: 0,
@@ -78,41 +94,76 @@ impl Sampling {
         &mut self.threads[index]
     }
 
-    /// Chooses a thread in proportion to the turns that it has left.
-    fn by_turns_left(&mut self, ready: &[u64], allowed: &[usize], random: &mut Random) -> usize {
-        let left = |this: &mut Sampling, number: u64| {
-            let before = this.turns_at_first.get(number as usize).copied().unwrap_or(1);
-            let had = this.thread(number).turns;
-            // mistake: equal-weights
-            before.saturating_sub(had).max(1) as usize
-        };
-        let total: usize = allowed.iter().map(|&index| left(self, ready[index])).sum();
-        let mut drawn = random.below(total);
-        for &index in allowed {
-            let weight = left(self, ready[index]);
-            if drawn < weight {
-                return index;
+    /// Notes that a thread has become enabled, and returns its weight in the line.
+    fn arrives(&mut self, number: u64) -> u64 {
+        match self.current {
+            Method::Uniform => self.turns_left(number),
+            Method::Pct { .. } => {
+                match self.thread(number).priority {
+                    0 => self.newcomers.push(number),
+                    priority => self.heap.push((priority, number)),
+                }
+                1
             }
-            drawn -= weight;
+            Method::Random | Method::Portfolio => 1,
         }
-        unreachable!("the weights add up to the total")
+    }
+
+    /// Removes the entries that do not count, and those that are there twice.
+    fn rebuild_heap(&mut self) {
+        let mut entries = std::mem::take(&mut self.heap).into_vec();
+        entries.retain(|&(priority, number)| {
+            self.line.contains(number) && self.threads[number as usize].priority == priority
+        });
+        entries.sort_unstable();
+        entries.dedup();
+        self.heap = entries.into();
+    }
+
+    /// Returns the turns that a thread has left, as far as can be told, and at least one.
+    fn turns_left(&mut self, number: u64) -> u64 {
+        let before = self.turns_at_first.get(number as usize).copied().unwrap_or(1);
+        let had = self.thread(number).turns;
+        // mistake: equal-weights
+        before.saturating_sub(had).max(1).into()
+    }
+
+    /// Chooses a thread in proportion to its weight.
+    fn by_weight(&mut self, waiting: &[u64], random: &mut Random) -> u64 {
+        let weights: Vec<u64> =
+            waiting.iter().map(|&number| self.line.set_weight(number, 0)).collect();
+        let drawn = random.below(self.line.total_weight() as usize);
+        let number = self.line.at_weight(drawn as u64);
+        for (&number, weight) in waiting.iter().zip(weights) {
+            self.line.set_weight(number, weight);
+        }
+        number
     }
 
     /// Chooses the thread with the highest priority.
-    fn by_priority(&mut self, ready: &[u64], allowed: &[usize], random: &mut Random) -> usize {
-        for &number in ready {
-            if self.thread(number).priority == 0 {
-                let priority = HIGH | random.next();
-                self.thread(number).priority = priority;
-            }
+    fn by_priority(&mut self, waiting: &[u64], random: &mut Random) -> u64 {
+        for number in std::mem::take(&mut self.newcomers) {
+            let priority = HIGH | random.next();
+            self.thread(number).priority = priority;
+            self.heap.push((priority, number));
         }
-        loop {
-            let priority = |&&index: &&usize| self.threads[ready[index] as usize].priority;
-            let index = *allowed.iter().max_by_key(priority).expect("a thread is allowed");
-            if !self.lower_priority(ready[index]) {
-                return index;
+        let mut passed_over = Vec::new();
+        let chosen = loop {
+            let (priority, number) = self.heap.pop().expect("a thread is allowed");
+            if !self.line.contains(number) || self.thread(number).priority != priority {
+                continue;
             }
-        }
+            if waiting.contains(&number) {
+                passed_over.push((priority, number));
+            } else if self.lower_priority(number) {
+                let priority = self.thread(number).priority;
+                self.heap.push((priority, number));
+            } else {
+                break number;
+            }
+        };
+        self.heap.extend(passed_over);
+        chosen
     }
 
     /// Lowers the priority of the thread that would have the next step, and returns `true`, if
@@ -154,6 +205,9 @@ impl ChoiceStrategy for Sampling {
         };
         self.steps = 0;
         self.threads.clear();
+        self.line.clear();
+        self.heap.clear();
+        self.newcomers.clear();
         self.changes.clear();
         if let Method::Pct { depth } = self.current {
             let steps = self.steps_at_first.max(1) as usize;
@@ -163,26 +217,46 @@ impl ChoiceStrategy for Sampling {
         }
     }
 
-    fn choose(
+    fn choose(&mut self, _: &Candidates<'_>, _: &mut ChoicePath) -> Result<usize, Abort> {
+        unreachable!("the path or `choose_in_line` chooses")
+    }
+
+    fn follow(&mut self, enabled: &EnabledSet<'_>) -> Option<&Line> {
+        if self.leaves_choices_to_path() {
+            return None;
+        }
+        let mut line = std::mem::take(&mut self.line);
+        line.follow(enabled, |number| self.arrives(number));
+        self.line = line;
+        if self.heap.len() > 2 * self.line.len() + SPARE_ENTRIES {
+            self.rebuild_heap();
+        }
+        Some(&self.line)
+    }
+
+    fn choose_in_line(
         &mut self,
-        candidates: &Candidates<'_>,
-        path: &mut ChoicePath,
-    ) -> Result<usize, Abort> {
-        let Candidates { ready, allowed, .. } = *candidates;
-        let random = path.random();
-        let index = match (allowed, self.current) {
-            (&[only], current) => {
+        only: Option<u64>,
+        waiting: &[u64],
+        random: &mut Random,
+    ) -> (u64, usize) {
+        let number = match (only, self.current) {
+            (Some(only), current) => {
                 if let Method::Pct { .. } = current {
-                    self.lower_priority(ready[only]);
+                    if self.thread(only).priority == 0 {
+                        self.newcomers.retain(|&number| number != only);
+                    }
+                    self.lower_priority(only);
                 }
                 only
             }
-            (_, Method::Random | Method::Portfolio) => allowed[random.below(allowed.len())],
-            (_, Method::Uniform) => self.by_turns_left(ready, allowed, random),
-            (_, Method::Pct { .. }) => self.by_priority(ready, allowed, random),
+            (None, Method::Pct { .. }) => self.by_priority(waiting, random),
+            (None, _) => self.by_weight(waiting, random),
         };
-        self.count(ready[index]);
-        Ok(index)
+        let place = self.line.rank(number);
+        self.line.leave(number);
+        self.count(number);
+        (number, place)
     }
 
     fn end(&mut self, path: &ChoicePath) -> Option<Abort> {

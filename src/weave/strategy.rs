@@ -2,9 +2,10 @@
 
 use super::dfs::Dfs;
 use super::fault::Abort;
+use super::line::Line;
 use super::names::Names;
 use crate::access::Access;
-use crate::explore::{Choice, ChoicePath};
+use crate::explore::{Choice, ChoicePath, EnabledSet, Random};
 
 /// The strategy of an exploration.
 ///
@@ -36,6 +37,23 @@ pub(super) trait ChoiceStrategy {
         candidates: &Candidates<'_>,
         path: &mut ChoicePath,
     ) -> Result<usize, Abort>;
+
+    /// Returns the enabled threads, if the strategy follows them from choice to choice. It then
+    /// chooses by [`ChoiceStrategy::choose_in_line`].
+    fn follow(&mut self, _enabled: &EnabledSet<'_>) -> Option<&Line> {
+        None
+    }
+
+    /// Returns the thread that has the next turn, and its place in the line: `only`, or one that is
+    /// not among `waiting`.
+    fn choose_in_line(
+        &mut self,
+        _only: Option<u64>,
+        _waiting: &[u64],
+        _random: &mut Random,
+    ) -> (u64, usize) {
+        unreachable!("the strategy has no line")
+    }
 
     /// Returns one of `count` alternatives. The strategy may push the choice onto the path
     /// itself.

@@ -1,0 +1,230 @@
+//! The enabled green threads of a sampled execution, in the order in which they became ready.
+//!
+//! It follows the run queue from choice to choice, so that a choice among n threads takes log n steps.
+//! To list them at each choice would take n.
+
+use std::ops::{Add, Sub};
+
+use crate::explore::{CLOCK, EnabledSet};
+
+/// The slots that a line may have beyond twice its threads before it is packed.
+const SPARE_SLOTS: usize = 64;
+
+/// Prefix sums that can be changed at any place (Fenwick, "A new data structure for cumulative
+/// frequency tables", 1994).
+#[derive(Default)]
+struct Sums<T>(Vec<T>);
+
+impl<T: Copy + Default + PartialOrd + Add<Output = T> + Sub<Output = T>> Sums<T> {
+    /// Returns the sum of the first `count` places.
+    fn of_first(&self, mut count: usize) -> T {
+        let mut sum = T::default();
+        while count > 0 {
+            sum = sum + self.0[count - 1];
+            count &= count - 1;
+        }
+        sum
+    }
+
+    fn push(&mut self, value: T) {
+        let count = self.0.len() + 1;
+        let lowest = count & count.wrapping_neg();
+        let sum = self.of_first(count - 1) - self.of_first(count - lowest);
+        self.0.push(sum + value);
+    }
+
+    /// Replaces the value `from` at a place with `to`.
+    fn change(&mut self, place: usize, from: T, to: T) {
+        let mut count = place + 1;
+        while count <= self.0.len() {
+            self.0[count - 1] = self.0[count - 1] + to - from;
+            count += count & count.wrapping_neg();
+        }
+    }
+
+    /// Returns the first place with a sum up to and including it of more than `rest`.
+    fn find(&self, mut rest: T) -> usize {
+        let mut count = 0;
+        let mut step = (self.0.len() + 1).next_power_of_two();
+        while step > 0 {
+            let next = count + step;
+            if next <= self.0.len() && self.0[next - 1] <= rest {
+                rest = rest - self.0[next - 1];
+                count = next;
+            }
+            step /= 2;
+        }
+        count
+    }
+}
+
+/// A thread in the line; its weight decides how likely it is drawn.
+#[derive(Clone, Copy)]
+struct Slot {
+    number: u64,
+    weight: u64,
+    is_empty: bool,
+}
+
+#[derive(Default)]
+pub(super) struct Line {
+    slots: Vec<Slot>,
+    /// One for each slot that is not empty.
+    present: Sums<usize>,
+    weights: Sums<u64>,
+    /// The slot of each thread and one more, by the thread's number; 0 if it is not in the line.
+    places: Vec<usize>,
+    count: usize,
+    /// The run queue's count of pushes up to which this line has followed it.
+    followed: Option<usize>,
+}
+
+impl Line {
+    pub(super) fn clear(&mut self) {
+        self.slots.clear();
+        self.present.0.clear();
+        self.weights.0.clear();
+        self.places.clear();
+        self.count = 0;
+        self.followed = None;
+    }
+
+    /// Adds the threads that have become enabled since the last choice. Each is given to `arrives`,
+    /// which returns its weight.
+    pub(super) fn follow(&mut self, enabled: &EnabledSet<'_>, mut arrives: impl FnMut(u64) -> u64) {
+        let (new, end) = enabled.places_since(self.followed);
+        self.followed = Some(end);
+        for place in new..enabled.len() {
+            let number = enabled.number(place);
+            if !self.contains(number) {
+                self.arrive(number, arrives(number));
+            }
+        }
+        debug_assert!(self.numbers().eq((0..enabled.len()).map(|place| enabled.number(place))));
+    }
+
+    fn arrive(&mut self, number: u64, weight: u64) {
+        if self.slots.len() > 2 * self.count + SPARE_SLOTS {
+            self.pack();
+        }
+        self.append(number, weight);
+    }
+
+    fn append(&mut self, number: u64, weight: u64) {
+        let index = number as usize;
+        if index >= self.places.len() {
+            self.places.resize(index + 1, 0);
+        }
+        self.slots.push(Slot { number, weight, is_empty: false });
+        self.present.push(1);
+        self.weights.push(weight);
+        self.places[index] = self.slots.len();
+        self.count += 1;
+    }
+
+    /// Removes the empty slots.
+    fn pack(&mut self) {
+        let slots = std::mem::take(&mut self.slots);
+        self.present.0.clear();
+        self.weights.0.clear();
+        self.count = 0;
+        for slot in slots.iter().filter(|slot| !slot.is_empty) {
+            self.append(slot.number, slot.weight);
+        }
+    }
+
+    /// Removes a thread, which has the next turn, and the clock, which is always the last.
+    pub(super) fn leave(&mut self, number: u64) {
+        for number in [number, CLOCK] {
+            if let Some(index) = self.slot(number) {
+                self.present.change(index, 1, 0);
+                self.set_weight(number, 0);
+                self.slots[index].is_empty = true;
+                self.places[number as usize] = 0;
+                self.count -= 1;
+            }
+        }
+    }
+
+    fn slot(&self, number: u64) -> Option<usize> {
+        self.places.get(number as usize)?.checked_sub(1)
+    }
+
+    pub(super) fn contains(&self, number: u64) -> bool {
+        self.slot(number).is_some()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Returns the number of threads before this one, which is in the line.
+    pub(super) fn rank(&self, number: u64) -> usize {
+        self.present.of_first(self.slot(number).expect("the thread is enabled"))
+    }
+
+    /// Returns the first thread that is not `without`, of which each is in the line.
+    pub(super) fn first_without(&self, without: &[u64]) -> Option<u64> {
+        if without.is_empty() {
+            return self.slots.get(self.present.find(0)).map(|slot| slot.number);
+        }
+        self.numbers().find(|number| !without.contains(number))
+    }
+
+    /// Returns the threads, the first one first.
+    pub(super) fn numbers(&self) -> impl Iterator<Item = u64> {
+        self.slots.iter().filter(|slot| !slot.is_empty).map(|slot| slot.number)
+    }
+
+    /// Replaces the weight of a thread in the line, and returns the former one.
+    pub(super) fn set_weight(&mut self, number: u64, weight: u64) -> u64 {
+        let index = self.slot(number).expect("the thread is enabled");
+        let former = std::mem::replace(&mut self.slots[index].weight, weight);
+        self.weights.change(index, former, weight);
+        former
+    }
+
+    pub(super) fn total_weight(&self) -> u64 {
+        self.weights.of_first(self.slots.len())
+    }
+
+    /// Returns the thread at `drawn`, a number less than the total, where each has a stretch as long
+    /// as its weight.
+    pub(super) fn at_weight(&self, drawn: u64) -> u64 {
+        self.slots[self.weights.find(drawn)].number
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::explore::Random;
+
+    #[test]
+    fn sums_are_those_of_a_list() {
+        let mut random = Random::new(1);
+        let (mut sums, mut list) = (Sums::default(), Vec::new());
+        for _ in 0..500 {
+            if list.is_empty() || random.below(3) == 0 {
+                let value = random.below(4) as u64;
+                sums.push(value);
+                list.push(value);
+            } else {
+                let place = random.below(list.len());
+                let value = random.below(4) as u64;
+                sums.change(place, list[place], value);
+                list[place] = value;
+            }
+            let total: u64 = list.iter().sum();
+            assert_eq!(sums.of_first(list.len()), total);
+            for rest in 0..total {
+                let mut sum = 0;
+                let place = list.iter().position(|value| {
+                    sum += value;
+                    sum > rest
+                });
+                assert_eq!(Some(sums.find(rest)), place);
+            }
+        }
+    }
+}
