@@ -7,6 +7,7 @@ pub(crate) mod observe;
 mod path;
 mod random;
 pub(crate) mod run;
+mod sums;
 pub(crate) mod teardown;
 
 pub(crate) use controller::{
@@ -16,3 +17,4 @@ pub(crate) use enabled_set::{CLOCK, EnabledSet};
 pub(crate) use path::{Choice, ChoicePath, Way};
 pub(crate) use random::Random;
 pub(crate) use run::{ATOMIC, ControlledRun, Cut, alternative, is_controlled, random_below};
+pub(crate) use sums::Sums;

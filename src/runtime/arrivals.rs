@@ -2,14 +2,15 @@
 //!
 //! A random policy takes threads out of the middle of the run queue. To close each gap would take
 //! time in proportion to the number of threads, so the first thread of the queue moves into the
-//! gap, and the order is noted here: each thread that becomes ready is an arrival, and a Fenwick
-//! tree ("A new data structure for cumulative frequency tables", 1994) counts those that are still
-//! queued. So the n-th thread in the order of arrival is found in logarithmic time.
+//! gap, and the order is noted here: each thread that becomes ready is an arrival, and sums count
+//! those that are still queued. So the n-th thread in the order of arrival is found in logarithmic
+//! time.
 
 #![forbid(unsafe_code)]
 
 use std::collections::VecDeque;
 
+use crate::explore::Sums;
 use crate::kernel::run_queue::{RunQueue, Runnable};
 
 #[derive(Default)]
@@ -21,23 +22,23 @@ pub(super) struct Arrivals {
     places: Vec<Option<usize>>,
     /// The number of places that are no longer in the queue.
     passed: usize,
-    /// The Fenwick tree, which begins with entry 1.
-    counts: Vec<u32>,
+    /// One for each arrival that is queued.
+    present: Sums<usize>,
     /// The queue's count of pops after the last removal that was made here.
     head: usize,
 }
 
-/// The least number of arrivals between two renumberings.
-const LEAST: usize = 64;
+/// The arrivals that may be noted beyond twice the queued ones before they are renumbered.
+const SPARE: usize = 64;
 
 impl Arrivals {
     /// Removes the thread that is the n-th in the order of arrival from the queue, which holds
     /// more than `n` threads.
     pub(super) fn take(&mut self, queue: &RunQueue, n: usize) -> Runnable {
         self.update(queue);
-        let arrival = self.nth(n);
+        let arrival = self.present.find(n);
         let place = self.places[arrival].take().expect("the arrival is counted as queued");
-        self.count(arrival, false);
+        self.present.change(arrival, 1, 0);
         let index = place - self.passed;
         let first = self.queued.pop_front().expect("the queue is not empty");
         if index > 0 {
@@ -57,52 +58,22 @@ impl Arrivals {
             *self = Arrivals { head: queue.head(), ..Arrivals::default() };
         }
         for _ in self.queued.len()..queue.len() {
-            if self.places.len() + 1 >= self.counts.len() {
+            if self.places.len() > 2 * self.queued.len() + SPARE {
                 self.renumber();
             }
-            let arrival = self.places.len();
-            self.places.push(Some(self.passed + self.queued.len()));
-            self.queued.push_back(arrival);
-            self.count(arrival, true);
+            self.queued.push_back(self.places.len());
+            self.places.push(Some(self.passed + self.queued.len() - 1));
+            self.present.push(1);
         }
     }
 
-    /// Forgets the arrivals that have been taken, and makes room for as many as there are left.
+    /// Forgets the arrivals that have been taken.
     fn renumber(&mut self) {
-        let left: Vec<usize> = self.places.drain(..).flatten().collect();
-        let room = (2 * left.len()).max(LEAST).next_power_of_two();
-        self.counts.clear();
-        self.counts.resize(room + 1, 0);
-        for (arrival, &place) in left.iter().enumerate() {
+        self.places.retain(Option::is_some);
+        self.present.clear();
+        for (arrival, place) in self.places.iter().flatten().enumerate() {
             self.queued[place - self.passed] = arrival;
-            self.places.push(Some(place));
-            self.count(arrival, true);
+            self.present.push(1);
         }
-    }
-
-    /// Counts an arrival as queued, or no longer.
-    fn count(&mut self, arrival: usize, is_queued: bool) {
-        let mut entry = arrival + 1;
-        while let Some(count) = self.counts.get_mut(entry) {
-            *count = if is_queued { *count + 1 } else { *count - 1 };
-            entry += entry & entry.wrapping_neg();
-        }
-    }
-
-    /// Returns the n-th arrival that is queued.
-    fn nth(&self, n: usize) -> usize {
-        let mut left = n as u32;
-        let mut before = 0;
-        let mut step = self.counts.len().next_power_of_two() / 2;
-        while step > 0 {
-            if let Some(&count) = self.counts.get(before + step)
-                && count <= left
-            {
-                left -= count;
-                before += step;
-            }
-            step /= 2;
-        }
-        before
     }
 }
