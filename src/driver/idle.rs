@@ -48,10 +48,7 @@ fn away(scheduler: &Scheduler, sleep: impl FnOnce()) {
 /// silence has lasted as long as it said.
 fn wait_for_message(scheduler: &Scheduler, inbox: &Inbox) {
     let silence = silence(scheduler);
-    let left = || {
-        let switches = scheduler.pops().map(|pops| pops.load(Ordering::Relaxed)).iter().sum();
-        silence.left(sys::clock::now(), switches)
-    };
+    let left = || silence.left(sys::clock::now(), scheduler.switches());
     away(scheduler, || inbox.sleep(left()));
     if left() == Some(0) && !inbox.has_mail() {
         eprintln!("leno: {}", inspect::silence(scheduler, silence.report()));

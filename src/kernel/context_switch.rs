@@ -5,6 +5,7 @@
 
 use std::panic::Location;
 use std::ptr::{self, NonNull};
+use std::sync::atomic::Ordering;
 
 use super::control_block::ControlBlock;
 use super::run_queue::{Runnable, is_multiple_of};
@@ -22,6 +23,11 @@ pub(crate) struct Departure {
 }
 
 impl Scheduler {
+    /// Returns a number that each switch changes.
+    pub(crate) fn switches(&self) -> usize {
+        self.pops().map(|pops| pops.load(Ordering::Relaxed)).iter().sum()
+    }
+
     /// Lets every other green thread that can run have a turn.
     #[inline(always)]
     #[track_caller]

@@ -9,4 +9,4 @@ pub(crate) mod timers;
 
 pub use instant::Instant;
 pub(crate) use now::{clock, deadline_after, deadline_at, now, refresh, time};
-pub(crate) use slice::is_slice_over;
+pub(crate) use timers::is_slice_over;

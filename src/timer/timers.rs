@@ -1,9 +1,10 @@
 //! The timers of a runtime, and what each of them ends.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 
 use super::clock::{self, Clock};
 use super::heap::{TimerHeap, TimerId};
+use super::slice::Slice;
 use crate::access::Access;
 use crate::kernel::features::SchedulerState;
 use crate::kernel::{ControlBlock, Scheduler, ThreadRef};
@@ -18,20 +19,10 @@ pub(crate) enum Target {
     Scope(ThreadRef, u64),
 }
 
-/// The slice of time of the current thread.
-#[derive(Default)]
-pub(crate) struct Slice {
-    /// The count of switches during the slice, `None` before the first.
-    pub(super) switches: Cell<Option<usize>>,
-    pub(super) begun: Cell<u64>,
-    /// The number of questions whether a slice is over.
-    pub(super) calls: Cell<u64>,
-}
-
 /// The clock and the timers of a runtime.
 pub(crate) struct Timers {
     pub(super) clock: Clock,
-    pub(super) slice: Slice,
+    slice: Slice,
     heap: RefCell<TimerHeap<Target>>,
 }
 
@@ -39,6 +30,12 @@ impl Timers {
     pub(crate) fn new(clock: Clock) -> Timers {
         Timers { clock, slice: Slice::default(), heap: RefCell::new(TimerHeap::new()) }
     }
+}
+
+/// Returns `true` if the current thread has used up its slice of time.
+pub(crate) fn is_slice_over(scheduler: &Scheduler) -> bool {
+    let Timers { clock, slice, .. } = scheduler.state();
+    slice.is_over(clock, scheduler.switches())
 }
 
 fn heap(scheduler: &Scheduler) -> &RefCell<TimerHeap<Target>> {
