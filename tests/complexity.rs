@@ -116,6 +116,13 @@ fn given_up_barrier(n: usize) {
     });
 }
 
+/// Reports all threads as stalled.
+fn report_stalled() {
+    leno::sleep(Duration::from_secs(2));
+    let report = leno::debug::stalled(Duration::from_secs(1)).expect("all wait");
+    assert!(report.to_string().contains("waited"));
+}
+
 /// Reports a chain in which each thread joins the one before it. The deadlock report searches for
 /// cycles in the same way.
 fn stalled_chain(n: usize) {
@@ -127,9 +134,7 @@ fn stalled_chain(n: usize) {
             let before = last;
             last = leno::spawn(move || drop(before.join()));
         }
-        leno::sleep(Duration::from_secs(2));
-        let report = leno::debug::stalled(Duration::from_secs(1)).expect("all wait");
-        assert!(report.to_string().contains("waited"));
+        report_stalled();
         start.unpark();
     });
 }
@@ -143,9 +148,7 @@ fn stalled_scopes(n: usize) {
                 thread::scope(|scope| drop(scope.spawn(|| event.wait())));
             });
         }
-        leno::sleep(Duration::from_secs(2));
-        let report = leno::debug::stalled(Duration::from_secs(1)).expect("all wait");
-        assert!(report.to_string().contains("waited"));
+        report_stalled();
         event.set();
     });
 }
