@@ -95,10 +95,10 @@ impl WakerState {
     }
 
     fn wake(&self) {
-        // AcqRel: see `take_woken`.
-        let number = self.number.load(Ordering::Relaxed);
-        also(Object::Waker(number), Access::Write);
+        also(Object::Waker(self.number.load(Ordering::Relaxed)), Access::Write);
+        // AcqRel: see `take_woken`. Only after that is the number that of the thread that waits.
         if !self.woken.swap(true, Ordering::AcqRel) {
+            let number = self.number.load(Ordering::Relaxed);
             let id = ThreadId { runtime: self.inbox.runtime, number };
             let _ = self.inbox.send(id, Message::Wake);
         }

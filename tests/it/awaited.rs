@@ -4,9 +4,9 @@
 use std::cell::RefCell;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Wake, Waker};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Wake, Waker};
 use std::thread as os;
 
 use async_executor::LocalExecutor;
@@ -51,6 +51,45 @@ fn async_channels_connect_to_another_os_thread() {
         drop(requests);
         other.join().unwrap();
     });
+}
+
+/// The waker of each wait is that of the thread before, and is used at the moment at which the wait
+/// begins.
+#[test]
+fn a_wake_while_a_wait_begins_is_kept() {
+    let waker = Arc::new(Mutex::new(None::<Waker>));
+    let is_woken = Arc::new(AtomicBool::new(false));
+    let is_over = Arc::new(AtomicBool::new(false));
+    let other = {
+        let (waker, is_woken, is_over) = (waker.clone(), is_woken.clone(), is_over.clone());
+        os::spawn(move || {
+            while !is_over.load(Ordering::Relaxed) {
+                let waker = waker.lock().unwrap().take();
+                match waker {
+                    Some(waker) => {
+                        is_woken.store(true, Ordering::Release);
+                        waker.wake();
+                    }
+                    None => os::yield_now(),
+                }
+            }
+        })
+    };
+    leno::run(|| {
+        for _ in 0..20_000 {
+            let (waker, is_woken) = (waker.clone(), is_woken.clone());
+            let waits = future::poll_fn(move |context| {
+                if is_woken.swap(false, Ordering::Acquire) {
+                    return Poll::Ready(());
+                }
+                *waker.lock().unwrap() = Some(context.waker().clone());
+                Poll::Pending
+            });
+            leno::spawn(|| block_on(waits)).join().unwrap();
+        }
+    });
+    is_over.store(true, Ordering::Relaxed);
+    other.join().unwrap();
 }
 
 #[test]
