@@ -10,6 +10,7 @@
 //!   scheduler. [`run`] starts a runtime.
 //! - [`channel`], [`sync`], [`time`]: channels, locks and timers for green threads, as in std and
 //!   crossbeam.
+//! - [`net`], [`os::unix::net`]: sockets, as in std.
 //! - [`debug`]: reports of a runtime about itself.
 //! - [`weave`]: explores every execution of a program, replays executions and explains them.
 //! - [`stack`]: guarded stacks, and the pool that keeps them.
@@ -64,7 +65,7 @@
 //!
 //! # Calls that block
 //!
-//! A call that makes the OS thread wait, such as `std::thread::sleep` or `TcpListener::accept`, stops
+//! A call that makes the OS thread wait, such as `std::thread::sleep` or a read of a file, stops
 //! all green threads of the runtime, and so does a loop that computes for long. With the environment
 //! variable `LENO_WATCH=200ms` (cargo feature `debug`), every runtime of a program reports green threads
 //! that run for longer than that without letting others run, with their backtrace and what to use
@@ -91,7 +92,8 @@
 //! its handlers stay.
 //!
 //! After fork(2), if the parent had one OS thread, the child has a copy of the runtime, and both
-//! processes continue: the child opens a descriptor of its own for its copy, under the same number.
+//! processes continue: the child opens descriptors of its own for its copy, under the same numbers, and
+//! adds the sockets to them that the copy waits for.
 //! If the parent had other OS threads, only exec(3) is safe in the child, as POSIX says. These OS
 //! threads do not exist in the child, so calls that [`unblock`] was running never end, and
 //! [`Handle`]s that these OS threads had keep the copy waiting.
@@ -136,6 +138,7 @@
 //! - `debug`: [`debug`], with symbolised stacks (crate `backtrace`). Without it, the report
 //!   of a deadlock still names every green thread and every line.
 //! - `unblock`: [`unblock`], with a pool of OS threads (crate `blocking`).
+//! - `net`: [`net`] and [`os`], sockets (crate `socket2`, and `unblock` for names).
 //!
 //! Off by default:
 //!
@@ -169,6 +172,11 @@ mod explore;
 mod inspect;
 #[cfg_attr(not(all(feature = "debug", feature = "weave")), allow(dead_code, unused_imports))]
 mod kernel;
+#[cfg(feature = "net")]
+#[macro_use]
+pub mod net;
+#[cfg(feature = "net")]
+pub mod os;
 mod remote;
 #[cfg_attr(not(feature = "weave"), allow(dead_code, unused_imports))]
 mod runtime;

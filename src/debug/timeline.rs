@@ -167,6 +167,7 @@ impl Timeline {
             Cause::Thread(number) => self.label(number),
             Cause::Clock => "the clock".to_owned(),
             Cause::Outside => "another OS thread".to_owned(),
+            Cause::System => "the operating system".to_owned(),
             Cause::Host => "the host".to_owned(),
             Cause::Runtime => "the runtime".to_owned(),
         }
@@ -176,6 +177,7 @@ impl Timeline {
     fn waiting(&self, awaited: Awaited) -> String {
         match awaited {
             Awaited::Sleep => "sleeps".to_owned(),
+            Awaited::External { verb, object, .. } => format!("{verb} {}", self.name(object)),
             awaited => format!("waits for {}", self.awaited(awaited)),
         }
     }
@@ -183,7 +185,11 @@ impl Timeline {
     /// Returns the name of the awaited resource, if it has one.
     fn awaited_name(&self, awaited: Awaited) -> Option<&str> {
         let Awaited::Resource { name: Some(index), .. } = awaited else { return None };
-        self.recording.names.get(index as usize).map(|name| &**name)
+        Some(self.name(index))
+    }
+
+    fn name(&self, index: u32) -> &str {
+        self.recording.names.get(index as usize).map_or("?", |name| name)
     }
 
     /// Returns the words that follow "waits for".
@@ -198,6 +204,7 @@ impl Timeline {
             Awaited::AllEnded => "the end of all others".to_owned(),
             Awaited::Stalled => "all others to wait".to_owned(),
             Awaited::Any(count) => format!("any of {count}"),
+            Awaited::External { wanted, object, .. } => format!("{wanted} {}", self.name(object)),
             Awaited::Nothing => "nothing".to_owned(),
             Awaited::Resource { need, kind, .. } => {
                 let space = if need.is_empty() { "" } else { " " };

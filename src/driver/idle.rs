@@ -5,6 +5,8 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+#[cfg(feature = "net")]
+use super::io;
 use crate::inspect;
 use crate::kernel::Scheduler;
 use crate::remote::can_be_reached;
@@ -20,7 +22,7 @@ pub(crate) fn sleep(scheduler: &Scheduler) -> bool {
         return true;
     }
     let deadline = timers::next_deadline(scheduler);
-    if deadline.is_none() && !can_be_reached(scheduler) {
+    if deadline.is_none() && !can_be_reached(scheduler) && !is_io_awaited(scheduler) {
         return false;
     }
     let nanos = match clock(scheduler) {
@@ -28,13 +30,35 @@ pub(crate) fn sleep(scheduler: &Scheduler) -> bool {
         // Only a message from outside ends this sleep.
         Clock::Virtual(_) => None,
     };
-    match (existing_inbox(scheduler), nanos) {
-        (Some(inbox), None) => wait_for_message(scheduler, inbox),
-        (Some(inbox), nanos) => away(scheduler, || inbox.sleep(nanos)),
-        (None, Some(nanos)) => away(scheduler, || sys::wakeup::sleep(nanos)),
-        (None, None) => unreachable!("without an inbox nothing can reach the runtime"),
+    match nanos {
+        Some(_) => away(scheduler, || sleep_for(scheduler, nanos)),
+        None => wait_for_event(scheduler),
     }
     true
+}
+
+/// Sleeps until something outside has an event, or until `nanos` have passed.
+fn sleep_for(scheduler: &Scheduler, nanos: Option<u64>) {
+    #[cfg(feature = "net")]
+    if io::sleep(scheduler, nanos) {
+        return;
+    }
+    match (existing_inbox(scheduler), nanos) {
+        (Some(inbox), nanos) => inbox.sleep(nanos),
+        (None, Some(nanos)) => sys::wakeup::sleep(nanos),
+        (None, None) => unreachable!("without an inbox nothing can reach the runtime"),
+    }
+}
+
+/// Returns `true` if a thread waits for a descriptor.
+fn is_io_awaited(scheduler: &Scheduler) -> bool {
+    #[cfg(feature = "net")]
+    return io::is_awaited(scheduler);
+    #[cfg(not(feature = "net"))]
+    {
+        let _ = scheduler;
+        false
+    }
 }
 
 /// Runs `sleep`, in which the watchdog does not look at the runtime.
@@ -44,19 +68,20 @@ fn away(scheduler: &Scheduler, sleep: impl FnOnce()) {
     scheduler.is_away().store(false, Ordering::Relaxed);
 }
 
-/// Sleeps until a message or a signal comes. Prints a report if the program has asked for one, and the
-/// silence has lasted as long as it said.
-fn wait_for_message(scheduler: &Scheduler, inbox: &Inbox) {
+/// Sleeps until something outside has an event. Prints a report if the program has asked for one, and
+/// the silence has lasted as long as it said.
+fn wait_for_event(scheduler: &Scheduler) {
     let silence = silence(scheduler);
     let left = || silence.left(sys::clock::now(), scheduler.switches());
-    away(scheduler, || inbox.sleep(left()));
-    if left() == Some(0) && !inbox.has_mail() {
+    away(scheduler, || sleep_for(scheduler, left()));
+    let has_mail = existing_inbox(scheduler).is_some_and(Inbox::has_mail);
+    if left() == Some(0) && !has_mail && scheduler.ready().is_empty() {
         eprintln!("leno: {}", inspect::silence(scheduler, silence.report()));
     }
 }
 
 /// Lets virtual time jump to the next deadline. Returns `false` if there is none, if time waits
-/// for closures on other OS threads, or if it is real.
+/// for something outside the runtime, or if it is real.
 pub(crate) fn pass_virtual_time(scheduler: &Scheduler) -> bool {
     let Clock::Virtual(now) = clock(scheduler) else { return false };
     if !can_time_pass(scheduler) {
@@ -69,7 +94,7 @@ pub(crate) fn pass_virtual_time(scheduler: &Scheduler) -> bool {
 
 /// Returns `true` if there is a deadline to which virtual time may jump.
 pub(crate) fn can_time_pass(scheduler: &Scheduler) -> bool {
-    !timers::is_empty(scheduler) && !holds_time(scheduler)
+    !timers::is_empty(scheduler) && !is_held(scheduler)
 }
 
 /// Returns how long the host may wait before it runs green threads again, if nothing comes from
@@ -81,6 +106,11 @@ pub(crate) fn patience(scheduler: &Scheduler) -> Option<Duration> {
     let deadline = timers::next_deadline(scheduler)?;
     match clock(scheduler) {
         Clock::Real => Some(Duration::from_nanos(deadline.saturating_sub(time(scheduler)))),
-        Clock::Virtual(_) => (!holds_time(scheduler)).then_some(Duration::ZERO),
+        Clock::Virtual(_) => (!is_held(scheduler)).then_some(Duration::ZERO),
     }
+}
+
+/// Returns `true` if virtual time waits for something outside the runtime.
+fn is_held(scheduler: &Scheduler) -> bool {
+    holds_time(scheduler) || is_io_awaited(scheduler)
 }

@@ -1,8 +1,27 @@
 //! How a runtime waits for what is outside its run queue: timers, other OS threads, signals.
 
 mod idle;
+#[cfg(feature = "net")]
+pub(crate) mod io;
 mod poll;
 pub(crate) mod prefetch;
 
 pub(crate) use idle::{can_time_pass, pass_virtual_time, patience, sleep};
 pub(crate) use poll::poll;
+
+use std::os::fd::BorrowedFd;
+
+use crate::kernel::Scheduler;
+use crate::remote::inbox::inbox;
+
+/// Returns the descriptor that is readable while there is something for the runtime to look at.
+///
+/// # Panics
+///
+/// If the system has no more descriptors.
+pub(crate) fn descriptor(scheduler: &Scheduler) -> BorrowedFd<'_> {
+    let descriptor = inbox(scheduler).descriptor();
+    #[cfg(feature = "net")]
+    let descriptor = io::descriptor_with(scheduler, descriptor);
+    descriptor
+}

@@ -171,7 +171,7 @@ pub(crate) fn ends_wait(scheduler: &Scheduler, control: &ControlBlock, verb: &'s
         WaitFor::Scope(scope) => write(Object::Scope(scope)),
         WaitFor::Unpark => write(Object::Token(control.number())),
         WaitFor::Future(_) => write(Object::Waker(control.number())),
-        WaitFor::Sleep | WaitFor::AllEnded | WaitFor::Stalled => {}
+        WaitFor::Sleep | WaitFor::AllEnded | WaitFor::Stalled | WaitFor::External(_) => {}
     }
 }
 

@@ -258,12 +258,13 @@ pub(crate) fn waiting(control: &ControlBlock, all: &[&ControlBlock], now: u64) -
             wanted_of(need)
         }
         WaitFor::Any(needs) => any_of(&mut notes, *needs, all),
+        WaitFor::External(external) => format!("{} {}", external.wanted(), external.object()),
     };
     let age = Duration::from_nanos(now.saturating_sub(wait.since()));
     Some(Waiting { what, at: wait.line(), age, notes })
 }
 
-/// Returns what a thread does, in words, that waits for no resource.
+/// Returns what a waiting thread does, in words.
 pub(crate) fn briefly(wait: WaitFor<'_>) -> String {
     match wait {
         WaitFor::Sleep => "sleeps".to_owned(),
@@ -276,6 +277,7 @@ pub(crate) fn briefly(wait: WaitFor<'_>) -> String {
         WaitFor::Stalled => "waits for all to wait".to_owned(),
         WaitFor::Resource(need) => format!("waits for {}", wanted_of(need)),
         WaitFor::Any(_) => "waits for any of several".to_owned(),
+        WaitFor::External(external) => format!("{} {}", external.verb(), external.object()),
     }
 }
 

@@ -86,6 +86,12 @@ pub(crate) enum Awaited {
         kind: &'static str,
         name: Option<u32>,
     },
+    /// Something outside the runtime. The number is an index into [`Recording::names`].
+    External {
+        verb: &'static str,
+        wanted: &'static str,
+        object: u32,
+    },
     /// Any of this number of needs.
     Any(u32),
     Nothing,
@@ -266,6 +272,11 @@ impl Recording {
             WaitFor::Any(needs) => match needs.only() {
                 Some(need) => self.resource(need),
                 None => Awaited::Any(needs.iter().count() as u32),
+            },
+            WaitFor::External(external) => Awaited::External {
+                verb: external.verb(),
+                wanted: external.wanted(),
+                object: self.name(&external.object().to_string()),
             },
         }
     }

@@ -149,13 +149,15 @@ pub(crate) enum Cause {
     Clock,
     /// Another OS thread.
     Outside,
+    /// The operating system, by the readiness of a descriptor.
+    System,
     /// The host of the runtime, between two calls of it.
     Host,
     /// The runtime itself: it resolves a deadlock, or is dropped.
     Runtime,
 }
 
-const SCHEDULER_SLOTS: usize = 11;
+const SCHEDULER_SLOTS: usize = 12;
 const THREAD_SLOTS: usize = 3;
 
 /// State that a feature keeps with each scheduler.

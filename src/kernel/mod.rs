@@ -39,5 +39,5 @@ pub use thread_info::{Cancelled, ThreadId};
 pub(crate) use thread_info::{ThreadInfo, ThreadRef, for_join, is_cancellation};
 pub(crate) use wait_queue::WaitQueue;
 pub(crate) use wait_reason::{
-    Holder, Listed, Need, Needs, Outcome, Resource, ScopeMembers, Wait, WaitFor, Want,
+    External, Holder, Listed, Need, Needs, Outcome, Resource, ScopeMembers, Wait, WaitFor, Want,
 };

@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 use std::cell::{Cell, OnceCell, RefCell};
+use std::fmt;
 use std::iter;
 use std::panic::Location;
 use std::ptr;
@@ -56,6 +57,39 @@ pub(crate) enum WaitFor<'a> {
     Resource(Need<'a>),
     /// Any of several.
     Any(&'a Needs<'a>),
+    /// Something outside the runtime, such as a socket.
+    External(&'a External<'a>),
+}
+
+/// An operation on something outside the runtime, in the words of reports.
+pub(crate) struct External<'a> {
+    /// What the thread does: "reads".
+    verb: &'static str,
+    /// What it waits for: "bytes from".
+    wanted: &'static str,
+    object: &'a dyn fmt::Display,
+}
+
+impl<'a> External<'a> {
+    pub(crate) fn new(
+        verb: &'static str,
+        wanted: &'static str,
+        object: &'a dyn fmt::Display,
+    ) -> External<'a> {
+        External { verb, wanted, object }
+    }
+
+    pub(crate) fn verb(&self) -> &'static str {
+        self.verb
+    }
+
+    pub(crate) fn wanted(&self) -> &'static str {
+        self.wanted
+    }
+
+    pub(crate) fn object(&self) -> &'a dyn fmt::Display {
+        self.object
+    }
 }
 
 // The tag lies in the free values of a `Want`, so two stores write down a wait for a

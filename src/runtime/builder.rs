@@ -32,7 +32,7 @@ use crate::kernel::slow_path::slow;
 use crate::kernel::{
     Cancelled, ControlBlock, Owned, Payload, Scheduler, Wait, WaitFor, for_join, is_main,
 };
-use crate::remote::inbox::{Outside, existing_inbox, inbox, read_inbox, silence};
+use crate::remote::inbox::{Outside, existing_inbox, read_inbox, silence};
 use crate::remote::{Futures, Handle};
 use crate::stack;
 use crate::sys::panics;
@@ -87,7 +87,7 @@ impl Builder {
 
     /// Makes time virtual: it stands still while a green thread runs, and jumps to the next deadline
     /// when all of them wait. It begins at the same moment in every run. While closures run in
-    /// [`unblock`](crate::unblock), it waits for them.
+    /// [`unblock`](crate::unblock), or a green thread waits for a socket, it waits for them.
     pub fn virtual_time(mut self) -> Builder {
         self.virtual_time = true;
         self
@@ -240,6 +240,8 @@ impl Runtime {
             .with(Visits::default());
         #[cfg(feature = "debug")]
         let slots = slots.with(SignalDump::default()).with(Watched::default());
+        #[cfg(feature = "net")]
+        let slots = slots.with(driver::io::Io::default());
         let slots =
             slots.with(ControlledRun::new()).with(Cold::default()).with(Choices::new(policy));
         let scheduler = Box::new(Scheduler::new(UPCALLS, slots, coarse_time, stack_bytes));
@@ -373,6 +375,8 @@ impl Runtime {
             inbox.has_slept();
         }
         driver::poll(&self.scheduler);
+        #[cfg(feature = "net")]
+        driver::io::look_now(&self.scheduler);
         if self.scheduler.ready().is_empty() {
             driver::pass_virtual_time(&self.scheduler);
         }
@@ -389,7 +393,7 @@ impl Runtime {
     ///
     /// With virtual time a deadline is zero away, since time passes in
     /// [`run_until_stalled`](Runtime::run_until_stalled); while closures run in
-    /// [`unblock`](crate::unblock), there is none.
+    /// [`unblock`](crate::unblock), or a green thread waits for a socket, there is none.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Duration> {
         driver::patience(&self.scheduler)
@@ -442,12 +446,12 @@ impl Runtime {
     }
 }
 
-/// The descriptor that becomes readable when there is work: a message from another OS thread, or a
-/// green thread that the host itself has woken. It may become readable without work.
+/// The descriptor that becomes readable when there is work: a message from another OS thread, a green
+/// thread that the host itself has woken, or a socket that a green thread waits for. It may become readable without work.
 /// [`Runtime::run_until_stalled`] makes it unreadable.
 impl AsFd for Runtime {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        inbox(&self.scheduler).descriptor()
+        driver::descriptor(&self.scheduler)
     }
 }
 

@@ -31,6 +31,8 @@ pub(super) const UPCALLS: Upcalls = Upcalls {
 
 fn poll(scheduler: &Scheduler) {
     driver::poll(scheduler);
+    #[cfg(feature = "net")]
+    driver::io::look_if_due(scheduler);
     driver::prefetch::next_threads(scheduler);
 }
 

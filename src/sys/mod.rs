@@ -8,9 +8,13 @@ pub(crate) mod interrupt;
 pub(crate) mod memory;
 pub(crate) mod os_stack;
 pub(crate) mod panics;
-mod process;
+#[cfg(feature = "net")]
+pub(crate) mod poller;
+pub(crate) mod process;
 #[cfg(feature = "debug")]
 pub(crate) mod signal;
+#[cfg(feature = "net")]
+pub(crate) mod socket;
 pub(crate) mod wakeup;
 
 /// Keeps the object that leno is linked into loaded until the process ends.

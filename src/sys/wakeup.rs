@@ -139,7 +139,7 @@ impl AsFd for Wakeup {
 }
 
 /// Makes the number of `old` refer to the file of `new`.
-fn replace(old: &OwnedFd, new: &OwnedFd) {
+pub(super) fn replace(old: &OwnedFd, new: &OwnedFd) {
     // SAFETY: both descriptors are open, and stay owned by `old` and `new`.
     unsafe {
         libc::dup2(new.as_raw_fd(), old.as_raw_fd());
@@ -150,6 +150,14 @@ fn replace(old: &OwnedFd, new: &OwnedFd) {
 /// Sleeps for `nanos` nanoseconds, or until a signal has arrived.
 pub(crate) fn sleep(nanos: u64) {
     poll(&mut [], Some(nanos));
+}
+
+/// Sleeps until a descriptor is readable, or else writable, `nanos` nanoseconds have passed, or a
+/// signal has arrived.
+#[cfg(feature = "net")]
+pub(crate) fn wait_for(descriptor: BorrowedFd<'_>, is_read: bool, nanos: Option<u64>) {
+    let events = if is_read { libc::POLLIN } else { libc::POLLOUT };
+    poll(&mut [libc::pollfd { fd: descriptor.as_raw_fd(), events, revents: 0 }], nanos);
 }
 
 /// Sleeps until a descriptor is ready, `nanos` nanoseconds have passed, or a signal has arrived.

@@ -34,7 +34,7 @@ const VERBS: &[&str] = &[
     "Asserts", "Assigns", "Attaches", "Awaits", "Backtracks", "Bakes", "Begins", "Binds", "Blocks",
     "Borrows", "Bounds", "Builds", "Calls", "Cancels", "Captures", "Carries", "Catches", "Changes",
     "Checks", "Chooses", "Clears", "Clones", "Closes", "Collects", "Combines", "Compares",
-    "Compiles", "Completes", "Computes", "Configures", "Consumes", "Contains", "Continues",
+    "Compiles", "Completes", "Computes", "Configures", "Connects", "Consumes", "Contains", "Continues",
     "Converts", "Copies", "Corrupts", "Counts", "Creates", "Deadlocks", "Decides", "Declares",
     "Decodes", "Decrements", "Defers", "Delays", "Deletes", "Delivers", "Derives", "Descends",
     "Describes", "Detaches", "Detects", "Determines", "Disables", "Discards", "Disconnects",

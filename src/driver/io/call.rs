@@ -1,0 +1,213 @@
+//! The loop of a call on a socket: try, wait, try again.
+
+#![forbid(unsafe_code)]
+
+use std::fmt;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::panic::Location;
+use std::time::Duration;
+
+use super::source::{Direction, Source};
+use super::sources::Sources;
+use super::{begin, wait};
+use crate::cancel::interrupted;
+use crate::kernel::{External, Outcome, Scheduler, Wait, WaitFor, try_scheduler};
+use crate::sys;
+use crate::timer::{deadline_after, refresh};
+
+/// A call on a descriptor, which waits while it would block.
+pub(super) struct Call<'a> {
+    pub(super) object: &'a dyn fmt::Display,
+    pub(super) descriptor: BorrowedFd<'a>,
+    pub(super) sources: &'a Sources,
+    pub(super) operation: Operation,
+    /// The time after which it fails, if it has waited.
+    pub(super) timeout: Option<Duration>,
+    /// It fails in place of a wait.
+    pub(super) is_nonblocking: bool,
+    pub(super) at: &'static Location<'static>,
+}
+
+/// What a call does, in the words of reports.
+#[derive(Clone, Copy)]
+pub(super) struct Operation {
+    pub(super) direction: Direction,
+    verb: &'static str,
+    wanted: &'static str,
+}
+
+impl Operation {
+    pub(super) const READ: Operation =
+        Operation { direction: Direction::Read, verb: "reads", wanted: "bytes from" };
+    pub(super) const PEEK: Operation =
+        Operation { direction: Direction::Read, verb: "peeks at", wanted: "bytes from" };
+    pub(super) const WRITE: Operation =
+        Operation { direction: Direction::Write, verb: "writes to", wanted: "room in" };
+    pub(super) const RECEIVE: Operation =
+        Operation { direction: Direction::Read, verb: "receives from", wanted: "a datagram from" };
+    pub(super) const SEND: Operation =
+        Operation { direction: Direction::Write, verb: "sends by", wanted: "room in" };
+    pub(super) const ACCEPT: Operation =
+        Operation { direction: Direction::Read, verb: "accepts from", wanted: "a connection to" };
+    pub(super) const CONNECT: Operation =
+        Operation { direction: Direction::Write, verb: "connects", wanted: "the connection of" };
+}
+
+/// What a call that has succeeded tells of the readiness.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Drained {
+    /// A stream has answered with fewer bytes than were asked for, so it is drained.
+    Short,
+    Unknown,
+}
+
+/// The end of a call's patience.
+enum Deadline {
+    /// It has not waited yet.
+    Unset,
+    /// A moment of the clock of the runtime, or else of the system.
+    At(Option<u64>),
+}
+
+impl Call<'_> {
+    /// Makes the call by `attempt` until it does not fail with [`io::ErrorKind::WouldBlock`].
+    ///
+    /// # Errors
+    ///
+    /// That of `attempt`; `WouldBlock` after the timeout.
+    #[inline]
+    pub(super) fn run<T>(
+        &self,
+        mut attempt: impl FnMut() -> io::Result<(T, Drained)>,
+    ) -> io::Result<T> {
+        let mut deadline = Deadline::Unset;
+        let scheduler = try_scheduler();
+        if let Some(scheduler) = scheduler {
+            begin(scheduler, self.at)?;
+        }
+        let side = |scheduler| {
+            let source: Option<&Source> = self.sources.of(scheduler);
+            source.map(|source| source.side(scheduler, self.operation.direction))
+        };
+        let mut side_now = scheduler.and_then(side);
+        // Behind the threads that wait already, and not before the side is ready.
+        let mut may_try = self.is_nonblocking
+            || side_now.is_none_or(|side| side.is_ready() && !side.is_awaited());
+        loop {
+            if may_try {
+                match attempt() {
+                    Ok((value, drained)) => {
+                        if let Some(side) = side_now {
+                            if drained == Drained::Short {
+                                side.is_short();
+                            }
+                            side.hand_on();
+                        }
+                        return Ok(value);
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                    Err(error) if error.kind() != io::ErrorKind::WouldBlock => {
+                        if let Some(side) = side_now {
+                            side.hand_on();
+                        }
+                        return Err(error);
+                    }
+                    Err(error) => {
+                        if let Some(side) = side_now {
+                            side.is_drained();
+                        }
+                        if self.is_nonblocking {
+                            return Err(error);
+                        }
+                    }
+                }
+            }
+            self.wait(scheduler, &mut deadline)?;
+            may_try = true;
+            side_now = scheduler.and_then(side);
+        }
+    }
+
+    /// Waits until the call may succeed.
+    #[inline(never)]
+    fn wait(&self, scheduler: Option<&Scheduler>, deadline: &mut Deadline) -> io::Result<()> {
+        let Some(scheduler) = scheduler else { return self.wait_outside(deadline) };
+        let source = self.sources.of_or_add(scheduler, self.descriptor)?;
+        let deadline = match *deadline {
+            Deadline::Unset => self.timeout.and_then(|it| deadline_after(scheduler, it)),
+            Deadline::At(moment) => {
+                refresh(scheduler);
+                moment
+            }
+        }
+        .inspect(|&moment| *deadline = Deadline::At(Some(moment)));
+        let Operation { direction, verb, wanted } = self.operation;
+        let external = External::new(verb, wanted, self.object);
+        let reason = Wait::at(WaitFor::External(&external), self.at);
+        match wait(scheduler, source, direction, &reason, deadline) {
+            Outcome::Woken => Ok(()),
+            Outcome::Elapsed => Err(sys::socket::would_block()),
+            Outcome::Interrupted => interrupted(),
+        }
+    }
+
+    /// Makes a call again while it fails with an error that `passes` and no report tells the end of, at
+    /// most for `patience`, with pauses. `wanted` is what the thread waits for, in the words of
+    /// reports.
+    ///
+    /// # Errors
+    ///
+    /// The last error of `attempt`.
+    pub(super) fn with_pauses<T>(
+        &self,
+        wanted: &'static str,
+        patience: Option<Duration>,
+        passes: fn(&io::Error) -> bool,
+        mut attempt: impl FnMut() -> io::Result<T>,
+    ) -> io::Result<T> {
+        const PAUSE: Duration = Duration::from_millis(10);
+        let mut waited = Duration::ZERO;
+        loop {
+            match attempt() {
+                Err(error)
+                    if passes(&error)
+                        && !self.is_nonblocking
+                        && patience.is_none_or(|patience| waited < patience) =>
+                {
+                    waited += PAUSE;
+                    self.pause(wanted, PAUSE);
+                }
+                result => return result,
+            }
+        }
+    }
+
+    #[cold]
+    fn pause(&self, wanted: &'static str, pause: Duration) {
+        let Some(scheduler) = try_scheduler() else { return std::thread::sleep(pause) };
+        let external = External::new(self.operation.verb, wanted, self.object);
+        let reason = Wait::at(WaitFor::External(&external), self.at);
+        if scheduler.block(&reason, deadline_after(scheduler, pause)) == Outcome::Interrupted {
+            interrupted();
+        }
+    }
+
+    /// Waits outside a runtime: the OS thread waits.
+    fn wait_outside(&self, deadline: &mut Deadline) -> io::Result<()> {
+        let now = sys::clock::now();
+        let moment = match *deadline {
+            Deadline::At(moment) => moment,
+            Deadline::Unset => self.timeout.map(|timeout| {
+                now.saturating_add(u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX))
+            }),
+        };
+        *deadline = Deadline::At(moment);
+        if moment.is_some_and(|moment| moment <= now) {
+            return Err(sys::socket::would_block());
+        }
+        let is_read = self.operation.direction == Direction::Read;
+        sys::wakeup::wait_for(self.descriptor.as_fd(), is_read, moment.map(|moment| moment - now));
+        Ok(())
+    }
+}

@@ -1,0 +1,258 @@
+//! Waiting for descriptors.
+//!
+//! A call is made at once, and waits only if it would block: for a report that the descriptor has
+//! become ready, after which it is made again. So nothing is lent to the operating system, and a
+//! cancelled wait leaves nothing behind: a byte is read, or a connection accepted, by a call that
+//! returns it.
+//!
+//! ```text
+//!   Socket   the object, and the loop of a call: try, wait, try again
+//!   Source   a descriptor as one runtime knows it: readiness, threads that wait
+//!   Io       the state of a runtime: its engine, its table of sources
+//!   Engine   the system's reports of readiness
+//! ```
+
+mod address;
+mod call;
+mod engine;
+mod look;
+mod options;
+mod socket;
+mod source;
+mod sources;
+mod table;
+
+use std::cell::{Cell, OnceCell};
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::panic::Location;
+use std::sync::Arc;
+
+pub(crate) use self::address::{Address, Kind};
+use self::engine::Engine;
+use self::look::Looks;
+pub(crate) use self::options::{Choice, Group};
+pub(crate) use self::socket::Socket;
+use self::source::{Direction, Source};
+use self::table::Table;
+use crate::kernel::features::SchedulerState;
+use crate::kernel::slow_path::slow;
+use crate::kernel::{Cause, Outcome, Scheduler, Wait};
+use crate::remote::inbox::existing_inbox;
+use crate::sys::poller::Events;
+
+/// The token of the runtime's inbox. No slot of a table has it.
+const BELL: u64 = u64::MAX;
+
+/// The number of calls that a thread makes without waiting before others have a turn.
+const CALLS_IN_A_ROW: u32 = 16;
+
+/// What a runtime has to do with descriptors.
+#[derive(Default)]
+pub(crate) struct Io {
+    /// Made when the first thread waits.
+    engine: OnceCell<Arc<Engine>>,
+    table: Table,
+    /// The number of threads that wait for a descriptor.
+    waits: Cell<usize>,
+    /// The engine reports the inbox.
+    is_inbox_added: Cell<bool>,
+    looks: Looks,
+    /// The count of switches at the last call, and the number of calls since then.
+    last_switches: Cell<usize>,
+    calls: Cell<u32>,
+    /// Taken while it is in use.
+    events: Cell<Option<Events>>,
+}
+
+// SAFETY: no other type has slot 11, and every scheduler gets such a state.
+unsafe impl SchedulerState for Io {
+    const SLOT: usize = 11;
+}
+
+fn io(scheduler: &Scheduler) -> &Io {
+    scheduler.state()
+}
+
+/// Returns `true` if a thread waits for a descriptor.
+pub(crate) fn is_awaited(scheduler: &Scheduler) -> bool {
+    io(scheduler).waits.get() > 0
+}
+
+/// Returns the engine. Makes it at the first use, and again in a forked child.
+fn engine(scheduler: &Scheduler) -> io::Result<&Arc<Engine>> {
+    let io = io(scheduler);
+    let engine = match io.engine.get() {
+        Some(engine) => engine,
+        None => {
+            let new = Arc::new(Engine::new()?);
+            io.engine.get_or_init(|| new)
+        }
+    };
+    if engine.is_foreign() {
+        engine.renew()?;
+        io.is_inbox_added.set(false);
+        io.table.add_all_again(scheduler, engine);
+    }
+    Ok(engine)
+}
+
+/// Begins a call. A cancellation point. A thread that has made many calls without waiting lets others
+/// have a turn first.
+///
+/// # Errors
+///
+/// In an exploration.
+#[inline]
+fn begin(scheduler: &Scheduler, at: &'static Location<'static>) -> io::Result<()> {
+    scheduler.checkpoint();
+    refuse_if_controlled(Some(scheduler))?;
+    let (io, switches) = (io(scheduler), scheduler.switches());
+    if io.last_switches.replace(switches) != switches {
+        io.calls.set(0);
+    } else if io.calls.replace(io.calls.get() + 1) == CALLS_IN_A_ROW {
+        give_turn(scheduler, at);
+    }
+    Ok(())
+}
+
+/// Lets others have a turn.
+#[cold]
+#[inline(never)]
+fn give_turn(scheduler: &Scheduler, at: &'static Location<'static>) {
+    scheduler.yield_while_panicking(at);
+    scheduler.checkpoint();
+}
+
+/// Refuses what an exploration cannot repeat.
+///
+/// # Errors
+///
+/// In an exploration.
+pub(crate) fn refuse_if_controlled(scheduler: Option<&Scheduler>) -> io::Result<()> {
+    if scheduler.is_some_and(|scheduler| scheduler.slow() & slow::CONTROLLED != 0) {
+        return Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            "leno::weave explores a program by itself, and the operating system's sockets depend on \
+             what is outside: replace the socket by a channel in the explored part",
+        ));
+    }
+    Ok(())
+}
+
+/// Adds a descriptor to the runtime.
+fn add(scheduler: &Scheduler, descriptor: BorrowedFd<'_>) -> io::Result<Arc<Source>> {
+    let engine = engine(scheduler)?;
+    io(scheduler).table.add(scheduler, engine, descriptor.as_raw_fd())
+}
+
+/// Waits for one direction of a source.
+#[inline(never)]
+fn wait(
+    scheduler: &Scheduler,
+    source: &Source,
+    direction: Direction,
+    wait: &Wait<'_>,
+    deadline: Option<u64>,
+) -> Outcome {
+    let waits = &io(scheduler).waits;
+    waits.set(waits.get() + 1);
+    let outcome = source.side(scheduler, direction).wait(scheduler, wait, deadline);
+    waits.set(waits.get() - 1);
+    outcome
+}
+
+/// Sleeps until a descriptor has become ready, there is mail in the inbox, or `nanos` have passed.
+/// Returns `false`, and does not sleep, if the runtime has no engine.
+pub(crate) fn sleep(scheduler: &Scheduler, nanos: Option<u64>) -> bool {
+    if io(scheduler).engine.get().is_none() {
+        return false;
+    }
+    look(scheduler, nanos);
+    true
+}
+
+/// Looks for descriptors that have become ready, if a thread waits for any and the last look is long
+/// enough ago.
+#[inline]
+pub(crate) fn look_if_due(scheduler: &Scheduler) {
+    let io = io(scheduler);
+    if io.waits.get() > 0 && io.looks.is_due(scheduler) {
+        look(scheduler, Some(0));
+    }
+}
+
+/// Looks for descriptors that have become ready, if a thread waits for any.
+pub(crate) fn look_now(scheduler: &Scheduler) {
+    if is_awaited(scheduler) {
+        look(scheduler, Some(0));
+    }
+}
+
+/// Waits for at most `nanos`, and wakes the threads that wait for the descriptors that have become ready.
+fn look(scheduler: &Scheduler, nanos: Option<u64>) {
+    let io = io(scheduler);
+    let engine = engine_with_inbox(scheduler);
+    let mut events = io.events.take().unwrap_or_default();
+    engine.wait(&mut events, nanos);
+    io.looks.has_looked(scheduler);
+    scheduler.caused_by(Cause::System, || {
+        for event in events.iter() {
+            if event.token == BELL {
+                if let Some(inbox) = existing_inbox(scheduler) {
+                    inbox.has_slept();
+                }
+            } else if let Some(source) = io.table.get(event.token) {
+                source.report(scheduler, event);
+            }
+        }
+    });
+    io.events.set(Some(events));
+}
+
+/// Returns the engine, which reports the inbox, too, if there is one.
+///
+/// # Panics
+///
+/// If the system refuses it.
+fn engine_with_inbox(scheduler: &Scheduler) -> &Engine {
+    let with_inbox = engine(scheduler).and_then(|engine| {
+        let is_added = &io(scheduler).is_inbox_added;
+        if !is_added.get()
+            && let Some(inbox) = existing_inbox(scheduler)
+        {
+            engine.add_bell(inbox.descriptor().as_raw_fd(), BELL)?;
+            is_added.set(true);
+        }
+        Ok(engine)
+    });
+    with_inbox.unwrap_or_else(|error| {
+        panic!(
+            "this runtime cannot wait for descriptors: {error}; the limit of open files is \
+             `ulimit -n`"
+        )
+    })
+}
+
+/// Returns the descriptor that is readable while `inbox`, the descriptor of the inbox, is, or another
+/// descriptor has become ready.
+///
+/// # Panics
+///
+/// If the system refuses it.
+pub(crate) fn descriptor_with<'a>(
+    scheduler: &'a Scheduler,
+    inbox: BorrowedFd<'a>,
+) -> BorrowedFd<'a> {
+    debug_assert!(
+        existing_inbox(scheduler)
+            .is_some_and(|it| it.descriptor().as_raw_fd() == inbox.as_raw_fd())
+    );
+    engine_with_inbox(scheduler).descriptor()
+}
+
+impl Drop for Io {
+    fn drop(&mut self) {
+        self.table.abandon_all();
+    }
+}

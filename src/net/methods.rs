@@ -1,0 +1,243 @@
+//! Methods that several kinds of sockets share.
+
+/// Defines the methods of every socket. `$example` makes a socket with the name `socket`.
+macro_rules! socket_methods {
+    ($type:ident, $example:literal) => {
+        impl $type {
+            /// Returns another reference to the socket. Both have the same options, and the descriptor is
+            /// closed with the last. Unlike std's, it costs no descriptor.
+            ///
+            /// # Errors
+            ///
+            /// None. The result is that of std.
+            ///
+            /// # Examples
+            ///
+            /// ```
+            #[doc = $example]
+            /// let clone = socket.try_clone()?;
+            /// assert_eq!(clone.take_error()?.is_none(), true);
+            /// # std::io::Result::Ok(())
+            /// ```
+            pub fn try_clone(&self) -> std::io::Result<$type> {
+                Ok($type(self.0.clone()))
+            }
+
+            /// Returns and removes the error that the operating system has noted for the socket
+            /// (`SO_ERROR`).
+            ///
+            /// # Errors
+            ///
+            /// Those of getsockopt(2).
+            ///
+            /// # Examples
+            ///
+            /// ```
+            #[doc = $example]
+            /// assert!(socket.take_error()?.is_none());
+            /// # std::io::Result::Ok(())
+            /// ```
+            pub fn take_error(&self) -> std::io::Result<Option<std::io::Error>> {
+                self.0.take_error()
+            }
+
+            /// Sets whether calls that would block fail with
+            /// [`WouldBlock`](std::io::ErrorKind::WouldBlock) in place of waiting. Holds for all
+            /// clones.
+            ///
+            /// # Errors
+            ///
+            /// None: this is a flag of the object. The result is that of std.
+            ///
+            /// # Examples
+            ///
+            /// ```
+            #[doc = $example]
+            /// socket.set_nonblocking(true)?;
+            /// # std::io::Result::Ok(())
+            /// ```
+            pub fn set_nonblocking(&self, nonblocking: bool) -> std::io::Result<()> {
+                self.0.set_nonblocking(nonblocking);
+                Ok(())
+            }
+        }
+
+        impl std::fmt::Debug for $type {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    };
+}
+
+/// Defines the timeouts of sockets that read and write.
+macro_rules! timeout_methods {
+    ($type:ident, $example:literal) => {
+        impl $type {
+            /// Sets the time after which a call that reads or receives, and has to wait, fails with
+            /// [`WouldBlock`](std::io::ErrorKind::WouldBlock), as std's do on Unix. `None`, the
+            /// default, waits for ever. It is measured by the runtime's clock, and holds for all
+            /// clones.
+            ///
+            /// # Errors
+            ///
+            /// If the timeout is zero.
+            ///
+            /// # Examples
+            ///
+            /// ```
+            #[doc = $example]
+            /// socket.set_read_timeout(Some(std::time::Duration::from_millis(5)))?;
+            /// # std::io::Result::Ok(())
+            /// ```
+            pub fn set_read_timeout(
+                &self,
+                timeout: Option<std::time::Duration>,
+            ) -> std::io::Result<()> {
+                self.0.set_timeout(true, timeout)
+            }
+
+            /// Sets the time after which a call that writes or sends, and has to wait, fails; see
+            #[doc = concat!("[`set_read_timeout`](", stringify!($type), "::set_read_timeout).")]
+            ///
+            /// # Errors
+            ///
+            /// If the timeout is zero.
+            ///
+            /// # Examples
+            ///
+            /// ```
+            #[doc = $example]
+            /// assert!(socket.set_write_timeout(Some(std::time::Duration::ZERO)).is_err());
+            /// # std::io::Result::Ok(())
+            /// ```
+            pub fn set_write_timeout(
+                &self,
+                timeout: Option<std::time::Duration>,
+            ) -> std::io::Result<()> {
+                self.0.set_timeout(false, timeout)
+            }
+
+            /// Returns the timeout of calls that read.
+            ///
+            /// # Errors
+            ///
+            /// None. The result is that of std.
+            ///
+            /// # Examples
+            ///
+            /// ```
+            #[doc = $example]
+            /// assert_eq!(socket.read_timeout()?, None);
+            /// # std::io::Result::Ok(())
+            /// ```
+            pub fn read_timeout(&self) -> std::io::Result<Option<std::time::Duration>> {
+                Ok(self.0.timeout(true))
+            }
+
+            /// Returns the timeout of calls that write.
+            ///
+            /// # Errors
+            ///
+            /// None. The result is that of std.
+            ///
+            /// # Examples
+            ///
+            /// ```
+            #[doc = $example]
+            /// assert_eq!(socket.write_timeout()?, None);
+            /// # std::io::Result::Ok(())
+            /// ```
+            pub fn write_timeout(&self) -> std::io::Result<Option<std::time::Duration>> {
+                Ok(self.0.timeout(false))
+            }
+        }
+    };
+}
+
+/// Defines the time to live of packets.
+macro_rules! ttl_methods {
+    ($type:ident, $example:literal) => {
+        impl $type {
+            /// Sets the time to live of packets (`IP_TTL`).
+            ///
+            /// # Errors
+            ///
+            /// Those of setsockopt(2).
+            ///
+            /// # Examples
+            ///
+            /// ```
+            #[doc = $example]
+            /// socket.set_ttl(42)?;
+            /// assert_eq!(socket.ttl()?, 42);
+            /// # std::io::Result::Ok(())
+            /// ```
+            pub fn set_ttl(&self, ttl: u32) -> std::io::Result<()> {
+                self.0.set($crate::driver::io::Choice::Ttl, ttl)
+            }
+
+            /// Returns the time to live of packets (`IP_TTL`).
+            ///
+            /// # Errors
+            ///
+            /// Those of getsockopt(2).
+            ///
+            /// # Examples
+            ///
+            /// ```
+            #[doc = $example]
+            /// assert!(socket.ttl()? > 0);
+            /// # std::io::Result::Ok(())
+            /// ```
+            pub fn ttl(&self) -> std::io::Result<u32> {
+                self.0.get($crate::driver::io::Choice::Ttl)
+            }
+        }
+    };
+}
+
+/// Defines reading and writing, for a stream and for a reference to one.
+macro_rules! stream_traits {
+    ($($of:ty),*) => { $(
+        /// Calls wait until there is something to read; 0 is the end.
+        impl std::io::Read for $of {
+            #[inline]
+            #[track_caller]
+            fn read(&mut self, bytes: &mut [u8]) -> std::io::Result<usize> {
+                self.0.read(bytes)
+            }
+
+            #[track_caller]
+            fn read_vectored(
+                &mut self,
+                buffers: &mut [std::io::IoSliceMut<'_>],
+            ) -> std::io::Result<usize> {
+                self.0.read_vectored(buffers)
+            }
+        }
+
+        /// Calls wait until there is room for a part of the bytes. After the peer has closed the
+        /// connection they fail with [`BrokenPipe`](std::io::ErrorKind::BrokenPipe), without a
+        /// signal.
+        impl std::io::Write for $of {
+            #[inline]
+            #[track_caller]
+            fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+                self.0.write(bytes)
+            }
+
+            #[track_caller]
+            fn write_vectored(
+                &mut self,
+                buffers: &[std::io::IoSlice<'_>],
+            ) -> std::io::Result<usize> {
+                self.0.write_vectored(buffers)
+            }
+
+            fn flush(&mut self) -> std::io::Result<()> {
+                Ok(())
+            }
+        }
+    )* };
+}

@@ -1,0 +1,95 @@
+//! Conversions of sockets from and to descriptors, and the sockets of std.
+
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::sync::Arc;
+
+use crate::driver::io::{Kind, Socket};
+use crate::net::{TcpListener, TcpStream, UdpSocket};
+use crate::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
+
+macro_rules! conversions {
+    ($($type:ident: $std:ty),*) => { $(
+        /// The descriptor does not block, whatever the object's mode.
+        impl AsFd for $type {
+            fn as_fd(&self) -> BorrowedFd<'_> {
+                self.0.as_fd()
+            }
+        }
+
+        /// The descriptor does not block, whatever the object's mode.
+        impl AsRawFd for $type {
+            fn as_raw_fd(&self) -> RawFd {
+                self.0.as_fd().as_raw_fd()
+            }
+        }
+
+        /// Takes over a descriptor, with its timeouts. The descriptor does not block from now on; if
+        /// it did not before, calls on the object fail in place of waiting.
+        impl From<OwnedFd> for $type {
+            fn from(descriptor: OwnedFd) -> $type {
+                $type(Arc::new(Socket::take_over(Kind::$type, descriptor)))
+            }
+        }
+
+        /// Gives the descriptor up, which blocks again unless the object is set not to. If there are
+        /// clones, it is a duplicate, and does not block.
+        ///
+        /// # Panics
+        ///
+        /// If there are clones, and the process has no more descriptors.
+        impl From<$type> for OwnedFd {
+            fn from(socket: $type) -> OwnedFd {
+                Socket::give_up(socket.0)
+            }
+        }
+
+        /// As the conversion into an [`OwnedFd`].
+        impl IntoRawFd for $type {
+            fn into_raw_fd(self) -> RawFd {
+                OwnedFd::from(self).into_raw_fd()
+            }
+        }
+
+        /// As the conversion from an [`OwnedFd`].
+        impl From<$std> for $type {
+            fn from(socket: $std) -> $type {
+                OwnedFd::from(socket).into()
+            }
+        }
+
+        /// As the conversion into an [`OwnedFd`]. The timeouts are kept.
+        impl From<$type> for $std {
+            fn from(socket: $type) -> $std {
+                OwnedFd::from(socket).into()
+            }
+        }
+    )* };
+}
+
+conversions!(
+    TcpListener: std::net::TcpListener,
+    TcpStream: std::net::TcpStream,
+    UdpSocket: std::net::UdpSocket,
+    UnixListener: std::os::unix::net::UnixListener,
+    UnixStream: std::os::unix::net::UnixStream,
+    UnixDatagram: std::os::unix::net::UnixDatagram
+);
+
+macro_rules! from_raw {
+    ($($type:ident),*) => { $(
+        /// As the conversion from an [`OwnedFd`].
+        impl FromRawFd for $type {
+            /// Takes over a descriptor.
+            ///
+            /// # Safety
+            ///
+            /// It must be open, and nothing else may own it.
+            unsafe fn from_raw_fd(descriptor: RawFd) -> $type {
+                // SAFETY: the caller's contract: the descriptor is open, and nothing else owns it.
+                unsafe { OwnedFd::from_raw_fd(descriptor) }.into()
+            }
+        }
+    )* };
+}
+
+from_raw!(TcpListener, TcpStream, UdpSocket, UnixListener, UnixStream, UnixDatagram);

@@ -1,0 +1,146 @@
+//! Connecting and accepting.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use leno::net::{TcpListener, TcpStream, ToSocketAddrs, lookup_host};
+
+use crate::pairs::{join, kind, run};
+
+/// Returns an address at which nothing listens.
+fn refusing() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+#[test]
+fn a_refused_connection_is_an_error() {
+    run(|| {
+        assert_eq!(kind(TcpStream::connect(refusing())), ErrorKind::ConnectionRefused);
+        let limit = Duration::from_secs(60);
+        let refused = TcpStream::connect_timeout(&refusing(), limit);
+        assert_eq!(kind(refused), ErrorKind::ConnectionRefused);
+    });
+}
+
+#[test]
+fn addresses_are_tried_in_turn() {
+    run(|| {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let good = listener.local_addr().unwrap();
+        let stream = TcpStream::connect(&[refusing(), refusing(), good][..]).unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), good);
+        assert_eq!(kind(TcpStream::connect(&[][..])), ErrorKind::InvalidInput);
+    });
+}
+
+/// A listener with a full backlog answers no connection.
+#[test]
+fn a_connection_is_given_up_after_its_time() {
+    run(|| {
+        let listener = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None);
+        let listener = listener.unwrap();
+        let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+        listener.bind(&any.into()).unwrap();
+        listener.listen(0).unwrap();
+        let address = listener.local_addr().unwrap().as_socket().unwrap();
+        let limit = Duration::from_millis(50);
+        let mut connected = Vec::new();
+        let error = loop {
+            match TcpStream::connect_timeout(&address, limit) {
+                Ok(stream) => connected.push(stream),
+                Err(error) => break error,
+            }
+            assert!(connected.len() < 100);
+        };
+        assert_eq!(error.kind(), ErrorKind::TimedOut);
+        let zero = TcpStream::connect_timeout(&address, Duration::ZERO);
+        assert_eq!(kind(zero), ErrorKind::InvalidInput);
+    });
+}
+
+#[test]
+fn a_name_is_looked_up_while_others_run() {
+    run(|| {
+        let listener = TcpListener::bind("localhost:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let client = leno::spawn(move || TcpStream::connect(("localhost", port)).map(drop));
+        let (mut stream, _) = listener.accept().unwrap();
+        join(client).unwrap();
+        assert_eq!(stream.read(&mut [0]).unwrap(), 0);
+        let found: Vec<_> = lookup_host("localhost:7").unwrap().collect();
+        assert!(found.iter().all(|address| address.ip().is_loopback() && address.port() == 7));
+        assert!(!found.is_empty());
+    });
+}
+
+#[test]
+fn what_is_no_address_is_refused_with_words() {
+    run(|| {
+        for (text, part) in [
+            ("localhost", "no port"),
+            ("localhost:http", "invalid port"),
+            ("localhost:70000", "invalid port"),
+            ("", "no port"),
+        ] {
+            let error = text.to_socket_addrs().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidInput);
+            assert!(error.to_string().contains(part), "{text:?}: {error}");
+        }
+        assert!(("no such host.invalid", 1).to_socket_addrs().is_err());
+        for text in ["127.0.0.1:80", "[::1]:80", "[fe80::1%1]:80"] {
+            assert_eq!(text.to_socket_addrs().unwrap().count(), 1, "{text}");
+        }
+        assert_eq!(("::1", 80).to_socket_addrs().unwrap().count(), 1);
+    });
+}
+
+#[test]
+fn an_address_in_use_is_refused() {
+    run(|| {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let again = TcpListener::bind(listener.local_addr().unwrap());
+        assert_eq!(kind(again), ErrorKind::AddrInUse);
+    });
+}
+
+/// Several green threads accept from one listener; each connection is served once.
+#[test]
+fn several_threads_accept_in_turn() {
+    run(|| {
+        let listener = std::rc::Rc::new(TcpListener::bind("127.0.0.1:0").unwrap());
+        let address = listener.local_addr().unwrap();
+        let acceptors: Vec<_> = (0..5)
+            .map(|_| {
+                let listener = listener.clone();
+                leno::spawn(move || {
+                    let (mut stream, _) = listener.accept().unwrap();
+                    let mut byte = [0];
+                    stream.read_exact(&mut byte).unwrap();
+                    byte[0]
+                })
+            })
+            .collect();
+        leno::yield_now();
+        for number in 0..5 {
+            TcpStream::connect(address).unwrap().write_all(&[number]).unwrap();
+        }
+        let mut served: Vec<_> = acceptors.into_iter().map(join).collect();
+        served.sort_unstable();
+        assert_eq!(served, [0, 1, 2, 3, 4]);
+    });
+}
+
+#[test]
+fn connections_that_came_before_are_accepted() {
+    run(|| {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let clients: Vec<_> = (0..50).map(|_| TcpStream::connect(address).unwrap()).collect();
+        let accepted: Vec<_> = listener.incoming().take(50).map(Result::unwrap).collect();
+        assert_eq!(clients.len(), accepted.len());
+        for (client, server) in clients.iter().zip(&accepted) {
+            assert_eq!(client.local_addr().unwrap(), server.peer_addr().unwrap());
+        }
+    });
+}

@@ -1,0 +1,18 @@
+//! Sockets: a portable suite, the order of calls, cancellation, bad input and bad weather.
+
+#[path = "../it/support.rs"]
+#[allow(dead_code)]
+mod support;
+
+mod cancel;
+mod connect;
+mod datagram;
+mod mode;
+mod outside;
+mod pairs;
+mod reports;
+mod share;
+mod shortage;
+mod stream;
+mod system;
+mod unix;

@@ -1,0 +1,48 @@
+//! Helpers: a runtime that may not hang, and connected pairs.
+
+use std::io;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use leno::net::{TcpListener, TcpStream};
+
+/// Runs `f` in a runtime on another OS thread. Panics as it does, and if it does not end.
+#[track_caller]
+pub fn run<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> T {
+    ends(move || leno::run(f))
+}
+
+/// Runs `f` on another OS thread. Panics as it does, and if it does not end.
+#[track_caller]
+pub fn ends<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> T {
+    let (sender, receiver) = mpsc::channel();
+    let thread = std::thread::spawn(move || {
+        let value = f();
+        let _ = sender.send(());
+        value
+    });
+    match receiver.recv_timeout(Duration::from_secs(120)) {
+        Err(mpsc::RecvTimeoutError::Timeout) => panic!("it does not end"),
+        _ => thread.join().unwrap_or_else(|payload| std::panic::resume_unwind(payload)),
+    }
+}
+
+/// Returns both ends of a connection by TCP.
+pub fn tcp_pair() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (server, _) = listener.accept().unwrap();
+    (client, server)
+}
+
+/// Returns the kind of the error.
+#[track_caller]
+pub fn kind<T: std::fmt::Debug>(result: io::Result<T>) -> io::ErrorKind {
+    result.expect_err("it should fail").kind()
+}
+
+/// Runs a green thread to its end.
+#[track_caller]
+pub fn join<T: 'static>(handle: leno::thread::JoinHandle<T>) -> T {
+    handle.join().unwrap()
+}

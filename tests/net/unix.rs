@@ -1,0 +1,179 @@
+//! Sockets of the Unix domain.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::Shutdown;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use leno::os::unix::net::{SocketAddr, UnixDatagram, UnixListener, UnixStream};
+
+use crate::pairs::{join, kind, run};
+
+/// A path for a socket, which is removed at the end.
+struct SocketPath(PathBuf);
+
+impl SocketPath {
+    fn new() -> SocketPath {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("leno-test-{}-{number}", std::process::id());
+        SocketPath(std::env::temp_dir().join(name))
+    }
+}
+
+impl Drop for SocketPath {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+#[test]
+fn a_stream_is_accepted_at_a_path() {
+    run(|| {
+        let path = SocketPath::new();
+        let listener = UnixListener::bind(&path.0).unwrap();
+        assert_eq!(kind(UnixListener::bind(&path.0)), ErrorKind::AddrInUse);
+        let server = leno::spawn(move || {
+            let (mut stream, peer) = listener.accept().unwrap();
+            assert!(peer.is_unnamed());
+            let mut text = String::new();
+            stream.read_to_string(&mut text).unwrap();
+            text
+        });
+        leno::yield_now();
+        let mut client = UnixStream::connect(&path.0).unwrap();
+        assert_eq!(client.peer_addr().unwrap().as_pathname(), Some(&*path.0));
+        client.write_all(b"hello").unwrap();
+        client.shutdown(Shutdown::Write).unwrap();
+        assert_eq!(join(server), "hello");
+    });
+}
+
+#[test]
+fn a_path_without_a_listener_refuses() {
+    run(|| {
+        let path = SocketPath::new();
+        assert_eq!(kind(UnixStream::connect(&path.0)), ErrorKind::NotFound);
+        drop(UnixListener::bind(&path.0).unwrap());
+        assert_eq!(kind(UnixStream::connect(&path.0)), ErrorKind::ConnectionRefused);
+    });
+}
+
+/// The system has no report for room in a backlog.
+#[test]
+fn connecting_waits_for_room_in_the_backlog() {
+    run(|| {
+        let path = SocketPath::new();
+        let listener = socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None);
+        let listener = listener.unwrap();
+        listener.bind(&socket2::SockAddr::unix(&path.0).unwrap()).unwrap();
+        listener.listen(0).unwrap();
+        let listener = UnixListener::from(std::os::fd::OwnedFd::from(listener));
+        let clients: Vec<_> = (0..10)
+            .map(|_| {
+                let path = path.0.clone();
+                leno::spawn(move || UnixStream::connect(path).unwrap().write_all(b"x").unwrap())
+            })
+            .collect();
+        leno::sleep(Duration::from_millis(30));
+        assert!(clients.iter().any(|client| !client.is_finished()), "the backlog has no limit");
+        for stream in listener.incoming().take(10) {
+            assert_eq!(stream.unwrap().read(&mut [0; 9]).unwrap(), 1);
+        }
+        clients.into_iter().for_each(join);
+    });
+}
+
+#[test]
+fn both_ends_of_a_pair_wait() {
+    run(|| {
+        let (mut one, mut other) = UnixStream::pair().unwrap();
+        let reader = leno::spawn(move || {
+            let mut bytes = Vec::new();
+            one.read_to_end(&mut bytes).unwrap();
+            bytes.len()
+        });
+        leno::yield_now();
+        other.write_all(&vec![0; 10_000_000]).unwrap();
+        drop(other);
+        assert_eq!(join(reader), 10_000_000);
+    });
+}
+
+#[test]
+fn datagrams_wait_for_room_and_for_a_message() {
+    run(|| {
+        let (one, other) = UnixDatagram::pair().unwrap();
+        let sender = leno::spawn(move || {
+            for number in 0..2_000_u32 {
+                one.send(&number.to_ne_bytes()).unwrap();
+            }
+        });
+        for _ in 0..10 {
+            leno::yield_now();
+        }
+        assert!(!sender.is_finished(), "all have room");
+        for number in 0..2_000_u32 {
+            let mut bytes = [0; 4];
+            assert_eq!(other.recv(&mut bytes).unwrap(), 4);
+            assert_eq!(bytes, number.to_ne_bytes());
+        }
+        join(sender);
+    });
+}
+
+#[test]
+fn a_sender_without_a_name_is_unnamed() {
+    run(|| {
+        let path = SocketPath::new();
+        let receiver = UnixDatagram::bind(&path.0).unwrap();
+        let sender = UnixDatagram::unbound().unwrap();
+        sender.send_to(b"abc", &path.0).unwrap();
+        let (count, from) = receiver.recv_from(&mut [0; 9]).unwrap();
+        assert!(count == 3 && from.is_unnamed(), "{from:?}");
+    });
+}
+
+#[test]
+fn datagrams_are_sent_to_a_path() {
+    run(|| {
+        let (path, other) = (SocketPath::new(), SocketPath::new());
+        let receiver = UnixDatagram::bind(&path.0).unwrap();
+        let sender = UnixDatagram::bind(&other.0).unwrap();
+        assert_eq!(sender.send_to(b"abc", &path.0).unwrap(), 3);
+        let mut bytes = [0; 9];
+        let (count, from) = receiver.recv_from(&mut bytes).unwrap();
+        assert_eq!((count, from.as_pathname()), (3, Some(&*other.0)));
+        sender.connect(&path.0).unwrap();
+        assert_eq!(sender.send(b"de").unwrap(), 2);
+        assert_eq!(receiver.recv(&mut bytes).unwrap(), 2);
+        receiver.shutdown(Shutdown::Both).unwrap();
+    });
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn abstract_addresses_need_no_file() {
+    use std::os::linux::net::SocketAddrExt;
+
+    run(|| {
+        let name = format!("leno-test-{}", std::process::id());
+        let address = SocketAddr::from_abstract_name(&name).unwrap();
+        let listener = UnixListener::bind_addr(&address).unwrap();
+        assert_eq!(listener.local_addr().unwrap().as_abstract_name(), Some(name.as_bytes()));
+        let client = leno::spawn(move || UnixStream::connect_addr(&address).map(drop));
+        listener.accept().unwrap();
+        join(client).unwrap();
+    });
+}
+
+#[test]
+fn an_address_without_a_name_is_refused() {
+    run(|| {
+        let unnamed: SocketAddr = UnixStream::pair().unwrap().0.local_addr().unwrap();
+        assert_eq!(kind(UnixStream::connect_addr(&unnamed)), ErrorKind::InvalidInput);
+        let too_long = "x".repeat(200);
+        assert_eq!(kind(UnixListener::bind(too_long)), ErrorKind::InvalidInput);
+    });
+}
