@@ -138,7 +138,8 @@
 //! - `debug`: [`debug`], with symbolised stacks (crate `backtrace`). Without it, the report
 //!   of a deadlock still names every green thread and every line.
 //! - `unblock`: [`unblock`], with a pool of OS threads (crate `blocking`).
-//! - `net`: [`net`] and [`os`], sockets (crate `socket2`, and `unblock` for names).
+//! - `net`: [`net`] and [`os`], sockets (crates `socket2` and, on Linux, `io-uring`; and `unblock` for
+//!   names).
 //!
 //! Off by default:
 //!

@@ -3,10 +3,12 @@
 use std::fmt;
 use std::io::{self, Write};
 
+#[cfg(feature = "net")]
+use crate::driver;
 use crate::inspect::snapshot::snapshot;
 use crate::inspect::symbols::Symbols;
 use crate::inspect::{Age, Doing, Frames, Seen, StackUse, Table, listen_for_signal, with_room};
-use crate::kernel::scheduler;
+use crate::kernel::{Scheduler, scheduler};
 use crate::sys::signal::Signal;
 
 /// The state of every green thread of a runtime, made by [`dump`](dump()).
@@ -15,7 +17,11 @@ use crate::sys::signal::Signal;
 /// start are left out; `{:#}` prints all frames, with their addresses. Each time it is printed,
 /// functions and lines are looked up in the debug information of the program, which takes a moment.
 /// Without debug information, only addresses are printed.
-pub struct Dump(Vec<Seen>);
+pub struct Dump {
+    threads: Vec<Seen>,
+    /// The name of the engine that waits for sockets, if a thread has waited for one.
+    engine: Option<String>,
+}
 
 /// Captures the state of every green thread of the runtime: its wait or activity, the place of its
 /// spawn, its use of stack memory, and its backtrace.
@@ -43,7 +49,8 @@ pub struct Dump(Vec<Seen>);
 #[must_use]
 #[track_caller]
 pub fn dump() -> Dump {
-    Dump::new(snapshot(scheduler("leno::debug::dump")))
+    let scheduler = scheduler("leno::debug::dump");
+    Dump::new(scheduler, snapshot(scheduler))
 }
 
 /// Makes the runtime print a [`dump`] to standard error when the process receives SIGUSR1, until the
@@ -78,16 +85,20 @@ pub fn dump() -> Dump {
 #[track_caller]
 pub fn dump_on_sigusr1() -> io::Result<()> {
     let scheduler = scheduler("leno::debug::dump_on_sigusr1");
-    listen_for_signal(scheduler, Signal::User1, |seen| {
-        let text = format!("leno: {}\n", Dump::new(seen));
+    listen_for_signal(scheduler, Signal::User1, |scheduler, seen| {
+        let text = format!("leno: {}\n", Dump::new(scheduler, seen));
         // An error means that standard error is closed, so no report is wanted.
         let _ = io::stderr().write_all(text.as_bytes());
     })
 }
 
 impl Dump {
-    fn new(seen: Vec<Seen>) -> Dump {
-        Dump(seen)
+    fn new(scheduler: &Scheduler, threads: Vec<Seen>) -> Dump {
+        #[cfg(feature = "net")]
+        let engine = driver::io::engine_name(scheduler);
+        #[cfg(not(feature = "net"))]
+        let (_, engine) = (scheduler, None);
+        Dump { threads, engine }
     }
 
     /// Returns the number of green threads, including the main one.
@@ -99,17 +110,20 @@ impl Dump {
     /// ```
     #[must_use]
     pub fn threads(&self) -> usize {
-        self.0.len()
+        self.threads.len()
     }
 }
 
 impl fmt::Display for Dump {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let count = self.0.len();
+        let count = self.threads();
         write!(f, "dump of {count} green thread{}", if count == 1 { "" } else { "s" })?;
+        if let Some(engine) = &self.engine {
+            write!(f, ", which wait for sockets by {engine}")?;
+        }
         with_room(|| {
             let mut symbols = Symbols::new(f.alternate());
-            self.0.iter().try_for_each(|seen| print(f, seen, &mut symbols))
+            self.threads.iter().try_for_each(|seen| print(f, seen, &mut symbols))
         })
     }
 }

@@ -68,11 +68,11 @@ extern "C" fn on_signal(_: libc::c_int) {
 /// A runtime that listens, and what it does with a snapshot.
 pub(crate) struct Listening {
     listener: &'static Listener,
-    show: fn(Vec<Seen>),
+    show: fn(&Scheduler, Vec<Seen>),
 }
 
 impl Listening {
-    fn new(inbox: Arc<Inbox>, show: fn(Vec<Seen>)) -> Listening {
+    fn new(inbox: Arc<Inbox>, show: fn(&Scheduler, Vec<Seen>)) -> Listening {
         let inbox = Arc::into_raw(inbox).cast_mut();
         let free = listeners().find(|listener| {
             let taken = listener.inbox.compare_exchange(
@@ -130,7 +130,7 @@ unsafe impl SchedulerState for SignalDump {
 pub(crate) fn listen_for_signal(
     scheduler: &Scheduler,
     signal: Signal,
-    show: fn(Vec<Seen>),
+    show: fn(&Scheduler, Vec<Seen>),
 ) -> io::Result<()> {
     let SignalDump(listening) = scheduler.state();
     listening.get_or_init(|| Listening::new(inbox(scheduler).clone(), show));
@@ -151,5 +151,5 @@ fn answer(scheduler: &Scheduler, listening: &Listening) {
     // What happened before the handler's store is seen after this.
     listening.listener.asked.swap(false, Ordering::Acquire);
     // The stack is that of a thread that has come to wait, and may be small.
-    with_room(|| (listening.show)(snapshot(scheduler)));
+    with_room(|| (listening.show)(scheduler, snapshot(scheduler)));
 }

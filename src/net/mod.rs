@@ -73,6 +73,7 @@ use std::io;
 
 use crate::driver::io::Address;
 
+pub use crate::driver::io::Engine;
 pub use addrs::{ToSocketAddrs, lookup_host};
 pub use std::net::{
     AddrParseError, IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, SocketAddrV4, SocketAddrV6,

@@ -63,6 +63,8 @@ pub struct Builder {
     cancels_rest: bool,
     recorder: Option<Recorder>,
     silence: Option<Duration>,
+    #[cfg(feature = "net")]
+    engine: Option<driver::io::Engine>,
 }
 
 impl Builder {
@@ -151,12 +153,23 @@ impl Builder {
         self
     }
 
+    /// Sets how the runtime waits for sockets. The default is the environment variable `LENO_IO`, `uring`
+    /// or `epoll`, or else io_uring where the system allows it. If the system refuses what was
+    /// chosen, the first call that waits for a socket fails.
+    #[cfg(feature = "net")]
+    pub fn engine(mut self, engine: driver::io::Engine) -> Builder {
+        self.engine = Some(engine);
+        self
+    }
+
     /// Makes the runtime.
     #[track_caller]
     pub fn build(self) -> Runtime {
         let clock = if self.virtual_time { Clock::simulated() } else { Clock::Real };
         let policy = self.policy.unwrap_or_else(Policy::fifo);
         let mut runtime = Runtime::with(clock, policy, self.stack_bytes);
+        #[cfg(feature = "net")]
+        driver::io::set_engine(&runtime.scheduler, self.engine);
         runtime.cancels_rest = self.cancels_rest;
         if let Some(recorder) = &self.recorder {
             trace::start_recording(&runtime.scheduler, recorder);
@@ -187,12 +200,9 @@ impl Builder {
 /// poll(2). Other programs use [`run`](crate::run).
 ///
 /// It belongs to the OS thread that made it. The host calls
-/// [`run_until_stalled`](Runtime::run_until_stalled) whenever its descriptor
-/// ([`AsFd`]) is readable, and when [`next_deadline`](Runtime::next_deadline) has
-/// come.
-///
-/// Dropping it cancels the green threads that are left, shielded ones as well,
-/// and runs their destructors.
+/// [`run_until_stalled`](Runtime::run_until_stalled) whenever its descriptor ([`AsFd`]) is readable, and
+/// when [`next_deadline`](Runtime::next_deadline) has come. Dropping it cancels the green threads that
+/// are left, shielded ones as well, and runs their destructors.
 ///
 /// # Examples
 ///
@@ -204,8 +214,7 @@ impl Builder {
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub struct Runtime {
-    // Boxed: green threads point to both.
-    main: Box<ControlBlock>,
+    main: Box<ControlBlock>, // boxed: green threads point to both
     scheduler: Box<Scheduler>,
     /// The end of the main green thread cancels all others.
     cancels_rest: bool,
@@ -242,8 +251,8 @@ impl Runtime {
         let slots = slots.with(SignalDump::default()).with(Watched::default());
         #[cfg(feature = "net")]
         let slots = slots.with(driver::io::Io::default());
-        let slots =
-            slots.with(ControlledRun::new()).with(Cold::default()).with(Choices::new(policy));
+        let slots = slots.with(ControlledRun::new()).with(Cold::default());
+        let slots = slots.with(Choices::new(policy));
         let scheduler = Box::new(Scheduler::new(UPCALLS, slots, coarse_time, stack_bytes));
         scheduler.set_slow(slow::POLICY, !is_fifo);
         let main = Box::new(ControlBlock::main(&scheduler));
@@ -381,6 +390,8 @@ impl Runtime {
             driver::pass_virtual_time(&self.scheduler);
         }
         self.scheduler.block_borrowed(&Wait::new(WaitFor::Stalled));
+        #[cfg(feature = "net")]
+        driver::io::flush(&self.scheduler);
         self.leave(installed);
         if let Some(payload) = self.scheduler.failure().take() {
             panic::resume_unwind(payload);
@@ -447,8 +458,8 @@ impl Runtime {
 }
 
 /// The descriptor that becomes readable when there is work: a message from another OS thread, a green
-/// thread that the host itself has woken, or a socket that a green thread waits for. It may become readable without work.
-/// [`Runtime::run_until_stalled`] makes it unreadable.
+/// thread that the host itself has woken, or a socket that a green thread waits for. It may become
+/// readable without work. [`Runtime::run_until_stalled`] makes it unreadable.
 impl AsFd for Runtime {
     fn as_fd(&self) -> BorrowedFd<'_> {
         driver::descriptor(&self.scheduler)

@@ -360,7 +360,7 @@ fn the_report_names_the_remedy_for_the_call() {
             let (_sender, receiver) = channel::<()>();
             assert!(receiver.recv_timeout(Duration::from_secs(1)).is_err());
         }),
-        ("accept", "use leno::unblock", || {
+        ("accept", "use leno::net", || {
             let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
             let address = listener.local_addr().unwrap();
             let other = std::thread::spawn(move || {

@@ -7,6 +7,7 @@ mod support;
 mod cancel;
 mod connect;
 mod datagram;
+mod engine;
 mod mode;
 mod outside;
 mod pairs;

@@ -43,6 +43,7 @@ fn a_dump_names_the_call_and_the_socket() {
             assert!(dump.contains(&line), "{line}\n{dump}");
         }
         assert!(dump.contains("reports.rs"), "{dump}");
+        assert!(dump.contains(" green threads, which wait for sockets by "), "{dump}");
         for thread in waiting {
             thread.cancel();
         }

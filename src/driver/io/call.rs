@@ -145,7 +145,7 @@ impl Call<'_> {
         let Operation { direction, verb, wanted } = self.operation;
         let external = External::new(verb, wanted, self.object);
         let reason = Wait::at(WaitFor::External(&external), self.at);
-        match wait(scheduler, source, direction, &reason, deadline) {
+        match wait(scheduler, source, direction, &reason, deadline)? {
             Outcome::Woken => Ok(()),
             Outcome::Elapsed => Err(sys::socket::would_block()),
             Outcome::Interrupted => interrupted(),

@@ -1,34 +1,125 @@
 //! The engine of a runtime: how it learns that descriptors have become ready.
 
-use std::io;
-use std::os::fd::{AsFd, BorrowedFd, RawFd};
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, PoisonError};
+#![forbid(unsafe_code)]
 
+use std::os::fd::{AsFd, BorrowedFd, RawFd};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{env, fmt, io};
+
+use crate::kernel::Scheduler;
+use crate::remote::inbox::{Inbox, inbox};
+#[cfg(target_os = "linux")]
+use crate::sys::poller::uring::Uring;
 use crate::sys::poller::{Events, Poller};
 use crate::sys::process;
 
+/// How a runtime waits for descriptors; see [`Builder::engine`](crate::Builder::engine).
+///
+/// # Examples
+///
+/// ```
+/// use leno::net::Engine;
+///
+/// let builder = leno::Builder::new().engine(Engine::Epoll);
+/// assert_eq!(builder.run(|| 1), 1);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Engine {
+    /// io_uring(7), of Linux 6.1 and later, where the system allows it.
+    Uring,
+    /// epoll(7); kqueue(2) on macOS and the BSDs.
+    Epoll,
+}
+
+/// The variable of the environment that chooses the engine of runtimes to which none was given.
+const VARIABLE: &str = "LENO_IO";
+
 /// The part of an engine that any OS thread may use. The runtime and its sources share it.
-pub(crate) struct Engine {
-    poller: Poller,
+pub(super) struct Shared {
+    queue: Queue,
+    /// Why io_uring is not in use.
+    reason: Option<String>,
     /// The tokens of sources that have been removed, for the runtime's table.
     removed: Mutex<Vec<u64>>,
-    /// The [`process::generation`] that the poller belongs to.
+    /// Some of them are still in the queue.
+    is_removal_left: AtomicBool,
+    /// The [`process::generation`] that the queue belongs to.
     process: AtomicU32,
 }
 
-impl Engine {
-    /// Makes an engine.
+/// The system's queue of events.
+enum Queue {
+    Poller(Poller),
+    /// With the inbox by which other OS threads ask the runtime to remove a descriptor.
+    #[cfg(target_os = "linux")]
+    Uring(Box<Uring>, Arc<Inbox>),
+}
+
+/// Returns the engine that the environment chooses.
+///
+/// # Errors
+///
+/// If the variable names none.
+fn chosen_by_environment() -> io::Result<Option<Engine>> {
+    match env::var(VARIABLE).as_deref() {
+        Err(env::VarError::NotPresent) => Ok(None),
+        Ok("uring") => Ok(Some(Engine::Uring)),
+        Ok("epoll") => Ok(Some(Engine::Epoll)),
+        other => {
+            let text = format!("{VARIABLE} is {other:?}: set it to uring or epoll, or not at all");
+            Err(io::Error::new(io::ErrorKind::InvalidInput, text))
+        }
+    }
+}
+
+/// Makes the queue of io_uring.
+#[cfg(target_os = "linux")]
+fn uring(scheduler: &Scheduler) -> io::Result<Queue> {
+    Ok(Queue::Uring(Box::new(Uring::new()?), inbox(scheduler).clone()))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn uring(scheduler: &Scheduler) -> io::Result<Queue> {
+    let _: fn(&Scheduler) -> &Arc<Inbox> = inbox;
+    let _ = scheduler;
+    Err(io::Error::new(io::ErrorKind::Unsupported, "io_uring is of Linux"))
+}
+
+impl Shared {
+    /// Makes the engine that was given, or else that of the environment, or else the first that the
+    /// system has.
     ///
     /// # Errors
     ///
-    /// If the process or the system has no more descriptors.
-    pub(super) fn new() -> io::Result<Engine> {
-        let (poller, removed) = (Poller::new()?, Mutex::default());
-        Ok(Engine { poller, removed, process: process::generation().into() })
+    /// If the system refuses the chosen one, or has no more descriptors.
+    pub(super) fn new(scheduler: &Scheduler, given: Option<Engine>) -> io::Result<Shared> {
+        let chosen = match given {
+            Some(engine) => Some(engine),
+            None => chosen_by_environment()?,
+        };
+        let (queue, reason) = match chosen {
+            Some(Engine::Epoll) => (Queue::Poller(Poller::new()?), Some("epoll was chosen".into())),
+            Some(Engine::Uring) => {
+                let refused = |error: io::Error| {
+                    let text = format!("io_uring was chosen, and cannot be had: {error}");
+                    io::Error::new(error.kind(), text)
+                };
+                (uring(scheduler).map_err(refused)?, None)
+            }
+            None => match uring(scheduler) {
+                Ok(queue) => (queue, None),
+                Err(error) => (Queue::Poller(Poller::new()?), Some(error.to_string())),
+            },
+        };
+        let (removed, is_removal_left) = (Mutex::default(), AtomicBool::new(false));
+        let process = process::generation().into();
+        Ok(Shared { queue, reason, removed, is_removal_left, process })
     }
 
     /// Returns `true` if this is the copy of an engine in a forked child.
+    #[inline]
     pub(super) fn is_foreign(&self) -> bool {
         self.process.load(Ordering::Relaxed) != process::generation()
     }
@@ -37,9 +128,13 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// As [`Engine::new`].
+    /// If the child has no more descriptors.
     pub(super) fn renew(&self) -> io::Result<()> {
-        self.poller.renew()?;
+        match &self.queue {
+            Queue::Poller(poller) => poller.renew()?,
+            #[cfg(target_os = "linux")]
+            Queue::Uring(ring, _) => ring.renew()?,
+        }
         self.process.store(process::generation(), Ordering::Relaxed);
         Ok(())
     }
@@ -50,39 +145,132 @@ impl Engine {
     ///
     /// If the system refuses it.
     pub(super) fn add(&self, descriptor: RawFd, token: u64) -> io::Result<()> {
-        self.poller.add(descriptor, token)
+        match &self.queue {
+            Queue::Poller(poller) => poller.add(descriptor, token),
+            #[cfg(target_os = "linux")]
+            Queue::Uring(ring, _) => ring.add(descriptor, token),
+        }
     }
 
-    /// Adds a descriptor that is reported as long as it is readable.
+    /// Adds the descriptor of the inbox.
     ///
     /// # Errors
     ///
     /// If the system refuses it.
     pub(super) fn add_bell(&self, descriptor: RawFd, token: u64) -> io::Result<()> {
-        self.poller.add_bell(descriptor, token)
-    }
-
-    /// Removes a descriptor, before it is closed.
-    pub(super) fn remove(&self, descriptor: RawFd, token: u64) {
-        if !self.is_foreign() {
-            self.poller.remove(descriptor);
+        match &self.queue {
+            Queue::Poller(poller) => poller.add_bell(descriptor, token),
+            #[cfg(target_os = "linux")]
+            Queue::Uring(ring, _) => ring.add_bell(descriptor, token),
         }
-        self.removed.lock().unwrap_or_else(PoisonError::into_inner).push(token);
     }
 
-    /// Takes the tokens of sources that have been removed.
+    /// Removes a descriptor, before it is closed. Any OS thread may call this.
+    pub(super) fn remove(&self, descriptor: RawFd, token: u64) {
+        let is_removed = match &self.queue {
+            _ if self.is_foreign() => true,
+            Queue::Poller(poller) => {
+                poller.remove(descriptor);
+                true
+            }
+            #[cfg(target_os = "linux")]
+            Queue::Uring(ring, _) => ring.remove(token),
+        };
+        self.removed().push(token);
+        #[cfg(target_os = "linux")]
+        if !is_removed && let Queue::Uring(_, inbox) = &self.queue {
+            self.is_removal_left.store(true, Ordering::Release);
+            inbox.notify();
+        }
+        let _ = is_removed;
+    }
+
+    fn removed(&self) -> MutexGuard<'_, Vec<u64>> {
+        self.removed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes from the queue what other OS threads have removed. The runtime calls this.
+    #[inline]
+    pub(super) fn finish_removals(&self) {
+        if self.is_removal_left.load(Ordering::Relaxed) {
+            self.is_removal_left.store(false, Ordering::Relaxed);
+            #[cfg(target_os = "linux")]
+            if let Queue::Uring(ring, _) = &self.queue {
+                // To remove again what this OS thread has removed does nothing.
+                for &token in &*self.removed() {
+                    ring.remove(token);
+                }
+            }
+        }
+    }
+
+    /// Takes the tokens of sources that have been removed. The runtime calls this.
     pub(super) fn take_removed(&self) -> Vec<u64> {
-        std::mem::take(&mut *self.removed.lock().unwrap_or_else(PoisonError::into_inner))
+        self.finish_removals();
+        std::mem::take(&mut *self.removed())
+    }
+
+    /// Returns `true` if a look may find something, as far as that is known without a system call.
+    #[inline]
+    pub(super) fn may_have_news(&self) -> Option<bool> {
+        match &self.queue {
+            Queue::Poller(_) => None,
+            #[cfg(target_os = "linux")]
+            Queue::Uring(ring, _) => Some(self.is_foreign() || ring.has_news()),
+        }
+    }
+
+    /// Sends what has been added to the system.
+    pub(super) fn flush(&self) {
+        match &self.queue {
+            Queue::Poller(_) => {}
+            #[cfg(target_os = "linux")]
+            Queue::Uring(ring, _) => ring.flush(),
+        }
     }
 
     /// Waits until a descriptor has become ready, `nanos` nanoseconds have passed, or a signal has
     /// arrived. Leaves in `events` what has become ready.
     pub(super) fn wait(&self, events: &mut Events, nanos: Option<u64>) {
-        self.poller.wait(events, nanos);
+        match &self.queue {
+            Queue::Poller(poller) => poller.wait(events, nanos),
+            #[cfg(target_os = "linux")]
+            Queue::Uring(ring, _) => ring.wait(events, nanos),
+        }
     }
 
     /// Returns the descriptor that is readable while there is something to look at.
     pub(super) fn descriptor(&self) -> BorrowedFd<'_> {
-        self.poller.as_fd()
+        match &self.queue {
+            Queue::Poller(poller) => poller.as_fd(),
+            #[cfg(target_os = "linux")]
+            Queue::Uring(ring, _) => ring.as_fd(),
+        }
+    }
+
+    /// Ends all reports: the runtime has ended.
+    pub(super) fn close(&self) {
+        match &self.queue {
+            Queue::Poller(_) => {}
+            #[cfg(target_os = "linux")]
+            Queue::Uring(ring, _) => ring.close(),
+        }
+    }
+}
+
+/// Names the engine, and why it is not io_uring.
+impl fmt::Display for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.queue {
+            Queue::Poller(_) => {
+                f.write_str(if cfg!(target_os = "linux") { "epoll" } else { "kqueue" })?
+            }
+            #[cfg(target_os = "linux")]
+            Queue::Uring(..) => f.write_str("io_uring")?,
+        }
+        match &self.reason {
+            Some(reason) => write!(f, " (not io_uring: {reason})"),
+            None => Ok(()),
+        }
     }
 }

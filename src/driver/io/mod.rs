@@ -29,7 +29,8 @@ use std::panic::Location;
 use std::sync::Arc;
 
 pub(crate) use self::address::{Address, Kind};
-use self::engine::Engine;
+pub use self::engine::Engine;
+use self::engine::Shared;
 use self::look::Looks;
 pub(crate) use self::options::{Choice, Group};
 pub(crate) use self::socket::Socket;
@@ -50,8 +51,10 @@ const CALLS_IN_A_ROW: u32 = 16;
 /// What a runtime has to do with descriptors.
 #[derive(Default)]
 pub(crate) struct Io {
+    /// The engine that the program wants.
+    given: Cell<Option<Engine>>,
     /// Made when the first thread waits.
-    engine: OnceCell<Arc<Engine>>,
+    engine: OnceCell<Arc<Shared>>,
     table: Table,
     /// The number of threads that wait for a descriptor.
     waits: Cell<usize>,
@@ -70,6 +73,11 @@ unsafe impl SchedulerState for Io {
     const SLOT: usize = 11;
 }
 
+/// Sets the engine that the runtime is to have.
+pub(crate) fn set_engine(scheduler: &Scheduler, given: Option<Engine>) {
+    io(scheduler).given.set(given);
+}
+
 fn io(scheduler: &Scheduler) -> &Io {
     scheduler.state()
 }
@@ -79,13 +87,19 @@ pub(crate) fn is_awaited(scheduler: &Scheduler) -> bool {
     io(scheduler).waits.get() > 0
 }
 
+/// Returns the name of the engine that is in use.
+#[cfg(feature = "debug")]
+pub(crate) fn engine_name(scheduler: &Scheduler) -> Option<String> {
+    io(scheduler).engine.get().map(|engine| engine.to_string())
+}
+
 /// Returns the engine. Makes it at the first use, and again in a forked child.
-fn engine(scheduler: &Scheduler) -> io::Result<&Arc<Engine>> {
+fn engine(scheduler: &Scheduler) -> io::Result<&Arc<Shared>> {
     let io = io(scheduler);
     let engine = match io.engine.get() {
         Some(engine) => engine,
         None => {
-            let new = Arc::new(Engine::new()?);
+            let new = Arc::new(Shared::new(scheduler, io.given.get())?);
             io.engine.get_or_init(|| new)
         }
     };
@@ -154,12 +168,13 @@ fn wait(
     direction: Direction,
     wait: &Wait<'_>,
     deadline: Option<u64>,
-) -> Outcome {
+) -> io::Result<Outcome> {
+    source.ensure_added()?;
     let waits = &io(scheduler).waits;
     waits.set(waits.get() + 1);
     let outcome = source.side(scheduler, direction).wait(scheduler, wait, deadline);
     waits.set(waits.get() - 1);
-    outcome
+    Ok(outcome)
 }
 
 /// Sleeps until a descriptor has become ready, there is mail in the inbox, or `nanos` have passed.
@@ -177,7 +192,10 @@ pub(crate) fn sleep(scheduler: &Scheduler, nanos: Option<u64>) -> bool {
 #[inline]
 pub(crate) fn look_if_due(scheduler: &Scheduler) {
     let io = io(scheduler);
-    if io.waits.get() > 0 && io.looks.is_due(scheduler) {
+    if io.waits.get() > 0
+        && let Some(engine) = io.engine.get()
+        && engine.may_have_news().unwrap_or_else(|| io.looks.is_due(scheduler))
+    {
         look(scheduler, Some(0));
     }
 }
@@ -189,12 +207,20 @@ pub(crate) fn look_now(scheduler: &Scheduler) {
     }
 }
 
+/// Sends what has been added to the system, before the host waits in place of the runtime.
+pub(crate) fn flush(scheduler: &Scheduler) {
+    if let Some(engine) = io(scheduler).engine.get() {
+        engine.flush();
+    }
+}
+
 /// Waits for at most `nanos`, and wakes the threads that wait for the descriptors that have become ready.
 fn look(scheduler: &Scheduler, nanos: Option<u64>) {
     let io = io(scheduler);
     let engine = engine_with_inbox(scheduler);
     let mut events = io.events.take().unwrap_or_default();
     engine.wait(&mut events, nanos);
+    engine.finish_removals();
     io.looks.has_looked(scheduler);
     scheduler.caused_by(Cause::System, || {
         for event in events.iter() {
@@ -215,7 +241,7 @@ fn look(scheduler: &Scheduler, nanos: Option<u64>) {
 /// # Panics
 ///
 /// If the system refuses it.
-fn engine_with_inbox(scheduler: &Scheduler) -> &Engine {
+fn engine_with_inbox(scheduler: &Scheduler) -> &Shared {
     let with_inbox = engine(scheduler).and_then(|engine| {
         let is_added = &io(scheduler).is_inbox_added;
         if !is_added.get()
@@ -254,5 +280,8 @@ pub(crate) fn descriptor_with<'a>(
 impl Drop for Io {
     fn drop(&mut self) {
         self.table.abandon_all();
+        if let Some(engine) = self.engine.get() {
+            engine.close();
+        }
     }
 }

@@ -21,11 +21,12 @@
 //! it has made its call, if the side is still ready: [`Side::hand_on`].
 
 use std::cell::Cell;
+use std::io;
 use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::engine::Engine;
+use super::engine::Shared;
 use crate::kernel::{Outcome, Scheduler, Wait, WaitQueue};
 use crate::sys::poller::Event;
 
@@ -42,9 +43,11 @@ pub(crate) struct Source {
     runtime: u64,
     token: u64,
     descriptor: RawFd,
-    engine: Arc<Engine>,
+    engine: Arc<Shared>,
     /// The runtime has ended, or the socket has been closed.
     is_removed: AtomicBool,
+    /// The engine reports it.
+    is_added: AtomicBool,
     /// Used by the OS thread of the runtime only.
     sides: [Side; 2],
 }
@@ -66,9 +69,10 @@ pub(crate) struct Side {
 }
 
 impl Source {
-    pub(super) fn new(runtime: u64, token: u64, descriptor: RawFd, engine: Arc<Engine>) -> Source {
-        let (is_removed, sides) = (AtomicBool::new(false), <[Side; 2]>::default());
-        Source { runtime, token, descriptor, engine, is_removed, sides }
+    pub(super) fn new(runtime: u64, token: u64, descriptor: RawFd, engine: Arc<Shared>) -> Source {
+        let (is_removed, is_added) = (AtomicBool::new(false), AtomicBool::new(true));
+        let sides = <[Side; 2]>::default();
+        Source { runtime, token, descriptor, engine, is_removed, is_added, sides }
     }
 
     /// Returns `true` if the source is that of the runtime, and not removed.
@@ -96,6 +100,19 @@ impl Source {
         &self.sides[direction as usize]
     }
 
+    /// Adds it to the engine again, if the last report was the last one.
+    ///
+    /// # Errors
+    ///
+    /// If the system refuses it.
+    #[inline]
+    pub(super) fn ensure_added(&self) -> io::Result<()> {
+        if !self.is_added.swap(true, Ordering::Relaxed) {
+            self.engine.add(self.descriptor, self.token)?;
+        }
+        Ok(())
+    }
+
     /// Notes what has been reported, and wakes the threads that may go on.
     pub(super) fn report(&self, scheduler: &Scheduler, event: Event) {
         for (direction, is_ready, is_closed) in [
@@ -108,6 +125,13 @@ impl Source {
                 side.is_closed.set(side.is_closed.get() || is_closed);
                 side.is_ready.set(true);
                 side.hand_on();
+            }
+        }
+        if event.is_last {
+            self.is_added.store(false, Ordering::Relaxed);
+            if self.sides.iter().any(Side::is_awaited) {
+                // If it fails, those that wait make their calls again, and find the reason.
+                let _ = self.ensure_added();
             }
         }
     }

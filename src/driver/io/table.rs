@@ -7,7 +7,7 @@ use std::io;
 use std::os::fd::RawFd;
 use std::sync::Arc;
 
-use super::engine::Engine;
+use super::engine::Shared;
 use super::source::Source;
 use crate::kernel::Scheduler;
 
@@ -58,7 +58,7 @@ impl Table {
     pub(super) fn add(
         &self,
         scheduler: &Scheduler,
-        engine: &Arc<Engine>,
+        engine: &Arc<Shared>,
         descriptor: RawFd,
     ) -> io::Result<Arc<Source>> {
         let slots = &mut *self.0.borrow_mut();
@@ -81,7 +81,7 @@ impl Table {
 
     /// Adds all sources to an engine that has none, and has each thread that waits make its call
     /// again.
-    pub(super) fn add_all_again(&self, scheduler: &Scheduler, engine: &Engine) {
+    pub(super) fn add_all_again(&self, scheduler: &Scheduler, engine: &Shared) {
         let sources: Vec<_> =
             self.0.borrow().slots.iter().filter_map(|slot| slot.source.clone()).collect();
         for source in sources {

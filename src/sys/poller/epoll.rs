@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::Event;
+use super::events::{Event, Events, MOST_EVENTS, Raw};
 use crate::sys::wakeup;
 
 /// An epoll instance. Any OS thread may add and remove descriptors.
@@ -16,36 +16,19 @@ pub(crate) struct Poller {
     is_coarse: AtomicBool,
 }
 
-/// Room for the events of one look.
-pub(crate) struct Events(Vec<libc::epoll_event>);
-
-impl Events {
-    /// The most events that one look returns. More are returned by the next.
-    const CAPACITY: usize = 1024;
-}
-
-impl Default for Events {
-    fn default() -> Events {
-        Events(Vec::with_capacity(Events::CAPACITY))
-    }
-}
-
-impl Events {
-    pub(crate) fn iter(&self) -> impl Iterator<Item = Event> {
-        self.0.iter().map(|event| {
-            let (token, flags) = (event.u64, event.events);
-            let has = |wanted: libc::c_int| flags & wanted as u32 != 0;
-            // The calls that read and write return an error of the socket.
-            let failed = has(libc::EPOLLERR);
-            let (write_closed, read_closed) = (has(libc::EPOLLHUP), has(libc::EPOLLRDHUP));
-            Event {
-                token,
-                readable: failed || write_closed || read_closed || has(libc::EPOLLIN),
-                writable: failed || write_closed || has(libc::EPOLLOUT),
-                read_closed: write_closed || read_closed,
-                write_closed,
-            }
-        })
+/// Returns the event that the flags of poll(2) tell of; those of epoll(7) are the same.
+pub(super) fn event(token: u64, flags: u32) -> Event {
+    let has = |wanted: libc::c_int| flags & wanted as u32 != 0;
+    // The calls that read and write return an error of the socket.
+    let failed = has(libc::EPOLLERR);
+    let (write_closed, read_closed) = (has(libc::EPOLLHUP), has(libc::EPOLLRDHUP));
+    Event {
+        token,
+        readable: failed || write_closed || read_closed || has(libc::EPOLLIN),
+        writable: failed || write_closed || has(libc::EPOLLOUT),
+        read_closed: write_closed || read_closed,
+        write_closed,
+        is_last: false,
     }
 }
 
@@ -117,9 +100,10 @@ impl Poller {
     /// Waits until a descriptor has become ready, `nanos` nanoseconds have passed, or a signal has
     /// arrived. Leaves in `events` what has become ready.
     pub(crate) fn wait(&self, events: &mut Events, nanos: Option<u64>) {
-        let Events(buffer) = events;
+        let Events { raw: buffer, events } = events;
         buffer.clear();
-        let room = Events::CAPACITY as libc::c_int;
+        buffer.reserve(MOST_EVENTS);
+        let room = MOST_EVENTS as libc::c_int;
         let count = match nanos {
             Some(nanos) if nanos > 0 && !self.is_coarse.load(Ordering::Relaxed) => {
                 self.wait_exactly(buffer, nanos)
@@ -136,10 +120,12 @@ impl Poller {
         };
         // SAFETY: the kernel has written so many events, at most the capacity; none if it failed.
         unsafe { buffer.set_len(usize::try_from(count).unwrap_or(0)) };
+        events.clear();
+        events.extend(buffer.iter().map(|raw| event(raw.u64, raw.events)));
     }
 
     /// Waits with a timeout in nanoseconds. Returns the number of events, or -1.
-    fn wait_exactly(&self, buffer: &mut Vec<libc::epoll_event>, nanos: u64) -> isize {
+    fn wait_exactly(&self, buffer: &mut Vec<Raw>, nanos: u64) -> isize {
         let timeout = libc::timespec {
             tv_sec: (nanos / 1_000_000_000) as _,
             tv_nsec: (nanos % 1_000_000_000) as _,
@@ -151,7 +137,7 @@ impl Poller {
                 libc::SYS_epoll_pwait2,
                 self.epoll.as_raw_fd(),
                 buffer.as_mut_ptr(),
-                Events::CAPACITY as libc::c_int,
+                MOST_EVENTS as libc::c_int,
                 &raw const timeout,
                 ptr::null::<libc::sigset_t>(),
                 0usize,

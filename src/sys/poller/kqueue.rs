@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 
-use super::Event;
+use super::events::{Event, Events, MOST_EVENTS, Raw};
 use crate::sys::wakeup;
 
 /// A kqueue. Any OS thread may add and remove descriptors.
@@ -13,37 +13,16 @@ pub(crate) struct Poller {
     queue: OwnedFd,
 }
 
-/// Room for the events of one look.
-pub(crate) struct Events(Vec<libc::kevent>);
-
-// SAFETY: an event is plain data; its pointer is a token, which nothing follows.
-unsafe impl Send for Events {}
-
-impl Events {
-    /// The most events that one look returns. More are returned by the next.
-    const CAPACITY: usize = 1024;
-}
-
-impl Default for Events {
-    fn default() -> Events {
-        Events(Vec::with_capacity(Events::CAPACITY))
-    }
-}
-
-impl Events {
-    pub(crate) fn iter(&self) -> impl Iterator<Item = Event> {
-        self.0.iter().map(|event| {
-            let is_end = event.flags & libc::EV_EOF != 0;
-            let (readable, writable) =
-                (event.filter == libc::EVFILT_READ, event.filter == libc::EVFILT_WRITE);
-            Event {
-                token: event.udata.addr() as u64,
-                readable,
-                writable,
-                read_closed: readable && is_end,
-                write_closed: writable && is_end,
-            }
-        })
+fn event(raw: &Raw) -> Event {
+    let is_end = raw.flags & libc::EV_EOF != 0;
+    let (readable, writable) = (raw.filter == libc::EVFILT_READ, raw.filter == libc::EVFILT_WRITE);
+    Event {
+        token: raw.udata.addr() as u64,
+        readable,
+        writable,
+        read_closed: readable && is_end,
+        write_closed: writable && is_end,
+        is_last: false,
     }
 }
 
@@ -137,8 +116,9 @@ impl Poller {
     /// Waits until a descriptor has become ready, `nanos` nanoseconds have passed, or a signal has
     /// arrived. Leaves in `events` what has become ready.
     pub(crate) fn wait(&self, events: &mut Events, nanos: Option<u64>) {
-        let Events(buffer) = events;
+        let Events { raw: buffer, events } = events;
         buffer.clear();
+        buffer.reserve(MOST_EVENTS);
         let timeout = nanos.map(|nanos| libc::timespec {
             tv_sec: (nanos / 1_000_000_000) as _,
             tv_nsec: (nanos % 1_000_000_000) as _,
@@ -152,11 +132,13 @@ impl Poller {
                 ptr::null(),
                 0,
                 buffer.as_mut_ptr(),
-                Events::CAPACITY as _,
+                MOST_EVENTS as _,
                 timeout,
             );
             buffer.set_len(usize::try_from(count).unwrap_or(0));
         }
+        events.clear();
+        events.extend(buffer.iter().map(event));
     }
 }
 
