@@ -115,16 +115,22 @@ impl Scheduler {
         }
     }
 
-    /// Spawns a green thread that borrows nothing. It runs when its turn comes.
+    /// Spawns a green thread that borrows nothing, at this line. It runs when its turn comes.
     #[inline(always)]
     #[track_caller]
-    pub(crate) fn spawn<F, T>(&self, stack: Stack, name: Option<String>, f: F) -> Owned<T>
+    pub(crate) fn spawn<F, T>(
+        &self,
+        stack: Stack,
+        name: Option<String>,
+        at: &'static Location<'static>,
+        f: F,
+    ) -> Owned<T>
     where
         F: FnOnce() -> T + 'static,
         T: 'static,
     {
         // SAFETY: the closure and its result borrow nothing, and there is no scope.
-        unsafe { self.spawn_unchecked(stack, name, None, Location::caller(), f) }
+        unsafe { self.spawn_unchecked(stack, name, None, at, f) }
     }
 
     /// Spawns a green thread that may borrow. It runs when its turn comes.

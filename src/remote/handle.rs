@@ -77,13 +77,15 @@ impl Handle {
     /// # Errors
     ///
     /// [`Ended`], which holds `f`, if the runtime has ended.
+    #[track_caller]
     pub fn spawn<F, T>(&self, f: F) -> Result<RemoteJoinHandle<T>, Ended<F>>
     where
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
+        let at = Location::caller();
         let (promise, handle) = join::promise();
-        let job = |f| Message::Spawn(Box::new(move || promise.keep(f)));
+        let job = |f| Message::Spawn(Box::new(move || promise.keep(f)), at);
         self.inbox.send(f, job).map_err(Ended)?;
         Ok(handle)
     }

@@ -21,7 +21,8 @@ use crate::sys::wakeup::Wakeup;
 pub(super) type Job = Box<dyn FnOnce() + Send>;
 
 pub(super) enum Message {
-    Spawn(Job),
+    /// A closure, and the line that spawns it.
+    Spawn(Job, &'static Location<'static>),
     Unpark(ThreadId),
     /// The future that the thread waits for can be polled.
     Wake(ThreadId),
@@ -31,7 +32,7 @@ pub(super) enum Message {
 impl Message {
     fn reach(self, scheduler: &Scheduler) {
         let (id, reach): (ThreadId, fn(&ThreadInfo)) = match self {
-            Message::Spawn(job) => return spawn_job(scheduler, job),
+            Message::Spawn(job, at) => return spawn_job(scheduler, job, at),
             Message::Unpark(id) => (id, unpark),
             Message::Wake(id) => (id, wake_future),
             Message::Cancel(id) => (id, cancel_thread),
@@ -63,9 +64,9 @@ fn wake_future(info: &ThreadInfo) {
 }
 
 /// Spawns a thread that another OS thread has asked for.
-fn spawn_job(scheduler: &Scheduler, job: Job) {
+fn spawn_job(scheduler: &Scheduler, job: Job, at: &'static Location<'static>) {
     match scheduler.stack(None) {
-        Ok(stack) => drop(scheduler.spawn(stack, None, job)),
+        Ok(stack) => drop(scheduler.spawn(stack, None, at, job)),
         Err(error) => {
             // Switching and unwinding are forbidden here.
             let dropped = scheduler.without_switching(|| drop(job));

@@ -421,6 +421,7 @@ impl Runtime {
         Handle::of(&self.scheduler)
     }
 
+    #[track_caller]
     pub(crate) fn spawn_on<F, T>(
         &self,
         stack: Option<usize>,
@@ -431,7 +432,7 @@ impl Runtime {
         F: FnOnce() -> T + 'static,
         T: 'static,
     {
-        Ok(self.scheduler.spawn(self.scheduler.stack(stack)?, name, f))
+        Ok(self.scheduler.spawn(self.scheduler.stack(stack)?, name, Location::caller(), f))
     }
 
     /// Records that the host has called the runtime.

@@ -1,6 +1,7 @@
 //! Settings of a green thread: its name, and the size of its stack.
 
 use std::io;
+use std::panic::Location;
 
 use super::join::{JoinHandle, ScopedJoinHandle};
 use super::task_group::TaskGroup;
@@ -85,7 +86,7 @@ impl Builder {
     {
         let scheduler = scheduler("leno::thread::Builder::spawn");
         let stack = scheduler.stack(self.stack_bytes)?;
-        Ok(JoinHandle::new(scheduler.spawn(stack, self.name, f)))
+        Ok(JoinHandle::new(scheduler.spawn(stack, self.name, Location::caller(), f)))
     }
 
     /// Spawns a green thread of a scope; see [`Scope::spawn`].

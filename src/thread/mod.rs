@@ -113,7 +113,7 @@ where
 {
     let scheduler = scheduler("leno::spawn");
     match scheduler.stack(None) {
-        Ok(stack) => JoinHandle::new(scheduler.spawn(stack, None, f)),
+        Ok(stack) => JoinHandle::new(scheduler.spawn(stack, None, Location::caller(), f)),
         Err(error) => no_stack(&error),
     }
 }

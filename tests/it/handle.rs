@@ -279,6 +279,20 @@ fn a_deadlock_is_reported_after_the_last_handle_is_gone() {
     assert!(text.starts_with("deadlock: every green thread waits"), "{text}");
 }
 
+#[test]
+fn a_report_names_the_line_that_spawned_from_outside() {
+    let text = panic_text(|| {
+        let runtime = Runtime::new();
+        let handle = runtime.handle();
+        os::spawn(move || drop(handle.spawn(thread::park).unwrap())).join().unwrap();
+        drop(thread::Builder::new().spawn_on(&runtime, thread::park));
+        runtime.run(thread::park);
+    });
+    let spawned = text.lines().filter(|line| line.contains("  spawned"));
+    let lines: Vec<_> = spawned.filter_map(|line| line.split(file!()).nth(1)).collect();
+    assert_eq!(lines.len(), 2, "{text}");
+}
+
 /// A message that its sender's last handle sends just before its drop still counts.
 #[test]
 fn the_last_handle_may_unpark_before_it_goes() {
