@@ -68,15 +68,34 @@ fn away(scheduler: &Scheduler, sleep: impl FnOnce()) {
     scheduler.is_away().store(false, Ordering::Relaxed);
 }
 
-/// Sleeps until something outside has an event. Prints a report if the program has asked for one, and
-/// the silence has lasted as long as it said.
+/// Sleeps until something outside has an event, or a silence is to be reported.
 fn wait_for_event(scheduler: &Scheduler) {
-    let silence = silence(scheduler);
-    let left = || silence.left(sys::clock::now(), scheduler.switches());
-    away(scheduler, || sleep_for(scheduler, left()));
-    let has_mail = existing_inbox(scheduler).is_some_and(Inbox::has_mail);
-    if left() == Some(0) && !has_mail && scheduler.ready().is_empty() {
-        eprintln!("leno: {}", inspect::silence(scheduler, silence.report()));
+    away(scheduler, || sleep_for(scheduler, silence_left(scheduler)));
+    if scheduler.ready().is_empty() {
+        report_silence(scheduler);
+    }
+}
+
+/// Returns the time in nanoseconds until the silence is to be reported, if the program has asked for
+/// that.
+fn silence_left(scheduler: &Scheduler) -> Option<u64> {
+    silence(scheduler).left(sys::clock::now, scheduler.switches())
+}
+
+/// Prints a report if the program has asked for one, and the silence has lasted as long as it said.
+fn report_silence(scheduler: &Scheduler) {
+    let has_mail = || existing_inbox(scheduler).is_some_and(Inbox::has_mail);
+    if silence_left(scheduler) == Some(0) && !has_mail() {
+        eprintln!("leno: {}", inspect::silence(scheduler, silence(scheduler).report()));
+    }
+}
+
+/// Notes that no thread can run, and the host is about to sleep.
+pub(crate) fn note_stall(scheduler: &Scheduler) {
+    #[cfg(feature = "net")]
+    io::flush(scheduler);
+    if scheduler.running() > 0 && time_to_deadline(scheduler).is_none() {
+        report_silence(scheduler);
     }
 }
 
@@ -103,10 +122,19 @@ pub(crate) fn patience(scheduler: &Scheduler) -> Option<Duration> {
     if !scheduler.ready().is_empty() {
         return Some(Duration::ZERO);
     }
+    if scheduler.running() == 0 {
+        return None;
+    }
+    let nanos = time_to_deadline(scheduler).or_else(|| silence_left(scheduler))?;
+    Some(Duration::from_nanos(nanos))
+}
+
+/// Returns the time in nanoseconds until the next deadline, if there is one and time passes.
+fn time_to_deadline(scheduler: &Scheduler) -> Option<u64> {
     let deadline = timers::next_deadline(scheduler)?;
     match clock(scheduler) {
-        Clock::Real => Some(Duration::from_nanos(deadline.saturating_sub(time(scheduler)))),
-        Clock::Virtual(_) => (!is_held(scheduler)).then_some(Duration::ZERO),
+        Clock::Real => Some(deadline.saturating_sub(time(scheduler))),
+        Clock::Virtual(_) => (!is_held(scheduler)).then_some(0),
     }
 }
 

@@ -6,7 +6,7 @@ pub(crate) mod io;
 mod poll;
 pub(crate) mod prefetch;
 
-pub(crate) use idle::{can_time_pass, pass_virtual_time, patience, sleep};
+pub(crate) use idle::{can_time_pass, note_stall, pass_virtual_time, patience, sleep};
 pub(crate) use poll::poll;
 
 use std::os::fd::BorrowedFd;

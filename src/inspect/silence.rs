@@ -5,15 +5,19 @@
 use std::time::Duration;
 
 use super::deadlock::{Age, DEADLOCK, Table, deadlock, letters};
-use crate::kernel::Scheduler;
-use crate::remote::awaited_outside;
+use crate::kernel::{Scheduler, State};
 use crate::remote::inbox::existing_inbox;
+use crate::remote::{awaited_outside, can_be_reached};
 use crate::timer::time;
 
 /// Returns the report of a runtime in which no thread could run for this time: what each waits for,
 /// and what lets the runtime go on waiting.
 pub(crate) fn silence(scheduler: &Scheduler, lasted: Duration) -> String {
-    let waits = deadlock(&scheduler.all(), time(scheduler));
+    // In the loop of a host the main thread is the host, which does not wait.
+    let has_host = scheduler.main().state() != State::Waiting;
+    let mut all = scheduler.all();
+    all.retain(|control| control.state() == State::Waiting);
+    let waits = deadlock(&all, time(scheduler));
     let waits = waits.strip_prefix(DEADLOCK).unwrap_or(&waits);
     let mut outside = Table::new();
     for (number, wakers) in awaited_outside(scheduler) {
@@ -25,9 +29,14 @@ pub(crate) fn silence(scheduler: &Scheduler, lasted: Duration) -> String {
         let what = counted(count, "handle of the runtime exists", "handles of the runtime exist");
         outside.push(String::new(), what, Some(("made at", at)));
     }
+    let (wakes, comes) = match (has_host, can_be_reached(scheduler)) {
+        (false, _) => ("another OS thread", "something outside may still come:"),
+        (true, true) => ("the host or another OS thread", "something outside may still come:"),
+        (true, false) => ("the host", "the host may still wake one"),
+    };
     format!(
-        "silence: no green thread could run for {}, and only another OS thread can wake one{waits}\n\
-         no deadlock, since something outside may still come:{outside}",
+        "silence: no green thread could run for {}, and only {wakes} can wake one{waits}\n\
+         no deadlock, since {comes}{outside}",
         Age(lasted)
     )
 }

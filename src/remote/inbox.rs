@@ -114,8 +114,9 @@ impl Silence {
     }
 
     /// Returns the time until the silence is to be reported, if it is and has not been.
-    pub(crate) fn left(&self, now: u64, switches: usize) -> Option<u64> {
+    pub(crate) fn left(&self, now: impl FnOnce() -> u64, switches: usize) -> Option<u64> {
         let limit = self.limit.get()?;
+        let now = now();
         let begun = self.begun.get().filter(|&(_, before)| before == switches);
         if begun.is_none() {
             self.begun.set(Some((now, switches)));

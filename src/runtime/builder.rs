@@ -140,6 +140,10 @@ impl Builder {
     /// handle itself, and a timer of another library may need the OS thread that the runtime keeps
     /// waiting.
     ///
+    /// In a loop of the host ([`Runtime::run_until_stalled`]), where there is no report of a deadlock,
+    /// a silence may end by the host, too. [`Runtime::next_deadline`] includes the time until the
+    /// report, and a call of `run_until_stalled` after it prints the report.
+    ///
     /// # Examples
     ///
     /// ```
@@ -370,6 +374,7 @@ impl Runtime {
     /// deadline: each call takes the green threads one moment further.
     ///
     /// It makes no deadlock report: the host may be about to wake a thread.
+    /// [`Builder::report_silence`] reports what each thread waits for, after a time.
     ///
     /// # Panics
     ///
@@ -386,12 +391,14 @@ impl Runtime {
         driver::poll(&self.scheduler);
         #[cfg(feature = "net")]
         driver::io::look_now(&self.scheduler);
-        if self.scheduler.ready().is_empty() {
-            driver::pass_virtual_time(&self.scheduler);
+        if self.scheduler.ready().is_empty() && driver::pass_virtual_time(&self.scheduler) {
+            driver::poll(&self.scheduler);
         }
-        self.scheduler.block_borrowed(&Wait::new(WaitFor::Stalled));
-        #[cfg(feature = "net")]
-        driver::io::flush(&self.scheduler);
+        // Without a thread that can run there is no switch, so a silence goes on.
+        if !self.scheduler.ready().is_empty() {
+            self.scheduler.block_borrowed(&Wait::new(WaitFor::Stalled));
+        }
+        driver::note_stall(&self.scheduler);
         self.leave(installed);
         if let Some(payload) = self.scheduler.failure().take() {
             panic::resume_unwind(payload);
@@ -400,7 +407,8 @@ impl Runtime {
     }
 
     /// Returns the time until the next deadline of a green thread: the timeout with which the host
-    /// may sleep. Zero if a green thread can run now. `None` if no thread waits for a deadline.
+    /// may sleep. Zero if a green thread can run now. `None` if no thread waits for a deadline, and no
+    /// silence is to be reported ([`Builder::report_silence`]).
     ///
     /// With virtual time a deadline is zero away, since time passes in
     /// [`run_until_stalled`](Runtime::run_until_stalled); while closures run in

@@ -159,3 +159,87 @@ fn a_run_without_silence_reports_none() {
     let text = ended.assert_survived().stderr();
     assert!(!text.contains("silence"), "{text}");
 }
+
+/// Returns the report in the text.
+#[track_caller]
+fn report(text: &str) -> &str {
+    let (_, rest) = text.split_once("leno: silence: no green thread could run for ").expect(text);
+    assert!(!rest.contains("leno: silence"), "{text}");
+    rest
+}
+
+#[test]
+fn a_silence_in_a_hosts_loop_is_reported_once() {
+    let ended = child(|| {
+        let runtime = Builder::new().report_silence(Duration::ZERO).build();
+        assert!(!runtime.run_until_stalled(), "without green threads there is no silence");
+        assert_eq!(runtime.next_deadline(), None);
+        let name = |name: &str| thread::Builder::new().name(name.to_owned());
+        let _handle = runtime.handle();
+        let never = Never::default();
+        let _wakers = never.clone();
+        let waiter = name("waiter").spawn_on(&runtime, || block_on(never)).unwrap();
+        for _ in 0..3 {
+            assert!(runtime.run_until_stalled());
+            assert_eq!(runtime.next_deadline(), None);
+        }
+        drop(waiter);
+    });
+    let text = ended.assert_survived().stderr();
+    let made_at = format!("made at {}:", file!());
+    for part in [
+        "0 s, and only the host or another OS thread can wake one\n  'waiter' (#2)  waits for a future",
+        "no deadlock, since something outside may still come:\n  #2  2 wakers exist",
+        "1 handle of the runtime exists",
+        &made_at,
+    ] {
+        assert!(report(&text).contains(part), "{part}\n{text}");
+    }
+    assert!(!text.contains("main"), "the host does not wait\n{text}");
+}
+
+#[test]
+fn a_host_that_alone_can_wake_a_thread_is_told_so() {
+    let ended = child(|| {
+        let runtime = Builder::new().report_silence(Duration::ZERO).build();
+        drop(thread::Builder::new().spawn_on(&runtime, thread::park));
+        runtime.run_until_stalled();
+    });
+    let text = ended.assert_survived().stderr();
+    assert!(
+        report(&text).starts_with("0 s, and only the host can wake one\n  #2  waits for unpark")
+    );
+    assert!(report(&text).contains("\nno deadlock, since the host may still wake one\n"), "{text}");
+}
+
+#[test]
+fn a_host_sleeps_until_a_silence_is_to_be_reported() {
+    let ended = child(|| {
+        let hour = Duration::from_secs(3_600);
+        let builder = Builder::new().report_silence(hour);
+        let runtime = builder.virtual_time().build();
+        let parked = thread::Builder::new().spawn_on(&runtime, thread::park).unwrap();
+        runtime.run_until_stalled();
+        let first = runtime.next_deadline().unwrap();
+        assert!(first <= hour && first > hour / 2, "{first:?}");
+        // What the host does in between is no work of a green thread.
+        std::thread::sleep(Duration::from_millis(2));
+        runtime.run_until_stalled();
+        let second = runtime.next_deadline().unwrap();
+        assert!(second <= first - Duration::from_millis(2), "{second:?}");
+        // This is.
+        let other = thread::Builder::new().spawn_on(&runtime, || ()).unwrap();
+        runtime.run_until_stalled();
+        assert!(other.is_finished() && runtime.next_deadline().unwrap() > second);
+        // A deadline comes first.
+        drop(thread::Builder::new().spawn_on(&runtime, || leno::sleep(Duration::from_secs(1))));
+        runtime.run_until_stalled();
+        assert_eq!(runtime.next_deadline(), Some(Duration::ZERO));
+        runtime.run_until_stalled();
+        parked.thread().unpark();
+        assert!(!runtime.run_until_stalled());
+        assert_eq!(runtime.next_deadline(), None);
+    });
+    let text = ended.assert_survived().stderr();
+    assert!(!text.contains("silence"), "{text}");
+}
