@@ -21,8 +21,26 @@
 //! A panic ends its green thread, as in std. std's panic hook names the OS thread, "thread 'main'
 //! panicked"; before that, leno prints which green thread it is. For this, the first runtime of a
 //! process installs a hook, which calls the one that was there before and adds nothing to what a
-//! hook of the program prints. A program that sets a hook later can call the one that
-//! [`take_hook`](std::panic::take_hook) returns, or ask [`current`] for the name.
+//! hook of the program prints. A hook of the program, whenever it is set, asks [`current`]:
+//!
+//! ```
+//! use std::panic;
+//!
+//! let before = panic::take_hook();
+//! panic::set_hook(Box::new(move |info| {
+//!     let thread = leno::thread::current();
+//!     eprintln!("{} ({}):", thread.name().unwrap_or("unnamed"), thread.id());
+//!     before(info);
+//! }));
+//! leno::run(|| {
+//!     let parser = leno::thread::Builder::new().name("parser".to_owned());
+//!     // Prints "parser (#2):", and then what std prints.
+//!     assert!(parser.spawn(|| panic!("no end of line")).unwrap().join().is_err());
+//! });
+//! ```
+//!
+//! Outside a runtime, that is the OS thread. leno installs its hook once, and does not look for a later
+//! one: std tells which hook is set only by taking it away, which other OS threads would notice.
 //!
 //! A hook may wait, and other green threads run meanwhile. Those that are cancelled or out of time
 //! are unwound once the hook has returned, if it was set before the first runtime. A green thread

@@ -6,6 +6,7 @@ use std::panic::{self, AssertUnwindSafe};
 use std::rc::Rc;
 
 use leno::channel::bounded;
+use leno::coroutine::Coroutine;
 use leno::sync::Mutex;
 use leno::thread::{self, Builder};
 use leno::time::{sleep, timeout};
@@ -252,6 +253,62 @@ fn a_hook_that_calls_the_one_before_has_the_name() {
         leno::run(|| assert!(leno::spawn(|| panic!("unnamed")).join().is_err()));
     });
     assert_eq!(told, ["hook", "leno: green thread #2 panics", "unnamed"]);
+}
+
+/// Sets a hook that names the thread by the handle to the current one.
+fn name_in_hook() {
+    panic::set_hook(Box::new(|info| {
+        let thread = thread::current();
+        let text = info.payload().downcast_ref::<&str>().expect("a text");
+        eprintln!("hook: {} {} {text}", thread.name().unwrap_or("-"), thread.id());
+    }));
+}
+
+/// Panics in a coroutine of a green thread, in a destructor that a cancellation runs, in a destructor
+/// of a local of a thread that has ended, and on an OS thread that a green thread waits for.
+fn panic_in_corners() {
+    leno::green_local! {
+        static LOCAL: OnDrop<fn()> = OnDrop(|| _ = panic::catch_unwind(|| panic!("local")));
+    }
+    leno::run(|| {
+        let nested =
+            leno::spawn(|| Coroutine::<(), (), ()>::new(|_, ()| panic!("nested")).resume(()));
+        assert!(nested.join().is_err());
+        let cancelled = leno::spawn(|| {
+            let _panics = OnDrop(|| _ = panic::catch_unwind(|| panic!("cancelled")));
+            thread::park();
+        });
+        leno::yield_now();
+        cancelled.cancel();
+        assert_cancelled(cancelled);
+        leno::spawn(|| LOCAL.with(|_| ())).join().unwrap();
+        let os = std::thread::Builder::new().name("os".to_owned());
+        assert!(os.spawn(|| panic!("elsewhere")).unwrap().join().is_err());
+    });
+}
+
+#[test]
+fn a_hook_of_the_program_can_name_the_green_thread() {
+    const NAME: &str = "cancel::hooks::a_hook_of_the_program_can_name_the_green_thread";
+    let told = told(NAME, || {
+        // Before the first runtime, after it, and inside.
+        for _ in 0..2 {
+            name_in_hook();
+            panic_thrice();
+        }
+        leno::run(|| {
+            leno::spawn(name_in_hook).join().unwrap();
+            assert!(leno::spawn(|| panic!("unnamed")).join().is_err());
+        });
+        panic_in_corners();
+    });
+    // Outside a runtime, it is the OS thread.
+    let outside = format!("{NAME} #1 outside");
+    let thrice = ["parser #2 named", "- #3 unnamed", "main #1 in main", &outside];
+    let corners =
+        ["- #3 unnamed", "- #2 nested", "- #3 cancelled", "- #4 local", "os #2 elsewhere"];
+    let expected = [&thrice[..], &thrice, &corners].concat();
+    assert_eq!(told, expected.iter().map(|line| format!("hook: {line}")).collect::<Vec<_>>());
 }
 
 #[cfg(feature = "weave")]
