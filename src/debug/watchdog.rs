@@ -36,6 +36,9 @@ pub struct Hog(crate::inspect::Hog);
 ///
 /// The watchdog ends when the [`Watchdog`] is dropped, or with the runtime.
 ///
+/// With musl the backtrace is the innermost function alone: the unwinder does not pass the frame of a
+/// signal, for which musl has no unwind table.
+///
 /// The environment variable `LENO_WATCH`, a duration as in `LENO_WATCH=200ms` or `LENO_WATCH=1s`, has
 /// every runtime of a program watched in this way from its beginning, without a change to the program.
 ///

@@ -394,8 +394,10 @@ fn answer(at: usize) -> u32 {
     SAMPLE.number.store(control.number(), Ordering::Relaxed);
     SAMPLE.spawned_at.store(ptr::from_ref(control.spawned_at()).cast_mut(), Ordering::Relaxed);
     SAMPLE.set_name(if control.number() == 1 { Some("main") } else { control.name() });
-    // It may still be in a switch between coroutines, where the frame has no caller.
-    if trace(at) == 1 { step::NO_CALLER } else { step::ANSWERED }
+    // It may still be in a switch between coroutines, where the frame has no caller. With musl no
+    // frame has one.
+    let is_alone = trace(at) == 1 && cfg!(not(target_env = "musl"));
+    if is_alone { step::NO_CALLER } else { step::ANSWERED }
 }
 
 /// Walks the stack that the handler has interrupted at `at`. Returns the number of frames.
@@ -407,6 +409,9 @@ fn answer(at: usize) -> u32 {
 /// thread may take again; only a program that is hogging in the middle of dlopen(3)
 /// could show it a half-written list. The tables that Rust writes hold at every
 /// instruction, and in the middle of a switch leno's say that the frame has no caller.
+///
+/// With musl the walk ends at the handler: neither the code by which musl returns from a
+/// signal nor the rest of musl, where a call that blocks is interrupted, has unwind tables.
 fn trace(at: usize) -> usize {
     let mut count = 0;
     let mut is_below = true;

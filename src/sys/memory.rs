@@ -284,7 +284,7 @@ fn count_lines(path: &str) -> io::Result<usize> {
 }
 
 /// Returns a limit of the process in bytes, if there is one. `getrlimit` asks for that limit.
-fn limit(getrlimit: impl FnOnce(*mut libc::rlimit) -> libc::c_int) -> Option<u64> {
+pub(super) fn limit(getrlimit: impl FnOnce(*mut libc::rlimit) -> libc::c_int) -> Option<u64> {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     let result = getrlimit(&mut limit);
     // A signed number on some systems.

@@ -1,5 +1,8 @@
 //! The stack that the operating system has given an OS thread.
 
+#[cfg(target_os = "linux")]
+use super::memory::limit;
+
 /// The addresses of an OS thread's stack.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(not(target_os = "linux"), allow(dead_code))]
@@ -14,8 +17,8 @@ pub(crate) struct OsStack {
 impl OsStack {
     /// Returns the stack of this OS thread, where the system tells it.
     ///
-    /// It is not async-signal-safe: glibc reads the bounds of the first OS thread's stack in
-    /// /proc/self/maps.
+    /// It is not async-signal-safe: the bounds of the first OS thread's stack are read in
+    /// /proc/self/maps, by glibc or by [`first_stack`].
     pub(crate) fn of_this_thread() -> Option<OsStack> {
         #[cfg(target_os = "linux")]
         {
@@ -36,10 +39,15 @@ impl OsStack {
                 libc::pthread_attr_getguardsize(attributes, &mut guard_bytes);
                 libc::pthread_attr_destroy(attributes);
             }
-            let end = limit.addr() + bytes;
+            let mut range = limit.addr()..limit.addr() + bytes;
+            // SAFETY: neither function has preconditions.
+            if cfg!(target_env = "musl") && unsafe { libc::gettid() == libc::getpid() } {
+                // musl tells only the pages that this stack has so far.
+                range = first_stack(range.start).unwrap_or(range);
+            }
             // The first OS thread's stack has no guard: below its limit the kernel maps nothing.
-            let (limit, guard_bytes) = (limit.addr().next_multiple_of(page), guard_bytes.max(page));
-            (limit < end).then_some(OsStack { limit, bytes: end - limit, guard_bytes })
+            let (limit, guard_bytes) = (range.start.next_multiple_of(page), guard_bytes.max(page));
+            (limit < range.end).then(|| OsStack { limit, bytes: range.end - limit, guard_bytes })
         }
         #[cfg(not(target_os = "linux"))]
         None
@@ -54,4 +62,19 @@ impl OsStack {
     pub(crate) fn guards(&self, address: usize) -> bool {
         self.contains(address) && address < self.limit
     }
+}
+
+/// Returns the addresses that the kernel gives the first OS thread's stack, if `address` is on it and
+/// the stack is limited.
+#[cfg(target_os = "linux")]
+fn first_stack(address: usize) -> Option<std::ops::Range<usize>> {
+    let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
+    let line = maps.lines().find(|line| line.ends_with("[stack]"))?;
+    let (start, end) = line.split_once(' ')?.0.split_once('-')?;
+    let [start, end] = [start, end].map(|hex| usize::from_str_radix(hex, 16));
+    let mapped = start.ok()?..end.ok()?;
+    // SAFETY: `limit` passes a live rlimit, which getrlimit fills.
+    let bytes = limit(|limit| unsafe { libc::getrlimit(libc::RLIMIT_STACK, limit) })?;
+    let limit = mapped.end.checked_sub(usize::try_from(bytes).ok()?)?;
+    mapped.contains(&address).then_some(limit..mapped.end)
 }

@@ -2,6 +2,7 @@
 
 use std::any::type_name;
 use std::env;
+use std::ffi::c_int;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{self, Output};
 use std::ptr;
@@ -71,7 +72,7 @@ pub fn child_with<F: Fn()>(setting: Setting, scenario: F) -> Outcome {
     command.envs(setting.environment.iter().copied());
     if let Some(bytes) = setting.stack_limit {
         // SAFETY: setrlimit is async-signal-safe.
-        unsafe { command.pre_exec(move || set_limit(libc::RLIMIT_STACK, bytes)) };
+        unsafe { command.pre_exec(move || set_limit(libc::RLIMIT_STACK as c_int, bytes)) };
     }
     outcome(path, command.output().expect("the child starts"))
 }
@@ -81,13 +82,14 @@ fn outcome(scenario: &'static str, output: Output) -> Outcome {
     Outcome { signal: output.status.signal(), code: output.status.code(), stderr, scenario }
 }
 
-fn set_limit(what: libc::__rlimit_resource_t, bytes: libc::rlim_t) -> std::io::Result<()> {
+/// Sets a limit. The type of its number is another one in each libc.
+fn set_limit(what: c_int, bytes: libc::rlim_t) -> std::io::Result<()> {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: both calls read or fill the struct that they are given.
     unsafe {
-        libc::getrlimit(what, &mut limit);
+        libc::getrlimit(what as _, &mut limit);
         limit.rlim_cur = bytes.min(limit.rlim_max);
-        match libc::setrlimit(what, &limit) {
+        match libc::setrlimit(what as _, &limit) {
             0 => Ok(()),
             _ => Err(std::io::Error::last_os_error()),
         }
@@ -95,7 +97,7 @@ fn set_limit(what: libc::__rlimit_resource_t, bytes: libc::rlim_t) -> std::io::R
 }
 
 fn no_core_dump() {
-    set_limit(libc::RLIMIT_CORE, 0).expect("a limit can be lowered");
+    set_limit(libc::RLIMIT_CORE as c_int, 0).expect("a limit can be lowered");
 }
 
 /// Ends a child with a scenario that this machine does not permit.

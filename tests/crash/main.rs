@@ -17,6 +17,8 @@ mod overflow_system;
 mod overflow_thread;
 mod panics;
 #[cfg(feature = "debug")]
+// A static program loads no plugin.
+#[cfg(not(target_feature = "crt-static"))]
 mod plugin;
 mod recursion;
 mod signal_stack;

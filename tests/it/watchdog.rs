@@ -92,6 +92,7 @@ fn reported_hog(reports: &Reports, builder: &thread::Builder) -> (Hog, String) {
 }
 
 #[test]
+#[cfg_attr(target_env = "musl", ignore = "the unwinder stops at the signal frame")]
 fn a_hog_is_reported_with_its_backtrace() {
     leno::run(|| {
         let (_watchdog, reports) = watch(SHORT);
@@ -125,6 +126,7 @@ fn a_hog_is_reported_again_after_it_yielded() {
 }
 
 #[test]
+#[cfg_attr(target_env = "musl", ignore = "the unwinder stops at the signal frame")]
 fn a_blocking_hog_is_reported_and_not_interrupted() {
     leno::run(|| {
         let (_watchdog, reports) = watch(SHORT);
@@ -178,6 +180,7 @@ fn a_host_between_two_calls_is_not_reported() {
 }
 
 #[test]
+#[cfg_attr(target_env = "musl", ignore = "the unwinder stops at the signal frame")]
 fn hogs_are_reported_under_a_random_policy() {
     Builder::new().policy(Policy::random(7)).virtual_time().run(|| {
         let (_watchdog, reports) = watch(SHORT);
@@ -242,6 +245,7 @@ fn switches_until_it_is_reported(ids: &Ids, reports: usize) {
 /// During a switch the unwind tables do not describe the stack, so the handler must not
 /// walk it there.
 #[test]
+#[cfg_attr(target_env = "musl", ignore = "the unwinder stops at the signal frame")]
 fn a_hog_that_switches_coroutines_is_reported() {
     const ROUNDS: usize = 60;
     leno::run(|| {
@@ -320,6 +324,7 @@ fn watched(test: &str, variable: &str, body: impl FnOnce()) -> String {
 }
 
 #[test]
+#[cfg_attr(target_env = "musl", ignore = "the unwinder stops at the signal frame")]
 fn the_environment_has_every_runtime_watched() {
     let test = "watchdog::the_environment_has_every_runtime_watched";
     let stderr = watched(test, "50ms", || {
@@ -341,6 +346,7 @@ fn the_environment_has_every_runtime_watched() {
 }
 
 #[test]
+#[cfg_attr(target_env = "musl", ignore = "the unwinder stops at the signal frame")]
 fn the_report_names_the_remedy_for_the_call() {
     type Blocks = fn();
     let cases: [(&str, &str, Blocks); 4] = [

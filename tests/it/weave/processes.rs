@@ -117,7 +117,7 @@ fn a_watchdog_names_a_thread_that_never_switches() {
         let report = Explorer::new().max_executions(1).explore(|| {
             let watchdog = leno::debug::watch_hogs(Duration::from_millis(20)).unwrap();
             let hog = leno::thread::Builder::new().name("hog".to_owned());
-            let hog = hog.spawn(|| std::thread::sleep(Duration::from_millis(200))).unwrap();
+            let hog = hog.spawn(|| std::thread::sleep(Duration::from_secs(1))).unwrap();
             hog.join().unwrap();
             drop(watchdog);
         });
