@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::panic::{self, AssertUnwindSafe};
 use std::rc::Rc;
 
-use super::builder::Runtime;
+use super::instance::Runtime;
 use super::policy::Policy;
 use crate::explore::teardown::Stopped;
 use crate::explore::{ChoicePath, ControlledRun, Controller, Cut, EventMask, observe};

@@ -3,6 +3,7 @@
 mod arrivals;
 mod builder;
 mod controlled;
+mod instance;
 pub(crate) mod locals;
 mod next;
 pub(crate) mod panic_hook;
@@ -10,8 +11,9 @@ mod policy;
 mod spawn;
 mod upcalls;
 
-pub use builder::{Builder, Runtime};
+pub use builder::Builder;
 pub(crate) use controlled::ControlledRuntime;
+pub use instance::Runtime;
 pub(crate) use locals::{LocalError, with_local};
 pub use policy::Policy;
 pub(crate) use spawn::Spawned;

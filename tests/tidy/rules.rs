@@ -66,7 +66,7 @@ const MAY_BE_UNSAFE: [&str; 28] = [
     "src/explore/enabled_set.rs",
     "src/explore/choose.rs",
     "src/runtime/next.rs",
-    "src/runtime/builder.rs",
+    "src/runtime/instance.rs",
     "src/runtime/spawn.rs",
 ];
 
