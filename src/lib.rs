@@ -10,7 +10,7 @@
 //!   scheduler. [`run`] starts a runtime.
 //! - [`channel`], [`sync`], [`time`]: channels, locks and timers for green threads, as in std and
 //!   crossbeam.
-//! - [`net`], [`os::unix::net`]: sockets, as in std.
+//! - [`net`], [`os::unix::net`]: sockets, as in std. [`io`]: other descriptors.
 //! - [`debug`]: reports of a runtime about itself.
 //! - [`weave`]: explores every execution of a program, replays executions and explains them.
 //! - [`stack`]: guarded stacks, and the pool that keeps them.
@@ -138,7 +138,7 @@
 //! - `debug`: [`debug`], with symbolised stacks (crate `backtrace`). Without it, the report
 //!   of a deadlock still names every green thread and every line.
 //! - `unblock`: [`unblock`], with a pool of OS threads (crate `blocking`).
-//! - `net`: [`net`] and [`os`], sockets (crates `socket2` and, on Linux, `io-uring`; and `unblock` for
+//! - `net`: [`net`], [`os`] and [`io`], sockets (crates `socket2` and, on Linux, `io-uring`; and `unblock` for
 //!   names).
 //!
 //! Off by default:
@@ -171,6 +171,8 @@ mod explore;
 // Without debug, only the report of a deadlock is left.
 #[cfg_attr(not(all(feature = "debug", feature = "weave")), allow(dead_code, unused_imports))]
 mod inspect;
+#[cfg(feature = "net")]
+pub mod io;
 #[cfg_attr(not(all(feature = "debug", feature = "weave")), allow(dead_code, unused_imports))]
 mod kernel;
 #[cfg(feature = "net")]

@@ -153,11 +153,13 @@ pub(crate) fn sleep(nanos: u64) {
 }
 
 /// Sleeps until a descriptor is readable, or else writable, `nanos` nanoseconds have passed, or a
-/// signal has arrived.
+/// signal has arrived. Returns `true` if the descriptor is ready, or has an error.
 #[cfg(feature = "net")]
-pub(crate) fn wait_for(descriptor: BorrowedFd<'_>, is_read: bool, nanos: Option<u64>) {
+pub(crate) fn wait_for(descriptor: BorrowedFd<'_>, is_read: bool, nanos: Option<u64>) -> bool {
     let events = if is_read { libc::POLLIN } else { libc::POLLOUT };
-    poll(&mut [libc::pollfd { fd: descriptor.as_raw_fd(), events, revents: 0 }], nanos);
+    let mut polled = [libc::pollfd { fd: descriptor.as_raw_fd(), events, revents: 0 }];
+    poll(&mut polled, nanos);
+    polled[0].revents != 0
 }
 
 /// Sleeps until a descriptor is ready, `nanos` nanoseconds have passed, or a signal has arrived.

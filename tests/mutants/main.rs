@@ -23,6 +23,7 @@ mod catalogue;
 mod lexer;
 mod marker;
 mod mistakes;
+mod net;
 mod runtime;
 mod weave;
 mod workshop;
@@ -76,7 +77,7 @@ fn every_mutant_of_the_assembly_is_noticed() {
 /// Returns `true` if `LENO_MUTANTS` selects the mutants `name`.
 fn asked_for(name: &str) -> bool {
     let Some(asked) = env::var_os("LENO_MUTANTS") else { return false };
-    let known = ["1", "sample", "x86_64", "aarch64", "runtime", "weave"];
+    let known = ["1", "sample", "x86_64", "aarch64", "runtime", "weave", "net"];
     assert!(known.iter().any(|known| asked == *known), "LENO_MUTANTS is one of {known:?}");
     asked == "1" || asked == "sample" || asked == name
 }

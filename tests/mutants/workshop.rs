@@ -117,6 +117,20 @@ impl Kit {
     }
 }
 
+impl Kit {
+    /// Returns the kit of the tests of sockets.
+    pub fn net() -> Kit {
+        Kit {
+            test: &["--test", "net", "--no-default-features", "--features=net,debug,weave"],
+            copied: &[("tests/net", "tests/net"), ("tests/it/support.rs", "tests/it/support.rs")],
+            written: &[],
+            packages: &["corosensei"],
+            // A test that waits for ever has failed after this number of seconds.
+            variables: vec![("RUST_BACKTRACE", "0"), ("LENO_TEST_LIMIT", "10")],
+        }
+    }
+}
+
 pub struct Workshop {
     root: PathBuf,
     kit: Kit,

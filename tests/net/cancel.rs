@@ -62,6 +62,25 @@ fn every_call_that_waits_can_be_cancelled() {
     });
 }
 
+#[test]
+fn a_cancelled_thread_reads_nothing() {
+    run(|| {
+        let (one, mut other) = tcp_pair();
+        other.write_all(b"abc").unwrap();
+        let mut clone = one.try_clone().unwrap();
+        assert_eq!(one.peek(&mut [0; 9]).unwrap(), 3);
+        let reader = leno::spawn(move || {
+            leno::thread::shield(leno::yield_now);
+            clone.read(&mut [0; 9])
+        });
+        leno::yield_now();
+        // It can run, and is not waiting.
+        reader.cancel();
+        assert!(reader.join().is_err());
+        assert_eq!((&one).read(&mut [0; 9]).unwrap(), 3);
+    });
+}
+
 /// The bytes have come, and then the cancellation: the read returns them.
 #[test]
 fn bytes_that_came_before_a_cancellation_are_read() {
@@ -277,5 +296,26 @@ fn a_thread_that_streams_meets_deadlines_and_lets_others_run() {
         other_thread.cancel();
         drop(one);
         join(source);
+    });
+}
+
+#[test]
+fn a_thread_that_never_waits_lets_others_run() {
+    run(|| {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let address = socket.local_addr().unwrap();
+        let turns = Rc::new(Cell::new(0));
+        let counter = leno::spawn({
+            let turns = turns.clone();
+            move || loop {
+                turns.set(turns.get() + 1);
+                leno::yield_now();
+            }
+        });
+        for _ in 0..1_000 {
+            socket.send_to(b"x", address).unwrap();
+        }
+        assert!(turns.get() >= 10, "{} turns", turns.get());
+        counter.cancel();
     });
 }

@@ -2,6 +2,7 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::SocketAddr;
+use std::os::fd::AsRawFd;
 use std::time::Duration;
 
 use leno::net::{TcpListener, TcpStream, ToSocketAddrs, lookup_host};
@@ -34,16 +35,41 @@ fn addresses_are_tried_in_turn() {
     });
 }
 
+/// Returns a listener that accepts nothing, with room for one connection in its backlog.
+fn with_backlog_of_one() -> std::net::TcpListener {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    // SAFETY: the descriptor is open.
+    assert_eq!(unsafe { libc::listen(listener.as_raw_fd(), 0) }, 0);
+    listener
+}
+
+/// The system answers none of the connections that a listener with a full backlog gets, and refuses
+/// those that are still being made when it is closed.
+#[test]
+fn a_connection_that_fails_later_is_an_error() {
+    run(|| {
+        let listener = with_backlog_of_one();
+        let address = listener.local_addr().unwrap();
+        let clients: Vec<_> =
+            (0..4).map(|_| leno::spawn(move || TcpStream::connect(address).map(drop))).collect();
+        leno::sleep(Duration::from_millis(20));
+        let waiting = clients.iter().filter(|client| !client.is_finished()).count();
+        assert!(waiting > 0, "the backlog has room for all");
+        drop(listener);
+        let results: Vec<_> = clients.into_iter().map(join).collect();
+        let refused = |result: &std::io::Result<()>| {
+            result.as_ref().is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused)
+        };
+        assert_eq!(results.iter().filter(|result| refused(result)).count(), waiting);
+    });
+}
+
 /// A listener with a full backlog answers no connection.
 #[test]
 fn a_connection_is_given_up_after_its_time() {
     run(|| {
-        let listener = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None);
-        let listener = listener.unwrap();
-        let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
-        listener.bind(&any.into()).unwrap();
-        listener.listen(0).unwrap();
-        let address = listener.local_addr().unwrap().as_socket().unwrap();
+        let listener = with_backlog_of_one();
+        let address = listener.local_addr().unwrap();
         let limit = Duration::from_millis(50);
         let mut connected = Vec::new();
         let error = loop {

@@ -17,3 +17,4 @@ mod shortage;
 mod stream;
 mod system;
 mod unix;
+mod watched;

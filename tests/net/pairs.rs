@@ -12,7 +12,8 @@ pub fn run<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> T {
     ends(move || leno::run(f))
 }
 
-/// Runs `f` on another OS thread. Panics as it does, and if it does not end.
+/// Runs `f` on another OS thread. Panics as it does, and if it does not end within two minutes, or
+/// `LENO_TEST_LIMIT` seconds.
 #[track_caller]
 pub fn ends<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> T {
     let (sender, receiver) = mpsc::channel();
@@ -21,7 +22,8 @@ pub fn ends<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> T {
         let _ = sender.send(());
         value
     });
-    match receiver.recv_timeout(Duration::from_secs(120)) {
+    let limit = std::env::var("LENO_TEST_LIMIT").map_or(120, |text| text.parse().unwrap());
+    match receiver.recv_timeout(Duration::from_secs(limit)) {
         Err(mpsc::RecvTimeoutError::Timeout) => panic!("it does not end"),
         _ => thread.join().unwrap_or_else(|payload| std::panic::resume_unwind(payload)),
     }

@@ -2,6 +2,7 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::Shutdown;
+use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -65,11 +66,9 @@ fn a_path_without_a_listener_refuses() {
 fn connecting_waits_for_room_in_the_backlog() {
     run(|| {
         let path = SocketPath::new();
-        let listener = socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None);
-        let listener = listener.unwrap();
-        listener.bind(&socket2::SockAddr::unix(&path.0).unwrap()).unwrap();
-        listener.listen(0).unwrap();
-        let listener = UnixListener::from(std::os::fd::OwnedFd::from(listener));
+        let listener = UnixListener::bind(&path.0).unwrap();
+        // SAFETY: the descriptor is open.
+        assert_eq!(unsafe { libc::listen(listener.as_raw_fd(), 0) }, 0);
         let clients: Vec<_> = (0..10)
             .map(|_| {
                 let path = path.0.clone();

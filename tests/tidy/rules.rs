@@ -23,7 +23,7 @@ const LAYERS: [&[&str]; 21] = [
     &["time"],
     &["channel"],
     &["thread", "sync", "bridge"],
-    &["net"],
+    &["net", "io"],
     &["os"],
     &["draw"],
     &["debug"],

@@ -102,6 +102,7 @@ impl Call<'_> {
                             if drained == Drained::Short {
                                 side.is_short();
                             }
+                            // mistake: turn-kept
                             side.hand_on();
                         }
                         return Ok(value);

@@ -21,6 +21,7 @@ mod socket;
 mod source;
 mod sources;
 mod table;
+mod watch;
 
 use std::cell::{Cell, OnceCell};
 use std::io;
@@ -34,8 +35,10 @@ use self::engine::Shared;
 use self::look::Looks;
 pub(crate) use self::options::{Choice, Group};
 pub(crate) use self::socket::Socket;
-use self::source::{Direction, Source};
+pub(crate) use self::source::Direction;
+use self::source::Source;
 use self::table::Table;
+pub(crate) use self::watch::Watch;
 use crate::kernel::features::SchedulerState;
 use crate::kernel::slow_path::slow;
 use crate::kernel::{Cause, Outcome, Scheduler, Wait};
@@ -119,12 +122,14 @@ fn engine(scheduler: &Scheduler) -> io::Result<&Arc<Shared>> {
 /// In an exploration.
 #[inline]
 fn begin(scheduler: &Scheduler, at: &'static Location<'static>) -> io::Result<()> {
+    // mistake: cancelled-call-made
     scheduler.checkpoint();
     refuse_if_controlled(Some(scheduler))?;
     let (io, switches) = (io(scheduler), scheduler.switches());
     if io.last_switches.replace(switches) != switches {
         io.calls.set(0);
     } else if io.calls.replace(io.calls.get() + 1) == CALLS_IN_A_ROW {
+        // mistake: no-turn-given
         give_turn(scheduler, at);
     }
     Ok(())
@@ -171,6 +176,7 @@ fn wait(
 ) -> io::Result<Outcome> {
     source.ensure_added()?;
     let waits = &io(scheduler).waits;
+    // mistake: wait-uncounted
     waits.set(waits.get() + 1);
     let outcome = source.side(scheduler, direction).wait(scheduler, wait, deadline);
     waits.set(waits.get() - 1);

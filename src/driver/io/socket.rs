@@ -190,6 +190,7 @@ impl Socket {
                     false => socket.real.connect(&system),
                     // Writable: connected, or failed; neither, if the wait has ended too early.
                     true => match socket.real.take_error()? {
+                        // mistake: failure-connects
                         Some(error) => Err(error),
                         None => socket.real.peer_addr().map(drop),
                     },

@@ -145,6 +145,7 @@ impl Source {
     /// Takes the descriptor from the runtime, before it is closed. Any OS thread may call this.
     pub(super) fn remove(&self) {
         if !self.is_removed.swap(true, Ordering::AcqRel) {
+            // mistake: closed-unremoved
             self.engine.remove(self.descriptor, self.token);
         }
     }
@@ -186,7 +187,6 @@ impl Side {
     /// Wakes the first thread that waits, if a call may succeed.
     #[inline]
     pub(crate) fn hand_on(&self) {
-        // mistake: turn-kept
         if self.is_ready.get() && !self.waiting.is_clear() {
             self.waiting.wake_one();
         }

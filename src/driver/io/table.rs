@@ -39,7 +39,6 @@ impl Slots {
     /// Returns the slot of a token, if its source is there.
     fn slot(&mut self, token: u64) -> Option<&mut Slot> {
         let slot = self.slots.get_mut(token as u32 as usize)?;
-        // mistake: generation-ignored
         (u64::from(slot.generation) == token >> 32 && slot.source.is_some()).then_some(slot)
     }
 

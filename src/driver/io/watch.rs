@@ -1,0 +1,70 @@
+//! Waiting for descriptors that leno has not made.
+
+#![forbid(unsafe_code)]
+
+use std::fmt;
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::panic::Location;
+
+use super::call::{Call, Drained, Operation};
+use super::source::Direction;
+use super::sources::Sources;
+use crate::sys;
+
+/// What the runtimes know of a foreign descriptor. It is dropped before the descriptor is closed.
+#[derive(Default)]
+pub(crate) struct Watch(Sources);
+
+impl Watch {
+    /// Makes a call by `attempt`, again after each wait, until it does not fail with
+    /// [`io::ErrorKind::WouldBlock`]. `object` is the name in reports.
+    ///
+    /// # Errors
+    ///
+    /// That of `attempt`; if the descriptor cannot be waited for; in an exploration.
+    #[track_caller]
+    pub(crate) fn run<T>(
+        &self,
+        descriptor: BorrowedFd<'_>,
+        object: &dyn fmt::Display,
+        direction: Direction,
+        mut attempt: impl FnMut() -> io::Result<T>,
+    ) -> io::Result<T> {
+        let call = Call {
+            object,
+            descriptor,
+            sources: &self.0,
+            operation: match direction {
+                Direction::Read => Operation::READ,
+                Direction::Write => Operation::WRITE,
+            },
+            timeout: None,
+            is_nonblocking: false,
+            at: Location::caller(),
+        };
+        call.run(|| Ok((attempt()?, Drained::Unknown)))
+    }
+
+    /// Waits until a call in this direction would not block.
+    ///
+    /// # Errors
+    ///
+    /// As [`Watch::run`].
+    #[track_caller]
+    pub(crate) fn wait(
+        &self,
+        descriptor: BorrowedFd<'_>,
+        object: &dyn fmt::Display,
+        direction: Direction,
+    ) -> io::Result<()> {
+        let is_read = direction == Direction::Read;
+        self.run(descriptor, object, direction, || {
+            if sys::wakeup::wait_for(descriptor, is_read, Some(0)) {
+                Ok(())
+            } else {
+                Err(sys::socket::would_block())
+            }
+        })
+    }
+}
