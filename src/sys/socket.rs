@@ -1,10 +1,11 @@
-//! What the crate `socket2` lacks: accepting into a non-blocking descriptor by one system call, and
-//! reading a socket into memory that is initialised.
+//! What the crate `socket2` lacks: accepting into a non-blocking descriptor by one system call, reading a
+//! socket into memory that is initialised, and telling files.
 
 use std::io;
 use std::mem::MaybeUninit;
 #[cfg(target_os = "linux")]
-use std::os::fd::{AsRawFd, FromRawFd};
+use std::os::fd::FromRawFd;
+use std::os::fd::{AsRawFd, BorrowedFd};
 
 use socket2::{SockAddr, Socket};
 
@@ -45,6 +46,17 @@ pub(crate) fn accept(listener: &Socket) -> io::Result<(Socket, SockAddr)> {
 #[cold]
 pub(crate) fn would_block() -> io::Error {
     io::Error::from_raw_os_error(libc::EAGAIN)
+}
+
+/// Returns `true` if the descriptor is that of a file on a disk, which poll(2) takes for ready.
+pub(crate) fn is_file(descriptor: BorrowedFd<'_>) -> bool {
+    // SAFETY: a stat is plain data, for which zeros are valid; fstat fills it for an open descriptor.
+    let kind = unsafe {
+        let mut stat: libc::stat = std::mem::zeroed();
+        libc::fstat(descriptor.as_raw_fd(), &mut stat);
+        stat.st_mode & libc::S_IFMT
+    };
+    [libc::S_IFREG, libc::S_IFDIR, libc::S_IFBLK].contains(&kind)
 }
 
 /// Returns the bytes as a buffer for a call that only writes to it.

@@ -17,6 +17,7 @@ pub const MISTAKES: &[Mistake] = &[
     mistake("end-drains", "true", "a short read after the end counts as drained"),
     mistake("turn-kept", "", "a thread that has read hands its turn to no other"),
     mistake("cancelled-call-made", "", "a cancelled thread still reads"),
+    mistake("cancelled-waits-again", "", "a thread that is cancelled after its wake waits again"),
     mistake(
         "wait-uncounted",
         "waits.set(waits.get() + 1 - 1)",

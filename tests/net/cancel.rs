@@ -158,6 +158,29 @@ fn random_cancellations_lose_no_byte() {
     });
 }
 
+/// A thread is woken for a datagram that another call takes, and is cancelled before it runs.
+#[test]
+fn a_cancellation_after_the_wake_is_not_lost() {
+    run(|| {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let address = socket.local_addr().unwrap();
+        let thief = std::net::UdpSocket::from(socket.try_clone().unwrap());
+        for round in 0..2_000 {
+            let mut reading = Some(socket.try_clone().unwrap());
+            let reader = leno::spawn(move || reading.take().unwrap().recv(&mut [0]));
+            leno::yield_now();
+            thief.send_to(b"x", address).unwrap();
+            // The runtime looks at the socket in one of these turns.
+            for _ in 0..round % 200 {
+                leno::yield_now();
+            }
+            let is_stolen = thief.recv(&mut [0]).is_ok();
+            reader.cancel();
+            assert!(reader.join().is_err() || !is_stolen);
+        }
+    });
+}
+
 #[test]
 fn a_cancelled_accept_loses_no_connection() {
     run(|| {

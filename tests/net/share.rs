@@ -125,6 +125,24 @@ fn a_socket_moves_to_another_runtime() {
     }
 }
 
+/// The engine of the ended runtime keeps no socket open that it has known.
+#[test]
+fn a_socket_that_outlives_its_runtime_is_closed_at_once() {
+    ends(|| {
+        for _ in 0..100 {
+            let listener = leno::run(|| {
+                let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+                let limit = std::time::Duration::from_micros(100);
+                assert!(leno::time::timeout(limit, || listener.accept()).is_err());
+                listener
+            });
+            let address = listener.local_addr().unwrap();
+            drop(listener);
+            std::net::TcpListener::bind(address).unwrap();
+        }
+    });
+}
+
 /// One runtime reads and another writes the same socket, at the same time.
 #[test]
 fn two_runtimes_share_a_socket() {

@@ -134,6 +134,9 @@ impl Call<'_> {
     #[inline(never)]
     fn wait(&self, scheduler: Option<&Scheduler>, deadline: &mut Deadline) -> io::Result<()> {
         let Some(scheduler) = scheduler else { return self.wait_outside(deadline) };
+        // A cancellation that came after the wake is pending, and would end no further wait.
+        // mistake: cancelled-waits-again
+        scheduler.checkpoint();
         let source = self.sources.of_or_add(scheduler, self.descriptor)?;
         let deadline = match *deadline {
             Deadline::Unset => self.timeout.and_then(|it| deadline_after(scheduler, it)),
@@ -187,6 +190,7 @@ impl Call<'_> {
     #[cold]
     fn pause(&self, wanted: &'static str, pause: Duration) {
         let Some(scheduler) = try_scheduler() else { return std::thread::sleep(pause) };
+        scheduler.checkpoint();
         let external = External::new(self.operation.verb, wanted, self.object);
         let reason = Wait::at(WaitFor::External(&external), self.at);
         if scheduler.block(&reason, deadline_after(scheduler, pause)) == Outcome::Interrupted {

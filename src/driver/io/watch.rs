@@ -6,6 +6,7 @@ use std::fmt;
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::panic::Location;
+use std::sync::OnceLock;
 
 use super::call::{Call, Drained, Operation};
 use super::source::Direction;
@@ -14,7 +15,11 @@ use crate::sys;
 
 /// What the runtimes know of a foreign descriptor. It is dropped before the descriptor is closed.
 #[derive(Default)]
-pub(crate) struct Watch(Sources);
+pub(crate) struct Watch {
+    sources: Sources,
+    /// It is a file on a disk, for which there is no wait.
+    is_file: OnceLock<bool>,
+}
 
 impl Watch {
     /// Makes a call by `attempt`, again after each wait, until it does not fail with
@@ -34,7 +39,7 @@ impl Watch {
         let call = Call {
             object,
             descriptor,
-            sources: &self.0,
+            sources: &self.sources,
             operation: match direction {
                 Direction::Read => Operation::READ,
                 Direction::Write => Operation::WRITE,
@@ -43,7 +48,14 @@ impl Watch {
             is_nonblocking: false,
             at: Location::caller(),
         };
-        call.run(|| Ok((attempt()?, Drained::Unknown)))
+        let is_file = || *self.is_file.get_or_init(|| sys::socket::is_file(descriptor));
+        call.run(|| match attempt() {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock && is_file() => {
+                let text = "a file on a disk cannot be waited for: use leno::unblock";
+                Err(io::Error::new(io::ErrorKind::Unsupported, text))
+            }
+            result => Ok((result?, Drained::Unknown)),
+        })
     }
 
     /// Waits until a call in this direction would not block.

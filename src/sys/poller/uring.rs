@@ -12,7 +12,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::ptr;
 
-use io_uring::types::{Fd, SubmitArgs, Timespec};
+use io_uring::types::{CancelBuilder, Fd, SubmitArgs, Timespec};
 use io_uring::{IoUring, cqueue, opcode, squeue};
 
 use super::epoll::event;
@@ -192,8 +192,15 @@ impl Uring {
         });
     }
 
-    /// Closes the ring, and with it all requests: the runtime has ended.
+    /// Ends all requests, and closes the ring: the runtime has ended. The kernel ends what is left in a
+    /// closed ring at some later time, and until then a closed socket would stay open.
     pub(crate) fn close(&self) {
+        let all = opcode::AsyncCancel2::new(CancelBuilder::any().all()).build().user_data(REMOVAL);
+        // If that fails, the kernel ends them later.
+        let _ = self.with(|ring| {
+            push(ring, &all)?;
+            enter(ring)
+        });
         if here() == self.owner {
             drop(self.ring.take());
         }
