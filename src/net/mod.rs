@@ -32,6 +32,23 @@
 //! **Explorations.** [`leno::weave`](crate::weave) repeats a program, which it cannot do with the world
 //! outside: in an exploration every call on a socket fails with [`io::ErrorKind::Unsupported`].
 //!
+//! # What std has besides
+//!
+//! Every stable item of [`std::net`], [`std::os::unix::net`] and `std::os::linux::net` is here, as of
+//! Rust 1.95, but
+//!
+//! - what is deprecated: `TcpListener::only_v6` and `set_only_v6`, since a listener is bound already;
+//! - the shorter way of [`std::io::copy`] from a file or a pipe to a socket of std, which is sendfile(2)
+//!   or splice(2): to a socket of leno it copies by a buffer.
+//!
+//! Besides, these calls differ:
+//!
+//! - a clone has the same descriptor, where std's has another one: `try_clone` never fails;
+//! - a signal interrupts no call, so that none fails with [`io::ErrorKind::Interrupted`];
+//! - a listener lets up to 4,096 connections wait to be accepted, or the limit of the system, where std's
+//!   lets 128; `accept` waits for a short time if the process has no more descriptors;
+//! - timeouts are kept to the nanosecond, and are those of the object: `SO_RCVTIMEO` is not set.
+//!
 //! # Examples
 //!
 //! ```

@@ -139,6 +139,7 @@ ttl_methods!(TcpListener, "let socket = leno::net::TcpListener::bind(\"127.0.0.1
 /// assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock);
 /// # std::io::Result::Ok(())
 /// ```
+#[must_use = "iterators are lazy and do nothing unless consumed"]
 #[derive(Debug)]
 pub struct Incoming<'a> {
     listener: &'a TcpListener,

@@ -5,9 +5,9 @@ use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 use std::time::Duration;
 
-use leno::net::{TcpListener, TcpStream, ToSocketAddrs, lookup_host};
+use leno::net::{TcpListener, TcpStream, ToSocketAddrs, UdpSocket, lookup_host};
 
-use crate::pairs::{join, kind, run};
+use crate::pairs::{ends, join, kind, run};
 
 /// Returns an address at which nothing listens.
 fn refusing() -> SocketAddr {
@@ -168,5 +168,78 @@ fn connections_that_came_before_are_accepted() {
         for (client, server) in clients.iter().zip(&accepted) {
             assert_eq!(client.local_addr().unwrap(), server.peer_addr().unwrap());
         }
+    });
+}
+
+/// They saturate.
+#[test]
+fn the_longest_timeouts_are_taken() {
+    let check = || {
+        let limit = Duration::MAX;
+        assert_eq!(
+            kind(TcpStream::connect_timeout(&refusing(), limit)),
+            ErrorKind::ConnectionRefused
+        );
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut client = TcpStream::connect_timeout(&address, limit).unwrap();
+        client.set_read_timeout(Some(limit)).unwrap();
+        client.set_write_timeout(Some(limit)).unwrap();
+        let server = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            std::thread::sleep(Duration::from_millis(20));
+            stream.write_all(b"x").unwrap();
+        });
+        assert_eq!(client.read(&mut [0]).unwrap(), 1);
+        let std: std::net::TcpStream = client.into();
+        assert!(std.read_timeout().unwrap() > Some(Duration::from_secs(3_600)));
+        server.join().unwrap();
+    };
+    run(check);
+    ends(check);
+}
+
+#[test]
+fn an_address_of_another_host_is_refused() {
+    run(|| {
+        let foreign = "192.0.2.1:9999";
+        assert_eq!(kind(TcpListener::bind(foreign)), ErrorKind::AddrNotAvailable);
+        assert_eq!(kind(UdpSocket::bind(foreign)), ErrorKind::AddrNotAvailable);
+        // Neither an address nor a name.
+        assert!(UdpSocket::bind("1200::AB00:1234::2552:7777:1313:34300").is_err());
+    });
+}
+
+#[test]
+fn every_form_of_an_address_is_taken() {
+    fn addresses(form: impl ToSocketAddrs) -> Vec<SocketAddr> {
+        form.to_socket_addrs().unwrap().collect()
+    }
+
+    run(|| {
+        let v4: std::net::SocketAddrV4 = "77.88.21.11:53".parse().unwrap();
+        let v6: std::net::SocketAddrV6 = "[2a02:6b8::1]:53".parse().unwrap();
+        for found in [
+            addresses(v4),
+            addresses(SocketAddr::V4(v4)),
+            addresses((*v4.ip(), 53)),
+            addresses((std::net::IpAddr::V4(*v4.ip()), 53)),
+            addresses(("77.88.21.11", 53)),
+            addresses(("77.88.21.11".to_owned(), 53)),
+            addresses("77.88.21.11:53"),
+            addresses("77.88.21.11:53".to_owned()),
+        ] {
+            assert_eq!(found, [SocketAddr::V4(v4)]);
+        }
+        for found in [
+            addresses(v6),
+            addresses((*v6.ip(), 53)),
+            addresses(("2a02:6b8::1", 53)),
+            addresses("[2a02:6b8::1]:53"),
+        ] {
+            assert_eq!(found, [SocketAddr::V6(v6)]);
+        }
+        let both = [SocketAddr::V4(v4), SocketAddr::V6(v6)];
+        assert_eq!(addresses(&both[..]), both);
     });
 }

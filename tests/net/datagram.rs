@@ -120,3 +120,22 @@ fn sending_waits_for_no_receiver() {
         assert_eq!(socket.recv(&mut [0; 1_000]).unwrap(), 1_000);
     });
 }
+
+#[test]
+fn a_socket_may_be_its_own_peer() {
+    run(|| {
+        for address in ["127.0.0.1:0", "[::1]:0"] {
+            let socket = UdpSocket::bind(address).unwrap();
+            socket.connect(socket.local_addr().unwrap()).unwrap();
+            socket.send(b"hello").unwrap();
+            let mut bytes = [0; 9];
+            // A peek takes nothing, however often.
+            for _ in 0..3 {
+                assert_eq!(socket.peek(&mut bytes).unwrap(), 5);
+            }
+            let received = socket.recv_from(&mut bytes).unwrap();
+            assert_eq!(received, (5, socket.local_addr().unwrap()));
+            assert_eq!(&bytes[..5], b"hello");
+        }
+    });
+}

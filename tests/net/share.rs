@@ -1,6 +1,8 @@
 //! One object for several green threads, runtimes and OS threads.
 
 use std::io::{Read, Write};
+use std::os::fd::AsRawFd;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::rc::Rc;
 use std::sync::{Arc, mpsc};
 
@@ -8,24 +10,44 @@ use leno::net::{TcpListener, TcpStream, UdpSocket};
 
 use crate::pairs::{ends, join, run, tcp_pair};
 
-fn is_shared<T: Send + Sync + std::fmt::Debug + 'static>() {}
+fn is_shared<T: Send + Sync + Unpin + UnwindSafe + RefUnwindSafe>() {}
 
 #[test]
-fn sockets_are_send_sync_and_shown() {
+fn sockets_have_the_auto_traits_of_std() {
     is_shared::<TcpStream>();
     is_shared::<TcpListener>();
     is_shared::<UdpSocket>();
     is_shared::<leno::os::unix::net::UnixStream>();
     is_shared::<leno::os::unix::net::UnixListener>();
     is_shared::<leno::os::unix::net::UnixDatagram>();
-    let (one, _other) = tcp_pair();
-    let shown = format!("{one:?}");
-    let expected = format!(
-        "TcpStream {{ addr: {}, peer: {}, fd: ",
-        one.local_addr().unwrap(),
-        one.peer_addr().unwrap()
-    );
-    assert!(shown.starts_with(&expected), "{shown}");
+    is_shared::<leno::net::Incoming<'_>>();
+    is_shared::<leno::os::unix::net::Incoming<'_>>();
+}
+
+#[test]
+fn sockets_are_shown_as_those_of_std() {
+    // Sockets of the Unix domain show private types of std around the number of the descriptor.
+    fn check<T: std::fmt::Debug + AsRawFd + Into<S>, S: std::fmt::Debug>(socket: T) {
+        let (shown, number) = (format!("{socket:?}"), socket.as_raw_fd());
+        let around = format!("FileDesc(OwnedFd {{ fd: {number} }})");
+        assert_eq!(shown, format!("{:?}", socket.into()).replace(&around, &number.to_string()));
+    }
+
+    let (one, other) = tcp_pair();
+    check::<_, std::net::TcpStream>(one);
+    drop(other);
+    check::<_, std::net::TcpListener>(TcpListener::bind("[::1]:0").unwrap());
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.connect(socket.local_addr().unwrap()).unwrap();
+    check::<_, std::net::UdpSocket>(socket);
+    let (one, _other) = leno::os::unix::net::UnixStream::pair().unwrap();
+    check::<_, std::os::unix::net::UnixStream>(one);
+    let socket = leno::os::unix::net::UnixDatagram::unbound().unwrap();
+    check::<_, std::os::unix::net::UnixDatagram>(socket);
+    let path = std::env::temp_dir().join(format!("leno-test-shown-{}", std::process::id()));
+    let listener = leno::os::unix::net::UnixListener::bind(&path).unwrap();
+    std::fs::remove_file(path).unwrap();
+    check::<_, std::os::unix::net::UnixListener>(listener);
 }
 
 /// Edge-triggered readiness is reported once, and both readers must hear of it.

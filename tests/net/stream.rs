@@ -278,3 +278,47 @@ fn thousands_of_connections_are_served() {
         join(server);
     });
 }
+
+#[test]
+fn a_shutdown_holds_for_clones_before_and_after() {
+    run(|| {
+        let (one, _other) = tcp_pair();
+        let before = one.try_clone().unwrap();
+        one.shutdown(Shutdown::Both).unwrap();
+        for mut end in [before, one.try_clone().unwrap(), one] {
+            assert_eq!(end.read(&mut [0]).unwrap(), 0);
+            assert_eq!(kind(end.write(b"x")), ErrorKind::BrokenPipe);
+            let _ = end.shutdown(Shutdown::Both);
+        }
+    });
+}
+
+#[test]
+fn ipv6_is_served_alike() {
+    run(|| {
+        let listener = TcpListener::bind("[::1]:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let client = leno::spawn(move || {
+            let mut stream = TcpStream::connect(("::1", address.port())).unwrap();
+            assert_eq!(stream.peer_addr().unwrap(), address);
+            stream.write_all(b"hello").unwrap();
+            stream.local_addr().unwrap()
+        });
+        let (mut stream, peer) = listener.accept().unwrap();
+        let mut bytes = [0; 5];
+        stream.read_exact(&mut bytes).unwrap();
+        assert_eq!((&bytes, peer), (b"hello", join(client)));
+    });
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn acknowledgements_can_be_asked_for_at_once() {
+    use leno::os::linux::net::TcpStreamExt;
+
+    let (one, _other) = tcp_pair();
+    for is_on in [false, true] {
+        one.set_quickack(is_on).unwrap();
+        assert_eq!(one.quickack().unwrap(), is_on);
+    }
+}

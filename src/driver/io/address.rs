@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 #[cfg(target_os = "linux")]
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::SocketAddr as UnixAddr;
+use std::path::Path;
 
 use socket2::{Domain, SockAddr, Type};
 
@@ -23,7 +24,7 @@ pub(crate) enum Kind {
 }
 
 /// The address of a socket.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) enum Address {
     Ip(SocketAddr),
     Unix(UnixAddr),
@@ -88,9 +89,21 @@ impl Address {
             let address = <UnixAddr as SocketAddrExt>::from_abstract_name(name)?;
             return Ok(Address::Unix(address));
         }
-        // The empty path is no name.
-        let unix = address.as_unix().map_or_else(|| UnixAddr::from_pathname(""), Ok);
+        // The empty path is no name. Neither is a path that fills the system's form to its end: the
+        // system takes one, and std makes no address of it.
+        let path = address.as_pathname().unwrap_or(Path::new(""));
+        let unix = UnixAddr::from_pathname(path).or_else(|_| UnixAddr::from_pathname(""));
         Ok(Address::Unix(unix?))
+    }
+}
+
+/// As std shows its addresses.
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Address::Ip(address) => address.fmt(f),
+            Address::Unix(address) => address.fmt(f),
+        }
     }
 }
 

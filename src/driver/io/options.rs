@@ -11,6 +11,8 @@ use super::socket::Socket;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Choice {
     NoDelay,
+    #[cfg(target_os = "linux")]
+    QuickAck,
     /// The time to live of IPv4, or the limit of hops of IPv6.
     Ttl,
     Broadcast,
@@ -32,6 +34,8 @@ impl Socket {
         let (socket, is_on) = (self.real(), value != 0);
         match choice {
             Choice::NoDelay => socket.set_tcp_nodelay(is_on),
+            #[cfg(target_os = "linux")]
+            Choice::QuickAck => socket.set_tcp_quickack(is_on),
             Choice::Ttl => socket.set_ttl_v4(value),
             Choice::Broadcast => socket.set_broadcast(is_on),
             Choice::MulticastLoopV4 => socket.set_multicast_loop_v4(is_on),
@@ -45,6 +49,8 @@ impl Socket {
         let socket = self.real();
         match choice {
             Choice::NoDelay => socket.tcp_nodelay().map(u32::from),
+            #[cfg(target_os = "linux")]
+            Choice::QuickAck => socket.tcp_quickack().map(u32::from),
             Choice::Ttl => socket.ttl_v4(),
             Choice::Broadcast => socket.broadcast().map(u32::from),
             Choice::MulticastLoopV4 => socket.multicast_loop_v4().map(u32::from),

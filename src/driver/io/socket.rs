@@ -6,7 +6,7 @@ use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut, Read};
 use std::net::Shutdown;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::panic::Location;
+use std::panic::{Location, RefUnwindSafe};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -67,19 +67,32 @@ impl fmt::Display for Socket {
     }
 }
 
-/// As std shows its sockets: `TcpStream { addr: .., peer: .., fd: 7 }`.
+/// As std shows its sockets: `TcpStream { addr: .., peer: .., fd: 7 }`, and
+/// `UnixStream { fd: 7, local: .., peer: .. }`.
 impl fmt::Debug for Socket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (is_unix, descriptor) = (self.kind.is_unix(), self.real.as_raw_fd());
         let mut shown = f.debug_struct(self.kind.name());
+        if is_unix {
+            shown.field("fd", &descriptor);
+        }
         if let Ok(address) = self.local_addr() {
-            shown.field("addr", &format_args!("{address}"));
+            shown.field(if is_unix { "local" } else { "addr" }, &address);
         }
-        if let Ok(peer) = self.peer_addr() {
-            shown.field("peer", &format_args!("{peer}"));
+        if self.kind != Kind::UdpSocket
+            && let Ok(peer) = self.peer_addr()
+        {
+            shown.field("peer", &peer);
         }
-        shown.field("fd", &self.real.as_raw_fd()).finish()
+        if !is_unix {
+            shown.field("fd", &descriptor);
+        }
+        shown.finish()
     }
 }
+
+// As std's sockets: a call that unwinds leaves no half-made change.
+impl RefUnwindSafe for Socket {}
 
 impl Socket {
     /// Makes a socket for addresses such as this one.

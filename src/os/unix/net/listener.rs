@@ -168,6 +168,7 @@ impl<'a> IntoIterator for &'a UnixListener {
 /// assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock);
 /// # std::io::Result::Ok(())
 /// ```
+#[must_use = "iterators are lazy and do nothing unless consumed"]
 #[derive(Debug)]
 pub struct Incoming<'a> {
     listener: &'a UnixListener,
@@ -179,5 +180,9 @@ impl Iterator for Incoming<'_> {
     #[track_caller]
     fn next(&mut self) -> Option<io::Result<UnixStream>> {
         Some(self.listener.accept().map(|(stream, _)| stream))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (usize::MAX, None)
     }
 }

@@ -1,6 +1,8 @@
 //! Sockets of the Unix domain, with the interface of [`std::os::unix::net`].
 //!
-//! They wait, and are cancelled and shared, as those of [`leno::net`](crate::net).
+//! They wait, and are cancelled and shared, as those of [`leno::net`](crate::net), which says what std has
+//! besides. The longest path of a socket, 108 bytes on Linux, is shown as no name: a program cannot make a
+//! [`SocketAddr`] of it.
 //!
 //! # Examples
 //!
