@@ -24,6 +24,7 @@ pub(crate) struct Departure {
 
 impl Scheduler {
     /// Returns a number that each switch changes.
+    #[inline]
     pub(crate) fn switches(&self) -> usize {
         self.pops().map(|pops| pops.load(Ordering::Relaxed)).iter().sum()
     }

@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::panic::Location;
 use std::time::Duration;
 
-use super::source::{Direction, Source};
+use super::source::{Direction, Side};
 use super::sources::Sources;
 use super::{begin, wait};
 use crate::cancel::interrupted;
@@ -21,7 +21,7 @@ pub(super) struct Call<'a> {
     pub(super) object: &'a dyn fmt::Display,
     pub(super) descriptor: BorrowedFd<'a>,
     pub(super) sources: &'a Sources,
-    pub(super) operation: Operation,
+    pub(super) operation: &'static Operation,
     /// The time after which it fails, if it has waited.
     pub(super) timeout: Option<Duration>,
     /// It fails in place of a wait.
@@ -30,7 +30,6 @@ pub(super) struct Call<'a> {
 }
 
 /// What a call does, in the words of reports.
-#[derive(Clone, Copy)]
 pub(super) struct Operation {
     pub(super) direction: Direction,
     verb: &'static str,
@@ -38,20 +37,20 @@ pub(super) struct Operation {
 }
 
 impl Operation {
-    pub(super) const READ: Operation =
-        Operation { direction: Direction::Read, verb: "reads", wanted: "bytes from" };
-    pub(super) const PEEK: Operation =
-        Operation { direction: Direction::Read, verb: "peeks at", wanted: "bytes from" };
-    pub(super) const WRITE: Operation =
-        Operation { direction: Direction::Write, verb: "writes to", wanted: "room in" };
-    pub(super) const RECEIVE: Operation =
-        Operation { direction: Direction::Read, verb: "receives from", wanted: "a datagram from" };
-    pub(super) const SEND: Operation =
-        Operation { direction: Direction::Write, verb: "sends by", wanted: "room in" };
-    pub(super) const ACCEPT: Operation =
-        Operation { direction: Direction::Read, verb: "accepts from", wanted: "a connection to" };
-    pub(super) const CONNECT: Operation =
-        Operation { direction: Direction::Write, verb: "connects", wanted: "the connection of" };
+    pub(super) const READ: &Operation =
+        &Operation { direction: Direction::Read, verb: "reads", wanted: "bytes from" };
+    pub(super) const PEEK: &Operation =
+        &Operation { direction: Direction::Read, verb: "peeks at", wanted: "bytes from" };
+    pub(super) const WRITE: &Operation =
+        &Operation { direction: Direction::Write, verb: "writes to", wanted: "room in" };
+    pub(super) const RECEIVE: &Operation =
+        &Operation { direction: Direction::Read, verb: "receives from", wanted: "a datagram from" };
+    pub(super) const SEND: &Operation =
+        &Operation { direction: Direction::Write, verb: "sends by", wanted: "room in" };
+    pub(super) const ACCEPT: &Operation =
+        &Operation { direction: Direction::Read, verb: "accepts from", wanted: "a connection to" };
+    pub(super) const CONNECT: &Operation =
+        &Operation { direction: Direction::Write, verb: "connects", wanted: "the connection of" };
 }
 
 /// What a call that has succeeded tells of the readiness.
@@ -86,11 +85,10 @@ impl Call<'_> {
         if let Some(scheduler) = scheduler {
             begin(scheduler, self.at)?;
         }
-        let side = |scheduler| {
-            let source: Option<&Source> = self.sources.of(scheduler);
-            source.map(|source| source.side(scheduler, self.operation.direction))
-        };
-        let mut side_now = scheduler.and_then(side);
+        let mut side_now = scheduler.and_then(|scheduler| {
+            let source = self.sources.of(scheduler)?;
+            Some(source.side(scheduler, self.operation.direction))
+        });
         // Behind the threads that wait already, and not before the side is ready.
         let mut may_try = self.is_nonblocking
             || side_now.is_none_or(|side| side.is_ready() && !side.is_awaited());
@@ -124,16 +122,21 @@ impl Call<'_> {
                     }
                 }
             }
-            self.wait(scheduler, &mut deadline)?;
+            side_now = self.wait(scheduler, &mut deadline)?;
             may_try = true;
-            side_now = scheduler.and_then(side);
         }
     }
 
-    /// Waits until the call may succeed.
+    /// Waits until the call may succeed. Returns the side that has become ready, in a runtime.
     #[inline(never)]
-    fn wait(&self, scheduler: Option<&Scheduler>, deadline: &mut Deadline) -> io::Result<()> {
-        let Some(scheduler) = scheduler else { return self.wait_outside(deadline) };
+    fn wait(
+        &self,
+        scheduler: Option<&Scheduler>,
+        deadline: &mut Deadline,
+    ) -> io::Result<Option<&Side>> {
+        let Some(scheduler) = scheduler else {
+            return self.wait_outside(deadline).map(|()| None);
+        };
         // A cancellation that came after the wake is pending, and would end no further wait.
         // mistake: cancelled-waits-again
         scheduler.checkpoint();
@@ -146,11 +149,13 @@ impl Call<'_> {
             }
         }
         .inspect(|&moment| *deadline = Deadline::At(Some(moment)));
-        let Operation { direction, verb, wanted } = self.operation;
+        let &Operation { direction, verb, wanted } = self.operation;
         let external = External::new(verb, wanted, self.object);
         let reason = Wait::at(WaitFor::External(&external), self.at);
-        match wait(scheduler, source, direction, &reason, deadline)? {
-            Outcome::Woken => Ok(()),
+        let side = source.side(scheduler, direction);
+        source.ensure_added()?;
+        match wait(scheduler, side, &reason, deadline) {
+            Outcome::Woken => Ok(Some(side)),
             Outcome::Elapsed => Err(sys::socket::would_block()),
             Outcome::Interrupted => interrupted(),
         }

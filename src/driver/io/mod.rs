@@ -36,7 +36,7 @@ use self::look::Looks;
 pub(crate) use self::options::{Choice, Group};
 pub(crate) use self::socket::Socket;
 pub(crate) use self::source::Direction;
-use self::source::Source;
+use self::source::{Side, Source};
 use self::table::Table;
 pub(crate) use self::watch::Watch;
 use crate::kernel::features::SchedulerState;
@@ -148,15 +148,21 @@ fn give_turn(scheduler: &Scheduler, at: &'static Location<'static>) {
 /// # Errors
 ///
 /// In an exploration.
+#[inline]
 pub(crate) fn refuse_if_controlled(scheduler: Option<&Scheduler>) -> io::Result<()> {
     if scheduler.is_some_and(|scheduler| scheduler.slow() & slow::CONTROLLED != 0) {
-        return Err(io::Error::new(
-            io::ErrorKind::Unsupported,
-            "leno::weave explores a program by itself, and the operating system's sockets depend on \
-             what is outside: replace the socket by a channel in the explored part",
-        ));
+        return Err(refusal());
     }
     Ok(())
+}
+
+#[cold]
+fn refusal() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::Unsupported,
+        "leno::weave explores a program by itself, and the operating system's sockets depend on \
+         what is outside: replace the socket by a channel in the explored part",
+    )
 }
 
 /// Adds a descriptor to the runtime.
@@ -166,21 +172,14 @@ fn add(scheduler: &Scheduler, descriptor: BorrowedFd<'_>) -> io::Result<Arc<Sour
 }
 
 /// Waits for one direction of a source.
-#[inline(never)]
-fn wait(
-    scheduler: &Scheduler,
-    source: &Source,
-    direction: Direction,
-    wait: &Wait<'_>,
-    deadline: Option<u64>,
-) -> io::Result<Outcome> {
-    source.ensure_added()?;
+#[inline(always)]
+fn wait(scheduler: &Scheduler, side: &Side, wait: &Wait<'_>, deadline: Option<u64>) -> Outcome {
     let waits = &io(scheduler).waits;
     // mistake: wait-uncounted
     waits.set(waits.get() + 1);
-    let outcome = source.side(scheduler, direction).wait(scheduler, wait, deadline);
+    let outcome = side.wait(scheduler, wait, deadline);
     waits.set(waits.get() - 1);
-    Ok(outcome)
+    outcome
 }
 
 /// Sleeps until a descriptor has become ready, there is mail in the inbox, or `nanos` have passed.

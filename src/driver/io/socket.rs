@@ -303,7 +303,12 @@ impl Socket {
     }
 
     #[track_caller]
-    fn receive(&self, operation: Operation, bytes: &mut [u8], flags: i32) -> io::Result<usize> {
+    fn receive(
+        &self,
+        operation: &'static Operation,
+        bytes: &mut [u8],
+        flags: i32,
+    ) -> io::Result<usize> {
         self.call(operation)
             .run(|| Ok((system::receive(&self.real, bytes, flags)?, Drained::Unknown)))
     }
@@ -342,7 +347,7 @@ impl Socket {
     /// Returns a call of this operation.
     #[inline]
     #[track_caller]
-    fn call(&self, operation: Operation) -> Call<'_> {
+    fn call(&self, operation: &'static Operation) -> Call<'_> {
         Call {
             object: self,
             descriptor: self.real.as_fd(),
@@ -372,6 +377,7 @@ impl Socket {
     }
 
     /// Returns the time after which a call that waits fails.
+    #[inline]
     pub(crate) fn timeout(&self, is_read: bool) -> Option<Duration> {
         match self.timeouts[usize::from(is_read)].load(Ordering::Relaxed) {
             0 => None,

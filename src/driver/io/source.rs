@@ -96,7 +96,7 @@ impl Source {
     /// If the scheduler is not that of the source's runtime.
     #[inline]
     pub(crate) fn side(&self, scheduler: &Scheduler, direction: Direction) -> &Side {
-        assert_eq!(self.runtime, scheduler.serial(), "a source belongs to one runtime");
+        assert!(self.runtime == scheduler.serial(), "a source belongs to one runtime");
         &self.sides[direction as usize]
     }
 
