@@ -9,13 +9,12 @@ use std::sync::{Arc, OnceLock};
 use super::source::Source;
 use crate::kernel::Scheduler;
 
-/// A list of sources, to which any OS thread may add one.
+/// A list of sources, to which any OS thread may add one. The first is in place: a socket is used in one
+/// runtime as a rule.
 #[derive(Default)]
-pub(super) struct Sources(OnceLock<Box<Link>>);
-
-struct Link {
-    source: Arc<Source>,
-    next: Sources,
+pub(super) struct Sources {
+    first: OnceLock<Arc<Source>>,
+    others: OnceLock<Box<Sources>>,
 }
 
 impl Sources {
@@ -41,27 +40,26 @@ impl Sources {
         }
         let (mut place, source) = (self, super::add(scheduler, descriptor)?);
         loop {
-            let link = place.0.get_or_init(|| {
-                Box::new(Link { source: source.clone(), next: Sources::default() })
-            });
-            if Arc::ptr_eq(&link.source, &source) {
-                return Ok(&link.source);
+            let first = place.first.get_or_init(|| source.clone());
+            if Arc::ptr_eq(first, &source) {
+                return Ok(first);
             }
-            place = &link.next;
+            place = place.others.get_or_init(Box::default);
         }
     }
 
+    #[inline]
     fn iter(&self) -> impl Iterator<Item = &Source> {
-        let links = std::iter::successors(self.0.get(), |link| link.next.0.get());
-        links.map(|link| &*link.source)
+        let places = std::iter::successors(Some(self), |place| Some(&**place.others.get()?));
+        places.map_while(|place| Some(&**place.first.get()?))
     }
 }
 
 /// The descriptor leaves all runtimes, before it is closed.
 impl Drop for Sources {
     fn drop(&mut self) {
-        if let Some(link) = self.0.get() {
-            link.source.remove();
+        if let Some(first) = self.first.get() {
+            first.remove();
         }
     }
 }

@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use std::cell::RefCell;
+use std::cell::{Ref, RefCell};
 use std::io;
 use std::os::fd::RawFd;
 use std::sync::Arc;
@@ -36,15 +36,16 @@ fn token(slot: u32, generation: u32) -> u64 {
 }
 
 impl Slots {
-    /// Returns the slot of a token, if its source is there.
-    fn slot(&mut self, token: u64) -> Option<&mut Slot> {
-        let slot = self.slots.get_mut(token as u32 as usize)?;
-        (u64::from(slot.generation) == token >> 32 && slot.source.is_some()).then_some(slot)
+    /// Returns the source with this token, if it is there.
+    fn source(&self, token: u64) -> Option<&Source> {
+        let slot = self.slots.get(token as u32 as usize)?;
+        if u64::from(slot.generation) == token >> 32 { slot.source.as_deref() } else { None }
     }
 
     /// Frees the slot of a token.
     fn remove(&mut self, token: u64) {
-        if let Some(slot) = self.slot(token) {
+        if self.source(token).is_some() {
+            let slot = &mut self.slots[token as u32 as usize];
             slot.source = None;
             slot.generation = slot.generation.wrapping_add(1);
             self.free.push(token as u32);
@@ -92,9 +93,10 @@ impl Table {
         }
     }
 
-    /// Returns the source with this token.
-    pub(super) fn get(&self, token: u64) -> Option<Arc<Source>> {
-        self.0.borrow_mut().slot(token)?.source.clone()
+    /// Returns the source with this token. It is not cloned, which would be two atomic operations for
+    /// each event; no source is added before it is dropped.
+    pub(super) fn get(&self, token: u64) -> Option<Ref<'_, Source>> {
+        Ref::filter_map(self.0.borrow(), |slots| slots.source(token)).ok()
     }
 
     /// Notes that the runtime has ended.
