@@ -6,6 +6,8 @@
 
 #[path = "examples/arguments.rs"]
 mod arguments;
+#[path = "examples/echo.rs"]
+mod echo;
 #[path = "examples/outside.rs"]
 mod outside;
 #[path = "examples/readme.rs"]

@@ -11,7 +11,7 @@ use super::{command, refuse, run, schedules, succeed};
 const WITHOUT_ARGUMENTS: [&str; 5] =
     ["02_producer_consumer", "03_inside_out", "06_chat", "07_embed", "08_async_bridge"];
 
-const WITH_ARGUMENTS: [&str; 7] = [
+const WITH_ARGUMENTS: [&str; 8] = [
     "01_interleave",
     "04_million",
     "05_threads_vs_green",
@@ -19,6 +19,7 @@ const WITH_ARGUMENTS: [&str; 7] = [
     "10_timeline",
     "11_weave",
     "12_check",
+    "13_echo",
 ];
 
 #[test]
@@ -53,11 +54,13 @@ fn unknown_arguments_are_refused() {
 /// As in `example | head -0`: the reader ends before the example prints anything.
 #[test]
 fn a_closed_pipe_ends_an_example_quietly() {
-    let all = WITHOUT_ARGUMENTS.iter().chain(&["01_interleave", "11_weave", "12_check"]);
-    for name in all {
+    let with_arguments: [(&str, &[&str]); 4] =
+        [("01_interleave", &[]), ("11_weave", &[]), ("12_check", &[]), ("13_echo", &["1", "1"])];
+    let all = WITHOUT_ARGUMENTS.map(|name| (name, &[][..])).into_iter().chain(with_arguments);
+    for (name, arguments) in all {
         let (reader, writer) = io::pipe().unwrap();
         drop(reader);
-        let output = command(name).stdout(writer).output().unwrap();
+        let output = command(name).args(arguments).stdout(writer).output().unwrap();
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert_eq!((output.status.signal(), &*stderr), (Some(libc::SIGPIPE), ""), "{name}");
     }
