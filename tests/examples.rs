@@ -8,6 +8,10 @@
 mod arguments;
 #[path = "examples/echo.rs"]
 mod echo;
+#[path = "examples/http.rs"]
+mod http;
+#[path = "examples/listening.rs"]
+mod listening;
 #[path = "examples/outside.rs"]
 mod outside;
 #[path = "examples/readme.rs"]
