@@ -6,6 +6,8 @@
 
 #[path = "examples/arguments.rs"]
 mod arguments;
+#[path = "examples/chat_server.rs"]
+mod chat_server;
 #[path = "examples/echo.rs"]
 mod echo;
 #[path = "examples/http.rs"]

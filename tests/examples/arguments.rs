@@ -11,7 +11,7 @@ use super::{command, refuse, run, schedules, succeed};
 const WITHOUT_ARGUMENTS: [&str; 5] =
     ["02_producer_consumer", "03_inside_out", "06_chat", "07_embed", "08_async_bridge"];
 
-const WITH_ARGUMENTS: [&str; 9] = [
+const WITH_ARGUMENTS: [&str; 10] = [
     "01_interleave",
     "04_million",
     "05_threads_vs_green",
@@ -21,6 +21,7 @@ const WITH_ARGUMENTS: [&str; 9] = [
     "12_check",
     "13_echo",
     "14_http",
+    "15_chat_server",
 ];
 
 #[test]
@@ -55,12 +56,13 @@ fn unknown_arguments_are_refused() {
 /// As in `example | head -0`: the reader ends before the example prints anything.
 #[test]
 fn a_closed_pipe_ends_an_example_quietly() {
-    let with_arguments: [(&str, &[&str]); 5] = [
+    let with_arguments: [(&str, &[&str]); 6] = [
         ("01_interleave", &[]),
         ("11_weave", &[]),
         ("12_check", &[]),
         ("13_echo", &["1", "1"]),
         ("14_http", &["127.0.0.1:0"]),
+        ("15_chat_server", &["127.0.0.1:0"]),
     ];
     let all = WITHOUT_ARGUMENTS.map(|name| (name, &[][..])).into_iter().chain(with_arguments);
     for (name, arguments) in all {

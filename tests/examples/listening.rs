@@ -46,6 +46,13 @@ impl Listening {
         assert_eq!(unsafe { libc::kill(id, signal) }, 0);
     }
 
+    /// Returns the output that is left, up to the end.
+    pub fn output(mut self) -> String {
+        let mut output = String::new();
+        self.output.read_to_string(&mut output).expect("the output is text");
+        output
+    }
+
     /// Waits for the end. The output is what comes after the first line.
     pub fn end(mut self) -> Ran {
         let start = Instant::now();
