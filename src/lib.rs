@@ -162,7 +162,6 @@ pub mod coroutine;
 #[cfg(feature = "debug")]
 pub mod debug;
 #[cfg(any(feature = "debug", feature = "weave"))]
-#[cfg_attr(not(all(feature = "debug", feature = "weave")), allow(dead_code, unused_imports))]
 mod draw;
 mod driver;
 // Without weave, nothing controls a run.

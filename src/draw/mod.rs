@@ -3,8 +3,6 @@
 #![forbid(unsafe_code)]
 
 pub(crate) mod svg;
-mod text;
+pub(crate) mod text;
 
-pub(crate) use text::{
-    duration, file_name, plain, rest_note, shortened, widest_columns, width, wrapped,
-};
+pub(crate) use text::{duration, file_name, plain, rest_note, shortened, widest_columns};

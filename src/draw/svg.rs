@@ -1,7 +1,5 @@
 //! Elements of an SVG picture.
 
-use std::fmt::Write;
-
 /// The colours of lanes, as bright as to be readable on black and on white. After the last colour
 /// comes the first again.
 const COLOURS: [&str; 8] =
@@ -9,14 +7,6 @@ const COLOURS: [&str; 8] =
 
 /// Half the width of the head of an arrow.
 const HALF_HEAD: usize = 4;
-
-#[derive(Clone, Copy)]
-pub(crate) enum Direction {
-    Up,
-    Down,
-    Left,
-    Right,
-}
 
 /// Returns the colour of a lane.
 pub(crate) fn colour(lane: usize) -> &'static str {
@@ -38,20 +28,14 @@ pub(crate) fn escaped(text: &str) -> String {
     escaped
 }
 
-/// Adds a text with its left end at `x`.
-pub(crate) fn text(out: &mut String, class: &str, (x, y): (usize, usize), text: &str) {
-    let text = escaped(text);
-    let _ = writeln!(out, r#"<text class="{class}" x="{x}" y="{y}">{text}</text>"#);
-}
-
-/// Returns the path of the head of an arrow.
-pub(crate) fn head((x, y): (usize, usize), direction: Direction, length: usize) -> String {
+/// Returns the path of the head of an arrow, with its tip and the middle of its base in one row or
+/// one column.
+pub(crate) fn head((x, y): (usize, usize), base: (usize, usize)) -> String {
     let half = HALF_HEAD;
-    let (one, other) = match direction {
-        Direction::Up => ((x - half, y + length), (x + half, y + length)),
-        Direction::Down => ((x - half, y - length), (x + half, y - length)),
-        Direction::Left => ((x + length, y - half), (x + length, y + half)),
-        Direction::Right => ((x - length, y - half), (x - length, y + half)),
+    let (one, other) = if base.0 == x {
+        ((x - half, base.1), (x + half, base.1))
+    } else {
+        ((base.0, y - half), (base.0, y + half))
     };
     format!("M{} {}L{x} {y}L{} {}z", one.0, one.1, other.0, other.1)
 }

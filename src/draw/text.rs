@@ -1,4 +1,4 @@
-//! Text in columns: its width on a terminal, and how it is shortened and wrapped.
+//! Text in columns: its width on a terminal, and how it is shortened.
 
 use std::ops::RangeInclusive;
 
@@ -41,7 +41,7 @@ pub(crate) fn shortened(text: &str, most: usize) -> String {
 }
 
 /// Returns the beginning of the text that is at most `most` columns wide.
-fn prefix(text: &str, most: usize) -> &str {
+pub(crate) fn prefix(text: &str, most: usize) -> &str {
     let mut used = 0;
     for (place, c) in text.char_indices() {
         used += char_width(c);
@@ -50,39 +50,6 @@ fn prefix(text: &str, most: usize) -> &str {
         }
     }
     text
-}
-
-/// Wraps the text between words to lines of at most `most` columns, or 2 if that is more. A longer
-/// word is cut.
-pub(crate) fn wrapped(text: &str, most: usize) -> Vec<String> {
-    let most = most.max(2);
-    let words = text.trim_start_matches(' ');
-    // Indented text keeps its indentation.
-    let mut used = (text.len() - words.len()).min(most / 2);
-    let mut lines = vec![" ".repeat(used)];
-    let mut is_first = true;
-    for word in words.split(' ') {
-        let mut rest = word;
-        if !std::mem::take(&mut is_first) && used > 0 {
-            if used + 1 + width(rest) <= most {
-                lines.last_mut().expect("there is one").push(' ');
-                used += 1;
-            } else {
-                lines.push(String::new());
-                used = 0;
-            }
-        }
-        while used + width(rest) > most {
-            let part = prefix(rest, most - used);
-            lines.last_mut().expect("there is one").push_str(part);
-            rest = &rest[part.len()..];
-            lines.push(String::new());
-            used = 0;
-        }
-        lines.last_mut().expect("there is one").push_str(rest);
-        used += width(rest);
-    }
-    lines
 }
 
 /// Returns the widest columns that fit `room`: `widths` gives them for each limit of a column's
@@ -129,18 +96,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn wrapped_lines_fit_the_width() {
+    fn shortened_text_fits_the_width() {
         let text = "waits for a mutex '日本語の名前' e\u{301} and averyveryverylongname";
-        for most in 2..60 {
-            let lines = wrapped(text, most);
-            assert!(lines.iter().all(|line| width(line) <= most), "{most}: {lines:?}");
-            let letters = |text: &str| text.replace(' ', "");
-            assert_eq!(letters(&lines.concat()), letters(text));
+        for most in 0..60 {
             assert!(width(&shortened(text, most)) <= most);
         }
-        assert_eq!(wrapped("lock mutex 'a'", 8), ["lock", "mutex", "'a'"]);
-        assert_eq!(wrapped("  left: 1", 8), ["  left:", "1"]);
-        assert_eq!(wrapped("", 8), [""]);
         assert_eq!(shortened("long", 3), "lo…");
         assert_eq!(shortened("long", 0), "");
     }

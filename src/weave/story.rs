@@ -10,6 +10,7 @@ mod source;
 mod state;
 mod step_lines;
 mod text;
+mod wrap;
 
 use std::fmt;
 use std::io::IsTerminal;

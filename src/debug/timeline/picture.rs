@@ -18,7 +18,7 @@ use std::fmt::Write;
 use super::Timeline;
 use super::story::{self, Doing, Kind, Part, Story};
 use crate::draw::duration;
-use crate::draw::svg::{Direction, colour, cross, escaped, head};
+use crate::draw::svg::{colour, cross, escaped, head};
 use crate::inspect::{Event, Happened};
 use crate::kernel::Cause;
 
@@ -264,8 +264,8 @@ impl Picture<'_> {
                     )
                 }
                 Kind::Wake(_) => {
-                    let direction = if is_down { Direction::Down } else { Direction::Up };
-                    format!(r##"<path d="{}" fill="#333"/>"##, head((place, tip), direction, 6))
+                    let base = if is_down { tip - 6 } else { tip + 6 };
+                    format!(r##"<path d="{}" fill="#333"/>"##, head((place, tip), (place, base)))
                 }
                 Kind::Interrupt(_) => {
                     format!(r#"<path class="wakes" d="{}"/>"#, cross((place, to), 4))

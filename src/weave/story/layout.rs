@@ -1,7 +1,9 @@
 //! The columns of a story: their green threads and their widths.
 
 use super::line::{At, Line, Part, Threads, lines, used_lanes};
-use crate::draw::{file_name, plain, rest_note, widest_columns, width, wrapped};
+use super::wrap::wrapped;
+use crate::draw::text::width;
+use crate::draw::{file_name, plain, rest_note, widest_columns};
 use crate::weave::report::grouped;
 
 /// The least width of the text.

@@ -5,7 +5,9 @@ use std::fmt::Write;
 use super::content::Content;
 use super::layout::{self, Layout, Shape};
 use super::line::{Line, Mark, Part, State};
-use crate::draw::{plain, shortened, width, wrapped};
+use super::wrap::wrapped;
+use crate::draw::text::width;
+use crate::draw::{plain, shortened};
 use crate::weave::failure::{Failure, FailureKind};
 use crate::weave::report::grouped;
 

@@ -3,8 +3,9 @@
 use std::fmt::Write;
 
 use super::plan::{CHARACTER, MARGIN, PADDING, Plan};
-use crate::draw::svg::{Direction, colour, escaped, head};
-use crate::draw::{plain, shortened, width};
+use crate::draw::svg::{colour, escaped, head};
+use crate::draw::text::width;
+use crate::draw::{plain, shortened};
 use crate::weave::recording::Recording;
 use crate::weave::story::line::Threads;
 
@@ -91,7 +92,7 @@ fn circle(out: &mut String, links: &[Link], count: usize, top: usize) -> usize {
         first + 8,
         low - 8,
         tip + 6,
-        head((first, tip), Direction::Up, 7),
+        head((first, tip), (first, tip + 7)),
         (first + last) / 2,
         low + 15,
         escaped(&words)
@@ -105,7 +106,7 @@ fn arrow_to(out: &mut String, from: usize, to: usize, y: usize, words: &str) {
     let _ = writeln!(
         out,
         r#"<path class="cycle" d="M{from} {y}H{back}"/><path class="hot" d="{}"/><text x="{}" y="{}" text-anchor="middle">{}</text>"#,
-        head((to, y), Direction::Right, 7),
+        head((to, y), (back, y)),
         (from + to) / 2,
         y - 6,
         escaped(words)

@@ -6,11 +6,12 @@ use super::cycle;
 use super::plan::{
     CHARACTER, GAP, Item, MARGIN, NARROW_BOX, NARROW_WORDS, PADDING, Plan, WORDS_HEIGHT,
 };
-use crate::draw::svg::{Direction, colour, cross, escaped, head, text};
-use crate::draw::{plain, shortened, wrapped};
+use crate::draw::svg::{colour, cross, escaped, head};
+use crate::draw::{plain, shortened};
 use crate::weave::report::grouped;
 use crate::weave::story::content::Content;
 use crate::weave::story::line::{Line, Mark, Part, State, lines};
+use crate::weave::story::wrap::wrapped;
 
 /// The most lines of a picture; the middle of a longer story is left out.
 const MOST_LINES: usize = 120;
@@ -235,7 +236,7 @@ impl<'a> Drawing<'a> {
                 y + 6,
                 x + 6,
                 tip - 5,
-                head((tip, y), Direction::Right, 6)
+                head((tip, y), (tip - 6, y))
             );
         }
         for row in &item.texts {
@@ -268,15 +269,11 @@ impl<'a> Drawing<'a> {
             let Some(from) = from else {
                 // The clock wakes from above.
                 let tip = (x, item.top + item.height / 2 + 10);
-                let path = head(tip, Direction::Down, 8);
+                let path = head(tip, (x, tip.1 - 8));
                 let _ = writeln!(self.arrows, r#"<path class="head" d="{path}"/>"#);
                 continue;
             };
-            let is_right = from < x;
-            let (tip, back, direction) = match is_right {
-                true => (x - 3, x - 9, Direction::Right),
-                false => (x + 3, x + 9, Direction::Left),
-            };
+            let (tip, back) = if from < x { (x - 3, x - 9) } else { (x + 3, x + 9) };
             let _ = writeln!(self.arrows, r#"<path class="wakes" d="M{from} {y}H{back}"/>"#);
             let _ = match mark {
                 Mark::Spawned => {
@@ -289,7 +286,7 @@ impl<'a> Drawing<'a> {
                 Mark::Woken => writeln!(
                     self.arrows,
                     r#"<path class="head" d="{}"/>"#,
-                    head((tip, y), direction, 6)
+                    head((tip, y), (back, y))
                 ),
                 Mark::Interrupted => {
                     writeln!(self.arrows, r#"<path class="cycle" d="{}"/>"#, cross((x, y), 5))
@@ -320,7 +317,7 @@ impl<'a> Drawing<'a> {
                 (middle + turn).min(tip)
             )
         };
-        let head = head((x, end), Direction::Down, 6);
+        let head = head((x, end), (x, tip));
         let _ = writeln!(
             self.lines,
             r#"<path class="next" d="{path}"/><path class="tip" d="{head}"/>"#
@@ -365,4 +362,10 @@ impl<'a> Drawing<'a> {
         }
         out
     }
+}
+
+/// Adds a text with its left end at `x`.
+fn text(out: &mut String, class: &str, (x, y): (usize, usize), text: &str) {
+    let text = escaped(text);
+    let _ = writeln!(out, r#"<text class="{class}" x="{x}" y="{y}">{text}</text>"#);
 }

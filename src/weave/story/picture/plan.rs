@@ -1,8 +1,10 @@
 //! The places of all elements of the picture, in pixels.
 
-use crate::draw::{file_name, plain, shortened, width, wrapped};
+use crate::draw::text::width;
+use crate::draw::{file_name, plain, shortened};
 use crate::weave::story::content::Content;
 use crate::weave::story::line::{At, Line, Mark, Part, State, lines, used_lanes};
+use crate::weave::story::wrap::wrapped;
 
 /// The most lanes with words in their boxes. With more green threads, the words stand beside the
 /// lanes.
