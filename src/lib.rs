@@ -167,8 +167,6 @@ mod driver;
 // Without weave, nothing controls a run.
 #[cfg_attr(not(feature = "weave"), allow(dead_code, unused_imports))]
 mod explore;
-// Without debug, only the report of a deadlock is left.
-#[cfg_attr(not(all(feature = "debug", feature = "weave")), allow(dead_code, unused_imports))]
 mod inspect;
 #[cfg(feature = "net")]
 pub mod io;

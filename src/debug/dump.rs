@@ -5,9 +5,9 @@ use std::io::{self, Write};
 
 #[cfg(feature = "net")]
 use crate::driver;
-use crate::inspect::snapshot::snapshot;
-use crate::inspect::symbols::Symbols;
-use crate::inspect::{Age, Doing, Frames, Seen, StackUse, Table, listen_for_signal, with_room};
+use crate::inspect::deadlock::{Age, Table};
+use crate::inspect::debug::{Doing, Frames, Seen, StackUse, Symbols, listen_for_signal, snapshot};
+use crate::inspect::with_room;
 use crate::kernel::{Scheduler, scheduler};
 use crate::sys::signal::Signal;
 
@@ -141,13 +141,13 @@ fn print(f: &mut fmt::Formatter<'_>, seen: &Seen, symbols: &mut Symbols) -> fmt:
         Doing::Running => ("is running".to_owned(), None),
         Doing::Ready => ("is ready".to_owned(), None),
         Doing::New => ("is ready, and has not begun".to_owned(), None),
-        Doing::Waiting(waiting) => {
-            let what = format!("has waited {} for {}", Age(waiting.age), waiting.what);
+        Doing::Waiting(waiting, age) => {
+            let what = format!("has waited {} for {}", Age(*age), waiting.what);
             (what, Some(("at", waiting.at)))
         }
     };
     table.push(seen.label.clone(), what, place);
-    if let Doing::Waiting(waiting) = &seen.doing {
+    if let Doing::Waiting(waiting, _) = &seen.doing {
         table.add_notes(Some(waiting));
     }
     if let Some((text, place)) = &seen.spawned {

@@ -22,7 +22,7 @@ mod stalled;
 mod timeline;
 mod watchdog;
 
-pub use crate::inspect::Recorder;
+pub use crate::inspect::debug::Recorder;
 pub use dump::{Dump, dump, dump_on_sigusr1};
 pub use stalled::{Stalled, stalled};
 pub use timeline::{Timeline, record};

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::inspect;
+use crate::inspect::debug;
 use crate::kernel::scheduler;
 
 /// A report of green threads that have waited for long, made by [`stalled`]. It is text for people to
@@ -42,7 +42,7 @@ pub struct Stalled(String);
 #[must_use]
 #[track_caller]
 pub fn stalled(older_than: Duration) -> Option<Stalled> {
-    inspect::stalled(scheduler("leno::debug::stalled"), older_than).map(Stalled)
+    debug::stalled(scheduler("leno::debug::stalled"), older_than).map(Stalled)
 }
 
 impl fmt::Display for Stalled {

@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use std::fmt;
 use std::io;
 
-use crate::inspect::{Awaited, Recorder, Recording};
+use crate::inspect::debug::{Awaited, Recorder, Recording};
 use crate::kernel::{Cause, scheduler};
 
 /// The default width and the default number of rows of the text.

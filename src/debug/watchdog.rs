@@ -6,8 +6,7 @@ use std::panic::Location;
 use std::thread;
 use std::time::Duration;
 
-use crate::inspect::WatchEnd;
-use crate::inspect::watch_variable::{print, watch};
+use crate::inspect::debug::{self, WatchEnd, print, watch};
 use crate::kernel::{ThreadId, scheduler};
 
 /// A guard that watches a runtime until it is dropped; made by [`watch_hogs`].
@@ -20,7 +19,7 @@ pub struct Watchdog {
 /// A green thread that has run for longer than the watchdog's limit, and its backtrace. `Display`
 /// prints both, with the functions and lines of the program, and what to use instead of the call that
 /// blocks; `{:#}` prints all frames.
-pub struct Hog(crate::inspect::Hog);
+pub struct Hog(debug::Hog);
 
 /// Watches the runtime, and prints a report to standard error when a green thread has run for longer
 /// than `limit` without letting others run: the green thread, the place of its spawn, and its

@@ -3,7 +3,7 @@
 use super::prefetch;
 use crate::cancel::unwind;
 #[cfg(feature = "debug")]
-use crate::inspect::signal_dump;
+use crate::inspect::debug::signal_dump;
 use crate::kernel::{Cause, Outcome, Report, Scheduler};
 use crate::remote::inbox::read_inbox;
 use crate::timer::timers::{self, Target};

@@ -11,7 +11,7 @@ use super::run::{ControlledRun, StepProgress, run};
 use super::teardown;
 use crate::access::Object;
 use crate::driver;
-use crate::inspect::deadlock;
+use crate::inspect::deadlock::{label, of_closure, wanted_of};
 use crate::kernel::run_queue::Runnable;
 use crate::kernel::{ControlBlock, Departure, Need, Scheduler, State, Wait, WaitFor};
 use crate::remote::inbox::read_inbox;
@@ -199,7 +199,7 @@ fn wait(scheduler: &Scheduler) {
         driver::poll(scheduler);
     } else if !driver::sleep(scheduler) {
         let all = scheduler.all();
-        let stuck = Stuck { all: &all, now: time(scheduler) };
+        let stuck = Stuck { all: &all };
         run.tell(|controller| controller.stuck(&stuck));
         teardown::stop(scheduler);
     }
@@ -234,6 +234,23 @@ fn awaits<'a>(run: &ControlledRun, control: &'a ControlBlock) -> Awaits<'a> {
         Some(WaitFor::Any(needs)) => {
             Awaits::Any(needs.as_written().into_iter().map(numbered).collect())
         }
-        Some(other) => Awaits::Words(deadlock::briefly(other)),
+        Some(other) => Awaits::Words(briefly(other)),
+    }
+}
+
+/// Returns what a thread does, in words, that waits for no resource.
+fn briefly(wait: WaitFor<'_>) -> String {
+    match wait {
+        WaitFor::Sleep => "sleeps".to_owned(),
+        WaitFor::Unpark => "parks".to_owned(),
+        WaitFor::Future(None) => "waits for a future".to_owned(),
+        WaitFor::Future(Some(begun)) => format!("waits for {}", of_closure(begun)),
+        WaitFor::Join(target) => format!("waits for {} to end", label(target)),
+        WaitFor::Scope(_) => "waits for its scope".to_owned(),
+        WaitFor::AllEnded => "waits for the others".to_owned(),
+        WaitFor::Stalled => "waits for all to wait".to_owned(),
+        WaitFor::Resource(need) => format!("waits for {}", wanted_of(need)),
+        WaitFor::Any(_) => "waits for any of several".to_owned(),
+        WaitFor::External(external) => format!("{} {}", external.verb(), external.object()),
     }
 }

@@ -6,7 +6,7 @@ use std::panic::Location;
 
 use super::enabled_set::EnabledSet;
 use crate::access::{Access, Object};
-use crate::inspect::deadlock;
+use crate::inspect::{deadlock, wait_graph};
 use crate::kernel::{ControlBlock, Need, Payload};
 
 /// The verb of an access that is a part of another one, which is told.
@@ -102,19 +102,22 @@ pub(crate) enum Awaits<'a> {
 /// A deadlock.
 pub(crate) struct Stuck<'a> {
     pub(super) all: &'a [&'a ControlBlock],
-    pub(super) now: u64,
 }
 
 impl Stuck<'_> {
     /// Returns the report of what each thread waits for.
     pub(crate) fn report(&self) -> String {
-        deadlock::deadlock(self.all, self.now)
+        deadlock::deadlock(self.all)
     }
 
     /// Returns the cycles of threads that wait for each other: each for the next one, or for
     /// something that the next one holds.
     pub(crate) fn cycles(&self) -> Vec<Vec<(u64, Option<String>)>> {
-        deadlock::cycles(self.all)
+        let link = |step: &wait_graph::Step<'_>| {
+            (step.thread.number(), step.holds.map(deadlock::wanted_of))
+        };
+        let cycles = wait_graph::find(self.all);
+        cycles.iter().map(|cycle| cycle.iter().map(link).collect()).collect()
     }
 }
 

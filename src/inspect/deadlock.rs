@@ -8,16 +8,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::wait_graph;
-use crate::kernel::slow_path::slow;
-use crate::kernel::{ControlBlock, Need, Needs, Resource, Scheduler, State, WaitFor, Want};
-use crate::timer::refresh;
+use crate::kernel::{ControlBlock, Need, Needs, Resource, WaitFor, Want};
 
 /// What one green thread waits for.
 pub(crate) struct Waiting {
     pub(crate) what: String,
     pub(crate) at: &'static Location<'static>,
-    /// The time for which it has waited.
-    pub(crate) age: Duration,
     /// The holder; the line of creation, if the resource has no name.
     pub(crate) notes: Vec<Note>,
 }
@@ -43,11 +39,11 @@ pub(crate) const DEADLOCK: &str =
     "deadlock: every green thread waits, and nothing is left that could wake one";
 
 /// Returns the report of a deadlock of these threads.
-pub(crate) fn deadlock(all: &[&ControlBlock], now: u64) -> String {
+pub(crate) fn deadlock(all: &[&ControlBlock]) -> String {
     let mut report = String::from(DEADLOCK);
     let mut table = Table::new();
     for control in all {
-        let waiting = waiting(control, all, now);
+        let waiting = waiting(control, all);
         table.add(control, "waits for", waiting.as_ref());
     }
     let _ = write!(report, "{table}");
@@ -55,48 +51,12 @@ pub(crate) fn deadlock(all: &[&ControlBlock], now: u64) -> String {
     report
 }
 
-/// Returns a report of the threads that have waited for longer than `limit`, or `None` if there
-/// are none. Sleeping threads are not counted.
-pub(crate) fn stalled(scheduler: &Scheduler, limit: Duration) -> Option<String> {
-    let (all, now) = (scheduler.all(), refresh(scheduler));
-    let mut table = Table::new();
-    let mut stalled = Vec::new();
-    for &control in &all {
-        let waits = control.waits_for().is_some_and(|wait| !wait.what().is_idle());
-        if control.state() == State::Waiting
-            && waits
-            && let Some(waiting) = waiting(control, &all, now)
-            && waiting.age > limit
-        {
-            let verb = format!("has waited {} for", Age(waiting.age));
-            table.add(control, &verb, Some(&waiting));
-            stalled.push(control.number());
-        }
-    }
-    if stalled.is_empty() {
-        return None;
-    }
-    let mut report = format!(
-        "stalled: {} of {} green threads {} waited for more than {}{table}",
-        stalled.len(),
-        all.len(),
-        if stalled.len() == 1 { "has" } else { "have" },
-        Age(limit),
-    );
-    // `all` is in the order of the numbers, and so is `stalled`.
-    let is_stalled = |control: &ControlBlock| stalled.binary_search(&control.number()).is_ok();
-    add_cycles(&mut report, &all, is_stalled);
-    Some(report)
-}
-
-/// Returns the cycles of threads that wait for each other, and what each wants of the next.
-pub(crate) fn cycles(all: &[&ControlBlock]) -> Vec<Vec<(u64, Option<String>)>> {
-    let link = |step: &wait_graph::Step<'_>| (step.thread.number(), step.holds.map(wanted_of));
-    wait_graph::find(all).iter().map(|cycle| cycle.iter().map(link).collect()).collect()
-}
-
 /// Adds the cycles that have one of the `wanted` threads.
-fn add_cycles(report: &mut String, all: &[&ControlBlock], wanted: impl Fn(&ControlBlock) -> bool) {
+pub(super) fn add_cycles(
+    report: &mut String,
+    all: &[&ControlBlock],
+    wanted: impl Fn(&ControlBlock) -> bool,
+) {
     for cycle in wait_graph::find(all) {
         if !cycle.iter().any(|step| wanted(step.thread)) {
             continue;
@@ -124,7 +84,7 @@ impl Table {
         Table(Vec::new())
     }
 
-    fn add(&mut self, control: &ControlBlock, verb: &str, waiting: Option<&Waiting>) {
+    pub(super) fn add(&mut self, control: &ControlBlock, verb: &str, waiting: Option<&Waiting>) {
         let nothing = "nothing".to_owned();
         let what = waiting.map_or(&nothing, |waiting| &waiting.what);
         let place = waiting.map(|waiting| ("at", waiting.at));
@@ -179,7 +139,7 @@ pub(crate) fn label(control: &ControlBlock) -> String {
     match control.name() {
         _ if number == 1 => "main".to_owned(),
         Some(name) => format!("'{name}' (#{number})"),
-        None if control.scheduler().slow() & slow::CONTROLLED != 0 => letters(number),
+        None if control.scheduler().is_controlled() => letters(number),
         None => format!("#{number}"),
     }
 }
@@ -237,7 +197,7 @@ fn end_of_path(path: &str) -> String {
 }
 
 /// Returns what `control` waits for, in words.
-pub(crate) fn waiting(control: &ControlBlock, all: &[&ControlBlock], now: u64) -> Option<Waiting> {
+pub(crate) fn waiting(control: &ControlBlock, all: &[&ControlBlock]) -> Option<Waiting> {
     let wait = control.waits_for()?;
     let mut notes = Vec::new();
     let what = match wait.what() {
@@ -260,29 +220,11 @@ pub(crate) fn waiting(control: &ControlBlock, all: &[&ControlBlock], now: u64) -
         WaitFor::Any(needs) => any_of(&mut notes, *needs, all),
         WaitFor::External(external) => format!("{} {}", external.wanted(), external.object()),
     };
-    let age = Duration::from_nanos(now.saturating_sub(wait.since()));
-    Some(Waiting { what, at: wait.line(), age, notes })
-}
-
-/// Returns what a waiting thread does, in words.
-pub(crate) fn briefly(wait: WaitFor<'_>) -> String {
-    match wait {
-        WaitFor::Sleep => "sleeps".to_owned(),
-        WaitFor::Unpark => "parks".to_owned(),
-        WaitFor::Future(None) => "waits for a future".to_owned(),
-        WaitFor::Future(Some(begun)) => format!("waits for {}", of_closure(begun)),
-        WaitFor::Join(target) => format!("waits for {} to end", label(target)),
-        WaitFor::Scope(_) => "waits for its scope".to_owned(),
-        WaitFor::AllEnded => "waits for the others".to_owned(),
-        WaitFor::Stalled => "waits for all to wait".to_owned(),
-        WaitFor::Resource(need) => format!("waits for {}", wanted_of(need)),
-        WaitFor::Any(_) => "waits for any of several".to_owned(),
-        WaitFor::External(external) => format!("{} {}", external.verb(), external.object()),
-    }
+    Some(Waiting { what, at: wait.line(), notes })
 }
 
 /// Returns what a thread waits for that has a closure run on another OS thread.
-fn of_closure(begun: &AtomicBool) -> &'static str {
+pub(crate) fn of_closure(begun: &AtomicBool) -> &'static str {
     if begun.load(Ordering::Relaxed) {
         "the end of a closure in unblock"
     } else {
@@ -305,7 +247,7 @@ fn any_of(notes: &mut Vec<Note>, needs: Needs<'_>, all: &[&ControlBlock]) -> Str
 }
 
 /// Returns what is wanted: "a message from channel 'orders'".
-fn wanted_of(need: Need<'_>) -> String {
+pub(crate) fn wanted_of(need: Need<'_>) -> String {
     let title = title(need.resource);
     match need.what {
         Want::Itself => title,

@@ -8,7 +8,6 @@ use super::deadlock::{Age, DEADLOCK, Table, deadlock, letters};
 use crate::kernel::{Scheduler, State};
 use crate::remote::inbox::existing_inbox;
 use crate::remote::{awaited_outside, can_be_reached};
-use crate::timer::time;
 
 /// Returns the report of a runtime in which no thread could run for this time: what each waits for,
 /// and what lets the runtime go on waiting.
@@ -17,7 +16,7 @@ pub(crate) fn silence(scheduler: &Scheduler, lasted: Duration) -> String {
     let has_host = scheduler.main().state() != State::Waiting;
     let mut all = scheduler.all();
     all.retain(|control| control.state() == State::Waiting);
-    let waits = deadlock(&all, time(scheduler));
+    let waits = deadlock(&all);
     let waits = waits.strip_prefix(DEADLOCK).unwrap_or(&waits);
     let mut outside = Table::new();
     for (number, wakers) in awaited_outside(scheduler) {

@@ -25,7 +25,7 @@ impl Scheduler {
     #[inline(always)]
     pub(crate) fn block(&self, wait: &Wait<'_>, deadline: Option<u64>) -> Outcome {
         let control = self.current();
-        wait.begin(self.coarse_time());
+        wait.since().set(self.coarse_time());
         // SAFETY: cleared below, before the wait goes away.
         unsafe { control.set_wait(wait) };
         // The switch itself is inlined in every case: a function that is left by a switch

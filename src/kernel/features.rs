@@ -10,7 +10,8 @@
 //! [`Upcalls`]. None of it is called on the fast path of a switch, a wake or a wait.
 
 use std::any::Any;
-use std::cell::OnceCell;
+use std::cell::{OnceCell, UnsafeCell};
+use std::ops::Deref;
 use std::panic::Location;
 use std::ptr::NonNull;
 
@@ -20,7 +21,9 @@ use super::run_queue::Runnable;
 use super::scheduler::Scheduler;
 use super::wait_reason::{Resource, ScopeMembers};
 
-/// The functions by which the kernel reaches features.
+/// The functions by which the kernel reaches features. A feature can put functions of its own before
+/// them: it [exchanges](UpcallTable::exchange) the table, and calls the functions that were there.
+#[derive(Clone, Copy)]
 pub(crate) struct Upcalls {
     /// Returns the next thread to run, where the run queue is empty or held back: polls, and
     /// sleeps until a thread can run. The current thread is not in the queue, or at its end.
@@ -47,6 +50,36 @@ pub(crate) struct Upcalls {
     pub(crate) access: fn(&Scheduler, Object<'_>, Access, &'static str, At),
     /// Hears of everything else that happens to threads.
     pub(crate) report: fn(&Scheduler, Report<'_>),
+}
+
+/// The upcalls of a scheduler.
+pub(crate) struct UpcallTable(UnsafeCell<Upcalls>);
+
+impl UpcallTable {
+    pub(super) fn new(upcalls: Upcalls) -> UpcallTable {
+        UpcallTable(UnsafeCell::new(upcalls))
+    }
+
+    /// Replaces the upcalls. Returns those that were there.
+    ///
+    /// # Safety
+    ///
+    /// Nothing may refer to the table. A running upcall does not: the pointer to its function has
+    /// been read.
+    pub(crate) unsafe fn exchange(&self, upcalls: Upcalls) -> Upcalls {
+        // SAFETY: nothing refers to the table.
+        unsafe { self.0.get().replace(upcalls) }
+    }
+}
+
+impl Deref for UpcallTable {
+    type Target = Upcalls;
+
+    #[inline(always)]
+    fn deref(&self) -> &Upcalls {
+        // SAFETY: `exchange` is not called while something refers to the table.
+        unsafe { &*self.0.get() }
+    }
 }
 
 /// Where an access is.
@@ -80,6 +113,11 @@ pub(crate) enum Report<'a> {
     Ending(&'a ControlBlock, Stage),
     /// There are as many threads as the controller allows, and another one was wanted.
     Refused,
+    /// The host has called the runtime. This and the next are reported only while what happens is
+    /// recorded.
+    Entered,
+    /// The runtime is about to return to its host.
+    Returns,
 }
 
 /// The stages of a thread's end, in their order.

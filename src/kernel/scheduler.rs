@@ -12,7 +12,7 @@ use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use super::control_block::{ControlBlock, Payload, State};
-use super::features::{Cause, SchedulerSlots, SchedulerState, Upcalls};
+use super::features::{Cause, SchedulerSlots, SchedulerState, UpcallTable, Upcalls};
 use super::run_queue::{RunQueue, Runnable};
 use super::slow_path::{SWITCHES_BETWEEN_POLLS, pending, slow};
 use super::thread_info::{ThreadId, ThreadInfo};
@@ -24,7 +24,7 @@ use crate::sys;
 pub(crate) struct Scheduler {
     /// Dropped first: other OS threads may refer to the fields below until then.
     slots: SchedulerSlots,
-    upcalls: Upcalls,
+    upcalls: UpcallTable,
     /// Empty while a flag of [`slow::HOLD`] is set: then a switch finds no thread here and takes
     /// the slow path, without a test of its own.
     queue: RunQueue,
@@ -86,7 +86,7 @@ impl Scheduler {
     ) -> Scheduler {
         Scheduler {
             slots,
-            upcalls,
+            upcalls: UpcallTable::new(upcalls),
             queue: RunQueue::new(),
             held: RunQueue::new(),
             current: Cell::new(ptr::null()),
@@ -116,7 +116,7 @@ impl Scheduler {
     }
 
     #[inline(always)]
-    pub(crate) fn upcalls(&self) -> &Upcalls {
+    pub(crate) fn upcalls(&self) -> &UpcallTable {
         &self.upcalls
     }
 
@@ -277,18 +277,15 @@ impl Scheduler {
 
     /// Runs `f`. What it does to threads is caused by `cause`.
     pub(crate) fn caused_by<T>(&self, cause: Cause, f: impl FnOnce() -> T) -> T {
-        let before = self.cause.replace(Some(cause));
+        let before = self.cause().replace(Some(cause));
         let result = f();
-        self.cause.set(before);
+        self.cause().set(before);
         result
     }
 
-    /// Returns the cause of what happens now.
-    pub(crate) fn cause(&self) -> Cause {
-        self.cause.get().unwrap_or_else(|| {
-            let is_outside = self.slow() & slow::OUTSIDE != 0;
-            if is_outside { Cause::Host } else { Cause::Thread(self.current().number()) }
-        })
+    /// Returns the place of the cause of what happens now, if that is not the current thread.
+    pub(crate) fn cause(&self) -> &Cell<Option<Cause>> {
+        &self.cause
     }
 }
 
@@ -430,7 +427,7 @@ impl Scheduler {
     /// be unwound and `may_unwind` allows it. Called after each switch.
     #[inline(always)]
     pub(super) fn do_pending(&self, pending: u8, may_unwind: bool) {
-        if pending & !pending::OBSERVED != 0 {
+        if pending & pending::WORK != 0 {
             self.do_pending_slow(may_unwind);
         }
     }

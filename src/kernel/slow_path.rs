@@ -24,6 +24,8 @@ pub(crate) mod pending {
     pub(crate) const SHOW_STACK: u8 = 4;
     /// Accesses to shared state are observed. This flag stays.
     pub(crate) const OBSERVED: u8 = 8;
+    /// All of them that are work, and are cleared once it is done.
+    pub(crate) const WORK: u8 = FREE_DEAD | UNWIND | SHOW_STACK;
 }
 
 /// What takes a wake, and perhaps each switch, off the fast path, as bits.
@@ -85,6 +87,12 @@ impl Scheduler {
     #[inline(always)]
     pub(crate) fn ready(&self) -> &RunQueue {
         if self.is_held() { self.held_queue() } else { self.queue() }
+    }
+
+    /// Returns `true` in a controlled run, even once its controller has ended it.
+    #[inline(always)]
+    pub(crate) fn is_controlled(&self) -> bool {
+        self.slow() & slow::CONTROLLED != 0
     }
 
     /// Returns `true` if the run queue is held back.

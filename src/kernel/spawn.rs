@@ -12,7 +12,6 @@ use super::control_block::{ControlBlock, Origin, Payload, State};
 use super::current::try_scheduler;
 use super::features::{Access, Object, Report, Stage};
 use super::scheduler::Scheduler;
-use super::slow_path::slow;
 use super::thread_info::for_join;
 use super::wait_reason::{Outcome, ScopeMembers};
 use crate::arch::{self, StackPointer, Word};
@@ -103,7 +102,7 @@ impl Scheduler {
     #[inline(never)]
     fn stack_with_care(&self, bytes: Option<usize>) -> io::Result<Stack> {
         let most = self.most_threads();
-        if self.slow() & slow::CONTROLLED != 0 && self.running() >= most {
+        if self.is_controlled() && self.running() >= most {
             (self.upcalls().report)(self, Report::Refused);
             return Err(io::Error::other(format!(
                 "the exploration allows no more than {most} green threads"
@@ -305,8 +304,15 @@ impl Scheduler {
     fn failed_slow(&self, control: &ControlBlock, payload: Payload) -> (Payload, bool) {
         let panicked = !control.is_unwound_by(&payload);
         control.cancel_flags().set_panicked(panicked);
-        (self.upcalls().report)(self, Report::Failed { control, payload: &payload, panicked });
+        self.report_failed(control, &payload, panicked);
         (for_join(payload), panicked)
+    }
+
+    /// Reports that the closure of a thread was left by unwinding with `payload`.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn report_failed(&self, control: &ControlBlock, payload: &Payload, panicked: bool) {
+        (self.upcalls().report)(self, Report::Failed { control, payload, panicked });
     }
 
     #[cold]

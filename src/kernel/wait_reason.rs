@@ -181,13 +181,6 @@ impl Want {
     }
 }
 
-impl WaitFor<'_> {
-    /// Returns `true` if the wait is for no other thread: a sleep, or a host without work.
-    pub(crate) fn is_idle(&self) -> bool {
-        matches!(self, WaitFor::Sleep | WaitFor::Stalled)
-    }
-}
-
 impl Need<'_> {
     /// Returns `true` if both are the same part of the same resource.
     pub(crate) fn is_same(self, other: Need<'_>) -> bool {
@@ -238,11 +231,6 @@ impl<'a> Wait<'a> {
         Wait { what, at, since: Cell::new(0) }
     }
 
-    #[inline(always)]
-    pub(super) fn begin(&self, nanos: u64) {
-        self.since.set(nanos);
-    }
-
     pub(crate) fn what(&self) -> WaitFor<'a> {
         self.what
     }
@@ -252,9 +240,11 @@ impl<'a> Wait<'a> {
         self.at
     }
 
-    /// Returns the time at which the wait began, in nanoseconds of the runtime's coarse clock.
-    pub(crate) fn since(&self) -> u64 {
-        self.since.get()
+    /// Returns the place of the time at which the wait began, in nanoseconds of the runtime's coarse
+    /// clock.
+    #[inline(always)]
+    pub(crate) fn since(&self) -> &Cell<u64> {
+        &self.since
     }
 }
 

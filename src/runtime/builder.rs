@@ -8,9 +8,8 @@ use super::instance::Runtime;
 use super::policy::Policy;
 #[cfg(feature = "net")]
 use crate::driver;
-use crate::inspect::trace::{self, Recorder};
 #[cfg(feature = "debug")]
-use crate::inspect::watch_variable::watch_if_asked;
+use crate::inspect::debug::{self, Recorder};
 use crate::remote::inbox::silence;
 use crate::timer::clock::Clock;
 
@@ -36,6 +35,7 @@ pub struct Builder {
     policy: Option<Policy>,
     virtual_time: bool,
     cancels_rest: bool,
+    #[cfg(feature = "debug")]
     recorder: Option<Recorder>,
     silence: Option<Duration>,
     #[cfg(feature = "net")]
@@ -101,6 +101,7 @@ impl Builder {
     }
 
     /// Records the whole run, from before the first green thread.
+    #[cfg(feature = "debug")]
     pub fn recorder(mut self, recorder: &Recorder) -> Builder {
         self.recorder = Some(recorder.clone());
         self
@@ -150,14 +151,11 @@ impl Builder {
         #[cfg(feature = "net")]
         driver::io::set_engine(runtime.scheduler(), self.engine);
         runtime.set_cancels_rest(self.cancels_rest);
-        if let Some(recorder) = &self.recorder {
-            trace::start_recording(runtime.scheduler(), recorder);
-        }
         if let Some(after) = self.silence {
             silence(runtime.scheduler()).set_limit(after);
         }
         #[cfg(feature = "debug")]
-        watch_if_asked(runtime.scheduler());
+        debug::begin(runtime.scheduler(), self.recorder.as_ref());
         runtime
     }
 

@@ -10,7 +10,7 @@ use super::policy::Policy;
 use crate::explore::teardown::Stopped;
 use crate::explore::{ChoicePath, ControlledRun, Controller, Cut, EventMask, observe};
 #[cfg(feature = "debug")]
-use crate::inspect::hog_sampler::is_watched;
+use crate::inspect::debug::hog_sampler::Watched;
 use crate::kernel::slow_path::slow;
 use crate::remote::inbox::existing_inbox;
 use crate::timer::clock::{Clock, VIRTUAL_START};
@@ -61,14 +61,16 @@ impl ControlledRuntime {
         existing_inbox(self.0.scheduler()).is_none()
     }
 
-    /// Returns `true` if nothing outside knows this runtime (no handle, timeline or watchdog),
-    /// and nothing in it has room for more than `most` entries.
+    /// Ends the watchdogs.
+    pub(crate) fn clear(&self) {
+        #[cfg(feature = "debug")]
+        self.0.scheduler().state::<Watched>().end();
+    }
+
+    /// Returns `true` if nothing outside knows this runtime (no handle or timeline), and nothing in it
+    /// has room for more than `most` entries.
     pub(crate) fn can_be_reused(&self, most: usize) -> bool {
         let scheduler = self.0.scheduler();
-        #[cfg(feature = "debug")]
-        if is_watched(scheduler) {
-            return false;
-        }
         self.is_as_new()
             && scheduler.slow() == slow::OUTSIDE
             && scheduler.room() <= most

@@ -15,20 +15,16 @@ use crate::cancel::numbers::ScopeNumbers;
 use crate::cancel::unwind;
 use crate::driver;
 use crate::driver::prefetch::Cold;
-use crate::explore::{ControlledRun, observe};
+use crate::explore::ControlledRun;
+#[cfg(feature = "debug")]
+use crate::inspect::debug;
 use crate::inspect::debugger_table::LENO_DEBUGGER_TABLE;
-#[cfg(feature = "debug")]
-use crate::inspect::hog_sampler::Watched;
-#[cfg(feature = "debug")]
-use crate::inspect::signal_dump::SignalDump;
-use crate::inspect::stack_visit::Visits;
-use crate::inspect::trace::{self, Trace};
 use crate::inspect::with_room;
 use crate::kernel::current::Installed;
 use crate::kernel::features::SchedulerSlots;
 use crate::kernel::slow_path::slow;
 use crate::kernel::{
-    Cancelled, ControlBlock, Owned, Payload, Scheduler, Wait, WaitFor, for_join, is_main,
+    Cancelled, ControlBlock, Owned, Payload, Report, Scheduler, Wait, WaitFor, for_join, is_main,
 };
 use crate::remote::inbox::{Outside, existing_inbox, read_inbox};
 use crate::remote::{Futures, Handle};
@@ -80,14 +76,13 @@ impl Runtime {
             .with(ScopeNumbers::default())
             .with(Outside::default())
             .with(Futures::default())
-            .with(Trace::default())
-            .with(Visits::default());
+            .with(ControlledRun::new())
+            .with(Cold::default())
+            .with(Choices::new(policy));
         #[cfg(feature = "debug")]
-        let slots = slots.with(SignalDump::default()).with(Watched::default());
+        let slots = debug::add_states(slots);
         #[cfg(feature = "net")]
         let slots = slots.with(driver::io::Io::default());
-        let slots = slots.with(ControlledRun::new()).with(Cold::default());
-        let slots = slots.with(Choices::new(policy));
         let scheduler = Box::new(Scheduler::new(UPCALLS, slots, coarse_time, stack_bytes));
         scheduler.set_slow(slow::POLICY, !is_fifo);
         let main = Box::new(ControlBlock::main(&scheduler));
@@ -137,7 +132,7 @@ impl Runtime {
         let result = panic::catch_unwind(AssertUnwindSafe(f)).map_err(|payload| {
             panicked = !self.main.is_unwound_by(&payload);
             if panicked {
-                observe::fails(&self.scheduler, &self.main, &payload);
+                self.scheduler.report_failed(&self.main, &payload, true);
             }
             for_join(payload)
         });
@@ -181,9 +176,8 @@ impl Runtime {
         if let Some(payload) = self.scheduler.failure().take() {
             panic::resume_unwind(payload);
         }
-        let is_controlled = self.scheduler.slow() & slow::CONTROLLED != 0;
         let passes_on = result.as_ref().is_err_and(|payload| payload.is::<Cancelled>());
-        if panicked && passes_on && !is_controlled {
+        if panicked && passes_on && !self.scheduler.is_controlled() {
             // No panic hook has told of it.
             eprintln!(
                 "leno: the main green thread was not cancelled, and ends with the `Cancelled` of \
@@ -282,7 +276,7 @@ impl Runtime {
     #[inline]
     fn enter(&self) {
         if self.scheduler.slow() & slow::TRACE != 0 {
-            trace::runs(&self.scheduler, &self.main);
+            (self.scheduler.upcalls().report)(&self.scheduler, Report::Entered);
         }
     }
 
@@ -290,7 +284,7 @@ impl Runtime {
     #[inline]
     fn leave(&self, installed: Installed) {
         if self.scheduler.slow() & slow::TRACE != 0 {
-            trace::returns(&self.scheduler);
+            (self.scheduler.upcalls().report)(&self.scheduler, Report::Returns);
         }
         drop(installed);
     }

@@ -9,12 +9,11 @@ use crate::cancel::unwind;
 use crate::driver;
 use crate::explore::Way;
 use crate::explore::choose::{draws, next_by, next_controlled};
-use crate::inspect::{deadlock, trace};
+use crate::inspect::deadlock;
 use crate::kernel::features::SchedulerState;
 use crate::kernel::run_queue::Runnable;
 use crate::kernel::slow_path::{SWITCHES_BETWEEN_POLLS, slow};
 use crate::kernel::{Cause, Outcome, Payload, Scheduler, ThreadId};
-use crate::timer::time;
 
 /// The policy of a runtime, and the report of its deadlock.
 pub(super) struct Choices {
@@ -64,9 +63,6 @@ fn idle_with_care(scheduler: &Scheduler) -> Runnable {
     {
         return next;
     }
-    if scheduler.slow() & slow::TRACE != 0 {
-        trace::leaves(scheduler, scheduler.current());
-    }
     if scheduler.slow() & slow::CONTROLLED != 0
         && let Some(next) = next_controlled(scheduler)
     {
@@ -95,16 +91,11 @@ fn take_next(scheduler: &Scheduler) -> Option<Runnable> {
     if scheduler.is_held() && queue.has_popped_a_multiple_of::<SWITCHES_BETWEEN_POLLS>() {
         driver::poll(scheduler);
     }
-    let next = if queue.len() > 1 && scheduler.slow() & slow::POLICY != 0 {
-        take_picked(scheduler)
+    if queue.len() > 1 && scheduler.slow() & slow::POLICY != 0 {
+        Some(take_picked(scheduler))
     } else {
-        queue.pop()?
-    };
-    if scheduler.slow() & slow::TRACE != 0 {
-        // SAFETY: a thread in the run queue has a control block.
-        trace::runs(scheduler, unsafe { &*next.control() });
+        queue.pop()
     }
-    Some(next)
 }
 
 /// Takes the thread that the policy picks.
@@ -143,7 +134,7 @@ fn fail(scheduler: &Scheduler, payload: Payload) {
 /// Keeps the report of a deadlock, and makes every green thread unwind.
 fn resolve_deadlock(scheduler: &Scheduler) {
     let waiting = scheduler.all();
-    let report = deadlock::deadlock(&waiting, time(scheduler));
+    let report = deadlock::deadlock(&waiting);
     if std::thread::panicking() {
         // A destructor waits during a panic. To unwind from there ends the process, and then the
         // report would be lost.

@@ -1,5 +1,5 @@
-//! The table of what the kernel calls, and in which order features hear of it: the trace first,
-//! then the controller, then what is outside.
+//! The table of what the kernel calls, and in which order features hear of it: the controller first,
+//! then what is outside. A recording and a stack visit put functions of their own before these.
 
 use std::ops::ControlFlow::{Break, Continue};
 use std::panic::Location;
@@ -9,7 +9,6 @@ use crate::cancel::unwind;
 use crate::driver;
 use crate::explore::choose::{draws, yield_by, yield_controlled};
 use crate::explore::{UNTOLD, Way, is_controlled, observe};
-use crate::inspect::{stack_visit, trace};
 use crate::kernel::features::{Stage, Upcalls};
 use crate::kernel::slow_path::{pending, slow};
 use crate::kernel::{ControlBlock, Departure, Report, Scheduler};
@@ -47,7 +46,6 @@ fn woken(scheduler: &Scheduler, control: &ControlBlock) {
 #[cold]
 #[inline(never)]
 fn woken_with_care(scheduler: &Scheduler, control: &ControlBlock, slow: u8) {
-    trace::becomes_ready(scheduler, control);
     if slow & slow::CONTROLLED != 0 {
         observe::becomes_ready(scheduler, control);
     }
@@ -89,10 +87,6 @@ fn yield_with_care(scheduler: &Scheduler, at: &'static Location<'static>) -> Opt
 }
 
 fn arrived(scheduler: &Scheduler, may_unwind: bool) {
-    // First: a visitor may be just leaving its own stack for good.
-    if scheduler.pending() & pending::SHOW_STACK != 0 {
-        stack_visit::show_stack(scheduler);
-    }
     scheduler.free_dead();
     if may_unwind && scheduler.pending() & pending::UNWIND != 0 {
         unwind::unwind_if_due(scheduler);
@@ -110,22 +104,15 @@ fn report(scheduler: &Scheduler, report: Report<'_>) {
         Report::Elapsed(control) => {
             observe::ends_wait(scheduler, control, UNTOLD);
         }
-        Report::Interrupted { control, why, is_new } => {
-            if scheduler.is_observed() {
-                observe::ends_wait(scheduler, control, why);
-            }
-            if is_new {
-                trace::is_interrupted(scheduler, control, why);
-            }
+        Report::Interrupted { control, why, .. } if scheduler.is_observed() => {
+            observe::ends_wait(scheduler, control, why);
         }
-        Report::Failed { control, payload, panicked } => {
-            trace::fails(scheduler, control, panicked);
-            observe::fails(scheduler, control, payload);
-        }
+        Report::Failed { control, payload, .. } => observe::fails(scheduler, control, payload),
         Report::Ending(control, Stage::Left) => locals::drop_all(scheduler, control),
         Report::Ending(control, Stage::Announced) => wake_end_waker(scheduler, control),
         Report::Ending(control, Stage::Uncancelled) => unwind::forget(scheduler, control),
         Report::Ending(control, Stage::Ended) => observe::ends(scheduler, control),
         Report::Refused => observe::refuses(scheduler),
+        Report::Interrupted { .. } | Report::Entered | Report::Returns => {}
     }
 }

@@ -22,10 +22,6 @@ impl Clock {
         Clock::Virtual(Cell::new(VIRTUAL_START))
     }
 
-    pub(crate) fn is_virtual(&self) -> bool {
-        matches!(self, Clock::Virtual(_))
-    }
-
     pub(crate) fn now(&self) -> u64 {
         match self {
             Clock::Real => sys::clock::now(),

@@ -15,7 +15,7 @@ use crate::explore::{
     CLOCK, Choice, ChoicePath, Controller, EnabledSet, EventMask, Operated, Spawn, Stuck,
     Suspension,
 };
-use crate::inspect::DEADLOCK;
+use crate::inspect::deadlock::DEADLOCK;
 use crate::kernel::Payload;
 
 pub(super) struct ExplorationController {

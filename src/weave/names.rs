@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::name::Name;
 use crate::explore::CLOCK;
-use crate::inspect::letters;
+use crate::inspect::deadlock::letters;
 
 /// The label of a green thread, or of the clock, in a schedule.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

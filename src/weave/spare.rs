@@ -57,6 +57,7 @@ impl Spare {
     /// runtime.
     pub(super) fn leave(mut self) {
         let path = self.controller.borrow().path.clone();
+        self.runtime.clear();
         let is_small = self.trail.capacity().max(path.borrow().room()) <= MOST_ENTRIES;
         if !is_small || !self.runtime.can_be_reused(MOST_ENTRIES) {
             return;

@@ -97,6 +97,14 @@ fn cancellations_deadlines_and_panics_are_shown() {
 }
 
 #[test]
+fn a_panic_of_the_main_green_thread_is_shown() {
+    let recorder = Recorder::new();
+    let run = || Builder::new().recorder(&recorder).virtual_time().run(|| panic!("expected"));
+    assert!(caught(run).is_err());
+    assert_rows(&recorder.timeline(), &["          0  █     panics, returns"]);
+}
+
+#[test]
 fn a_yield_of_the_only_thread_is_no_switch() {
     let timeline = recorded(|| (0..1_000).for_each(|_| leno::yield_now()));
     assert_rows(&timeline, &["          0  █     returns"]);

@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use super::Timeline;
 use super::story::{self, Doing, Kind, Link, Part, Story};
 use crate::draw::duration;
-use crate::inspect::{Event, Happened};
+use crate::inspect::debug::{Event, Happened};
 use crate::kernel::Outcome;
 
 /// The number of the only process of a trace.

@@ -7,7 +7,7 @@ use std::panic::Location;
 use super::Timeline;
 use super::story::{self, Kind};
 use crate::draw::{duration, file_name, plain, rest_note, shortened, widest_columns};
-use crate::inspect::{Event, Happened};
+use crate::inspect::debug::{Event, Happened};
 use crate::kernel::Cause;
 
 /// The least width of the text.

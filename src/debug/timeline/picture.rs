@@ -19,7 +19,7 @@ use super::Timeline;
 use super::story::{self, Doing, Kind, Part, Story};
 use crate::draw::duration;
 use crate::draw::svg::{colour, cross, escaped, head};
-use crate::inspect::{Event, Happened};
+use crate::inspect::debug::{Event, Happened};
 use crate::kernel::Cause;
 
 const MOST_BARS: usize = 240;

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::Timeline;
-use crate::inspect::{Event, Happened};
+use crate::inspect::debug::{Event, Happened};
 use crate::kernel::{Cause, Outcome};
 
 /// Returns the events of a timeline. If a green thread yields and runs again at once, because no

@@ -6,7 +6,7 @@ use super::line::{At, Line, Mark};
 use super::source::Way;
 use super::state::{StoryState, ThreadState};
 use crate::draw::{duration, shortened};
-use crate::inspect::is_of_std;
+use crate::inspect::std_files::is_of_std;
 use crate::weave::recording::{Action, Actor, Awaited, End, Place, Step, Thing};
 
 /// The most lines of a step.

@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::ptr;
 
 use crate::arch::{self, Link, StackPointer};
-use crate::kernel::features::SchedulerState;
+use crate::kernel::features::{SchedulerState, Upcalls};
 use crate::kernel::run_queue::Runnable;
 use crate::kernel::slow_path::pending;
 use crate::kernel::{ControlBlock, Scheduler, State};
@@ -22,7 +22,7 @@ struct Visit {
 
 /// The visit that is due.
 #[derive(Default)]
-pub(crate) struct Visits(Cell<Option<Visit>>);
+pub(super) struct Visits(Cell<Option<Visit>>);
 
 // SAFETY: no other type has slot 5, and every scheduler gets such a state.
 unsafe impl SchedulerState for Visits {
@@ -90,17 +90,22 @@ pub(super) fn on_stack_of(
         unsafe { std::mem::transmute::<*mut dyn FnMut(), _>(ptr::from_mut(action)) };
     let visit = Visit { visitor: scheduler.current(), context: own.as_ptr(), action };
     scheduler.state::<Visits>().0.set(Some(visit));
+    let upcalls = Upcalls { arrived: show_stack, ..**scheduler.upcalls() };
+    // SAFETY: nothing keeps a reference to the table: the upcalls above are copied.
+    let upcalls = unsafe { scheduler.upcalls().exchange(upcalls) };
     scheduler.add_pending(pending::SHOW_STACK);
     // SAFETY: the context is entered once, and `show_stack` saves it again where it was. The
     // visitor's own context is entered from there.
     unsafe { scheduler.switch(own.as_ptr(), Runnable::new(context, control)) };
+    // SAFETY: as above.
+    unsafe { scheduler.upcalls().exchange(upcalls) };
     true
 }
 
-/// Runs the action of a visitor, if there is one, and switches back to it. Returns when the current
-/// green thread is to go on, which may be after more visits.
-#[inline(never)]
-pub(crate) fn show_stack(scheduler: &Scheduler) {
+/// Runs the action of a visitor and switches back to it, in place of the upcall `arrived`. Makes that
+/// upcall when the current green thread is to go on, which may be after more visits. It comes last,
+/// since a visitor may be just leaving its own stack for good.
+fn show_stack(scheduler: &Scheduler, may_unwind: bool) {
     let Visits(due) = scheduler.state();
     while let Some(Visit { visitor, context, action }) = due.take() {
         scheduler.clear_pending(pending::SHOW_STACK);
@@ -112,4 +117,5 @@ pub(crate) fn show_stack(scheduler: &Scheduler) {
         // to where it was.
         unsafe { scheduler.switch(place, Runnable::new(*context, &*visitor)) };
     }
+    (scheduler.upcalls().arrived)(scheduler, may_unwind);
 }

@@ -8,10 +8,12 @@
 #![forbid(unsafe_code)]
 
 use std::panic::Location;
+use std::time::Duration;
 
-use super::deadlock::{self, Waiting};
 use super::stack_visit::{bytes_in_use, on_stack_of, suspended_at};
+use super::stalled::age;
 use crate::coroutine::{Coroutine, Yielder};
+use crate::inspect::deadlock::{self, Waiting};
 use crate::kernel::{ControlBlock, Scheduler, State};
 use crate::stack::{self, Stack};
 use crate::timer::refresh;
@@ -35,7 +37,8 @@ pub(crate) enum Doing {
     Ready,
     /// The thread can run, and has not begun.
     New,
-    Waiting(Waiting),
+    /// The time for which the thread has waited is beside what it waits for.
+    Waiting(Waiting, Duration),
 }
 
 /// The use of a green thread's stack, in bytes.
@@ -122,9 +125,10 @@ pub(crate) fn snapshot(scheduler: &Scheduler) -> Vec<Seen> {
 
 fn doing(scheduler: &Scheduler, control: &ControlBlock, all: &[&ControlBlock], now: u64) -> Doing {
     match control.state() {
-        State::Waiting => {
-            deadlock::waiting(control, all, now).map_or(Doing::Running, Doing::Waiting)
-        }
+        State::Waiting => match (control.waits_for(), deadlock::waiting(control, all)) {
+            (Some(wait), Some(waiting)) => Doing::Waiting(waiting, age(wait, now)),
+            _ => Doing::Running,
+        },
         _ if scheduler.is_current(control) => Doing::Running,
         _ if suspended_at(scheduler, control).is_some() => Doing::Ready,
         _ => Doing::New,

@@ -6,7 +6,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::std_files::is_of_std;
+use crate::inspect::std_files::is_of_std;
 
 /// The origin of a function.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -26,7 +26,7 @@ pub(super) struct Sources {
 }
 
 /// The path of this file below leno's folder.
-const THIS_FILE: &str = "src/inspect/origin.rs";
+const THIS_FILE: &str = "src/inspect/debug/origin.rs";
 
 impl Sources {
     /// Finds the folders by one function of each.

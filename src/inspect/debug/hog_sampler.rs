@@ -65,18 +65,14 @@ unsafe impl SchedulerState for Watched {
     const SLOT: usize = 7;
 }
 
-/// Returns `true` if other OS threads watch the runtime.
-pub(crate) fn is_watched(scheduler: &Scheduler) -> bool {
-    !scheduler.state::<Watched>().watches.borrow().is_empty()
-}
-
 /// Makes the end of the runtime wait for a report that this OS thread prints just then.
 pub(super) fn wait_at_the_end(scheduler: &Scheduler, watching: JoinHandle<()>) {
     scheduler.state::<Watched>().watching.borrow_mut().push(watching);
 }
 
-impl Drop for Watched {
-    fn drop(&mut self) {
+impl Watched {
+    /// Ends all watches.
+    pub(crate) fn end(&self) {
         for shared in self.watches.take() {
             shared.close();
         }
@@ -84,6 +80,12 @@ impl Drop for Watched {
         for watching in self.watching.take() {
             let _ = watching.join();
         }
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        self.end();
     }
 }
 

@@ -45,7 +45,7 @@ fn say(text: &str) {
 }
 
 /// Watches a new runtime until it ends, if the environment asks for that.
-pub(crate) fn watch_if_asked(scheduler: &Scheduler) {
+pub(super) fn watch_if_asked(scheduler: &Scheduler) {
     static LIMIT: OnceLock<Option<Duration>> = OnceLock::new();
     static FAILED: Once = Once::new();
     let Some(limit) = *LIMIT.get_or_init(limit) else { return };

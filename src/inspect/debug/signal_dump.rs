@@ -19,8 +19,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 use std::{hint, io};
 
-use super::room::with_room;
 use super::snapshot::{Seen, snapshot};
+use crate::inspect::with_room;
 use crate::kernel::Scheduler;
 use crate::kernel::features::SchedulerState;
 use crate::remote::inbox::{Inbox, inbox};
@@ -118,7 +118,7 @@ impl Drop for Listening {
 
 /// Set if a signal may ask for a snapshot.
 #[derive(Default)]
-pub(crate) struct SignalDump(OnceCell<Listening>);
+pub(super) struct SignalDump(OnceCell<Listening>);
 
 // SAFETY: no other type has slot 6, and every scheduler gets such a state.
 unsafe impl SchedulerState for SignalDump {

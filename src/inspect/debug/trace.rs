@@ -1,19 +1,21 @@
 //! The record of a run: which thread ran when, and which woke which.
 //!
-//! While nothing is recorded, this costs nothing: everything here is called from the slow path,
-//! which a switch takes only if a flag of [`slow`] is set.
+//! While nothing is recorded, this costs nothing: a recording puts functions of its own in front of
+//! the kernel's upcalls, and sets a flag of [`slow`] so that each switch and each wake calls them.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fmt;
 use std::panic::Location;
 use std::rc::Rc;
 
-use crate::kernel::features::SchedulerState;
+use crate::kernel::features::{SchedulerState, Upcalls};
+use crate::kernel::run_queue::Runnable;
 use crate::kernel::slow_path::slow;
 use crate::kernel::{
-    Cause, ControlBlock, Need, Outcome, Scheduler, State, WaitFor, scheduler, try_scheduler,
+    Cause, ControlBlock, Need, Outcome, Report, Scheduler, State, WaitFor, scheduler, try_scheduler,
 };
+use crate::timer::clock::Clock;
 use crate::timer::{clock, time};
 
 /// The number of events that a [`Recorder`] keeps by default.
@@ -21,7 +23,11 @@ const DEFAULT_LIMIT: usize = 1_000_000;
 
 /// The recorder of a runtime.
 #[derive(Default)]
-pub(crate) struct Trace(RefCell<Option<Recorder>>);
+pub(super) struct Trace {
+    recorder: RefCell<Option<Recorder>>,
+    /// The upcalls behind those of the recording.
+    upcalls: Cell<Option<Upcalls>>,
+}
 
 // SAFETY: no other type has slot 4, and every scheduler gets such a state.
 unsafe impl SchedulerState for Trace {
@@ -29,7 +35,7 @@ unsafe impl SchedulerState for Trace {
 }
 
 fn recorder_of(scheduler: &Scheduler) -> &RefCell<Option<Recorder>> {
-    &scheduler.state::<Trace>().0
+    &scheduler.state::<Trace>().recorder
 }
 
 /// An event of a green thread. Events are kept in the order in which they happen: a virtual clock
@@ -137,7 +143,6 @@ pub(crate) struct Recording {
 /// A whole run, in columns of text:
 ///
 /// ```
-/// # #[cfg(feature = "debug")] {
 /// use leno::debug::Recorder;
 ///
 /// let recorder = Recorder::new();
@@ -145,7 +150,6 @@ pub(crate) struct Recording {
 ///     leno::spawn(|| leno::yield_now());
 /// });
 /// println!("{}", recorder.timeline());
-/// # }
 /// ```
 #[derive(Clone)]
 pub struct Recorder {
@@ -288,7 +292,7 @@ impl Recording {
 }
 
 /// Records the runtime with `recorder` from now on.
-pub(crate) fn start_recording(scheduler: &Scheduler, recorder: &Recorder) {
+pub(super) fn start_recording(scheduler: &Scheduler, recorder: &Recorder) {
     let previous = recorder_of(scheduler).replace(Some(recorder.clone()));
     if let Some(previous) = previous.filter(|previous| !previous.is(recorder)) {
         previous.recording.borrow_mut().runtime = None;
@@ -301,10 +305,16 @@ pub(crate) fn start_recording(scheduler: &Scheduler, recorder: &Recorder) {
         recording.names.clear();
         recording.name_indices.clear();
         recording.forgotten = 0;
-        recording.is_virtual = clock(scheduler).is_virtual();
+        recording.is_virtual = matches!(clock(scheduler), Clock::Virtual(_));
     }
     let is_outside = scheduler.slow() & slow::OUTSIDE != 0;
-    scheduler.set_slow(slow::TRACE, true);
+    if scheduler.slow() & slow::TRACE == 0 {
+        let upcalls = Upcalls { idle, woken, report, ..**scheduler.upcalls() };
+        // SAFETY: nothing keeps a reference to the table: the upcalls above are copied.
+        let upcalls = unsafe { scheduler.upcalls().exchange(upcalls) };
+        scheduler.state::<Trace>().upcalls.set(Some(upcalls));
+        scheduler.set_slow(slow::TRACE, true);
+    }
     if !is_outside {
         record_what_is(scheduler);
     }
@@ -326,8 +336,54 @@ fn forget_recorder(scheduler: &Scheduler, recorder: &Recorder) {
     let is_own = place.borrow().as_ref().is_some_and(|own| own.is(recorder));
     if is_own {
         scheduler.set_slow(slow::TRACE, false);
+        // SAFETY: nothing keeps a reference to the table.
+        unsafe { scheduler.upcalls().exchange(upcalls(scheduler)) };
         place.take();
     }
+}
+
+/// Returns the upcalls behind those of the recording.
+fn upcalls(scheduler: &Scheduler) -> Upcalls {
+    scheduler.state::<Trace>().upcalls.get().expect("the recording has kept the upcalls")
+}
+
+/// Returns the cause of what happens now.
+fn cause(scheduler: &Scheduler) -> Cause {
+    scheduler.cause().get().unwrap_or_else(|| {
+        let is_outside = scheduler.slow() & slow::OUTSIDE != 0;
+        if is_outside { Cause::Host } else { Cause::Thread(scheduler.current().number()) }
+    })
+}
+
+fn idle(scheduler: &Scheduler) -> Runnable {
+    leaves(scheduler, scheduler.current());
+    let next = (upcalls(scheduler).idle)(scheduler);
+    // SAFETY: a thread that was in the run queue has a control block.
+    runs(scheduler, unsafe { &*next.control() });
+    next
+}
+
+fn woken(scheduler: &Scheduler, control: &ControlBlock) {
+    record(scheduler, control, |_, is_new| match cause(scheduler) {
+        cause if is_new => Happened::Spawned(cause),
+        cause => Happened::Woken(cause, control.outcome()),
+    });
+    (upcalls(scheduler).woken)(scheduler, control);
+}
+
+fn report(scheduler: &Scheduler, report: Report<'_>) {
+    match report {
+        Report::Interrupted { control, why, is_new: true } => {
+            record(scheduler, control, |_, _| Happened::Interrupted(cause(scheduler), why));
+        }
+        Report::Failed { control, panicked, .. } => {
+            record(scheduler, control, |_, _| Happened::Fails { panicked });
+        }
+        Report::Entered => runs(scheduler, scheduler.current()),
+        Report::Returns => record(scheduler, scheduler.current(), |_, _| Happened::Returns),
+        _ => {}
+    }
+    (upcalls(scheduler).report)(scheduler, report);
 }
 
 fn record(
@@ -335,9 +391,6 @@ fn record(
     control: &ControlBlock,
     what: impl FnOnce(&mut Recording, bool) -> Happened,
 ) {
-    if scheduler.slow() & slow::TRACE == 0 {
-        return;
-    }
     let recorder = recorder_of(scheduler).borrow();
     let Some(recorder) = &*recorder else { return };
     let recording = &mut *recorder.recording.borrow_mut();
@@ -349,21 +402,13 @@ fn record(
     }
 }
 
-/// Records that `control` has become ready.
-pub(crate) fn becomes_ready(scheduler: &Scheduler, control: &ControlBlock) {
-    record(scheduler, control, |_, is_new| match scheduler.cause() {
-        cause if is_new => Happened::Spawned(cause),
-        cause => Happened::Woken(cause, control.outcome()),
-    });
-}
-
 /// Records that `control` is about to run.
-pub(crate) fn runs(scheduler: &Scheduler, control: &ControlBlock) {
+fn runs(scheduler: &Scheduler, control: &ControlBlock) {
     record(scheduler, control, |_, _| Happened::Runs);
 }
 
 /// Records that `control` is about to be left.
-pub(crate) fn leaves(scheduler: &Scheduler, control: &ControlBlock) {
+fn leaves(scheduler: &Scheduler, control: &ControlBlock) {
     record(scheduler, control, |recording, _| match (control.state(), control.waits_for()) {
         (State::Finished, _) => Happened::Ends,
         (State::Runnable, _) => Happened::Yields,
@@ -372,22 +417,6 @@ pub(crate) fn leaves(scheduler: &Scheduler, control: &ControlBlock) {
         }
         (State::Waiting, None) => Happened::Waits(Awaited::Nothing, control.spawned_at()),
     });
-}
-
-/// Records that `control` is to be unwound, for this reason.
-#[cold]
-pub(crate) fn is_interrupted(scheduler: &Scheduler, control: &ControlBlock, why: &'static str) {
-    record(scheduler, control, |_, _| Happened::Interrupted(scheduler.cause(), why));
-}
-
-/// Records that the closure of `control` was left by unwinding.
-pub(crate) fn fails(scheduler: &Scheduler, control: &ControlBlock, panicked: bool) {
-    record(scheduler, control, |_, _| Happened::Fails { panicked });
-}
-
-/// Records that the runtime returns to its host.
-pub(crate) fn returns(scheduler: &Scheduler) {
-    record(scheduler, scheduler.current(), |_, _| Happened::Returns);
 }
 
 impl Recorder {
