@@ -164,13 +164,11 @@ pub mod debug;
 #[cfg(any(feature = "debug", feature = "weave"))]
 mod draw;
 mod driver;
-// Without weave, nothing controls a run.
-#[cfg_attr(not(feature = "weave"), allow(dead_code, unused_imports))]
+#[cfg(feature = "weave")]
 mod explore;
 mod inspect;
 #[cfg(feature = "net")]
 pub mod io;
-#[cfg_attr(not(all(feature = "debug", feature = "weave")), allow(dead_code, unused_imports))]
 mod kernel;
 #[cfg(feature = "net")]
 #[macro_use]
@@ -178,7 +176,6 @@ pub mod net;
 #[cfg(feature = "net")]
 pub mod os;
 mod remote;
-#[cfg_attr(not(feature = "weave"), allow(dead_code, unused_imports))]
 mod runtime;
 pub mod stack;
 pub mod sync;

@@ -14,14 +14,16 @@ unsafe impl SchedulerState for ScopeNumbers {
     const SLOT: usize = 1;
 }
 
-/// Returns a number that differs from those of all other scopes of the runtime.
-pub(super) fn next_scope(scheduler: &Scheduler) -> u64 {
-    let ScopeNumbers(last) = scheduler.state();
-    last.set(last.get() + 1);
-    last.get()
+impl ScopeNumbers {
+    /// Returns the place of the number.
+    pub(crate) fn last(&self) -> &Cell<u64> {
+        &self.0
+    }
 }
 
-/// Makes the next scope number 1 again, in a runtime in which no thread runs.
-pub(crate) fn restart(scheduler: &Scheduler) {
-    scheduler.state::<ScopeNumbers>().0.set(0);
+/// Returns a number that differs from those of all other scopes of the runtime.
+pub(super) fn next_scope(scheduler: &Scheduler) -> u64 {
+    let last = scheduler.state::<ScopeNumbers>().last();
+    last.set(last.get() + 1);
+    last.get()
 }

@@ -1,6 +1,5 @@
 //! The search of a select for an operation that can proceed.
 
-use crate::explore::alternative;
 use std::panic::Location;
 
 use super::deadline::{Deadline, Moment};
@@ -80,7 +79,7 @@ impl Search {
         let place = match try_scheduler() {
             Some(scheduler) if !self.is_biased => match found().count() {
                 0 | 1 => 0,
-                count => alternative(scheduler, count),
+                count => scheduler.alternative(count),
             },
             _ => 0,
         };

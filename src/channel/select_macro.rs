@@ -4,7 +4,6 @@
 //! inside the other, so that the node of each is on a frame above the wait. The first case
 //! that can proceed ends the wait for all.
 
-use crate::explore::{alternative, is_controlled, random_below};
 use std::array;
 use std::cell::Cell;
 use std::panic::Location;
@@ -15,6 +14,7 @@ use crate::cancel::interrupted;
 use crate::kernel::{
     Listed, Need, Needs, Outcome, Scheduler, Wait, WaitFor, Want, scheduler, try_scheduler,
 };
+use crate::runtime::random_below;
 use crate::timer::refresh;
 
 /// One arm.
@@ -123,7 +123,7 @@ pub fn select<const CASES: usize>(
     let scheduler = scheduler("select!");
     let deadline = deadline.moment(scheduler);
     loop {
-        if !biased && is_controlled(scheduler) {
+        if !biased && scheduler.is_controlled() {
             choose_order(scheduler, cases, &mut order);
         }
         match wait(scheduler, cases, &order, deadline, begun) {
@@ -154,7 +154,7 @@ fn choose_order(scheduler: &Scheduler, cases: &[&dyn Case], order: &mut [usize])
         let same = (index..cases.len()).filter(|&other| is_same(cases[other]));
         let count = same.clone().count();
         if count > 1 {
-            let first = { same }.nth(alternative(scheduler, count)).unwrap_or(index);
+            let first = { same }.nth(scheduler.alternative(count)).unwrap_or(index);
             // The others follow in any order: only the first can be chosen.
             let place = order.iter().position(|&other| other == first).unwrap_or(index);
             order.swap(index, place);
@@ -172,7 +172,7 @@ fn begin(cases: &[&dyn Case]) -> Begun {
 /// Tries the cases in a random order, all orders with the same probability.
 fn try_all(cases: &[&dyn Case], order: &mut [usize], biased: bool, begun: Part<'_>) -> bool {
     let scheduler = if biased { None } else { try_scheduler() };
-    if let Some(scheduler) = scheduler.filter(|scheduler| is_controlled(scheduler)) {
+    if let Some(scheduler) = scheduler.filter(|scheduler| scheduler.is_controlled()) {
         return try_directed(scheduler, cases, begun);
     }
     for place in 0..order.len() {
@@ -195,7 +195,7 @@ fn try_all(cases: &[&dyn Case], order: &mut [usize], biased: bool, begun: Part<'
 fn try_directed(scheduler: &Scheduler, cases: &[&dyn Case], begun: Part<'_>) -> bool {
     let ready = || cases.iter().filter(|case| case.is_ready(begun));
     let count = ready().count();
-    let chosen = if count > 1 { alternative(scheduler, count) } else { 0 };
+    let chosen = if count > 1 { scheduler.alternative(count) } else { 0 };
     ready().nth(chosen).is_some_and(|case| case.try_now(begun))
 }
 

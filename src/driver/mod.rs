@@ -1,12 +1,12 @@
 //! How a runtime waits for what is outside its run queue: timers, other OS threads, signals.
 
-mod idle;
+pub(crate) mod idle;
 #[cfg(feature = "net")]
 pub(crate) mod io;
 mod poll;
 pub(crate) mod prefetch;
 
-pub(crate) use idle::{can_time_pass, note_stall, pass_virtual_time, patience, sleep};
+pub(crate) use idle::{note_stall, pass_virtual_time, patience, sleep};
 pub(crate) use poll::poll;
 
 use std::os::fd::BorrowedFd;

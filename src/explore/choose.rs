@@ -7,7 +7,7 @@ use std::panic::Location;
 use super::controller::{Awaits, Stuck, Suspended, Suspension};
 use super::enabled_set::EnabledSet;
 use super::path::Way;
-use super::run::{ControlledRun, StepProgress, run};
+use super::run::{ControlledRun, StepProgress, is_controlled, run};
 use super::teardown;
 use crate::access::Object;
 use crate::driver;
@@ -16,13 +16,13 @@ use crate::kernel::run_queue::Runnable;
 use crate::kernel::{ControlBlock, Departure, Need, Scheduler, State, Wait, WaitFor};
 use crate::remote::inbox::read_inbox;
 use crate::timer::clock::VIRTUAL_START;
-use crate::timer::time;
+use crate::timer::{is_slice_over, time};
 
 /// Makes the choice of a yield where the controller asks for no more than choices, and the path
 /// makes it this way. Otherwise returns `Continue`, and nothing has been done. `Break(None)` lets
 /// the current thread go on.
 #[inline(always)]
-pub(crate) fn yield_by(scheduler: &Scheduler, way: Way) -> ControlFlow<Option<Departure>> {
+pub(super) fn yield_by(scheduler: &Scheduler, way: Way) -> ControlFlow<Option<Departure>> {
     let run = run(scheduler);
     if !run.is_quiet.get() {
         return ControlFlow::Continue(());
@@ -36,14 +36,14 @@ pub(crate) fn yield_by(scheduler: &Scheduler, way: Way) -> ControlFlow<Option<De
 
 /// Returns `true` if the run follows a path that draws choices.
 #[inline(always)]
-pub(crate) fn draws(scheduler: &Scheduler) -> bool {
+pub(super) fn draws(scheduler: &Scheduler) -> bool {
     let run = run(scheduler);
     run.is_plain.get() && run.path().is_drawn()
 }
 
 /// Yields where the controller chooses the next thread. Returns the switch to make.
 #[inline(never)]
-pub(crate) fn yield_controlled(
+pub(super) fn yield_controlled(
     scheduler: &Scheduler,
     at: &'static Location<'static>,
 ) -> Option<Departure> {
@@ -64,9 +64,18 @@ pub(crate) fn yield_controlled(
     None
 }
 
-/// Lets others run before an access, or where the current thread may have used up its slice of time, if
-/// the controller chooses so.
-pub(crate) fn preempt(scheduler: &Scheduler, at: &'static Location<'static>) {
+/// Lets others run where the current thread may have used up its slice of time, if the controller
+/// chooses so. In a run that is over, a slice is as long as elsewhere.
+pub(super) fn may_yield(scheduler: &Scheduler, at: &'static Location<'static>) {
+    if is_controlled(scheduler) {
+        preempt(scheduler, at);
+    } else if is_slice_over(scheduler) {
+        scheduler.yield_out_of_line(at);
+    }
+}
+
+/// Lets others run first, if the controller chooses so.
+pub(super) fn preempt(scheduler: &Scheduler, at: &'static Location<'static>) {
     let run = run(scheduler);
     if std::thread::panicking() {
         run.is_preempted.set(true);
@@ -122,7 +131,7 @@ fn give_turn(scheduler: &Scheduler, next: Option<Runnable>) -> Option<Departure>
 /// no more than choices, and the path makes the choice this way. Returns `None` otherwise; then
 /// nothing has been done.
 #[inline(always)]
-pub(crate) fn next_by(scheduler: &Scheduler, way: Way) -> Option<Runnable> {
+pub(super) fn next_by(scheduler: &Scheduler, way: Way) -> Option<Runnable> {
     let run = run(scheduler);
     if !run.is_plain.get() {
         return None;
@@ -139,7 +148,7 @@ pub(crate) fn next_by(scheduler: &Scheduler, way: Way) -> Option<Runnable> {
 
 /// Returns the next thread, chosen by the controller. The current thread is not in the queue, or
 /// at its end. Returns `None` if the run is over: then it is first come, first served.
-pub(crate) fn next_controlled(scheduler: &Scheduler) -> Option<Runnable> {
+pub(super) fn next_controlled(scheduler: &Scheduler) -> Option<Runnable> {
     let run = run(scheduler);
     if run.stopping.is_stopped.get() {
         teardown::end_turn(scheduler);
@@ -163,7 +172,7 @@ pub(crate) fn next_controlled(scheduler: &Scheduler) -> Option<Runnable> {
 /// Makes one choice. Returns `None` if it chose no thread: time has passed, or the run is over.
 fn choose_next(scheduler: &Scheduler) -> Option<Runnable> {
     let run = run(scheduler);
-    let clock = run.mask.get().time && driver::can_time_pass(scheduler);
+    let clock = run.mask.get().time && driver::idle::can_time_pass(scheduler);
     let enabled = EnabledSet::new(scheduler.ready(), None, clock);
     if enabled.len() == 0 {
         wait(scheduler);

@@ -1,7 +1,7 @@
 //! The threads that a controller chooses among.
 
 use crate::kernel::ControlBlock;
-use crate::kernel::run_queue::{RunQueue, Runnable};
+use crate::kernel::run_queue::{NEAR, RunQueue, Runnable};
 
 /// Among the threads of an enabled set: the passing of time to the next deadline.
 pub(crate) const CLOCK: u64 = 0;
@@ -53,7 +53,7 @@ impl<'a> EnabledSet<'a> {
     /// Returns the place of the first thread that has become enabled since the run queue's count of
     /// pushes was `end`, and the count of now. A thread that yields is pushed after the choice.
     pub(crate) fn places_since(&self, end: Option<usize>) -> (usize, usize) {
-        let pushed = end.map_or(self.queued, |end| self.queue.pushed_since(end));
+        let pushed = end.map_or(self.queued, |end| self.queue.len_after(end));
         (self.queued.saturating_sub(pushed), self.queue.end())
     }
 
@@ -70,8 +70,6 @@ impl<'a> EnabledSet<'a> {
     /// slower if it is not.
     #[inline(always)]
     pub(super) fn take_far(&self, place: usize) -> Option<Runnable> {
-        /// Up to this place, to move the entries one by one takes fewer instructions.
-        const NEAR: usize = 16;
         if place <= NEAR {
             return self.take(place);
         }

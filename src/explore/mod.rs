@@ -1,20 +1,21 @@
 //! Controlled runs: a controller makes every choice of the scheduler. `weave` is built on this.
+//!
+//! They attach to a runtime by a table of upcalls of their own, so no other layer calls them.
 
-pub(crate) mod choose;
-pub(crate) mod controller;
+mod choose;
+mod controlled;
+mod controller;
 mod enabled_set;
-pub(crate) mod observe;
+mod observe;
 mod path;
-mod random;
-pub(crate) mod run;
-mod sums;
-pub(crate) mod teardown;
+mod run;
+mod teardown;
+mod upcalls;
 
+pub(crate) use controlled::{ControlledRuntime, Cut};
 pub(crate) use controller::{
     Awaits, Controller, EventMask, Operated, Spawn, Stuck, Suspended, Suspension, UNTOLD,
 };
 pub(crate) use enabled_set::{CLOCK, EnabledSet};
-pub(crate) use path::{Choice, ChoicePath, Way};
-pub(crate) use random::Random;
-pub(crate) use run::{ATOMIC, ControlledRun, Cut, alternative, is_controlled, random_below};
-pub(crate) use sums::Sums;
+pub(crate) use path::{Choice, ChoicePath};
+pub(crate) use run::ATOMIC;

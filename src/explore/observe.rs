@@ -10,13 +10,15 @@ use super::controller::{EventMask, Operated, Spawn, UNTOLD};
 use super::run::{StepProgress, is_controlled, run};
 use super::teardown;
 use crate::access::{Access, Object};
-use crate::cancel::numbers;
+use crate::cancel::numbers::ScopeNumbers;
 use crate::kernel::slow_path::{pending, slow};
 use crate::kernel::{At, ControlBlock, Needs, Payload, Resource, Scheduler, Wait, WaitFor};
+use crate::runtime::next::generator;
+use crate::runtime::random::Random;
 
 /// Begins a controlled run.
 #[inline(always)]
-pub(crate) fn begin(scheduler: &Scheduler, mask: EventMask) {
+pub(super) fn begin(scheduler: &Scheduler, mask: EventMask) {
     static EXECUTIONS: AtomicU32 = AtomicU32::new(1);
     let is_observed = mask.operations || mask.preemption;
     let is_traced = scheduler.slow() & slow::TRACE != 0;
@@ -24,8 +26,9 @@ pub(crate) fn begin(scheduler: &Scheduler, mask: EventMask) {
     let execution = is_observed.then(|| EXECUTIONS.fetch_add(1, Ordering::Relaxed));
     run(scheduler).begin(mask, is_traced, execution);
     scheduler.restart_numbers();
-    numbers::restart(scheduler);
-    scheduler.set_most_threads(mask.most_threads);
+    scheduler.state::<ScopeNumbers>().last().set(0);
+    generator(scheduler).replace(Random::new(0));
+    scheduler.most_threads().set(mask.most_threads);
     scheduler.set_slow(slow::CONTROLLED, true);
     if is_observed {
         scheduler.add_pending(pending::OBSERVED);
@@ -34,16 +37,16 @@ pub(crate) fn begin(scheduler: &Scheduler, mask: EventMask) {
 
 /// Ends a controlled run.
 #[inline(always)]
-pub(crate) fn end(scheduler: &Scheduler) {
+pub(super) fn end(scheduler: &Scheduler) {
     scheduler.set_slow(slow::CONTROLLED, false);
-    scheduler.set_most_threads(usize::MAX);
+    scheduler.most_threads().set(usize::MAX);
     run(scheduler).leave_fast_paths();
     scheduler.clear_pending(pending::OBSERVED);
 }
 
 /// Hears of an access that is about to begin. Lets other threads run first, if the controller
 /// wants to choose before each operation.
-pub(crate) fn access(
+pub(super) fn access(
     scheduler: &Scheduler,
     object: Object<'_>,
     access: Access,
@@ -66,6 +69,7 @@ pub(crate) fn access(
 
 /// Lets other threads run first, if the controller wants to choose before each operation. Returns
 /// `false` if the access does not count.
+#[inline(always)]
 fn begin_operation(scheduler: &Scheduler, is_look: bool, at: &'static Location<'static>) -> bool {
     let run = run(scheduler);
     if run.stopping.is_stopped.get() {
@@ -101,7 +105,7 @@ fn begin_operation(scheduler: &Scheduler, is_look: bool, at: &'static Location<'
 /// Tells the controller of an access that is a part of the one that has begun.
 #[cold]
 #[inline(never)]
-pub(crate) fn also(scheduler: &Scheduler, object: Object<'_>, access: Access) {
+pub(super) fn also(scheduler: &Scheduler, object: Object<'_>, access: Access) {
     if matches!(object, Object::Clock) && !run(scheduler).mask.get().time {
         return;
     }
@@ -110,7 +114,7 @@ pub(crate) fn also(scheduler: &Scheduler, object: Object<'_>, access: Access) {
 
 /// Tells the controller of an access.
 #[inline(always)]
-pub(crate) fn tell(
+pub(super) fn tell(
     scheduler: &Scheduler,
     object: Object<'_>,
     access: Access,
@@ -128,7 +132,7 @@ pub(crate) fn tell(
 
 /// Tells the controller that a wait for any of these ends: a later use of another of them finds
 /// no thread waiting there.
-pub(crate) fn also_all(scheduler: &Scheduler, needs: Needs<'_>) {
+pub(super) fn also_all(scheduler: &Scheduler, needs: Needs<'_>) {
     for need in needs.iter() {
         also(scheduler, Object::Resource(need.resource), Access::Write);
     }
@@ -136,7 +140,7 @@ pub(crate) fn also_all(scheduler: &Scheduler, needs: Needs<'_>) {
 
 /// Hears that the current thread has created a resource.
 #[cold]
-pub(crate) fn created(scheduler: &Scheduler, resource: &Resource) {
+pub(super) fn created(scheduler: &Scheduler, resource: &Resource) {
     if is_controlled(scheduler) {
         run(scheduler).number_created(resource, scheduler.current().number());
     }
@@ -144,7 +148,7 @@ pub(crate) fn created(scheduler: &Scheduler, resource: &Resource) {
 
 /// Tells the controller of the value that the last access has read or left.
 #[cold]
-pub(crate) fn value(scheduler: &Scheduler, value: &dyn Fn() -> String) {
+pub(super) fn value(scheduler: &Scheduler, value: &dyn Fn() -> String) {
     let run = run(scheduler);
     if is_controlled(scheduler) && run.mask.get().values && !run.is_deciding.get() {
         // The function is the program's: what it does is no part of the execution.
@@ -160,7 +164,7 @@ pub(crate) fn value(scheduler: &Scheduler, value: &dyn Fn() -> String) {
 /// Hears that the wait of a thread is about to be ended by something else than what it waits for,
 /// or that the thread is to be unwound where it waits next.
 #[cold]
-pub(crate) fn ends_wait(scheduler: &Scheduler, control: &ControlBlock, verb: &'static str) {
+pub(super) fn ends_wait(scheduler: &Scheduler, control: &ControlBlock, verb: &'static str) {
     tell(scheduler, Object::Unwinding(control.number()), Access::Write, verb, None);
     let Some(wait) = control.waits_for() else { return };
     let write = |object| also(scheduler, object, Access::Write);
@@ -177,7 +181,7 @@ pub(crate) fn ends_wait(scheduler: &Scheduler, control: &ControlBlock, verb: &'s
 
 /// Hears that a thread has become ready.
 #[inline(always)]
-pub(crate) fn becomes_ready(scheduler: &Scheduler, control: &ControlBlock) {
+pub(super) fn becomes_ready(scheduler: &Scheduler, control: &ControlBlock) {
     let run = run(scheduler);
     if run.stopping.is_stopped.get() {
         return;
@@ -185,8 +189,10 @@ pub(crate) fn becomes_ready(scheduler: &Scheduler, control: &ControlBlock) {
     let number = control.number();
     if number > run.last_spawned.get() {
         run.last_spawned.set(number);
-        if let Some(scope) = control.scope() {
-            scope.set_number(number);
+        if let Some(scope) = control.scope()
+            && scope.number().get() == 0
+        {
+            scope.number().set(number);
         }
         // What the main thread has done before it spawned the first came before every other.
         if run.progress.get() == StepProgress::Nothing || scheduler.running() == 1 {
@@ -226,7 +232,7 @@ fn tell_woken(scheduler: &Scheduler, control: &ControlBlock) {
 }
 
 /// Hears that the closure of a thread was left by unwinding with `payload`.
-pub(crate) fn fails(scheduler: &Scheduler, control: &ControlBlock, payload: &Payload) {
+pub(super) fn fails(scheduler: &Scheduler, control: &ControlBlock, payload: &Payload) {
     if !is_controlled(scheduler) {
         return;
     }
@@ -242,7 +248,7 @@ pub(crate) fn fails(scheduler: &Scheduler, control: &ControlBlock, payload: &Pay
 /// Hears that a thread has ended.
 #[cold]
 #[inline(never)]
-pub(crate) fn ends(scheduler: &Scheduler, control: &ControlBlock) {
+pub(super) fn ends(scheduler: &Scheduler, control: &ControlBlock) {
     also(scheduler, Object::End(control.number()), Access::Commute);
     if let Some(scope) = control.scope() {
         also(scheduler, Object::Scope(scope), Access::Commute);
@@ -251,6 +257,6 @@ pub(crate) fn ends(scheduler: &Scheduler, control: &ControlBlock) {
 
 /// Hears that the program wanted more threads than the controller allows.
 #[cold]
-pub(crate) fn refuses(scheduler: &Scheduler) {
+pub(super) fn refuses(scheduler: &Scheduler) {
     run(scheduler).tell(|controller| controller.too_many());
 }

@@ -5,7 +5,7 @@
 #![forbid(unsafe_code)]
 
 use super::enabled_set::EnabledSet;
-use super::random::Random;
+use crate::runtime::random::Random;
 
 /// One choice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

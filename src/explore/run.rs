@@ -4,30 +4,19 @@
 //! chooses the next thread in place of the run queue. The controller itself must not use the
 //! runtime.
 
-use std::cell::{Cell, OnceCell, RefCell, RefMut};
+use std::cell::{Cell, RefCell, RefMut};
 use std::panic::Location;
 use std::rc::Rc;
 
 use super::controller::{Controller, EventMask};
 use super::enabled_set::EnabledSet;
 use super::path::ChoicePath;
-use super::random::Random;
 use crate::access::Object;
 use crate::kernel::features::SchedulerState;
-use crate::kernel::slow_path::slow;
-use crate::kernel::{Payload, Resource, Scheduler};
+use crate::kernel::{Resource, Scheduler};
 
 /// The kind of the numbers of atomics: their highest four bits.
 pub(crate) const ATOMIC: u64 = 10;
-
-/// How a controlled run has ended, if not by returning a value.
-#[derive(Debug)]
-pub(crate) enum Cut {
-    /// The main green thread has panicked.
-    Panicked(Payload),
-    /// The controller has ended the run, or no thread could run any more.
-    Stopped,
-}
 
 /// What the current thread has done since it was chosen.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -39,10 +28,10 @@ pub(super) enum StepProgress {
 }
 
 /// What a scheduler knows of the run that is controlled.
-pub(crate) struct ControlledRun {
-    controller: OnceCell<Rc<RefCell<dyn Controller>>>,
+pub(super) struct ControlledRun {
+    controller: Rc<RefCell<dyn Controller>>,
     /// Makes the choices that it can in place of the controller.
-    path: OnceCell<Rc<RefCell<ChoicePath>>>,
+    path: Rc<RefCell<ChoicePath>>,
     pub(super) mask: Cell<EventMask>,
     /// The controller asks for neither clock choices nor suspension events. `false` once the run
     /// is over.
@@ -62,8 +51,6 @@ pub(crate) struct ControlledRun {
     created: RefCell<Vec<u32>>,
     pub(super) last_spawned: Cell<u64>,
     pub(super) stopping: Stopping,
-    /// The source of alternatives in a run that is not controlled.
-    random: RefCell<Random>,
 }
 
 /// The end of a controlled run before its time.
@@ -76,16 +63,21 @@ pub(super) struct Stopping {
     pub(super) accesses: Cell<u32>,
 }
 
-// SAFETY: no other type has slot 8, and every scheduler gets such a state.
+// SAFETY: no other type has slot 8. The type is private to this folder, which asks only schedulers
+// with such a state: those with the table `CONTROLLED`, and those with the flag of that name.
 unsafe impl SchedulerState for ControlledRun {
     const SLOT: usize = 8;
 }
 
 impl ControlledRun {
-    pub(crate) fn new() -> ControlledRun {
+    /// Returns a state without a run.
+    pub(super) fn new(
+        controller: Rc<RefCell<dyn Controller>>,
+        path: Rc<RefCell<ChoicePath>>,
+    ) -> ControlledRun {
         ControlledRun {
-            controller: OnceCell::new(),
-            path: OnceCell::new(),
+            controller,
+            path,
             mask: Cell::default(),
             is_plain: Cell::new(false),
             is_quiet: Cell::new(false),
@@ -98,18 +90,7 @@ impl ControlledRun {
             created: RefCell::default(),
             last_spawned: Cell::new(1),
             stopping: Stopping::default(),
-            random: RefCell::new(Random::new(0)),
         }
-    }
-
-    /// Sets the controller and the path, once.
-    pub(crate) fn set_controller(
-        &self,
-        controller: Rc<RefCell<dyn Controller>>,
-        path: Rc<RefCell<ChoicePath>>,
-    ) {
-        let _ = self.controller.set(controller);
-        let _ = self.path.set(path);
     }
 
     /// Begins an execution.
@@ -124,7 +105,6 @@ impl ControlledRun {
         self.stopping.is_stopped.set(false);
         self.stopping.turns.set(0);
         self.stopping.accesses.set(0);
-        self.random.replace(Random::new(0));
         if let Some(execution) = execution {
             self.created.borrow_mut().clear();
             self.execution.set(execution);
@@ -134,13 +114,12 @@ impl ControlledRun {
     /// Calls the controller.
     #[inline(always)]
     pub(super) fn tell<T>(&self, f: impl FnOnce(&mut dyn Controller) -> T) -> T {
-        let controller = self.controller.get().expect("a controlled run has a controller");
-        f(&mut *controller.borrow_mut())
+        f(&mut *self.controller.borrow_mut())
     }
 
     #[inline(always)]
     pub(super) fn path(&self) -> RefMut<'_, ChoicePath> {
-        self.path.get().expect("a controlled run has a path").borrow_mut()
+        self.path.borrow_mut()
     }
 
     /// Takes the slow path at every yield from now on.
@@ -201,7 +180,7 @@ impl ControlledRun {
         match object {
             Object::Resource(resource) => self.number_of_resource(resource),
             Object::Poison(resource) => of_kind(7, self.number_of_resource(resource)),
-            Object::Scope(scope) => of_kind(8, scope.number()),
+            Object::Scope(scope) => of_kind(8, scope.number().get()),
             Object::End(number) => of_kind(1, number),
             Object::Token(number) => of_kind(2, number),
             Object::Unwinding(number) => of_kind(3, number),
@@ -230,26 +209,12 @@ impl ControlledRun {
 }
 
 #[inline(always)]
-pub(crate) fn run(scheduler: &Scheduler) -> &ControlledRun {
+pub(super) fn run(scheduler: &Scheduler) -> &ControlledRun {
     scheduler.state()
 }
 
 /// Returns `true` if a controller makes the choices, and has not ended the run.
 #[inline(always)]
-pub(crate) fn is_controlled(scheduler: &Scheduler) -> bool {
-    scheduler.slow() & slow::CONTROLLED != 0 && !run(scheduler).stopping.is_stopped.get()
-}
-
-/// Chooses one of `count` alternatives. A program must not rely on their order.
-pub(crate) fn alternative(scheduler: &Scheduler, count: usize) -> usize {
-    if is_controlled(scheduler) && count > 1 {
-        run(scheduler).tell(|controller| controller.alternative(count))
-    } else {
-        random_below(scheduler, count)
-    }
-}
-
-/// Returns a random number below `bound`, the same in every run.
-pub(crate) fn random_below(scheduler: &Scheduler, bound: usize) -> usize {
-    run(scheduler).random.borrow_mut().below(bound)
+pub(super) fn is_controlled(scheduler: &Scheduler) -> bool {
+    scheduler.is_controlled() && !run(scheduler).stopping.is_stopped.get()
 }

@@ -14,14 +14,14 @@ const MOST_TURNS: u32 = 1_000_000;
 pub(super) const MOST_ACCESSES: u32 = 1_000;
 
 /// The payload that ends such a run.
-pub(crate) struct Stopped;
+pub(super) struct Stopped;
 
 /// Ends the run: every thread is unwound, first come, first served.
 pub(super) fn stop(scheduler: &Scheduler) {
     let run = run(scheduler);
     run.stopping.is_stopped.set(true);
     run.leave_fast_paths();
-    scheduler.set_most_threads(usize::MAX);
+    scheduler.most_threads().set(usize::MAX);
     scheduler.failure().borrow_mut().get_or_insert_with(|| Box::new(Stopped));
     unwind::force_all(scheduler);
 }

@@ -184,7 +184,7 @@ impl Scheduler {
 
     fn look_at_scope(&self, scope: &ScopeMembers, at: &'static Location<'static>) {
         // Without a thread in the scope, there is no wait.
-        if self.is_observed() && scope.number() != 0 {
+        if self.is_observed() && scope.number().get() != 0 {
             let object = Object::Scope(scope);
             (self.upcalls().access)(self, object, Access::Look, "join", At::Look(at));
         }

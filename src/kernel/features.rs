@@ -2,7 +2,7 @@
 //! the kernel calls, and slots for the state of features.
 //!
 //! ```text
-//!   kernel ---- Upcalls: nine cold functions, filled in by `runtime` ----> features
+//!   kernel ---- Upcalls: ten cold functions, filled in by `runtime` ----> features
 //!   features -- Scheduler::state, ControlBlock::state: their own slots --> kernel
 //! ```
 //!
@@ -48,6 +48,8 @@ pub(crate) struct Upcalls {
     /// run first. Passed are the object and how it is accessed, the verb that a story uses, and
     /// the place in the program.
     pub(crate) access: fn(&Scheduler, Object<'_>, Access, &'static str, At),
+    /// Chooses one of this number of alternatives for the current thread.
+    pub(crate) alternative: fn(&Scheduler, usize) -> usize,
     /// Hears of everything else that happens to threads.
     pub(crate) report: fn(&Scheduler, Report<'_>),
 }
@@ -113,6 +115,9 @@ pub(crate) enum Report<'a> {
     Ending(&'a ControlBlock, Stage),
     /// There are as many threads as the controller allows, and another one was wanted.
     Refused,
+    /// The current thread would yield at this line if it had used up its slice of time. Reported only
+    /// in a controlled run.
+    MayYield(&'static Location<'static>),
     /// The host has called the runtime. This and the next are reported only while what happens is
     /// recorded.
     Entered,
@@ -202,8 +207,8 @@ const THREAD_SLOTS: usize = 3;
 ///
 /// # Safety
 ///
-/// No two types may have the same slot, and `runtime` must give every scheduler that it makes a
-/// state of the type.
+/// No two types may have the same slot, and a scheduler may be asked for the type only if it was made
+/// with a state of the type. Only the state of a controlled run is not in every scheduler.
 pub(crate) unsafe trait SchedulerState: 'static {
     const SLOT: usize;
 }

@@ -18,6 +18,12 @@ pub(crate) mod block;
 pub(crate) mod context_switch;
 pub(crate) mod control_block;
 pub(crate) mod current;
+// Only `debug` and `weave` read what a report says. To leave out what says it would take a `#[cfg]` in
+// each of the dozens of places that report.
+#[cfg_attr(
+    not(all(feature = "debug", feature = "weave")),
+    expect(dead_code, reason = "nothing reads the reports")
+)]
 pub(crate) mod features;
 pub(crate) mod run_queue;
 pub(crate) mod scheduler;
@@ -36,7 +42,7 @@ pub(crate) use features::{Access, At, Cause, Object, Report};
 pub(crate) use scheduler::Scheduler;
 pub(crate) use spawn::Owned;
 pub use thread_info::{Cancelled, ThreadId};
-pub(crate) use thread_info::{ThreadInfo, ThreadRef, for_join, is_cancellation};
+pub(crate) use thread_info::{ThreadInfo, ThreadRef, for_join};
 pub(crate) use wait_queue::WaitQueue;
 pub(crate) use wait_reason::{
     External, Holder, Listed, Need, Needs, Outcome, Resource, ScopeMembers, Wait, WaitFor, Want,

@@ -43,6 +43,9 @@ const FIRST_CAPACITY: usize = 64;
 const STEP: usize = size_of::<Runnable>();
 const _: () = assert!(STEP.is_power_of_two());
 
+/// The last index at which moving entries one by one takes fewer instructions than in blocks.
+pub(crate) const NEAR: usize = 16;
+
 /// The offsets by which a debugger reads the queue.
 pub(crate) const LAYOUT: [usize; 7] = [
     offset_of!(RunQueue, entries),
@@ -140,11 +143,11 @@ impl RunQueue {
         self.len_after(self.head())
     }
 
-    /// Returns the length. `head` is the count of pops.
+    /// Returns the number of pushes since this position was the [end](RunQueue::end): the length, if it
+    /// is the count of pops.
     #[inline(always)]
-    pub(crate) fn len_after(&self, head: usize) -> usize {
-        debug_assert!(head == self.head());
-        (self.tail.get() - head) / STEP
+    pub(crate) fn len_after(&self, position: usize) -> usize {
+        (self.tail.get() - position) / STEP
     }
 
     /// Returns the positions of all entries, the next to run first.
@@ -156,8 +159,9 @@ impl RunQueue {
     /// Returns the green threads in the queue, the next to run first. Each exists: an ended
     /// thread is in no queue.
     pub(crate) fn controls(&self) -> impl Iterator<Item = *const ControlBlock> {
-        // SAFETY: an entry between head and tail has been written.
-        self.positions().map(|position| unsafe { (*self.entry(position)).control })
+        let head = self.head();
+        // SAFETY: the index is less than the length.
+        (0..self.len()).map(move |index| unsafe { self.control_after(head, index) })
     }
 
     /// Returns the green thread that is `index` places behind the next to run.
@@ -183,11 +187,6 @@ impl RunQueue {
         self.tail.get()
     }
 
-    /// Returns the number of pushes since [`RunQueue::end`] returned `end`.
-    pub(crate) fn pushed_since(&self, end: usize) -> usize {
-        (self.tail.get() - end) / STEP
-    }
-
     /// Returns the place for the context of `control`, which is in the queue. Searches from the
     /// end: a thread that has just yielded, or was just woken, is there.
     ///
@@ -209,11 +208,11 @@ impl RunQueue {
     /// # Panics
     ///
     /// If the queue has no such entry.
-    #[inline(always)]
     pub(crate) fn take(&self, index: usize) -> Runnable {
         assert!(index < self.len(), "the run queue has no entry {index}");
+        let take = if index <= NEAR { RunQueue::take_after } else { RunQueue::take_far_after };
         // SAFETY: tested above.
-        unsafe { self.take_after(self.head(), index) }
+        unsafe { take(self, self.head(), index) }
     }
 
     /// Removes an entry as [`RunQueue::take`] does, without the test.

@@ -84,7 +84,7 @@ impl Scheduler {
         coarse_time: u64,
         stack_bytes: Option<usize>,
     ) -> Scheduler {
-        Scheduler {
+        let mut scheduler = Scheduler {
             slots,
             upcalls: UpcallTable::new(upcalls),
             queue: RunQueue::new(),
@@ -96,8 +96,8 @@ impl Scheduler {
             dead: Cell::new(ptr::null()),
             running: Cell::new(0),
             most_threads: Cell::new(usize::MAX),
-            last_number: Cell::new(1),
-            serial: next_serial(),
+            last_number: Cell::new(0),
+            serial: 0,
             main: Cell::new(ptr::null()),
             interrupted: Cell::new(0),
             is_away: AtomicBool::new(true),
@@ -106,7 +106,10 @@ impl Scheduler {
             threads: RefCell::default(),
             stack_bytes,
             failure: RefCell::new(None),
-        }
+        };
+        scheduler.take_new_serial();
+        scheduler.restart_numbers();
+        scheduler
     }
 
     /// Returns the state of a feature.
@@ -238,13 +241,10 @@ impl Scheduler {
         self.running.set(running);
     }
 
+    /// Returns the place of the most threads that a controller allows.
     #[inline(always)]
-    pub(super) fn most_threads(&self) -> usize {
-        self.most_threads.get()
-    }
-
-    pub(crate) fn set_most_threads(&self, most: usize) {
-        self.most_threads.set(most);
+    pub(crate) fn most_threads(&self) -> &Cell<usize> {
+        &self.most_threads
     }
 
     #[inline(always)]
@@ -303,12 +303,6 @@ impl Scheduler {
     /// Returns the green thread with this id, if it has not ended.
     pub(crate) fn find(&self, id: ThreadId) -> Option<Rc<ThreadInfo>> {
         (id.runtime == self.serial).then(|| self.threads.borrow().get(&id.number).cloned())?
-    }
-
-    /// Returns the number of entries for which the scheduler has memory.
-    pub(crate) fn room(&self) -> usize {
-        let queues = self.queue.capacity().max(self.held.capacity());
-        queues.max(self.threads.borrow().capacity())
     }
 
     /// Returns all green threads that have not ended, in the order in which they were spawned.

@@ -101,7 +101,7 @@ impl Scheduler {
 
     #[inline(never)]
     fn stack_with_care(&self, bytes: Option<usize>) -> io::Result<Stack> {
-        let most = self.most_threads();
+        let most = self.most_threads().get();
         if self.is_controlled() && self.running() >= most {
             (self.upcalls().report)(self, Report::Refused);
             return Err(io::Error::other(format!(

@@ -262,6 +262,11 @@ impl Resource {
         }
     }
 
+    /// Returns the place of the number by which an exploration knows the resource.
+    #[cfg_attr(
+        not(feature = "weave"),
+        expect(dead_code, reason = "only an exploration numbers it")
+    )]
     pub(crate) fn tag(&self) -> &Cell<u64> {
         &self.tag
     }
@@ -369,16 +374,10 @@ impl ScopeMembers {
         self.unseen_panics.get() > 0
     }
 
-    /// Returns the number by which an exploration knows the scope; 0 before the first spawn.
-    pub(crate) fn number(&self) -> u64 {
-        self.number.get()
-    }
-
-    /// Sets the number by which an exploration knows the scope, if it has none.
-    pub(crate) fn set_number(&self, number: u64) {
-        if self.number.get() == 0 {
-            self.number.set(number);
-        }
+    /// Returns the place of the number by which an exploration knows the scope; 0 before the first
+    /// spawn.
+    pub(crate) fn number(&self) -> &Cell<u64> {
+        &self.number
     }
 
     pub(super) fn waiter(&self) -> &WaitQueue<()> {

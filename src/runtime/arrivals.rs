@@ -10,7 +10,7 @@
 
 use std::collections::VecDeque;
 
-use crate::explore::Sums;
+use super::sums::Sums;
 use crate::kernel::run_queue::{RunQueue, Runnable};
 
 #[derive(Default)]

@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use super::instance::Runtime;
 use super::policy::Policy;
+use super::upcalls::UPCALLS;
 #[cfg(feature = "net")]
 use crate::driver;
 #[cfg(feature = "debug")]
 use crate::inspect::debug::{self, Recorder};
+use crate::kernel::features::SchedulerSlots;
 use crate::remote::inbox::silence;
 use crate::timer::clock::Clock;
 
@@ -147,7 +149,8 @@ impl Builder {
     pub fn build(self) -> Runtime {
         let clock = if self.virtual_time { Clock::simulated() } else { Clock::Real };
         let policy = self.policy.unwrap_or_else(Policy::fifo);
-        let mut runtime = Runtime::with(clock, policy, self.stack_bytes);
+        let slots = SchedulerSlots::new();
+        let mut runtime = Runtime::with(UPCALLS, slots, clock, policy, self.stack_bytes);
         #[cfg(feature = "net")]
         driver::io::set_engine(runtime.scheduler(), self.engine);
         runtime.set_cancels_rest(self.cancels_rest);

@@ -10,18 +10,16 @@ use super::locals;
 use super::next::Choices;
 use super::panic_hook;
 use super::policy::Policy;
-use super::upcalls::UPCALLS;
 use crate::cancel::numbers::ScopeNumbers;
 use crate::cancel::unwind;
 use crate::driver;
 use crate::driver::prefetch::Cold;
-use crate::explore::ControlledRun;
 #[cfg(feature = "debug")]
 use crate::inspect::debug;
 use crate::inspect::debugger_table::LENO_DEBUGGER_TABLE;
 use crate::inspect::with_room;
 use crate::kernel::current::Installed;
-use crate::kernel::features::SchedulerSlots;
+use crate::kernel::features::{SchedulerSlots, Upcalls};
 use crate::kernel::slow_path::slow;
 use crate::kernel::{
     Cancelled, ControlBlock, Owned, Payload, Report, Scheduler, Wait, WaitFor, for_join, is_main,
@@ -52,15 +50,22 @@ use crate::timer::timers::Timers;
 /// ```
 pub struct Runtime {
     // Boxed: green threads point to both.
-    main: Box<ControlBlock>,
-    scheduler: Box<Scheduler>,
+    pub(super) main: Box<ControlBlock>,
+    pub(super) scheduler: Box<Scheduler>,
     /// The end of the main green thread cancels all others.
     cancels_rest: bool,
 }
 
 impl Runtime {
+    /// Returns a runtime with these upcalls. Adds what every runtime has to the slots.
     #[track_caller]
-    pub(super) fn with(clock: Clock, policy: Policy, stack_bytes: Option<usize>) -> Runtime {
+    pub(crate) fn with(
+        upcalls: Upcalls,
+        slots: SchedulerSlots,
+        clock: Clock,
+        policy: Policy,
+        stack_bytes: Option<usize>,
+    ) -> Runtime {
         stack::clean_up_after_others();
         stack::watch_caller(is_main);
         panic_hook::install();
@@ -71,19 +76,18 @@ impl Runtime {
         // A table that nothing refers to would not be linked.
         std::hint::black_box(&LENO_DEBUGGER_TABLE);
         let (coarse_time, is_fifo) = (clock.coarse_now(), policy.is_fifo());
-        let slots = SchedulerSlots::new()
+        let slots = slots
             .with(Timers::new(clock))
             .with(ScopeNumbers::default())
             .with(Outside::default())
             .with(Futures::default())
-            .with(ControlledRun::new())
             .with(Cold::default())
             .with(Choices::new(policy));
         #[cfg(feature = "debug")]
         let slots = debug::add_states(slots);
         #[cfg(feature = "net")]
         let slots = slots.with(driver::io::Io::default());
-        let scheduler = Box::new(Scheduler::new(UPCALLS, slots, coarse_time, stack_bytes));
+        let scheduler = Box::new(Scheduler::new(upcalls, slots, coarse_time, stack_bytes));
         scheduler.set_slow(slow::POLICY, !is_fifo);
         let main = Box::new(ControlBlock::main(&scheduler));
         // SAFETY: the box of the main thread is dropped with the scheduler, or replaced by
@@ -96,22 +100,8 @@ impl Runtime {
         self.cancels_rest = cancels_rest;
     }
 
-    pub(super) fn scheduler(&self) -> &Scheduler {
+    pub(crate) fn scheduler(&self) -> &Scheduler {
         &self.scheduler
-    }
-
-    pub(super) fn main(&self) -> &ControlBlock {
-        &self.main
-    }
-
-    /// Makes another runtime of this one, in which no thread runs.
-    #[track_caller]
-    pub(super) fn renew(&mut self) {
-        self.scheduler.uncancel(&self.main);
-        self.main.retire();
-        self.scheduler.forget(self.main.number());
-        self.scheduler.take_new_serial();
-        *self.main = ControlBlock::main(&self.scheduler);
     }
 
     /// Runs `f` as the main green thread, as [`run`](crate::run) does.

@@ -2,19 +2,22 @@
 
 mod arrivals;
 mod builder;
-mod controlled;
 mod instance;
 pub(crate) mod locals;
-mod next;
+pub(crate) mod next;
 pub(crate) mod panic_hook;
 mod policy;
+pub(crate) mod random;
+#[cfg(feature = "weave")]
+mod reuse;
 mod spawn;
-mod upcalls;
+pub(crate) mod sums;
+pub(crate) mod upcalls;
 
 pub use builder::Builder;
-pub(crate) use controlled::ControlledRuntime;
 pub use instance::Runtime;
 pub(crate) use locals::{LocalError, with_local};
+pub(crate) use next::random_below;
 pub use policy::Policy;
 pub(crate) use spawn::Spawned;
 pub use spawn::{Scope, scope};

@@ -5,19 +5,20 @@
 use std::cell::RefCell;
 
 use super::policy::{Kind, Policy};
+use super::random::Random;
 use crate::cancel::unwind;
 use crate::driver;
-use crate::explore::Way;
-use crate::explore::choose::{draws, next_by, next_controlled};
 use crate::inspect::deadlock;
 use crate::kernel::features::SchedulerState;
 use crate::kernel::run_queue::Runnable;
 use crate::kernel::slow_path::{SWITCHES_BETWEEN_POLLS, slow};
 use crate::kernel::{Cause, Outcome, Payload, Scheduler, ThreadId};
 
-/// The policy of a runtime, and the report of its deadlock.
+/// How a runtime chooses, and the report of its deadlock.
 pub(super) struct Choices {
     policy: RefCell<Policy>,
+    /// Chooses among alternatives.
+    generator: RefCell<Random>,
     /// Set once no thread can run.
     pub(super) deadlock: RefCell<Option<String>>,
 }
@@ -29,45 +30,26 @@ unsafe impl SchedulerState for Choices {
 
 impl Choices {
     pub(super) fn new(policy: Policy) -> Choices {
-        Choices { policy: RefCell::new(policy), deadlock: RefCell::new(None) }
+        Choices {
+            policy: RefCell::new(policy),
+            generator: RefCell::new(Random::new(0)),
+            deadlock: RefCell::new(None),
+        }
     }
+}
+
+/// Returns the runtime's generator of random numbers, which begins with the same seed in each.
+pub(crate) fn generator(scheduler: &Scheduler) -> &RefCell<Random> {
+    &scheduler.state::<Choices>().generator
+}
+
+/// Returns a random number below `bound`, the same in every run.
+pub(crate) fn random_below(scheduler: &Scheduler, bound: usize) -> usize {
+    generator(scheduler).borrow_mut().below(bound)
 }
 
 /// Returns the next thread to run: polls, and sleeps until a thread can run.
 pub(super) fn idle(scheduler: &Scheduler) -> Runnable {
-    // In an exploration this comes as often as a yield. Each way to make a choice is in a function
-    // of its own, since this one needs no frame.
-    if scheduler.slow() == slow::CONTROLLED {
-        if let Some(next) = next_by(scheduler, Way::Repeat) {
-            return next;
-        }
-        if draws(scheduler) {
-            return idle_by_chance(scheduler);
-        }
-    }
-    idle_with_care(scheduler)
-}
-
-#[inline(never)]
-fn idle_by_chance(scheduler: &Scheduler) -> Runnable {
-    match next_by(scheduler, Way::Draw) {
-        Some(next) => next,
-        None => idle_with_care(scheduler),
-    }
-}
-
-#[inline(never)]
-fn idle_with_care(scheduler: &Scheduler) -> Runnable {
-    if scheduler.slow() == slow::CONTROLLED
-        && let Some(next) = next_by(scheduler, Way::Begin)
-    {
-        return next;
-    }
-    if scheduler.slow() & slow::CONTROLLED != 0
-        && let Some(next) = next_controlled(scheduler)
-    {
-        return next;
-    }
     if let Some(next) = take_next(scheduler) {
         return next;
     }

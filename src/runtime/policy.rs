@@ -5,7 +5,7 @@
 use std::fmt;
 
 use super::arrivals::Arrivals;
-use crate::explore::Random;
+use super::random::Random;
 use crate::kernel::ThreadId;
 
 /// A policy: which green thread runs next when several can; see

@@ -205,7 +205,7 @@ impl<'scope, 'env> Scope<'scope, 'env> {
         self.is_open.set(true);
         let result = panic::catch_unwind(AssertUnwindSafe(f));
         // In a controlled run, the wait is reported even if it is over at once.
-        if self.state.is_running() || self.state.number() != 0 {
+        if self.state.is_running() || self.state.number().get() != 0 {
             // A coroutine may have carried us elsewhere in the meantime.
             match try_scheduler() {
                 Some(scheduler) => {

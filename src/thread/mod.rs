@@ -88,9 +88,9 @@ use std::time::Duration;
 use crate::access::{Access, Object, begin, note};
 use crate::cancel::interrupted;
 use crate::driver;
-use crate::explore::choose::preempt;
-use crate::explore::is_controlled;
-use crate::kernel::{Outcome, Scheduler, ThreadInfo, Wait, WaitFor, scheduler, try_scheduler};
+use crate::kernel::{
+    Outcome, Report, Scheduler, ThreadInfo, Wait, WaitFor, scheduler, try_scheduler,
+};
 
 pub use crate::cancel::Cancelled;
 pub use crate::kernel::ThreadId;
@@ -206,8 +206,8 @@ pub fn yield_now() {
 #[track_caller]
 pub fn yield_if_due() {
     let scheduler = scheduler("leno::thread::yield_if_due");
-    if is_controlled(scheduler) {
-        preempt(scheduler, Location::caller());
+    if scheduler.is_controlled() {
+        (scheduler.upcalls().report)(scheduler, Report::MayYield(Location::caller()));
     } else if is_slice_over(scheduler) {
         driver::poll(scheduler);
         return scheduler.yield_now();

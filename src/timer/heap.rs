@@ -61,11 +61,6 @@ impl<T: Copy> TimerHeap<T> {
         TimerHeap { heap: Vec::new(), slots: Vec::new(), first_free: NONE, started: 0 }
     }
 
-    /// Returns the number of timers for which there is memory.
-    pub(crate) fn room(&self) -> usize {
-        self.heap.capacity().max(self.slots.capacity())
-    }
-
     pub(crate) fn is_empty(&self) -> bool {
         self.heap.is_empty()
     }

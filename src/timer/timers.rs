@@ -38,7 +38,8 @@ pub(crate) fn is_slice_over(scheduler: &Scheduler) -> bool {
     slice.is_over(clock, scheduler.switches())
 }
 
-fn heap(scheduler: &Scheduler) -> &RefCell<TimerHeap<Target>> {
+/// Returns the timers.
+pub(crate) fn heap(scheduler: &Scheduler) -> &RefCell<TimerHeap<Target>> {
     &scheduler.state::<Timers>().heap
 }
 
@@ -90,11 +91,6 @@ pub(crate) fn is_empty(scheduler: &Scheduler) -> bool {
 /// Returns the deadline of the next timer to fire.
 pub(crate) fn next_deadline(scheduler: &Scheduler) -> Option<u64> {
     heap(scheduler).borrow().next_deadline()
-}
-
-/// Returns the number of timers for which there is memory.
-pub(crate) fn room(scheduler: &Scheduler) -> usize {
-    heap(scheduler).borrow().room()
 }
 
 // SAFETY: no other type has slot 0.

@@ -11,9 +11,8 @@ use super::panics::{self, KeptPanics, ObservedPanics, PanicText};
 use super::schedule::Rules;
 use super::spare::{Spare, runtime_of};
 use super::strategy::Strategy;
-use crate::explore::{Choice, Cut};
+use crate::explore::{Choice, ControlledRuntime, Cut};
 use crate::kernel::try_scheduler;
-use crate::runtime::ControlledRuntime;
 
 pub(super) struct Executor {
     pub(super) controller: Rc<RefCell<ExplorationController>>,

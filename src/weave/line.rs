@@ -3,7 +3,8 @@
 //! It follows the run queue from choice to choice, so that a choice among n threads takes log n steps.
 //! To list them at each choice would take n.
 
-use crate::explore::{CLOCK, EnabledSet, Sums};
+use crate::explore::{CLOCK, EnabledSet};
+use crate::runtime::sums::Sums;
 
 /// The slots that a line may have beyond twice its threads before it is packed.
 const SPARE_SLOTS: usize = 64;

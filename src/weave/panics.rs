@@ -12,7 +12,8 @@ use std::panic::{self, PanicHookInfo};
 use std::rc::Rc;
 use std::sync::Once;
 
-use crate::kernel::{Payload, is_cancellation, try_scheduler};
+use crate::kernel::thread_info::is_cancellation;
+use crate::kernel::{Payload, try_scheduler};
 use crate::runtime::panic_hook;
 
 /// The message of a panic, and its file and line.

@@ -5,7 +5,8 @@ use std::collections::BinaryHeap;
 use super::fault::Abort;
 use super::line::Line;
 use super::strategy::{Candidates, ChoiceStrategy};
-use crate::explore::{ChoicePath, EnabledSet, Random};
+use crate::explore::{ChoicePath, EnabledSet};
+use crate::runtime::random::Random;
 
 /// The entries that the heap may have beyond twice the enabled threads before it is rebuilt.
 const SPARE_ENTRIES: usize = 64;

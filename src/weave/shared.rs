@@ -3,7 +3,8 @@
 use std::cell::RefCell;
 use std::fmt;
 
-use crate::access::{Access, Object, created, note, tell_value};
+use crate::access::report::created;
+use crate::access::{Access, Object, note, tell_value};
 use crate::kernel::Resource;
 
 /// A value that green threads share, as in an `Rc<Cell<T>>`. Explorations observe the accesses to it.

@@ -12,8 +12,7 @@ use super::controller::ExplorationController;
 use super::dfs::Dfs;
 use super::schedule::Rules;
 use super::strategy::Strategy;
-use crate::explore::{Choice, ChoicePath};
-use crate::runtime::ControlledRuntime;
+use crate::explore::{Choice, ChoicePath, ControlledRuntime};
 
 /// A collection with room for more entries than this is not kept.
 const MOST_ENTRIES: usize = 1 << 10;

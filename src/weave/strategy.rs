@@ -5,7 +5,8 @@ use super::fault::Abort;
 use super::line::Line;
 use super::names::Names;
 use crate::access::Access;
-use crate::explore::{Choice, ChoicePath, EnabledSet, Random};
+use crate::explore::{Choice, ChoicePath, EnabledSet};
+use crate::runtime::random::Random;
 
 /// The strategy of an exploration.
 ///

@@ -5,16 +5,32 @@ use std::cell::RefCell;
 use std::panic::{self, AssertUnwindSafe};
 use std::rc::Rc;
 
-use super::instance::Runtime;
-use super::policy::Policy;
-use crate::explore::teardown::Stopped;
-use crate::explore::{ChoicePath, ControlledRun, Controller, Cut, EventMask, observe};
+use super::controller::{Controller, EventMask};
+use super::observe;
+use super::path::ChoicePath;
+use super::run::ControlledRun;
+use super::teardown::Stopped;
+use super::upcalls::CONTROLLED;
 #[cfg(feature = "debug")]
 use crate::inspect::debug::hog_sampler::Watched;
+use crate::kernel::Payload;
+use crate::kernel::features::SchedulerSlots;
+use crate::kernel::run_queue::RunQueue;
 use crate::kernel::slow_path::slow;
 use crate::remote::inbox::existing_inbox;
+use crate::runtime::{Policy, Runtime};
 use crate::timer::clock::{Clock, VIRTUAL_START};
+use crate::timer::heap::TimerHeap;
 use crate::timer::{clock, timers};
+
+/// How a controlled run has ended, if not by returning a value.
+#[derive(Debug)]
+pub(crate) enum Cut {
+    /// The main green thread has panicked.
+    Panicked(Payload),
+    /// The controller has ended the run, or no thread could run any more.
+    Stopped,
+}
 
 /// A runtime for controlled runs.
 pub(crate) struct ControlledRuntime(Runtime);
@@ -26,9 +42,9 @@ impl ControlledRuntime {
         path: Rc<RefCell<ChoicePath>>,
         stack_bytes: Option<usize>,
     ) -> ControlledRuntime {
-        let runtime = Runtime::with(Clock::simulated(), Policy::fifo(), stack_bytes);
-        runtime.scheduler().state::<ControlledRun>().set_controller(controller, path);
-        ControlledRuntime(runtime)
+        let slots = SchedulerSlots::new().with(ControlledRun::new(controller, path));
+        let (clock, policy) = (Clock::simulated(), Policy::fifo());
+        ControlledRuntime(Runtime::with(CONTROLLED, slots, clock, policy, stack_bytes))
     }
 
     /// Runs `f` as the main green thread, as if this runtime had just been made.
@@ -61,20 +77,23 @@ impl ControlledRuntime {
         existing_inbox(self.0.scheduler()).is_none()
     }
 
-    /// Ends the watchdogs.
+    /// Frees the memory of the timers, and ends the watchdogs.
     pub(crate) fn clear(&self) {
+        let scheduler = self.0.scheduler();
+        timers::heap(scheduler).replace(TimerHeap::new());
         #[cfg(feature = "debug")]
-        self.0.scheduler().state::<Watched>().end();
+        scheduler.state::<Watched>().end();
     }
 
-    /// Returns `true` if nothing outside knows this runtime (no handle or timeline), and nothing in it
-    /// has room for more than `most` entries.
+    /// Returns `true` if nothing outside knows this runtime (no handle or timeline), and its run queues
+    /// have room for at most `most` threads.
     pub(crate) fn can_be_reused(&self, most: usize) -> bool {
         let scheduler = self.0.scheduler();
+        let is_small = |queue: &RunQueue| queue.capacity() <= most;
         self.is_as_new()
             && scheduler.slow() == slow::OUTSIDE
-            && scheduler.room() <= most
-            && timers::room(scheduler) <= most
+            && is_small(scheduler.queue())
+            && is_small(scheduler.held_queue())
     }
 
     /// Makes another runtime of this one, for another exploration: its green threads are equal to

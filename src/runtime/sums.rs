@@ -60,7 +60,7 @@ impl<T: Copy + Default + PartialOrd + Add<Output = T> + Sub<Output = T>> Sums<T>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::explore::Random;
+    use crate::runtime::random::Random;
 
     #[test]
     fn sums_are_those_of_a_list() {
