@@ -1,12 +1,14 @@
 //! Exploration of interleavings: executions, schedules, replays and failures.
 
 mod accesses;
+#[cfg(feature = "debug")]
 mod again;
 mod atomics;
 mod bad_input;
 mod checking;
 mod counts;
 mod deadlines;
+#[cfg(feature = "unblock")]
 mod inside;
 mod operations;
 mod primitives;

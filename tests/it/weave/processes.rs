@@ -2,7 +2,6 @@
 //! processes.
 
 use std::panic;
-use std::time::Duration;
 
 use leno::weave::{Explorer, explore};
 
@@ -111,8 +110,11 @@ fn a_destructor_may_explore_during_a_panic() {
     ended.assert_survived();
 }
 
+#[cfg(feature = "debug")]
 #[test]
 fn a_watchdog_names_a_thread_that_never_switches() {
+    use std::time::Duration;
+
     let ended = child(|| {
         let report = Explorer::new().max_executions(1).explore(|| {
             let watchdog = leno::debug::watch_hogs(Duration::from_millis(20)).unwrap();
