@@ -44,6 +44,8 @@ pub(crate) use spawn::Owned;
 pub use thread_info::{Cancelled, ThreadId};
 pub(crate) use thread_info::{ThreadInfo, ThreadRef, for_join};
 pub(crate) use wait_queue::WaitQueue;
+#[cfg(feature = "net")]
+pub(crate) use wait_reason::External;
 pub(crate) use wait_reason::{
-    External, Holder, Listed, Need, Needs, Outcome, Resource, ScopeMembers, Wait, WaitFor, Want,
+    Holder, Listed, Need, Needs, Outcome, Resource, ScopeMembers, Wait, WaitFor, Want,
 };

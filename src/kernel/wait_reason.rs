@@ -58,10 +58,13 @@ pub(crate) enum WaitFor<'a> {
     /// Any of several.
     Any(&'a Needs<'a>),
     /// Something outside the runtime, such as a socket.
+    // Without `net`, nothing waits for that.
+    #[cfg_attr(not(all(feature = "net", feature = "debug")), allow(dead_code))]
     External(&'a External<'a>),
 }
 
 /// An operation on something outside the runtime, in the words of reports.
+#[cfg_attr(not(all(feature = "net", feature = "debug")), allow(dead_code))]
 pub(crate) struct External<'a> {
     /// What the thread does: "reads".
     verb: &'static str,
@@ -70,6 +73,7 @@ pub(crate) struct External<'a> {
     object: &'a dyn fmt::Display,
 }
 
+#[cfg_attr(not(all(feature = "net", feature = "debug")), allow(dead_code))]
 impl<'a> External<'a> {
     pub(crate) fn new(
         verb: &'static str,
