@@ -1,8 +1,8 @@
-//! A program for std's threads, locks and channels is ported to leno by replacing
-//! `std::` with `leno::` in its imports, and a program for crossbeam's channels by
-//! replacing `crossbeam_channel` with `leno::channel`. Both print the same as before.
+//! Programs for std's threads, locks, channels and sockets are ported to leno by replacing
+//! `std::` with `leno::` in their imports, and a program for crossbeam's channels by
+//! replacing `crossbeam_channel` with `leno::channel`. All print the same as before.
 //!
-//! The test makes the replacement in the text, builds both versions of both programs
+//! The test makes the replacement in the text, builds both versions of each program
 //! into one package, and runs them.
 
 #[path = "panic_abort/generated.rs"]
@@ -12,6 +12,7 @@ use generated::{Package, cargo, command, own_words};
 
 const PROGRAM: &str = include_str!("port/program.rs");
 const CHANNELS: &str = include_str!("port/channels.rs");
+const SOCKETS: &str = include_str!("port/sockets.rs");
 
 const MAIN: &str = r#"
 fn main() {
@@ -20,6 +21,10 @@ fn main() {
         Some("leno") => leno::run(with_leno::main),
         Some("crossbeam's channels") => channels_with_crossbeam::main(),
         Some("leno's channels") => leno::run(channels_with_leno::main),
+        Some("std's sockets") => sockets_with_std::main(),
+        Some("leno's sockets") => {
+            leno::Builder::new().cancel_rest().run(sockets_with_leno::main)
+        }
         other => panic!("unknown version {other:?}"),
     }
 }
@@ -47,6 +52,17 @@ true
 Err(RecvError)
 ";
 
+const EXPECTED_OF_SOCKETS: &str = r#"["None", "Some(\"0\")", "None", "what?"]
+["None", "Some(\"0\")", "None", "what?"], true
+5 clients asked where
+"name0 0\nname1 100\nname2 200\nname3 300\nname4 400\n"
+(5, 48)
+6 clients
+Ok(0)
+ConnectionRefused
+WouldBlock
+"#;
+
 /// Replaces the imports of modules that leno has, and asserts that these change exactly
 /// `lines` lines.
 fn port(program: &str, replacements: &[(&str, &str)], lines: usize) -> String {
@@ -69,11 +85,15 @@ fn programs_are_ported_to_leno_by_their_imports() {
     let [thread, time] = threads;
     let program = port(PROGRAM, &[("std::sync", "leno::sync"), thread, time], 5);
     let channels = port(CHANNELS, &[("crossbeam_channel", "leno::channel"), thread, time], 4);
+    let net = [("std::net", "leno::net"), ("std::os::unix::net", "leno::os::unix::net")];
+    let sync = ("std::sync", "leno::sync");
+    let sockets = port(SOCKETS, &[net[0], net[1], sync, thread, time], 6);
 
     let main = format!(
         "mod with_std {{\n{PROGRAM}}}\nmod with_leno {{\n{program}}}\n\
          mod channels_with_crossbeam {{\n{CHANNELS}}}\n\
-         mod channels_with_leno {{\n{channels}}}\n{MAIN}"
+         mod channels_with_leno {{\n{channels}}}\n\
+         mod sockets_with_std {{\n{SOCKETS}}}\nmod sockets_with_leno {{\n{sockets}}}\n{MAIN}"
     );
     let crossbeam = "[dependencies.crossbeam-channel]\nversion = \"0.5\"\n";
     let binary = Package::write("port", &[], crossbeam, &main).build(cargo(), "dev");
@@ -82,6 +102,8 @@ fn programs_are_ported_to_leno_by_their_imports() {
         ("leno", EXPECTED),
         ("crossbeam's channels", EXPECTED_OF_CHANNELS),
         ("leno's channels", EXPECTED_OF_CHANNELS),
+        ("std's sockets", EXPECTED_OF_SOCKETS),
+        ("leno's sockets", EXPECTED_OF_SOCKETS),
     ] {
         let output = command(&binary).arg(version).output().expect("the program starts");
         assert_eq!(own_words(&output.stderr), "", "{version}");
