@@ -215,6 +215,20 @@ macro_rules! stream_traits {
             ) -> std::io::Result<usize> {
                 self.0.read_vectored(buffers)
             }
+
+            // As std's, but with the caller's line for reports. So is `write_all`.
+            #[track_caller]
+            fn read_exact(&mut self, mut bytes: &mut [u8]) -> std::io::Result<()> {
+                while !bytes.is_empty() {
+                    let count = self.0.read(bytes)?;
+                    if count == 0 {
+                        let text = "failed to fill whole buffer";
+                        return Err(std::io::Error::new(std::io::ErrorKind::UnexpectedEof, text));
+                    }
+                    bytes = &mut bytes[count..];
+                }
+                Ok(())
+            }
         }
 
         /// Calls wait until there is room for a part of the bytes. After the peer has closed the
@@ -233,6 +247,15 @@ macro_rules! stream_traits {
                 buffers: &[std::io::IoSlice<'_>],
             ) -> std::io::Result<usize> {
                 self.0.write_vectored(buffers)
+            }
+
+            #[track_caller]
+            fn write_all(&mut self, mut bytes: &[u8]) -> std::io::Result<()> {
+                // A write of some bytes never returns 0.
+                while !bytes.is_empty() {
+                    bytes = &bytes[self.0.write(bytes)?..];
+                }
+                Ok(())
             }
 
             fn flush(&mut self) -> std::io::Result<()> {

@@ -1,6 +1,6 @@
 //! What reports say of threads that wait for sockets.
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
 use std::time::Duration;
 
@@ -44,6 +44,29 @@ fn a_dump_names_the_call_and_the_socket() {
         }
         assert!(dump.contains("reports.rs"), "{dump}");
         assert!(dump.contains(" green threads, which wait for sockets by "), "{dump}");
+        for thread in waiting {
+            thread.cancel();
+        }
+        drop(other);
+    });
+}
+
+/// The line is the program's, and not that of a loop in std.
+#[test]
+fn a_report_has_the_line_of_a_call_that_waits_repeatedly() {
+    run(|| {
+        let (mut one, other) = tcp_pair();
+        let mut clone = one.try_clone().unwrap();
+        let waiting = [
+            leno::spawn(move || drop(one.read_exact(&mut [0; 9]))),
+            leno::spawn(move || drop(clone.write_all(&vec![0; 100_000_000]))),
+        ];
+        leno::sleep(Duration::from_millis(20));
+        let report = leno::debug::stalled(Duration::ZERO).expect("two wait").to_string();
+        for what in ["bytes from", "room in"] {
+            let line = report.lines().find(|line| line.contains(what)).expect(&report);
+            assert!(line.contains(" at tests/net/reports.rs:"), "{report}");
+        }
         for thread in waiting {
             thread.cancel();
         }

@@ -25,6 +25,18 @@ fn bytes_arrive_in_both_directions() {
 }
 
 #[test]
+fn an_end_before_the_last_byte_is_an_error_as_in_std() {
+    run(|| {
+        let (mut one, mut other) = tcp_pair();
+        other.write_all(b"ab").unwrap();
+        drop(other);
+        let error = one.read_exact(&mut [0; 3]).unwrap_err();
+        let of_std = (&[0, 0][..]).read_exact(&mut [0; 3]).unwrap_err();
+        assert_eq!((error.kind(), error.to_string()), (of_std.kind(), of_std.to_string()));
+    });
+}
+
+#[test]
 fn a_read_waits_while_others_run() {
     run(|| {
         let (mut one, mut other) = tcp_pair();
