@@ -84,7 +84,11 @@ mod tests {
                 Some("leno::sync::Mutex"),
             ),
             (&["read ", "read_line /rustc/0/library/std/src/io/stdio.rs:1:1"], Some(UNBLOCK)),
-            (&["accept4 ", "std::net::tcp::TcpListener::accept "], Some(UNBLOCK)),
+            (&["accept4 ", "std::net::tcp::TcpListener::accept "], Some("leno::net")),
+            (
+                &["accept4 ", "std::os::unix::net::listener::UnixListener::accept "],
+                Some("leno::os::unix::net"),
+            ),
         ];
         for (calls, expected) in cases {
             let calls: Vec<String> = calls.iter().map(|&call| call.to_owned()).collect();
