@@ -110,8 +110,8 @@ impl Builder {
     }
 
     /// Prints a report to standard error when no green thread could run for this time, and no deadline
-    /// is set: what each of them waits for, the lines that made the [`Handle`]s which exist, and
-    /// the number of wakers that are elsewhere. Each silence is reported once.
+    /// is set: what each of them waits for, the lines that made the [`Handle`](crate::Handle)s which
+    /// exist, and the number of wakers that are elsewhere. Each silence is reported once.
     ///
     /// Without a handle and a waker outside, such a runtime ends with the report of a deadlock. With
     /// one it waits, since it cannot know whether anything will come: a green thread may hold the last
@@ -136,7 +136,7 @@ impl Builder {
     }
 
     /// Sets how the runtime waits for sockets. The default is the environment variable `LENO_IO`, `uring`
-    /// or `epoll`, or else io_uring where the system allows it. If the system refuses what was
+    /// or `epoll`, or else epoll if a host polls the runtime, or else io_uring where the system allows it. If the system refuses what was
     /// chosen, the first call that waits for a socket fails.
     #[cfg(feature = "net")]
     pub fn engine(mut self, engine: driver::io::Engine) -> Builder {

@@ -193,7 +193,7 @@ impl Runtime {
     /// deadline: each call takes the green threads one moment further.
     ///
     /// It makes no deadlock report: the host may be about to wake a thread.
-    /// [`Builder::report_silence`] reports what each thread waits for, after a time.
+    /// [`Builder::report_silence`](crate::Builder::report_silence) reports what each thread waits for, after a time.
     ///
     /// # Panics
     ///
@@ -227,7 +227,7 @@ impl Runtime {
 
     /// Returns the time until the next deadline of a green thread: the timeout with which the host
     /// may sleep. Zero if a green thread can run now. `None` if no thread waits for a deadline, and no
-    /// silence is to be reported ([`Builder::report_silence`]).
+    /// silence is to be reported ([`Builder::report_silence`](crate::Builder::report_silence)).
     ///
     /// With virtual time a deadline is zero away, since time passes in
     /// [`run_until_stalled`](Runtime::run_until_stalled); while closures run in

@@ -88,13 +88,17 @@ fn uring(scheduler: &Scheduler) -> io::Result<Queue> {
 }
 
 impl Shared {
-    /// Makes the engine that was given, or else that of the environment, or else the first that the
-    /// system has.
+    /// Makes the engine that was given, or else that of the environment, or else epoll for a runtime with
+    /// a host, or else the first that the system has.
     ///
     /// # Errors
     ///
     /// If the system refuses the chosen one, or has no more descriptors.
-    pub(super) fn new(scheduler: &Scheduler, given: Option<Engine>) -> io::Result<Shared> {
+    pub(super) fn new(
+        scheduler: &Scheduler,
+        given: Option<Engine>,
+        is_hosted: bool,
+    ) -> io::Result<Shared> {
         let chosen = match given {
             Some(engine) => Some(engine),
             None => chosen_by_environment()?,
@@ -107,6 +111,9 @@ impl Shared {
                     io::Error::new(error.kind(), text)
                 };
                 (uring(scheduler).map_err(refused)?, None)
+            }
+            None if is_hosted => {
+                (Queue::Poller(Poller::new()?), Some("a host polls the runtime".into()))
             }
             None => match uring(scheduler) {
                 Ok(queue) => (queue, None),

@@ -96,13 +96,15 @@ pub(crate) fn engine_name(scheduler: &Scheduler) -> Option<String> {
     io(scheduler).engine.get().map(|engine| engine.to_string())
 }
 
-/// Returns the engine. Makes it at the first use, and again in a forked child.
-fn engine(scheduler: &Scheduler) -> io::Result<&Arc<Shared>> {
+/// Returns the engine. Makes it at the first use, and again in a forked child. A ring does not wake a
+/// host that polls its descriptor as reliably as epoll does, so a runtime with a host (`is_hosted`) has
+/// epoll, unless another engine was chosen or is in use.
+fn engine(scheduler: &Scheduler, is_hosted: bool) -> io::Result<&Arc<Shared>> {
     let io = io(scheduler);
     let engine = match io.engine.get() {
         Some(engine) => engine,
         None => {
-            let new = Arc::new(Shared::new(scheduler, io.given.get())?);
+            let new = Arc::new(Shared::new(scheduler, io.given.get(), is_hosted)?);
             io.engine.get_or_init(|| new)
         }
     };
@@ -167,7 +169,7 @@ fn refusal() -> io::Error {
 
 /// Adds a descriptor to the runtime.
 fn add(scheduler: &Scheduler, descriptor: BorrowedFd<'_>) -> io::Result<Arc<Source>> {
-    let engine = engine(scheduler)?;
+    let engine = engine(scheduler, false)?;
     io(scheduler).table.add(scheduler, engine, descriptor.as_raw_fd())
 }
 
@@ -222,7 +224,7 @@ pub(crate) fn flush(scheduler: &Scheduler) {
 /// Waits for at most `nanos`, and wakes the threads that wait for the descriptors that have become ready.
 fn look(scheduler: &Scheduler, nanos: Option<u64>) {
     let io = io(scheduler);
-    let engine = engine_with_inbox(scheduler);
+    let engine = engine_with_inbox(scheduler, false);
     let mut events = io.events.take().unwrap_or_default();
     engine.wait(&mut events, nanos);
     engine.finish_removals();
@@ -246,8 +248,8 @@ fn look(scheduler: &Scheduler, nanos: Option<u64>) {
 /// # Panics
 ///
 /// If the system refuses it.
-fn engine_with_inbox(scheduler: &Scheduler) -> &Shared {
-    let with_inbox = engine(scheduler).and_then(|engine| {
+fn engine_with_inbox(scheduler: &Scheduler, is_hosted: bool) -> &Shared {
+    let with_inbox = engine(scheduler, is_hosted).and_then(|engine| {
         let is_added = &io(scheduler).is_inbox_added;
         if !is_added.get()
             && let Some(inbox) = existing_inbox(scheduler)
@@ -279,7 +281,9 @@ pub(crate) fn descriptor_with<'a>(
         existing_inbox(scheduler)
             .is_some_and(|it| it.descriptor().as_raw_fd() == inbox.as_raw_fd())
     );
-    engine_with_inbox(scheduler).descriptor()
+    let engine = engine_with_inbox(scheduler, true);
+    engine.flush();
+    engine.descriptor()
 }
 
 impl Drop for Io {
