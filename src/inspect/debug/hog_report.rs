@@ -74,7 +74,7 @@ mod tests {
             "std::thread::park /rustc/0/library/std/src/thread/mod.rs:1080:9",
             "std::sync::mpsc::Receiver<T>::recv /rustc/0/library/std/src/sync/mpsc.rs:1:1",
         ];
-        let cases: [(&[&str], Option<&str>); 7] = [
+        let cases: [(&[&str], Option<&str>); 8] = [
             (&receive, Some("leno::sync::mpsc or leno::channel")),
             (&receive[..3], Some("leno::thread::park")),
             (&receive[..2], None),
