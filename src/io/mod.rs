@@ -12,7 +12,7 @@
 //!
 //! // A proxy: what comes from either side goes to the other.
 //! fn relay(one: &TcpStream, other: &TcpStream) -> io::Result<(u64, u64)> {
-//!     let pass = |from: &TcpStream, to: &TcpStream| {
+//!     let pass = |from: &TcpStream, to: &TcpStream| -> io::Result<u64> {
 //!         let count = leno::io::copy(&mut &*from, &mut &*to)?;
 //!         to.shutdown(Shutdown::Write)?;
 //!         Ok(count)
