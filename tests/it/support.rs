@@ -13,7 +13,7 @@ use std::panic::{self, AssertUnwindSafe};
 use std::process::{self, Command, Output, Stdio};
 use std::ptr;
 use std::rc::Rc;
-use std::sync::Once;
+use std::sync::{Once, PoisonError, RwLock, RwLockReadGuard};
 
 use leno::thread::{Cancelled, JoinHandle};
 use leno::time::Duration;
@@ -221,13 +221,24 @@ pub fn in_child(test: &str, variables: &[(&str, &str)], body: impl FnOnce()) -> 
         eprintln!("{SURVIVED}");
         process::exit(0);
     }
-    let output = this_binary()
-        .args(child_arguments(test))
-        .env(CHILD, test)
-        .envs(variables.iter().copied())
-        .output()
-        .expect("the test binary can be run again");
-    Ended { output }
+    let mut command = this_binary();
+    command.args(child_arguments(test)).env(CHILD, test).envs(variables.iter().copied());
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let started = {
+        let _alone = STARTING.write().unwrap_or_else(PoisonError::into_inner);
+        command.spawn().expect("the test binary can be run again")
+    };
+    Ended { output: started.wait_with_output().expect("its output can be read") }
+}
+
+/// Held while a child process is started, which has copies of all descriptors until it executes.
+static STARTING: RwLock<()> = RwLock::new(());
+
+/// Has other tests start no child process while the guard lives, so that a descriptor that is closed
+/// is closed everywhere.
+#[allow(dead_code, reason = "not every binary of tests has sockets")]
+pub fn no_copies_of_descriptors() -> RwLockReadGuard<'static, ()> {
+    STARTING.read().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Runs `body`, a closure in the body of a test, in a child process that runs this

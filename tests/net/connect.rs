@@ -1,25 +1,31 @@
 //! Connecting and accepting.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::AsRawFd;
 use std::time::Duration;
 
 use leno::net::{TcpListener, TcpStream, ToSocketAddrs, UdpSocket, lookup_host};
+use socket2::{Domain, Socket, Type};
 
 use crate::pairs::{ends, join, kind, run};
+use crate::support::no_copies_of_descriptors;
 
-/// Returns an address at which nothing listens.
-fn refusing() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+/// Returns an address at which nothing listens while the socket lives, which has the address.
+fn refusing() -> (Socket, SocketAddr) {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
+    let address = socket.local_addr().unwrap().as_socket().unwrap();
+    (socket, address)
 }
 
 #[test]
 fn a_refused_connection_is_an_error() {
     run(|| {
-        assert_eq!(kind(TcpStream::connect(refusing())), ErrorKind::ConnectionRefused);
+        let (_socket, address) = refusing();
+        assert_eq!(kind(TcpStream::connect(address)), ErrorKind::ConnectionRefused);
         let limit = Duration::from_secs(60);
-        let refused = TcpStream::connect_timeout(&refusing(), limit);
+        let refused = TcpStream::connect_timeout(&address, limit);
         assert_eq!(kind(refused), ErrorKind::ConnectionRefused);
     });
 }
@@ -29,7 +35,8 @@ fn addresses_are_tried_in_turn() {
     run(|| {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let good = listener.local_addr().unwrap();
-        let stream = TcpStream::connect(&[refusing(), refusing(), good][..]).unwrap();
+        let (_socket, refusing) = refusing();
+        let stream = TcpStream::connect(&[refusing, refusing, good][..]).unwrap();
         assert_eq!(stream.peer_addr().unwrap(), good);
         assert_eq!(kind(TcpStream::connect(&[][..])), ErrorKind::InvalidInput);
     });
@@ -47,6 +54,7 @@ fn with_backlog_of_one() -> std::net::TcpListener {
 /// those that are still being made when it is closed.
 #[test]
 fn a_connection_that_fails_later_is_an_error() {
+    let _guard = no_copies_of_descriptors();
     run(|| {
         let listener = with_backlog_of_one();
         let address = listener.local_addr().unwrap();
@@ -176,10 +184,9 @@ fn connections_that_came_before_are_accepted() {
 fn the_longest_timeouts_are_taken() {
     let check = || {
         let limit = Duration::MAX;
-        assert_eq!(
-            kind(TcpStream::connect_timeout(&refusing(), limit)),
-            ErrorKind::ConnectionRefused
-        );
+        let (_socket, address) = refusing();
+        let refused = TcpStream::connect_timeout(&address, limit);
+        assert_eq!(kind(refused), ErrorKind::ConnectionRefused);
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let mut client = TcpStream::connect_timeout(&address, limit).unwrap();

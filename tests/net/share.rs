@@ -9,7 +9,7 @@ use std::sync::{Arc, mpsc};
 use leno::net::{TcpListener, TcpStream, UdpSocket};
 
 use crate::pairs::{ends, join, run, tcp_pair};
-use crate::support::child;
+use crate::support::no_copies_of_descriptors;
 
 fn is_shared<T: Send + Sync + Unpin + UnwindSafe + RefUnwindSafe>() {}
 
@@ -148,11 +148,11 @@ fn a_socket_moves_to_another_runtime() {
     }
 }
 
-/// The engine of the ended runtime keeps no socket open that it has known. In a process of its own: the
-/// children that other tests fork have copies of all descriptors.
+/// The engine of the ended runtime keeps no socket open that it has known.
 #[test]
 fn a_socket_that_outlives_its_runtime_is_closed_at_once() {
-    child(|| {
+    let _guard = no_copies_of_descriptors();
+    ends(|| {
         for _ in 0..100 {
             let (one, mut other) = std::os::unix::net::UnixStream::pair().unwrap();
             other.set_nonblocking(true).unwrap();
@@ -165,8 +165,7 @@ fn a_socket_that_outlives_its_runtime_is_closed_at_once() {
             drop(one);
             assert_eq!(other.read(&mut [0]).unwrap(), 0);
         }
-    })
-    .assert_survived();
+    });
 }
 
 /// One runtime reads and another writes the same socket, at the same time.

@@ -10,6 +10,7 @@ use std::time::Duration;
 use leno::os::unix::net::{SocketAddr, UnixDatagram, UnixListener, UnixStream};
 
 use crate::pairs::{join, kind, run};
+use crate::support::no_copies_of_descriptors;
 
 /// A path for a socket, which is removed at the end.
 struct SocketPath(PathBuf);
@@ -53,6 +54,7 @@ fn a_stream_is_accepted_at_a_path() {
 
 #[test]
 fn a_path_without_a_listener_refuses() {
+    let _guard = no_copies_of_descriptors();
     run(|| {
         let path = SocketPath::new();
         assert_eq!(kind(UnixStream::connect(&path.0)), ErrorKind::NotFound);
