@@ -19,7 +19,7 @@ use crate::kernel::{ControlBlock, Departure, Report, Scheduler};
 use crate::runtime::upcalls::UPCALLS;
 
 pub(super) const CONTROLLED: Upcalls =
-    Upcalls { idle, woken, yielded, access: observe::access, alternative, report, ..UPCALLS };
+    Upcalls { idle, woken, yielded, access: observe::access, report, ..UPCALLS };
 
 fn idle(scheduler: &Scheduler) -> Runnable {
     // In an exploration this comes as often as a yield. Each way to make a choice is in a function
@@ -91,14 +91,6 @@ fn yield_with_care(scheduler: &Scheduler, at: &'static Location<'static>) -> Opt
     (UPCALLS.yielded)(scheduler, at)
 }
 
-fn alternative(scheduler: &Scheduler, count: usize) -> usize {
-    if is_controlled(scheduler) && count > 1 {
-        run(scheduler).tell(|controller| controller.alternative(count))
-    } else {
-        (UPCALLS.alternative)(scheduler, count)
-    }
-}
-
 fn report(scheduler: &Scheduler, report: Report<'_>) {
     match report {
         Report::Also(object, access) => observe::also(scheduler, object, access),
@@ -115,7 +107,13 @@ fn report(scheduler: &Scheduler, report: Report<'_>) {
         Report::Ending(control, Stage::Ended) => observe::ends(scheduler, control),
         Report::Refused => observe::refuses(scheduler),
         Report::MayYield(at) => choose::may_yield(scheduler, at),
+        Report::Alternatives { count, chosen } if is_controlled(scheduler) => {
+            chosen.set(Some(run(scheduler).tell(|controller| controller.alternative(count))));
+        }
         Report::Ending(..) => (UPCALLS.report)(scheduler, report),
-        Report::Interrupted { .. } | Report::Entered | Report::Returns => {}
+        Report::Interrupted { .. }
+        | Report::Alternatives { .. }
+        | Report::Entered
+        | Report::Returns => {}
     }
 }

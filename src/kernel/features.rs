@@ -2,7 +2,7 @@
 //! the kernel calls, and slots for the state of features.
 //!
 //! ```text
-//!   kernel ---- Upcalls: ten cold functions, filled in by `runtime` ----> features
+//!   kernel ---- Upcalls: nine cold functions, filled in by `runtime` ----> features
 //!   features -- Scheduler::state, ControlBlock::state: their own slots --> kernel
 //! ```
 //!
@@ -10,7 +10,7 @@
 //! [`Upcalls`]. None of it is called on the fast path of a switch, a wake or a wait.
 
 use std::any::Any;
-use std::cell::{OnceCell, UnsafeCell};
+use std::cell::{Cell, OnceCell, UnsafeCell};
 use std::ops::Deref;
 use std::panic::Location;
 use std::ptr::NonNull;
@@ -48,8 +48,6 @@ pub(crate) struct Upcalls {
     /// run first. Passed are the object and how it is accessed, the verb that a story uses, and
     /// the place in the program.
     pub(crate) access: fn(&Scheduler, Object<'_>, Access, &'static str, At),
-    /// Chooses one of this number of alternatives for the current thread.
-    pub(crate) alternative: fn(&Scheduler, usize) -> usize,
     /// Hears of everything else that happens to threads.
     pub(crate) report: fn(&Scheduler, Report<'_>),
 }
@@ -118,6 +116,9 @@ pub(crate) enum Report<'a> {
     /// The current thread would yield at this line if it had used up its slice of time. Reported only
     /// in a controlled run.
     MayYield(&'static Location<'static>),
+    /// The current thread may go on in `count` ways. The controller chooses one. Reported only in a
+    /// controlled run.
+    Alternatives { count: usize, chosen: &'a Cell<Option<usize>> },
     /// The host has called the runtime. This and the next are reported only while what happens is
     /// recorded.
     Entered,

@@ -95,11 +95,6 @@ impl Scheduler {
         self.slow() & slow::CONTROLLED != 0
     }
 
-    /// Chooses one of `count` alternatives. A program must not rely on their order.
-    pub(crate) fn alternative(&self, count: usize) -> usize {
-        (self.upcalls().alternative)(self, count)
-    }
-
     /// Returns `true` if the run queue is held back.
     #[inline(always)]
     pub(crate) fn is_held(&self) -> bool {

@@ -25,7 +25,6 @@ pub(crate) const UPCALLS: Upcalls = Upcalls {
     disarm: timers::disarm,
     // Without a controller, nothing observes accesses.
     access: |_, _, _, _, _| {},
-    alternative: next::random_below,
     report,
 };
 

@@ -234,8 +234,8 @@ pub fn in_child(test: &str, variables: &[(&str, &str)], body: impl FnOnce()) -> 
 /// Held while a child process is started, which has copies of all descriptors until it executes.
 static STARTING: RwLock<()> = RwLock::new(());
 
-/// Has other tests start no child process while the guard lives, so that a descriptor that is closed
-/// is closed everywhere.
+/// Keeps other tests from starting a child process while the guard lives, so that a descriptor that is
+/// closed is closed everywhere.
 #[allow(dead_code, reason = "not every binary of tests has sockets")]
 pub fn no_copies_of_descriptors() -> RwLockReadGuard<'static, ()> {
     STARTING.read().unwrap_or_else(PoisonError::into_inner)
