@@ -8,7 +8,6 @@ use super::selected::SelectedOperation;
 use crate::access::{Begun, Part};
 use crate::cancel::interrupted;
 use crate::kernel::{Need, Needs, Outcome, Wait, WaitFor, WaitQueue, scheduler, try_scheduler};
-use crate::runtime::alternative;
 use crate::timer::refresh;
 
 /// An operation with its number.
@@ -80,7 +79,7 @@ impl Search {
         let place = match try_scheduler() {
             Some(scheduler) if !self.is_biased => match found().count() {
                 0 | 1 => 0,
-                count => alternative(scheduler, count),
+                count => scheduler.alternative(count),
             },
             _ => 0,
         };

@@ -14,7 +14,7 @@ use crate::cancel::interrupted;
 use crate::kernel::{
     Listed, Need, Needs, Outcome, Scheduler, Wait, WaitFor, Want, scheduler, try_scheduler,
 };
-use crate::runtime::{alternative, random_below};
+use crate::runtime::random_below;
 use crate::timer::refresh;
 
 /// One arm.
@@ -154,7 +154,7 @@ fn choose_order(scheduler: &Scheduler, cases: &[&dyn Case], order: &mut [usize])
         let same = (index..cases.len()).filter(|&other| is_same(cases[other]));
         let count = same.clone().count();
         if count > 1 {
-            let first = { same }.nth(alternative(scheduler, count)).unwrap_or(index);
+            let first = { same }.nth(scheduler.alternative(count)).unwrap_or(index);
             // The others follow in any order: only the first can be chosen.
             let place = order.iter().position(|&other| other == first).unwrap_or(index);
             order.swap(index, place);
@@ -195,7 +195,7 @@ fn try_all(cases: &[&dyn Case], order: &mut [usize], biased: bool, begun: Part<'
 fn try_directed(scheduler: &Scheduler, cases: &[&dyn Case], begun: Part<'_>) -> bool {
     let ready = || cases.iter().filter(|case| case.is_ready(begun));
     let count = ready().count();
-    let chosen = if count > 1 { alternative(scheduler, count) } else { 0 };
+    let chosen = if count > 1 { scheduler.alternative(count) } else { 0 };
     ready().nth(chosen).is_some_and(|case| case.try_now(begun))
 }
 

@@ -175,7 +175,10 @@ pub(super) fn ends_wait(scheduler: &Scheduler, control: &ControlBlock, verb: &'s
         WaitFor::Scope(scope) => write(Object::Scope(scope)),
         WaitFor::Unpark => write(Object::Token(control.number())),
         WaitFor::Future(_) => write(Object::Waker(control.number())),
-        WaitFor::Sleep | WaitFor::AllEnded | WaitFor::Stalled | WaitFor::External(_) => {}
+        WaitFor::External(external) => {
+            external.resource().into_iter().for_each(|resource| write(Object::Resource(resource)));
+        }
+        WaitFor::Sleep | WaitFor::AllEnded | WaitFor::Stalled => {}
     }
 }
 

@@ -107,13 +107,10 @@ fn report(scheduler: &Scheduler, report: Report<'_>) {
         Report::Ending(control, Stage::Ended) => observe::ends(scheduler, control),
         Report::Refused => observe::refuses(scheduler),
         Report::MayYield(at) => choose::may_yield(scheduler, at),
-        Report::Alternatives { count, chosen } if is_controlled(scheduler) => {
-            chosen.set(Some(run(scheduler).tell(|controller| controller.alternative(count))));
+        Report::Choose { count, chosen } if is_controlled(scheduler) => {
+            chosen.set(run(scheduler).tell(|controller| controller.alternative(count)));
         }
-        Report::Ending(..) => (UPCALLS.report)(scheduler, report),
-        Report::Interrupted { .. }
-        | Report::Alternatives { .. }
-        | Report::Entered
-        | Report::Returns => {}
+        Report::Ending(..) | Report::Choose { .. } => (UPCALLS.report)(scheduler, report),
+        Report::Interrupted { .. } | Report::Entered | Report::Returns => {}
     }
 }

@@ -116,9 +116,8 @@ pub(crate) enum Report<'a> {
     /// The current thread would yield at this line if it had used up its slice of time. Reported only
     /// in a controlled run.
     MayYield(&'static Location<'static>),
-    /// The current thread may go on in `count` ways. The controller chooses one. Reported only in a
-    /// controlled run.
-    Alternatives { count: usize, chosen: &'a Cell<Option<usize>> },
+    /// The current thread may go on in `count` ways, of which one is to be chosen.
+    Choose { count: usize, chosen: &'a Cell<usize> },
     /// The host has called the runtime. This and the next are reported only while what happens is
     /// recorded.
     Entered,

@@ -5,11 +5,13 @@
 //! concern switches hold the run queue back, so that a yield finds it empty and needs no test
 //! of its own.
 
+use std::cell::Cell;
 use std::panic::Location;
 use std::ptr;
 
 use super::context_switch::Departure;
 use super::control_block::ControlBlock;
+use super::features::Report;
 use super::run_queue::{RunQueue, Runnable};
 use super::scheduler::Scheduler;
 use crate::arch::StackPointer;
@@ -93,6 +95,15 @@ impl Scheduler {
     #[inline(always)]
     pub(crate) fn is_controlled(&self) -> bool {
         self.slow() & slow::CONTROLLED != 0
+    }
+
+    /// Chooses one of `count` alternatives: by the controller, or at random.
+    pub(crate) fn alternative(&self, count: usize) -> usize {
+        let chosen = Cell::new(0);
+        if count > 1 {
+            (self.upcalls().report)(self, Report::Choose { count, chosen: &chosen });
+        }
+        chosen.get()
     }
 
     /// Returns `true` if the run queue is held back.

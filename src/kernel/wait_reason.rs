@@ -71,6 +71,8 @@ pub(crate) struct External<'a> {
     /// What it waits for: "bytes from".
     wanted: &'static str,
     object: &'a dyn fmt::Display,
+    /// By which an exploration knows the object, if it is not outside after all.
+    resource: Option<&'a Resource>,
 }
 
 #[cfg_attr(not(all(feature = "net", feature = "debug")), allow(dead_code))]
@@ -79,8 +81,9 @@ impl<'a> External<'a> {
         verb: &'static str,
         wanted: &'static str,
         object: &'a dyn fmt::Display,
+        resource: Option<&'a Resource>,
     ) -> External<'a> {
-        External { verb, wanted, object }
+        External { verb, wanted, object, resource }
     }
 
     pub(crate) fn verb(&self) -> &'static str {
@@ -93,6 +96,10 @@ impl<'a> External<'a> {
 
     pub(crate) fn object(&self) -> &'a dyn fmt::Display {
         self.object
+    }
+
+    pub(crate) fn resource(&self) -> Option<&'a Resource> {
+        self.resource
     }
 }
 

@@ -17,7 +17,7 @@ pub(crate) mod upcalls;
 pub use builder::Builder;
 pub use instance::Runtime;
 pub(crate) use locals::{LocalError, with_local};
-pub(crate) use next::{alternative, random_below};
+pub(crate) use next::random_below;
 pub use policy::Policy;
 pub(crate) use spawn::Spawned;
 pub use spawn::{Scope, scope};

@@ -2,7 +2,7 @@
 //!
 //! All of this runs on the stack of the thread that has just come to wait, or has ended.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 
 use super::policy::{Kind, Policy};
 use super::random::Random;
@@ -12,7 +12,7 @@ use crate::inspect::deadlock;
 use crate::kernel::features::SchedulerState;
 use crate::kernel::run_queue::Runnable;
 use crate::kernel::slow_path::{SWITCHES_BETWEEN_POLLS, slow};
-use crate::kernel::{Cause, Outcome, Payload, Report, Scheduler, ThreadId};
+use crate::kernel::{Cause, Outcome, Payload, Scheduler, ThreadId};
 
 /// How a runtime chooses, and the report of its deadlock.
 pub(super) struct Choices {
@@ -46,15 +46,6 @@ pub(crate) fn generator(scheduler: &Scheduler) -> &RefCell<Random> {
 /// Returns a random number below `bound`, the same in every run.
 pub(crate) fn random_below(scheduler: &Scheduler, bound: usize) -> usize {
     generator(scheduler).borrow_mut().below(bound)
-}
-
-/// Chooses one of `count` ways in which the current thread may go on: by the controller, or at random.
-pub(crate) fn alternative(scheduler: &Scheduler, count: usize) -> usize {
-    let chosen = Cell::new(None);
-    if count > 1 && scheduler.is_controlled() {
-        (scheduler.upcalls().report)(scheduler, Report::Alternatives { count, chosen: &chosen });
-    }
-    chosen.get().unwrap_or_else(|| random_below(scheduler, count))
 }
 
 /// Returns the next thread to run: polls, and sleeps until a thread can run.

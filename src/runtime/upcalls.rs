@@ -56,11 +56,11 @@ fn arrived(scheduler: &Scheduler, may_unwind: bool) {
 }
 
 fn report(scheduler: &Scheduler, report: Report<'_>) {
-    let Report::Ending(control, stage) = report else { return };
-    match stage {
-        Stage::Left => locals::drop_all(scheduler, control),
-        Stage::Announced => wake_end_waker(scheduler, control),
-        Stage::Uncancelled => unwind::forget(scheduler, control),
-        Stage::Ended => {}
+    match report {
+        Report::Ending(control, Stage::Left) => locals::drop_all(scheduler, control),
+        Report::Ending(control, Stage::Announced) => wake_end_waker(scheduler, control),
+        Report::Ending(control, Stage::Uncancelled) => unwind::forget(scheduler, control),
+        Report::Choose { count, chosen } => chosen.set(next::random_below(scheduler, count)),
+        _ => {}
     }
 }

@@ -150,7 +150,7 @@ impl Call<'_> {
         }
         .inspect(|&moment| *deadline = Deadline::At(Some(moment)));
         let &Operation { direction, verb, wanted } = self.operation;
-        let external = External::new(verb, wanted, self.object);
+        let external = External::new(verb, wanted, self.object, None);
         let reason = Wait::at(WaitFor::External(&external), self.at);
         let side = source.side(scheduler, direction);
         source.ensure_added()?;
@@ -196,7 +196,7 @@ impl Call<'_> {
     fn pause(&self, wanted: &'static str, pause: Duration) {
         let Some(scheduler) = try_scheduler() else { return std::thread::sleep(pause) };
         scheduler.checkpoint();
-        let external = External::new(self.operation.verb, wanted, self.object);
+        let external = External::new(self.operation.verb, wanted, self.object, None);
         let reason = Wait::at(WaitFor::External(&external), self.at);
         if scheduler.block(&reason, deadline_after(scheduler, pause)) == Outcome::Interrupted {
             interrupted();
