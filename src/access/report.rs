@@ -124,7 +124,7 @@ pub(super) fn begin_resource(
 /// only if `is_own_line`: a destructor does not know its line.
 #[cold]
 #[inline(never)]
-pub(super) fn note_resource(
+pub(crate) fn note_resource(
     resource: &Resource,
     access: Access,
     verb: &'static str,

@@ -11,6 +11,8 @@ use super::path::ChoicePath;
 use super::run::ControlledRun;
 use super::teardown::Stopped;
 use super::upcalls::CONTROLLED;
+#[cfg(feature = "net")]
+use crate::driver::io;
 #[cfg(feature = "debug")]
 use crate::inspect::debug::hog_sampler::Watched;
 use crate::kernel::Payload;
@@ -47,6 +49,12 @@ impl ControlledRuntime {
         ControlledRuntime(Runtime::with(CONTROLLED, slots, clock, policy, stack_bytes))
     }
 
+    /// Gives each run a network in memory, or none.
+    #[cfg(feature = "net")]
+    pub(crate) fn set_network(&self, network: Option<io::MemoryNetwork>) {
+        io::set_engine(self.0.scheduler(), network.map(io::Engine::Memory));
+    }
+
     /// Runs `f` as the main green thread, as if this runtime had just been made.
     ///
     /// # Errors
@@ -63,6 +71,8 @@ impl ControlledRuntime {
         // mistake: token-kept
         main.token().set(false);
         scheduler.uncancel(main);
+        #[cfg(feature = "net")]
+        io::restart(scheduler);
         let result = panic::catch_unwind(AssertUnwindSafe(|| self.0.run(f)));
         observe::end(scheduler);
         result.map_err(

@@ -30,7 +30,9 @@
 //! **Virtual time** stands still while a green thread waits for a socket.
 //!
 //! **Explorations.** [`leno::weave`](crate::weave) repeats a program, which it cannot do with the world
-//! outside: in an exploration every call on a socket fails with [`io::ErrorKind::Unsupported`].
+//! outside: in an exploration a call on a socket fails with [`io::ErrorKind::Unsupported`], unless
+//! [`Explorer::network`](crate::weave::Explorer::network) gives it a [network in memory](MemoryNetwork).
+//! That is for tests, too: it loses connections and delays reports if asked to.
 //!
 //! # What std has besides
 //!
@@ -90,7 +92,7 @@ use std::io;
 
 use crate::driver::io::Address;
 
-pub use crate::driver::io::Engine;
+pub use crate::driver::io::{Engine, MemoryNetwork};
 pub use addrs::{ToSocketAddrs, lookup_host};
 pub use std::net::{
     AddrParseError, IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, SocketAddrV4, SocketAddrV6,

@@ -11,6 +11,8 @@ use super::panics::{self, KeptPanics, ObservedPanics, PanicText};
 use super::schedule::Rules;
 use super::spare::{Spare, runtime_of};
 use super::strategy::Strategy;
+#[cfg(feature = "net")]
+use crate::driver::io::MemoryNetwork;
 use crate::explore::{Choice, ControlledRuntime, Cut};
 use crate::kernel::try_scheduler;
 
@@ -22,6 +24,8 @@ pub(super) struct Executor {
     /// The choices of the first execution, to compare the second with.
     trail: Vec<Choice>,
     stack_bytes: Option<usize>,
+    #[cfg(feature = "net")]
+    network: Option<MemoryNetwork>,
     /// The index of the next execution.
     index: u64,
     /// The difference between the indices of consecutive executions.
@@ -61,9 +65,26 @@ impl Executor {
             runtime: Some(runtime),
             trail,
             stack_bytes,
+            #[cfg(feature = "net")]
+            network: None,
             index: 0,
             step: 1,
             is_verified: false,
+        }
+    }
+
+    /// Gives the executions a network in memory, or none.
+    #[cfg(feature = "net")]
+    pub(super) fn with_network(mut self, network: Option<MemoryNetwork>) -> Executor {
+        self.network = network;
+        self.set_network();
+        self
+    }
+
+    #[cfg(feature = "net")]
+    fn set_network(&self) {
+        if let Some(runtime) = &self.runtime {
+            runtime.set_network(self.network);
         }
     }
 
@@ -101,6 +122,8 @@ impl Executor {
         if !runtime.is_as_new() {
             // A handle may still lead to the old runtime.
             self.runtime = Some(runtime_of(&self.controller, self.stack_bytes));
+            #[cfg(feature = "net")]
+            self.set_network();
         }
         let mut controller = self.controller.borrow_mut();
         controller.end();

@@ -7,6 +7,8 @@ use std::time::Duration;
 use super::options::{Coverage, Options};
 use super::parallel::Workers;
 use super::sampling::Method;
+#[cfg(feature = "net")]
+use crate::driver::io::MemoryNetwork;
 
 /// Explores the executions of a program. Its methods choose which executions are run, and how
 /// many.
@@ -349,6 +351,43 @@ impl Explorer {
     /// ```
     pub fn stack_size(mut self, bytes: usize) -> Explorer {
         self.options.stack_bytes = Some(bytes);
+        self
+    }
+
+    /// Gives each execution a network in memory, which its sockets use. Without one, a call on a socket
+    /// fails in an exploration. A schedule is replayed with the same network.
+    ///
+    /// Each direction of a stream is one object for [`reduced`](Explorer::reduced) explorations, and all
+    /// else of the network another one. What may go wrong is an alternative, as the choice of a `select!`
+    /// is: [`MemoryNetwork`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use leno::net::{MemoryNetwork, TcpListener, TcpStream};
+    /// use leno::weave::Explorer;
+    /// use std::io::{Read, Write};
+    ///
+    /// // Two writers of one stream: what they write may come in either order.
+    /// let explorer = Explorer::new().network(MemoryNetwork::new());
+    /// let report = explorer.explore(|| {
+    ///     let listener = TcpListener::bind("127.0.0.1:80").unwrap();
+    ///     let stream = TcpStream::connect("127.0.0.1:80").unwrap();
+    ///     let (mut accepted, _) = listener.accept().unwrap();
+    ///     leno::scope(|scope| {
+    ///         scope.spawn(|| (&stream).write_all(b"a").unwrap());
+    ///         scope.spawn(|| (&stream).write_all(b"b").unwrap());
+    ///     });
+    ///     drop(stream);
+    ///     let mut text = String::new();
+    ///     accepted.read_to_string(&mut text).unwrap();
+    ///     text
+    /// });
+    /// assert_eq!(report.outcomes().len(), 2);
+    /// ```
+    #[cfg(feature = "net")]
+    pub fn network(mut self, network: MemoryNetwork) -> Explorer {
+        self.options.network = Some(network);
         self
     }
 

@@ -9,6 +9,8 @@ use super::replay::Replay;
 use super::sampling::{Method, Sampling};
 use super::schedule::{Rules, Schedule};
 use super::strategy::Strategy;
+#[cfg(feature = "net")]
+use crate::driver::io::MemoryNetwork;
 
 /// The default step limit of an execution. A program that does not end is found out after about
 /// as many executions, each one step longer than the last.
@@ -26,6 +28,8 @@ pub(super) struct Options {
     pub(super) max_time: Option<Duration>,
     pub(super) max_switches: Option<u32>,
     pub(super) stack_bytes: Option<usize>,
+    #[cfg(feature = "net")]
+    pub(super) network: Option<MemoryNetwork>,
     pub(super) shows_progress: bool,
 }
 
@@ -48,6 +52,8 @@ impl Options {
             max_time: None,
             max_switches: None,
             stack_bytes: None,
+            #[cfg(feature = "net")]
+            network: None,
             shows_progress: true,
         }
     }
@@ -83,7 +89,10 @@ impl Options {
     }
 
     fn executor_with(&self, strategy: Strategy, rules: Rules) -> Executor {
-        Executor::new(rules, strategy, self.max_steps, self.stack_bytes)
+        let executor = Executor::new(rules, strategy, self.max_steps, self.stack_bytes);
+        #[cfg(feature = "net")]
+        let executor = executor.with_network(self.network);
+        executor
     }
 
     pub(super) fn is_exhaustive(&self) -> bool {

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use leno::net::{TcpListener, TcpStream, UdpSocket};
 use leno::time::{Duration, timeout};
 
-use crate::pairs::{join, kind, run, tcp_pair};
+use crate::pairs::{join, kind, run, run_by_system, tcp_pair};
 
 const SHORT: Duration = Duration::from_millis(20);
 
@@ -161,7 +161,7 @@ fn random_cancellations_lose_no_byte() {
 /// A thread is woken for a datagram that another call takes, and is cancelled before it runs.
 #[test]
 fn a_cancellation_after_the_wake_is_not_lost() {
-    run(|| {
+    run_by_system(|| {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         let address = socket.local_addr().unwrap();
         let thief = std::net::UdpSocket::from(socket.try_clone().unwrap());

@@ -8,7 +8,7 @@ use std::time::Duration;
 use leno::net::{TcpListener, TcpStream, ToSocketAddrs, UdpSocket, lookup_host};
 use socket2::{Domain, Socket, Type};
 
-use crate::pairs::{ends, join, kind, run};
+use crate::pairs::{ends, join, kind, run, run_by_system};
 use crate::support::no_copies_of_descriptors;
 
 /// Returns an address at which nothing listens while the socket lives, which has the address.
@@ -55,7 +55,7 @@ fn with_backlog_of_one() -> std::net::TcpListener {
 #[test]
 fn a_connection_that_fails_later_is_an_error() {
     let _guard = no_copies_of_descriptors();
-    run(|| {
+    run_by_system(|| {
         let listener = with_backlog_of_one();
         let address = listener.local_addr().unwrap();
         let clients: Vec<_> =
@@ -75,7 +75,7 @@ fn a_connection_that_fails_later_is_an_error() {
 /// A listener with a full backlog answers no connection.
 #[test]
 fn a_connection_is_given_up_after_its_time() {
-    run(|| {
+    run_by_system(|| {
         let listener = with_backlog_of_one();
         let address = listener.local_addr().unwrap();
         let limit = Duration::from_millis(50);
@@ -202,13 +202,13 @@ fn the_longest_timeouts_are_taken() {
         assert!(std.read_timeout().unwrap() > Some(Duration::from_secs(3_600)));
         server.join().unwrap();
     };
-    run(check);
+    run_by_system(check);
     ends(check);
 }
 
 #[test]
 fn an_address_of_another_host_is_refused() {
-    run(|| {
+    run_by_system(|| {
         let foreign = "192.0.2.1:9999";
         assert_eq!(kind(TcpListener::bind(foreign)), ErrorKind::AddrNotAvailable);
         assert_eq!(kind(UdpSocket::bind(foreign)), ErrorKind::AddrNotAvailable);

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use leno::net::UdpSocket;
 
-use crate::pairs::{join, kind, run};
+use crate::pairs::{join, kind, run, run_by_system};
 use crate::support::no_copies_of_descriptors;
 
 fn pair() -> (UdpSocket, UdpSocket) {
@@ -80,7 +80,7 @@ fn a_refused_datagram_is_told_to_the_next_call() {
 
 #[test]
 fn options_are_those_of_the_socket() {
-    run(|| {
+    run_by_system(|| {
         let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
         socket.set_broadcast(true).unwrap();
         socket.set_ttl(7).unwrap();
@@ -100,7 +100,7 @@ fn options_are_those_of_the_socket() {
 
 #[test]
 fn a_group_of_ipv4_is_joined_and_left() {
-    run(|| {
+    run_by_system(|| {
         let group = Ipv4Addr::new(239, 7, 7, 7);
         let receiver = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
         receiver.join_multicast_v4(&group, &Ipv4Addr::LOCALHOST).unwrap();

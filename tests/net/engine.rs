@@ -5,7 +5,7 @@ use std::io::{ErrorKind, Read, Write};
 use leno::net::Engine;
 use leno::os::unix::net::UnixStream;
 
-use crate::pairs::join;
+use crate::pairs::{NETWORK, in_memory, join};
 use crate::support::in_child;
 
 /// Waits for a socket, and returns the first line of a dump.
@@ -18,6 +18,19 @@ fn wait_and_dump() -> std::io::Result<String> {
     let _ = other.write_all(b"x");
     join(reader)?;
     Ok(dump.lines().next().unwrap_or_default().to_owned())
+}
+
+/// Runs this suite again, with sockets in memory where a test is not about those of the system.
+#[test]
+fn the_suite_passes_on_a_network_in_memory() {
+    if in_memory() {
+        return;
+    }
+    let mut suite = std::process::Command::new(std::env::current_exe().unwrap());
+    let output = suite.env(NETWORK, "1").args(["--skip", "explored::"]).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{text}");
+    assert!(text.contains(" 0 failed"), "{text}");
 }
 
 #[test]

@@ -8,6 +8,8 @@ mod cancel;
 mod connect;
 mod datagram;
 mod engine;
+#[cfg(feature = "weave")]
+mod explored;
 mod mode;
 mod outside;
 mod pairs;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use leno::net::{TcpListener, TcpStream, UdpSocket};
 
-use crate::pairs::{join, kind, run, tcp_pair};
+use crate::pairs::{join, kind, run, run_by_system, tcp_pair};
 
 /// Returns `true` if calls on the descriptor do not block.
 fn does_not_block(socket: &impl AsFd) -> bool {
@@ -46,7 +46,7 @@ fn calls_fail_in_place_of_waiting_if_asked() {
 
 #[test]
 fn descriptors_are_closed_by_exec() {
-    run(|| {
+    run_by_system(|| {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (server, _) = listener.accept().unwrap();
@@ -60,7 +60,7 @@ fn descriptors_are_closed_by_exec() {
 
 #[test]
 fn a_socket_of_std_blocks_again_when_it_is_given_back() {
-    run(|| {
+    run_by_system(|| {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         assert!(!does_not_block(&listener));
@@ -79,7 +79,7 @@ fn a_socket_of_std_blocks_again_when_it_is_given_back() {
 
 #[test]
 fn modes_and_timeouts_go_along() {
-    run(|| {
+    run_by_system(|| {
         let limit = Some(Duration::from_millis(20));
         let (client, mut server) = tcp_pair();
         let std: std::net::TcpStream = client.into();
@@ -102,7 +102,7 @@ fn modes_and_timeouts_go_along() {
 
 #[test]
 fn a_descriptor_is_taken_over_and_given_up() {
-    run(|| {
+    run_by_system(|| {
         let (one, mut other) = tcp_pair();
         let number = one.as_raw_fd();
         let raw = one.into_raw_fd();
@@ -123,7 +123,7 @@ fn a_descriptor_is_taken_over_and_given_up() {
 
 #[test]
 fn a_descriptor_with_clones_is_duplicated() {
-    run(|| {
+    run_by_system(|| {
         let (one, mut other) = tcp_pair();
         let mut clone = one.try_clone().unwrap();
         let std = std::net::TcpStream::from(one);
@@ -140,7 +140,7 @@ fn a_descriptor_with_clones_is_duplicated() {
 /// A duplicate keeps the socket open, and its events must reach no source that is gone.
 #[test]
 fn a_duplicate_outlives_the_object() {
-    run(|| {
+    run_by_system(|| {
         let (one, mut other) = tcp_pair();
         let duplicate = one.as_fd().try_clone_to_owned().unwrap();
         let reader = leno::spawn(move || {

@@ -4,11 +4,31 @@ use std::io;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use leno::net::{TcpListener, TcpStream};
+use leno::net::{Engine, MemoryNetwork, TcpListener, TcpStream};
 
 /// Runs `f` in a runtime on another OS thread. Panics as it does, and if it does not end.
 #[track_caller]
 pub fn run<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> T {
+    ends(move || builder().run(f))
+}
+
+/// The variable with which the suite is run on a network in memory.
+pub const NETWORK: &str = "LENO_TEST_NETWORK";
+
+/// Returns a builder of runtimes with the engine that is tested.
+pub fn builder() -> leno::Builder {
+    let builder = leno::Builder::new();
+    if in_memory() { builder.engine(Engine::Memory(MemoryNetwork::new())) } else { builder }
+}
+
+/// Returns `true` if the suite is run on a network in memory.
+pub fn in_memory() -> bool {
+    std::env::var_os(NETWORK).is_some()
+}
+
+/// Runs `f` as [`run`] does, with sockets of the operating system: it is about these.
+#[track_caller]
+pub fn run_by_system<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> T {
     ends(move || leno::run(f))
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use leno::net::{TcpListener, UdpSocket};
 
-use crate::pairs::{run, tcp_pair};
+use crate::pairs::{run, run_by_system, tcp_pair};
 
 /// Returns the lines of a dump about green threads that wait.
 fn dump() -> String {
@@ -15,7 +15,7 @@ fn dump() -> String {
 
 #[test]
 fn a_dump_names_the_call_and_the_socket() {
-    run(|| {
+    run_by_system(|| {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         let (mut one, other) = tcp_pair();

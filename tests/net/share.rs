@@ -8,7 +8,7 @@ use std::sync::{Arc, mpsc};
 
 use leno::net::{TcpListener, TcpStream, UdpSocket};
 
-use crate::pairs::{ends, join, run, tcp_pair};
+use crate::pairs::{ends, join, run, run_by_system, tcp_pair};
 use crate::support::no_copies_of_descriptors;
 
 fn is_shared<T: Send + Sync + Unpin + UnwindSafe + RefUnwindSafe>() {}
@@ -134,7 +134,7 @@ fn a_clone_keeps_the_connection_open() {
 fn a_socket_moves_to_another_runtime() {
     let (mut one, mut other) = ends(|| leno::run(tcp_pair));
     for round in 0..3 {
-        (one, other) = run(move || {
+        (one, other) = run_by_system(move || {
             let reader = leno::spawn(move || {
                 let mut byte = [0];
                 one.read_exact(&mut byte).unwrap();
@@ -178,7 +178,7 @@ fn two_runtimes_share_a_socket() {
         std::thread::spawn({
             let shared = shared.clone();
             move || {
-                run(move || {
+                run_by_system(move || {
                     let mut text = [0; 5];
                     (&*shared).read_exact(&mut text).unwrap();
                     sender.send(text).unwrap();
@@ -186,13 +186,13 @@ fn two_runtimes_share_a_socket() {
             }
         }),
         std::thread::spawn(move || {
-            run(move || {
+            run_by_system(move || {
                 let bytes = vec![1; 10_000_000];
                 (&*shared).write_all(&bytes).unwrap();
             })
         }),
         std::thread::spawn(move || {
-            run(move || {
+            run_by_system(move || {
                 let mut other = other;
                 leno::sleep(std::time::Duration::from_millis(20));
                 other.read_exact(&mut vec![0; 10_000_000]).unwrap();

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use leno::os::unix::net::{SocketAddr, UnixDatagram, UnixListener, UnixStream};
 
-use crate::pairs::{join, kind, run};
+use crate::pairs::{join, kind, run, run_by_system};
 use crate::support::no_copies_of_descriptors;
 
 /// A path for a socket, which is removed at the end.
@@ -66,7 +66,7 @@ fn a_path_without_a_listener_refuses() {
 /// The system has no report for room in a backlog.
 #[test]
 fn connecting_waits_for_room_in_the_backlog() {
-    run(|| {
+    run_by_system(|| {
         let path = SocketPath::new();
         let listener = UnixListener::bind(&path.0).unwrap();
         // SAFETY: the descriptor is open.
@@ -183,7 +183,7 @@ fn an_address_without_a_name_is_refused() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_peer_with_the_longest_path_is_served() {
-    run(|| {
+    run_by_system(|| {
         let path = SocketPath::new();
         let listener = UnixListener::bind(&path.0).unwrap();
         let name = |kind: &str| {

@@ -8,11 +8,11 @@ use std::time::Duration;
 use leno::io::Watched;
 use leno::time::timeout;
 
-use crate::pairs::{ends, join, kind, run, tcp_pair};
+use crate::pairs::{ends, join, kind, run, run_by_system, tcp_pair};
 
 #[test]
 fn a_pipe_is_read_when_it_is_readable() {
-    run(|| {
+    run_by_system(|| {
         let (reader, mut writer) = std::io::pipe().unwrap();
         let reader = Watched::new(reader);
         let waiting = leno::spawn(move || {
@@ -37,7 +37,7 @@ fn a_pipe_is_read_when_it_is_readable() {
 
 #[test]
 fn a_full_pipe_is_written_when_it_has_room() {
-    run(|| {
+    run_by_system(|| {
         let (reader, writer) = std::io::pipe().unwrap();
         let reader = Watched::new(reader);
         // SAFETY: the descriptor is open.
@@ -62,7 +62,7 @@ fn a_full_pipe_is_written_when_it_has_room() {
 
 #[test]
 fn a_wait_for_a_descriptor_is_cancelled_and_named() {
-    run(|| {
+    run_by_system(|| {
         let (reader, mut writer) = std::io::pipe().unwrap();
         let reader = Watched::new(reader);
         let name = format!("bytes from PipeReader (fd {})", reader.get_ref().as_raw_fd());
@@ -90,7 +90,7 @@ fn a_file_is_ready_and_cannot_be_waited_for() {
 
 #[test]
 fn an_object_is_given_back_and_outlives_its_watch() {
-    run(|| {
+    run_by_system(|| {
         let (reader, mut writer) = std::io::pipe().unwrap();
         let mut reader = Watched::new(reader);
         for _ in 0..100 {

@@ -100,6 +100,11 @@ fn unsafe_code_is_only_where_it_may_be() {
 }
 
 #[test]
+fn sockets_are_not_tied_to_an_engine() {
+    check(&["src"], |file| rules::descriptors(&file.path, &file.text));
+}
+
+#[test]
 fn unsafe_code_says_why_it_is_sound() {
     check(&EVERYWHERE, |file| rules::safety_comments(&file.text));
 }

@@ -106,6 +106,15 @@ fn open_fields_of_the_kernel_are_found() {
 }
 
 #[test]
+fn descriptors_are_found_where_any_engine_works() {
+    let text = "use std::os::fd::AsFd;\nfn f(descriptor: RawFd) {\n    libc::close(1);\n}\n";
+    for path in ["src/net/udp.rs", "src/io/watched.rs", "src/driver/io/source.rs"] {
+        assert_eq!(lines(&rules::descriptors(path, text)), [2, 3], "{path}");
+    }
+    assert_eq!(rules::descriptors("src/driver/io/handle.rs", text), []);
+}
+
+#[test]
 fn unsafe_code_is_found_wherever_it_is() {
     let text = "//! unsafe\nfn f() {\n    unsafe { g() }\n}\n";
     for path in ["src/thread/mod.rs", "src/lib.rs", "src/runtime/mod.rs", "src/inspect/deadlock.rs"]

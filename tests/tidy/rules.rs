@@ -57,7 +57,7 @@ const MAY_BE_UNSAFE: [&str; 28] = [
     "src/inspect/debug/trace.rs",
     "src/driver/poll.rs",
     "src/driver/prefetch.rs",
-    "src/driver/io/mod.rs",
+    "src/driver/io/slot.rs",
     // What only one OS thread uses is in an object that all may refer to.
     "src/driver/io/source.rs",
     // `FromRawFd`, as in std.
@@ -168,6 +168,31 @@ pub fn unsafe_place(path: &str, source: &str) -> Vec<Complaint> {
     words(&code)
         .filter(|(_, word)| *word == "unsafe")
         .map(|(at, _)| (line_of(&code, at), "no unsafe code here: see tests/tidy".to_owned()))
+        .collect()
+}
+
+/// The parts of sockets that work with any engine: on handles, and not on descriptors of the system.
+const ANY_ENGINE: [&str; 9] = [
+    "src/net/",
+    "src/io/",
+    "src/driver/io/call.rs",
+    "src/driver/io/options.rs",
+    "src/driver/io/readiness.rs",
+    "src/driver/io/slot.rs",
+    "src/driver/io/source.rs",
+    "src/driver/io/sources.rs",
+    "src/driver/io/table.rs",
+];
+
+/// Finds descriptors and calls of the system where sockets work with any engine.
+pub fn descriptors(path: &str, source: &str) -> Vec<Complaint> {
+    if !ANY_ENGINE.iter().any(|part| path.starts_with(part)) {
+        return Vec::new();
+    }
+    let code = code_only(source);
+    words(&code)
+        .filter(|(_, word)| ["RawFd", "OwnedFd", "libc", "socket2"].contains(word))
+        .map(|(at, word)| (line_of(&code, at), format!("`{word}` ties sockets to one engine")))
         .collect()
 }
 

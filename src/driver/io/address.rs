@@ -50,6 +50,14 @@ impl Kind {
         }
     }
 
+    pub(super) fn is_listener(self) -> bool {
+        matches!(self, Kind::TcpListener | Kind::UnixListener)
+    }
+
+    pub(super) fn is_stream(self) -> bool {
+        matches!(self, Kind::TcpStream | Kind::UnixStream)
+    }
+
     pub(super) fn is_unix(self) -> bool {
         matches!(self, Kind::UnixListener | Kind::UnixStream | Kind::UnixDatagram)
     }
@@ -66,6 +74,17 @@ impl Address {
             Address::Ip(SocketAddr::V4(_)) => Domain::IPV4,
             Address::Ip(SocketAddr::V6(_)) => Domain::IPV6,
             Address::Unix(_) => Domain::UNIX,
+        }
+    }
+
+    /// Returns `true` if both are the same.
+    pub(super) fn is_same(&self, other: &Address) -> bool {
+        match (self, other) {
+            (Address::Ip(one), Address::Ip(other)) => one == other,
+            (Address::Unix(one), Address::Unix(other)) => {
+                format!("{one:?}") == format!("{other:?}")
+            }
+            _ => false,
         }
     }
 

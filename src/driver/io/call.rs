@@ -4,11 +4,15 @@
 
 use std::fmt;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::panic::Location;
 use std::time::Duration;
 
-use super::source::{Direction, Side};
+use super::engine::Target;
+use super::handle::Handle;
+use super::memory::socket::MemorySocket;
+use super::readiness::{Direction, Drained};
+use super::source::Side;
 use super::sources::Sources;
 use super::{begin, wait};
 use crate::cancel::interrupted;
@@ -19,7 +23,7 @@ use crate::timer::{deadline_after, refresh};
 /// A call on a descriptor, which waits while it would block.
 pub(super) struct Call<'a> {
     pub(super) object: &'a dyn fmt::Display,
-    pub(super) descriptor: BorrowedFd<'a>,
+    pub(super) subject: Subject<'a>,
     pub(super) sources: &'a Sources,
     pub(super) operation: &'static Operation,
     /// The time after which it fails, if it has waited.
@@ -29,36 +33,84 @@ pub(super) struct Call<'a> {
     pub(super) at: &'static Location<'static>,
 }
 
+/// What a call is made on.
+#[derive(Clone, Copy)]
+pub(super) enum Subject<'a> {
+    Socket(&'a Handle),
+    /// A descriptor that leno has not made.
+    Foreign(BorrowedFd<'a>),
+}
+
+impl<'a> Subject<'a> {
+    fn target(self) -> Target {
+        match self {
+            Subject::Socket(handle) => handle.target(),
+            Subject::Foreign(descriptor) => Target::Descriptor(descriptor.as_raw_fd()),
+        }
+    }
+
+    /// Returns the socket, if it is in memory.
+    #[inline]
+    fn in_memory(self) -> Option<&'a MemorySocket> {
+        match self {
+            Subject::Socket(Handle::Memory(socket)) => Some(socket),
+            _ => None,
+        }
+    }
+}
+
 /// What a call does, in the words of reports.
 pub(super) struct Operation {
     pub(super) direction: Direction,
+    /// The verb of a story: "read".
+    told: &'static str,
     verb: &'static str,
     wanted: &'static str,
 }
 
 impl Operation {
-    pub(super) const READ: &Operation =
-        &Operation { direction: Direction::Read, verb: "reads", wanted: "bytes from" };
-    pub(super) const PEEK: &Operation =
-        &Operation { direction: Direction::Read, verb: "peeks at", wanted: "bytes from" };
-    pub(super) const WRITE: &Operation =
-        &Operation { direction: Direction::Write, verb: "writes to", wanted: "room in" };
-    pub(super) const RECEIVE: &Operation =
-        &Operation { direction: Direction::Read, verb: "receives from", wanted: "a datagram from" };
-    pub(super) const SEND: &Operation =
-        &Operation { direction: Direction::Write, verb: "sends by", wanted: "room in" };
-    pub(super) const ACCEPT: &Operation =
-        &Operation { direction: Direction::Read, verb: "accepts from", wanted: "a connection to" };
-    pub(super) const CONNECT: &Operation =
-        &Operation { direction: Direction::Write, verb: "connects", wanted: "the connection of" };
-}
-
-/// What a call that has succeeded tells of the readiness.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Drained {
-    /// A stream has answered with fewer bytes than were asked for, so it is drained.
-    Short,
-    Unknown,
+    pub(super) const READ: &Operation = &Operation {
+        direction: Direction::Read,
+        told: "read",
+        verb: "reads",
+        wanted: "bytes from",
+    };
+    pub(super) const PEEK: &Operation = &Operation {
+        direction: Direction::Read,
+        told: "peek",
+        verb: "peeks at",
+        wanted: "bytes from",
+    };
+    pub(super) const WRITE: &Operation = &Operation {
+        direction: Direction::Write,
+        told: "write",
+        verb: "writes to",
+        wanted: "room in",
+    };
+    pub(super) const RECEIVE: &Operation = &Operation {
+        direction: Direction::Read,
+        told: "receive",
+        verb: "receives from",
+        wanted: "a datagram from",
+    };
+    pub(super) const SEND: &Operation = &Operation {
+        direction: Direction::Write,
+        told: "send",
+        verb: "sends by",
+        wanted: "room in",
+    };
+    pub(super) const ACCEPT: &Operation = &Operation {
+        direction: Direction::Read,
+        told: "accept",
+        verb: "accepts from",
+        wanted: "a connection to",
+    };
+    pub(super) const CONNECT: &Operation = &Operation {
+        direction: Direction::Write,
+        told: "connect",
+        verb: "connects",
+        wanted: "the connection of",
+    };
 }
 
 /// The end of a call's patience.
@@ -94,6 +146,9 @@ impl Call<'_> {
             || side_now.is_none_or(|side| side.is_ready() && !side.is_awaited());
         loop {
             if may_try {
+                if let Some(socket) = self.subject.in_memory() {
+                    socket.touch(Some(self.operation.direction), self.operation.told, self.at);
+                }
                 match attempt() {
                     Ok((value, drained)) => {
                         if let Some(side) = side_now {
@@ -140,7 +195,7 @@ impl Call<'_> {
         // A cancellation that came after the wake is pending, and would end no further wait.
         // mistake: cancelled-waits-again
         scheduler.checkpoint();
-        let source = self.sources.of_or_add(scheduler, self.descriptor)?;
+        let source = self.sources.of_or_add(scheduler, self.subject.target())?;
         let deadline = match *deadline {
             Deadline::Unset => self.timeout.and_then(|it| deadline_after(scheduler, it)),
             Deadline::At(moment) => {
@@ -149,11 +204,16 @@ impl Call<'_> {
             }
         }
         .inspect(|&moment| *deadline = Deadline::At(Some(moment)));
-        let &Operation { direction, verb, wanted } = self.operation;
-        let external = External::new(verb, wanted, self.object, None);
+        let &Operation { direction, verb, wanted, .. } = self.operation;
+        let resource = self.subject.in_memory().and_then(|socket| socket.resource(direction));
+        let external = External::new(verb, wanted, self.object, resource.as_deref());
         let reason = Wait::at(WaitFor::External(&external), self.at);
         let side = source.side(scheduler, direction);
         source.ensure_added()?;
+        if side.is_ready() && !side.is_awaited() {
+            // It was reported as it was added.
+            return Ok(Some(side));
+        }
         match wait(scheduler, side, &reason, deadline) {
             Outcome::Woken => Ok(Some(side)),
             Outcome::Elapsed => Err(sys::socket::would_block()),
@@ -217,7 +277,11 @@ impl Call<'_> {
             return Err(sys::socket::would_block());
         }
         let is_read = self.operation.direction == Direction::Read;
-        sys::wakeup::wait_for(self.descriptor.as_fd(), is_read, moment.map(|moment| moment - now));
+        let descriptor = match self.subject {
+            Subject::Socket(handle) => handle.as_fd(),
+            Subject::Foreign(descriptor) => descriptor,
+        };
+        sys::wakeup::wait_for(descriptor, is_read, moment.map(|moment| moment - now));
         Ok(())
     }
 }

@@ -7,6 +7,9 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::{env, fmt, io};
 
+use super::memory::ids::SocketId;
+use super::memory::network::Network;
+use super::memory::settings::MemoryNetwork;
 use crate::kernel::Scheduler;
 use crate::remote::inbox::{Inbox, inbox};
 #[cfg(target_os = "linux")]
@@ -31,10 +34,20 @@ pub enum Engine {
     Uring,
     /// epoll(7); kqueue(2) on macOS and the BSDs.
     Epoll,
+    /// None of the system's: sockets in memory, which reach each other.
+    Memory(MemoryNetwork),
 }
 
 /// The variable of the environment that chooses the engine of runtimes to which none was given.
 const VARIABLE: &str = "LENO_IO";
+
+/// What an engine watches.
+#[derive(Clone, Copy)]
+pub(super) enum Target {
+    Descriptor(RawFd),
+    /// A socket of a network in memory.
+    Memory(SocketId),
+}
 
 /// The part of an engine that any OS thread may use. The runtime and its sources share it.
 pub(super) struct Shared {
@@ -55,6 +68,7 @@ enum Queue {
     /// With the inbox by which other OS threads ask the runtime to remove a descriptor.
     #[cfg(target_os = "linux")]
     Uring(Box<Uring>, Arc<Inbox>),
+    Memory(Network),
 }
 
 /// Returns the engine that the environment chooses.
@@ -87,6 +101,11 @@ fn uring(scheduler: &Scheduler) -> io::Result<Queue> {
     Err(io::Error::new(io::ErrorKind::Unsupported, "io_uring is of Linux"))
 }
 
+/// Returns the error of what an engine cannot do.
+pub(super) fn unsupported(text: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::Unsupported, text)
+}
+
 impl Shared {
     /// Makes the engine that was given, or else that of the environment, or else epoll for a runtime with
     /// a host, or else the first that the system has.
@@ -104,6 +123,7 @@ impl Shared {
             None => chosen_by_environment()?,
         };
         let (queue, reason) = match chosen {
+            Some(Engine::Memory(settings)) => (Queue::Memory(Network::new(settings)), None),
             Some(Engine::Epoll) => (Queue::Poller(Poller::new()?), Some("epoll was chosen".into())),
             Some(Engine::Uring) => {
                 let refused = |error: io::Error| {
@@ -141,21 +161,27 @@ impl Shared {
             Queue::Poller(poller) => poller.renew()?,
             #[cfg(target_os = "linux")]
             Queue::Uring(ring, _) => ring.renew()?,
+            Queue::Memory(_) => {}
         }
         self.process.store(process::generation(), Ordering::Relaxed);
         Ok(())
     }
 
-    /// Adds a descriptor, of which each change of readiness is reported once.
+    /// Adds what is to be watched. Each change of its readiness is reported once.
     ///
     /// # Errors
     ///
-    /// If the system refuses it.
-    pub(super) fn add(&self, descriptor: RawFd, token: u64) -> io::Result<()> {
-        match &self.queue {
-            Queue::Poller(poller) => poller.add(descriptor, token),
+    /// If the system refuses it, or the engine is of the other kind.
+    pub(super) fn add(&self, target: Target, token: u64) -> io::Result<()> {
+        match (&self.queue, target) {
+            (Queue::Poller(poller), Target::Descriptor(number)) => poller.add(number, token),
             #[cfg(target_os = "linux")]
-            Queue::Uring(ring, _) => ring.add(descriptor, token),
+            (Queue::Uring(ring, _), Target::Descriptor(number)) => ring.add(number, token),
+            (Queue::Memory(network), Target::Memory(id)) => network.watch(id, token),
+            (Queue::Memory(_), _) => Err(unsupported(
+                "this runtime has a network in memory, and waits for no descriptor of the system",
+            )),
+            (_, Target::Memory(_)) => unreachable!("a socket in memory is watched by its network"),
         }
     }
 
@@ -169,19 +195,25 @@ impl Shared {
             Queue::Poller(poller) => poller.add_bell(descriptor, token),
             #[cfg(target_os = "linux")]
             Queue::Uring(ring, _) => ring.add_bell(descriptor, token),
+            Queue::Memory(_) => Ok(()),
         }
     }
 
-    /// Removes a descriptor, before it is closed. Any OS thread may call this.
-    pub(super) fn remove(&self, descriptor: RawFd, token: u64) {
-        let is_removed = match &self.queue {
+    /// Removes what was watched, before it is closed. Any OS thread may call this.
+    pub(super) fn remove(&self, target: Target, token: u64) {
+        let is_removed = match (&self.queue, target) {
             _ if self.is_foreign() => true,
-            Queue::Poller(poller) => {
-                poller.remove(descriptor);
+            (Queue::Poller(poller), Target::Descriptor(number)) => {
+                poller.remove(number);
                 true
             }
             #[cfg(target_os = "linux")]
-            Queue::Uring(ring, _) => ring.remove(token),
+            (Queue::Uring(ring, _), _) => ring.remove(token),
+            (Queue::Memory(network), _) => {
+                network.unwatch(token);
+                true
+            }
+            (Queue::Poller(_), Target::Memory(_)) => true,
         };
         self.removed().push(token);
         #[cfg(target_os = "linux")]
@@ -224,6 +256,7 @@ impl Shared {
             Queue::Poller(_) => None,
             #[cfg(target_os = "linux")]
             Queue::Uring(ring, _) => Some(self.is_foreign() || ring.has_news()),
+            Queue::Memory(network) => Some(network.has_news()),
         }
     }
 
@@ -233,6 +266,7 @@ impl Shared {
             Queue::Poller(_) => {}
             #[cfg(target_os = "linux")]
             Queue::Uring(ring, _) => ring.flush(),
+            Queue::Memory(_) => {}
         }
     }
 
@@ -243,15 +277,26 @@ impl Shared {
             Queue::Poller(poller) => poller.wait(events, nanos),
             #[cfg(target_os = "linux")]
             Queue::Uring(ring, _) => ring.wait(events, nanos),
+            Queue::Memory(_) => {}
         }
     }
 
-    /// Returns the descriptor that is readable while there is something to look at.
-    pub(super) fn descriptor(&self) -> BorrowedFd<'_> {
+    /// Returns the descriptor that is readable while there is something to look at; `None` if nothing
+    /// comes from the system.
+    pub(super) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         match &self.queue {
-            Queue::Poller(poller) => poller.as_fd(),
+            Queue::Poller(poller) => Some(poller.as_fd()),
             #[cfg(target_os = "linux")]
-            Queue::Uring(ring, _) => ring.as_fd(),
+            Queue::Uring(ring, _) => Some(ring.as_fd()),
+            Queue::Memory(_) => None,
+        }
+    }
+
+    /// Returns the network in memory, if the engine is one.
+    pub(super) fn network(&self) -> Option<&Network> {
+        match &self.queue {
+            Queue::Memory(network) => Some(network),
+            _ => None,
         }
     }
 
@@ -261,6 +306,7 @@ impl Shared {
             Queue::Poller(_) => {}
             #[cfg(target_os = "linux")]
             Queue::Uring(ring, _) => ring.close(),
+            Queue::Memory(_) => {}
         }
     }
 }
@@ -274,6 +320,7 @@ impl fmt::Display for Shared {
             }
             #[cfg(target_os = "linux")]
             Queue::Uring(..) => f.write_str("io_uring")?,
+            Queue::Memory(_) => f.write_str("a network in memory")?,
         }
         match &self.reason {
             Some(reason) => write!(f, " (not io_uring: {reason})"),

@@ -1,4 +1,4 @@
-//! Waiting for descriptors.
+//! Waiting for sockets and other descriptors.
 //!
 //! A call is made at once, and waits only if it would block: for a report that the descriptor has
 //! become ready, after which it is made again. So nothing is lent to the operating system, and a
@@ -7,23 +7,29 @@
 //!
 //! ```text
 //!   Socket   the object, and the loop of a call: try, wait, try again
-//!   Source   a descriptor as one runtime knows it: readiness, threads that wait
+//!   Handle   the socket of an engine, which answers calls: of the system, or in memory
+//!   Source   a socket as one runtime knows it: readiness, threads that wait
 //!   Io       the state of a runtime: its engine, its table of sources
-//!   Engine   the system's reports of readiness
+//!   Engine   reports of readiness: by io_uring, by epoll or kqueue, or of a network in memory
 //! ```
+//!
+//! Only `Handle` and `Engine` know of descriptors and of the system; all else works with any engine.
 
 mod address;
 mod call;
 mod engine;
+mod handle;
 mod look;
+mod memory;
 mod options;
+mod readiness;
+mod slot;
 mod socket;
 mod source;
 mod sources;
 mod table;
 mod watch;
 
-use std::cell::{Cell, OnceCell};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::panic::Location;
@@ -31,19 +37,20 @@ use std::sync::Arc;
 
 pub(crate) use self::address::{Address, Kind};
 pub use self::engine::Engine;
-use self::engine::Shared;
-use self::look::Looks;
+use self::engine::{Shared, Target};
+use self::memory::delivery;
+#[cfg(feature = "weave")]
+pub(crate) use self::memory::restart::restart;
+pub use self::memory::settings::MemoryNetwork;
 pub(crate) use self::options::{Choice, Group};
+pub(crate) use self::readiness::Direction;
+pub(crate) use self::slot::Io;
+use self::slot::{io, report};
 pub(crate) use self::socket::Socket;
-pub(crate) use self::source::Direction;
 use self::source::{Side, Source};
-use self::table::Table;
 pub(crate) use self::watch::Watch;
-use crate::kernel::features::SchedulerState;
-use crate::kernel::slow_path::slow;
 use crate::kernel::{Cause, Outcome, Scheduler, Wait};
 use crate::remote::inbox::existing_inbox;
-use crate::sys::poller::Events;
 
 /// The token of the runtime's inbox. No slot of a table has it.
 const BELL: u64 = u64::MAX;
@@ -51,43 +58,15 @@ const BELL: u64 = u64::MAX;
 /// The number of calls that a thread makes without waiting before others have a turn.
 const CALLS_IN_A_ROW: u32 = 16;
 
-/// What a runtime has to do with descriptors.
-#[derive(Default)]
-pub(crate) struct Io {
-    /// The engine that the program wants.
-    given: Cell<Option<Engine>>,
-    /// Made when the first thread waits.
-    engine: OnceCell<Arc<Shared>>,
-    table: Table,
-    /// The number of threads that wait for a descriptor.
-    waits: Cell<usize>,
-    /// The engine reports the inbox.
-    is_inbox_added: Cell<bool>,
-    looks: Looks,
-    /// The count of switches at the last call, and the number of calls since then.
-    last_switches: Cell<usize>,
-    calls: Cell<u32>,
-    /// Taken while it is in use.
-    events: Cell<Option<Events>>,
-}
-
-// SAFETY: no other type has slot 11, and every scheduler gets such a state.
-unsafe impl SchedulerState for Io {
-    const SLOT: usize = 11;
-}
-
 /// Sets the engine that the runtime is to have.
 pub(crate) fn set_engine(scheduler: &Scheduler, given: Option<Engine>) {
     io(scheduler).given.set(given);
 }
 
-fn io(scheduler: &Scheduler) -> &Io {
-    scheduler.state()
-}
-
-/// Returns `true` if a thread waits for a descriptor.
+/// Returns `true` if a thread waits for a descriptor: something outside can wake it.
 pub(crate) fn is_awaited(scheduler: &Scheduler) -> bool {
-    io(scheduler).waits.get() > 0
+    let io = io(scheduler);
+    io.waits.get() > 0 && io.engine.get().is_some_and(|engine| engine.network().is_none())
 }
 
 /// Returns the name of the engine that is in use.
@@ -121,14 +100,14 @@ fn engine(scheduler: &Scheduler, is_hosted: bool) -> io::Result<&Arc<Shared>> {
 ///
 /// # Errors
 ///
-/// In an exploration.
+/// In an exploration without a network.
 #[inline]
 fn begin(scheduler: &Scheduler, at: &'static Location<'static>) -> io::Result<()> {
     // mistake: cancelled-call-made
     scheduler.checkpoint();
     refuse_if_controlled(Some(scheduler))?;
     let (io, switches) = (io(scheduler), scheduler.switches());
-    if io.last_switches.replace(switches) != switches {
+    if io.last_switches.replace(switches) != switches || scheduler.is_controlled() {
         io.calls.set(0);
     } else if io.calls.replace(io.calls.get() + 1) == CALLS_IN_A_ROW {
         // mistake: no-turn-given
@@ -149,13 +128,15 @@ fn give_turn(scheduler: &Scheduler, at: &'static Location<'static>) {
 ///
 /// # Errors
 ///
-/// In an exploration.
+/// In an exploration without a network.
 #[inline]
 pub(crate) fn refuse_if_controlled(scheduler: Option<&Scheduler>) -> io::Result<()> {
-    if scheduler.is_some_and(|scheduler| scheduler.slow() & slow::CONTROLLED != 0) {
-        return Err(refusal());
+    match scheduler {
+        Some(scheduler) if scheduler.is_controlled() && delivery::settings(scheduler).is_none() => {
+            Err(refusal())
+        }
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 #[cold]
@@ -163,14 +144,19 @@ fn refusal() -> io::Error {
     io::Error::new(
         io::ErrorKind::Unsupported,
         "leno::weave explores a program by itself, and the operating system's sockets depend on \
-         what is outside: replace the socket by a channel in the explored part",
+         what is outside: give the exploration a network in memory by Explorer::network, or replace \
+         the socket by a channel in the explored part",
     )
 }
 
-/// Adds a descriptor to the runtime.
-fn add(scheduler: &Scheduler, descriptor: BorrowedFd<'_>) -> io::Result<Arc<Source>> {
+/// Adds what is to be watched to the runtime.
+fn add(scheduler: &Scheduler, target: Target) -> io::Result<Arc<Source>> {
     let engine = engine(scheduler, false)?;
-    io(scheduler).table.add(scheduler, engine, descriptor.as_raw_fd())
+    let source = io(scheduler).table.add(scheduler, engine, target)?;
+    if let Some(network) = engine.network() {
+        delivery::deliver(scheduler, network);
+    }
+    Ok(source)
 }
 
 /// Waits for one direction of a source.
@@ -187,10 +173,10 @@ fn wait(scheduler: &Scheduler, side: &Side, wait: &Wait<'_>, deadline: Option<u6
 /// Sleeps until a descriptor has become ready, there is mail in the inbox, or `nanos` have passed.
 /// Returns `false`, and does not sleep, if the runtime has no engine.
 pub(crate) fn sleep(scheduler: &Scheduler, nanos: Option<u64>) -> bool {
-    if io(scheduler).engine.get().is_none() {
-        return false;
+    match io(scheduler).engine.get() {
+        Some(engine) if engine.network().is_none() => look(scheduler, nanos),
+        _ => return false,
     }
-    look(scheduler, nanos);
     true
 }
 
@@ -225,6 +211,9 @@ pub(crate) fn flush(scheduler: &Scheduler) {
 fn look(scheduler: &Scheduler, nanos: Option<u64>) {
     let io = io(scheduler);
     let engine = engine_with_inbox(scheduler, false);
+    if let Some(network) = engine.network() {
+        return delivery::deliver(scheduler, network);
+    }
     let mut events = io.events.take().unwrap_or_default();
     engine.wait(&mut events, nanos);
     engine.finish_removals();
@@ -235,8 +224,8 @@ fn look(scheduler: &Scheduler, nanos: Option<u64>) {
                 if let Some(inbox) = existing_inbox(scheduler) {
                     inbox.has_slept();
                 }
-            } else if let Some(source) = io.table.get(event.token) {
-                source.report(scheduler, event);
+            } else {
+                report(scheduler, event);
             }
         }
     });
@@ -283,14 +272,5 @@ pub(crate) fn descriptor_with<'a>(
     );
     let engine = engine_with_inbox(scheduler, true);
     engine.flush();
-    engine.descriptor()
-}
-
-impl Drop for Io {
-    fn drop(&mut self) {
-        self.table.abandon_all();
-        if let Some(engine) = self.engine.get() {
-            engine.close();
-        }
-    }
+    engine.descriptor().unwrap_or(inbox)
 }

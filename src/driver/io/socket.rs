@@ -3,9 +3,9 @@
 #![forbid(unsafe_code)]
 
 use std::fmt;
-use std::io::{self, IoSlice, IoSliceMut, Read};
+use std::io::{self, IoSlice, IoSliceMut};
 use std::net::Shutdown;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::panic::{Location, RefUnwindSafe};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -14,32 +14,24 @@ use std::time::Duration;
 use socket2::Domain;
 
 use super::address::{Address, Kind};
-use super::call::{Call, Drained, Operation};
+use super::call::{Call, Operation, Subject};
+use super::handle::Handle;
+use super::memory::socket::MemorySocket;
+use super::options::{Choice, Group};
+use super::readiness::{Direction, Drained};
 use super::refuse_if_controlled;
-use super::source::Direction;
 use super::sources::Sources;
 use crate::kernel::try_scheduler;
-use crate::sys::socket as system;
-
-/// The number of connections that wait to be accepted, unless the system has a lower limit.
-const BACKLOG: i32 = 4096;
 
 /// How long accepting waits for a free descriptor.
 const SHORTAGE_PATIENCE: Duration = Duration::from_millis(100);
 
-/// A call on a closed connection fails; it sends no signal.
-#[cfg(not(target_vendor = "apple"))]
-const NO_SIGNAL: i32 = libc::MSG_NOSIGNAL;
-/// The option SO_NOSIGPIPE does it.
-#[cfg(target_vendor = "apple")]
-const NO_SIGNAL: i32 = 0;
-
 /// A socket. The clones of a public object share it.
 pub(crate) struct Socket {
     kind: Kind,
-    // Before the descriptor: it leaves the runtimes, and is closed then.
+    // Before the handle: it leaves the runtimes, and is closed then.
     sources: Sources,
-    real: socket2::Socket,
+    handle: Handle,
     /// In nanoseconds; 0 for none.
     timeouts: [AtomicU64; 2],
     /// The program wants calls that would block to fail. The descriptor itself never blocks.
@@ -52,7 +44,7 @@ struct Connecting<'a>(&'a Socket, &'a Address);
 impl fmt::Display for Connecting<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Connecting(socket, address) = self;
-        write!(f, "{} to {address} (fd {})", socket.kind.name(), socket.real.as_raw_fd())
+        write!(f, "{} to {address} {}", socket.kind.name(), socket.handle)
     }
 }
 
@@ -63,7 +55,7 @@ impl fmt::Display for Socket {
         if let Ok(address) = self.peer_addr().or_else(|_| self.local_addr()) {
             write!(f, "{address} ")?;
         }
-        write!(f, "(fd {})", self.real.as_raw_fd())
+        self.handle.fmt(f)
     }
 }
 
@@ -71,10 +63,10 @@ impl fmt::Display for Socket {
 /// `UnixStream { fd: 7, local: .., peer: .. }`.
 impl fmt::Debug for Socket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (is_unix, descriptor) = (self.kind.is_unix(), self.real.as_raw_fd());
+        let (is_unix, descriptor) = (self.kind.is_unix(), self.handle.descriptor_number());
         let mut shown = f.debug_struct(self.kind.name());
-        if is_unix {
-            shown.field("fd", &descriptor);
+        if is_unix && let Some(descriptor) = &descriptor {
+            shown.field("fd", descriptor);
         }
         if let Ok(address) = self.local_addr() {
             shown.field(if is_unix { "local" } else { "addr" }, &address);
@@ -84,8 +76,8 @@ impl fmt::Debug for Socket {
         {
             shown.field("peer", &peer);
         }
-        if !is_unix {
-            shown.field("fd", &descriptor);
+        if !is_unix && let Some(descriptor) = &descriptor {
+            shown.field("fd", descriptor);
         }
         shown.finish()
     }
@@ -95,22 +87,24 @@ impl fmt::Debug for Socket {
 impl RefUnwindSafe for Socket {}
 
 impl Socket {
-    /// Makes a socket for addresses such as this one.
+    /// Makes a socket for addresses of the domain.
     ///
     /// # Errors
     ///
-    /// If there are no more descriptors. In an exploration.
+    /// If there are no more descriptors. In an exploration without a network.
     fn new(kind: Kind, domain: Domain) -> io::Result<Socket> {
         refuse_if_controlled(try_scheduler())?;
-        let real = socket2::Socket::new(domain, kind.socket_type(), None)?;
-        real.set_nonblocking(true)?;
-        Ok(Socket::of(kind, real))
+        let handle = match MemorySocket::new(kind) {
+            Some(socket) => Handle::Memory(socket?),
+            None => Handle::new(kind, domain)?,
+        };
+        Ok(Socket::of(kind, handle))
     }
 
-    /// Returns the socket of a descriptor that does not block.
-    fn of(kind: Kind, real: socket2::Socket) -> Socket {
+    /// Returns the socket of a handle.
+    fn of(kind: Kind, handle: Handle) -> Socket {
         let (sources, timeouts) = (Sources::default(), Default::default());
-        Socket { kind, real, sources, timeouts, is_nonblocking: AtomicBool::new(false) }
+        Socket { kind, handle, sources, timeouts, is_nonblocking: AtomicBool::new(false) }
     }
 
     /// Takes over a descriptor, with its timeouts and its mode. From now on it does not block.
@@ -120,7 +114,7 @@ impl Socket {
         let is_nonblocking = real.nonblocking().unwrap_or(false);
         // It fails for no open descriptor.
         let _ = real.set_nonblocking(true);
-        let socket = Socket::of(kind, real);
+        let socket = Socket::of(kind, Handle::System(real));
         for (is_read, timeout) in [true, false].into_iter().zip(timeouts) {
             let _ = socket.set_timeout(is_read, timeout.ok().flatten());
         }
@@ -131,20 +125,16 @@ impl Socket {
     /// Gives the descriptor up, in the mode that the program has set. Other clones keep theirs: then
     /// the returned one is a duplicate, which shares the mode of the socket, and does not block.
     pub(crate) fn give_up(socket: Arc<Socket>) -> OwnedFd {
-        let real = match Arc::try_unwrap(socket) {
+        let given = match Arc::try_unwrap(socket) {
             Ok(socket) => {
                 let timeouts = [true, false].map(|is_read| socket.timeout(is_read));
-                let Socket { real, is_nonblocking, sources, .. } = socket;
+                let Socket { handle, is_nonblocking, sources, .. } = socket;
                 drop(sources);
-                // They fail for no open descriptor.
-                let _ = real.set_nonblocking(is_nonblocking.into_inner());
-                let _ = timeouts[0].map(|timeout| real.set_read_timeout(Some(timeout)));
-                let _ = timeouts[1].map(|timeout| real.set_write_timeout(Some(timeout)));
-                Ok(real)
+                handle.into_descriptor(is_nonblocking.into_inner(), timeouts)
             }
-            Err(shared) => shared.real.try_clone(),
+            Err(shared) => shared.handle.duplicate(),
         };
-        real.expect("the process has a descriptor for the duplicate").into()
+        given.unwrap_or_else(|error| panic!("the socket cannot be given up: {error}"))
     }
 
     /// Makes an unconnected socket without an address.
@@ -155,24 +145,20 @@ impl Socket {
     /// Makes a socket with an address.
     pub(crate) fn bind(kind: Kind, address: &Address) -> io::Result<Socket> {
         let socket = Socket::new(kind, address.domain())?;
-        if kind == Kind::TcpListener {
-            // As in std: a server that is started again gets the address that it had.
-            socket.real.set_reuse_address(true)?;
-        }
-        socket.real.bind(&address.to_system()?)?;
-        if matches!(kind, Kind::TcpListener | Kind::UnixListener) {
-            socket.real.listen(BACKLOG)?;
-        }
+        socket.handle.bind(kind, address)?;
         Ok(socket)
     }
 
     /// Makes two sockets that are connected to each other.
     pub(crate) fn pair(kind: Kind) -> io::Result<(Socket, Socket)> {
         refuse_if_controlled(try_scheduler())?;
-        let (one, other) = socket2::Socket::pair(Domain::UNIX, kind.socket_type(), None)?;
-        for end in [&one, &other] {
-            end.set_nonblocking(true)?;
-        }
+        let (one, other) = match MemorySocket::pair(kind) {
+            Some(pair) => {
+                let (one, other) = pair?;
+                (Handle::Memory(one), Handle::Memory(other))
+            }
+            None => Handle::pair(kind)?,
+        };
         Ok((Socket::of(kind, one), Socket::of(kind, other)))
     }
 
@@ -188,31 +174,21 @@ impl Socket {
         timeout: Option<Duration>,
     ) -> io::Result<Socket> {
         let socket = Socket::new(kind, address.domain())?;
-        let system = address.to_system()?;
         let object = Connecting(&socket, address);
         let call = Call { object: &object, timeout, ..socket.call(Operation::CONNECT) };
         let connected = if kind.is_unix() {
             // Connected at once, unless the backlog of the listener is full.
             let is_full = |error: &io::Error| error.kind() == io::ErrorKind::WouldBlock;
-            let connect = || socket.real.connect(&system);
+            let connect = || socket.handle.connect(address);
             call.with_pauses("room in the backlog of", timeout, is_full, connect)
         } else {
             let mut has_begun = false;
             call.run(|| {
-                let result = match has_begun {
-                    false => socket.real.connect(&system),
-                    // Writable: connected, or failed; neither, if the wait has ended too early.
-                    true => match socket.real.take_error()? {
-                        // mistake: failure-connects
-                        Some(error) => Err(error),
-                        None => socket.real.peer_addr().map(drop),
-                    },
+                let connected = match std::mem::replace(&mut has_begun, true) {
+                    false => socket.handle.connect(address),
+                    true => socket.handle.connected(),
                 };
-                has_begun = true;
-                match result {
-                    Err(error) if is_in_progress(&error) => Err(system::would_block()),
-                    result => result.map(|()| ((), Drained::Unknown)),
-                }
+                connected.map(|()| ((), Drained::Unknown))
             })
         };
         match connected {
@@ -226,7 +202,7 @@ impl Socket {
 
     /// Sets the peer of a datagram socket.
     pub(crate) fn set_peer(&self, address: &Address) -> io::Result<()> {
-        self.real.connect(&address.to_system()?)
+        self.handle.connect(address)
     }
 
     /// Accepts a connection. If there are no more descriptors, it waits for one to be closed, for at
@@ -236,7 +212,7 @@ impl Socket {
         let call = self.call(Operation::ACCEPT);
         let wanted = "a free descriptor for a connection to";
         let accepted = call.with_pauses(wanted, Some(SHORTAGE_PATIENCE), is_shortage, || {
-            call.run(|| match system::accept(&self.real) {
+            call.run(|| match self.handle.accept() {
                 // The peer has gone before it was accepted.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {
                     Err(io::ErrorKind::Interrupted.into())
@@ -244,73 +220,48 @@ impl Socket {
                 accepted => accepted.map(|accepted| (accepted, Drained::Unknown)),
             })
         });
-        let (real, address) = accepted?;
-        let socket = Socket::of(self.kind.accepted(), real);
-        Ok((socket, Address::of_system(&address)?))
+        let (handle, address) = accepted?;
+        Ok((Socket::of(self.kind.accepted(), handle), address))
     }
 
     /// Reads from a stream.
     #[inline]
     #[track_caller]
     pub(crate) fn read(&self, bytes: &mut [u8]) -> io::Result<usize> {
-        let asked = bytes.len();
-        self.call(Operation::READ).run(|| {
-            let count = system::receive(&self.real, bytes, 0)?;
-            Ok((count, shortness(count, asked)))
-        })
+        self.call(Operation::READ).run(|| self.handle.read(bytes))
     }
 
     /// Reads from a stream into several buffers.
     #[track_caller]
     pub(crate) fn read_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-        let asked = buffers.iter().map(|buffer| buffer.len()).sum();
-        self.call(Operation::READ).run(|| {
-            let count = (&self.real).read_vectored(buffers)?;
-            Ok((count, shortness(count, asked)))
-        })
+        self.call(Operation::READ).run(|| self.handle.read_vectored(buffers))
     }
 
     /// Writes to a stream.
     #[inline]
     #[track_caller]
     pub(crate) fn write(&self, bytes: &[u8]) -> io::Result<usize> {
-        self.call(Operation::WRITE).run(|| {
-            let count = self.real.send_with_flags(bytes, NO_SIGNAL)?;
-            Ok((count, shortness(count, bytes.len())))
-        })
+        self.call(Operation::WRITE).run(|| self.handle.write(bytes))
     }
 
     /// Writes several buffers to a stream.
     #[track_caller]
     pub(crate) fn write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
-        let asked = buffers.iter().map(|buffer| buffer.len()).sum();
-        self.call(Operation::WRITE).run(|| {
-            let count = self.real.send_vectored_with_flags(buffers, NO_SIGNAL)?;
-            Ok((count, shortness(count, asked)))
-        })
+        self.call(Operation::WRITE).run(|| self.handle.write_vectored(buffers))
     }
 
     /// Receives without taking: the next call receives the same.
     #[track_caller]
     pub(crate) fn peek(&self, bytes: &mut [u8]) -> io::Result<usize> {
-        self.receive(Operation::PEEK, bytes, libc::MSG_PEEK)
+        let peek = || Ok((self.handle.receive(bytes, false)?, Drained::Unknown));
+        self.call(Operation::PEEK).run(peek)
     }
 
     /// Receives a datagram from the peer.
     #[track_caller]
     pub(crate) fn receive_datagram(&self, bytes: &mut [u8]) -> io::Result<usize> {
-        self.receive(Operation::RECEIVE, bytes, 0)
-    }
-
-    #[track_caller]
-    fn receive(
-        &self,
-        operation: &'static Operation,
-        bytes: &mut [u8],
-        flags: i32,
-    ) -> io::Result<usize> {
-        self.call(operation)
-            .run(|| Ok((system::receive(&self.real, bytes, flags)?, Drained::Unknown)))
+        let receive = || Ok((self.handle.receive(bytes, true)?, Drained::Unknown));
+        self.call(Operation::RECEIVE).run(receive)
     }
 
     /// Receives a datagram, and returns the sender's address; takes it or leaves it for the next call.
@@ -320,28 +271,22 @@ impl Socket {
         bytes: &mut [u8],
         takes: bool,
     ) -> io::Result<(usize, Address)> {
-        let (operation, flags) =
-            if takes { (Operation::RECEIVE, 0) } else { (Operation::PEEK, libc::MSG_PEEK) };
-        let (count, address) = self
-            .call(operation)
-            .run(|| Ok((system::receive_from(&self.real, bytes, flags)?, Drained::Unknown)))?;
-        Ok((count, Address::of_system(&address)?))
+        let operation = if takes { Operation::RECEIVE } else { Operation::PEEK };
+        let receive = || Ok((self.handle.receive_from(bytes, takes)?, Drained::Unknown));
+        self.call(operation).run(receive)
     }
 
     /// Sends a datagram to the peer.
     #[track_caller]
     pub(crate) fn send_datagram(&self, bytes: &[u8]) -> io::Result<usize> {
-        self.call(Operation::SEND)
-            .run(|| Ok((self.real.send_with_flags(bytes, NO_SIGNAL)?, Drained::Unknown)))
+        self.call(Operation::SEND).run(|| Ok((self.handle.send(bytes)?, Drained::Unknown)))
     }
 
     /// Sends a datagram to an address.
     #[track_caller]
     pub(crate) fn send_to(&self, bytes: &[u8], address: &Address) -> io::Result<usize> {
-        let system = address.to_system()?;
-        self.call(Operation::SEND).run(|| {
-            Ok((self.real.send_to_with_flags(bytes, &system, NO_SIGNAL)?, Drained::Unknown))
-        })
+        let send = || Ok((self.handle.send_to(bytes, address)?, Drained::Unknown));
+        self.call(Operation::SEND).run(send)
     }
 
     /// Returns a call of this operation.
@@ -350,7 +295,7 @@ impl Socket {
     fn call(&self, operation: &'static Operation) -> Call<'_> {
         Call {
             object: self,
-            descriptor: self.real.as_fd(),
+            subject: Subject::Socket(&self.handle),
             sources: &self.sources,
             operation,
             timeout: self.timeout(operation.direction == Direction::Read),
@@ -391,38 +336,42 @@ impl Socket {
     }
 
     pub(crate) fn local_addr(&self) -> io::Result<Address> {
-        Address::of_system(&self.real.local_addr()?)
+        self.handle.local_addr()
     }
 
     pub(crate) fn peer_addr(&self) -> io::Result<Address> {
-        Address::of_system(&self.real.peer_addr()?)
+        self.handle.peer_addr()
     }
 
     /// Ends one direction or both.
     pub(crate) fn shutdown(&self, how: Shutdown) -> io::Result<()> {
-        self.real.shutdown(how)
+        self.handle.shutdown(how)
     }
 
     /// Takes the error that the system has noted.
     pub(crate) fn take_error(&self) -> io::Result<Option<io::Error>> {
-        self.real.take_error()
+        self.handle.take_error()
     }
 
-    pub(super) fn real(&self) -> &socket2::Socket {
-        &self.real
+    /// Sets an option.
+    pub(crate) fn set(&self, choice: Choice, value: u32) -> io::Result<()> {
+        self.handle.set(choice, value)
     }
-}
 
-/// Returns what a call on a stream shows that was answered with `count` of `asked` bytes.
-#[inline]
-fn shortness(count: usize, asked: usize) -> Drained {
-    if count < asked { Drained::Short } else { Drained::Unknown }
-}
+    /// Returns the value of an option.
+    pub(crate) fn get(&self, choice: Choice) -> io::Result<u32> {
+        self.handle.get(choice)
+    }
 
-/// Returns `true` if a connection is being made.
-fn is_in_progress(error: &io::Error) -> bool {
-    let kinds = [io::ErrorKind::NotConnected, io::ErrorKind::Interrupted];
-    error.raw_os_error() == Some(libc::EINPROGRESS) || kinds.contains(&error.kind())
+    /// Joins a group.
+    pub(crate) fn join(&self, group: Group<'_>) -> io::Result<()> {
+        self.handle.group(group, true)
+    }
+
+    /// Leaves a group.
+    pub(crate) fn leave(&self, group: Group<'_>) -> io::Result<()> {
+        self.handle.group(group, false)
+    }
 }
 
 /// Returns `true` if there are no more descriptors, or no more memory for one. Others may be freed.
@@ -432,7 +381,8 @@ fn is_shortage(error: &io::Error) -> bool {
 }
 
 impl AsFd for Socket {
+    #[track_caller]
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.real.as_fd()
+        self.handle.as_fd()
     }
 }

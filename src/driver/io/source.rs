@@ -22,27 +22,20 @@
 
 use std::cell::Cell;
 use std::io;
-use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::engine::Shared;
+use super::engine::{Shared, Target};
+use super::readiness::Direction;
 use crate::kernel::{Outcome, Scheduler, Wait, WaitQueue};
 use crate::sys::poller::Event;
 
-/// The two directions of a descriptor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Direction {
-    Read,
-    Write,
-}
-
-/// A descriptor, as one runtime knows it.
+/// A socket, as one runtime knows it.
 pub(crate) struct Source {
     /// The serial number of the runtime.
     runtime: u64,
     token: u64,
-    descriptor: RawFd,
+    target: Target,
     engine: Arc<Shared>,
     /// The runtime has ended, or the socket has been closed.
     is_removed: AtomicBool,
@@ -69,10 +62,10 @@ pub(crate) struct Side {
 }
 
 impl Source {
-    pub(super) fn new(runtime: u64, token: u64, descriptor: RawFd, engine: Arc<Shared>) -> Source {
+    pub(super) fn new(runtime: u64, token: u64, target: Target, engine: Arc<Shared>) -> Source {
         let (is_removed, is_added) = (AtomicBool::new(false), AtomicBool::new(true));
         let sides = <[Side; 2]>::default();
-        Source { runtime, token, descriptor, engine, is_removed, is_added, sides }
+        Source { runtime, token, target, engine, is_removed, is_added, sides }
     }
 
     /// Returns `true` if the source is that of the runtime, and not removed.
@@ -85,8 +78,8 @@ impl Source {
         self.token
     }
 
-    pub(super) fn descriptor(&self) -> RawFd {
-        self.descriptor
+    pub(super) fn target(&self) -> Target {
+        self.target
     }
 
     /// Returns one direction.
@@ -108,7 +101,7 @@ impl Source {
     #[inline]
     pub(super) fn ensure_added(&self) -> io::Result<()> {
         if !self.is_added.swap(true, Ordering::Relaxed) {
-            self.engine.add(self.descriptor, self.token)?;
+            self.engine.add(self.target, self.token)?;
         }
         Ok(())
     }
@@ -146,7 +139,7 @@ impl Source {
     pub(super) fn remove(&self) {
         if !self.is_removed.swap(true, Ordering::AcqRel) {
             // mistake: closed-unremoved
-            self.engine.remove(self.descriptor, self.token);
+            self.engine.remove(self.target, self.token);
         }
     }
 

@@ -3,9 +3,9 @@
 #![forbid(unsafe_code)]
 
 use std::io;
-use std::os::fd::BorrowedFd;
 use std::sync::{Arc, OnceLock};
 
+use super::engine::Target;
 use super::source::Source;
 use crate::kernel::Scheduler;
 
@@ -30,15 +30,11 @@ impl Sources {
     /// # Errors
     ///
     /// If the system refuses it.
-    pub(super) fn of_or_add(
-        &self,
-        scheduler: &Scheduler,
-        descriptor: BorrowedFd<'_>,
-    ) -> io::Result<&Source> {
+    pub(super) fn of_or_add(&self, scheduler: &Scheduler, target: Target) -> io::Result<&Source> {
         if let Some(source) = self.of(scheduler) {
             return Ok(source);
         }
-        let (mut place, source) = (self, super::add(scheduler, descriptor)?);
+        let (mut place, source) = (self, super::add(scheduler, target)?);
         loop {
             let first = place.first.get_or_init(|| source.clone());
             if Arc::ptr_eq(first, &source) {

@@ -4,10 +4,9 @@
 
 use std::cell::{Ref, RefCell};
 use std::io;
-use std::os::fd::RawFd;
 use std::sync::Arc;
 
-use super::engine::Shared;
+use super::engine::{Shared, Target};
 use super::source::Source;
 use crate::kernel::Scheduler;
 
@@ -54,12 +53,12 @@ impl Slots {
 }
 
 impl Table {
-    /// Adds a descriptor to the engine and the table.
+    /// Adds what is to be watched to the engine and the table.
     pub(super) fn add(
         &self,
         scheduler: &Scheduler,
         engine: &Arc<Shared>,
-        descriptor: RawFd,
+        target: Target,
     ) -> io::Result<Arc<Source>> {
         let slots = &mut *self.0.borrow_mut();
         for token in engine.take_removed() {
@@ -71,11 +70,11 @@ impl Table {
         });
         let slot = &mut slots.slots[index as usize];
         let token = token(index, slot.generation);
-        if let Err(error) = engine.add(descriptor, token) {
+        if let Err(error) = engine.add(target, token) {
             slots.free.push(index);
             return Err(error);
         }
-        let source = Source::new(scheduler.serial(), token, descriptor, engine.clone());
+        let source = Source::new(scheduler.serial(), token, target, engine.clone());
         Ok(slot.source.insert(Arc::new(source)).clone())
     }
 
@@ -87,7 +86,7 @@ impl Table {
         for source in sources {
             if source.serves(scheduler.serial()) {
                 // If it fails, the call that is made again finds the error.
-                let _ = engine.add(source.descriptor(), source.token());
+                let _ = engine.add(source.target(), source.token());
                 source.report_all(scheduler);
             }
         }

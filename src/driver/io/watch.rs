@@ -8,8 +8,8 @@ use std::os::fd::BorrowedFd;
 use std::panic::Location;
 use std::sync::OnceLock;
 
-use super::call::{Call, Drained, Operation};
-use super::source::Direction;
+use super::call::{Call, Operation, Subject};
+use super::readiness::{Direction, Drained};
 use super::sources::Sources;
 use crate::sys;
 
@@ -38,7 +38,7 @@ impl Watch {
     ) -> io::Result<T> {
         let call = Call {
             object,
-            descriptor,
+            subject: Subject::Foreign(descriptor),
             sources: &self.sources,
             operation: match direction {
                 Direction::Read => Operation::READ,

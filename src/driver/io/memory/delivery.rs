@@ -1,0 +1,98 @@
+//! Reports what has changed in a network in memory, and tells explorations what a call uses.
+
+use std::panic::Location;
+
+use super::super::engine::Engine;
+use super::super::readiness::Direction;
+use super::super::slot::{io, report};
+use super::ids::SocketId;
+use super::ledger::Ledger;
+use super::network::Network;
+use super::settings::MemoryNetwork;
+use crate::access::report::{note_resource, report_also};
+use crate::access::{Access, Object};
+use crate::kernel::{Scheduler, try_scheduler};
+use crate::sys::poller::Event;
+
+pub(super) fn ledger(scheduler: &Scheduler) -> &Ledger {
+    &io(scheduler).ledger
+}
+
+/// Returns the settings of the runtime's network, if it has one.
+pub(crate) fn settings(scheduler: &Scheduler) -> Option<MemoryNetwork> {
+    match io(scheduler).given.get() {
+        Some(Engine::Memory(settings)) => Some(settings),
+        _ => None,
+    }
+}
+
+/// Reports to the sources what has become ready, now or later.
+pub(crate) fn deliver(scheduler: &Scheduler, network: &Network) {
+    let events = std::mem::take(&mut network.state().events);
+    let has_late = settings(scheduler).is_some_and(|settings| settings.has_late_reports);
+    for (id, event) in events {
+        // Without a stack for the report, it is not late.
+        if !(has_late && scheduler.alternative(2) == 1 && deliver_later(scheduler, id, event)) {
+            report(scheduler, event);
+        }
+    }
+}
+
+/// Spawns a green thread that reports an event when its turn comes. Returns `false` if there is no stack
+/// for it.
+fn deliver_later(scheduler: &Scheduler, id: SocketId, event: Event) -> bool {
+    let Ok(stack) = scheduler.stack(None) else { return false };
+    let at = Location::caller();
+    let deliver = move || {
+        if let Some(scheduler) = try_scheduler()
+            && let Some(network) = io(scheduler).engine.get().and_then(|engine| engine.network())
+        {
+            touch(scheduler, network, id, None, "report", At::Call(at));
+            report(scheduler, event);
+        }
+    };
+    drop(scheduler.spawn(stack, Some("report".to_owned()), at, deliver));
+    true
+}
+
+/// Where a call is.
+#[derive(Clone, Copy)]
+pub(super) enum At {
+    Call(&'static Location<'static>),
+    /// In a destructor, which does not know its caller.
+    Destructor,
+}
+
+/// Tells an exploration that the current thread is about to use a socket in one direction, or in both.
+pub(super) fn touch(
+    scheduler: &Scheduler,
+    network: &Network,
+    id: SocketId,
+    direction: Option<Direction>,
+    verb: &'static str,
+    at: At,
+) {
+    if !scheduler.is_observed() {
+        return;
+    }
+    let ledger = ledger(scheduler);
+    // A reset uses both directions.
+    let is_one = settings(scheduler).is_none_or(|settings| settings.most_resets == 0);
+    let directions = [Direction::Read, Direction::Write].into_iter();
+    let directions = directions.filter(|&it| !is_one || direction.is_none_or(|only| only == it));
+    let resources: Vec<_> = {
+        let (mut state, pipes) = (network.state(), ledger.pipes.borrow());
+        let pipe = |direction| pipes.get(&state.pipe(id, direction).ok()?).cloned();
+        directions.filter_map(pipe).collect()
+    };
+    let rest = if resources.is_empty() { ledger.rest.borrow().clone() } else { None };
+    let mut resources = resources.into_iter().chain(rest);
+    if let Some(first) = resources.next() {
+        let (at, is_known) = match at {
+            At::Call(at) => (at, true),
+            At::Destructor => (first.made_at(), false),
+        };
+        note_resource(&first, Access::Write, verb, at, is_known);
+    }
+    resources.for_each(|other| report_also(scheduler, Object::Resource(&other), Access::Write));
+}
