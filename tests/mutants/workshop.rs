@@ -122,11 +122,21 @@ impl Kit {
     pub fn net() -> Kit {
         Kit {
             test: &["--test", "net", "--no-default-features", "--features=net,debug,weave"],
-            copied: &[("tests/net", "tests/net"), ("tests/it/support.rs", "tests/it/support.rs")],
+            copied: &[
+                ("tests/net", "tests/net"),
+                ("tests/it/support.rs", "tests/it/support.rs"),
+                ("tests/it/oracle_coroutine/seed.rs", "tests/it/oracle_coroutine/seed.rs"),
+                ("tests/soak/random.rs", "tests/soak/random.rs"),
+            ],
             written: &[],
-            packages: &["corosensei"],
-            // A test that waits for ever has failed after this number of seconds.
-            variables: vec![("RUST_BACKTRACE", "0"), ("LENO_TEST_LIMIT", "10")],
+            packages: &["proptest", "corosensei"],
+            variables: vec![
+                ("RUST_BACKTRACE", "0"),
+                // A test that waits for ever has failed after this number of seconds.
+                ("LENO_TEST_LIMIT", "10"),
+                ("LENO_TEST_SHARE", "10"),
+                ("PROPTEST_MAX_SHRINK_ITERS", "0"),
+            ],
         }
     }
 }
@@ -145,7 +155,9 @@ impl Workshop {
         if copy.exists() {
             fs::remove_dir_all(&copy)?;
         }
-        fs::create_dir_all(copy.join("tests/it"))?;
+        for folder in ["tests/it/oracle_coroutine", "tests/soak"] {
+            fs::create_dir_all(copy.join(folder))?;
+        }
         let leno = ["arch", "src", "build.rs", "Cargo.lock"].map(|name| (name, name));
         for (from, to) in leno.iter().chain(kit.copied) {
             let (from, to) = (package.join(from), copy.join(to));

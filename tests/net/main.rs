@@ -4,7 +4,14 @@
 #[allow(dead_code)]
 mod support;
 
+#[path = "../soak/random.rs"]
+#[allow(dead_code)]
+mod random;
+#[path = "../it/oracle_coroutine/seed.rs"]
+mod seed;
+
 mod cancel;
+mod chaos;
 mod connect;
 mod datagram;
 mod engine;
