@@ -15,6 +15,7 @@ mod chaos;
 mod connect;
 mod datagram;
 mod engine;
+mod events;
 #[cfg(feature = "weave")]
 mod explored;
 mod mode;

@@ -121,6 +121,17 @@ enum Deadline {
     At(Option<u64>),
 }
 
+/// The turn of the thread that makes a call. It is handed on if the call unwinds, as a foreign one may.
+struct Turn<'a>(Option<&'a Side>);
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        if let Some(side) = self.0 {
+            side.hand_on();
+        }
+    }
+}
+
 impl Call<'_> {
     /// Makes the call by `attempt` until it does not fail with [`io::ErrorKind::WouldBlock`].
     ///
@@ -146,10 +157,13 @@ impl Call<'_> {
             || side_now.is_none_or(|side| side.is_ready() && !side.is_awaited());
         loop {
             if may_try {
+                let turn = Turn(side_now);
                 if let Some(socket) = self.subject.in_memory() {
                     socket.touch(Some(self.operation.direction), self.operation.told, self.at);
                 }
-                match attempt() {
+                let result = attempt();
+                std::mem::forget(turn);
+                match result {
                     Ok((value, drained)) => {
                         if let Some(side) = side_now {
                             if drained == Drained::Short {

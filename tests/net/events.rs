@@ -1,0 +1,162 @@
+//! Reports of readiness: late ones, very many, and what a call does with its turn.
+
+use std::cell::Cell;
+use std::io::{ErrorKind, Read, Write};
+use std::panic::resume_unwind;
+use std::rc::Rc;
+use std::time::Duration;
+
+use leno::io::Watched;
+use leno::net::UdpSocket;
+use leno::os::unix::net::UnixStream;
+
+use crate::pairs::{join, kind, run, tcp_pair};
+use crate::support::child;
+
+/// Returns connected pairs of which the engine knows the first halves. No thread waits for them.
+fn known_pairs(count: usize) -> Vec<(UnixStream, UnixStream)> {
+    let pairs: Vec<_> = (0..count).map(|_| UnixStream::pair().unwrap()).collect();
+    let waiting: Vec<_> = pairs
+        .iter()
+        .map(|(one, _)| {
+            let one = one.try_clone().unwrap();
+            leno::spawn(move || (&one).read(&mut [0]))
+        })
+        .collect();
+    // The engine is looked at meanwhile.
+    leno::sleep(Duration::from_millis(1));
+    for thread in waiting {
+        thread.cancel();
+        assert!(thread.join().is_err());
+    }
+    pairs
+}
+
+/// The closed sockets had reports that the runtime has not seen yet. A new socket in the same place
+/// would take one for its own, and make a call for nothing.
+#[test]
+fn a_report_for_a_closed_socket_reaches_no_other() {
+    run(|| {
+        let (mut closed, another) = (known_pairs(50), known_pairs(1));
+        for (_, other) in &mut closed {
+            other.write_all(b"x").unwrap();
+        }
+        // The engine learns of the bytes here. It reports them before anything that comes later.
+        drop(another);
+        drop(closed);
+        let pairs: Vec<_> =
+            (0..51).map(|_| std::os::unix::net::UnixStream::pair().unwrap()).collect();
+        let (calls, mut others) = (Rc::new(Cell::new(0)), Vec::new());
+        let readers: Vec<_> = pairs
+            .into_iter()
+            .map(|(one, other)| {
+                one.set_nonblocking(true).unwrap();
+                others.push(other);
+                let (one, calls) = (Watched::new(one), calls.clone());
+                leno::spawn(move || {
+                    let read = |mut one: &std::os::unix::net::UnixStream| {
+                        calls.set(calls.get() + 1);
+                        one.read(&mut [0])
+                    };
+                    assert_eq!(one.read_with(read).unwrap(), 1);
+                })
+            })
+            .collect();
+        leno::sleep(Duration::from_millis(1));
+        for other in &mut others {
+            other.write_all(b"x").unwrap();
+        }
+        let count = readers.len();
+        readers.into_iter().for_each(join);
+        // The first call would have blocked.
+        assert_eq!(calls.get(), 2 * count);
+    });
+}
+
+/// In a process of its own: children that other tests start have copies of all descriptors.
+#[test]
+fn a_socket_of_a_running_runtime_is_closed_at_once() {
+    child(|| {
+        run(|| {
+            for _ in 0..100 {
+                let (one, other) = known_pairs(1).remove(0);
+                other.set_nonblocking(true).unwrap();
+                drop(one);
+                assert_eq!((&other).read(&mut [0]).unwrap(), 0);
+            }
+        });
+    })
+    .assert_survived();
+}
+
+/// Each wake is for a datagram that another call has taken.
+#[test]
+fn a_timeout_goes_on_over_wakes_for_nothing() {
+    run(|| {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let address = socket.local_addr().unwrap();
+        let thief = std::net::UdpSocket::from(socket.try_clone().unwrap());
+        socket.set_read_timeout(Some(Duration::from_millis(30))).unwrap();
+        let reader = leno::spawn(move || kind(socket.recv(&mut [0])));
+        let mut rounds = 0;
+        while !reader.is_finished() {
+            thief.send_to(b"x", address).unwrap();
+            let _ = thief.recv(&mut [0]);
+            leno::sleep(Duration::from_millis(1));
+            rounds += 1;
+            assert!(rounds < 2_000, "the timeout begins again");
+        }
+        assert_eq!(join(reader), ErrorKind::WouldBlock);
+    });
+}
+
+#[test]
+fn an_error_wakes_every_thread_that_reads() {
+    run(|| {
+        let (one, other) = tcp_pair();
+        let one = Rc::new(one);
+        let readers: Vec<_> = (0..3)
+            .map(|_| {
+                let one = one.clone();
+                leno::spawn(move || (&*one).read(&mut [0]).map_err(|error| error.kind()))
+            })
+            .collect();
+        leno::sleep(Duration::from_millis(1));
+        socket2::SockRef::from(&other).set_linger(Some(Duration::ZERO)).unwrap();
+        drop(other);
+        let results: Vec<_> = readers.into_iter().map(join).collect();
+        // The system tells the error once.
+        assert_eq!(results, [Err(ErrorKind::ConnectionReset), Ok(0), Ok(0)]);
+    });
+}
+
+/// The first thread is woken, and its call unwinds.
+#[test]
+fn a_call_that_unwinds_hands_its_turn_on() {
+    run(|| {
+        let (one, mut other) = std::os::unix::net::UnixStream::pair().unwrap();
+        one.set_nonblocking(true).unwrap();
+        let one = Rc::new(Watched::new(one));
+        let unwinding = leno::spawn({
+            let one = one.clone();
+            move || {
+                let mut calls = 0;
+                one.read_with(|mut one| {
+                    calls += 1;
+                    if calls == 2 {
+                        resume_unwind(Box::new("a panic of the call"));
+                    }
+                    one.read(&mut [0])
+                })
+            }
+        });
+        let reading = leno::spawn({
+            let one = one.clone();
+            move || one.read_with(|mut one| one.read(&mut [0])).unwrap()
+        });
+        leno::yield_now();
+        other.write_all(b"x").unwrap();
+        assert!(unwinding.join().is_err());
+        assert_eq!(join(reading), 1);
+    });
+}
