@@ -5,8 +5,9 @@ use std::io::{ErrorKind, Read, Write};
 use leno::net::Engine;
 use leno::os::unix::net::UnixStream;
 
-use crate::pairs::{NETWORK, in_memory, join};
-use crate::support::in_child;
+use crate::events::overflow_the_engine;
+use crate::pairs::{NETWORK, in_memory, join, run};
+use crate::support::{child, in_child};
 
 /// Waits for a socket, and returns the first line of a dump.
 fn wait_and_dump() -> std::io::Result<String> {
@@ -96,6 +97,45 @@ fn epoll_is_used_where_io_uring_is_refused() {
         let forced = leno::Builder::new().engine(Engine::Uring).run(wait_and_dump).unwrap_err();
         let text = forced.to_string();
         assert!(text.contains("io_uring was chosen, and cannot be had"), "{text}");
+    })
+    .assert_survived();
+}
+
+/// Sets the limit of lockable memory, and gives up the right to exceed it.
+fn limit_lockable_memory(bytes: libc::rlim_t) {
+    let limit = libc::rlimit { rlim_cur: bytes, rlim_max: bytes };
+    // SAFETY: the limit is live. The user of this OS thread is changed, and of those that it starts.
+    unsafe {
+        assert_eq!(libc::setrlimit(libc::RLIMIT_MEMLOCK, &limit), 0);
+        if libc::geteuid() == 0 {
+            let user: libc::uid_t = 65_534;
+            assert_eq!(libc::syscall(libc::SYS_setresuid, user, user, user), 0);
+        }
+    }
+}
+
+/// Linux counts the memory of a ring before 5.12 and from 6.14 on.
+#[cfg(target_os = "linux")]
+#[test]
+fn epoll_is_used_where_no_memory_can_be_locked() {
+    in_child("engine::epoll_is_used_where_no_memory_can_be_locked", &[], || {
+        // SAFETY: nothing else reads the environment meanwhile.
+        unsafe { std::env::remove_var("LENO_IO") };
+        limit_lockable_memory(0);
+        let line = leno::run(wait_and_dump).unwrap();
+        let is_counted = line.contains("by epoll (not io_uring: Cannot allocate memory");
+        assert!(is_counted || line.contains("by io_uring"), "{line}");
+    })
+    .assert_survived();
+}
+
+/// Little memory can be locked, so the ring is small. Its reports have no room in it.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_small_ring_loses_no_report() {
+    child(|| {
+        limit_lockable_memory(16_384);
+        run(|| overflow_the_engine(60));
     })
     .assert_survived();
 }

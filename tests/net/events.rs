@@ -73,6 +73,48 @@ fn a_report_for_a_closed_socket_reaches_no_other() {
     });
 }
 
+/// Makes more reports than the engine has room for, without a look at it. Then waits for all sockets
+/// twice, with a thread that runs all the time, so that the runtime is never idle.
+pub fn overflow_the_engine(rounds: usize) {
+    const SOCKETS: usize = 100;
+    let (pairs, mut others) = (known_pairs(SOCKETS), known_pairs(rounds));
+    let (ones, mut writers): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
+    while let Some(other) = others.pop() {
+        for writer in &mut writers {
+            writer.write_all(b"x").unwrap();
+        }
+        // The engine learns of the bytes here.
+        drop(other);
+    }
+    let halfway = Rc::new(Cell::new(0));
+    let readers: Vec<_> = ones
+        .into_iter()
+        .map(|mut one| {
+            let halfway = halfway.clone();
+            leno::spawn(move || {
+                one.read_exact(&mut vec![0; rounds]).unwrap();
+                halfway.set(halfway.get() + 1);
+                one.read_exact(&mut [0]).unwrap();
+            })
+        })
+        .collect();
+    while halfway.get() < SOCKETS {
+        leno::yield_now();
+    }
+    for writer in &mut writers {
+        writer.write_all(b"x").unwrap();
+    }
+    while !readers.iter().all(leno::thread::JoinHandle::is_finished) {
+        leno::yield_now();
+    }
+    readers.into_iter().for_each(join);
+}
+
+#[test]
+fn more_reports_than_the_engine_has_room_for_are_heard() {
+    run(|| overflow_the_engine(60));
+}
+
 /// In a process of its own: children that other tests start have copies of all descriptors.
 #[test]
 fn a_socket_of_a_running_runtime_is_closed_at_once() {

@@ -158,7 +158,9 @@ impl Uring {
     pub(crate) fn has_news(&self) -> bool {
         let has_news = self.with(|ring| {
             let (_, submission, completion) = ring.split();
-            !completion.is_empty() || !submission.is_empty() || submission.taskrun()
+            // A small queue may be empty while the kernel holds completions that it had no room for.
+            let is_queued = !completion.is_empty() || submission.cq_overflow();
+            is_queued || !submission.is_empty() || submission.taskrun()
         });
         has_news.unwrap_or(false)
     }
