@@ -28,3 +28,4 @@ mod stream;
 mod system;
 mod unix;
 mod watched;
+mod weather;

@@ -241,12 +241,26 @@ impl Socket {
     #[inline]
     #[track_caller]
     pub(crate) fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        if bytes.is_empty() {
+            return self.write_nothing();
+        }
         self.call(Operation::WRITE).run(|| self.handle.write(bytes))
+    }
+
+    /// Writes no bytes to a stream, for which there always is room. Fails if the connection is broken.
+    #[cold]
+    #[track_caller]
+    fn write_nothing(&self) -> io::Result<usize> {
+        let call = Call { is_nonblocking: true, ..self.call(Operation::WRITE) };
+        call.run(|| self.handle.write(&[]))
     }
 
     /// Writes several buffers to a stream.
     #[track_caller]
     pub(crate) fn write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+        if buffers.iter().all(|buffer| buffer.is_empty()) {
+            return self.write_nothing();
+        }
         self.call(Operation::WRITE).run(|| self.handle.write_vectored(buffers))
     }
 
