@@ -20,6 +20,7 @@ pub(crate) fn accept(listener: &Socket) -> io::Result<(Socket, SockAddr)> {
     // descriptor that it returns is open, and nothing else owns it.
     unsafe {
         SockAddr::try_init(|storage, length| {
+            // mistake: accepted-survives-exec
             let flags = libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
             let accepted = libc::accept4(listener.as_raw_fd(), storage.cast(), length, flags);
             if accepted == -1 {

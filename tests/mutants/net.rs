@@ -26,6 +26,70 @@ pub const MISTAKES: &[Mistake] = &[
     mistake("no-turn-given", "", "a thread that streams lets no other run"),
     mistake("failure-connects", "{ drop(error); Ok(()) }", "a failed connection counts as made"),
     mistake("closed-unremoved", "", "a closed socket stays in the engine"),
+    mistake(
+        "result-lost",
+        "{ if let Some(scheduler) = scheduler { scheduler.checkpoint(); } $ }",
+        "a cancellation after a call takes what was read",
+    ),
+    mistake(
+        "accepted-lost",
+        "{ let it = accepted?; if let Some(it) = try_scheduler() { it.checkpoint(); } it }",
+        "a cancellation after a connection was accepted closes it",
+    ),
+    mistake(
+        "cancelled-after-turn",
+        "{ scheduler.checkpoint(); $ }",
+        "a thread that is cancelled after its wake hands its turn to no other",
+    ),
+    mistake("turn-kept-by-error", "", "a thread that has failed hands its turn to no other"),
+    mistake("turn-kept-by-panic", "", "a call that unwinds hands its turn to no other"),
+    mistake(
+        "overtakes",
+        "side_now.is_none_or(Side::is_ready)",
+        "a new call goes before waiting ones",
+    ),
+    mistake("elapsed-drains", "{ side.is_drained(); $ }", "a report during a timeout is lost"),
+    mistake(
+        "interrupted-drains",
+        "{ side.is_drained(); $ }",
+        "a report during a cancellation is lost",
+    ),
+    mistake(
+        "unawaited-report-lost",
+        "side.is_ready.set(side.is_awaited())",
+        "a report is lost for which no thread waits",
+    ),
+    mistake("full-drains", "true", "a stream that was read in full counts as drained"),
+    mistake(
+        "deadline-restarts",
+        "self.timeout.and_then(|it| deadline_after(scheduler, it))",
+        "each wake begins the timeout again",
+    ),
+    mistake("one-side", "&self.sides[0]", "the directions of a socket have one wait queue"),
+    mistake("foreign-source-serves", "true", "a runtime waits by the engine of another"),
+    mistake("fork-shares-engine", "false", "a forked child uses the engine of its parent"),
+    mistake("shortage-spins", "", "accepting spins while there is no descriptor"),
+    mistake(
+        "signal-sent",
+        "real.send_with_flags(bytes, 0)?",
+        "a write to a closed connection sends a signal",
+    ),
+    mistake("mode-kept", "Ok(())", "a socket that is given back does not block"),
+    mistake(
+        "accepted-survives-exec",
+        "libc::SOCK_NONBLOCK",
+        "a child process inherits connections",
+    ),
+    // Of io_uring only, which the machine must have.
+    mistake("any-generation", "true", "a report for a closed socket reaches the next one"),
+    mistake("last-report-unnoticed", "false", "a socket is not added again after the last report"),
+    mistake(
+        "overflow-unheard",
+        "!completion.is_empty()",
+        "reports without room are not looked for",
+    ),
+    mistake("removal-left-out", "", "a socket closed on another OS thread stays in the engine"),
+    mistake("removal-unsubmitted", "Ok(())", "a closed socket stays open until the next look"),
 ];
 
 #[test]

@@ -127,6 +127,7 @@ struct Turn<'a>(Option<&'a Side>);
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
         if let Some(side) = self.0 {
+            // mistake: turn-kept-by-panic
             side.hand_on();
         }
     }
@@ -154,6 +155,7 @@ impl Call<'_> {
         });
         // Behind the threads that wait already, and not before the side is ready.
         let mut may_try = self.is_nonblocking
+            // mistake: overtakes
             || side_now.is_none_or(|side| side.is_ready() && !side.is_awaited());
         loop {
             if may_try {
@@ -172,11 +174,13 @@ impl Call<'_> {
                             // mistake: turn-kept
                             side.hand_on();
                         }
+                        // mistake: result-lost
                         return Ok(value);
                     }
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                     Err(error) if error.kind() != io::ErrorKind::WouldBlock => {
                         if let Some(side) = side_now {
+                            // mistake: turn-kept-by-error
                             side.hand_on();
                         }
                         return Err(error);
@@ -210,6 +214,7 @@ impl Call<'_> {
         // mistake: cancelled-waits-again
         scheduler.checkpoint();
         let source = self.sources.of_or_add(scheduler, self.subject.target())?;
+        // mistake: deadline-restarts
         let deadline = match *deadline {
             Deadline::Unset => self.timeout.and_then(|it| deadline_after(scheduler, it)),
             Deadline::At(moment) => {
@@ -229,8 +234,11 @@ impl Call<'_> {
             return Ok(Some(side));
         }
         match wait(scheduler, side, &reason, deadline) {
+            // mistake: cancelled-after-turn
             Outcome::Woken => Ok(Some(side)),
+            // mistake: elapsed-drains
             Outcome::Elapsed => Err(sys::socket::would_block()),
+            // mistake: interrupted-drains
             Outcome::Interrupted => interrupted(),
         }
     }
@@ -259,6 +267,7 @@ impl Call<'_> {
                         && patience.is_none_or(|patience| waited < patience) =>
                 {
                     waited += PAUSE;
+                    // mistake: shortage-spins
                     self.pause(wanted, PAUSE);
                 }
                 result => return result,

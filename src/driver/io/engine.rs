@@ -148,6 +148,7 @@ impl Shared {
     /// Returns `true` if this is the copy of an engine in a forked child.
     #[inline]
     pub(super) fn is_foreign(&self) -> bool {
+        // mistake: fork-shares-engine
         self.process.load(Ordering::Relaxed) != process::generation()
     }
 
@@ -218,6 +219,7 @@ impl Shared {
         self.removed().push(token);
         #[cfg(target_os = "linux")]
         if !is_removed && let Queue::Uring(_, inbox) = &self.queue {
+            // mistake: removal-left-out
             self.is_removal_left.store(true, Ordering::Release);
             inbox.notify();
         }

@@ -41,6 +41,7 @@ pub(super) enum Handle {
 /// Returns what a call on a stream of the system shows that was answered with `count` of `asked` bytes.
 #[inline]
 fn shortness(count: usize, asked: usize) -> Drained {
+    // mistake: full-drains
     if count < asked { Drained::Short } else { Drained::Unknown }
 }
 
@@ -164,6 +165,7 @@ impl Handle {
     pub(super) fn write(&self, bytes: &[u8]) -> io::Result<(usize, Drained)> {
         match self {
             Handle::System(real) => {
+                // mistake: signal-sent
                 let count = real.send_with_flags(bytes, NO_SIGNAL)?;
                 Ok((count, shortness(count, bytes.len())))
             }
@@ -338,6 +340,7 @@ impl Handle {
     ) -> io::Result<OwnedFd> {
         let Handle::System(real) = self else { return Err(unsupported(NO_DESCRIPTOR)) };
         // They fail for no open descriptor.
+        // mistake: mode-kept
         let _ = real.set_nonblocking(is_nonblocking);
         let _ = timeouts[0].map(|timeout| real.set_read_timeout(Some(timeout)));
         let _ = timeouts[1].map(|timeout| real.set_write_timeout(Some(timeout)));

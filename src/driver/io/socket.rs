@@ -220,6 +220,7 @@ impl Socket {
                 accepted => accepted.map(|accepted| (accepted, Drained::Unknown)),
             })
         });
+        // mistake: accepted-lost
         let (handle, address) = accepted?;
         Ok((Socket::of(self.kind.accepted(), handle), address))
     }

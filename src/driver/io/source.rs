@@ -71,6 +71,7 @@ impl Source {
     /// Returns `true` if the source is that of the runtime, and not removed.
     #[inline]
     pub(super) fn serves(&self, runtime: u64) -> bool {
+        // mistake: foreign-source-serves
         self.runtime == runtime && !self.is_removed.load(Ordering::Relaxed)
     }
 
@@ -90,6 +91,7 @@ impl Source {
     #[inline]
     pub(crate) fn side(&self, scheduler: &Scheduler, direction: Direction) -> &Side {
         assert!(self.runtime == scheduler.serial(), "a source belongs to one runtime");
+        // mistake: one-side
         &self.sides[direction as usize]
     }
 
@@ -101,7 +103,9 @@ impl Source {
     #[inline]
     pub(super) fn ensure_added(&self) -> io::Result<()> {
         if !self.is_added.swap(true, Ordering::Relaxed) {
-            self.engine.add(self.target, self.token)?;
+            let added = self.engine.add(self.target, self.token);
+            self.is_added.store(added.is_ok(), Ordering::Relaxed);
+            return added;
         }
         Ok(())
     }
@@ -116,10 +120,12 @@ impl Source {
                 let side = self.side(scheduler, direction);
                 // mistake: end-unnoticed
                 side.is_closed.set(side.is_closed.get() || is_closed);
+                // mistake: unawaited-report-lost
                 side.is_ready.set(true);
                 side.hand_on();
             }
         }
+        // mistake: last-report-unnoticed
         if event.is_last {
             self.is_added.store(false, Ordering::Relaxed);
             if self.sides.iter().any(Side::is_awaited) {

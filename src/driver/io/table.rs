@@ -38,6 +38,7 @@ impl Slots {
     /// Returns the source with this token, if it is there.
     fn source(&self, token: u64) -> Option<&Source> {
         let slot = self.slots.get(token as u32 as usize)?;
+        // mistake: any-generation
         if u64::from(slot.generation) == token >> 32 { slot.source.as_deref() } else { None }
     }
 

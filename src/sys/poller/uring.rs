@@ -149,6 +149,7 @@ impl Uring {
         let request = opcode::AsyncCancel::new(token).build().user_data(REMOVAL);
         let removed = self.with(|ring| {
             push(ring, &request)?;
+            // mistake: removal-unsubmitted
             enter(ring)
         });
         removed.is_some()
@@ -159,6 +160,7 @@ impl Uring {
         let has_news = self.with(|ring| {
             let (_, submission, completion) = ring.split();
             // A small queue may be empty while the kernel holds completions that it had no room for.
+            // mistake: overflow-unheard
             let is_queued = !completion.is_empty() || submission.cq_overflow();
             is_queued || !submission.is_empty() || submission.taskrun()
         });
