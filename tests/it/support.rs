@@ -216,6 +216,16 @@ pub struct Ended {
 /// Runs `body` in a child process that runs only this test. `test` is the name of the
 /// calling test, with its module.
 pub fn in_child(test: &str, variables: &[(&str, &str)], body: impl FnOnce()) -> Ended {
+    in_prepared_child(test, variables, |_| (), body)
+}
+
+/// Runs `body` as [`in_child`] does. `prepare` changes the command.
+pub fn in_prepared_child(
+    test: &str,
+    variables: &[(&str, &str)],
+    prepare: impl FnOnce(&mut Command),
+    body: impl FnOnce(),
+) -> Ended {
     if env::var_os(CHILD).is_some_and(|name| name == test) {
         body();
         eprintln!("{SURVIVED}");
@@ -224,6 +234,7 @@ pub fn in_child(test: &str, variables: &[(&str, &str)], body: impl FnOnce()) -> 
     let mut command = this_binary();
     command.args(child_arguments(test)).env(CHILD, test).envs(variables.iter().copied());
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    prepare(&mut command);
     let started = {
         let _alone = STARTING.write().unwrap_or_else(PoisonError::into_inner);
         command.spawn().expect("the test binary can be run again")

@@ -108,7 +108,8 @@ fn limit_lockable_memory(bytes: libc::rlim_t) {
     unsafe {
         assert_eq!(libc::setrlimit(libc::RLIMIT_MEMLOCK, &limit), 0);
         if libc::geteuid() == 0 {
-            let user: libc::uid_t = 65_534;
+            // The system counts for each user.
+            let user = 1_000_000 + std::process::id();
             assert_eq!(libc::syscall(libc::SYS_setresuid, user, user, user), 0);
         }
     }

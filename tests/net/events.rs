@@ -1,16 +1,14 @@
-//! Reports of readiness: late ones, very many, and what a call does with its turn.
+//! Reports of readiness: late ones, and very many.
 
 use std::cell::Cell;
-use std::io::{ErrorKind, Read, Write};
-use std::panic::resume_unwind;
+use std::io::{Read, Write};
 use std::rc::Rc;
 use std::time::Duration;
 
 use leno::io::Watched;
-use leno::net::UdpSocket;
 use leno::os::unix::net::UnixStream;
 
-use crate::pairs::{join, kind, run, tcp_pair};
+use crate::pairs::{join, run};
 use crate::support::child;
 
 /// Returns connected pairs of which the engine knows the first halves. No thread waits for them.
@@ -129,76 +127,4 @@ fn a_socket_of_a_running_runtime_is_closed_at_once() {
         });
     })
     .assert_survived();
-}
-
-/// Each wake is for a datagram that another call has taken.
-#[test]
-fn a_timeout_goes_on_over_wakes_for_nothing() {
-    run(|| {
-        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-        let address = socket.local_addr().unwrap();
-        let thief = std::net::UdpSocket::from(socket.try_clone().unwrap());
-        socket.set_read_timeout(Some(Duration::from_millis(30))).unwrap();
-        let reader = leno::spawn(move || kind(socket.recv(&mut [0])));
-        let mut rounds = 0;
-        while !reader.is_finished() {
-            thief.send_to(b"x", address).unwrap();
-            let _ = thief.recv(&mut [0]);
-            leno::sleep(Duration::from_millis(1));
-            rounds += 1;
-            assert!(rounds < 2_000, "the timeout begins again");
-        }
-        assert_eq!(join(reader), ErrorKind::WouldBlock);
-    });
-}
-
-#[test]
-fn an_error_wakes_every_thread_that_reads() {
-    run(|| {
-        let (one, other) = tcp_pair();
-        let one = Rc::new(one);
-        let readers: Vec<_> = (0..3)
-            .map(|_| {
-                let one = one.clone();
-                leno::spawn(move || (&*one).read(&mut [0]).map_err(|error| error.kind()))
-            })
-            .collect();
-        leno::sleep(Duration::from_millis(1));
-        socket2::SockRef::from(&other).set_linger(Some(Duration::ZERO)).unwrap();
-        drop(other);
-        let results: Vec<_> = readers.into_iter().map(join).collect();
-        // The system tells the error once.
-        assert_eq!(results, [Err(ErrorKind::ConnectionReset), Ok(0), Ok(0)]);
-    });
-}
-
-/// The first thread is woken, and its call unwinds.
-#[test]
-fn a_call_that_unwinds_hands_its_turn_on() {
-    run(|| {
-        let (one, mut other) = std::os::unix::net::UnixStream::pair().unwrap();
-        one.set_nonblocking(true).unwrap();
-        let one = Rc::new(Watched::new(one));
-        let unwinding = leno::spawn({
-            let one = one.clone();
-            move || {
-                let mut calls = 0;
-                one.read_with(|mut one| {
-                    calls += 1;
-                    if calls == 2 {
-                        resume_unwind(Box::new("a panic of the call"));
-                    }
-                    one.read(&mut [0])
-                })
-            }
-        });
-        let reading = leno::spawn({
-            let one = one.clone();
-            move || one.read_with(|mut one| one.read(&mut [0])).unwrap()
-        });
-        leno::yield_now();
-        other.write_all(b"x").unwrap();
-        assert!(unwinding.join().is_err());
-        assert_eq!(join(reading), 1);
-    });
 }

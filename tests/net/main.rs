@@ -19,6 +19,8 @@ mod events;
 #[cfg(feature = "weave")]
 mod explored;
 mod mode;
+#[cfg(target_os = "linux")]
+mod names;
 mod outside;
 mod pairs;
 mod reports;
@@ -26,6 +28,7 @@ mod share;
 mod shortage;
 mod stream;
 mod system;
+mod turns;
 mod unix;
 mod watched;
 mod weather;
