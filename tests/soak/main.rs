@@ -1,14 +1,17 @@
 //! A long random load over all parts of the runtime, which must not grow: resident
 //! memory, map entries and open descriptors are the same after the warm-up as at the
 //! end, and every created value is dropped.
-//! It takes two seconds by default. A longer run:
-//! `LENO_SOAK=600 cargo test --release --test soak -- --nocapture`.
+//! `sockets.rs` does the same with connections to a server.
+//! Each takes two seconds by default. A longer run:
+//! `LENO_SOAK=600 cargo test --release --test soak random_load -- --nocapture`.
 
+mod figures;
 mod random;
+#[cfg(all(feature = "net", target_os = "linux"))]
+mod sockets;
 
 use std::cell::{Cell, RefCell};
 use std::env;
-use std::fs;
 use std::panic;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -20,6 +23,7 @@ use leno::sync::{Barrier, Condvar, Event, Mutex, RwLock, Semaphore, WaitGroup};
 use leno::thread::{self, JoinHandle};
 use leno::time::{Duration, Instant, timeout};
 
+use figures::Figures;
 use random::Random;
 
 /// The maximum number of green threads of the load.
@@ -339,28 +343,6 @@ fn futures(world: &Rc<World>) {
     let _ = leno::block_on(one);
 }
 
-/// Resources of the process that must not grow.
-#[derive(Clone, Copy, Debug)]
-struct Figures {
-    resident_kib: u64,
-    map_entries: usize,
-    descriptors: usize,
-}
-
-impl Figures {
-    fn now() -> Figures {
-        let status = fs::read_to_string("/proc/self/status").expect("Linux has /proc");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let number = line.and_then(|rest| rest.split_whitespace().next()?.parse().ok());
-        let maps = fs::read_to_string("/proc/self/maps").expect("Linux has /proc");
-        Figures {
-            resident_kib: number.unwrap_or(0),
-            map_entries: maps.lines().count(),
-            descriptors: fs::read_dir("/proc/self/fd").expect("Linux has /proc").count(),
-        }
-    }
-}
-
 /// Spawns, joins, detaches and cancels green threads until the deadline.
 fn load(world: &Rc<World>, until: Instant) {
     let mut handles: Vec<JoinHandle<Thing>> = Vec::new();
@@ -427,12 +409,17 @@ fn world(seed: u64) -> Rc<World> {
     })
 }
 
+/// Returns the duration of a load.
+fn seconds() -> u64 {
+    match env::var("LENO_SOAK") {
+        Ok(text) => text.parse().expect("LENO_SOAK is a number of seconds"),
+        Err(_) => 2,
+    }
+}
+
 #[test]
 fn a_random_load_does_not_grow() {
-    let seconds = match env::var("LENO_SOAK") {
-        Ok(text) => text.parse().expect("LENO_SOAK is a number of seconds"),
-        Err(_) => 2u64,
-    };
+    let seconds = seconds();
     let seed = 0x9e37_79b9_7f4a_7c15;
     const ROUNDS: u32 = 20;
     /// Before this many green threads have ended, the maximum of stacks in use has not
@@ -455,7 +442,7 @@ fn a_random_load_does_not_grow() {
         }
         for number in 1..=ROUNDS {
             load_for_a_round();
-            let figures = Figures::now();
+            let figures = Figures::of_this_process();
             println!(
                 "{:>5} s: {:>6} KiB resident, {:>4} map entries, {:>3} descriptors; {} green \
                  threads, {} from outside",
@@ -479,16 +466,5 @@ fn a_random_load_does_not_grow() {
         world.things.clone()
     });
     assert_eq!((things.get(), Rc::strong_count(&things)), (0, 1));
-    check(warm.expect("the warm-up was measured"), Figures::now());
-}
-
-/// Checks that the figures have not grown. The resident memory of an emulator is not checked: it
-/// translates code without end.
-fn check(warm: Figures, end: Figures) {
-    let text = format!("after the warm-up {warm:?}, at the end {end:?}");
-    if cfg!(target_arch = "x86_64") {
-        assert!(end.resident_kib <= warm.resident_kib * 5 / 4 + 4_096, "{text}");
-    }
-    assert!(end.map_entries <= warm.map_entries + 32, "{text}");
-    assert!(end.descriptors <= warm.descriptors + 4, "{text}");
+    warm.expect("the warm-up was measured").check(Figures::of_this_process());
 }
