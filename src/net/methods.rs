@@ -43,7 +43,8 @@ macro_rules! socket_methods {
 
             /// Sets whether calls that would block fail with
             /// [`WouldBlock`](std::io::ErrorKind::WouldBlock) in place of waiting. Holds for all
-            /// clones.
+            /// clones. Such a call never switches and is no cancellation point, so a loop of them lets
+            /// no other green thread run without [`yield_now`](crate::yield_now).
             ///
             /// # Errors
             ///

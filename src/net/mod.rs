@@ -17,7 +17,8 @@
 //! than it was given, or `write_all` was unwound, a stream may carry the beginning of a message.
 //!
 //! **Turns.** A call that need not wait does not switch, except that after 16 calls in a row
-//! other green threads have a turn.
+//! other green threads have a turn. After `set_nonblocking(true)` a call never switches and is no
+//! cancellation point, so it may be made under a lock of std.
 //!
 //! **Names** are looked up on the pool of OS threads of [`unblock`](crate::unblock): only the green
 //! thread waits. [`ToSocketAddrs`] is a trait of leno for that reason. A lookup that is cancelled goes on

@@ -23,6 +23,7 @@ pub const MISTAKES: &[Mistake] = &[
         "waits.set(waits.get() + 1 - 1)",
         "a wait for a socket counts as none",
     ),
+    mistake("nonblocking-switches", "false", "a call that does not block lets others run"),
     mistake("no-turn-given", "", "a thread that streams lets no other run"),
     mistake("failure-connects", "{ drop(error); Ok(()) }", "a failed connection counts as made"),
     mistake("closed-unremoved", "", "a closed socket stays in the engine"),

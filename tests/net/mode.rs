@@ -2,6 +2,7 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use leno::net::{TcpListener, TcpStream, UdpSocket};
@@ -41,6 +42,50 @@ fn calls_fail_in_place_of_waiting_if_asked() {
         leno::yield_now();
         other.write_all(b"x").unwrap();
         assert_eq!(join(reader), 1);
+    });
+}
+
+/// As the pool of an HTTP client does, which asks under a lock whether a connection is open.
+#[test]
+fn calls_that_do_not_block_may_be_made_under_a_lock() {
+    run(|| {
+        let (one, _other) = tcp_pair();
+        one.set_nonblocking(true).unwrap();
+        let one = Mutex::new(one);
+        leno::scope(|scope| {
+            let ask = || {
+                for _ in 0..100 {
+                    // A thread that waited here would stop its own OS thread.
+                    let mut one = one.try_lock().expect("no other thread runs meanwhile");
+                    assert_eq!(kind(one.read(&mut [0])), ErrorKind::WouldBlock);
+                }
+            };
+            scope.spawn(ask);
+            scope.spawn(ask);
+        });
+    });
+}
+
+#[test]
+fn calls_that_do_not_block_are_no_cancellation_points() {
+    run(|| {
+        let (one, mut other) = tcp_pair();
+        let one = Arc::new(Mutex::new(one));
+        let reader = leno::spawn({
+            let one = one.clone();
+            move || {
+                leno::thread::current().cancel();
+                let mut one = one.lock().unwrap();
+                one.set_nonblocking(true).unwrap();
+                assert_eq!(kind(one.read(&mut [0])), ErrorKind::WouldBlock);
+                assert_eq!(one.write(b"x").unwrap(), 1);
+                drop(one);
+                leno::yield_now();
+            }
+        });
+        assert!(reader.join().unwrap_err().is::<leno::thread::Cancelled>());
+        assert!(!one.is_poisoned());
+        assert_eq!(other.read(&mut [0]).unwrap(), 1);
     });
 }
 

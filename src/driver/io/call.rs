@@ -14,7 +14,7 @@ use super::memory::socket::MemorySocket;
 use super::readiness::{Direction, Drained};
 use super::source::Side;
 use super::sources::Sources;
-use super::{begin, wait};
+use super::{begin, refuse_if_controlled, wait};
 use crate::cancel::interrupted;
 use crate::kernel::{External, Outcome, Scheduler, Wait, WaitFor, try_scheduler};
 use crate::sys;
@@ -146,7 +146,12 @@ impl Call<'_> {
     ) -> io::Result<T> {
         let mut deadline = Deadline::Unset;
         let scheduler = try_scheduler();
-        if let Some(scheduler) = scheduler {
+        // A library may make a call that does not block under a lock of std. Another green thread that
+        // locked it meanwhile would stop the OS thread, and an unwinding would poison it.
+        // mistake: nonblocking-switches
+        if self.is_nonblocking {
+            refuse_if_controlled(scheduler)?;
+        } else if let Some(scheduler) = scheduler {
             begin(scheduler, self.at)?;
         }
         let mut side_now = scheduler.and_then(|scheduler| {
