@@ -149,7 +149,7 @@ impl Connection {
             Ok(request) => self.server.answer(request, is_last),
             Err(code) => answer(code, b"", false, is_last),
         };
-        timeout(deadline, || self.stream.write_all(&answer)).map_err(io::Error::other)??;
+        timeout(deadline, || self.stream.write_all(&answer))??;
         self.server.answered.update(|count| count + 1);
         if is_last {
             // A connection that is closed with bytes that have not been read is reset, and the client

@@ -24,6 +24,7 @@ pub use crate::timer::Instant;
 use crate::timer::{deadline_after, deadline_at};
 use std::error::Error;
 use std::fmt;
+use std::io;
 
 pub use interval::{Interval, interval, interval_at};
 pub use std::time::{Duration, SystemTime, SystemTimeError, UNIX_EPOCH};
@@ -100,7 +101,21 @@ fn sleep_on(scheduler: &Scheduler, deadline: Option<u64>) {
 ///
 /// # Examples
 ///
-/// See [`timeout`].
+/// See [`timeout`]. In a function that returns an [`io::Result`], `?` makes it an error of the kind
+/// [`TimedOut`](io::ErrorKind::TimedOut):
+///
+/// ```
+/// use leno::time::{Duration, sleep, timeout};
+/// use std::io;
+///
+/// fn nap() -> io::Result<()> {
+///     timeout(Duration::from_millis(1), || sleep(Duration::from_secs(9)))?;
+///     Ok(())
+/// }
+///
+/// let error = leno::run(nap).unwrap_err();
+/// assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Elapsed;
 
@@ -111,6 +126,12 @@ impl fmt::Display for Elapsed {
 }
 
 impl Error for Elapsed {}
+
+impl From<Elapsed> for io::Error {
+    fn from(elapsed: Elapsed) -> io::Error {
+        io::Error::new(io::ErrorKind::TimedOut, elapsed)
+    }
+}
 
 /// Runs `f` with a deadline. If `f` waits when `duration` has elapsed, however deeply nested,
 /// it is unwound, and its destructors run. If `f` waits or yields later, it is unwound there.
