@@ -24,6 +24,7 @@
 mod deadline;
 mod error;
 mod handles;
+mod iter;
 mod pairs;
 mod partner;
 mod readiness;
@@ -45,7 +46,8 @@ pub use error::{
     SendTimeoutError, TryReadyError, TryRecvError, TrySelectError, TrySendError,
 };
 pub use handles::{after, at, bounded, never, tick, unbounded};
-pub use receiver::{IntoIter, Iter, Receiver, TryIter};
+pub use iter::{IntoIter, Iter, TryIter};
+pub use receiver::Receiver;
 pub use select::Select;
 pub use selected::SelectedOperation;
 pub use sender::Sender;

@@ -2,13 +2,15 @@
 //!
 //! Each pair is a promise to send and a promise to receive. They are kept in queues of their own,
 //! so that no third thread takes the message or the place of a partner, which would then wait for
-//! ever. All pairs of a channel share the queues: any promise to send fits any promise to receive,
-//! and there are as many of one as of the other.
+//! ever. All pairs of a channel share the queues: any promise to send fits any promise to receive.
+//! A send that never waits keeps its promise at once: it leaves its message here. So there are as
+//! many promises to receive as there are promises to send and messages.
 
 use std::cell::Cell;
 use std::mem;
 
 use super::readiness::Operation;
+use super::ring::Ring;
 use crate::kernel::WaitQueue;
 
 /// The promises of a channel.
@@ -17,6 +19,8 @@ pub(super) struct Pairs<T> {
     pub(super) sending: WaitQueue<T>,
     /// The threads that wait for the message of their partner.
     pub(super) receiving: WaitQueue<T>,
+    /// The messages of sends that did not wait for their partner.
+    pub(super) handed: Ring<T>,
     /// The number of promises to send that were broken before a partner noticed, or, if negative,
     /// of promises to receive.
     broken: Cell<isize>,
@@ -42,7 +46,12 @@ impl Drop for Promise<'_> {
 impl<T> Pairs<T> {
     /// Returns the state of a channel without pairs.
     pub(super) const fn new() -> Pairs<T> {
-        Pairs { sending: WaitQueue::new(), receiving: WaitQueue::new(), broken: Cell::new(0) }
+        Pairs {
+            sending: WaitQueue::new(),
+            receiving: WaitQueue::new(),
+            handed: Ring::new(),
+            broken: Cell::new(0),
+        }
     }
 
     /// Notes that a promise to send is broken, and lets a partner go on.
@@ -52,11 +61,19 @@ impl<T> Pairs<T> {
         }
     }
 
-    /// Notes that a promise to receive is broken, and lets a partner go on.
-    pub(super) fn break_receive(&self) {
-        if self.broken.get() > 0 || !self.sending.wake_one() {
+    /// Notes that a promise to receive is broken, and lets a partner go on. Returns the message of a
+    /// partner that has gone on already, which is lost.
+    pub(super) fn break_receive(&self) -> Option<T> {
+        let lost = if self.broken.get() > 0 { None } else { self.handed.pop() };
+        if lost.is_none() && (self.broken.get() > 0 || !self.sending.wake_one()) {
             self.broken.set(self.broken.get() - 1);
         }
+        lost
+    }
+
+    /// Takes the message of a partner that has kept its promise.
+    pub(super) fn take(&self) -> Option<T> {
+        self.handed.pop().or_else(|| self.sending.take())
     }
 
     /// Takes note of a broken promise to send, if there is one, and returns `true` then.

@@ -1,7 +1,8 @@
 //! Completing an operation together with the select that has paired with it.
 
-use super::error::RecvError;
+use super::error::{RecvError, TryRecvError};
 use super::pairs::Promise;
+use super::readiness::Operation;
 use super::state::Channel;
 use crate::cancel::interrupted;
 use crate::kernel::{Outcome, Want, scheduler};
@@ -44,7 +45,7 @@ impl<T> Channel<T> {
     /// Keeps a promise to receive. Returns an error if the partner has broken its promise.
     #[track_caller]
     pub(super) fn recv_from_partner(&self, promise: Promise<'_>) -> Result<T, RecvError> {
-        let message = match self.complete().pairs.sending.take() {
+        let message = match self.complete().pairs.take() {
             Some(message) => Some(message),
             None => self.wait_to_receive_from_partner(),
         };
@@ -52,11 +53,22 @@ impl<T> Channel<T> {
         message.ok_or(RecvError)
     }
 
+    /// Receives from a `Select` that has just paired with this `end`, which did not want to wait.
+    #[cold]
+    #[inline(never)]
+    #[track_caller]
+    pub(super) fn recv_from_select(&self, end: &dyn Operation) -> Result<T, TryRecvError> {
+        match self.recv_from_partner(Promise(end)) {
+            Ok(message) => Ok(message),
+            Err(RecvError) => self.complete().try_recv(),
+        }
+    }
+
     /// Waits until the partner has sent, or has broken its promise.
     #[track_caller]
     fn wait_to_receive_from_partner(&self) -> Option<T> {
         let state = self.begin_with_partner("receive from");
-        if let Some(message) = state.pairs.sending.take() {
+        if let Some(message) = state.pairs.take() {
             return Some(message);
         }
         if state.pairs.misses_sender() {

@@ -6,7 +6,8 @@
 //! handle of the other end that is dropped. Two selects that watch the two ends of a channel
 //! without a buffer would wait for each other. So a select that is about to watch looks for
 //! one that watches the other end, and pairs with it: both have selected the operation, and
-//! the first of them that completes it waits for the other (see [`super::pairs`]).
+//! the first of them that completes it waits for the other (see [`super::pairs`]). An operation
+//! that never waits, and a `select!`, pair with a watching select in the same way.
 
 use super::deadline::Moment;
 use crate::access::{Object, Part};
@@ -48,16 +49,33 @@ pub(super) enum Watcher {
 }
 
 impl dyn Operation + '_ {
-    /// Returns `true` if another select watches the other end and will perform its part.
-    pub(super) fn has_partner(&self, begun: Part<'_>) -> bool {
-        let partners = self.partners(begun).filter(|partners| !partners.is_clear());
-        partners.is_some_and(|partners| partners.any(|other| *other == Watcher::Commits))
+    /// Returns `true` if the operation would not wait, or if a select watches the other end and
+    /// will perform its part.
+    pub(super) fn can_go_on(&self, begun: Part<'_>) -> bool {
+        let has_partner = |partners: &WaitQueue<Watcher>| {
+            !partners.is_clear() && partners.any(|other| *other == Watcher::Commits)
+        };
+        self.is_ready(begun) || self.partners(begun).is_some_and(has_partner)
     }
 
     /// Selects the operation together with the first of these selects.
     pub(super) fn pair(&self, begun: Part<'_>) {
         if let Some(partners) = self.partners(begun) {
-            partners.exchange(Watcher::Paired, |other| *other == Watcher::Commits);
+            pair(partners);
         }
     }
+
+    /// Wakes the selects that watch the other end, since a select that performs this part is about
+    /// to watch. All of them report readiness: with one that performs its part, this one had paired.
+    pub(super) fn is_about_to_watch(&self, begun: Part<'_>) {
+        if let Some(partners) = self.partners(begun) {
+            partners.wake_all();
+        }
+    }
+}
+
+/// Selects the operation together with the first of these selects that performs its part. Returns
+/// `false` if there is none.
+pub(super) fn pair(partners: &WaitQueue<Watcher>) -> bool {
+    partners.exchange(Watcher::Paired, |other| *other == Watcher::Commits)
 }

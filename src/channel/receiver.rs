@@ -1,4 +1,4 @@
-//! The receiving half of a channel, and its iterators.
+//! The receiving half of a channel.
 
 use crate::timer::Instant;
 use std::fmt;
@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::deadline::Moment;
 use super::error::{RecvError, RecvTimeoutError, TryRecvError};
+use super::pairs::Promise;
 use super::readiness::{Operation, Watcher};
 use super::sender::{after, at};
 use super::state::Channel;
@@ -92,9 +93,18 @@ impl<T> Receiver<T> {
 
     /// Receives a message if there is one.
     ///
+    /// A [`Select`](super::Select) that waits to send on a channel without a buffer has a message
+    /// only when its thread completes the operation. `try_recv` selects the operation and waits for
+    /// that, as in crossbeam; outside a runtime it does not.
+    ///
     /// # Errors
     ///
     /// If the channel is empty.
+    ///
+    /// # Cancellation
+    ///
+    /// A cancellation point only while it waits for a `Select`. If the thread is unwound here, no
+    /// message has been received.
     ///
     /// # Examples
     ///
@@ -108,7 +118,7 @@ impl<T> Receiver<T> {
     #[track_caller]
     pub fn try_recv(&self) -> Result<T, TryRecvError> {
         match &self.flavor {
-            Flavor::Channel(channel) => channel.try_recv(),
+            Flavor::Channel(channel) => channel.try_recv(self),
             Flavor::Timer(timer) => timer.try_recv(),
         }
     }
@@ -118,6 +128,23 @@ impl<T> Receiver<T> {
         match &self.flavor {
             Flavor::Channel(channel) => channel.within(begun).try_recv(),
             Flavor::Timer(timer) => timer.within(begun).try_recv(),
+        }
+    }
+
+    /// Finds a `Select` that waits to send and pairs with it, as part of a select.
+    pub(super) fn meets_sender(&self, begun: Part<'_>) -> bool {
+        match &self.flavor {
+            Flavor::Channel(channel) => channel.within(begun).meets_sender(),
+            Flavor::Timer(_) => false,
+        }
+    }
+
+    /// Receives from the `Select` that has paired with this end.
+    #[track_caller]
+    pub(super) fn recv_from_partner(&self) -> Result<T, RecvError> {
+        match &self.flavor {
+            Flavor::Channel(channel) => channel.recv_from_partner(Promise(self)),
+            Flavor::Timer(_) => Err(RecvError),
         }
     }
 
@@ -200,35 +227,6 @@ impl<T> Receiver<T> {
     #[track_caller]
     pub fn recv_deadline(&self, deadline: Instant) -> Result<T, RecvTimeoutError> {
         self.receive("Receiver::recv_deadline", || at(deadline))
-    }
-
-    /// Returns an iterator over the messages, which waits for each of them. It ends when all
-    /// senders have been dropped and the channel is empty.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let (sender, receiver) = leno::channel::unbounded();
-    /// sender.send(1).unwrap();
-    /// sender.send(2).unwrap();
-    /// drop(sender);
-    /// assert_eq!(receiver.iter().sum::<i32>(), 3);
-    /// ```
-    pub fn iter(&self) -> Iter<'_, T> {
-        Iter { receiver: self }
-    }
-
-    /// Returns an iterator over the messages that the channel holds, which never waits.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let (sender, receiver) = leno::channel::unbounded();
-    /// sender.send(1).unwrap();
-    /// assert_eq!(receiver.try_iter().collect::<Vec<_>>(), [1]);
-    /// ```
-    pub fn try_iter(&self) -> TryIter<'_, T> {
-        TryIter { receiver: self }
     }
 
     /// Returns the number of messages that have been sent and not received.
@@ -369,7 +367,9 @@ impl<T> Operation for Receiver<T> {
     fn break_promise(&self) {
         // A timer pairs with no select.
         if let Flavor::Channel(channel) = &self.flavor {
-            channel.broken().pairs.break_receive();
+            let lost = channel.broken().pairs.break_receive();
+            // Its destructor may use the channel.
+            drop(lost);
         }
     }
 
@@ -403,90 +403,9 @@ impl<T> Drop for Receiver<T> {
     }
 }
 
-/// An iterator over messages that waits for each; see [`Receiver::iter`].
-pub struct Iter<'a, T> {
-    receiver: &'a Receiver<T>,
-}
-
-/// An iterator over messages that never waits; see [`Receiver::try_iter`].
-pub struct TryIter<'a, T> {
-    receiver: &'a Receiver<T>,
-}
-
-/// An iterator over messages that waits for each, and owns its receiver.
-pub struct IntoIter<T> {
-    receiver: Receiver<T>,
-}
-
-impl<T> Iterator for Iter<'_, T> {
-    type Item = T;
-
-    #[inline]
-    #[track_caller]
-    fn next(&mut self) -> Option<T> {
-        self.receiver.recv().ok()
-    }
-}
-
-impl<T> Iterator for TryIter<'_, T> {
-    type Item = T;
-
-    #[inline]
-    #[track_caller]
-    fn next(&mut self) -> Option<T> {
-        self.receiver.try_recv().ok()
-    }
-}
-
-impl<T> Iterator for IntoIter<T> {
-    type Item = T;
-
-    #[inline]
-    #[track_caller]
-    fn next(&mut self) -> Option<T> {
-        self.receiver.recv().ok()
-    }
-}
-
-impl<'a, T> IntoIterator for &'a Receiver<T> {
-    type Item = T;
-    type IntoIter = Iter<'a, T>;
-
-    fn into_iter(self) -> Iter<'a, T> {
-        self.iter()
-    }
-}
-
-impl<T> IntoIterator for Receiver<T> {
-    type Item = T;
-    type IntoIter = IntoIter<T>;
-
-    fn into_iter(self) -> IntoIter<T> {
-        IntoIter { receiver: self }
-    }
-}
-
 // The messages need not implement `Debug`.
 impl<T> fmt::Debug for Receiver<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad("Receiver { .. }")
-    }
-}
-
-impl<T> fmt::Debug for Iter<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad("Iter { .. }")
-    }
-}
-
-impl<T> fmt::Debug for TryIter<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad("TryIter { .. }")
-    }
-}
-
-impl<T> fmt::Debug for IntoIter<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad("IntoIter { .. }")
     }
 }

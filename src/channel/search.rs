@@ -75,7 +75,7 @@ impl Search {
 
     /// Chooses one of the operations that can proceed, and pairs with another select if it has to.
     fn look<'a>(&self, all: &[Numbered<'a>], begun: Part<'_>) -> Option<(Numbered<'a>, bool)> {
-        let found = || all.iter().filter(|(_, operation)| self.finds(*operation, begun));
+        let found = || all.iter().filter(|(_, operation)| operation.can_go_on(begun));
         let place = match try_scheduler() {
             Some(scheduler) if !self.is_biased => match found().count() {
                 0 | 1 => 0,
@@ -84,16 +84,11 @@ impl Search {
             _ => 0,
         };
         let (index, operation) = *found().nth(place)?;
-        let is_paired = !operation.is_ready(begun);
+        let is_paired = self.commits && !operation.is_ready(begun);
         if is_paired {
             operation.pair(begun);
         }
         Some(((index, operation), is_paired))
-    }
-
-    /// Returns `true` if the operation can be selected.
-    fn finds(&self, operation: &dyn Operation, begun: Part<'_>) -> bool {
-        operation.is_ready(begun) || self.commits && operation.has_partner(begun)
     }
 
     /// Waits until another thread has changed a channel, or until the deadline.
@@ -103,6 +98,9 @@ impl Search {
         let mut queues = Vec::new();
         let mut first_timer = None;
         for (place, (_, operation)) in all.iter().enumerate() {
+            if self.commits {
+                operation.is_about_to_watch(begun.part());
+            }
             match operation.watching(begun.part()) {
                 Ok(queue) => queues.push((place, queue)),
                 Err(moment) => first_timer = first_timer.into_iter().chain(moment).min(),

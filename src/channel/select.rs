@@ -35,8 +35,10 @@ use crate::timer::Instant;
 /// [`Receiver::recv`] do.
 ///
 /// A thread that waits in [`Sender::send`], [`Receiver::recv`] or
-/// [`select!`](crate::select!) is served before a `Select`. Operations that never wait, as
-/// [`Sender::try_send`], do not meet a `Select` on a channel without a buffer.
+/// [`select!`](crate::select!) is served before a `Select`. On a channel without a buffer,
+/// [`Sender::try_send`], [`Receiver::try_recv`] and [`select!`](crate::select!) select the operation
+/// of a `Select` that waits at the other end, and perform theirs with it. The message of a send that
+/// did not wait is dropped if the `Select` gives up its operation.
 ///
 /// # Examples
 ///
@@ -298,8 +300,8 @@ impl<'a> Select<'a> {
     /// Waits until an operation can proceed, and returns its number.
     ///
     /// The operation is ready at the return. Threads that run later can take the message or
-    /// the room. A `Select` at the other end of a channel without a buffer makes no operation
-    /// ready.
+    /// the room. On a channel without a buffer, a `Select` that waits at the other end makes an
+    /// operation ready, unless it waits in `ready` itself.
     ///
     /// # Panics
     ///

@@ -5,7 +5,7 @@ use std::cell::Cell;
 use super::error::{RecvError, SendError, TryRecvError, TrySendError};
 use super::readiness::Operation;
 use super::receiver::{Flavor, Receiver};
-use super::select_macro::{Case, Round};
+use super::select_macro::{Case, Round, Tried};
 use super::sender::Sender;
 use crate::access::Part;
 use crate::kernel::{Listed, Need, Outcome};
@@ -34,17 +34,28 @@ impl<T> Case for RecvCase<'_, T> {
     }
 
     fn is_ready(&self, begun: Part<'_>) -> bool {
-        Operation::is_ready(self.receiver, begun)
+        let operation: &dyn Operation = self.receiver;
+        operation.can_go_on(begun)
     }
 
-    fn try_now(&self, begun: Part<'_>) -> bool {
+    fn try_now(&self, begun: Part<'_>) -> Option<Tried> {
         let result = match self.receiver.try_recv_within(begun) {
             Ok(value) => Ok(value),
             Err(TryRecvError::Disconnected) => Err(RecvError),
-            Err(TryRecvError::Empty) => return false,
+            Err(TryRecvError::Empty) if self.receiver.meets_sender(begun) => {
+                return Some(Tried::Paired);
+            }
+            Err(TryRecvError::Empty) => return None,
         };
         self.result.set(Some(result));
-        true
+        Some(Tried::Performed)
+    }
+
+    fn perform_with_partner(&self) -> bool {
+        let message = self.receiver.recv_from_partner().ok();
+        let is_performed = message.is_some();
+        self.result.set(message.map(Ok));
+        is_performed
     }
 
     fn enroll(&self, round: &Round<'_>, place: usize, others: Option<&Listed<'_>>) -> Outcome {
@@ -98,21 +109,26 @@ impl<T> Case for SendCase<'_, T> {
     }
 
     fn is_ready(&self, begun: Part<'_>) -> bool {
-        Operation::is_ready(self.sender, begun)
+        let operation: &dyn Operation = self.sender;
+        operation.can_go_on(begun)
     }
 
-    fn try_now(&self, begun: Part<'_>) -> bool {
-        let Some(message) = self.message.take() else { return false };
-        let result = match self.sender.channel.within(begun).try_send(message) {
+    fn try_now(&self, begun: Part<'_>) -> Option<Tried> {
+        let message = self.message.take()?;
+        let state = self.sender.channel.within(begun);
+        let result = match state.try_send(message) {
             Ok(()) => Ok(()),
             Err(TrySendError::Disconnected(message)) => Err(SendError(message)),
-            Err(TrySendError::Full(message)) => {
-                self.message.set(Some(message));
-                return false;
-            }
+            Err(TrySendError::Full(message)) => match state.hand_over(message) {
+                Ok(()) => Ok(()),
+                Err(message) => {
+                    self.message.set(Some(message));
+                    return None;
+                }
+            },
         };
         self.result.set(Some(result));
-        true
+        Some(Tried::Performed)
     }
 
     fn enroll(&self, round: &Round<'_>, place: usize, others: Option<&Listed<'_>>) -> Outcome {

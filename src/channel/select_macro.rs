@@ -25,14 +25,28 @@ pub trait Case {
     /// Returns `true` if the operation would not wait.
     fn is_ready(&self, begun: Part<'_>) -> bool;
 
-    /// Performs the operation if that is possible without waiting, and returns `true` then.
-    fn try_now(&self, begun: Part<'_>) -> bool;
+    /// Performs the operation if that is possible without waiting, or pairs with a `Select`.
+    fn try_now(&self, begun: Part<'_>) -> Option<Tried>;
+
+    /// Performs the operation with the `Select` that has paired with it. Returns `false` if that
+    /// has given up its part.
+    #[track_caller]
+    fn perform_with_partner(&self) -> bool {
+        false
+    }
 
     /// Adds a node to the wait queue, and lets the cases after `place` enroll and wait.
     fn enroll(&self, round: &Round<'_>, place: usize, listed: Option<&Listed<'_>>) -> Outcome;
 
     /// Keeps the result of the case that was chosen, if the wait has not done so.
     fn chosen(&self);
+}
+
+/// What has become of an operation that can proceed.
+pub enum Tried {
+    Performed,
+    /// It has paired with a `Select` at the other end, and has to wait for the part of that.
+    Paired,
 }
 
 /// All arms of one select, while it waits.
@@ -113,10 +127,7 @@ pub fn select<const CASES: usize>(
     biased: bool,
 ) -> bool {
     let mut order = array::from_fn::<usize, CASES, _>(|index| index);
-    let mut begun = begin(cases);
-    if try_all(cases, &mut order, biased, begun.part()) {
-        return true;
-    }
+    let Err(mut begun) = attempt(cases, &mut order, biased, begin(cases)) else { return true };
     if matches!(deadline, Deadline::Now) {
         return false;
     }
@@ -133,8 +144,36 @@ pub fn select<const CASES: usize>(
             Ended::Timer => begun = begin(cases),
         }
         refresh(scheduler);
-        if try_all(cases, &mut order, biased, begun.part()) {
-            return true;
+        match attempt(cases, &mut order, biased, begun) {
+            Ok(()) => return true,
+            Err(still_begun) => begun = still_begun,
+        }
+    }
+}
+
+/// Performs one of the cases that can proceed.
+///
+/// # Errors
+///
+/// Gives back what has begun if no case can proceed.
+#[inline(always)]
+#[track_caller]
+fn attempt(
+    cases: &[&dyn Case],
+    order: &mut [usize],
+    biased: bool,
+    mut begun: Begun,
+) -> Result<(), Begun> {
+    loop {
+        match try_all(cases, order, biased, begun.part()) {
+            None => return Err(begun),
+            Some((index, Tried::Paired)) => {
+                if cases[index].perform_with_partner() {
+                    return Ok(());
+                }
+                begun = begin(cases);
+            }
+            Some((_, Tried::Performed)) => return Ok(()),
         }
     }
 }
@@ -170,7 +209,12 @@ fn begin(cases: &[&dyn Case]) -> Begun {
 }
 
 /// Tries the cases in a random order, all orders with the same probability.
-fn try_all(cases: &[&dyn Case], order: &mut [usize], biased: bool, begun: Part<'_>) -> bool {
+fn try_all(
+    cases: &[&dyn Case],
+    order: &mut [usize],
+    biased: bool,
+    begun: Part<'_>,
+) -> Option<(usize, Tried)> {
     let scheduler = if biased { None } else { try_scheduler() };
     if let Some(scheduler) = scheduler.filter(|scheduler| scheduler.is_controlled()) {
         return try_directed(scheduler, cases, begun);
@@ -182,21 +226,26 @@ fn try_all(cases: &[&dyn Case], order: &mut [usize], biased: bool, begun: Part<'
         {
             order.swap(place, place + random_below(scheduler, left));
         }
-        if cases[order[place]].try_now(begun) {
-            return true;
+        if let Some(tried) = cases[order[place]].try_now(begun) {
+            return Some((order[place], tried));
         }
     }
-    false
+    None
 }
 
 /// Tries the cases as [`try_all`], in a controlled run: the controller chooses one of the ready
 /// cases.
 #[cold]
-fn try_directed(scheduler: &Scheduler, cases: &[&dyn Case], begun: Part<'_>) -> bool {
-    let ready = || cases.iter().filter(|case| case.is_ready(begun));
+fn try_directed(
+    scheduler: &Scheduler,
+    cases: &[&dyn Case],
+    begun: Part<'_>,
+) -> Option<(usize, Tried)> {
+    let ready = || cases.iter().enumerate().filter(|(_, case)| case.is_ready(begun));
     let count = ready().count();
     let chosen = if count > 1 { scheduler.alternative(count) } else { 0 };
-    ready().nth(chosen).is_some_and(|case| case.try_now(begun))
+    let (index, case) = ready().nth(chosen)?;
+    Some((index, case.try_now(begun)?))
 }
 
 /// How a wait of a select has ended.
@@ -255,6 +304,9 @@ fn wait(
 /// operations can proceed, one of them does, each with the same probability. The operation on
 /// a disconnected channel can proceed, with an error. The message of a `send` is computed
 /// whether it is sent or not, and dropped if it is not. A select allocates nothing.
+///
+/// A [`Select`](crate::channel::Select) that waits at the other end of a channel without a buffer
+/// counts as ready. If it is to send, the `select!` waits until its thread has completed the send.
 ///
 /// # Panics
 ///

@@ -82,6 +82,9 @@ impl<T> Sender<T> {
 
     /// Sends a message if that is possible without waiting.
     ///
+    /// A [`Select`](super::Select) that waits to receive is given the message, and completes its
+    /// operation later.
+    ///
     /// # Errors
     ///
     /// If the channel has no room, or all receivers have been dropped. The error gives the

@@ -5,11 +5,11 @@ use std::cell::Cell;
 use super::deadline::Moment;
 use super::error::{RecvTimeoutError, SendTimeoutError, TryRecvError, TrySendError};
 use super::pairs::Pairs;
-use super::readiness::Watcher;
+use super::readiness::{self, Operation, Watcher};
 use super::ring::Ring;
 use crate::access::{Access, Accessed, Object, Observed, Part};
 use crate::cancel::interrupted;
-use crate::kernel::{Need, Outcome, WaitQueue, Want, scheduler};
+use crate::kernel::{Need, Outcome, WaitQueue, Want, scheduler, try_scheduler};
 
 /// A channel, as its handles share it.
 pub(super) struct Channel<T> {
@@ -107,18 +107,27 @@ impl<T> Channel<T> {
         self.state.note_where_made(Access::Write, "give up an operation on")
     }
 
-    /// Sends without waiting.
+    /// Sends without waiting, also to a `Select` that waits to receive.
     #[inline(always)]
     #[track_caller]
     pub(super) fn try_send(&self, value: T) -> Result<(), TrySendError<T>> {
-        self.state.note(Access::Write, "try send to").try_send(value)
+        let state = self.state.note(Access::Write, "try send to");
+        match state.try_send(value) {
+            Err(TrySendError::Full(value)) => state.hand_over(value).map_err(TrySendError::Full),
+            result => result,
+        }
     }
 
-    /// Receives without waiting.
+    /// Receives without waiting. Waits for the message of a `Select` that waits to send. `end` is
+    /// the receiver.
     #[inline(always)]
     #[track_caller]
-    pub(super) fn try_recv(&self) -> Result<T, TryRecvError> {
-        self.state.note(Access::Write, "try receive from").try_recv()
+    pub(super) fn try_recv(&self, end: &dyn Operation) -> Result<T, TryRecvError> {
+        let state = self.state.note(Access::Write, "try receive from");
+        match state.try_recv() {
+            Err(TryRecvError::Empty) if state.meets_sender() => self.recv_from_select(end),
+            result => result,
+        }
     }
 
     /// Sends, and waits for room until the deadline. `function` is the public function that
@@ -361,6 +370,36 @@ impl<T> State<T> {
             return Ok(value);
         }
         Err(if self.senders.get() == 0 { TryRecvError::Disconnected } else { TryRecvError::Empty })
+    }
+
+    /// Gives a message to a select that waits to receive, and that has to complete the operation.
+    ///
+    /// # Errors
+    ///
+    /// Gives the message back if there is no such select.
+    #[inline(always)]
+    pub(super) fn hand_over(&self, value: T) -> Result<(), T> {
+        if self.watching_messages.is_clear() { Err(value) } else { self.hand_to_select(value) }
+    }
+
+    /// Gives a message as [`hand_over`](State::hand_over), where a select may watch.
+    #[cold]
+    #[inline(never)]
+    fn hand_to_select(&self, value: T) -> Result<(), T> {
+        if !readiness::pair(&self.watching_messages) {
+            return Err(value);
+        }
+        self.pairs.handed.push(value);
+        Ok(())
+    }
+
+    /// Finds a select that waits to send, and pairs with it. Returns `true` if there is one. The
+    /// caller has to wait for its message, so there is none outside a runtime.
+    #[inline(always)]
+    pub(super) fn meets_sender(&self) -> bool {
+        !self.watching_room.is_clear()
+            && try_scheduler().is_some()
+            && readiness::pair(&self.watching_room)
     }
 
     /// Takes a message out of the buffer, and lets the first thread that waits to send

@@ -2,8 +2,11 @@
 
 mod dynamic;
 mod meeting;
+#[cfg(feature = "weave")]
+mod meeting_order;
 mod same_end;
 mod syntax;
+mod without_waiting;
 
 use std::cell::Cell;
 use std::rc::Rc;

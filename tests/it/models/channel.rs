@@ -197,7 +197,8 @@ impl Actor {
     }
 
     fn select_receive(&self, patience: Patience) {
-        let attempts = [0, 1].map(|from| self.story.receive(self.number, from, patience));
+        let attempts =
+            [0, 1].map(|from| self.story.is_case(self.story.receive(self.number, from, patience)));
         let [one, other] = [0, 1].map(|from| self.ends[from].receiver());
         let (chosen, value) = match patience {
             Patience::Endless => select! {
@@ -227,6 +228,9 @@ impl Actor {
     fn select_both(&self) {
         let (send, value) = self.story.send(self.number, 0, Patience::Endless);
         let receive = self.story.receive(self.number, 1, Patience::Endless);
+        for attempt in [send, receive] {
+            self.story.is_case(attempt);
+        }
         select! {
             send(self.ends[0].sender(), value) -> result => {
                 self.sent(send, result.err());
@@ -242,6 +246,9 @@ impl Actor {
     fn select_send(&self) {
         let attempts = [0, 1].map(|to| self.story.send(self.number, to, Patience::Endless));
         let [(one, first), (other, second)] = attempts;
+        for attempt in [one, other] {
+            self.story.is_case(attempt);
+        }
         select! {
             send(self.ends[0].sender(), first) -> result => {
                 self.sent(one, result.err());

@@ -46,6 +46,8 @@ pub struct Attempt {
     pub at: u64,
     /// It completes an operation that a select has selected.
     pub completes: bool,
+    /// It pairs with a `Select` that waits at the other end.
+    pub pairs: bool,
     pub end: End,
 }
 
@@ -92,9 +94,17 @@ impl Story {
         let at = self.watch.now();
         let mut attempts = self.attempts.borrow_mut();
         let end = End::Unwound;
-        let (value, completes) = (None, false);
-        attempts.push(Attempt { thread, channel, sends, value, patience, at, completes, end });
+        let (value, completes, pairs) = (None, false, patience == Patience::None);
+        let attempt =
+            Attempt { thread, channel, sends, value, patience, at, completes, pairs, end };
+        attempts.push(attempt);
         attempts.len() - 1
+    }
+
+    /// Marks the attempt as a case of a `select!`, which tries first whether it can proceed.
+    pub fn is_case(&self, attempt: usize) -> usize {
+        self.attempts.borrow_mut()[attempt].pairs = true;
+        attempt
     }
 
     /// Begins an attempt that completes what a select has selected.
@@ -107,7 +117,7 @@ impl Story {
     ) -> usize {
         let attempt = self.begin(thread, channel, sends, patience);
         self.attempts.borrow_mut()[attempt].completes = true;
-        attempt
+        self.is_case(attempt)
     }
 
     /// Gives a send a value.
@@ -218,28 +228,34 @@ struct Channel<'a> {
 impl<'a> Channel<'a> {
     fn new(place: &Place, attempts: impl Iterator<Item = &'a Attempt>) -> Channel<'a> {
         let attempts: Vec<&Attempt> = attempts.collect();
-        // Two selects that have paired meet each other only, whatever other threads attempt
-        // meanwhile.
-        let meets = |one: &Attempt, other: &Attempt| {
-            one.completes && other.completes && one.sends != other.sends && one.value == other.value
+        let mut channel =
+            Channel { capacity: place.capacity, attempts, sends: Vec::new(), receives: Vec::new() };
+        channel.sends = channel.successful(true);
+        channel.receives = channel.successful(false);
+        channel
+    }
+
+    /// Returns the indices of the successful sends or receives but those of pairs.
+    fn successful(&self, sends: bool) -> Vec<usize> {
+        let wanted = |&index: &usize| {
+            let one = self.attempts[index];
+            one.end == End::Done && one.sends == sends && !self.is_paired(one)
         };
-        let is_paired = |one: &Attempt| {
-            place.capacity == Some(0)
-                && attempts.iter().any(|other| other.end == End::Done && meets(one, other))
+        (0..self.attempts.len()).filter(wanted).collect()
+    }
+
+    /// Returns `true` if the attempt has met a `Select`, and did not wait for it in a queue. Those
+    /// two meet each other only, whatever other threads attempt meanwhile.
+    fn is_paired(&self, one: &Attempt) -> bool {
+        let meets = |other: &Attempt| {
+            (one.completes && other.pairs || one.pairs && other.completes)
+                && one.sends != other.sends
+                && one.value == other.value
         };
-        let successful = |sends| {
-            let wanted = |&index: &usize| {
-                let one = attempts[index];
-                one.end == End::Done && one.sends == sends && !is_paired(one)
-            };
-            (0..attempts.len()).filter(wanted).collect()
-        };
-        Channel {
-            capacity: place.capacity,
-            sends: successful(true),
-            receives: successful(false),
-            attempts,
-        }
+        let is_done = |one: &Attempt| one.end == End::Done;
+        self.capacity == Some(0)
+            && is_done(one)
+            && self.attempts.iter().any(|other| is_done(other) && meets(other))
     }
 
     /// Checks that messages are received in the order of the sends and of the
@@ -277,6 +293,7 @@ impl<'a> Channel<'a> {
         let can_go_on = if attempt.sends { self.has_room(level) } else { level > 0 };
         match (attempt.end, attempt.patience) {
             (End::Done, Patience::None) => {
+                let can_go_on = can_go_on || self.is_paired(attempt);
                 assert!(can_go_on, "succeeded and must fail: {attempt:?}");
             }
             (End::Nothing, patience) => {

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use leno::channel::{Receiver, RecvError, Select, SendError, Sender, TrySendError, bounded};
+use leno::channel::{Receiver, RecvError, Select, SendError, Sender, bounded};
 #[cfg(feature = "weave")]
 use leno::weave::Explorer;
 use leno::{select, thread};
@@ -34,7 +34,7 @@ pub fn to_receive<T>(receiver: &Receiver<T>) -> Select<'_> {
     to_receive_any([receiver])
 }
 
-fn send_selected<T>(sender: &Sender<T>, message: T) -> Result<(), SendError<T>> {
+pub fn send_selected<T>(sender: &Sender<T>, message: T) -> Result<(), SendError<T>> {
     to_send(sender).select().send(sender, message)
 }
 
@@ -43,10 +43,10 @@ pub fn receive_selected<T>(receiver: &Receiver<T>) -> Result<T, RecvError> {
 }
 
 /// A body of a green thread, with the two ends of a channel.
-type Side<'a> = &'a dyn Fn(&Sender<i32>, &Receiver<i32>);
+pub type Side<'a> = &'a dyn Fn(&Sender<i32>, &Receiver<i32>);
 
 /// Runs the bodies in green threads with the ends of an unbuffered channel.
-fn meet(sides: &[Side<'_>]) {
+pub fn meet(sides: &[Side<'_>]) {
     story(|| {
         let (sender, receiver) = bounded(0);
         spawn_each(sides, |side| side(&sender, &receiver));
@@ -105,16 +105,6 @@ fn a_dynamic_select_meets_a_static_select() {
 }
 
 #[test]
-fn ready_does_not_meet_a_select() {
-    meet(&[&|_, receiver| assert_eq!(receive_selected(receiver), Ok(1)), &|sender, _| {
-        let mut select = to_send(sender);
-        assert!(select.try_ready().is_err());
-        assert!(select.ready_timeout(SECOND).is_err());
-        select.try_select().unwrap().send(sender, 1).unwrap();
-    }]);
-}
-
-#[test]
 fn a_ready_call_is_passed_over() {
     meet(&[
         &|_, receiver| assert!(to_receive(receiver).ready_timeout(SECOND).is_err()),
@@ -140,17 +130,6 @@ fn a_met_select_continues_with_its_partner() {
             &|_, _| other.send(2).unwrap(),
         ]);
     }
-}
-
-#[test]
-fn try_send_does_not_meet_a_select() {
-    meet(&[&|_, receiver| assert_eq!(receive_selected(receiver), Ok(2)), &|sender, _| {
-        for _ in 0..3 {
-            assert_eq!(sender.try_send(1), Err(TrySendError::Full(1)));
-            leno::yield_now();
-        }
-        sender.send(2).unwrap();
-    }]);
 }
 
 #[test]

@@ -54,6 +54,8 @@ fn dynamic_selects_match_the_model() {
         Receive(0),
         Receive(1),
         TrySend(0),
+        TryReceive(0),
+        SelectReceiveNow,
         SelectBoth,
         WatchReceive,
         WatchReceiveInTime,
