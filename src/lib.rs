@@ -190,7 +190,7 @@ pub use bridge::block_on;
 #[cfg(feature = "unblock")]
 pub use bridge::{set_unblock_limit, unblock};
 pub use remote::{Ended, Handle, RemoteJoinHandle};
-pub use runtime::{Builder, Policy, Runtime, run};
+pub use runtime::{Builder, Metrics, Policy, Runtime, metrics, run};
 pub use thread::{scope, spawn, yield_now};
 pub use time::sleep;
 

@@ -241,7 +241,8 @@ impl Scheduler {
         self.running.set(running);
     }
 
-    /// Returns the place of the most threads that a controller allows.
+    /// Returns the place of the most threads that the program or a controller allows. Without a stack size,
+    /// it is not looked at unless a controller has set it.
     #[inline(always)]
     pub(crate) fn most_threads(&self) -> &Cell<usize> {
         &self.most_threads

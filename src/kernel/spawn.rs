@@ -87,7 +87,7 @@ impl Scheduler {
     ///
     /// # Errors
     ///
-    /// If the operating system has no memory, or a controller allows no more threads.
+    /// If the operating system has no memory, or the runtime or a controller allows no more threads.
     #[inline(always)]
     pub(crate) fn stack(&self, bytes: Option<usize>) -> io::Result<Stack> {
         if self.slow() == 0
@@ -102,10 +102,16 @@ impl Scheduler {
     #[inline(never)]
     fn stack_with_care(&self, bytes: Option<usize>) -> io::Result<Stack> {
         let most = self.most_threads().get();
-        if self.is_controlled() && self.running() >= most {
-            (self.upcalls().report)(self, Report::Refused);
+        if self.running() >= most {
+            let whole = if self.is_controlled() {
+                (self.upcalls().report)(self, Report::Refused);
+                "exploration"
+            } else {
+                "runtime"
+            };
+            let plural = if most == 1 { "" } else { "s" };
             return Err(io::Error::other(format!(
-                "the exploration allows no more than {most} green threads"
+                "the {whole} allows no more than {most} green thread{plural} at a time"
             )));
         }
         match bytes.or(self.stack_bytes()) {

@@ -13,6 +13,7 @@ use crate::driver;
 use crate::inspect::debug::{self, Recorder};
 use crate::kernel::features::SchedulerSlots;
 use crate::remote::inbox::silence;
+use crate::stack::DEFAULT_STACK_BYTES;
 use crate::timer::clock::Clock;
 
 /// Settings for a runtime.
@@ -34,6 +35,7 @@ use crate::timer::clock::Clock;
 #[must_use = "a builder makes nothing until `build` or `run` is called"]
 pub struct Builder {
     stack_bytes: Option<usize>,
+    most_threads: Option<usize>,
     policy: Option<Policy>,
     virtual_time: bool,
     cancels_rest: bool,
@@ -55,6 +57,34 @@ impl Builder {
     /// of their own; see [`Stack::new`](crate::stack::Stack::new).
     pub fn stack_size(mut self, bytes: usize) -> Builder {
         self.stack_bytes = Some(bytes);
+        self
+    }
+
+    /// Allows at most this number of green threads at a time, besides the main one. One more is refused
+    /// as if there were no memory for its stack: [`thread::Builder::spawn`](crate::thread::Builder::spawn)
+    /// returns an error, and [`spawn`](crate::spawn) panics. With it, the stacks take at most
+    /// `most` times the stack size.
+    ///
+    /// To wait for room in place of the error, spawn while holding a permit of a
+    /// [`Semaphore`](crate::sync::Semaphore).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use leno::thread::Builder;
+    ///
+    /// leno::Builder::new().max_threads(1).run(|| {
+    ///     let first = Builder::new().spawn(|| ())?;
+    ///     let error = Builder::new().spawn(|| ()).unwrap_err();
+    ///     assert!(error.to_string().contains("no more than 1 green thread"));
+    ///     first.join().unwrap();
+    ///     Builder::new().spawn(|| ())?;
+    ///     std::io::Result::Ok(())
+    /// })?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn max_threads(mut self, most: usize) -> Builder {
+        self.most_threads = Some(most);
         self
     }
 
@@ -150,7 +180,11 @@ impl Builder {
         let clock = if self.virtual_time { Clock::simulated() } else { Clock::Real };
         let policy = self.policy.unwrap_or_else(Policy::fifo);
         let slots = SchedulerSlots::new();
-        let mut runtime = Runtime::with(UPCALLS, slots, clock, policy, self.stack_bytes);
+        // A size that is given takes the path on which the limit is looked at.
+        let limited = self.most_threads.map(|_| DEFAULT_STACK_BYTES);
+        let stack_bytes = self.stack_bytes.or(limited);
+        let mut runtime = Runtime::with(UPCALLS, slots, clock, policy, stack_bytes);
+        runtime.scheduler().most_threads().set(self.most_threads.unwrap_or(usize::MAX));
         #[cfg(feature = "net")]
         driver::io::set_engine(runtime.scheduler(), self.engine);
         runtime.set_cancels_rest(self.cancels_rest);

@@ -7,6 +7,7 @@ use std::ptr::NonNull;
 use super::class::{Class, insert};
 use super::header::{Header, overhead_bytes};
 use super::mapped::{self, ThreadPool, existing_pool, for_each_class, take_default};
+use super::slab::Slab;
 use super::{debugger, overflow, sanitizer};
 use crate::arch;
 use crate::sys::memory;
@@ -275,6 +276,34 @@ impl Pool {
                 unsafe { header.as_ref() }.give_back(memory::page_bytes());
             }
         });
+    }
+
+    /// Returns the number of bytes of address space that the stacks take which are in use, and that free
+    /// ones take, on this OS thread. A stack takes memory for the part that was touched.
+    ///
+    /// Takes time in proportion to the number of sizes of stacks.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use leno::stack::{Pool, Stack};
+    ///
+    /// let stack = Stack::new(64 * 1024)?;
+    /// let (used, free) = Pool::bytes();
+    /// assert!(used >= 64 * 1024);
+    /// drop(stack);
+    /// assert!(Pool::bytes().1 >= free + 64 * 1024);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[must_use]
+    pub fn bytes() -> (usize, usize) {
+        let (mut opened, mut free) = (0, 0);
+        for_each_class(|class| {
+            let slabs = class.slabs.borrow();
+            opened += slabs.iter().map(Slab::opened).sum::<usize>() * class.stack_bytes;
+            free += class.free.len() * class.stack_bytes;
+        });
+        (opened - free, free)
     }
 
     /// Returns the number of free stacks in the pool, of all sizes.

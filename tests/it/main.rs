@@ -22,6 +22,7 @@ mod local;
 #[cfg(feature = "weave")]
 mod models;
 mod nesting;
+mod operate;
 mod oracle_coroutine;
 mod oracle_runtime;
 mod oracle_thread;

@@ -12,9 +12,9 @@
 //! ```
 //!
 //! `LENO_MUTANTS=aarch64` tests that instruction set alone, `runtime` the runtime and `weave` the
-//! explorer. `sample` tests a fifth of the mutants of the assembly, drawn anew each time, because CI
-//! has no time for more, and all mistakes in the runtime and the explorer. The instruction set that is
-//! not the machine's own needs a linker and a runner, in the variables that cargo reads.
+//! explorer, `net` the sockets. `sample` tests a fifth of each, drawn anew each time, because CI has no
+//! time for more. The instruction set that is not the machine's own needs a linker and a runner, in the
+//! variables that cargo reads.
 
 #[path = "../tidy/assembly.rs"]
 mod assembly;
@@ -43,7 +43,7 @@ use workshop::{Build, Kit, Outcome, Target, Workshop};
 
 /// The number of mutants that are tested at the same time.
 const WORKERS: usize = 2;
-/// With `LENO_MUTANTS=sample`, one in this many mutants of the assembly is tested.
+/// With `LENO_MUTANTS=sample`, one in this many mutants of each kind is tested.
 const SAMPLED: usize = 5;
 /// The timeout of a run without a mutant.
 const FIRST_TIMEOUT: Duration = Duration::from_secs(600);

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::marker;
 use super::workshop::{Build, Kit, Outcome, Target, Workshop};
-use super::{TURN, WORKERS, asked_for, net, root, runtime, say, target, try_in, weave};
+use super::{TURN, WORKERS, asked_for, net, root, runtime, sampled, say, target, try_in, weave};
 
 /// A mistake.
 pub struct Mistake {
@@ -47,7 +47,8 @@ pub fn try_mistakes(name: &str, kit: &Kit, mistakes: &[Mistake]) {
     assert_eq!(run(&target, None), Outcome::Passed, "{name}: without a mistake");
     // A run that other processes slow down must not count as one that never ends.
     target.timeout = 10 * built.elapsed() + Duration::from_secs(10);
-    let outcomes = try_in(&[(); WORKERS], mistakes, |(), mistake| {
+    let mistakes = sampled(name, mistakes.iter().collect());
+    let outcomes = try_in(&[(); WORKERS], &mistakes, |(), mistake| {
         let start = Instant::now();
         (run(&target, Some(mistake.name)), start.elapsed())
     });

@@ -63,6 +63,11 @@ pub(crate) fn set_engine(scheduler: &Scheduler, given: Option<Engine>) {
     io(scheduler).given.set(given);
 }
 
+/// Returns the number of threads that wait for sockets and other descriptors.
+pub(crate) fn waits(scheduler: &Scheduler) -> usize {
+    io(scheduler).waits.get()
+}
+
 /// Returns `true` if a thread waits for a descriptor: something outside can wake it.
 pub(crate) fn is_awaited(scheduler: &Scheduler) -> bool {
     let io = io(scheduler);
