@@ -170,6 +170,7 @@ const SUITES: [&[&str]; 2] = [
         "--features=sanitizer,fp-env,corosensei/sanitizer",
         "--test=it",
         "--test=crash",
+        "--test=net",
     ],
     &["-p", "leno-registers", "--features=sanitizer"],
 ];

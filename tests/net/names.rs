@@ -18,7 +18,7 @@ use crate::support::in_prepared_child;
 const RESOLVER: &str = "nameserver 127.0.0.1\noptions timeout:60 attempts:1\n";
 const SWITCH: &str = "hosts: dns\n";
 
-/// Has the command run with a loopback network, a name server and a list of resolvers of its own, where
+/// Runs the command with a loopback network, a name server and a list of resolvers of its own, where
 /// the system allows it.
 fn isolate(command: &mut Command) {
     let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR"));
