@@ -3,12 +3,11 @@
 use std::cell::Cell;
 use std::io::{Read, Write};
 use std::rc::Rc;
-use std::time::Duration;
 
 use leno::io::Watched;
 use leno::os::unix::net::UnixStream;
 
-use crate::pairs::{join, run};
+use crate::pairs::{join, look_at_engine, run};
 use crate::support::child;
 
 /// Returns connected pairs of which the engine knows the first halves. No thread waits for them.
@@ -21,8 +20,7 @@ fn known_pairs(count: usize) -> Vec<(UnixStream, UnixStream)> {
             leno::spawn(move || (&one).read(&mut [0]))
         })
         .collect();
-    // The engine is looked at meanwhile.
-    leno::sleep(Duration::from_millis(1));
+    look_at_engine();
     for thread in waiting {
         thread.cancel();
         assert!(thread.join().is_err());
@@ -60,7 +58,7 @@ fn a_report_for_a_closed_socket_reaches_no_other() {
                 })
             })
             .collect();
-        leno::sleep(Duration::from_millis(1));
+        look_at_engine();
         for other in &mut others {
             other.write_all(b"x").unwrap();
         }

@@ -1,10 +1,11 @@
 //! Helpers: a runtime that may not hang, and connected pairs.
 
-use std::io;
+use std::io::{self, Read, Write};
 use std::sync::mpsc;
 use std::time::Duration;
 
 use leno::net::{Engine, MemoryNetwork, TcpListener, TcpStream};
+use leno::os::unix::net::UnixStream;
 
 /// Runs `f` in a runtime on another OS thread. Panics as it does, and if it does not end.
 #[track_caller]
@@ -55,6 +56,14 @@ pub fn tcp_pair() -> (TcpStream, TcpStream) {
     let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let (server, _) = listener.accept().unwrap();
     (client, server)
+}
+
+/// Returns when the runtime has looked at its engine, after the threads that are ready have run. A sleep
+/// would not do: after its time has passed, it only gives others a turn.
+pub fn look_at_engine() {
+    let (mut one, mut other) = UnixStream::pair().unwrap();
+    leno::spawn(move || other.write_all(b"x").unwrap());
+    one.read_exact(&mut [0]).unwrap();
 }
 
 /// Returns the kind of the error.

@@ -86,6 +86,28 @@ fn a_reset_at_each_point_of_a_request_is_an_error() {
     });
 }
 
+/// To close a connection with unread bytes resets it, and may discard what was written. To end writing,
+/// and to read to the end, does not.
+#[test]
+fn an_answer_before_all_was_read_arrives_whole() {
+    run(|| {
+        for round in 0..20 {
+            let (mut client, mut server) = tcp_pair();
+            let answering = leno::spawn(move || {
+                server.write_all(&[1; 100_000]).unwrap();
+                server.shutdown(std::net::Shutdown::Write).unwrap();
+                io::copy(&mut server, &mut io::sink()).unwrap()
+            });
+            let bytes = vec![0; 50_000 * round];
+            client.write_all(&bytes).unwrap();
+            client.shutdown(std::net::Shutdown::Write).unwrap();
+            let mut answer = Vec::new();
+            client.read_to_end(&mut answer).unwrap();
+            assert_eq!((answer.len(), join(answering)), (100_000, bytes.len() as u64));
+        }
+    });
+}
+
 #[test]
 fn a_peer_that_never_reads_is_given_up() {
     run(|| {
