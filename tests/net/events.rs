@@ -7,7 +7,7 @@ use std::rc::Rc;
 use leno::io::Watched;
 use leno::os::unix::net::UnixStream;
 
-use crate::pairs::{join, look_at_engine, run};
+use crate::pairs::{join, look_at_engine, run_by_system};
 use crate::support::child;
 
 /// Returns connected pairs of which the engine knows the first halves. No thread waits for them.
@@ -32,7 +32,7 @@ fn known_pairs(count: usize) -> Vec<(UnixStream, UnixStream)> {
 /// would take one for its own, and make a call for nothing.
 #[test]
 fn a_report_for_a_closed_socket_reaches_no_other() {
-    run(|| {
+    run_by_system(|| {
         let (mut closed, another) = (known_pairs(50), known_pairs(1));
         for (_, other) in &mut closed {
             other.write_all(b"x").unwrap();
@@ -108,14 +108,14 @@ pub fn overflow_the_engine(rounds: usize) {
 
 #[test]
 fn more_reports_than_the_engine_has_room_for_are_heard() {
-    run(|| overflow_the_engine(60));
+    run_by_system(|| overflow_the_engine(60));
 }
 
 /// In a process of its own: children that other tests start have copies of all descriptors.
 #[test]
 fn a_socket_of_a_running_runtime_is_closed_at_once() {
     child(|| {
-        run(|| {
+        run_by_system(|| {
             for _ in 0..100 {
                 let (one, other) = known_pairs(1).remove(0);
                 other.set_nonblocking(true).unwrap();

@@ -11,7 +11,7 @@ use std::time::Duration;
 use leno::net::{TcpStream, UdpSocket, lookup_host};
 use leno::time::timeout;
 
-use crate::pairs::run;
+use crate::pairs::run_by_system;
 use crate::support::in_prepared_child;
 
 /// A line by which the child recognises its own file.
@@ -77,7 +77,7 @@ fn a_name_server_that_never_answers_blocks_no_thread() {
         if !is_isolated {
             return eprintln!("not run: the system allows no namespaces");
         }
-        run(|| {
+        run_by_system(|| {
             let server = UdpSocket::bind("127.0.0.1:53").unwrap();
             let connecting = leno::spawn(|| TcpStream::connect("name.example:80").map(drop));
             let mut query = [0; 512];

@@ -12,7 +12,7 @@ use leno::net::UdpSocket;
 use leno::thread::JoinHandle;
 use leno::time::Instant;
 
-use crate::pairs::{join, kind, run, tcp_pair};
+use crate::pairs::{join, kind, run_by_system, tcp_pair};
 
 /// Sends datagrams to `address`, each with a number, while other threads wait for them. Returns when the
 /// runtime has been told, before the threads run that are woken for them.
@@ -56,7 +56,7 @@ type Order = Rc<RefCell<Vec<(char, u8)>>>;
 
 #[test]
 fn a_new_call_goes_behind_those_that_wait() {
-    run(|| {
+    run_by_system(|| {
         let (socket, address, _) = socket_and_thief();
         let order = Order::default();
         let waiting = ['a', 'b'].map(|name| receiver(&socket, name, &order));
@@ -71,7 +71,7 @@ fn a_new_call_goes_behind_those_that_wait() {
 /// It has been woken, so it makes its call, and the thread behind it is woken in its turn.
 #[test]
 fn a_thread_that_is_cancelled_after_its_wake_hands_its_turn_on() {
-    run(|| {
+    run_by_system(|| {
         let (socket, address, _) = socket_and_thief();
         let order = Order::default();
         let [first, second] = ['a', 'b'].map(|name| receiver(&socket, name, &order));
@@ -86,7 +86,7 @@ fn a_thread_that_is_cancelled_after_its_wake_hands_its_turn_on() {
 /// There is nothing left to return, so it does not wait again.
 #[test]
 fn a_thread_that_is_cancelled_after_a_wake_for_nothing_ends() {
-    run(|| {
+    run_by_system(|| {
         let (socket, address, thief) = socket_and_thief();
         let receiving = receiver(&socket, 'a', &Order::default());
         send_and_be_told_first(address, 1);
@@ -100,7 +100,7 @@ fn a_thread_that_is_cancelled_after_a_wake_for_nothing_ends() {
 #[test]
 fn a_timeout_goes_on_over_wakes_for_nothing() {
     let [half, whole, longer] = [100, 200, 290].map(Duration::from_millis);
-    run(move || {
+    run_by_system(move || {
         let (start, order) = (Instant::now(), Rc::new(RefCell::new(Vec::new())));
         let (socket, address, thief) = socket_and_thief();
         socket.set_read_timeout(Some(whole)).unwrap();
@@ -133,7 +133,7 @@ fn a_timeout_goes_on_over_wakes_for_nothing() {
 
 #[test]
 fn an_error_wakes_every_thread_that_reads() {
-    run(|| {
+    run_by_system(|| {
         let (one, other) = tcp_pair();
         let one = Rc::new(one);
         let readers: Vec<_> = (0..3)
@@ -154,7 +154,7 @@ fn an_error_wakes_every_thread_that_reads() {
 /// The first thread is woken, and its call unwinds.
 #[test]
 fn a_call_that_unwinds_hands_its_turn_on() {
-    run(|| {
+    run_by_system(|| {
         let (one, mut other) = std::os::unix::net::UnixStream::pair().unwrap();
         one.set_nonblocking(true).unwrap();
         let one = Rc::new(Watched::new(one));

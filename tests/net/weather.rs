@@ -9,7 +9,7 @@ use leno::net::{TcpListener, TcpStream};
 use leno::os::unix::net::UnixStream;
 use leno::time::{Duration, timeout};
 
-use crate::pairs::{ends, join, kind, run, tcp_pair};
+use crate::pairs::{ends, join, kind, run, run_by_system, tcp_pair};
 use crate::seed::scaled;
 use crate::support::child;
 
@@ -56,7 +56,7 @@ fn request(mut stream: TcpStream, reset_after: Option<usize>) -> io::Result<()> 
 
 #[test]
 fn a_reset_at_each_point_of_a_request_is_an_error() {
-    run(|| {
+    run_by_system(|| {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let exchange = |by_client: Option<usize>, by_server: Option<usize>| {
@@ -87,10 +87,10 @@ fn a_reset_at_each_point_of_a_request_is_an_error() {
 }
 
 /// To close a connection with unread bytes resets it, and may discard what was written. To end writing,
-/// and to read to the end, does not.
+/// and to read to the end, does not. The system's buffers have room for what neither side reads at first.
 #[test]
 fn an_answer_before_all_was_read_arrives_whole() {
-    run(|| {
+    run_by_system(|| {
         for round in 0..20 {
             let (mut client, mut server) = tcp_pair();
             let answering = leno::spawn(move || {
@@ -188,7 +188,7 @@ fn a_coroutine_that_has_waited_can_be_forgotten() {
 #[test]
 fn one_descriptor_number_is_used_very_often() {
     child(|| {
-        run(|| {
+        run_by_system(|| {
             let mut number = None;
             for round in 0..scaled(100_000) {
                 let (mut one, mut other) = UnixStream::pair().unwrap();
