@@ -6,6 +6,6 @@ pub(crate) mod report;
 pub(crate) use crate::kernel::{Access, Object};
 pub(crate) use observed::{Accessed, Begun, Observed, Part};
 pub(crate) use report::{
-    Reported, also, begin, is_reported, look, note, note_atomic, report_also, report_location,
-    tell_value,
+    Reported, also, begin, is_reported, look, note, note_atomic, object_of, report_also,
+    report_location, tell_value,
 };

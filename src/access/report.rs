@@ -13,10 +13,21 @@
 
 use std::panic::Location;
 
-use crate::kernel::{Access, At, Object, Report, Resource, Scheduler, try_scheduler};
+use crate::kernel::{Access, At, Object, Report, Resource, Scheduler, WaitFor, try_scheduler};
 
 /// The line of a reported operation, `None` if it was not reported.
 pub(crate) type Reported = Option<&'static Location<'static>>;
+
+/// Returns the object of which a select learns that this alternative can proceed. Nothing outside the
+/// runtime is one: it is in no exploration.
+pub(crate) fn object_of(alternative: WaitFor<'_>) -> Option<Object<'_>> {
+    match alternative {
+        WaitFor::Resource(need) => Some(Object::Resource(need.resource)),
+        WaitFor::Join(target) => Some(Object::End(target.number())),
+        WaitFor::External(external) => external.resource().map(Object::Resource),
+        _ => None,
+    }
+}
 
 /// Returns `true` if an operation has to be reported or may unwind.
 #[inline(always)]

@@ -23,6 +23,7 @@
 
 mod deadline;
 mod error;
+mod events;
 mod handles;
 mod iter;
 mod pairs;
@@ -33,6 +34,7 @@ mod receiver;
 mod ring;
 mod search;
 mod select;
+mod select_arms;
 mod select_cases;
 mod select_macro;
 mod selected;
@@ -45,6 +47,9 @@ pub use error::{
     ReadyTimeoutError, RecvError, RecvTimeoutError, SelectTimeoutError, SendError,
     SendTimeoutError, TryReadyError, TryRecvError, TrySelectError, TrySendError,
 };
+pub use events::Join;
+#[cfg(feature = "net")]
+pub use events::Ready;
 pub use handles::{after, at, bounded, never, tick, unbounded};
 pub use iter::{IntoIter, Iter, TryIter};
 pub use receiver::Receiver;
@@ -56,6 +61,9 @@ pub use sender::Sender;
 #[doc(hidden)]
 pub mod __select {
     pub use crate::channel::deadline::{Deadline, IntoDeadline};
+    pub use crate::channel::events::join;
+    #[cfg(feature = "net")]
+    pub use crate::channel::events::{readable, writable};
     pub use crate::channel::select_cases::{RecvCase, SendCase};
     pub use crate::channel::select_macro::{Case, select};
 }

@@ -9,32 +9,81 @@
 //! the first of them that completes it waits for the other (see [`super::pairs`]). An operation
 //! that never waits, and a `select!`, pair with a watching select in the same way.
 
-use super::deadline::Moment;
-use crate::access::{Object, Part};
-use crate::kernel::{Need, WaitQueue};
+use std::ops::Deref;
 
-/// An operation that a select may perform: a send or a receive.
+use super::deadline::Moment;
+use crate::access::Part;
+#[cfg(feature = "net")]
+use crate::driver::io::Readiness;
+use crate::kernel::{Scheduler, WaitFor, WaitQueue};
+use crate::runtime::End;
+
+/// An operation that a select may perform: a send or a receive, or what a call after the select does
+/// that would not wait.
 pub(super) trait Operation {
-    /// Returns the channel or timer, for a report.
-    fn object(&self) -> Object<'_>;
+    /// Looks at what changes without the runtime.
+    fn look(&self) {}
 
     /// Returns `true` if the operation would not wait.
     fn is_ready(&self, begun: Part<'_>) -> bool;
 
     /// Returns the queue of the selects that watch the other end. A pairing is possible only
     /// if this end is not ready either, which means that the channel has no buffer.
-    fn partners(&self, begun: Part<'_>) -> Option<&WaitQueue<Watcher>>;
+    fn partners(&self, _begun: Part<'_>) -> Option<&WaitQueue<Watcher>> {
+        None
+    }
 
-    /// Returns the queue of the selects that watch until the operation could proceed, to
-    /// which the caller adds one. Returns the moment instead for a timer, which needs no
-    /// watching.
-    fn watching(&self, begun: Part<'_>) -> Result<&WaitQueue<Watcher>, Moment>;
+    /// Returns where a select watches until the operation could proceed. After the wait, the caller
+    /// calls [`has_watched`](Operation::has_watched).
+    fn watching(&self, scheduler: &Scheduler, begun: Part<'_>) -> Watching<'_>;
+
+    /// Notes that the select does not watch any more.
+    fn has_watched(&self, _scheduler: &Scheduler) {}
+
+    /// Notes that the operation has woken the current thread, a select.
+    fn has_woken(&self, _scheduler: &Scheduler) {}
 
     /// Notes that the promise to complete the operation with another select is broken.
-    fn break_promise(&self);
+    fn break_promise(&self) {}
 
     /// Returns what a select waits for that wants this operation.
-    fn need(&self) -> Need<'_>;
+    fn wait_for(&self) -> WaitFor<'_>;
+}
+
+/// Where a select watches.
+pub(super) enum Watching<'a> {
+    /// In this queue of a channel, to which it adds itself.
+    Channel(&'a WaitQueue<Watcher>),
+    /// In this queue of the threads that wait for an event.
+    Event(&'a WaitQueue<()>),
+    /// In none: the moment of a timer ends the wait.
+    Timer(Moment),
+    /// In none: nothing would end the wait, so the operation counts as ready.
+    #[cfg_attr(not(feature = "net"), expect(dead_code, reason = "only a descriptor is refused"))]
+    Refused,
+}
+
+/// An operation of a [`Select`](super::Select).
+#[derive(Clone)]
+pub(super) enum Choice<'a> {
+    /// The end of a channel.
+    Channel(&'a dyn Operation),
+    End(End<'a>),
+    #[cfg(feature = "net")]
+    Readiness(Readiness<'a>),
+}
+
+impl<'a> Deref for Choice<'a> {
+    type Target = dyn Operation + 'a;
+
+    fn deref(&self) -> &Self::Target {
+        match self {
+            Choice::Channel(operation) => *operation,
+            Choice::End(end) => end,
+            #[cfg(feature = "net")]
+            Choice::Readiness(readiness) => readiness,
+        }
+    }
 }
 
 /// What a watching select has announced, or was told.

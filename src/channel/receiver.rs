@@ -8,12 +8,12 @@ use std::time::Duration;
 use super::deadline::Moment;
 use super::error::{RecvError, RecvTimeoutError, TryRecvError};
 use super::pairs::Promise;
-use super::readiness::{Operation, Watcher};
+use super::readiness::{Operation, Watcher, Watching};
 use super::sender::{after, at};
 use super::state::Channel;
 use super::timer::Timer;
-use crate::access::{Object, Part};
-use crate::kernel::{Need, WaitQueue};
+use crate::access::Part;
+use crate::kernel::{Scheduler, WaitFor, WaitQueue};
 
 /// The receiving half of a channel. Cloning it makes another receiver of the same channel;
 /// each message goes to one of them.
@@ -336,13 +336,6 @@ impl<T> Receiver<T> {
 }
 
 impl<T> Operation for Receiver<T> {
-    fn object(&self) -> Object<'_> {
-        match &self.flavor {
-            Flavor::Channel(channel) => channel.object(),
-            Flavor::Timer(timer) => timer.object(),
-        }
-    }
-
     fn is_ready(&self, begun: Part<'_>) -> bool {
         match &self.flavor {
             Flavor::Channel(channel) => channel.within(begun).can_receive(),
@@ -357,10 +350,10 @@ impl<T> Operation for Receiver<T> {
         }
     }
 
-    fn watching(&self, begun: Part<'_>) -> Result<&WaitQueue<Watcher>, Moment> {
+    fn watching(&self, _scheduler: &Scheduler, begun: Part<'_>) -> Watching<'_> {
         match &self.flavor {
-            Flavor::Channel(channel) => Ok(channel.watch_messages(begun)),
-            Flavor::Timer(timer) => Err(timer.within(begun).next()),
+            Flavor::Channel(channel) => Watching::Channel(channel.watch_messages(begun)),
+            Flavor::Timer(timer) => Watching::Timer(timer.within(begun).next()),
         }
     }
 
@@ -373,11 +366,11 @@ impl<T> Operation for Receiver<T> {
         }
     }
 
-    fn need(&self) -> Need<'_> {
-        match &self.flavor {
+    fn wait_for(&self) -> WaitFor<'_> {
+        WaitFor::Resource(match &self.flavor {
             Flavor::Channel(channel) => channel.message(),
             Flavor::Timer(timer) => timer.need(),
-        }
+        })
     }
 }
 

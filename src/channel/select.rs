@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::deadline::Deadline;
 use super::error::{ReadyTimeoutError, SelectTimeoutError, TryReadyError, TrySelectError};
-use super::readiness::Operation;
+use super::readiness::Choice;
 use super::receiver::Receiver;
 use super::search::{Numbered, Search};
 use super::selected::SelectedOperation;
@@ -118,7 +118,7 @@ impl<'a> Select<'a> {
     /// assert_eq!(select.send(&sender), 1);
     /// ```
     pub fn send<T>(&mut self, sender: &'a Sender<T>) -> usize {
-        self.add(sender)
+        self.add(Choice::Channel(sender))
     }
 
     /// Adds a receive, and returns the number of the operation.
@@ -134,11 +134,11 @@ impl<'a> Select<'a> {
     /// assert_eq!(select.send(&sender), 1);
     /// ```
     pub fn recv<T>(&mut self, receiver: &'a Receiver<T>) -> usize {
-        self.add(receiver)
+        self.add(Choice::Channel(receiver))
     }
 
     /// Adds an operation, and returns its number.
-    fn add(&mut self, operation: &'a dyn Operation) -> usize {
+    pub(super) fn add(&mut self, operation: Choice<'a>) -> usize {
         let index = self.next;
         self.next += 1;
         self.operations.push((index, operation));
@@ -165,7 +165,7 @@ impl<'a> Select<'a> {
     /// ```
     #[track_caller]
     pub fn remove(&mut self, index: usize) {
-        let place = self.operations.iter().position(|&(other, _)| other == index);
+        let place = self.operations.iter().position(|(other, _)| *other == index);
         let Some(place) = place else {
             panic!("the select has no operation number {index}: none was added, or it was removed")
         };

@@ -8,7 +8,7 @@ use super::receiver::{Flavor, Receiver};
 use super::select_macro::{Case, Round, Tried};
 use super::sender::Sender;
 use crate::access::Part;
-use crate::kernel::{Listed, Need, Outcome};
+use crate::kernel::{Alternative, Listed, Outcome};
 
 /// `recv(receiver) -> result`
 pub struct RecvCase<'a, T> {
@@ -29,8 +29,8 @@ impl<'a, T> RecvCase<'a, T> {
 }
 
 impl<T> Case for RecvCase<'_, T> {
-    fn need(&self) -> Need<'_> {
-        Operation::need(self.receiver)
+    fn alternative(&self) -> Alternative<'_> {
+        Alternative(self.receiver.wait_for())
     }
 
     fn is_ready(&self, begun: Part<'_>) -> bool {
@@ -59,7 +59,7 @@ impl<T> Case for RecvCase<'_, T> {
     }
 
     fn enroll(&self, round: &Round<'_>, place: usize, others: Option<&Listed<'_>>) -> Outcome {
-        let listed = round.listed(place, self.receiver.need(), others);
+        let listed = round.listed(place, self.alternative(), others);
         match &self.receiver.flavor {
             Flavor::Channel(channel) => {
                 let state = channel.within(round.part());
@@ -104,8 +104,8 @@ impl<'a, T> SendCase<'a, T> {
 }
 
 impl<T> Case for SendCase<'_, T> {
-    fn need(&self) -> Need<'_> {
-        Operation::need(self.sender)
+    fn alternative(&self) -> Alternative<'_> {
+        Alternative(self.sender.wait_for())
     }
 
     fn is_ready(&self, begun: Part<'_>) -> bool {
@@ -134,7 +134,7 @@ impl<T> Case for SendCase<'_, T> {
     fn enroll(&self, round: &Round<'_>, place: usize, others: Option<&Listed<'_>>) -> Outcome {
         let state = self.sender.channel.within(round.part());
         state.is_about_to_send();
-        let listed = round.listed(place, self.sender.need(), others);
+        let listed = round.listed(place, self.alternative(), others);
         let go_on = || round.go_on(place + 1, Some(&listed));
         let message = self.message.take();
         let waited = state.enrolled(|state| &state.sending, round.scheduler(), message, go_on);

@@ -9,18 +9,19 @@ use std::cell::Cell;
 use std::panic::Location;
 
 use super::deadline::{Deadline, Moment};
-use crate::access::{Begun, Object, Part};
+use crate::access::{Begun, Part, object_of};
 use crate::cancel::interrupted;
 use crate::kernel::{
-    Listed, Need, Needs, Outcome, Scheduler, Wait, WaitFor, Want, scheduler, try_scheduler,
+    Alternative, Alternatives, Listed, Outcome, Scheduler, Wait, WaitFor, Want, scheduler,
+    try_scheduler,
 };
 use crate::runtime::random_below;
 use crate::timer::refresh;
 
 /// One arm.
 pub trait Case {
-    /// Returns what is wanted of the channel or timer.
-    fn need(&self) -> Need<'_>;
+    /// Returns what is waited for.
+    fn alternative(&self) -> Alternative<'_>;
 
     /// Returns `true` if the operation would not wait.
     fn is_ready(&self, begun: Part<'_>) -> bool;
@@ -79,9 +80,9 @@ impl Round<'_> {
         match self.order.get(place) {
             Some(&index) => self.cases[index].enroll(self, place, listed),
             None => {
-                let nothing = Listed { need: None, others: None };
-                let needs = Needs::Listed(listed.unwrap_or(&nothing));
-                let wait = Wait::at(WaitFor::Any(&needs), self.at);
+                let nothing = Listed { alternative: None, others: None };
+                let all = Alternatives::Listed(listed.unwrap_or(&nothing));
+                let wait = Wait::at(WaitFor::Any(&all), self.at);
                 self.scheduler.block(&wait, self.deadline.get())
             }
         }
@@ -99,10 +100,10 @@ impl Round<'_> {
     pub(super) fn listed<'a>(
         &self,
         place: usize,
-        need: Need<'a>,
+        alternative: Alternative<'a>,
         others: Option<&'a Listed<'a>>,
     ) -> Listed<'a> {
-        Listed { need: Some((self.order[place], need)), others }
+        Listed { alternative: Some((self.order[place], alternative)), others }
     }
 
     /// Adds the moment at which a timer among the cases has a message.
@@ -182,10 +183,11 @@ fn attempt(
 #[cold]
 fn choose_order(scheduler: &Scheduler, cases: &[&dyn Case], order: &mut [usize]) {
     for (index, case) in cases.iter().enumerate() {
+        let Some(need) = case.alternative().0.need() else { continue };
         // A timer has no wait queue.
         let is_same = |other: &dyn Case| {
-            let need = case.need();
-            !matches!(need.what, Want::Itself) && need.is_same(other.need())
+            let other = other.alternative().0.need();
+            need.what != Want::Itself && other.is_some_and(|other| need.is_same(other))
         };
         if cases[..index].iter().any(|&other| is_same(other)) {
             continue;
@@ -205,7 +207,7 @@ fn choose_order(scheduler: &Scheduler, cases: &[&dyn Case], order: &mut [usize])
 #[inline(always)]
 #[track_caller]
 fn begin(cases: &[&dyn Case]) -> Begun {
-    Begun::on_all(cases.iter().map(|case| Object::Resource(case.need().resource)), "select on")
+    Begun::on_all(cases.iter().filter_map(|case| object_of(case.alternative().0)), "select on")
 }
 
 /// Tries the cases in a random order, all orders with the same probability.
@@ -288,18 +290,23 @@ fn wait(
     }
 }
 
-/// Waits until one of several channel operations can proceed, and runs its arm.
+/// Waits until one of several channel operations can proceed, or one of several events has come, and
+/// runs its arm.
 ///
 /// ```text
 /// select! {
 ///     recv(receiver) -> result => body,          result: Result<T, RecvError>
 ///     send(sender, message) -> result => body,   result: Result<(), SendError<T>>
+///     join(handle) -> result => body,            as `handle.join()`; `handle` is a variable
+///     join(handle) => body,                      its green thread has ended
+///     readable(socket) => body,                  a read, accept or receive would not wait
+///     writable(socket) => body,                  a write would not wait
 ///     default => body,                           if none can proceed at once
 ///     default(timeout) => body,                  a Duration or an Instant
 /// }
 /// ```
 ///
-/// Any number of `recv` and `send`, at most one `default`. (For a number
+/// Any number of arms, at most one `default`. (For a number
 /// that is known only at run time, there is [`Select`](crate::channel::Select).) If several
 /// operations can proceed, one of them does, each with the same probability. The operation on
 /// a disconnected channel can proceed, with an error. The message of a `send` is computed
@@ -308,6 +315,13 @@ fn wait(
 /// A [`Select`](crate::channel::Select) that waits at the other end of a channel without a buffer
 /// counts as ready. If it is to send, the `select!` waits until its thread has completed the send.
 ///
+/// `join` takes the handle only if its arm is chosen, and borrows it else. `readable` and `writable`
+/// take a socket of `leno::net` or `leno::os::unix::net`, or a `leno::io::Watched`; `leno::channel::Ready`
+/// has an example. They only tell that a call would not wait: the call is in the body, and waits if
+/// another thread was faster. What is in the socket stays there if another arm is chosen. Where the
+/// system refuses to report the descriptor, and in an exploration, the arm can proceed: the call tells
+/// the error. Each select looks at the descriptor, with a system call.
+///
 /// # Panics
 ///
 /// If it has to wait outside a runtime.
@@ -315,7 +329,7 @@ fn wait(
 /// # Cancellation
 ///
 /// A cancellation point. If the thread is unwound here, no message has been received or
-/// sent.
+/// sent, and no handle has been joined.
 ///
 /// # Examples
 ///
@@ -333,6 +347,22 @@ fn wait(
 ///         default(Duration::from_secs(1)) => "nothing".to_owned(),
 ///     };
 ///     assert_eq!(got, "7");
+/// });
+/// ```
+///
+/// A wait for a green thread that another one may stop:
+///
+/// ```
+/// use leno::channel::bounded;
+///
+/// leno::run(|| {
+///     let worker = leno::spawn(|| (1..=10).sum::<i32>());
+///     let (_stop, stopped) = bounded::<()>(0);
+///     let sum = leno::select! {
+///         join(worker) -> result => result.unwrap(),
+///         recv(stopped) -> _ => 0, // detaches the worker
+///     };
+///     assert_eq!(sum, 55);
 /// });
 /// ```
 #[macro_export]
@@ -369,116 +399,5 @@ macro_rules! select_biased {
     };
     ($($arms:tt)+) => {
         $crate::__select_arms!(true; [] [] $($arms)+)
-    };
-}
-
-/// Takes one arm after the other: creates its case, and keeps it with the pattern and the
-/// body to use if it is chosen. The second brackets keep the deadline and the body of the default.
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __select_arms {
-    // recv
-    ($biased:expr; [$($done:tt)*] [$($default:tt)*] recv($receiver:expr $(,)?) -> $result:pat => $body:block, $($rest:tt)*) => {
-        match (match &$receiver { end => $crate::channel::__select::RecvCase::new(end) }) {
-            case => $crate::__select_arms!($biased; [$($done)* (case, $result, $body)] [$($default)*] $($rest)*),
-        }
-    };
-    ($biased:expr; [$($done:tt)*] [$($default:tt)*] recv($receiver:expr $(,)?) -> $result:pat => $body:block $($rest:tt)*) => {
-        $crate::__select_arms!($biased; [$($done)*] [$($default)*] recv($receiver) -> $result => $body, $($rest)*)
-    };
-    ($biased:expr; [$($done:tt)*] [$($default:tt)*] recv($receiver:expr $(,)?) -> $result:pat => $body:expr, $($rest:tt)*) => {
-        $crate::__select_arms!($biased; [$($done)*] [$($default)*] recv($receiver) -> $result => { $body }, $($rest)*)
-    };
-    ($biased:expr; [$($done:tt)*] [$($default:tt)*] recv($receiver:expr $(,)?) -> $result:pat => $body:expr) => {
-        $crate::__select_arms!($biased; [$($done)*] [$($default)*] recv($receiver) -> $result => { $body },)
-    };
-    // send
-    ($biased:expr; [$($done:tt)*] [$($default:tt)*] send($sender:expr, $message:expr $(,)?) -> $result:pat => $body:block, $($rest:tt)*) => {
-        match (match &$sender { end => $crate::channel::__select::SendCase::new(end, $message) }) {
-            case => $crate::__select_arms!($biased; [$($done)* (case, $result, $body)] [$($default)*] $($rest)*),
-        }
-    };
-    ($biased:expr; [$($done:tt)*] [$($default:tt)*] send($sender:expr, $message:expr $(,)?) -> $result:pat => $body:block $($rest:tt)*) => {
-        $crate::__select_arms!($biased; [$($done)*] [$($default)*] send($sender, $message) -> $result => $body, $($rest)*)
-    };
-    ($biased:expr; [$($done:tt)*] [$($default:tt)*] send($sender:expr, $message:expr $(,)?) -> $result:pat => $body:expr, $($rest:tt)*) => {
-        $crate::__select_arms!($biased; [$($done)*] [$($default)*] send($sender, $message) -> $result => { $body }, $($rest)*)
-    };
-    ($biased:expr; [$($done:tt)*] [$($default:tt)*] send($sender:expr, $message:expr $(,)?) -> $result:pat => $body:expr) => {
-        $crate::__select_arms!($biased; [$($done)*] [$($default)*] send($sender, $message) -> $result => { $body },)
-    };
-    // default
-    ($biased:expr; [$($done:tt)*] [$($default:tt)+] default $($rest:tt)*) => {
-        ::core::compile_error!("a select has one `default` at most")
-    };
-    ($biased:expr; [$($done:tt)*] [] default $(())? => $($rest:tt)*) => {
-        $crate::__select_arms!($biased; [$($done)*] [] by $crate::channel::__select::Deadline::Now; $($rest)*)
-    };
-    ($biased:expr; [$($done:tt)*] [] default($timeout:expr $(,)?) => $($rest:tt)*) => {
-        $crate::__select_arms!(
-            $biased;
-            [$($done)*] [] by $crate::channel::__select::IntoDeadline::into_deadline($timeout); $($rest)*
-        )
-    };
-    ($biased:expr; [$($done:tt)*] [] by $deadline:expr; $body:block, $($rest:tt)*) => {
-        $crate::__select_arms!($biased; [$($done)*] [$deadline, $body] $($rest)*)
-    };
-    ($biased:expr; [$($done:tt)*] [] by $deadline:expr; $body:block $($rest:tt)*) => {
-        $crate::__select_arms!($biased; [$($done)*] [$deadline, $body] $($rest)*)
-    };
-    ($biased:expr; [$($done:tt)*] [] by $deadline:expr; $body:expr, $($rest:tt)*) => {
-        $crate::__select_arms!($biased; [$($done)*] [$deadline, { $body }] $($rest)*)
-    };
-    ($biased:expr; [$($done:tt)*] [] by $deadline:expr; $body:expr) => {
-        $crate::__select_arms!($biased; [$($done)*] [$deadline, { $body }])
-    };
-    // the end
-    ($biased:expr; [$($done:tt)*] [$deadline:expr, $body:block]) => {
-        $crate::__select_run!($biased, $deadline, $body; $($done)*)
-    };
-    ($biased:expr; [$($done:tt)+] []) => {
-        $crate::__select_run!(
-            $biased,
-            $crate::channel::__select::Deadline::Never,
-            { ::core::unreachable!("a select without a deadline ends with one of its cases") };
-            $($done)*
-        )
-    };
-    ($biased:expr; [$($done:tt)*] [$($default:tt)*] $($rest:tt)*) => {
-        ::core::compile_error!(::core::concat!(
-            "expected `recv(receiver) -> result => body`, `send(sender, message) -> result => body`, ",
-            "`default => body` or `default(timeout) => body`, found: ",
-            ::core::stringify!($($rest)*)
-        ))
-    };
-}
-
-/// Waits, and runs the body of the chosen case.
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __select_run {
-    ($biased:expr, $deadline:expr, $default:block; $(($case:ident, $result:pat, $body:block))*) => {{
-        $crate::channel::__select::select(
-            &[$(&$case as &dyn $crate::channel::__select::Case),*],
-            $deadline,
-            $biased,
-        );
-        $crate::__select_bodies!($default; $(($case, $result, $body))*)
-    }};
-}
-
-/// Runs the body of the chosen case.
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __select_bodies {
-    ($default:block;) => { $default };
-    ($default:block; ($case:ident, $result:pat, $body:block) $($rest:tt)*) => {
-        match $case.take() {
-            ::core::option::Option::Some(result) => {
-                let $result = result;
-                $body
-            }
-            ::core::option::Option::None => $crate::__select_bodies!($default; $($rest)*),
-        }
     };
 }

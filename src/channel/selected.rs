@@ -5,15 +5,15 @@ use std::mem;
 
 use super::error::{RecvError, SendError, TryRecvError, TrySendError};
 use super::pairs::Promise;
-use super::readiness::Operation;
+use super::readiness::{Choice, Operation};
 use super::receiver::{Flavor, Receiver};
 use super::sender::Sender;
 
-/// An operation that can proceed, and that the caller has to complete.
+/// An operation that can proceed, and that the caller has to complete, if it is a send or a receive.
 ///
 /// # Panics
 ///
-/// If it is dropped before it was completed.
+/// If a send or a receive is dropped before it was completed.
 ///
 /// # Examples
 ///
@@ -29,7 +29,7 @@ use super::sender::Sender;
 #[must_use = "the operation has to be completed"]
 pub struct SelectedOperation<'a> {
     pub(super) index: usize,
-    pub(super) operation: &'a dyn Operation,
+    pub(super) operation: Choice<'a>,
     /// The operation is completed with that of another select.
     pub(super) is_paired: bool,
 }
@@ -139,7 +139,9 @@ impl<'a> SelectedOperation<'a> {
     /// another select, if there is one.
     #[track_caller]
     fn complete(self, handle: &dyn Operation) -> Option<Promise<'a>> {
-        let is_selected = handle.need().is_same(self.operation.need());
+        let need = self.operation.wait_for().need();
+        let wanted = handle.wait_for().need();
+        let is_selected = need.zip(wanted).is_some_and(|(need, wanted)| need.is_same(wanted));
         let index = self.index;
         let promise = self.promise();
         // The destructor would panic, since the operation was not completed.
@@ -153,14 +155,19 @@ impl<'a> SelectedOperation<'a> {
 
     /// Returns the promise to another select, if there is one.
     fn promise(&self) -> Option<Promise<'a>> {
-        self.is_paired.then(|| Promise(self.operation))
+        match self.operation {
+            Choice::Channel(operation) if self.is_paired => Some(Promise(operation)),
+            _ => None,
+        }
     }
 }
 
 impl Drop for SelectedOperation<'_> {
     fn drop(&mut self) {
         drop(self.promise());
-        if !std::thread::panicking() {
+        // An event has nothing to complete.
+        let is_open = matches!(self.operation, Choice::Channel(_));
+        if is_open && !std::thread::panicking() {
             panic!(
                 "the selected operation number {} was not completed: call send or recv of it",
                 self.index

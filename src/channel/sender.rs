@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use super::deadline::Moment;
 use super::error::{SendError, SendTimeoutError, TrySendError};
-use super::readiness::{Operation, Watcher};
+use super::readiness::{Operation, Watcher, Watching};
 use super::state::Channel;
-use crate::access::{Object, Part};
-use crate::kernel::{Need, WaitQueue, try_scheduler};
+use crate::access::Part;
+use crate::kernel::{Scheduler, WaitFor, WaitQueue, try_scheduler};
 
 /// The sending half of a channel. Cloning it makes another sender of the same channel.
 ///
@@ -257,10 +257,6 @@ impl<T> Sender<T> {
 }
 
 impl<T> Operation for Sender<T> {
-    fn object(&self) -> Object<'_> {
-        self.channel.object()
-    }
-
     fn is_ready(&self, begun: Part<'_>) -> bool {
         self.channel.within(begun).can_send()
     }
@@ -269,16 +265,16 @@ impl<T> Operation for Sender<T> {
         Some(self.channel.message_watchers(begun))
     }
 
-    fn watching(&self, begun: Part<'_>) -> Result<&WaitQueue<Watcher>, Moment> {
-        Ok(self.channel.watch_room(begun))
+    fn watching(&self, _scheduler: &Scheduler, begun: Part<'_>) -> Watching<'_> {
+        Watching::Channel(self.channel.watch_room(begun))
     }
 
     fn break_promise(&self) {
         self.channel.broken().pairs.break_send();
     }
 
-    fn need(&self) -> Need<'_> {
-        self.channel.room()
+    fn wait_for(&self) -> WaitFor<'_> {
+        WaitFor::Resource(self.channel.room())
     }
 }
 

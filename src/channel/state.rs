@@ -7,7 +7,7 @@ use super::error::{RecvTimeoutError, SendTimeoutError, TryRecvError, TrySendErro
 use super::pairs::Pairs;
 use super::readiness::{self, Operation, Watcher};
 use super::ring::Ring;
-use crate::access::{Access, Accessed, Object, Observed, Part};
+use crate::access::{Access, Accessed, Observed, Part};
 use crate::cancel::interrupted;
 use crate::kernel::{Need, Outcome, WaitQueue, Want, scheduler, try_scheduler};
 
@@ -59,11 +59,6 @@ impl<T> Channel<T> {
         };
         let wanted_to_send = if capacity == Some(0) { Want::Receiver } else { Want::Room };
         Channel { state: Observed::known("channel", state), capacity, wanted_to_send }
-    }
-
-    /// Returns the channel, for a report.
-    pub(super) fn object(&self) -> Object<'_> {
-        self.state.object()
     }
 
     /// Returns the number of messages in the buffer.

@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use super::deadline::Moment;
 use super::error::{RecvTimeoutError, TryRecvError};
-use crate::access::{Access, Accessed, Object, Observed, Part};
+use crate::access::{Access, Accessed, Observed, Part};
 use crate::cancel::interrupted;
 use crate::kernel::{Need, Outcome, Wait, WaitFor, Want, scheduler};
 use crate::timer::{now, refresh};
@@ -41,11 +41,6 @@ impl<T> Timer<T> {
     /// Returns `true` if there is no message, and never will be.
     pub(super) fn is_never(&self) -> bool {
         self.is_never
-    }
-
-    /// Returns the timer, for a report.
-    pub(super) fn object(&self) -> Object<'_> {
-        self.schedule.object()
     }
 
     /// Returns `true` if there is a message.

@@ -236,12 +236,13 @@ fn tell_suspension(run: &ControlledRun, control: &ControlBlock) {
 }
 
 fn awaits<'a>(run: &ControlledRun, control: &'a ControlBlock) -> Awaits<'a> {
-    let numbered = |need: Need<'a>| (need, run.number_of(Object::Resource(need.resource)));
+    let number = |need: Need<'a>| run.number_of(Object::Resource(need.resource));
+    let numbered = |wait: WaitFor<'a>| (wait, wait.need().map_or(0, number));
     match control.waits_for().map(Wait::what) {
         None => Awaits::Words("waits".to_owned()),
-        Some(WaitFor::Resource(need)) => Awaits::Any(vec![numbered(need)]),
-        Some(WaitFor::Any(needs)) => {
-            Awaits::Any(needs.as_written().into_iter().map(numbered).collect())
+        Some(resource @ WaitFor::Resource(_)) => Awaits::Any(vec![numbered(resource)]),
+        Some(WaitFor::Any(all)) => {
+            Awaits::Any(all.as_written().into_iter().map(numbered).collect())
         }
         Some(other) => Awaits::Words(briefly(other)),
     }

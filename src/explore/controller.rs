@@ -7,7 +7,7 @@ use std::panic::Location;
 use super::enabled_set::EnabledSet;
 use crate::access::{Access, Object};
 use crate::inspect::{deadlock, wait_graph};
-use crate::kernel::{ControlBlock, Need, Payload};
+use crate::kernel::{ControlBlock, Payload, WaitFor};
 
 /// The verb of an access that is a part of another one, which is told.
 pub(crate) const UNTOLD: &str = "";
@@ -95,8 +95,8 @@ pub(crate) enum Suspended<'a> {
 pub(crate) enum Awaits<'a> {
     /// In words: "sleeps".
     Words(String),
-    /// Any of these; each with its number, as in [`Operated`].
-    Any(Vec<(Need<'a>, u64)>),
+    /// Any of these; each resource with its number, as in [`Operated`].
+    Any(Vec<(WaitFor<'a>, u64)>),
 }
 
 /// A deadlock.

@@ -9,10 +9,10 @@ use super::choose::preempt;
 use super::controller::{EventMask, Operated, Spawn, UNTOLD};
 use super::run::{StepProgress, is_controlled, run};
 use super::teardown;
-use crate::access::{Access, Object};
+use crate::access::{Access, Object, object_of};
 use crate::cancel::numbers::ScopeNumbers;
 use crate::kernel::slow_path::{pending, slow};
-use crate::kernel::{At, ControlBlock, Needs, Payload, Resource, Scheduler, Wait, WaitFor};
+use crate::kernel::{Alternatives, At, ControlBlock, Payload, Resource, Scheduler, Wait, WaitFor};
 use crate::runtime::next::generator;
 use crate::runtime::random::Random;
 
@@ -132,9 +132,9 @@ pub(super) fn tell(
 
 /// Tells the controller that a wait for any of these ends: a later use of another of them finds
 /// no thread waiting there.
-pub(super) fn also_all(scheduler: &Scheduler, needs: Needs<'_>) {
-    for need in needs.iter() {
-        also(scheduler, Object::Resource(need.resource), Access::Write);
+pub(super) fn also_all(scheduler: &Scheduler, alternatives: Alternatives<'_>) {
+    for object in alternatives.iter().filter_map(object_of) {
+        also(scheduler, object, Access::Write);
     }
 }
 
@@ -170,7 +170,7 @@ pub(super) fn ends_wait(scheduler: &Scheduler, control: &ControlBlock, verb: &'s
     let write = |object| also(scheduler, object, Access::Write);
     match wait.what() {
         WaitFor::Resource(need) => write(Object::Resource(need.resource)),
-        WaitFor::Any(needs) => also_all(scheduler, *needs),
+        WaitFor::Any(all) => also_all(scheduler, *all),
         WaitFor::Join(target) => write(Object::End(target.number())),
         WaitFor::Scope(scope) => write(Object::Scope(scope)),
         WaitFor::Unpark => write(Object::Token(control.number())),
@@ -229,8 +229,8 @@ fn tell_spawn(scheduler: &Scheduler, control: &ControlBlock) {
 #[inline(never)]
 fn tell_woken(scheduler: &Scheduler, control: &ControlBlock) {
     run(scheduler).tell(|controller| controller.woke(control.number()));
-    if let Some(WaitFor::Any(needs)) = control.waits_for().map(Wait::what) {
-        also_all(scheduler, *needs);
+    if let Some(WaitFor::Any(all)) = control.waits_for().map(Wait::what) {
+        also_all(scheduler, *all);
     }
 }
 

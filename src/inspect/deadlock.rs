@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::wait_graph;
-use crate::kernel::{ControlBlock, Need, Needs, Resource, WaitFor, Want};
+use crate::kernel::{Alternatives, ControlBlock, Need, Resource, WaitFor, Want};
 
 /// What one green thread waits for.
 pub(crate) struct Waiting {
@@ -201,14 +201,6 @@ pub(crate) fn waiting(control: &ControlBlock, all: &[&ControlBlock]) -> Option<W
     let wait = control.waits_for()?;
     let mut notes = Vec::new();
     let what = match wait.what() {
-        WaitFor::Unpark => "unpark".to_owned(),
-        WaitFor::Sleep => "the end of its sleep".to_owned(),
-        WaitFor::Future(None) => "a future".to_owned(),
-        WaitFor::Future(Some(begun)) => of_closure(begun).to_owned(),
-        WaitFor::Join(target) => format!("the end of {}", label(target)),
-        WaitFor::Scope(_) => "the end of its scope's green threads".to_owned(),
-        WaitFor::AllEnded => "the end of all green threads".to_owned(),
-        WaitFor::Stalled => "all green threads to wait".to_owned(),
         WaitFor::Resource(need) => {
             if need.resource.name().is_none() {
                 let place = Some(("at", need.resource.made_at()));
@@ -217,10 +209,27 @@ pub(crate) fn waiting(control: &ControlBlock, all: &[&ControlBlock]) -> Option<W
             notes.extend(holders(need, "", all));
             wanted_of(need)
         }
-        WaitFor::Any(needs) => any_of(&mut notes, *needs, all),
-        WaitFor::External(external) => format!("{} {}", external.wanted(), external.object()),
+        WaitFor::Any(alternatives) => any_of(&mut notes, *alternatives, all),
+        what => wanted_by(what),
     };
     Some(Waiting { what, at: wait.line(), notes })
+}
+
+/// Returns what is waited for, in words: "the end of green thread 'reader'".
+fn wanted_by(wait: WaitFor<'_>) -> String {
+    match wait {
+        WaitFor::Unpark => "unpark".to_owned(),
+        WaitFor::Sleep => "the end of its sleep".to_owned(),
+        WaitFor::Future(None) => "a future".to_owned(),
+        WaitFor::Future(Some(begun)) => of_closure(begun).to_owned(),
+        WaitFor::Join(target) => format!("the end of {}", label(target)),
+        WaitFor::Scope(_) => "the end of its scope's green threads".to_owned(),
+        WaitFor::AllEnded => "the end of all green threads".to_owned(),
+        WaitFor::Stalled => "all green threads to wait".to_owned(),
+        WaitFor::Resource(need) => wanted_of(need),
+        WaitFor::Any(_) => "any of several".to_owned(),
+        WaitFor::External(external) => format!("{} {}", external.wanted(), external.object()),
+    }
 }
 
 /// Returns what a thread waits for that has a closure run on another OS thread.
@@ -233,17 +242,18 @@ pub(crate) fn of_closure(begun: &AtomicBool) -> &'static str {
 }
 
 /// Returns the words for a wait for any of several, and adds a note for each.
-fn any_of(notes: &mut Vec<Note>, needs: Needs<'_>, all: &[&ControlBlock]) -> String {
-    let needs = needs.as_written();
-    if needs.is_empty() {
+fn any_of(notes: &mut Vec<Note>, alternatives: Alternatives<'_>, all: &[&ControlBlock]) -> String {
+    let alternatives = alternatives.as_written();
+    if alternatives.is_empty() {
         return "any of no operations: nothing ends that".to_owned();
     }
-    for &need in &needs {
-        let made_at = need.resource.name().is_none().then(|| ("made at", need.resource.made_at()));
-        notes.push(Note { text: format!("- {}", wanted_of(need)), place: made_at });
-        notes.extend(holders(need, "  ", all));
+    for &wait in &alternatives {
+        let unnamed = wait.need().filter(|need| need.resource.name().is_none());
+        let place = unnamed.map(|need| ("made at", need.resource.made_at()));
+        notes.push(Note { text: format!("- {}", wanted_by(wait)), place });
+        notes.extend(wait.need().into_iter().flat_map(|need| holders(need, "  ", all)));
     }
-    if needs.len() == 1 { "this".to_owned() } else { "any of these".to_owned() }
+    if alternatives.len() == 1 { "this".to_owned() } else { "any of these".to_owned() }
 }
 
 /// Returns what is wanted: "a message from channel 'orders'".

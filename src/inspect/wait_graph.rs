@@ -112,13 +112,16 @@ impl<'a, 'b> Graph<'a, 'b> {
             let indices = holders.filter_map(|holder| index_of(self.all, holder.number));
             indices.map(|index| (index, Some(need))).collect()
         };
-        match wait.what() {
+        // Of several alternatives any one suffices, so only a single one is an edge.
+        let what = match wait.what() {
+            WaitFor::Any(all) => all.only(),
+            what => Some(what),
+        };
+        match what.unwrap_or(WaitFor::Unpark) {
             WaitFor::Join(target) => {
                 index_of(self.all, target.number()).map(|index| (index, None)).into_iter().collect()
             }
             WaitFor::Resource(need) => held(need),
-            // Of several needs any one suffices, so only a single need is an edge.
-            WaitFor::Any(needs) => needs.only().map_or_else(Vec::new, held),
             WaitFor::Scope(scope) => {
                 let members = self.members.get(&ptr::from_ref(scope)).into_iter().flatten();
                 members.rev().map(|&index| (index, None)).collect()

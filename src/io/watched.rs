@@ -7,7 +7,8 @@ use std::io;
 use std::mem;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
-use crate::driver::io::{Direction, Watch};
+use crate::channel::Ready;
+use crate::driver::io::{Direction, Readiness, Watch};
 
 /// A descriptor that green threads wait for, with the object that owns it.
 ///
@@ -174,6 +175,13 @@ impl<T: AsFd> Watched<T> {
     pub fn write_with<R>(&self, mut call: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
         let attempt = || call(&self.object);
         self.watch.run(self.object.as_fd(), self, Direction::Write, attempt)
+    }
+}
+
+/// A select waits for the descriptor.
+impl<T: AsFd> Ready for Watched<T> {
+    fn readiness(&self, direction: Direction) -> Readiness<'_> {
+        self.watch.readiness(self.object.as_fd(), self, direction)
     }
 }
 

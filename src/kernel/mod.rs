@@ -47,5 +47,6 @@ pub(crate) use wait_queue::WaitQueue;
 #[cfg(feature = "net")]
 pub(crate) use wait_reason::External;
 pub(crate) use wait_reason::{
-    Holder, Listed, Need, Needs, Outcome, Resource, ScopeMembers, Wait, WaitFor, Want,
+    Alternative, Alternatives, Holder, Listed, Need, Outcome, Resource, ScopeMembers, Wait,
+    WaitFor, Want,
 };

@@ -13,6 +13,7 @@ use std::fmt;
 use std::iter;
 use std::panic::Location;
 use std::ptr;
+use std::rc::Rc;
 use std::sync::atomic::AtomicBool;
 
 use super::control_block::ControlBlock;
@@ -56,7 +57,7 @@ pub(crate) enum WaitFor<'a> {
     Stalled,
     Resource(Need<'a>),
     /// Any of several.
-    Any(&'a Needs<'a>),
+    Any(&'a Alternatives<'a>),
     /// Something outside the runtime, such as a socket.
     // Without `net`, nothing waits for that.
     #[cfg_attr(not(all(feature = "net", feature = "debug")), allow(dead_code))]
@@ -64,6 +65,7 @@ pub(crate) enum WaitFor<'a> {
 }
 
 /// An operation on something outside the runtime, in the words of reports.
+#[derive(Clone)]
 #[cfg_attr(not(all(feature = "net", feature = "debug")), allow(dead_code))]
 pub(crate) struct External<'a> {
     /// What the thread does: "reads".
@@ -72,7 +74,7 @@ pub(crate) struct External<'a> {
     wanted: &'static str,
     object: &'a dyn fmt::Display,
     /// By which an exploration knows the object, if it is not outside after all.
-    resource: Option<&'a Resource>,
+    resource: Option<Rc<Resource>>,
 }
 
 #[cfg_attr(not(all(feature = "net", feature = "debug")), allow(dead_code))]
@@ -81,7 +83,7 @@ impl<'a> External<'a> {
         verb: &'static str,
         wanted: &'static str,
         object: &'a dyn fmt::Display,
-        resource: Option<&'a Resource>,
+        resource: Option<Rc<Resource>>,
     ) -> External<'a> {
         External { verb, wanted, object, resource }
     }
@@ -98,8 +100,8 @@ impl<'a> External<'a> {
         self.object
     }
 
-    pub(crate) fn resource(&self) -> Option<&'a Resource> {
-        self.resource
+    pub(crate) fn resource(&self) -> Option<&Resource> {
+        self.resource.as_deref()
     }
 }
 
@@ -131,18 +133,22 @@ pub(crate) enum Want {
     Others,
 }
 
-/// A list of needs, each on the frame that enrolled for it.
+/// One of several things that a thread waits for.
+#[derive(Clone, Copy)]
+pub struct Alternative<'a>(pub(crate) WaitFor<'a>);
+
+/// A list of alternatives, each on the frame that enrolled for it.
 pub struct Listed<'a> {
-    /// The need, and its place among the needs as they are written in the program.
-    pub(crate) need: Option<(usize, Need<'a>)>,
+    /// The alternative, and its place among all as they are written in the program.
+    pub(crate) alternative: Option<(usize, Alternative<'a>)>,
     pub(crate) others: Option<&'a Listed<'a>>,
 }
 
-/// The needs of a wait for any of several.
+/// The alternatives of a wait for any of several.
 #[derive(Clone, Copy)]
-pub(crate) enum Needs<'a> {
+pub(crate) enum Alternatives<'a> {
     Listed(&'a Listed<'a>),
-    All(&'a [Need<'a>]),
+    All(&'a [Alternative<'a>]),
 }
 
 /// A lock, a channel or another primitive, as reports name it.
@@ -192,6 +198,16 @@ impl Want {
     }
 }
 
+impl<'a> WaitFor<'a> {
+    /// Returns the need of a resource.
+    pub(crate) fn need(self) -> Option<Need<'a>> {
+        match self {
+            WaitFor::Resource(need) => Some(need),
+            _ => None,
+        }
+    }
+}
+
 impl Need<'_> {
     /// Returns `true` if both are the same part of the same resource.
     pub(crate) fn is_same(self, other: Need<'_>) -> bool {
@@ -199,34 +215,31 @@ impl Need<'_> {
     }
 }
 
-impl<'a> Needs<'a> {
-    /// Returns all needs, in no particular order.
-    pub(crate) fn iter(self) -> impl Iterator<Item = Need<'a>> {
+impl<'a> Alternatives<'a> {
+    /// Returns all alternatives, in no particular order.
+    pub(crate) fn iter(self) -> impl Iterator<Item = WaitFor<'a>> {
         let (listed, all) = match self {
-            Needs::Listed(listed) => (Some(listed), &[][..]),
-            Needs::All(all) => (None, all),
+            Alternatives::Listed(listed) => (Some(listed), &[][..]),
+            Alternatives::All(all) => (None, all),
         };
         let listed = iter::successors(listed, |listed| listed.others);
-        let listed = listed.filter_map(|listed| listed.need);
-        listed.map(|(_, need)| need).chain(all.iter().copied())
+        let listed = listed.filter_map(|listed| listed.alternative);
+        listed.map(|(_, alternative)| alternative).chain(all.iter().copied()).map(|it| it.0)
     }
 
-    /// Returns the need, if there is only one.
-    pub(crate) fn only(self) -> Option<Need<'a>> {
-        match self {
-            Needs::Listed(Listed { need, others: None }) => need.map(|(_, need)| need),
-            Needs::All([need]) => Some(*need),
-            Needs::Listed(_) | Needs::All(_) => None,
-        }
+    /// Returns the alternative, if there is only one.
+    pub(crate) fn only(self) -> Option<WaitFor<'a>> {
+        let mut all = self.iter();
+        all.next().filter(|_| all.next().is_none())
     }
 
-    /// Returns the needs in the order in which they are written in the program.
-    pub(crate) fn as_written(self) -> Vec<Need<'a>> {
-        let Needs::Listed(listed) = self else { return self.iter().collect() };
+    /// Returns the alternatives in the order in which they are written in the program.
+    pub(crate) fn as_written(self) -> Vec<WaitFor<'a>> {
+        let Alternatives::Listed(listed) = self else { return self.iter().collect() };
         let listed = iter::successors(Some(listed), |listed| listed.others);
-        let mut needs: Vec<_> = listed.filter_map(|listed| listed.need).collect();
-        needs.sort_by_key(|(place, _)| *place);
-        needs.into_iter().map(|(_, need)| need).collect()
+        let mut all: Vec<_> = listed.filter_map(|listed| listed.alternative).collect();
+        all.sort_by_key(|(place, _)| *place);
+        all.into_iter().map(|(_, alternative)| alternative.0).collect()
     }
 }
 

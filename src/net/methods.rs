@@ -63,6 +63,15 @@ macro_rules! socket_methods {
             }
         }
 
+        impl crate::channel::Ready for $type {
+            fn readiness(
+                &self,
+                direction: crate::driver::io::Direction,
+            ) -> crate::driver::io::Readiness<'_> {
+                self.0.readiness(direction)
+            }
+        }
+
         impl std::fmt::Debug for $type {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 self.0.fmt(f)

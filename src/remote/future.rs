@@ -280,12 +280,21 @@ fn wakers_outside(scheduler: &Scheduler, awaiting: &Awaiting) -> usize {
     (owners(&awaiting.state) - 3).saturating_sub(kept)
 }
 
-/// The waker that waits for a thread's end.
+/// What waits for a thread's end besides its joiner.
 #[derive(Default)]
-struct EndWaker(Cell<Option<Waker>>);
+struct EndWatch {
+    waker: Cell<Option<Waker>>,
+    /// The selects that have the end as an alternative.
+    selects: WaitQueue<()>,
+}
 
-impl ThreadState for EndWaker {
+impl ThreadState for EndWatch {
     const SLOT: usize = 2;
+}
+
+/// Returns the queue of the selects that wait for the end of a thread, which has not ended.
+pub(crate) fn selects_on_end(control: &ControlBlock) -> &WaitQueue<()> {
+    &control.state_or_default::<EndWatch>().selects
 }
 
 /// Makes the end of a thread, which has not ended, wake `waker` in place of the previous one.
@@ -294,17 +303,20 @@ pub(crate) fn wake_at_end(control: &ControlBlock, waker: &Waker) {
     let kept = &futures(scheduler).kept_wakers;
     *kept.borrow_mut().entry(waker.data()).or_default() += 1;
     // The previous waker is dropped last: that may run any code.
-    let previous = control.state_or_default::<EndWaker>().0.replace(Some(waker.clone()));
+    let previous = control.state_or_default::<EndWatch>().waker.replace(Some(waker.clone()));
     previous.iter().for_each(|previous| release_waker(scheduler, previous));
 }
 
-/// Wakes the waker that waits for the end of a thread.
-pub(crate) fn wake_end_waker(scheduler: &Scheduler, control: &ControlBlock) {
-    let Some(EndWaker(place)) = control.state_of() else { return };
-    while let Some(waker) = place.take() {
+/// Wakes what waits for the end of a thread besides its joiner. No thread runs between the return and
+/// the end.
+pub(crate) fn announce_end(scheduler: &Scheduler, control: &ControlBlock) {
+    let Some(EndWatch { waker, selects }) = control.state_of() else { return };
+    // This may run any code, also that of a select.
+    while let Some(waker) = waker.take() {
         release_waker(scheduler, &waker);
         waker.wake();
     }
+    selects.wake_all();
 }
 
 /// Notes that a green thread has no clone of the waker any more.

@@ -7,7 +7,9 @@ mod join;
 mod mailbox;
 mod sync_shim;
 
-pub(crate) use future::{Futures, awaited_outside, block_on, wake_at_end, wake_end_waker};
+pub(crate) use future::{
+    Futures, announce_end, awaited_outside, block_on, selects_on_end, wake_at_end,
+};
 pub use handle::{Ended, Handle};
 #[cfg(feature = "unblock")]
 pub(crate) use inbox::hold_time;

@@ -21,6 +21,7 @@ pub(crate) use locals::{LocalError, with_local};
 pub use metrics::{Metrics, metrics};
 pub(crate) use next::random_below;
 pub use policy::Policy;
+pub use spawn::End;
 pub(crate) use spawn::Spawned;
 pub use spawn::{Scope, scope};
 

@@ -12,8 +12,8 @@ use std::time::Duration;
 use crate::access::{Access, Object, also, look, note};
 use crate::cancel::{self, interrupted};
 use crate::kernel::{
-    ControlBlock, Outcome, Owned, Payload, ScopeMembers, ThreadInfo, checkpoint, scheduler,
-    try_scheduler,
+    ControlBlock, Outcome, Owned, Payload, ScopeMembers, ThreadInfo, WaitFor, WaitQueue,
+    checkpoint, scheduler, try_scheduler,
 };
 use crate::remote;
 use crate::sys;
@@ -87,6 +87,11 @@ impl<T> Spawned<T> {
         }
     }
 
+    /// Returns the end of the thread, for a select.
+    pub(crate) fn end(&self) -> End<'_> {
+        End(self.control())
+    }
+
     /// Wakes `waker` at the end of the thread. Returns `false` if it has ended.
     #[track_caller]
     pub(crate) fn wake_at_end(&self, waker: &Waker) -> bool {
@@ -125,6 +130,34 @@ impl<T> Spawned<T> {
         }
         also(end, Access::Await);
         self.take()
+    }
+}
+
+/// The end of a green thread, as an alternative of a select. Its join handle is borrowed.
+///
+/// Public, since a trait of join handles names it. Nothing outside can use it.
+#[derive(Clone, Copy)]
+pub struct End<'a>(&'a ControlBlock);
+
+impl<'a> End<'a> {
+    /// Returns `true` if the thread has ended. The select has reported the access.
+    pub(crate) fn has_come(self) -> bool {
+        self.0.is_finished()
+    }
+
+    /// Returns what a select waits for.
+    pub(crate) fn wait_for(self) -> WaitFor<'a> {
+        WaitFor::Join(self.0)
+    }
+
+    /// Returns the queue of the selects that wait for the end, which has not come.
+    pub(crate) fn selects(self) -> &'a WaitQueue<()> {
+        remote::selects_on_end(self.0)
+    }
+
+    /// Orders what a select does that was woken by the end after all that the thread has done.
+    pub(crate) fn has_been_awaited(self) {
+        also(Object::End(self.0.number()), Access::Await);
     }
 }
 

@@ -11,8 +11,8 @@ use crate::driver;
 use crate::kernel::features::{Stage, Upcalls};
 use crate::kernel::slow_path::{pending, slow};
 use crate::kernel::{ControlBlock, Departure, Report, Scheduler};
+use crate::remote::announce_end;
 use crate::remote::inbox::existing_inbox;
-use crate::remote::wake_end_waker;
 use crate::timer::timers;
 
 pub(crate) const UPCALLS: Upcalls = Upcalls {
@@ -58,7 +58,7 @@ fn arrived(scheduler: &Scheduler, may_unwind: bool) {
 fn report(scheduler: &Scheduler, report: Report<'_>) {
     match report {
         Report::Ending(control, Stage::Left) => locals::drop_all(scheduler, control),
-        Report::Ending(control, Stage::Announced) => wake_end_waker(scheduler, control),
+        Report::Ending(control, Stage::Announced) => announce_end(scheduler, control),
         Report::Ending(control, Stage::Uncancelled) => unwind::forget(scheduler, control),
         Report::Choose { count, chosen } => chosen.set(next::random_below(scheduler, count)),
         _ => {}

@@ -11,8 +11,9 @@ use std::time::Duration;
 use super::handle::Thread;
 #[cfg(doc)]
 use crate::cancel::Cancelled;
+use crate::channel::Join;
 use crate::kernel::{Owned, Payload};
-use crate::runtime::{Scope, Spawned};
+use crate::runtime::{End, Scope, Spawned};
 
 /// The result of [`JoinHandle::join`]: the value that the closure returned, or the payload of
 /// the panic that ended it.
@@ -330,6 +331,21 @@ impl<'scope> Scope<'scope, '_> {
             Ok(owned) => ScopedJoinHandle::new(owned),
             Err(error) => no_stack(&error),
         }
+    }
+}
+
+impl<T> Join for JoinHandle<T> {
+    fn end(&self) -> End<'_> {
+        match &self.spawned {
+            Some(spawned) => spawned.end(),
+            None => already_awaited(),
+        }
+    }
+}
+
+impl<T> Join for ScopedJoinHandle<'_, T> {
+    fn end(&self) -> End<'_> {
+        self.handle.end()
     }
 }
 

@@ -8,7 +8,7 @@ use std::panic::Location;
 use super::panics::PanicText;
 use crate::access::{Access, Object};
 use crate::explore::{Awaits, CLOCK, Operated, Spawn, Suspended, Suspension, UNTOLD};
-use crate::kernel::Resource;
+use crate::kernel::{Resource, WaitFor};
 
 /// The most values of operations that are kept.
 const MOST_VALUES: usize = 100_000;
@@ -115,7 +115,7 @@ pub(super) enum End {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Awaited {
     Words(String),
-    /// Any of these resources; each with the need that the thread has of it.
+    /// Any of these; each with what the thread wants of it.
     Any(Vec<(&'static str, Thing)>),
 }
 
@@ -250,11 +250,17 @@ impl Recording {
             Suspended::Waits(awaits) => End::Waits(
                 match awaits() {
                     Awaits::Words(words) => Awaited::Words(words),
-                    Awaits::Any(needs) => {
-                        let thing = |(need, number): (crate::kernel::Need<'_>, u64)| {
-                            (need.what.words(), thing(number, need.resource))
+                    Awaits::Any(all) => {
+                        let thing = |(wait, number): (WaitFor<'_>, u64)| match wait {
+                            WaitFor::Resource(need) => {
+                                Some((need.what.words(), thing(number, need.resource)))
+                            }
+                            WaitFor::Join(target) => {
+                                Some(("the end of", Thing::Thread(target.number())))
+                            }
+                            _ => None,
                         };
-                        Awaited::Any(needs.into_iter().map(thing).collect())
+                        Awaited::Any(all.into_iter().filter_map(thing).collect())
                     }
                 },
                 at,

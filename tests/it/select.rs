@@ -1,6 +1,7 @@
 //! `select!`, which waits for any of several channel operations.
 
 mod dynamic;
+mod ends;
 mod meeting;
 #[cfg(feature = "weave")]
 mod meeting_order;

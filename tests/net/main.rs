@@ -24,6 +24,8 @@ mod names;
 mod outside;
 mod pairs;
 mod reports;
+mod select;
+mod select_turns;
 mod share;
 mod shortage;
 mod stream;

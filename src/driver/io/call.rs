@@ -8,10 +8,10 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::panic::Location;
 use std::time::Duration;
 
+use super::direction::{Direction, Drained};
 use super::engine::Target;
 use super::handle::Handle;
 use super::memory::socket::MemorySocket;
-use super::readiness::{Direction, Drained};
 use super::source::Side;
 use super::sources::Sources;
 use super::{begin, refuse_if_controlled, wait};
@@ -42,16 +42,28 @@ pub(super) enum Subject<'a> {
 }
 
 impl<'a> Subject<'a> {
-    fn target(self) -> Target {
+    pub(super) fn target(self) -> Target {
         match self {
             Subject::Socket(handle) => handle.target(),
             Subject::Foreign(descriptor) => Target::Descriptor(descriptor.as_raw_fd()),
         }
     }
 
+    /// Returns the descriptor.
+    ///
+    /// # Panics
+    ///
+    /// If it is a socket in memory.
+    pub(super) fn descriptor(self) -> BorrowedFd<'a> {
+        match self {
+            Subject::Socket(handle) => handle.as_fd(),
+            Subject::Foreign(descriptor) => descriptor,
+        }
+    }
+
     /// Returns the socket, if it is in memory.
     #[inline]
-    fn in_memory(self) -> Option<&'a MemorySocket> {
+    pub(super) fn in_memory(self) -> Option<&'a MemorySocket> {
         match self {
             Subject::Socket(Handle::Memory(socket)) => Some(socket),
             _ => None,
@@ -69,6 +81,21 @@ pub(super) struct Operation {
 }
 
 impl Operation {
+    /// Returns the words for a wait of this operation, and the object by which an exploration knows it.
+    pub(super) fn on<'a>(
+        &self,
+        object: &'a dyn fmt::Display,
+        subject: Subject<'_>,
+    ) -> External<'a> {
+        let socket = subject.in_memory();
+        let resource = socket.and_then(|socket| socket.resource(self.direction));
+        External::new(self.verb, self.wanted, object, resource)
+    }
+
+    pub(super) fn is_read(&self) -> bool {
+        self.direction == Direction::Read
+    }
+
     pub(super) const READ: &Operation = &Operation {
         direction: Direction::Read,
         told: "read",
@@ -228,11 +255,9 @@ impl Call<'_> {
             }
         }
         .inspect(|&moment| *deadline = Deadline::At(Some(moment)));
-        let &Operation { direction, verb, wanted, .. } = self.operation;
-        let resource = self.subject.in_memory().and_then(|socket| socket.resource(direction));
-        let external = External::new(verb, wanted, self.object, resource.as_deref());
+        let external = self.operation.on(self.object, self.subject);
         let reason = Wait::at(WaitFor::External(&external), self.at);
-        let side = source.side(scheduler, direction);
+        let side = source.side(scheduler, self.operation.direction);
         source.ensure_added()?;
         if side.is_ready() && !side.is_awaited() {
             // It was reported as it was added.
@@ -304,12 +329,8 @@ impl Call<'_> {
         if moment.is_some_and(|moment| moment <= now) {
             return Err(sys::socket::would_block());
         }
-        let is_read = self.operation.direction == Direction::Read;
-        let descriptor = match self.subject {
-            Subject::Socket(handle) => handle.as_fd(),
-            Subject::Foreign(descriptor) => descriptor,
-        };
-        sys::wakeup::wait_for(descriptor, is_read, moment.map(|moment| moment - now));
+        let nanos = moment.map(|moment| moment - now);
+        sys::wakeup::wait_for(self.subject.descriptor(), self.operation.is_read(), nanos);
         Ok(())
     }
 }

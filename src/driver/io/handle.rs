@@ -13,10 +13,10 @@ use std::time::Duration;
 use socket2::Domain;
 
 use super::address::{Address, Kind};
+use super::direction::Drained;
 use super::engine::{Target, unsupported};
 use super::memory::socket::MemorySocket;
 use super::options::{Choice, Group};
-use super::readiness::Drained;
 
 use crate::sys::socket as system;
 

@@ -17,6 +17,7 @@
 
 mod address;
 mod call;
+mod direction;
 mod engine;
 mod handle;
 mod look;
@@ -36,6 +37,7 @@ use std::panic::Location;
 use std::sync::Arc;
 
 pub(crate) use self::address::{Address, Kind};
+pub use self::direction::Direction;
 pub use self::engine::Engine;
 use self::engine::{Shared, Target};
 use self::memory::delivery;
@@ -43,7 +45,8 @@ use self::memory::delivery;
 pub(crate) use self::memory::restart::restart;
 pub use self::memory::settings::MemoryNetwork;
 pub(crate) use self::options::{Choice, Group};
-pub(crate) use self::readiness::Direction;
+pub use self::readiness::Readiness;
+pub(crate) use self::readiness::count_waits;
 pub(crate) use self::slot::Io;
 use self::slot::{io, report};
 pub(crate) use self::socket::Socket;

@@ -1,18 +1,98 @@
-//! What is said of the readiness of sockets.
+//! The readiness of a descriptor, as an alternative of a select.
 
 #![forbid(unsafe_code)]
 
-/// The two directions of a socket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Direction {
-    Read,
-    Write,
+use std::cell::Cell;
+use std::io;
+
+use super::call::{Call, Operation, Subject};
+use super::refuse_if_controlled;
+use super::slot::io;
+use super::source::Side;
+use super::sources::Sources;
+use crate::kernel::{External, Scheduler, WaitFor, WaitQueue, try_scheduler};
+use crate::sys;
+
+/// One direction of a descriptor. A select only learns that a call would not block: it takes
+/// nothing, so nothing is lost if it ends in another way.
+///
+/// Public, since a trait of sockets names it. Nothing outside can use it.
+#[derive(Clone)]
+pub struct Readiness<'a> {
+    subject: Subject<'a>,
+    sources: &'a Sources,
+    operation: &'static Operation,
+    external: External<'a>,
+    /// What the last look has found.
+    is_ready: Cell<bool>,
 }
 
-/// What a call that has succeeded tells of the readiness.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Drained {
-    /// A stream has answered with fewer bytes than were asked for, so it is drained.
-    Short,
-    Unknown,
+impl<'a> Readiness<'a> {
+    /// Returns the readiness for a call.
+    pub(super) fn of(call: &Call<'a>) -> Readiness<'a> {
+        let &Call { object, subject, sources, operation, .. } = call;
+        let external = operation.on(object, subject);
+        Readiness { subject, sources, operation, external, is_ready: Cell::new(false) }
+    }
+
+    /// Looks whether a call would not block, which takes a system call. In an exploration none would:
+    /// it is refused.
+    pub(crate) fn look(&self) -> bool {
+        let scheduler = try_scheduler();
+        let operation = self.operation;
+        let is_ready = match self.subject.in_memory() {
+            _ if refuse_if_controlled(scheduler).is_err() => true,
+            Some(socket) => socket.is_ready(operation.direction),
+            None => {
+                let descriptor = self.subject.descriptor();
+                sys::wakeup::wait_for(descriptor, operation.is_read(), Some(0))
+            }
+        };
+        if let Some(side) = scheduler.and_then(|scheduler| self.side(scheduler)) {
+            side.has_been_looked_at(is_ready);
+        }
+        self.is_ready.set(is_ready);
+        is_ready
+    }
+
+    /// Returns what the last look has found.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.is_ready.get()
+    }
+
+    fn side(&self, scheduler: &Scheduler) -> Option<&'a Side> {
+        let source = self.sources.of(scheduler)?;
+        Some(source.side(scheduler, self.operation.direction))
+    }
+
+    /// Returns what a select waits for.
+    pub(crate) fn wait_for(&self) -> WaitFor<'_> {
+        WaitFor::External(&self.external)
+    }
+
+    /// Returns the queue of the threads that wait, to which the caller adds a select after a look that
+    /// has found nothing.
+    ///
+    /// # Errors
+    ///
+    /// If the system does not report the descriptor.
+    pub(crate) fn waiting(&self, scheduler: &Scheduler) -> io::Result<&'a WaitQueue<()>> {
+        let source = self.sources.of_or_add(scheduler, self.subject.target())?;
+        source.ensure_added()?;
+        Ok(source.side(scheduler, self.operation.direction).waiting())
+    }
+
+    /// Hands the turn of a select that was woken by this on to the next thread: it may make no call.
+    pub(crate) fn hand_on(&self, scheduler: &Scheduler) {
+        if let Some(side) = self.side(scheduler) {
+            side.hand_on();
+        }
+    }
+}
+
+/// Counts `selects` more threads that wait for descriptors, or fewer if negative.
+pub(crate) fn count_waits(scheduler: &Scheduler, selects: isize) {
+    let waits = &io(scheduler).waits;
+    // mistake: select-uncounted
+    waits.set(waits.get().wrapping_add_signed(selects));
 }

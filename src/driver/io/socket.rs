@@ -15,10 +15,11 @@ use socket2::Domain;
 
 use super::address::{Address, Kind};
 use super::call::{Call, Operation, Subject};
+use super::direction::{Direction, Drained};
 use super::handle::Handle;
 use super::memory::socket::MemorySocket;
 use super::options::{Choice, Group};
-use super::readiness::{Direction, Drained};
+use super::readiness::Readiness;
 use super::refuse_if_controlled;
 use super::sources::Sources;
 use crate::kernel::try_scheduler;
@@ -317,6 +318,20 @@ impl Socket {
             is_nonblocking: self.is_nonblocking.load(Ordering::Relaxed),
             at: Location::caller(),
         }
+    }
+
+    /// Returns the readiness for a call in this direction, for a select.
+    pub(crate) fn readiness(&self, direction: Direction) -> Readiness<'_> {
+        let is_datagram = matches!(self.kind, Kind::UdpSocket | Kind::UnixDatagram);
+        let is_listener = matches!(self.kind, Kind::TcpListener | Kind::UnixListener);
+        let operation = match direction {
+            Direction::Read if is_listener => Operation::ACCEPT,
+            Direction::Read if is_datagram => Operation::RECEIVE,
+            Direction::Read => Operation::READ,
+            Direction::Write if is_datagram => Operation::SEND,
+            Direction::Write => Operation::WRITE,
+        };
+        Readiness::of(&self.call(operation))
     }
 
     /// Sets the time after which a call that waits fails.

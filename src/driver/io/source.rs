@@ -25,8 +25,8 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::direction::Direction;
 use super::engine::{Shared, Target};
-use super::readiness::Direction;
 use crate::kernel::{Outcome, Scheduler, Wait, WaitQueue};
 use crate::sys::poller::Event;
 
@@ -174,6 +174,11 @@ impl Side {
         self.is_ready.set(false);
     }
 
+    /// Notes what a look at the descriptor has found. No report need have come before.
+    pub(super) fn has_been_looked_at(&self, is_ready: bool) {
+        self.is_ready.set(is_ready);
+    }
+
     /// Notes that a stream has answered with fewer bytes than were asked for.
     #[inline]
     pub(crate) fn is_short(&self) {
@@ -189,6 +194,11 @@ impl Side {
         if self.is_ready.get() && !self.waiting.is_clear() {
             self.waiting.wake_one();
         }
+    }
+
+    /// Returns the queue of the threads that wait, for a wait in several queues at once.
+    pub(super) fn waiting(&self) -> &WaitQueue<()> {
+        &self.waiting
     }
 
     /// Waits until the side is ready and it is the current thread's turn.

@@ -9,7 +9,8 @@ use std::panic::Location;
 use std::sync::OnceLock;
 
 use super::call::{Call, Operation, Subject};
-use super::readiness::{Direction, Drained};
+use super::direction::{Direction, Drained};
+use super::readiness::Readiness;
 use super::sources::Sources;
 use crate::sys;
 
@@ -36,7 +37,25 @@ impl Watch {
         direction: Direction,
         mut attempt: impl FnMut() -> io::Result<T>,
     ) -> io::Result<T> {
-        let call = Call {
+        let call = self.call(descriptor, object, direction);
+        let is_file = || *self.is_file.get_or_init(|| sys::socket::is_file(descriptor));
+        call.run(|| match attempt() {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock && is_file() => {
+                let text = "a file on a disk cannot be waited for: use leno::unblock";
+                Err(io::Error::new(io::ErrorKind::Unsupported, text))
+            }
+            result => Ok((result?, Drained::Unknown)),
+        })
+    }
+
+    #[track_caller]
+    fn call<'a>(
+        &'a self,
+        descriptor: BorrowedFd<'a>,
+        object: &'a dyn fmt::Display,
+        direction: Direction,
+    ) -> Call<'a> {
+        Call {
             object,
             subject: Subject::Foreign(descriptor),
             sources: &self.sources,
@@ -47,15 +66,17 @@ impl Watch {
             timeout: None,
             is_nonblocking: false,
             at: Location::caller(),
-        };
-        let is_file = || *self.is_file.get_or_init(|| sys::socket::is_file(descriptor));
-        call.run(|| match attempt() {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock && is_file() => {
-                let text = "a file on a disk cannot be waited for: use leno::unblock";
-                Err(io::Error::new(io::ErrorKind::Unsupported, text))
-            }
-            result => Ok((result?, Drained::Unknown)),
-        })
+        }
+    }
+
+    /// Returns the readiness for a call in this direction, for a select.
+    pub(crate) fn readiness<'a>(
+        &'a self,
+        descriptor: BorrowedFd<'a>,
+        object: &'a dyn fmt::Display,
+        direction: Direction,
+    ) -> Readiness<'a> {
+        Readiness::of(&self.call(descriptor, object, direction))
     }
 
     /// Waits until a call in this direction would not block.

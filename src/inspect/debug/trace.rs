@@ -273,9 +273,9 @@ impl Recording {
             WaitFor::AllEnded => Awaited::AllEnded,
             WaitFor::Stalled => Awaited::Stalled,
             WaitFor::Resource(need) => self.resource(need),
-            WaitFor::Any(needs) => match needs.only() {
-                Some(need) => self.resource(need),
-                None => Awaited::Any(needs.iter().count() as u32),
+            WaitFor::Any(all) => match all.only() {
+                Some(only) => self.awaited(only),
+                None => Awaited::Any(all.iter().count() as u32),
             },
             WaitFor::External(external) => Awaited::External {
                 verb: external.verb(),

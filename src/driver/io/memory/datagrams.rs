@@ -3,7 +3,7 @@
 use std::io;
 
 use super::super::address::{Address, Kind};
-use super::super::readiness::Direction;
+use super::super::direction::Direction;
 use super::ids::SocketId;
 use super::names::error;
 use super::state::{State, unnamed};

@@ -2,8 +2,8 @@
 
 use std::panic::Location;
 
+use super::super::direction::Direction;
 use super::super::engine::Engine;
-use super::super::readiness::Direction;
 use super::super::slot::{io, report};
 use super::ids::SocketId;
 use super::ledger::Ledger;

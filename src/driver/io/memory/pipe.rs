@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::io;
 
-use super::super::readiness::{Direction, Drained};
+use super::super::direction::{Direction, Drained};
 use super::ids::SocketId;
 use crate::sys::socket::would_block;
 

@@ -7,10 +7,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::super::address::{Address, Kind};
+use super::super::direction::{Direction, Drained};
 use super::super::engine;
 use super::super::engine::{Shared, unsupported};
 use super::super::options::Choice;
-use super::super::readiness::{Direction, Drained};
 use super::delivery::{At, deliver, ledger, settings, touch};
 use super::ids::SocketId;
 use super::network::Network;
@@ -105,6 +105,11 @@ impl MemorySocket {
         pipe.or_else(|| ledger.rest.borrow().clone())
     }
 
+    /// Returns `true` if a call in this direction would not block.
+    pub(crate) fn is_ready(&self, direction: Direction) -> bool {
+        self.network().state().is_ready(self.id, direction)
+    }
+
     /// Gives the directions of a connection that has just been made objects for explorations.
     fn know_pipes(&self) {
         let Ok(scheduler) = self.scheduler() else { return };
@@ -135,7 +140,7 @@ impl MemorySocket {
 
     pub(crate) fn accept(&self) -> io::Result<(MemorySocket, Address)> {
         let scheduler = self.scheduler()?;
-        if self.network().state().is_ready(self.id, Direction::Read)
+        if self.is_ready(Direction::Read)
             && let Some(settings) = settings(scheduler)
         {
             shortage(scheduler, settings)?;

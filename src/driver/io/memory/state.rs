@@ -16,8 +16,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr};
 use std::os::unix::net::SocketAddr as UnixAddr;
 
 use super::super::address::{Address, Kind};
+use super::super::direction::{Direction, Drained};
 use super::super::options::Choice;
-use super::super::readiness::{Direction, Drained};
 use super::ids::{PipeId, SocketId};
 use super::names::{Names, error};
 use super::pipe::Pipe;
