@@ -18,8 +18,8 @@ use crate::kernel::{Access, At, Object, Report, Resource, Scheduler, WaitFor, tr
 /// The line of a reported operation, `None` if it was not reported.
 pub(crate) type Reported = Option<&'static Location<'static>>;
 
-/// Returns the object of which a select learns that this alternative can proceed. Nothing outside the
-/// runtime is one: it is in no exploration.
+/// Returns the object of which a select learns that this alternative can proceed. What is outside the
+/// runtime is none: it is in no exploration.
 pub(crate) fn object_of(alternative: WaitFor<'_>) -> Option<Object<'_>> {
     match alternative {
         WaitFor::Resource(need) => Some(Object::Resource(need.resource)),

@@ -127,8 +127,8 @@ impl<'a> Select<'a> {
     /// faster: then it waits. There is nothing to complete:
     /// [`SelectedOperation`](super::SelectedOperation) may be dropped.
     ///
-    /// Where the system refuses to report the descriptor, and in an exploration, the operation can
-    /// proceed: the call tells the error. Each select looks at the descriptor, with a system call.
+    /// Where the system refuses to report the descriptor, and in an exploration without a network, the
+    /// operation can proceed: the call tells the error. Each select looks at the descriptor, with a system call.
     ///
     /// # Examples
     ///

@@ -319,7 +319,7 @@ fn wait(
 /// take a socket of `leno::net` or `leno::os::unix::net`, or a `leno::io::Watched`; `leno::channel::Ready`
 /// has an example. They only tell that a call would not wait: the call is in the body, and waits if
 /// another thread was faster. What is in the socket stays there if another arm is chosen. Where the
-/// system refuses to report the descriptor, and in an exploration, the arm can proceed: the call tells
+/// system refuses to report the descriptor, and in an exploration without a network, the arm can proceed: the call tells
 /// the error. Each select looks at the descriptor, with a system call.
 ///
 /// # Panics

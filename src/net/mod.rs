@@ -16,6 +16,9 @@
 //! that is unwound has read, written and accepted nothing. After a `write` has returned fewer bytes
 //! than it was given, or `write_all` was unwound, a stream may carry the beginning of a message.
 //!
+//! **Several at once.** [`select!`](crate::select!) waits for sockets beside channels, ends of green
+//! threads and deadlines: `readable(stream) => ...`, see [`Ready`](crate::channel::Ready).
+//!
 //! **Turns.** A call that need not wait does not switch, except that after 16 calls in a row
 //! other green threads have a turn. After `set_nonblocking(true)` a call never switches and is no
 //! cancellation point, so it may be made under a lock of std.

@@ -102,6 +102,7 @@ fn a_limit_goes_along_with_a_stack_size() {
     });
 }
 
+#[cfg(feature = "unblock")]
 #[test]
 fn a_limit_holds_for_spawns_from_another_os_thread() {
     let (sender, receiver) = std::sync::mpsc::channel();

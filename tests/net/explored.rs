@@ -384,3 +384,30 @@ fn a_wait_without_a_writer_is_a_deadlock() {
     let text = report.failure().unwrap().to_string();
     assert!(text.contains("bytes from UnixStream (unnamed) (in memory)"), "{text}");
 }
+
+/// Selects over a socket and a channel, both of which become ready, in every order.
+#[test]
+fn a_select_misses_neither_a_socket_nor_a_channel() {
+    let report = audit(MemoryNetwork::new(), || {
+        let (mut one, mut other) = UnixStream::pair().unwrap();
+        let (sender, receiver) = leno::channel::bounded(1);
+        let writer = leno::spawn(move || other.write_all(b"a").map(|()| other).unwrap());
+        let sending = leno::spawn(move || sender.send(()).map(|()| sender).unwrap());
+        let mut order = String::new();
+        for _ in 0..2 {
+            leno::select! {
+                readable(one) => {
+                    assert_eq!(one.read(&mut [0]).unwrap(), 1);
+                    order.push('s');
+                }
+                recv(receiver) -> message => {
+                    message.unwrap();
+                    order.push('c');
+                }
+            }
+        }
+        drop((join(writer), join(sending)));
+        order
+    });
+    assert_eq!(results(&report), BTreeSet::from(["cs".to_owned(), "sc".to_owned()]));
+}

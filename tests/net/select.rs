@@ -156,6 +156,21 @@ pub fn to_read(stream: &impl Ready) -> Select<'_> {
 }
 
 #[test]
+fn a_read_after_a_select_need_not_wait() {
+    run(|| {
+        let (mut one, mut other) = UnixStream::pair().unwrap();
+        // The runtime knows the socket, and that it is drained.
+        assert!(!select! { readable(one) => true, default(Duration::from_millis(1)) => false });
+        other.write_all(b"x").unwrap();
+        let runs = leno::spawn(|| ());
+        assert!(select! { readable(one) => true, default => false });
+        assert_eq!(one.read(&mut [0; 9]).unwrap(), 1);
+        assert!(!runs.is_finished(), "the read has waited");
+        join(runs);
+    });
+}
+
+#[test]
 fn a_select_that_ends_in_another_way_takes_nothing() {
     run(|| {
         let (one, mut other) = tcp_pair();

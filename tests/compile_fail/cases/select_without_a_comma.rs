@@ -1,6 +1,6 @@
 //! A body that is not a block ends with a comma.
 // error: lifetime
-// says: expected `recv(receiver) -> result => body`
+// says: expected a body, and a comma before the next arm, found: message.is_ok() default
 
 fn main() {
     let (_sender, receiver) = leno::channel::bounded::<()>(0);
