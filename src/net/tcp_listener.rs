@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::panic::Location;
 use std::sync::Arc;
 
 use super::{TcpStream, ToSocketAddrs, each, ip};
@@ -55,7 +56,8 @@ impl TcpListener {
     /// ```
     #[track_caller]
     pub fn bind<A: ToSocketAddrs>(address: A) -> io::Result<TcpListener> {
-        let bind = |address| Socket::bind(Kind::TcpListener, &address);
+        let at = Location::caller();
+        let bind = |address| Socket::bind(Kind::TcpListener, &address, at);
         Ok(TcpListener(Arc::new(each(address, bind)?)))
     }
 

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{Shutdown, SocketAddr};
+use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -56,7 +57,8 @@ impl TcpStream {
     /// ```
     #[track_caller]
     pub fn connect<A: ToSocketAddrs>(address: A) -> io::Result<TcpStream> {
-        let connect = |address| Socket::connect(Kind::TcpStream, &address, None);
+        let at = Location::caller();
+        let connect = |address| Socket::connect(Kind::TcpStream, &address, None, at);
         Ok(TcpStream(Arc::new(each(address, connect)?)))
     }
 
@@ -85,7 +87,12 @@ impl TcpStream {
             let text = "cannot set a 0 duration timeout";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
         }
-        let socket = Socket::connect(Kind::TcpStream, &Address::Ip(*address), Some(timeout))?;
+        let socket = Socket::connect(
+            Kind::TcpStream,
+            &Address::Ip(*address),
+            Some(timeout),
+            Location::caller(),
+        )?;
         Ok(TcpStream(Arc::new(socket)))
     }
 
@@ -143,6 +150,7 @@ impl TcpStream {
     /// assert_eq!(listener.accept()?.0.read(&mut [0])?, 0);
     /// # std::io::Result::Ok(())
     /// ```
+    #[track_caller]
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         self.0.shutdown(how)
     }

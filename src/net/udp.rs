@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::panic::Location;
 use std::sync::Arc;
 
 use super::{ToSocketAddrs, each, ip, no_addresses};
@@ -45,7 +46,8 @@ impl UdpSocket {
     /// ```
     #[track_caller]
     pub fn bind<A: ToSocketAddrs>(address: A) -> io::Result<UdpSocket> {
-        let bind = |address| Socket::bind(Kind::UdpSocket, &address);
+        let at = Location::caller();
+        let bind = |address| Socket::bind(Kind::UdpSocket, &address, at);
         Ok(UdpSocket(Arc::new(each(address, bind)?)))
     }
 

@@ -155,7 +155,8 @@ fn explain<T>(
         None => write!(text, "{failure}"),
     };
     let literal = format!("{:?}", schedule.to_string());
-    let _ = write!(text, "\n\nto run it again: leno::weave::replay({literal}, program)");
+    let replay = options.replayed_by();
+    let _ = write!(text, "\n\nto run it again: {replay}({literal}, program)");
     let current = thread::current();
     if let Some(test) = current.name().filter(|name| *name != "main") {
         let _ = write!(text, "\n              or: {REPLAY}={} cargo test {test}", shell(schedule));

@@ -95,6 +95,15 @@ impl Options {
         executor
     }
 
+    /// Returns the code that replays a schedule.
+    pub(super) fn replayed_by(&self) -> String {
+        #[cfg(feature = "net")]
+        if let Some(network) = self.network {
+            return format!("leno::weave::Explorer::new().network({network}).replay");
+        }
+        "leno::weave::replay".to_owned()
+    }
+
     pub(super) fn is_exhaustive(&self) -> bool {
         !matches!(self.coverage, Coverage::Sampled(..))
     }

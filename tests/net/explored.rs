@@ -411,3 +411,40 @@ fn a_select_misses_neither_a_socket_nor_a_channel() {
     });
     assert_eq!(results(&report), BTreeSet::from(["cs".to_owned(), "sc".to_owned()]));
 }
+
+/// Runs a client and a server, of which neither expects that the connection is reset.
+fn echo() {
+    let listener = TcpListener::bind("127.0.0.1:80").unwrap();
+    let server = leno::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut byte = [0];
+        stream.read_exact(&mut byte).unwrap();
+        stream.write_all(&byte).unwrap();
+    });
+    let mut stream = TcpStream::connect("127.0.0.1:80").unwrap();
+    stream.write_all(b"a").unwrap();
+    stream.read_exact(&mut [0]).unwrap();
+    join(server);
+}
+
+#[test]
+fn a_story_tells_calls_and_faults_and_how_to_replay_them() {
+    let explorer = || explorer(MemoryNetwork::new().resets(1)).reduced();
+    let text = crate::support::panic_text(|| explorer().check(echo));
+    for words in [
+        "bind the network",
+        "connect the network",
+        "write stream",
+        "read stream",
+        "reset stream",
+        "127.0.0.1:49152",
+        "accept the network",
+        "leno::weave::Explorer::new().network(leno::net::MemoryNetwork::new().resets(1)).replay(",
+    ] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    let report = explorer().explore(echo);
+    let schedule = report.failure().unwrap().schedule().clone();
+    let again = crate::support::panic_text(|| explorer().replay(schedule, echo));
+    assert!(again.contains("ConnectionReset"), "{again}");
+}

@@ -12,7 +12,7 @@ use leno::net::{TcpListener, TcpStream, UdpSocket};
 use leno::os::unix::net::UnixStream;
 use leno::{select, select_biased};
 
-use crate::pairs::{join, kind, run, tcp_pair};
+use crate::pairs::{join, kind, run, run_by_system, tcp_pair};
 use crate::support::child;
 
 const LONG: Duration = Duration::from_secs(100);
@@ -230,7 +230,7 @@ fn ready_sockets_are_chosen_fairly() {
 
 #[test]
 fn a_foreign_descriptor_is_selected() {
-    run(|| {
+    run_by_system(|| {
         let (reader, writer) = std::io::pipe().unwrap();
         let (reader, writer) = (Watched::new(reader), Watched::new(writer));
         select! {
@@ -272,7 +272,7 @@ fn a_case_on_a_socket_holds_virtual_time() {
 
 #[test]
 fn a_dump_names_each_alternative() {
-    run(|| {
+    run_by_system(|| {
         let (one, other) = tcp_pair();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let (_sender, receiver) = bounded::<()>(0);

@@ -8,6 +8,7 @@ use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut, Read};
 use std::net::Shutdown;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::panic::Location;
 use std::time::Duration;
 
 use socket2::Domain;
@@ -67,10 +68,15 @@ impl Handle {
     }
 
     /// Gives the socket its address. A listener then gets connections.
-    pub(super) fn bind(&self, kind: Kind, address: &Address) -> io::Result<()> {
+    pub(super) fn bind(
+        &self,
+        kind: Kind,
+        address: &Address,
+        at: &'static Location<'static>,
+    ) -> io::Result<()> {
         let real = match self {
             Handle::System(real) => real,
-            Handle::Memory(socket) => return socket.bind(address),
+            Handle::Memory(socket) => return socket.bind(address, at),
         };
         if kind == Kind::TcpListener {
             // As in std: a server that is started again gets the address that it had.
@@ -247,10 +253,10 @@ impl Handle {
     }
 
     /// Ends one direction or both.
-    pub(super) fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+    pub(super) fn shutdown(&self, how: Shutdown, at: &'static Location<'static>) -> io::Result<()> {
         match self {
             Handle::System(real) => real.shutdown(how),
-            Handle::Memory(socket) => socket.shutdown(how),
+            Handle::Memory(socket) => socket.shutdown(how, at),
         }
     }
 

@@ -144,9 +144,13 @@ impl Socket {
     }
 
     /// Makes a socket with an address.
-    pub(crate) fn bind(kind: Kind, address: &Address) -> io::Result<Socket> {
+    pub(crate) fn bind(
+        kind: Kind,
+        address: &Address,
+        at: &'static Location<'static>,
+    ) -> io::Result<Socket> {
         let socket = Socket::new(kind, address.domain())?;
-        socket.handle.bind(kind, address)?;
+        socket.handle.bind(kind, address, at)?;
         Ok(socket)
     }
 
@@ -168,15 +172,15 @@ impl Socket {
     /// # Errors
     ///
     /// Those of connect(2); [`io::ErrorKind::TimedOut`] after the timeout.
-    #[track_caller]
     pub(crate) fn connect(
         kind: Kind,
         address: &Address,
         timeout: Option<Duration>,
+        at: &'static Location<'static>,
     ) -> io::Result<Socket> {
         let socket = Socket::new(kind, address.domain())?;
         let object = Connecting(&socket, address);
-        let call = Call { object: &object, timeout, ..socket.call(Operation::CONNECT) };
+        let call = Call { object: &object, timeout, at, ..socket.call(Operation::CONNECT) };
         let connected = if kind.is_unix() {
             // Connected at once, unless the backlog of the listener is full.
             let is_full = |error: &io::Error| error.kind() == io::ErrorKind::WouldBlock;
@@ -202,7 +206,11 @@ impl Socket {
     }
 
     /// Sets the peer of a datagram socket.
+    #[track_caller]
     pub(crate) fn set_peer(&self, address: &Address) -> io::Result<()> {
+        if let Handle::Memory(socket) = &self.handle {
+            socket.touch(None, "connect", Location::caller());
+        }
         self.handle.connect(address)
     }
 
@@ -374,8 +382,9 @@ impl Socket {
     }
 
     /// Ends one direction or both.
+    #[track_caller]
     pub(crate) fn shutdown(&self, how: Shutdown) -> io::Result<()> {
-        self.handle.shutdown(how)
+        self.handle.shutdown(how, Location::caller())
     }
 
     /// Takes the error that the system has noted.

@@ -1,6 +1,7 @@
 //! Reports what has changed in a network in memory, and tells explorations what a call uses.
 
 use std::panic::Location;
+use std::rc::Rc;
 
 use super::super::direction::Direction;
 use super::super::engine::Engine;
@@ -11,7 +12,7 @@ use super::network::Network;
 use super::settings::MemoryNetwork;
 use crate::access::report::{note_resource, report_also};
 use crate::access::{Access, Object};
-use crate::kernel::{Scheduler, try_scheduler};
+use crate::kernel::{Report, Resource, Scheduler, try_scheduler};
 use crate::sys::poller::Event;
 
 pub(super) fn ledger(scheduler: &Scheduler) -> &Ledger {
@@ -75,18 +76,16 @@ pub(super) fn touch(
     if !scheduler.is_observed() {
         return;
     }
-    let ledger = ledger(scheduler);
-    // A reset uses both directions.
+    if let At::Call(at) = at {
+        ledger(scheduler).called_at.set(Some(at));
+    }
+    // A reset uses both directions. The one that is meant comes first.
     let is_one = settings(scheduler).is_none_or(|settings| settings.most_resets == 0);
-    let directions = [Direction::Read, Direction::Write].into_iter();
-    let directions = directions.filter(|&it| !is_one || direction.is_none_or(|only| only == it));
-    let resources: Vec<_> = {
-        let (mut state, pipes) = (network.state(), ledger.pipes.borrow());
-        let pipe = |direction| pipes.get(&state.pipe(id, direction).ok()?).cloned();
-        directions.filter_map(pipe).collect()
-    };
-    let rest = if resources.is_empty() { ledger.rest.borrow().clone() } else { None };
-    let mut resources = resources.into_iter().chain(rest);
+    let mut resources = resources(scheduler, network, id, direction.filter(|_| is_one));
+    if direction == Some(Direction::Write) {
+        resources.reverse();
+    }
+    let mut resources = resources.into_iter();
     if let Some(first) = resources.next() {
         let (at, is_known) = match at {
             At::Call(at) => (at, true),
@@ -95,4 +94,37 @@ pub(super) fn touch(
         note_resource(&first, Access::Write, verb, at, is_known);
     }
     resources.for_each(|other| report_also(scheduler, Object::Resource(&other), Access::Write));
+}
+
+/// Tells an exploration what goes wrong with the call that it was told of last.
+pub(super) fn tell_fault(
+    scheduler: &Scheduler,
+    network: &Network,
+    id: SocketId,
+    verb: &'static str,
+) {
+    if scheduler.is_observed()
+        && let Some(at) = ledger(scheduler).called_at.get()
+        && let Some(resource) = resources(scheduler, network, id, None).first()
+    {
+        let (object, access) = (Object::Resource(resource), Access::Write);
+        (scheduler.upcalls().report)(scheduler, Report::Part { object, access, verb, at });
+    }
+}
+
+/// Returns the objects by which an exploration knows a socket in one direction, or in both.
+pub(super) fn resources(
+    scheduler: &Scheduler,
+    network: &Network,
+    id: SocketId,
+    direction: Option<Direction>,
+) -> Vec<Rc<Resource>> {
+    let (ledger, mut state) = (ledger(scheduler), network.state());
+    let pipes = ledger.pipes.borrow();
+    let found: Vec<_> = [Direction::Read, Direction::Write]
+        .into_iter()
+        .filter(|&it| direction.is_none_or(|only| only == it))
+        .filter_map(|it| pipes.get(&state.pipe(id, it).ok()?).cloned())
+        .collect();
+    if found.is_empty() { ledger.rest.borrow().iter().cloned().collect() } else { found }
 }

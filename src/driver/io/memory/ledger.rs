@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::panic::Location;
 use std::rc::Rc;
 
 use super::ids::PipeId;
@@ -14,6 +15,8 @@ pub(crate) struct Ledger {
     pub(super) pipes: RefCell<BTreeMap<PipeId, Rc<Resource>>>,
     /// All else, for explorations.
     pub(super) rest: RefCell<Option<Rc<Resource>>>,
+    /// The line of the last call that an exploration was told of.
+    pub(super) called_at: Cell<Option<&'static Location<'static>>>,
     pub(super) resets: Cell<u32>,
     pub(super) shortages: Cell<u32>,
 }

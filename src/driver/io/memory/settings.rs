@@ -1,5 +1,7 @@
 //! What a network in memory is like.
 
+use std::fmt;
+
 /// A network in memory, as an [`Engine`](crate::net::Engine): sockets that reach each other, and nothing
 /// outside the runtime. For tests of programs that use sockets, and for explorations, which repeat a
 /// program: see [`Explorer::network`](crate::weave::Explorer::network).
@@ -139,5 +141,29 @@ impl MemoryNetwork {
     pub const fn shortages(mut self, most: u32) -> MemoryNetwork {
         self.most_shortages = most;
         self
+    }
+}
+
+/// The code that makes it.
+impl fmt::Display for MemoryNetwork {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let default = MemoryNetwork::new();
+        f.write_str("leno::net::MemoryNetwork::new()")?;
+        if self.capacity != default.capacity {
+            write!(f, ".capacity({})", self.capacity)?;
+        }
+        if self.has_short_transfers {
+            f.write_str(".short_transfers()")?;
+        }
+        if self.has_late_reports {
+            f.write_str(".late_reports()")?;
+        }
+        if self.most_resets > 0 {
+            write!(f, ".resets({})", self.most_resets)?;
+        }
+        if self.most_shortages > 0 {
+            write!(f, ".shortages({})", self.most_shortages)?;
+        }
+        Ok(())
     }
 }

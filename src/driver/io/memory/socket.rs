@@ -11,7 +11,7 @@ use super::super::direction::{Direction, Drained};
 use super::super::engine;
 use super::super::engine::{Shared, unsupported};
 use super::super::options::Choice;
-use super::delivery::{At, deliver, ledger, settings, touch};
+use super::delivery::{At, deliver, ledger, resources, settings, tell_fault, touch};
 use super::ids::SocketId;
 use super::network::Network;
 use super::settings::MemoryNetwork;
@@ -99,10 +99,8 @@ impl MemorySocket {
 
     /// Returns the object by which an exploration knows what a wait in a direction is for.
     pub(crate) fn resource(&self, direction: Direction) -> Option<Rc<Resource>> {
-        let ledger = ledger(self.scheduler().ok()?);
-        let pipe = self.network().state().pipe(self.id, direction).ok();
-        let pipe = pipe.and_then(|pipe| ledger.pipes.borrow().get(&pipe).cloned());
-        pipe.or_else(|| ledger.rest.borrow().clone())
+        let scheduler = self.scheduler().ok()?;
+        resources(scheduler, self.network(), self.id, Some(direction)).pop()
     }
 
     /// Returns `true` if a call in this direction would not block.
@@ -116,18 +114,23 @@ impl MemorySocket {
         let pipes = &ledger(scheduler).pipes;
         if scheduler.is_observed() {
             for direction in [Direction::Read, Direction::Write] {
-                let pipe = self.network().state().pipe(self.id, direction);
-                if let Ok(pipe) = pipe {
-                    pipes.borrow_mut().entry(pipe).or_insert_with(|| Rc::new(created("stream")));
+                let Ok(pipe) = self.network().state().pipe(self.id, direction) else { continue };
+                let stream = Rc::new(created("stream"));
+                if let (Ok(local), Ok(peer)) = (self.local_addr(), self.peer_addr())
+                    && !self.kind.is_unix()
+                {
+                    let is_read = direction == Direction::Read;
+                    let (from, to) = if is_read { (peer, local) } else { (local, peer) };
+                    stream.set_name(format!("{from} to {to}"));
                 }
+                pipes.borrow_mut().insert(pipe, stream);
             }
         }
     }
 
-    #[track_caller]
-    pub(crate) fn bind(&self, address: &Address) -> io::Result<()> {
+    pub(crate) fn bind(&self, address: &Address, at: &'static Location<'static>) -> io::Result<()> {
         address.to_system()?;
-        self.touch(None, "bind", Location::caller());
+        self.touch(None, "bind", at);
         self.call(|_, state| state.bind(self.id, address))
     }
 
@@ -166,6 +169,7 @@ impl MemorySocket {
         let resets = &ledger(scheduler).resets;
         if is_connected && resets.get() < settings.most_resets && scheduler.alternative(2) == 1 {
             resets.set(resets.get() + 1);
+            tell_fault(scheduler, self.network(), self.id, "reset");
             self.call(|_, state| {
                 state.reset(self.id);
                 Ok(())
@@ -207,14 +211,13 @@ impl MemorySocket {
         self.call(|_, state| state.send(self.id, bytes, to))
     }
 
-    #[track_caller]
-    pub(crate) fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+    pub(crate) fn shutdown(&self, how: Shutdown, at: &'static Location<'static>) -> io::Result<()> {
         let direction = match how {
             Shutdown::Read => Some(Direction::Read),
             Shutdown::Write => Some(Direction::Write),
             Shutdown::Both => None,
         };
-        self.touch(direction, "shut down", Location::caller());
+        self.touch(direction, "shut down", at);
         self.call(|_, state| state.shutdown(self.id, how))
     }
 

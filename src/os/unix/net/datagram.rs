@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::Shutdown;
+use std::panic::Location;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -42,6 +43,7 @@ impl UnixDatagram {
     /// std::fs::remove_file(path)?;
     /// # std::io::Result::Ok(())
     /// ```
+    #[track_caller]
     pub fn bind<P: AsRef<Path>>(path: P) -> io::Result<UnixDatagram> {
         UnixDatagram::bind_addr(&SocketAddr::from_pathname(path)?)
     }
@@ -62,8 +64,10 @@ impl UnixDatagram {
     /// std::fs::remove_file(path)?;
     /// # std::io::Result::Ok(())
     /// ```
+    #[track_caller]
     pub fn bind_addr(address: &SocketAddr) -> io::Result<UnixDatagram> {
-        let socket = Socket::bind(Kind::UnixDatagram, &Address::Unix(address.clone()))?;
+        let socket =
+            Socket::bind(Kind::UnixDatagram, &Address::Unix(address.clone()), Location::caller())?;
         Ok(UnixDatagram(Arc::new(socket)))
     }
 
@@ -123,6 +127,7 @@ impl UnixDatagram {
     /// drop(other);
     /// # std::io::Result::Ok(())
     /// ```
+    #[track_caller]
     pub fn connect<P: AsRef<Path>>(&self, path: P) -> io::Result<()> {
         self.connect_addr(&SocketAddr::from_pathname(path)?)
     }
@@ -144,6 +149,7 @@ impl UnixDatagram {
     /// std::fs::remove_file(path)?;
     /// # std::io::Result::Ok(())
     /// ```
+    #[track_caller]
     pub fn connect_addr(&self, address: &SocketAddr) -> io::Result<()> {
         self.0.set_peer(&Address::Unix(address.clone()))
     }
@@ -339,6 +345,7 @@ impl UnixDatagram {
     /// assert!(other.send(b"hello").is_err());
     /// # std::io::Result::Ok(())
     /// ```
+    #[track_caller]
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         self.0.shutdown(how)
     }

@@ -1,6 +1,7 @@
 //! Listeners of the Unix domain.
 
 use std::io;
+use std::panic::Location;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -46,6 +47,7 @@ impl UnixListener {
     /// std::fs::remove_file(path)?;
     /// # std::io::Result::Ok(())
     /// ```
+    #[track_caller]
     pub fn bind<P: AsRef<Path>>(path: P) -> io::Result<UnixListener> {
         UnixListener::bind_addr(&SocketAddr::from_pathname(path)?)
     }
@@ -66,8 +68,10 @@ impl UnixListener {
     /// std::fs::remove_file(path)?;
     /// # std::io::Result::Ok(())
     /// ```
+    #[track_caller]
     pub fn bind_addr(address: &SocketAddr) -> io::Result<UnixListener> {
-        let socket = Socket::bind(Kind::UnixListener, &Address::Unix(address.clone()))?;
+        let socket =
+            Socket::bind(Kind::UnixListener, &Address::Unix(address.clone()), Location::caller())?;
         Ok(UnixListener(Arc::new(socket)))
     }
 

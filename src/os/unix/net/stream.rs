@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::Shutdown;
+use std::panic::Location;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -79,7 +80,12 @@ impl UnixStream {
     #[track_caller]
     pub fn connect_addr(address: &SocketAddr) -> io::Result<UnixStream> {
         let address = Address::Unix(address.clone());
-        Ok(UnixStream(Arc::new(Socket::connect(Kind::UnixStream, &address, None)?)))
+        Ok(UnixStream(Arc::new(Socket::connect(
+            Kind::UnixStream,
+            &address,
+            None,
+            Location::caller(),
+        )?)))
     }
 
     /// Makes two streams that are connected to each other.
@@ -162,6 +168,7 @@ impl UnixStream {
     /// assert_eq!(other.read(&mut [0])?, 0);
     /// # std::io::Result::Ok(())
     /// ```
+    #[track_caller]
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         self.0.shutdown(how)
     }
