@@ -124,8 +124,8 @@ impl<'a> Select<'a> {
     ///
     /// The operation can proceed if a read, an accept or a receive would not wait: there is something
     /// to read, the end, or an error. The call comes after the select, and another thread may be
-    /// faster: then it waits. There is nothing to complete:
-    /// [`SelectedOperation`](super::SelectedOperation) may be dropped.
+    /// faster: then it waits. Of several selects that wait for one socket, a report wakes all. There is
+    /// nothing to complete: [`SelectedOperation`](super::SelectedOperation) may be dropped.
     ///
     /// Where the system refuses to report the descriptor, and in an exploration without a network, the
     /// operation can proceed: the call tells the error. Each select looks at the descriptor, with a system call.

@@ -50,7 +50,7 @@ impl MemorySocket {
         let (one, other) = (MemorySocket::new(kind)?, MemorySocket::new(kind)?);
         Some(one.and_then(|one| {
             let other = other?;
-            one.call(|_, state| {
+            one.call(|state| {
                 state.join(one.id, other.id);
                 Ok(())
             })?;
@@ -78,9 +78,9 @@ impl MemorySocket {
     }
 
     /// Calls `f` with the state of the network, and reports what has changed.
-    fn call<T>(&self, f: impl FnOnce(&Scheduler, &mut State) -> io::Result<T>) -> io::Result<T> {
+    fn call<T>(&self, f: impl FnOnce(&mut State) -> io::Result<T>) -> io::Result<T> {
         let scheduler = self.scheduler()?;
-        let result = f(scheduler, &mut self.network().state());
+        let result = f(&mut self.network().state());
         deliver(scheduler, self.network());
         result
     }
@@ -131,12 +131,12 @@ impl MemorySocket {
     pub(crate) fn bind(&self, address: &Address, at: &'static Location<'static>) -> io::Result<()> {
         address.to_system()?;
         self.touch(None, "bind", at);
-        self.call(|_, state| state.bind(self.id, address))
+        self.call(|state| state.bind(self.id, address))
     }
 
     pub(crate) fn connect(&self, address: &Address) -> io::Result<()> {
         address.to_system()?;
-        self.call(|_, state| state.connect(self.id, address))?;
+        self.call(|state| state.connect(self.id, address))?;
         self.know_pipes();
         Ok(())
     }
@@ -148,7 +148,7 @@ impl MemorySocket {
         {
             shortage(scheduler, settings)?;
         }
-        let (id, peer) = self.call(|_, state| state.accept(self.id))?;
+        let (id, peer) = self.call(|state| state.accept(self.id))?;
         let (engine, kind) = (self.engine.clone(), self.kind.accepted());
         Ok((MemorySocket { engine, kind, id, runtime: self.runtime }, peer))
     }
@@ -170,7 +170,7 @@ impl MemorySocket {
         if is_connected && resets.get() < settings.most_resets && scheduler.alternative(2) == 1 {
             resets.set(resets.get() + 1);
             tell_fault(scheduler, self.network(), self.id, "reset");
-            self.call(|_, state| {
+            self.call(|state| {
                 state.reset(self.id);
                 Ok(())
             })?;
@@ -186,17 +186,17 @@ impl MemorySocket {
 
     pub(crate) fn read(&self, bytes: &mut [u8]) -> io::Result<(usize, Drained)> {
         let most = self.faults(Direction::Read, bytes.len())?;
-        self.call(|_, state| state.read(self.id, bytes, most, true))
+        self.call(|state| state.read(self.id, bytes, most, true))
     }
 
     pub(crate) fn write(&self, bytes: &[u8]) -> io::Result<(usize, Drained)> {
         let most = self.faults(Direction::Write, bytes.len())?;
-        self.call(|_, state| state.write(self.id, bytes, most))
+        self.call(|state| state.write(self.id, bytes, most))
     }
 
     /// Receives a datagram, or looks at what a stream has; takes it, or leaves it for the next call.
     pub(crate) fn receive(&self, bytes: &mut [u8], takes: bool) -> io::Result<(usize, Address)> {
-        self.call(|_, state| {
+        self.call(|state| {
             if self.kind.is_stream() {
                 let peer = state.peer_addr(self.id)?;
                 return Ok((state.read(self.id, bytes, usize::MAX, takes)?.0, peer));
@@ -208,7 +208,7 @@ impl MemorySocket {
     /// Sends a datagram to an address, or to the peer.
     pub(crate) fn send(&self, bytes: &[u8], to: Option<&Address>) -> io::Result<usize> {
         to.map_or(Ok(()), |address| address.to_system().map(drop))?;
-        self.call(|_, state| state.send(self.id, bytes, to))
+        self.call(|state| state.send(self.id, bytes, to))
     }
 
     pub(crate) fn shutdown(&self, how: Shutdown, at: &'static Location<'static>) -> io::Result<()> {
@@ -218,7 +218,7 @@ impl MemorySocket {
             Shutdown::Both => None,
         };
         self.touch(direction, "shut down", at);
-        self.call(|_, state| state.shutdown(self.id, how))
+        self.call(|state| state.shutdown(self.id, how))
     }
 
     pub(crate) fn local_addr(&self) -> io::Result<Address> {
