@@ -216,8 +216,30 @@ fn while_a_timer_interrupts_the_report() {
 
 static HANDLED: AtomicUsize = AtomicUsize::new(0);
 
+/// Adds one to [`HANDLED`]. It needs no stack, so that either the system has room to call it, or it is not
+/// called; as the compiler makes it without optimisation, it could overflow the stack itself.
+#[unsafe(naked)]
 extern "C" fn counts(_: libc::c_int) {
-    HANDLED.fetch_add(1, Ordering::Relaxed);
+    #[cfg(target_arch = "x86_64")]
+    std::arch::naked_asm!("lock inc qword ptr [rip + {}]", "ret", sym HANDLED);
+    #[cfg(all(target_arch = "aarch64", not(target_vendor = "apple")))]
+    std::arch::naked_asm!(
+        "adrp x0, {handled}",
+        "ldr x1, [x0, :lo12:{handled}]",
+        "add x1, x1, #1",
+        "str x1, [x0, :lo12:{handled}]",
+        "ret",
+        handled = sym HANDLED,
+    );
+    #[cfg(all(target_arch = "aarch64", target_vendor = "apple"))]
+    std::arch::naked_asm!(
+        "adrp x0, {handled}@PAGE",
+        "ldr x1, [x0, {handled}@PAGEOFF]",
+        "add x1, x1, #1",
+        "str x1, [x0, {handled}@PAGEOFF]",
+        "ret",
+        handled = sym HANDLED,
+    );
 }
 
 /// Raises a signal in each of ever deeper frames, until its handler, which runs on the stack that it
