@@ -7,7 +7,7 @@ use leno::os::unix::net::UnixStream;
 
 use crate::events::overflow_the_engine;
 use crate::pairs::{NETWORK, in_memory, join, run};
-use crate::support::{child, in_child};
+use crate::support::{child, in_child, this_binary};
 
 /// Waits for a socket, and returns the first line of a dump.
 fn wait_and_dump() -> std::io::Result<String> {
@@ -27,8 +27,7 @@ fn the_suite_passes_on_a_network_in_memory() {
     if in_memory() {
         return;
     }
-    let mut suite = std::process::Command::new(std::env::current_exe().unwrap());
-    let output = suite.env(NETWORK, "1").args(["--skip", "explored::"]).output().unwrap();
+    let output = this_binary().env(NETWORK, "1").args(["--skip", "explored::"]).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{text}");
     assert!(text.contains(" 0 failed"), "{text}");
