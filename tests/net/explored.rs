@@ -448,3 +448,13 @@ fn a_story_tells_calls_and_faults_and_how_to_replay_them() {
     let again = crate::support::panic_text(|| explorer().replay(schedule, echo));
     assert!(again.contains("ConnectionReset"), "{again}");
 }
+
+/// Selects, in another runtime, over a socket in memory: it is ready, and the call tells why.
+#[test]
+fn a_select_in_another_runtime_is_refused_by_the_call() {
+    let builder = || leno::Builder::new().engine(leno::net::Engine::Memory(MemoryNetwork::new()));
+    let (mut one, _other) = builder().run(|| UnixStream::pair().unwrap());
+    leno::run(|| {
+        leno::select! { readable(one) => assert!(one.read(&mut [0]).is_err()) }
+    });
+}

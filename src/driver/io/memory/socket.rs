@@ -103,9 +103,9 @@ impl MemorySocket {
         resources(scheduler, self.network(), self.id, Some(direction)).pop()
     }
 
-    /// Returns `true` if a call in this direction would not block.
+    /// Returns `true` if a call in this direction would not block. In another runtime it fails at once.
     pub(crate) fn is_ready(&self, direction: Direction) -> bool {
-        self.network().state().is_ready(self.id, direction)
+        self.scheduler().is_err() || self.network().state().is_ready(self.id, direction)
     }
 
     /// Gives the directions of a connection that has just been made objects for explorations.
