@@ -81,6 +81,15 @@ pub(super) struct Operation {
 }
 
 impl Operation {
+    const fn new(
+        direction: Direction,
+        told: &'static str,
+        verb: &'static str,
+        wanted: &'static str,
+    ) -> Operation {
+        Operation { direction, told, verb, wanted }
+    }
+
     /// Returns the words for a wait of this operation, and the object by which an exploration knows it.
     pub(super) fn on<'a>(
         &self,
@@ -96,48 +105,20 @@ impl Operation {
         self.direction == Direction::Read
     }
 
-    pub(super) const READ: &Operation = &Operation {
-        direction: Direction::Read,
-        told: "read",
-        verb: "reads",
-        wanted: "bytes from",
-    };
-    pub(super) const PEEK: &Operation = &Operation {
-        direction: Direction::Read,
-        told: "peek",
-        verb: "peeks at",
-        wanted: "bytes from",
-    };
-    pub(super) const WRITE: &Operation = &Operation {
-        direction: Direction::Write,
-        told: "write",
-        verb: "writes to",
-        wanted: "room in",
-    };
-    pub(super) const RECEIVE: &Operation = &Operation {
-        direction: Direction::Read,
-        told: "receive",
-        verb: "receives from",
-        wanted: "a datagram from",
-    };
-    pub(super) const SEND: &Operation = &Operation {
-        direction: Direction::Write,
-        told: "send",
-        verb: "sends by",
-        wanted: "room in",
-    };
-    pub(super) const ACCEPT: &Operation = &Operation {
-        direction: Direction::Read,
-        told: "accept",
-        verb: "accepts from",
-        wanted: "a connection to",
-    };
-    pub(super) const CONNECT: &Operation = &Operation {
-        direction: Direction::Write,
-        told: "connect",
-        verb: "connects",
-        wanted: "the connection of",
-    };
+    pub(super) const READ: &Operation =
+        &Operation::new(Direction::Read, "read", "reads", "bytes from");
+    pub(super) const PEEK: &Operation =
+        &Operation::new(Direction::Read, "peek", "peeks at", "bytes from");
+    pub(super) const WRITE: &Operation =
+        &Operation::new(Direction::Write, "write", "writes to", "room in");
+    pub(super) const RECEIVE: &Operation =
+        &Operation::new(Direction::Read, "receive", "receives from", "a datagram from");
+    pub(super) const SEND: &Operation =
+        &Operation::new(Direction::Write, "send", "sends by", "room in");
+    pub(super) const ACCEPT: &Operation =
+        &Operation::new(Direction::Read, "accept", "accepts from", "a connection to");
+    pub(super) const CONNECT: &Operation =
+        &Operation::new(Direction::Write, "connect", "connects", "the connection of");
 }
 
 /// The end of a call's patience.

@@ -98,7 +98,7 @@ fn uring(scheduler: &Scheduler) -> io::Result<Queue> {
 fn uring(scheduler: &Scheduler) -> io::Result<Queue> {
     let _: fn(&Scheduler) -> &Arc<Inbox> = inbox;
     let _ = scheduler;
-    Err(io::Error::new(io::ErrorKind::Unsupported, "io_uring is of Linux"))
+    Err(unsupported("io_uring is of Linux"))
 }
 
 /// Returns the error of what an engine cannot do.

@@ -10,6 +10,7 @@ use std::sync::OnceLock;
 
 use super::call::{Call, Operation, Subject};
 use super::direction::{Direction, Drained};
+use super::engine::unsupported;
 use super::readiness::Readiness;
 use super::sources::Sources;
 use crate::sys;
@@ -41,8 +42,7 @@ impl Watch {
         let is_file = || *self.is_file.get_or_init(|| sys::socket::is_file(descriptor));
         call.run(|| match attempt() {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock && is_file() => {
-                let text = "a file on a disk cannot be waited for: use leno::unblock";
-                Err(io::Error::new(io::ErrorKind::Unsupported, text))
+                Err(unsupported("a file on a disk cannot be waited for: use leno::unblock"))
             }
             result => Ok((result?, Drained::Unknown)),
         })
