@@ -48,19 +48,22 @@ fn joined<T: 'static>(handle: leno::thread::JoinHandle<T>) -> Option<T> {
     }
 }
 
+/// Returns a thread that reads one byte.
+fn reader(stream: &Rc<UnixStream>) -> leno::thread::JoinHandle<u8> {
+    let stream = stream.clone();
+    leno::spawn(move || {
+        let mut byte = [0];
+        (&*stream).read_exact(&mut byte).unwrap();
+        byte[0]
+    })
+}
+
 /// Checks that of two threads that read one stream, each byte is read by one.
 fn two_readers(network: MemoryNetwork) {
     let report = explore(network, || {
         let (one, mut other) = UnixStream::pair().unwrap();
         let one = Rc::new(one);
-        let readers = [0, 1].map(|_| {
-            let one = one.clone();
-            leno::spawn(move || {
-                let mut byte = [0];
-                (&*one).read_exact(&mut byte).unwrap();
-                byte[0]
-            })
-        });
+        let readers = [(); 2].map(|()| reader(&one));
         other.write_all(b"a").unwrap();
         other.write_all(b"b").unwrap();
         readers.map(join)
@@ -125,14 +128,7 @@ fn a_reader_with_late_reports_is_cancelled() {
     explorer.check(|| {
         let (one, mut other) = UnixStream::pair().unwrap();
         let one = Rc::new(one);
-        let [first, second] = [0, 1].map(|_| {
-            let one = one.clone();
-            leno::spawn(move || {
-                let mut byte = [0];
-                (&*one).read_exact(&mut byte).unwrap();
-                byte[0]
-            })
-        });
+        let [first, second] = [(); 2].map(|()| reader(&one));
         leno::yield_now();
         other.write_all(b"a").unwrap();
         leno::yield_now();
