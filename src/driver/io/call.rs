@@ -236,14 +236,14 @@ impl Call<'_> {
             }
         }
         .inspect(|&moment| *deadline = Deadline::At(Some(moment)));
-        let external = self.operation.on(self.object, self.subject);
-        let reason = Wait::at(WaitFor::External(&external), self.at);
         let side = source.side(scheduler, self.operation.direction);
         source.ensure_added()?;
         if side.is_ready() && !side.is_awaited() {
             // It was reported as it was added.
             return Ok(Some(side));
         }
+        let external = self.operation.on(self.object, self.subject);
+        let reason = Wait::at(WaitFor::External(&external), self.at);
         match wait(scheduler, side, &reason, deadline) {
             // mistake: cancelled-after-turn
             Outcome::Woken => Ok(Some(side)),
