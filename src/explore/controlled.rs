@@ -73,7 +73,7 @@ impl ControlledRuntime {
         scheduler.uncancel(main);
         #[cfg(feature = "net")]
         io::restart(scheduler);
-        let result = panic::catch_unwind(AssertUnwindSafe(|| self.0.run(f)));
+        let result = panic::catch_unwind(AssertUnwindSafe(|| self.0.run_main(f)));
         observe::end(scheduler);
         result.map_err(
             |payload| {

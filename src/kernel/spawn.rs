@@ -281,37 +281,41 @@ where
         scheduler.arrived(arrived);
         closure()
     }));
-    if control.has_extra() {
-        scheduler.report_left(control, result.as_ref().err());
-    }
-    let (result, panicked) = match result {
-        Ok(value) => (Ok(value), false),
-        Err(payload) => scheduler.failed(control, payload),
+    let (result, left) = match result {
+        Ok(value) => (Ok(value), Left::Returned),
+        Err(payload) => {
+            let (payload, left) = scheduler.failed(control, payload);
+            (Err(payload), left)
+        }
     };
     let has_result = needs_drop::<T>() || result.is_err();
     // SAFETY: the closure has been moved out.
     unsafe { (*body).result = ManuallyDrop::new(result) };
-    let unwanted = finish(scheduler, control, panicked, has_result);
     // SAFETY: nothing in this frame needs dropping.
-    unsafe { scheduler.leave(control, unwanted) }
+    unsafe { end(scheduler, control, left, has_result) }
+}
+
+/// How the closure of a thread was left.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Left {
+    Returned,
+    Unwound,
+    Panicked,
 }
 
 impl Scheduler {
-    /// Returns what `join` gives for a closure that was left by unwinding with `payload`, and
-    /// `true` if that was a panic.
-    #[inline]
-    fn failed<T>(&self, control: &ControlBlock, payload: Payload) -> (Result<T, Payload>, bool) {
-        let (payload, panicked) = self.failed_slow(control, payload);
-        (Err(payload), panicked)
-    }
-
+    /// Reports that the closure of a thread was left by unwinding with `payload`, and returns what
+    /// `join` gives.
     #[cold]
     #[inline(never)]
-    fn failed_slow(&self, control: &ControlBlock, payload: Payload) -> (Payload, bool) {
+    fn failed(&self, control: &ControlBlock, payload: Payload) -> (Payload, Left) {
+        if control.has_extra() {
+            self.report_left(control, Some(&payload));
+        }
         let panicked = !control.is_unwound_by(&payload);
         control.cancel_flags().set_panicked(panicked);
         self.report_failed(control, &payload, panicked);
-        (for_join(payload), panicked)
+        (for_join(payload), if panicked { Left::Panicked } else { Left::Unwound })
     }
 
     /// Reports that the closure of a thread was left by unwinding with `payload`.
@@ -352,11 +356,49 @@ impl Scheduler {
     }
 }
 
-/// Ends a thread after its closure: wakes what waits for that. Returns `true` if the join
-/// handle is gone. `has_result` is `false` if the result needs no dropping.
-#[inline(always)]
-fn finish(scheduler: &Scheduler, control: &ControlBlock, panicked: bool, has_result: bool) -> bool {
+/// Ends a thread after its result has been written: wakes what waits for the end, and leaves the stack.
+/// `has_result` is `false` if the result needs no dropping. It is not inlined: there is an [`entry`] for
+/// each type of closure, and one `end` for all.
+///
+/// # Safety
+///
+/// Nothing on the stack may need dropping.
+#[inline(never)]
+unsafe fn end(scheduler: &Scheduler, control: &ControlBlock, left: Left, has_result: bool) -> ! {
+    // If the scheduler is not eventful, no access is observed and no thread is cancelled.
+    let is_simple =
+        !control.has_extra() && !scheduler.is_eventful() && !(has_result && control.is_detached());
+    let abandoned = if is_simple {
+        control.cancel_flags().forget_shields();
+        control.is_detached()
+    } else {
+        finish_with_care(scheduler, control, left, has_result)
+    };
+    control.set_state(State::Finished);
+    if let Some(joiner) = control.joiner() {
+        // It may be a thread of another runtime.
+        joiner.scheduler().wake(joiner, Outcome::Woken);
+    }
+    if let Some(scope) = control.scope() {
+        scope.one_ended(left == Left::Panicked);
+    }
+    // SAFETY: as the caller says, and nothing in this frame does.
+    unsafe { scheduler.leave(control, abandoned) }
+}
+
+/// Reports the stages of a thread's end, and drops its result if the join handle is gone. Returns
+/// `true` if it is.
+#[inline(never)]
+fn finish_with_care(
+    scheduler: &Scheduler,
+    control: &ControlBlock,
+    left: Left,
+    has_result: bool,
+) -> bool {
     if control.has_extra() {
+        if left == Left::Returned {
+            scheduler.report_left(control, None);
+        }
         // A waker may run any code: it may switch, and even drop the join handle.
         scheduler.report_ending(control, Stage::Announced);
     }
@@ -376,14 +418,6 @@ fn finish(scheduler: &Scheduler, control: &ControlBlock, panicked: bool, has_res
     }
     if scheduler.is_observed() {
         scheduler.report_ending(control, Stage::Ended);
-    }
-    control.set_state(State::Finished);
-    if let Some(joiner) = control.joiner() {
-        // It may be a thread of another runtime.
-        joiner.scheduler().wake(joiner, Outcome::Woken);
-    }
-    if let Some(scope) = control.scope() {
-        scope.one_ended(panicked);
     }
     abandoned
 }

@@ -114,12 +114,29 @@ impl Runtime {
     where
         F: FnOnce() -> T,
     {
+        let (mut f, mut value) = (Some(f), None);
+        self.run_main_out_of_line(&mut || value = f.take().map(|f| f()));
+        value.expect("the main green thread has ended")
+    }
+
+    /// Does what [`run_main`](Runtime::run_main) does. It is compiled once, and not for each type of
+    /// closure.
+    #[inline(never)]
+    #[track_caller]
+    fn run_main_out_of_line(&self, body: &mut dyn FnMut()) {
+        self.run_main(body);
+    }
+
+    /// Runs `body` as the main green thread, and the others to their end.
+    #[inline(always)]
+    #[track_caller]
+    pub(crate) fn run_main(&self, body: &mut dyn FnMut()) {
         let at = Location::caller();
         // SAFETY: both are boxed in `self`, which is borrowed.
         let installed = unsafe { Installed::new("leno::run", &self.scheduler, &self.main) };
         self.enter();
         let mut panicked = false;
-        let result = panic::catch_unwind(AssertUnwindSafe(f)).map_err(|payload| {
+        let result = panic::catch_unwind(AssertUnwindSafe(body)).map_err(|payload| {
             panicked = !self.main.is_unwound_by(&payload);
             if panicked {
                 self.scheduler.report_failed(&self.main, &payload, true);
@@ -149,24 +166,23 @@ impl Runtime {
         // Both are rare, and to take them costs 30 instructions.
         let has_failed = self.scheduler.state::<Choices>().deadlock.borrow().is_some()
             || self.scheduler.failure().borrow().is_some();
-        match result {
-            Ok(value) if !has_failed => value,
-            result => self.failed(result, panicked),
+        if has_failed || result.is_err() {
+            self.failed(result.err(), panicked);
         }
     }
 
-    /// Ends a run after a panic of the main green thread (`panicked`), a deadlock or a panic of the
-    /// policy.
+    /// Ends a run after a panic of the main green thread (`panicked`) with this payload, a deadlock or
+    /// a panic of the policy.
     #[cold]
     #[inline(never)]
     #[track_caller]
-    fn failed<T>(&self, result: Result<T, Payload>, panicked: bool) -> T {
+    fn failed(&self, payload: Option<Payload>, panicked: bool) {
         // Taken in any case: this runtime may run something else later.
         let deadlock = self.deadlock();
         if let Some(payload) = self.scheduler.failure().take() {
             panic::resume_unwind(payload);
         }
-        let passes_on = result.as_ref().is_err_and(|payload| payload.is::<Cancelled>());
+        let passes_on = payload.as_ref().is_some_and(|payload| payload.is::<Cancelled>());
         if panicked && passes_on && !self.scheduler.is_controlled() {
             // No panic hook has told of it.
             eprintln!(
@@ -174,10 +190,10 @@ impl Runtime {
                  another green thread"
             );
         }
-        match (result, deadlock) {
-            (Ok(value), None) => value,
-            (Err(payload), None) => panic::resume_unwind(payload),
-            (Err(payload), Some(report)) if panicked => {
+        match (payload, deadlock) {
+            (None, None) => (),
+            (Some(payload), None) => panic::resume_unwind(payload),
+            (Some(payload), Some(report)) if panicked => {
                 // The panic came first and goes on; the report is printed.
                 eprintln!("leno: {report}");
                 panic::resume_unwind(payload)

@@ -239,18 +239,24 @@ impl<'scope, 'env> Scope<'scope, 'env> {
         let result = panic::catch_unwind(AssertUnwindSafe(f));
         // In a controlled run, the wait is reported even if it is over at once.
         if self.state.is_running() || self.state.number().get() != 0 {
-            // A coroutine may have carried us elsewhere in the meantime.
-            match try_scheduler() {
-                Some(scheduler) => {
-                    // The green threads borrow this frame, so nothing unwinds it.
-                    let flags = scheduler.current().cancel_flags();
-                    flags.protect(|| scheduler.wait_for_scope(&self.state, at));
-                }
-                None => carried_outside(),
-            }
+            self.wait_at_end(at);
         }
         self.is_open.set(false);
         result
+    }
+
+    /// Waits until all its green threads have ended. Nothing unwinds the caller.
+    #[inline(never)]
+    fn wait_at_end(&self, at: &'static Location<'static>) {
+        // A coroutine may have carried the caller elsewhere in the meantime.
+        match try_scheduler() {
+            Some(scheduler) => {
+                // The green threads borrow the caller's frame.
+                let flags = scheduler.current().cancel_flags();
+                flags.protect(|| scheduler.wait_for_scope(&self.state, at));
+            }
+            None => carried_outside(),
+        }
     }
 
     /// Waits until all its green threads have ended, or until the caller is
