@@ -76,14 +76,23 @@ fn a_future_may_be_woken_by_another_os_thread() {
         let (is_done, waker) = (Arc::new(AtomicBool::new(false)), Arc::new(OsMutex::new(None)));
         let (sets, wakes) = (is_done.clone(), waker.clone());
         let other = os::spawn(move || {
-            os::sleep(Duration::from_millis(2));
+            // Not before the future has been polled: an execution must be repeatable.
+            let waker: Waker = loop {
+                let waker = wakes.lock().unwrap().take();
+                match waker {
+                    Some(waker) => break waker,
+                    None => os::sleep(Duration::from_millis(1)),
+                }
+            };
             sets.store(true, Ordering::SeqCst);
-            let waker: Option<Waker> = wakes.lock().unwrap().take();
-            waker.map(Waker::wake)
+            waker.wake();
         });
         block_on(poll_fn(|context| {
+            if is_done.load(Ordering::SeqCst) {
+                return Poll::Ready(());
+            }
             *waker.lock().unwrap() = Some(context.waker().clone());
-            if is_done.load(Ordering::SeqCst) { Poll::Ready(()) } else { Poll::Pending }
+            Poll::Pending
         }));
         other.join().is_ok()
     });
