@@ -17,5 +17,5 @@ pub(crate) use controller::{
     Awaits, Controller, EventMask, Operated, Spawn, Stuck, Suspended, Suspension, UNTOLD,
 };
 pub(crate) use enabled_set::{CLOCK, EnabledSet};
-pub(crate) use path::{Choice, ChoicePath};
+pub(crate) use path::{Choice, ChoicePath, Differs};
 pub(crate) use run::ATOMIC;

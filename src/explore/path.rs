@@ -17,7 +17,7 @@ pub(crate) struct Choice {
     pub(crate) of: u32,
     /// Alternatives from here on are explored by other workers.
     pub(crate) end: u32,
-    /// A hash of the threads among which the choice was.
+    /// A hash of the first threads among which the choice was.
     among: u32,
 }
 
@@ -62,10 +62,13 @@ impl Choice {
     }
 }
 
+/// The most threads of a choice that are compared with those of the execution that is repeated.
+const COMPARED: usize = 64;
+
 /// Returns the hash of the threads at the first `of` places.
 #[inline(always)]
 fn among(of: usize, number: impl Fn(usize) -> u32) -> u32 {
-    (0..of).fold(0, |sum: u32, place| sum.wrapping_mul(0x0100_0193) ^ number(place))
+    (0..of.min(COMPARED)).fold(0, |sum: u32, place| sum.wrapping_mul(0x0100_0193) ^ number(place))
 }
 
 /// A way to make a choice. Each is compiled where it is used, without the others.
@@ -294,8 +297,8 @@ impl ChoicePath {
     /// # Errors
     ///
     /// [`Differs`] if the number of alternatives or the chosen thread does not match the choice
-    /// that is repeated. The other threads are compared where an alternative is taken for the first
-    /// time.
+    /// that is repeated. The others of the first [`COMPARED`] threads are compared where an
+    /// alternative is taken for the first time.
     #[inline]
     pub(crate) fn choose(
         &mut self,

@@ -1,16 +1,19 @@
 //! The controller of the executions of one exploration: it makes each choice by the strategy, and
 //! records the choices.
 
+mod choose;
+
 use std::cell::RefCell;
 use std::rc::Rc;
 
 use super::fairness::Fairness;
 use super::fault::{Abort, Fault, FaultKind};
+use super::line::Line;
 use super::names::Names;
 use super::panics::{self, PanicObserver, PanicText};
 use super::recording::Recording;
 use super::schedule::{Rules, Schedule};
-use super::strategy::{Candidates, Strategy, choose_on_path};
+use super::strategy::{Strategy, choose_on_path};
 use crate::explore::{
     CLOCK, Choice, ChoicePath, Controller, EnabledSet, EventMask, Operated, Spawn, Stuck,
     Suspension,
@@ -42,7 +45,8 @@ pub(super) struct ExplorationController {
     /// that no choice allocates.
     ready: Vec<u64>,
     allowed: Vec<usize>,
-    /// The enabled green threads that may not be chosen, where there are no such lists.
+    /// The enabled green threads where the path chooses among many, and those that may not be chosen.
+    line: Line,
     waiting: Vec<u64>,
 }
 
@@ -73,6 +77,7 @@ impl ExplorationController {
             abort: None,
             ready: Vec::new(),
             allowed: Vec::new(),
+            line: Line::default(),
             waiting: Vec::new(),
         }
     }
@@ -148,6 +153,7 @@ impl ExplorationController {
         if self.fault.is_some() || self.abort.is_some() {
             self.clear_failure();
         }
+        self.line.clear();
         if let Some(fairness) = &mut self.fairness {
             fairness.begin();
         }
@@ -215,96 +221,6 @@ impl ExplorationController {
     fn abort(&mut self, abort: Abort) {
         self.abort.get_or_insert(abort);
         self.path.borrow_mut().ask();
-    }
-
-    /// Fills `allowed` with the indices of the enabled threads that may be chosen.
-    fn allow(&mut self, ready: &[u64]) {
-        match &mut self.fairness {
-            Some(fairness) if fairness.has_a_say() => fairness.allow(ready, &mut self.allowed),
-            _ => {
-                self.allowed.clear();
-                self.allowed.extend(0..ready.len());
-            }
-        }
-    }
-
-    /// Allows only the current thread, if it is enabled and the preemption bound is reached.
-    fn bound_switches(&mut self, ready: &[u64]) {
-        if self.max_switches.is_some_and(|most| self.switches >= most)
-            && let Some(place) = self.allowed.iter().position(|&index| ready[index] == self.last)
-        {
-            let current = self.allowed[place];
-            self.allowed.clear();
-            self.allowed.push(current);
-        }
-    }
-
-    /// Returns the index in `ready` of one of the `allowed` threads, and records the choice if
-    /// there was any.
-    fn pick(&mut self, ready: &[u64], has_choice: bool) -> Result<usize, Abort> {
-        let ExplorationController { strategy, allowed, names, .. } = self;
-        let mut path = self.path.borrow_mut();
-        match strategy {
-            Strategy::Other(strategy) if !strategy.leaves_choices_to_path() => {
-                let index = strategy.choose(&Candidates { ready, allowed, names }, &mut path)?;
-                if has_choice {
-                    path.push(Choice::new(ready[index] as u32, index, ready.len()));
-                }
-                Ok(index)
-            }
-            _ if !has_choice => Ok(allowed[0]),
-            _ => {
-                let after = path.made().len();
-                let chosen = path.choose(allowed.len(), |place| ready[allowed[place]] as u32);
-                Ok(allowed[chosen.map_err(|_| Abort::Differs { after })?])
-            }
-        }
-    }
-
-    fn choose_among(&mut self, ready: &[u64]) -> Option<usize> {
-        self.allow(ready);
-        let has_choice = self.allowed.len() > 1;
-        self.bound_switches(ready);
-        let index = match self.pick(ready, has_choice) {
-            Ok(index) => index,
-            Err(abort) => {
-                self.abort(abort);
-                return None;
-            }
-        };
-        let is_last_enabled = ready.contains(&self.last);
-        self.chosen(ready[index], is_last_enabled, has_choice);
-        Some(index)
-    }
-
-    /// Chooses as [`choose_among`](ExplorationController::choose_among) does, without lists. Returns
-    /// `None` if the strategy needs them.
-    fn choose_in_line(&mut self, enabled: &EnabledSet<'_>) -> Option<usize> {
-        let ExplorationController { strategy, fairness, waiting, last, .. } = self;
-        let Strategy::Other(strategy) = strategy else { return None };
-        let line = strategy.follow(enabled)?;
-        waiting.clear();
-        if let Some(fairness) = fairness.as_mut().filter(|fairness| fairness.has_a_say()) {
-            fairness.hold_back(line, waiting);
-        }
-        let has_choice = line.len() > waiting.len() + 1;
-        let is_last_enabled = line.contains(*last);
-        let is_bound = self.max_switches.is_some_and(|most| self.switches >= most);
-        let only = if is_bound && is_last_enabled && !waiting.contains(last) {
-            Some(*last)
-        } else if has_choice {
-            None
-        } else {
-            line.first_without(waiting)
-        };
-        let mut path = self.path.borrow_mut();
-        let (number, index) = strategy.choose_in_line(only, waiting, path.random());
-        if has_choice {
-            path.push(Choice::new(number as u32, index, enabled.len()));
-        }
-        drop(path);
-        self.chosen(number, is_last_enabled, has_choice);
-        Some(index)
     }
 
     /// Records that the thread with this number has the next turn.

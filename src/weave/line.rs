@@ -1,4 +1,4 @@
-//! The enabled green threads of a sampled execution, in the order in which they became ready.
+//! The enabled green threads of an execution, in the order in which they became ready.
 //!
 //! It follows the run queue from choice to choice, so that a choice among n threads takes log n steps.
 //! To list them at each choice would take n.
@@ -114,10 +114,15 @@ impl Line {
         self.present.of_first(self.slot(number).expect("the thread is enabled"))
     }
 
+    /// Returns the thread with `rank` threads before it.
+    pub(super) fn at_rank(&self, rank: usize) -> u64 {
+        self.slots[self.present.find(rank)].number
+    }
+
     /// Returns the first thread that is not `without`, of which each is in the line.
     pub(super) fn first_without(&self, without: &[u64]) -> Option<u64> {
         if without.is_empty() {
-            return self.slots.get(self.present.find(0)).map(|slot| slot.number);
+            return (self.count > 0).then(|| self.at_rank(0));
         }
         self.numbers().find(|number| !without.contains(number))
     }
