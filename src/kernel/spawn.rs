@@ -366,13 +366,13 @@ impl Scheduler {
 #[inline(never)]
 unsafe fn end(scheduler: &Scheduler, control: &ControlBlock, left: Left, has_result: bool) -> ! {
     // If the scheduler is not eventful, no access is observed and no thread is cancelled.
-    let is_simple =
-        !control.has_extra() && !scheduler.is_eventful() && !(has_result && control.is_detached());
-    let abandoned = if is_simple {
+    let needs_care =
+        control.has_extra() || scheduler.is_eventful() || (has_result && control.is_detached());
+    let abandoned = if needs_care {
+        finish_with_care(scheduler, control, left, has_result)
+    } else {
         control.cancel_flags().forget_shields();
         control.is_detached()
-    } else {
-        finish_with_care(scheduler, control, left, has_result)
     };
     control.set_state(State::Finished);
     if let Some(joiner) = control.joiner() {

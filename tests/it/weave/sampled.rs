@@ -121,3 +121,36 @@ fn a_thousand_green_threads_are_sampled() {
     let text = panic_text(|| Explorer::new().reduced().find(program, |_| true));
     assert!(text.starts_with("the program has more than 63 green threads"), "{text}");
 }
+
+/// Above 64 threads, choices are made without a list of them. A schedule is replayed with lists.
+#[test]
+fn choices_among_many_threads_replay_with_every_rule() {
+    let program = || {
+        let log = RefCell::new(Vec::new());
+        spawn_each(0..80u32, |number| {
+            (0..2).for_each(|_| {
+                log.borrow_mut().push(number);
+                leno::yield_now();
+            });
+            log.borrow_mut().push(number);
+        });
+        log.into_inner()
+    };
+    let all = Explorer::new;
+    for explorer in [
+        all(),
+        all().fair(),
+        all().max_switches(2),
+        all().fair().max_switches(90),
+        all().preemptive(),
+        all().fair().random(1),
+        all().random(1).max_switches(100),
+    ] {
+        let report = explorer.clone().max_executions(20).explore(program);
+        assert_eq!((report.executions(), report.failure()), (20, None), "{explorer:?}");
+        assert_eq!(report.outcomes().len(), 20, "{explorer:?}");
+        for (order, outcome) in report.outcomes() {
+            assert_eq!(&replay(outcome.schedule(), program), order, "{explorer:?}");
+        }
+    }
+}
