@@ -1,13 +1,10 @@
-//! Backtraces and debuggers: from inside a coroutine they continue into its resumer,
-//! and in a green thread they end at its entry.
+//! Backtraces: from inside a coroutine they continue into its resumer, and in a green thread they end
+//! at its entry. `tests/gdb.rs` tests those of a debugger.
 
 use std::backtrace::Backtrace;
 use std::hint::black_box;
-use std::process::Command;
 
-use leno::coroutine::{self, Coroutine, Resumed, Yielder};
-
-use crate::support::{gdb_on, in_child};
+use leno::coroutine::{self, Coroutine, Yielder};
 
 type Traces = Coroutine<(), String, ()>;
 
@@ -197,79 +194,4 @@ fn the_frame_pointer_chain_continues_into_the_resumer() {
         assert!(chain[inside..].is_sorted() && chain[inside] < resumers_frame, "{chain:x?}");
         assert!(chain[inside..].contains(&resumers_frame), "{resumers_frame:x} in {chain:x?}");
     }
-}
-
-#[inline(never)]
-#[unsafe(no_mangle)]
-extern "C" fn leno_test_stops_here() {
-    black_box(());
-}
-
-/// The text that gdb shows for the root frame of a coroutine, which is a signal frame.
-const GDB_ROOT: &str = "<signal handler called>";
-
-/// Returns gdb's answer to `bt` at the `count`th call of [`leno_test_stops_here`].
-fn gdb_backtrace(test: &str, count: u32) -> Option<String> {
-    if cfg!(target_arch = "aarch64") || Command::new("gdb").arg("--version").output().is_err() {
-        println!("not run: there is no gdb for this target");
-        return None;
-    }
-    let skip = format!("ignore 1 {}", count - 1);
-    let output = gdb_on(test, &["break leno_test_stops_here", &skip, "run", "bt"]);
-    let start = output.find("#0 ").unwrap_or_else(|| panic!("no backtrace:\n{output}"));
-    Some(output[start..].to_owned())
-}
-
-#[test]
-fn gdb_follows_a_coroutine_into_its_resumer() {
-    const NAME: &str = "backtrace::gdb_follows_a_coroutine_into_its_resumer";
-    let body = || {
-        let outer = Coroutine::<(), String, ()>::new(|yielder, ()| {
-            let inner = Coroutine::<(), String, ()>::new(|yielder, ()| {
-                for _ in 0..2 {
-                    deep_inside(4, &mut || {
-                        leno_test_stops_here();
-                        yielder.suspend(String::new());
-                    });
-                }
-            });
-            yielder.suspend(one_resumer(&inner));
-            yielder.suspend(another_resumer(&inner));
-        });
-        one_resumer(&outer);
-        another_resumer(&outer);
-    };
-    in_child(NAME, &[], body).assert_survived();
-    let inner = ["leno_test_stops_here", "deep_inside", GDB_ROOT];
-    for (count, resumers) in [(1, ["one_resumer"; 2]), (2, ["another_resumer"; 2])] {
-        let Some(trace) = gdb_backtrace(NAME, count) else { return };
-        let outer = [resumers[0], GDB_ROOT, resumers[1], "gdb_follows", "test::run_test"];
-        assert_order(&trace, &[&inner[..], &outer].concat());
-        // The backtrace ends where the process or the OS thread begins.
-        let last = trace.lines().rfind(|line| line.starts_with('#')).expect("a frame");
-        assert!(["clone", "main", "_start"].iter().any(|name| last.contains(name)), "{trace}");
-        // musl does not mark the function in which an OS thread begins.
-        let stopped = trace.contains("Backtrace stopped") && cfg!(not(target_env = "musl"));
-        assert!(!stopped && !trace.contains("corrupt"), "{trace}");
-    }
-}
-
-#[test]
-fn gdb_ends_at_the_entry_of_a_green_thread() {
-    const NAME: &str = "backtrace::gdb_ends_at_the_entry_of_a_green_thread";
-    let body = || {
-        leno::run(|| {
-            let thread = leno::spawn(|| {
-                let coroutine = Coroutine::<(), (), ()>::new(|_, ()| leno_test_stops_here());
-                assert_eq!(coroutine.resume(()), Resumed::Return(()));
-            });
-            thread.join().expect("no panic");
-        });
-    };
-    in_child(NAME, &[], body).assert_survived();
-    let Some(trace) = gdb_backtrace(NAME, 1) else { return };
-    assert_order(&trace, &["leno_test_stops_here", GDB_ROOT, "thread_root"]);
-    let last = trace.lines().rfind(|line| line.starts_with('#')).expect("a frame");
-    assert!(last.contains("thread_root"), "{trace}");
-    assert!(!trace.contains("corrupt") && !trace.contains("Backtrace stopped"), "{trace}");
 }

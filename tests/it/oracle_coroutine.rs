@@ -20,7 +20,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 #[cfg(feature = "weave")]
-pub(crate) use seed::is_emulated;
+pub(crate) use seed::{is_emulated, share};
 pub(crate) use seed::{scaled, seeded_runner};
 
 use crate::oracle_runtime::programs::{Tally, run_programs};

@@ -193,17 +193,6 @@ pub fn this_binary() -> Command {
     }
 }
 
-/// Runs the child of `test` under gdb with these commands, and returns all output.
-pub fn gdb_on(test: &str, commands: &[&str]) -> String {
-    let mut gdb = Command::new("gdb");
-    gdb.args(["-nx", "-batch", "-iex", "set debuginfod enabled off"]);
-    gdb.args(commands.iter().flat_map(|command| ["-ex", command]));
-    let binary = env::current_exe().expect("the binary has a path");
-    gdb.arg("--args").arg(binary).args(child_arguments(test)).env(CHILD, test);
-    let output = gdb.output().expect("gdb runs");
-    [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat()
-}
-
 fn child_arguments(test: &str) -> [&str; 4] {
     ["--exact", test, "--nocapture", "--test-threads=1"]
 }

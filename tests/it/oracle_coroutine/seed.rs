@@ -24,17 +24,22 @@ pub(crate) fn seeded_runner(name: &str, cases: u32) -> (TestRunner, String) {
     (TestRunner::new_with_rng(config, rng), repeat)
 }
 
-/// Returns the number of programs: `LENO_TEST_PROGRAMS` if it is set, otherwise one in
-/// `LENO_TEST_SHARE` of `cases`. The default is all of them, or one in 20 in an emulator.
+/// Returns the number of programs: `LENO_TEST_PROGRAMS` if it is set, otherwise one in [`share`] of
+/// `cases`.
 pub(crate) fn scaled(cases: u32) -> u32 {
-    let number = |name: &str| -> Option<u32> {
-        let text = std::env::var(name).ok()?;
-        Some(text.parse().unwrap_or_else(|_| panic!("{name} is a number")))
-    };
-    number("LENO_TEST_PROGRAMS").unwrap_or_else(|| {
-        let share = number("LENO_TEST_SHARE").unwrap_or(if is_emulated() { 20 } else { 1 });
-        (cases / share.max(1)).max(1)
-    })
+    let programs = number("LENO_TEST_PROGRAMS");
+    programs.unwrap_or_else(|| (cases / share().unwrap_or(1)).max(1))
+}
+
+/// Returns `LENO_TEST_SHARE`, of which one program is run. The default is all of them, or one in 20 in
+/// an emulator.
+pub(crate) fn share() -> Option<u32> {
+    number("LENO_TEST_SHARE").or(is_emulated().then_some(20)).map(|share| share.max(1))
+}
+
+fn number(name: &str) -> Option<u32> {
+    let text = std::env::var(name).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{name} is a number")))
 }
 
 /// Returns `true` if each instruction is emulated.
