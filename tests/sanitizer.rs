@@ -192,7 +192,7 @@ fn the_suite_is_clean() {
             cargo.args(["--skip", test]);
         }
         // Instructions take longer under ASan, so fewer random programs run.
-        cargo.env("LENO_TEST_PROGRAMS", "1000");
+        cargo.env("LENO_TEST_PROGRAMS", "1000").env("LENO_TEST_SHARE", "20");
         // Values of forgotten coroutines are leaked on purpose.
         cargo.env("ASAN_OPTIONS", format!("{options}:detect_leaks=0"));
         let output = cargo.current_dir(env!("CARGO_MANIFEST_DIR")).output().expect("rustup runs");

@@ -12,7 +12,7 @@
 //! ```
 //!
 //! `LENO_MUTANTS=aarch64` tests that instruction set alone, `runtime` the runtime and `weave` the
-//! explorer, `net` the sockets. `sample` tests a fifth of each, drawn anew each time, because CI has no
+//! explorer, `net` the sockets. `sample` tests a tenth of each, drawn anew each time, because CI has no
 //! time for more. The instruction set that is not the machine's own needs a linker and a runner, in the
 //! variables that cargo reads.
 
@@ -44,7 +44,7 @@ use workshop::{Build, Kit, Outcome, Target, Workshop};
 /// The number of mutants that are tested at the same time.
 const WORKERS: usize = 2;
 /// With `LENO_MUTANTS=sample`, one in this many mutants of each kind is tested.
-const SAMPLED: usize = 5;
+const SAMPLED: usize = 10;
 /// The timeout of a run without a mutant.
 const FIRST_TIMEOUT: Duration = Duration::from_secs(600);
 /// Held by each test that measures run times, so that these tests do not run in parallel.
