@@ -10,7 +10,7 @@
 //!   scheduler. [`run`] starts a runtime.
 //! - [`channel`], [`sync`], [`time`]: channels, locks and timers for green threads, as in std and
 //!   crossbeam.
-//! - [`net`], [`os::unix::net`]: sockets, as in std. [`io`]: other descriptors.
+//! - [`net`], [`os::unix::net`]: sockets, as in std. [`fs`]: files, as in std. [`io`]: other descriptors.
 //! - [`debug`]: reports of a runtime about itself.
 //! - [`weave`]: explores every execution of a program, replays executions and explains them.
 //! - [`stack`]: guarded stacks, and the pool that keeps them.
@@ -65,7 +65,7 @@
 //!
 //! # Calls that block
 //!
-//! A call that makes the OS thread wait, such as `std::thread::sleep` or a read of a file, stops
+//! A call that makes the OS thread wait, such as `std::thread::sleep` or `std::fs::read`, stops
 //! all green threads of the runtime, and so does a loop that computes for long. With the environment
 //! variable `LENO_WATCH=200ms` (cargo feature `debug`), every runtime of a program reports green threads
 //! that run for longer than that without letting others run, with their backtrace and what to use
@@ -95,7 +95,7 @@
 //! processes continue: the child opens descriptors of its own for its copy, under the same numbers, and
 //! adds the sockets to them that the copy waits for.
 //! If the parent had other OS threads, only exec(3) is safe in the child, as POSIX says. These OS
-//! threads do not exist in the child, so calls that [`unblock`] was running never end, and
+//! threads do not exist in the child, so calls that [`unblock`] or [`fs`] was running never end, and
 //! [`Handle`]s that these OS threads had keep the copy waiting.
 //!
 //! # C code on the stack
@@ -138,8 +138,8 @@
 //! - `debug`: [`debug`], with symbolised stacks (crate `backtrace`). Without it, the report
 //!   of a deadlock still names every green thread and every line.
 //! - `unblock`: [`unblock`], with a pool of OS threads (crate `blocking`).
-//! - `net`: [`net`], [`os`] and [`io`], sockets (crates `socket2` and, on Linux, `io-uring`; and `unblock` for
-//!   names).
+//! - `net`: [`net`], [`fs`], [`os`] and [`io`], sockets and files (crates `socket2` and, on Linux,
+//!   `io-uring`; and `unblock` for files and names).
 //!
 //! Off by default:
 //!
@@ -166,6 +166,8 @@ mod draw;
 mod driver;
 #[cfg(feature = "weave")]
 mod explore;
+#[cfg(feature = "net")]
+pub mod fs;
 mod inspect;
 #[cfg(feature = "net")]
 pub mod io;

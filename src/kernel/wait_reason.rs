@@ -75,6 +75,8 @@ pub(crate) struct External<'a> {
     object: &'a dyn fmt::Display,
     /// By which an exploration knows the object, if it is not outside after all.
     resource: Option<Rc<Resource>>,
+    /// An OS thread of the pool does it, and wakes the green thread by a message.
+    is_on_pool: bool,
 }
 
 #[cfg_attr(not(all(feature = "net", feature = "debug")), allow(dead_code))]
@@ -85,7 +87,17 @@ impl<'a> External<'a> {
         object: &'a dyn fmt::Display,
         resource: Option<Rc<Resource>>,
     ) -> External<'a> {
-        External { verb, wanted, object, resource }
+        External { verb, wanted, object, resource, is_on_pool: false }
+    }
+
+    /// Returns an operation that an OS thread of the pool does.
+    pub(crate) fn on_pool(verb: &'static str, object: &'a dyn fmt::Display) -> External<'a> {
+        let wanted = "the end of a call on";
+        External { verb, wanted, object, resource: None, is_on_pool: true }
+    }
+
+    pub(crate) fn is_on_pool(&self) -> bool {
+        self.is_on_pool
     }
 
     pub(crate) fn verb(&self) -> &'static str {

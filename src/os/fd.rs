@@ -1,9 +1,10 @@
-//! Conversions of sockets from and to descriptors, and the sockets of std.
+//! Conversions of sockets and files from and to descriptors, and the sockets and files of std.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
 use crate::driver::io::{Kind, Socket};
+use crate::fs::File;
 use crate::net::{TcpListener, TcpStream, UdpSocket};
 use crate::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 
@@ -92,4 +93,58 @@ macro_rules! from_raw {
     )* };
 }
 
-from_raw!(TcpListener, TcpStream, UdpSocket, UnixListener, UnixStream, UnixDatagram);
+from_raw!(TcpListener, TcpStream, UdpSocket, UnixListener, UnixStream, UnixDatagram, File);
+
+impl AsFd for File {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl AsRawFd for File {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
+    }
+}
+
+/// Takes over a file, and does not change its mode. Never waits.
+impl From<std::fs::File> for File {
+    fn from(file: std::fs::File) -> File {
+        File(file.into())
+    }
+}
+
+/// Gives the file up. Never waits.
+impl From<File> for std::fs::File {
+    fn from(file: File) -> std::fs::File {
+        file.0.into_inner()
+    }
+}
+
+/// As the conversion from a [`std::fs::File`].
+impl From<OwnedFd> for File {
+    fn from(descriptor: OwnedFd) -> File {
+        std::fs::File::from(descriptor).into()
+    }
+}
+
+/// As the conversion into a [`std::fs::File`].
+impl From<File> for OwnedFd {
+    fn from(file: File) -> OwnedFd {
+        std::fs::File::from(file).into()
+    }
+}
+
+/// As the conversion into a [`std::fs::File`].
+impl IntoRawFd for File {
+    fn into_raw_fd(self) -> RawFd {
+        OwnedFd::from(self).into_raw_fd()
+    }
+}
+
+/// For a standard stream of a child.
+impl From<File> for std::process::Stdio {
+    fn from(file: File) -> std::process::Stdio {
+        std::fs::File::from(file).into()
+    }
+}

@@ -24,7 +24,7 @@ pub(super) enum Message {
     /// A closure, and the line that spawns it.
     Spawn(Job, &'static Location<'static>),
     Unpark(ThreadId),
-    /// The future that the thread waits for can be polled.
+    /// The future that the thread waits for can be polled, or its call on the pool has ended.
     Wake(ThreadId),
     Cancel(ThreadId),
 }
@@ -34,7 +34,7 @@ impl Message {
         let (id, reach): (ThreadId, fn(&ThreadInfo)) = match self {
             Message::Spawn(job, at) => return spawn_job(scheduler, job, at),
             Message::Unpark(id) => (id, unpark),
-            Message::Wake(id) => (id, wake_future),
+            Message::Wake(id) => (id, wake),
             Message::Cancel(id) => (id, cancel_thread),
         };
         if let Some(thread) = scheduler.find(id) {
@@ -54,11 +54,15 @@ pub(crate) fn unpark(info: &ThreadInfo) {
     }
 }
 
-/// Wakes a thread if it waits for a future.
-fn wake_future(info: &ThreadInfo) {
-    if let Some(control) = info.control()
-        && matches!(control.waits_for().map(Wait::what), Some(WaitFor::Future(_)))
-    {
+/// Wakes a thread if it waits for a future, or for a call on the pool. It looks whether that has ended.
+fn wake(info: &ThreadInfo) {
+    let Some(control) = info.control() else { return };
+    let is_meant = match control.waits_for().map(Wait::what) {
+        Some(WaitFor::Future(_)) => true,
+        Some(WaitFor::External(external)) => external.is_on_pool(),
+        _ => false,
+    };
+    if is_meant {
         control.scheduler().wake(control, Outcome::Woken);
     }
 }
@@ -240,16 +244,26 @@ impl Inbox {
 ///
 /// If the system has no more descriptors.
 pub(crate) fn inbox(scheduler: &Scheduler) -> &Arc<Inbox> {
-    outside(scheduler).inbox.get_or_init(|| {
-        let bell = Wakeup::new().unwrap_or_else(|error| {
-            panic!(
-                "cannot make the descriptor by which other OS threads wake this runtime: \
-                 {error}; the limit of open files is `ulimit -n`"
-            )
-        });
-        let (mailbox, senders) = (Mailbox::new(bell), Mutex::default());
-        Arc::new(Inbox { mailbox, senders, runtime: scheduler.serial() })
+    try_inbox(scheduler).unwrap_or_else(|error| {
+        panic!(
+            "cannot make the descriptor by which other OS threads wake this runtime: {error}; the \
+             limit of open files is `ulimit -n`"
+        )
     })
+}
+
+/// Returns the inbox of a runtime. Makes it at the first use.
+///
+/// # Errors
+///
+/// If the system has no more descriptors.
+pub(super) fn try_inbox(scheduler: &Scheduler) -> io::Result<&Arc<Inbox>> {
+    let place = &outside(scheduler).inbox;
+    if let Some(inbox) = place.get() {
+        return Ok(inbox);
+    }
+    let (mailbox, senders) = (Mailbox::new(Wakeup::new()?), Mutex::default());
+    Ok(place.get_or_init(|| Arc::new(Inbox { mailbox, senders, runtime: scheduler.serial() })))
 }
 
 /// Returns the inbox of a runtime, if it has one.

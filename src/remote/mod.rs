@@ -5,6 +5,8 @@ mod handle;
 pub(crate) mod inbox;
 mod join;
 mod mailbox;
+#[cfg(feature = "net")]
+pub(crate) mod pool;
 mod sync_shim;
 
 pub(crate) use future::{
@@ -20,5 +22,7 @@ use crate::kernel::Scheduler;
 
 /// Returns `true` if something outside the runtime can make a green thread runnable.
 pub(crate) fn can_be_reached(scheduler: &Scheduler) -> bool {
-    future::is_awaited_outside(scheduler) || inbox::may_get_mail(scheduler)
+    future::is_awaited_outside(scheduler)
+        || inbox::may_get_mail(scheduler)
+        || inbox::holds_time(scheduler)
 }

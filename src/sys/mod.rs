@@ -3,6 +3,8 @@
 pub(crate) mod clock;
 pub(crate) mod cxx;
 pub(crate) mod fault;
+#[cfg(feature = "net")]
+pub(crate) mod file;
 #[cfg(feature = "debug")]
 pub(crate) mod interrupt;
 pub(crate) mod memory;

@@ -19,6 +19,7 @@
 #[path = "../tidy/assembly.rs"]
 mod assembly;
 mod catalogue;
+mod files;
 #[path = "../tidy/lexer.rs"]
 mod lexer;
 mod marker;
@@ -77,7 +78,7 @@ fn every_mutant_of_the_assembly_is_noticed() {
 /// Returns `true` if `LENO_MUTANTS` selects the mutants `name`.
 fn asked_for(name: &str) -> bool {
     let Some(asked) = env::var_os("LENO_MUTANTS") else { return false };
-    let known = ["1", "sample", "x86_64", "aarch64", "runtime", "weave", "net"];
+    let known = ["1", "sample", "x86_64", "aarch64", "runtime", "weave", "net", "files"];
     assert!(known.iter().any(|known| asked == *known), "LENO_MUTANTS is one of {known:?}");
     asked == "1" || asked == "sample" || asked == name
 }

@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 
 use super::marker;
 use super::workshop::{Build, Kit, Outcome, Target, Workshop};
-use super::{TURN, WORKERS, asked_for, net, root, runtime, sampled, say, target, try_in, weave};
+use super::{
+    TURN, WORKERS, asked_for, files, net, root, runtime, sampled, say, target, try_in, weave,
+};
 
 /// A mistake.
 pub struct Mistake {
@@ -94,7 +96,8 @@ fn each_mistake_has_one_place() {
         (relative.display().to_string(), fs::read_to_string(&path).expect("the file can be read"))
     };
     let files: Vec<(String, String)> = sources(&root.join("src")).into_iter().map(file).collect();
-    let mistakes = runtime::MISTAKES.iter().chain(weave::MISTAKES).chain(net::MISTAKES);
+    let mistakes =
+        runtime::MISTAKES.iter().chain(weave::MISTAKES).chain(net::MISTAKES).chain(files::MISTAKES);
     let names: Vec<&str> = mistakes.map(|mistake| mistake.name).collect();
     let complaints = marker::complaints(&files, &names);
     assert!(complaints.is_empty(), "\n{}", complaints.join("\n"));

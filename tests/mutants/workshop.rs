@@ -141,6 +141,22 @@ impl Kit {
     }
 }
 
+impl Kit {
+    /// Returns the kit of the tests of files.
+    pub fn files() -> Kit {
+        Kit {
+            test: &["--test", "files", "--no-default-features", "--features=net,debug,weave"],
+            copied: &[
+                ("tests/files", "tests/files"),
+                ("tests/net/pairs.rs", "tests/net/pairs.rs"),
+                ("tests/it/support.rs", "tests/it/support.rs"),
+                ("tests/it/oracle_coroutine/seed.rs", "tests/it/oracle_coroutine/seed.rs"),
+            ],
+            ..Kit::net()
+        }
+    }
+}
+
 pub struct Workshop {
     root: PathBuf,
     kit: Kit,
@@ -155,7 +171,7 @@ impl Workshop {
         if copy.exists() {
             fs::remove_dir_all(&copy)?;
         }
-        for folder in ["tests/it/oracle_coroutine", "tests/soak"] {
+        for folder in ["tests/it/oracle_coroutine", "tests/net", "tests/soak"] {
             fs::create_dir_all(copy.join(folder))?;
         }
         let leno = ["arch", "src", "build.rs", "Cargo.lock"].map(|name| (name, name));

@@ -13,12 +13,14 @@
 //!   Engine   reports of readiness: by io_uring, by epoll or kqueue, or of a network in memory
 //! ```
 //!
-//! Only `Handle` and `Engine` know of descriptors and of the system; all else works with any engine.
+//! Only `Handle` and `Engine` know of descriptors and of the system; all else works with any engine. Files
+//! need no engine: see [`file`].
 
 mod address;
 mod call;
 mod direction;
 mod engine;
+pub(crate) mod file;
 mod handle;
 mod look;
 mod memory;

@@ -36,10 +36,19 @@ impl Watch {
         descriptor: BorrowedFd<'_>,
         object: &dyn fmt::Display,
         direction: Direction,
+        attempt: impl FnMut() -> io::Result<T>,
+    ) -> io::Result<T> {
+        let call = self.call(descriptor, object, direction, Location::caller());
+        self.make(&call, attempt)
+    }
+
+    fn make<T>(
+        &self,
+        call: &Call<'_>,
         mut attempt: impl FnMut() -> io::Result<T>,
     ) -> io::Result<T> {
-        let call = self.call(descriptor, object, direction);
-        let is_file = || *self.is_file.get_or_init(|| sys::socket::is_file(descriptor));
+        let is_file =
+            || *self.is_file.get_or_init(|| sys::socket::is_file(call.subject.descriptor()));
         call.run(|| match attempt() {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock && is_file() => {
                 Err(unsupported("a file on a disk cannot be waited for: use leno::unblock"))
@@ -48,12 +57,12 @@ impl Watch {
         })
     }
 
-    #[track_caller]
     fn call<'a>(
         &'a self,
         descriptor: BorrowedFd<'a>,
         object: &'a dyn fmt::Display,
         direction: Direction,
+        at: &'static Location<'static>,
     ) -> Call<'a> {
         Call {
             object,
@@ -65,18 +74,19 @@ impl Watch {
             },
             timeout: None,
             is_nonblocking: false,
-            at: Location::caller(),
+            at,
         }
     }
 
     /// Returns the readiness for a call in this direction, for a select.
+    #[track_caller]
     pub(crate) fn readiness<'a>(
         &'a self,
         descriptor: BorrowedFd<'a>,
         object: &'a dyn fmt::Display,
         direction: Direction,
     ) -> Readiness<'a> {
-        Readiness::of(&self.call(descriptor, object, direction))
+        Readiness::of(&self.call(descriptor, object, direction, Location::caller()))
     }
 
     /// Waits until a call in this direction would not block.
@@ -91,8 +101,20 @@ impl Watch {
         object: &dyn fmt::Display,
         direction: Direction,
     ) -> io::Result<()> {
+        self.wait_at(descriptor, object, direction, Location::caller())
+    }
+
+    /// Waits as [`Watch::wait`] does, in a call that the program has made `at` a line.
+    pub(crate) fn wait_at(
+        &self,
+        descriptor: BorrowedFd<'_>,
+        object: &dyn fmt::Display,
+        direction: Direction,
+        at: &'static Location<'static>,
+    ) -> io::Result<()> {
+        let call = self.call(descriptor, object, direction, at);
         let is_read = direction == Direction::Read;
-        self.run(descriptor, object, direction, || {
+        self.make(&call, || {
             if sys::wakeup::wait_for(descriptor, is_read, Some(0)) {
                 Ok(())
             } else {

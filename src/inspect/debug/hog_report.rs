@@ -17,7 +17,9 @@ const REMEDIES: &[(&[&str], &str)] = &[
     (&["::mutex::", "/mutex.rs"], "leno::sync::Mutex"),
     (&["std::os::unix::net"], "leno::os::unix::net"),
     (&["std::net::", "/std/src/net/"], "leno::net"),
-    (&["std::io::", "/std/src/io/", "std::fs::", "/std/src/fs"], UNBLOCK),
+    (&["std::os::unix::fs", "/std/src/os/unix/fs.rs"], "leno::os::unix::fs"),
+    (&["std::fs::", "/std/src/fs"], "leno::fs"),
+    (&["std::io::", "/std/src/io/"], UNBLOCK),
     (&["std::process::", "/std/src/process.rs"], UNBLOCK),
     (&["::JoinHandle", "/join_handle.rs", "::JoinInner"], UNBLOCK),
     (&["std::thread::sleep", "std::thread::functions::sleep"], "leno::sleep"),
@@ -74,7 +76,7 @@ mod tests {
             "std::thread::park /rustc/0/library/std/src/thread/mod.rs:1080:9",
             "std::sync::mpsc::Receiver<T>::recv /rustc/0/library/std/src/sync/mpsc.rs:1:1",
         ];
-        let cases: [(&[&str], Option<&str>); 8] = [
+        let cases: [(&[&str], Option<&str>); 9] = [
             (&receive, Some("leno::sync::mpsc or leno::channel")),
             (&receive[..3], Some("leno::thread::park")),
             (&receive[..2], None),
@@ -84,6 +86,7 @@ mod tests {
                 Some("leno::sync::Mutex"),
             ),
             (&["read ", "read_line /rustc/0/library/std/src/io/stdio.rs:1:1"], Some(UNBLOCK)),
+            (&["read ", "<std::fs::File as std::io::Read>::read "], Some("leno::fs")),
             (&["accept4 ", "std::net::tcp::TcpListener::accept "], Some("leno::net")),
             (
                 &["accept4 ", "std::os::unix::net::listener::UnixListener::accept "],

@@ -1,0 +1,18 @@
+//! Files: random calls beside those of std, cancellation, bad input and bad weather.
+
+#[path = "../it/support.rs"]
+#[allow(dead_code)]
+mod support;
+
+#[path = "../net/pairs.rs"]
+#[allow(dead_code)]
+mod pairs;
+#[path = "../it/oracle_coroutine/seed.rs"]
+#[allow(dead_code)]
+mod seed;
+
+mod calls;
+mod cancel;
+mod oracle;
+mod scratch;
+mod weather;
