@@ -175,6 +175,44 @@ fn a_file_is_taken_over_from_std_and_given_up() {
 }
 
 #[test]
+fn a_thousand_calls_at_once_let_others_run() {
+    run_by_system(|| {
+        let scratch = Scratch::new();
+        let path = scratch.path("a");
+        fs::write(&path, "hello").unwrap();
+        let turns = Rc::new(Cell::new(0));
+        let over = Rc::new(Cell::new(false));
+        let other = {
+            let (turns, over) = (turns.clone(), over.clone());
+            leno::spawn(move || {
+                while !over.get() {
+                    turns.set(turns.get() + 1);
+                    leno::yield_now();
+                }
+            })
+        };
+        let before = turns.get();
+        leno::scope(|scope| {
+            for _ in 0..1000 {
+                scope.spawn(|| assert_eq!(fs::metadata(&path).unwrap().len(), 5));
+            }
+        });
+        assert!(turns.get() > before + 1, "no turn in all the calls");
+        over.set(true);
+        join(other);
+    });
+}
+
+#[test]
+fn virtual_time_stands_still_during_a_call() {
+    let read = crate::support::in_virtual_time(|| {
+        let limit = leno::time::Duration::from_nanos(1);
+        leno::time::timeout(limit, || fs::read_to_string("Cargo.toml"))
+    });
+    assert!(read.unwrap().unwrap().contains("[package]"));
+}
+
+#[test]
 fn an_exploration_refuses_files() {
     leno::weave::explore(|| {
         let error = fs::read("Cargo.toml").unwrap_err();

@@ -152,6 +152,13 @@ impl Kit {
                 ("tests/it/support.rs", "tests/it/support.rs"),
                 ("tests/it/oracle_coroutine/seed.rs", "tests/it/oracle_coroutine/seed.rs"),
             ],
+            variables: vec![
+                ("RUST_BACKTRACE", "0"),
+                // A disk may be slow.
+                ("LENO_TEST_LIMIT", "60"),
+                ("LENO_TEST_SHARE", "20"),
+                ("PROPTEST_MAX_SHRINK_ITERS", "0"),
+            ],
             ..Kit::net()
         }
     }
