@@ -1,4 +1,4 @@
-//! Waiting for descriptors of all kinds, and copying between streams.
+//! Waiting for descriptors of all kinds, copying between streams, and the halves of streams.
 //!
 //! The sockets of [`leno::net`](crate::net) wait by themselves. [`Watched`] is for other descriptors that can
 //! be polled: those of a C library (libpq, ALSA), of inotify(7), a pipe, a device.
@@ -37,7 +37,9 @@
 //! ```
 
 mod copy;
+mod split;
 mod watched;
 
 pub use copy::copy;
+pub use split::{Duplex, ReadHalf, ReuniteError, WriteHalf, split};
 pub use watched::Watched;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::{ToSocketAddrs, each, ip};
 use crate::driver::io::{Address, Choice, Kind, Socket};
+use crate::io::Duplex;
 
 /// A connection, as [`std::net::TcpStream`].
 ///
@@ -219,6 +220,13 @@ impl TcpStream {
     /// ```
     pub fn nodelay(&self) -> io::Result<bool> {
         Ok(self.0.get(Choice::NoDelay)? != 0)
+    }
+}
+
+impl Duplex for TcpStream {
+    #[track_caller]
+    fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        self.0.shutdown(how)
     }
 }
 

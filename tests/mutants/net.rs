@@ -28,6 +28,7 @@ pub const MISTAKES: &[Mistake] = &[
     mistake("nonblocking-switches", "false", "a call that does not block lets others run"),
     mistake("no-turn-given", "", "a thread that streams lets no other run"),
     mistake("failure-connects", "{ drop(error); Ok(()) }", "a failed connection counts as made"),
+    mistake("writer-ends-nothing", "false", "the dropped half of a stream does not end writing"),
     mistake("closed-unremoved", "", "a closed socket stays in the engine"),
     mistake(
         "result-lost",

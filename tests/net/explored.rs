@@ -307,6 +307,28 @@ fn a_shutdown_ends_a_read_in_every_order() {
     assert_eq!(results(&report), BTreeSet::from([0]));
 }
 
+/// A half is dropped while the other waits, and the peer answers, in every order.
+#[test]
+fn halves_of_a_stream_end_in_every_order() {
+    let report = audit(MemoryNetwork::new(), || {
+        let (one, other) = UnixStream::pair().unwrap();
+        let (mut reader, mut writer) = leno::io::split(one);
+        let writing = leno::spawn(move || writer.write_all(b"ab").unwrap());
+        let reading = leno::spawn(move || {
+            let mut text = String::new();
+            reader.read_to_string(&mut text).unwrap();
+            text
+        });
+        let mut text = String::new();
+        { &other }.read_to_string(&mut text).unwrap();
+        { &other }.write_all(text.as_bytes()).unwrap();
+        drop(other);
+        join(writing);
+        join(reading)
+    });
+    assert_eq!(results(&report), BTreeSet::from(["ab".to_owned()]));
+}
+
 #[test]
 fn datagrams_arrive_whole_and_in_order() {
     let report = explore(MemoryNetwork::new(), || {

@@ -28,6 +28,7 @@ mod select;
 mod select_turns;
 mod share;
 mod shortage;
+mod split;
 mod stream;
 mod system;
 mod turns;

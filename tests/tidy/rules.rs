@@ -8,7 +8,7 @@ pub const MOST_LINES: usize = 500;
 pub const MOST_FUNCTION_LINES: usize = 70;
 
 /// The layers. Each may use only the layers before it.
-const LAYERS: [&[&str]; 21] = [
+const LAYERS: [&[&str]; 22] = [
     &["arch", "sys"],
     &["stack"],
     &["coroutine", "kernel"],
@@ -22,7 +22,8 @@ const LAYERS: [&[&str]; 21] = [
     &["time"],
     &["channel"],
     &["thread", "sync", "bridge"],
-    &["net", "fs", "io"],
+    &["fs", "io"],
+    &["net"],
     &["os"],
     &["draw"],
     &["debug"],

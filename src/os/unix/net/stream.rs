@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::{SocketAddr, unix};
 use crate::driver::io::{Address, Kind, Socket};
+use crate::io::Duplex;
 
 /// A connection within the host, as [`std::os::unix::net::UnixStream`].
 ///
@@ -170,6 +171,13 @@ impl UnixStream {
     /// ```
     #[track_caller]
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        self.0.shutdown(how)
+    }
+}
+
+impl Duplex for UnixStream {
+    #[track_caller]
+    fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         self.0.shutdown(how)
     }
 }
