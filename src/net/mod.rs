@@ -88,6 +88,7 @@
 mod methods;
 
 mod addrs;
+mod happy;
 mod tcp_listener;
 mod tcp_stream;
 mod udp;

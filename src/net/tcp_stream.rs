@@ -6,7 +6,7 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{ToSocketAddrs, each, ip};
+use super::{ToSocketAddrs, each, happy, ip};
 use crate::driver::io::{Address, Choice, Kind, Socket};
 use crate::io::Duplex;
 
@@ -61,6 +61,44 @@ impl TcpStream {
         let at = Location::caller();
         let connect = |address| Socket::connect(Kind::TcpStream, &address, None, at);
         Ok(TcpStream(Arc::new(each(address, connect)?)))
+    }
+
+    /// Connects to the first of the addresses that answers: "happy eyeballs" of RFC 8305. An address that
+    /// does not answer, as those of a family that the network loses, costs a quarter of a second, where
+    /// [`connect`](TcpStream::connect) waits for the system's minutes.
+    ///
+    /// The families of IPv6 and IPv4 take turns, in the order of the addresses. Each attempt has 250 ms before
+    /// the next one begins, which it does at once if one fails. The attempts that are left when one succeeds
+    /// are given up: a listener may accept a connection that ends at once.
+    ///
+    /// # Errors
+    ///
+    /// If all attempts fail, those of socket(2) and connect(2) of the last one, except that an error that
+    /// tells only that this host has no route to the family is returned if there is no other. Of the lookup
+    /// of a name; if there is no address.
+    ///
+    /// # Cancellation
+    ///
+    /// A cancellation point. All attempts are given up.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use leno::net::{TcpListener, TcpStream};
+    /// use leno::time::{Duration, timeout};
+    ///
+    /// leno::run(|| {
+    ///     let listener = TcpListener::bind("127.0.0.1:0")?;
+    ///     let host = ("localhost", listener.local_addr()?.port());
+    ///     let stream = timeout(Duration::from_secs(60), || TcpStream::connect_happy(host)).unwrap()?;
+    ///     assert_eq!(stream.peer_addr()?, listener.local_addr()?);
+    ///     std::io::Result::Ok(())
+    /// })?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    #[track_caller]
+    pub fn connect_happy<A: ToSocketAddrs>(address: A) -> io::Result<TcpStream> {
+        Ok(TcpStream(Arc::new(happy::connect(address.to_socket_addrs()?)?)))
     }
 
     /// Connects within a time.

@@ -156,10 +156,23 @@ pub(crate) fn sleep(nanos: u64) {
 /// signal has arrived. Returns `true` if the descriptor is ready, or has an error.
 #[cfg(feature = "net")]
 pub(crate) fn wait_for(descriptor: BorrowedFd<'_>, is_read: bool, nanos: Option<u64>) -> bool {
+    let mut one = [polled(descriptor, is_read)];
+    poll(&mut one, nanos);
+    one[0].revents != 0
+}
+
+/// Sleeps as [`wait_for`] does, until one of several descriptors is ready.
+#[cfg(feature = "net")]
+pub(crate) fn wait_for_any(descriptors: &[BorrowedFd<'_>], is_read: bool, nanos: Option<u64>) {
+    let mut all: Vec<_> = descriptors.iter().map(|&it| polled(it, is_read)).collect();
+    poll(&mut all, nanos);
+}
+
+/// Returns what poll(2) waits for.
+#[cfg(feature = "net")]
+fn polled(descriptor: BorrowedFd<'_>, is_read: bool) -> libc::pollfd {
     let events = if is_read { libc::POLLIN } else { libc::POLLOUT };
-    let mut polled = [libc::pollfd { fd: descriptor.as_raw_fd(), events, revents: 0 }];
-    poll(&mut polled, nanos);
-    polled[0].revents != 0
+    libc::pollfd { fd: descriptor.as_raw_fd(), events, revents: 0 }
 }
 
 /// Sleeps until a descriptor is ready, `nanos` nanoseconds have passed, or a signal has arrived.

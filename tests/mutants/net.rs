@@ -29,6 +29,12 @@ pub const MISTAKES: &[Mistake] = &[
     mistake("no-turn-given", "", "a thread that streams lets no other run"),
     mistake("failure-connects", "{ drop(error); Ok(()) }", "a failed connection counts as made"),
     mistake("writer-ends-nothing", "false", "the dropped half of a stream does not end writing"),
+    mistake("failure-waits", "", "the next attempt to connect waits after one has failed"),
+    mistake(
+        "abort-returned",
+        "Err(error)",
+        "a connection that is broken before it is accepted is an error",
+    ),
     mistake("closed-unremoved", "", "a closed socket stays in the engine"),
     mistake(
         "result-lost",

@@ -1,6 +1,8 @@
 //! Explorations of programs with sockets, on a network in memory: every order of the calls, and every
 //! moment of a cancellation, a deadline or a fault.
 
+mod connections;
+
 use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::io::{ErrorKind, Read, Write};

@@ -18,6 +18,7 @@ mod engine;
 mod events;
 #[cfg(feature = "weave")]
 mod explored;
+mod happy;
 mod mode;
 #[cfg(target_os = "linux")]
 mod names;

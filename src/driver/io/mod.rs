@@ -18,6 +18,7 @@
 
 mod address;
 mod call;
+mod connect;
 mod direction;
 mod engine;
 pub(crate) mod file;
@@ -39,6 +40,7 @@ use std::panic::Location;
 use std::sync::Arc;
 
 pub(crate) use self::address::{Address, Kind};
+pub(crate) use self::connect::{Connecting, says_little, wait_for_any};
 pub use self::direction::Direction;
 pub use self::engine::Engine;
 use self::engine::{Shared, Target};

@@ -29,24 +29,14 @@ const SHORTAGE_PATIENCE: Duration = Duration::from_millis(100);
 
 /// A socket. The clones of a public object share it.
 pub(crate) struct Socket {
-    kind: Kind,
+    pub(super) kind: Kind,
     // Before the handle: it leaves the runtimes, and is closed then.
     sources: Sources,
-    handle: Handle,
+    pub(super) handle: Handle,
     /// In nanoseconds; 0 for none.
     timeouts: [AtomicU64; 2],
     /// The program wants calls that would block to fail. The descriptor itself never blocks.
     is_nonblocking: AtomicBool,
-}
-
-/// The object of a report about a connection that is being made.
-struct Connecting<'a>(&'a Socket, &'a Address);
-
-impl fmt::Display for Connecting<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Connecting(socket, address) = self;
-        write!(f, "{} to {address} {}", socket.kind.name(), socket.handle)
-    }
 }
 
 /// The name of the socket in reports: `TcpStream 127.0.0.1:80 (fd 7)`.
@@ -93,7 +83,7 @@ impl Socket {
     /// # Errors
     ///
     /// If there are no more descriptors. In an exploration without a network.
-    fn new(kind: Kind, domain: Domain) -> io::Result<Socket> {
+    pub(super) fn new(kind: Kind, domain: Domain) -> io::Result<Socket> {
         refuse_if_controlled(try_scheduler())?;
         let handle = match MemorySocket::new(kind) {
             Some(socket) => Handle::Memory(socket?),
@@ -167,44 +157,6 @@ impl Socket {
         Ok((Socket::of(kind, one), Socket::of(kind, other)))
     }
 
-    /// Makes a connection.
-    ///
-    /// # Errors
-    ///
-    /// Those of connect(2); [`io::ErrorKind::TimedOut`] after the timeout.
-    pub(crate) fn connect(
-        kind: Kind,
-        address: &Address,
-        timeout: Option<Duration>,
-        at: &'static Location<'static>,
-    ) -> io::Result<Socket> {
-        let socket = Socket::new(kind, address.domain())?;
-        let object = Connecting(&socket, address);
-        let call = Call { object: &object, timeout, at, ..socket.call(Operation::CONNECT) };
-        let connected = if kind.is_unix() {
-            // Connected at once, unless the backlog of the listener is full.
-            let is_full = |error: &io::Error| error.kind() == io::ErrorKind::WouldBlock;
-            let connect = || socket.handle.connect(address);
-            call.with_pauses("room in the backlog of", timeout, is_full, connect)
-        } else {
-            let mut has_begun = false;
-            call.run(|| {
-                let connected = match std::mem::replace(&mut has_begun, true) {
-                    false => socket.handle.connect(address),
-                    true => socket.handle.connected(),
-                };
-                connected.map(|()| ((), Drained::Unknown))
-            })
-        };
-        match connected {
-            Ok(()) => Ok(socket),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock && timeout.is_some() => {
-                Err(io::Error::new(io::ErrorKind::TimedOut, "connection timed out"))
-            }
-            Err(error) => Err(error),
-        }
-    }
-
     /// Sets the peer of a datagram socket.
     #[track_caller]
     pub(crate) fn set_peer(&self, address: &Address) -> io::Result<()> {
@@ -223,6 +175,7 @@ impl Socket {
         let accepted = call.with_pauses(wanted, Some(SHORTAGE_PATIENCE), is_shortage, || {
             call.run(|| match self.handle.accept() {
                 // The peer has gone before it was accepted.
+                // mistake: abort-returned
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {
                     Err(io::ErrorKind::Interrupted.into())
                 }
@@ -316,7 +269,7 @@ impl Socket {
     /// Returns a call of this operation.
     #[inline]
     #[track_caller]
-    fn call(&self, operation: &'static Operation) -> Call<'_> {
+    pub(super) fn call(&self, operation: &'static Operation) -> Call<'_> {
         Call {
             object: self,
             subject: Subject::Socket(&self.handle),

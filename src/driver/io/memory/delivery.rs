@@ -3,6 +3,7 @@
 use std::panic::Location;
 use std::rc::Rc;
 
+use super::super::address::Address;
 use super::super::direction::Direction;
 use super::super::engine::Engine;
 use super::super::slot::{io, report};
@@ -10,7 +11,7 @@ use super::ids::SocketId;
 use super::ledger::Ledger;
 use super::network::Network;
 use super::settings::MemoryNetwork;
-use crate::access::report::{note_resource, report_also};
+use crate::access::report::{created, note_resource, report_also};
 use crate::access::{Access, Object};
 use crate::kernel::{Report, Resource, Scheduler, try_scheduler};
 use crate::sys::poller::Event;
@@ -42,18 +43,48 @@ pub(crate) fn deliver(scheduler: &Scheduler, network: &Network) {
 /// Spawns a green thread that reports an event when its turn comes. Returns `false` if there is no stack
 /// for it.
 fn deliver_later(scheduler: &Scheduler, id: SocketId, event: Event) -> bool {
+    later(scheduler, id, "report", move |scheduler, _| report(scheduler, event))
+}
+
+/// Spawns a green thread that does something with a socket when its turn comes; `verb` is its name. Returns
+/// `false` if there is no stack for it.
+pub(super) fn later(
+    scheduler: &Scheduler,
+    id: SocketId,
+    verb: &'static str,
+    f: impl FnOnce(&Scheduler, &Network) + 'static,
+) -> bool {
     let Ok(stack) = scheduler.stack(None) else { return false };
     let at = Location::caller();
-    let deliver = move || {
+    let body = move || {
         if let Some(scheduler) = try_scheduler()
             && let Some(network) = io(scheduler).engine.get().and_then(|engine| engine.network())
         {
-            touch(scheduler, network, id, None, "report", At::Call(at));
-            report(scheduler, event);
+            touch(scheduler, network, id, None, verb, At::Call(at));
+            f(scheduler, network);
         }
     };
-    drop(scheduler.spawn(stack, Some("report".to_owned()), at, deliver));
+    drop(scheduler.spawn(stack, Some(verb.to_owned()), at, body));
     true
+}
+
+/// Gives the directions of a connection that has just been made objects for explorations.
+pub(super) fn know_pipes(scheduler: &Scheduler, network: &Network, id: SocketId) {
+    if !scheduler.is_observed() {
+        return;
+    }
+    let (ledger, mut state) = (ledger(scheduler), network.state());
+    for direction in [Direction::Read, Direction::Write] {
+        let Ok(pipe) = state.pipe(id, direction) else { continue };
+        let stream = Rc::new(created("stream"));
+        if let (Ok(local @ Address::Ip(_)), Ok(peer)) = (state.local_addr(id), state.peer_addr(id))
+        {
+            let is_read = direction == Direction::Read;
+            let (from, to) = if is_read { (peer, local) } else { (local, peer) };
+            stream.set_name(format!("{from} to {to}"));
+        }
+        ledger.pipes.borrow_mut().insert(pipe, stream);
+    }
 }
 
 /// Where a call is.

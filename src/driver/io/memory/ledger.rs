@@ -17,6 +17,8 @@ pub(crate) struct Ledger {
     pub(super) rest: RefCell<Option<Rc<Resource>>>,
     /// The line of the last call that an exploration was told of.
     pub(super) called_at: Cell<Option<&'static Location<'static>>>,
+    pub(super) unanswered: Cell<u32>,
+    pub(super) aborts: Cell<u32>,
     pub(super) resets: Cell<u32>,
     pub(super) shortages: Cell<u32>,
 }

@@ -21,6 +21,7 @@ pub(crate) fn restart(scheduler: &Scheduler) {
     }
     ledger.pipes.take();
     ledger.rest.replace(Some(Rc::new(created("network"))));
-    ledger.resets.set(0);
-    ledger.shortages.set(0);
+    for count in [&ledger.unanswered, &ledger.aborts, &ledger.resets, &ledger.shortages] {
+        count.set(0);
+    }
 }

@@ -36,6 +36,9 @@ pub struct MemoryNetwork {
     pub(super) capacity: usize,
     pub(super) has_short_transfers: bool,
     pub(super) has_late_reports: bool,
+    pub(super) has_late_connections: bool,
+    pub(super) most_unanswered: u32,
+    pub(super) most_aborts: u32,
     pub(super) most_resets: u32,
     pub(super) most_shortages: u32,
 }
@@ -58,6 +61,9 @@ impl MemoryNetwork {
             capacity: 65_536,
             has_short_transfers: false,
             has_late_reports: false,
+            has_late_connections: false,
+            most_unanswered: 0,
+            most_aborts: 0,
             most_resets: 0,
             most_shortages: 0,
         }
@@ -111,6 +117,64 @@ impl MemoryNetwork {
         self
     }
 
+    /// Lets connections of TCP be made or refused later, at times. Each late answer is a green thread,
+    /// `answer`, of which an exploration tries every order.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use leno::net::MemoryNetwork;
+    ///
+    /// assert_ne!(MemoryNetwork::new().late_connections(), MemoryNetwork::new());
+    /// ```
+    #[must_use]
+    pub const fn late_connections(mut self) -> MemoryNetwork {
+        self.has_late_connections = true;
+        self
+    }
+
+    /// Leaves at most this number of attempts to connect by TCP without an answer, whether or not a listener
+    /// is there.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use leno::net::{Engine, MemoryNetwork, TcpListener, TcpStream};
+    /// use leno::time::{Duration, timeout};
+    ///
+    /// let network = Engine::Memory(MemoryNetwork::new().unanswered(1));
+    /// leno::Builder::new().virtual_time().engine(network).run(|| {
+    ///     let _listener = TcpListener::bind("127.0.0.1:80")?;
+    ///     let connect = || timeout(Duration::from_secs(9), || TcpStream::connect("127.0.0.1:80"));
+    ///     while connect().is_ok() {}
+    ///     assert!(connect().is_ok(), "only one attempt is lost");
+    ///     std::io::Result::Ok(())
+    /// })?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    #[must_use]
+    pub const fn unanswered(mut self, most: u32) -> MemoryNetwork {
+        self.most_unanswered = most;
+        self
+    }
+
+    /// Resets at most this number of connections while they wait to be accepted. As on macOS and the BSDs,
+    /// accept(2) fails with `ECONNABORTED`, upon which a listener of leno accepts the next connection; the
+    /// client finds a reset.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use leno::net::MemoryNetwork;
+    ///
+    /// assert_ne!(MemoryNetwork::new().aborts(1), MemoryNetwork::new());
+    /// ```
+    #[must_use]
+    pub const fn aborts(mut self, most: u32) -> MemoryNetwork {
+        self.most_aborts = most;
+        self
+    }
+
     /// Resets at most this number of connections, each at a call that reads or writes: that call and the
     /// next one of the peer fail, and what is under way is lost.
     ///
@@ -157,6 +221,15 @@ impl fmt::Display for MemoryNetwork {
         }
         if self.has_late_reports {
             f.write_str(".late_reports()")?;
+        }
+        if self.has_late_connections {
+            f.write_str(".late_connections()")?;
+        }
+        if self.most_unanswered > 0 {
+            write!(f, ".unanswered({})", self.most_unanswered)?;
+        }
+        if self.most_aborts > 0 {
+            write!(f, ".aborts({})", self.most_aborts)?;
         }
         if self.most_resets > 0 {
             write!(f, ".resets({})", self.most_resets)?;

@@ -1,5 +1,6 @@
 //! The sockets of a network in memory.
 
+use std::cell::Cell;
 use std::io;
 use std::net::Shutdown;
 use std::panic::Location;
@@ -11,12 +12,13 @@ use super::super::direction::{Direction, Drained};
 use super::super::engine;
 use super::super::engine::{Shared, unsupported};
 use super::super::options::Choice;
-use super::delivery::{At, deliver, ledger, resources, settings, tell_fault, touch};
+use super::delivery::{
+    At, deliver, know_pipes, later, ledger, resources, settings, tell_fault, touch,
+};
 use super::ids::SocketId;
 use super::network::Network;
 use super::settings::MemoryNetwork;
 use super::state::State;
-use crate::access::report::created;
 use crate::kernel::{Resource, Scheduler, try_scheduler};
 
 /// A socket of a network.
@@ -54,7 +56,7 @@ impl MemorySocket {
                 state.join(one.id, other.id);
                 Ok(())
             })?;
-            one.know_pipes();
+            know_pipes(one.scheduler()?, one.network(), one.id);
             Ok((one, other))
         }))
     }
@@ -108,36 +110,38 @@ impl MemorySocket {
         self.scheduler().is_err() || self.network().state().is_ready(self.id, direction)
     }
 
-    /// Gives the directions of a connection that has just been made objects for explorations.
-    fn know_pipes(&self) {
-        let Ok(scheduler) = self.scheduler() else { return };
-        let pipes = &ledger(scheduler).pipes;
-        if scheduler.is_observed() {
-            for direction in [Direction::Read, Direction::Write] {
-                let Ok(pipe) = self.network().state().pipe(self.id, direction) else { continue };
-                let stream = Rc::new(created("stream"));
-                if let (Ok(local), Ok(peer)) = (self.local_addr(), self.peer_addr())
-                    && !self.kind.is_unix()
-                {
-                    let is_read = direction == Direction::Read;
-                    let (from, to) = if is_read { (peer, local) } else { (local, peer) };
-                    stream.set_name(format!("{from} to {to}"));
-                }
-                pipes.borrow_mut().insert(pipe, stream);
-            }
-        }
-    }
-
     pub(crate) fn bind(&self, address: &Address, at: &'static Location<'static>) -> io::Result<()> {
         address.to_system()?;
         self.touch(None, "bind", at);
         self.call(|state| state.bind(self.id, address))
     }
 
+    /// Begins a connection. It is made, or answered later, or never.
     pub(crate) fn connect(&self, address: &Address) -> io::Result<()> {
         address.to_system()?;
+        let (scheduler, network) = (self.scheduler()?, self.network());
+        if self.kind == Kind::TcpStream
+            && let Some(settings) = settings(scheduler)
+        {
+            let unanswered = &ledger(scheduler).unanswered;
+            if happens(scheduler, unanswered, settings.most_unanswered) {
+                return self.call(|state| state.begin_connection(self.id, address));
+            }
+            let id = self.id;
+            let answer = move |scheduler: &Scheduler, network: &Network| {
+                network.state().answer(id);
+                know_pipes(scheduler, network, id);
+                deliver(scheduler, network);
+            };
+            if settings.has_late_connections
+                && scheduler.alternative(2) == 1
+                && later(scheduler, id, "answer", answer)
+            {
+                return self.call(|state| state.begin_connection(id, address));
+            }
+        }
         self.call(|state| state.connect(self.id, address))?;
-        self.know_pipes();
+        know_pipes(scheduler, network, self.id);
         Ok(())
     }
 
@@ -147,6 +151,11 @@ impl MemorySocket {
             && let Some(settings) = settings(scheduler)
         {
             shortage(scheduler, settings)?;
+            if happens(scheduler, &ledger(scheduler).aborts, settings.most_aborts) {
+                tell_fault(scheduler, self.network(), self.id, "abort");
+                self.call(|state| state.abort(self.id))?;
+                return Err(io::Error::from_raw_os_error(libc::ECONNABORTED));
+            }
         }
         let (id, peer) = self.call(|state| state.accept(self.id))?;
         let (engine, kind) = (self.engine.clone(), self.kind.accepted());
@@ -167,8 +176,7 @@ impl MemorySocket {
             (is_connected, state.transferable(self.id, direction).min(asked))
         };
         let resets = &ledger(scheduler).resets;
-        if is_connected && resets.get() < settings.most_resets && scheduler.alternative(2) == 1 {
-            resets.set(resets.get() + 1);
+        if is_connected && happens(scheduler, resets, settings.most_resets) {
             tell_fault(scheduler, self.network(), self.id, "reset");
             self.call(|state| {
                 state.reset(self.id);
@@ -245,15 +253,20 @@ impl MemorySocket {
 const OTHER_RUNTIME: &str =
     "a socket of a network in memory can be used only in the runtime that has made it";
 
+/// Chooses whether a fault happens, of which `count` have happened.
+fn happens(scheduler: &Scheduler, count: &Cell<u32>, most: u32) -> bool {
+    let happens = count.get() < most && scheduler.alternative(2) == 1;
+    count.set(count.get() + u32::from(happens));
+    happens
+}
+
 /// Chooses whether there is no descriptor for a new socket.
 ///
 /// # Errors
 ///
 /// If there is none.
 fn shortage(scheduler: &Scheduler, settings: MemoryNetwork) -> io::Result<()> {
-    let shortages = &ledger(scheduler).shortages;
-    if shortages.get() < settings.most_shortages && scheduler.alternative(2) == 1 {
-        shortages.set(shortages.get() + 1);
+    if happens(scheduler, &ledger(scheduler).shortages, settings.most_shortages) {
         return Err(io::Error::from_raw_os_error(libc::EMFILE));
     }
     Ok(())

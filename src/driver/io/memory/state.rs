@@ -42,6 +42,8 @@ pub(super) struct Socket {
     pub(super) kind: Kind,
     pub(super) local: Option<Address>,
     pub(super) peer: Option<Address>,
+    /// The address of a connection that has not been answered yet.
+    connecting: Option<Address>,
     /// What a connected stream reads from and writes to.
     pipes: Option<[PipeId; 2]>,
     is_listening: bool,
@@ -66,6 +68,7 @@ impl Socket {
             kind,
             local: None,
             peer: None,
+            connecting: None,
             pipes: None,
             is_listening: false,
             connections: VecDeque::new(),
@@ -172,7 +175,7 @@ impl State {
             (None, Direction::Read) => {
                 !socket.connections.is_empty() || !socket.datagrams.is_empty()
             }
-            (None, Direction::Write) => true,
+            (None, Direction::Write) => socket.connecting.is_none(),
         }
     }
 
@@ -229,6 +232,28 @@ impl State {
         Ok(())
     }
 
+    /// Begins a connection, which is answered later or never.
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::WouldBlock`], as a rule.
+    pub(super) fn begin_connection(&mut self, id: SocketId, address: &Address) -> io::Result<()> {
+        self.get(id)?.connecting = Some(address.clone());
+        Err(would_block())
+    }
+
+    /// Answers a connection that has begun, unless the socket has been closed.
+    pub(super) fn answer(&mut self, id: SocketId) {
+        let begun = self.get(id).ok().and_then(|socket| socket.connecting.take());
+        if let Some(address) = begun {
+            let answer = self.connect(id, &address);
+            if let (Err(error), Ok(socket)) = (answer, self.get(id)) {
+                socket.error = error.raw_os_error();
+            }
+            self.changed(id, Direction::Write);
+        }
+    }
+
     /// Connects two streams, or two datagram sockets, to each other.
     pub(super) fn join(&mut self, one: SocketId, other: SocketId) {
         let is_stream = self.sockets.get(&one).is_some_and(|socket| socket.kind.is_stream());
@@ -256,6 +281,14 @@ impl State {
         let accepted = listener.connections.pop_front().ok_or_else(would_block)?;
         let peer = self.get(accepted)?.peer.clone();
         Ok((accepted, peer.unwrap_or_else(unnamed)))
+    }
+
+    /// Resets the first of the connections to be accepted, and closes this end.
+    pub(super) fn abort(&mut self, id: SocketId) -> io::Result<()> {
+        let (connection, _) = self.accept(id)?;
+        self.reset(connection);
+        self.close(connection);
+        Ok(())
     }
 
     /// Returns the number of bytes that a call on a stream could transfer.
