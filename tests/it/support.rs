@@ -6,7 +6,7 @@ use std::cell::{Cell, RefCell};
 use std::env;
 use std::ffi::{c_int, c_void};
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
 use std::panic::{self, AssertUnwindSafe};
@@ -175,6 +175,22 @@ pub fn limit_address_space(bytes: usize) -> bool {
     limit[0] == bytes as u64
 }
 
+const NOT_RUN: &str = "not run: ";
+
+/// Tells that a test cannot be run, and why, in the output of the whole run: what the macros of std print is
+/// captured while a test passes.
+///
+/// # Panics
+///
+/// In CI, except under an emulator.
+#[track_caller]
+pub fn not_run(reason: &str) {
+    let is_emulated = this_binary().get_args().next().is_some();
+    assert!(env::var_os("CI").is_none() || is_emulated, "CI needs this test: {reason}");
+    let line = format!("{NOT_RUN}{reason}\n");
+    io::stderr().write_all(line.as_bytes()).expect("stderr is open");
+}
+
 const CHILD: &str = "LENO_TEST_CHILD";
 const SURVIVED: &str = "the child has reached its end";
 
@@ -299,12 +315,15 @@ impl Ended {
         String::from_utf8_lossy(&self.output.stdout).into_owned()
     }
 
-    /// Asserts that the child has reached the end of `body`.
+    /// Asserts that the child has reached the end of `body`. If the child has told that it could not [run the
+    /// test](not_run), this is told in turn.
     #[track_caller]
     pub fn assert_survived(&self) -> &Ended {
         let stderr = self.stderr();
         let survived = self.output.status.success() && stderr.contains(SURVIVED);
         assert!(survived, "{}\n{}{stderr}", self.output.status, self.stdout());
+        let reason = stderr.lines().find_map(|line| line.strip_prefix(NOT_RUN));
+        reason.inspect(|reason| not_run(reason));
         self
     }
 
