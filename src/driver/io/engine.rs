@@ -127,6 +127,10 @@ impl Shared {
             Some(Engine::Epoll) => (Queue::Poller(Poller::new()?), Some("epoll was chosen".into())),
             Some(Engine::Uring) => {
                 let refused = |error: io::Error| {
+                    // A caller tells a shortage of descriptors by its number.
+                    if matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)) {
+                        return error;
+                    }
                     let text = format!("io_uring was chosen, and cannot be had: {error}");
                     io::Error::new(error.kind(), text)
                 };
