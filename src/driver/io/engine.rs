@@ -56,7 +56,7 @@ pub(super) struct Shared {
     reason: Option<String>,
     /// The tokens of sources that have been removed, for the runtime's table.
     removed: Mutex<Vec<u64>>,
-    /// Some of them are still in the queue.
+    /// Some of them are still in the queue. Set under the lock of `removed`.
     is_removal_left: AtomicBool,
     /// The [`process::generation`] that the queue belongs to.
     process: AtomicU32,
@@ -220,11 +220,13 @@ impl Shared {
             }
             (Queue::Poller(_), Target::Memory(_)) => true,
         };
-        self.removed().push(token);
+        let mut removed = self.removed();
+        removed.push(token);
         #[cfg(target_os = "linux")]
         if !is_removed && let Queue::Uring(_, inbox) = &self.queue {
             // mistake: removal-left-out
-            self.is_removal_left.store(true, Ordering::Release);
+            self.is_removal_left.store(true, Ordering::Relaxed);
+            drop(removed);
             inbox.notify();
         }
         let _ = is_removed;
@@ -238,25 +240,34 @@ impl Shared {
     #[inline]
     pub(super) fn finish_removals(&self) {
         if self.is_removal_left.load(Ordering::Relaxed) {
-            self.is_removal_left.store(false, Ordering::Relaxed);
+            self.finish_those(&self.removed());
+        }
+    }
+
+    /// Takes these from the queue, if other OS threads have removed some of them. The caller holds the lock,
+    /// under which the flag is set, so that none is forgotten between the two.
+    fn finish_those(&self, removed: &[u64]) {
+        if self.is_removal_left.swap(false, Ordering::Relaxed) {
             #[cfg(target_os = "linux")]
             if let Queue::Uring(ring, _) = &self.queue {
                 // To remove again what this OS thread has removed does nothing.
-                for &token in &*self.removed() {
+                for &token in removed {
                     ring.remove(token);
                 }
             }
+            let _ = removed;
         }
     }
 
     /// Takes the tokens of sources that have been removed. The runtime calls this.
     pub(super) fn take_removed(&self) -> Vec<u64> {
-        self.finish_removals();
-        std::mem::take(&mut *self.removed())
+        let mut removed = self.removed();
+        self.finish_those(&removed);
+        std::mem::take(&mut *removed)
     }
 
     /// Returns `true` if a look may find something, as far as that is known without a system call.
-    #[inline]
+    #[inline(always)]
     pub(super) fn may_have_news(&self) -> Option<bool> {
         match &self.queue {
             Queue::Poller(_) => None,
