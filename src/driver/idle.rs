@@ -125,6 +125,12 @@ pub(crate) fn patience(scheduler: &Scheduler) -> Option<Duration> {
     if scheduler.running() == 0 {
         return None;
     }
+    // What could not be sent to the system is sent at the next look.
+    #[cfg(feature = "net")]
+    // mistake: host-sleeps-unsent
+    if io::has_news(scheduler) {
+        return Some(Duration::ZERO);
+    }
     let nanos = time_to_deadline(scheduler).or_else(|| silence_left(scheduler))?;
     Some(Duration::from_nanos(nanos))
 }

@@ -12,7 +12,8 @@
 //! ```
 //!
 //! `LENO_MUTANTS=aarch64` tests that instruction set alone, `runtime` the runtime and `weave` the
-//! explorer, `net` the sockets. `sample` tests a tenth of each, drawn anew each time, because CI has no
+//! explorer, `net` the sockets, `files` the files and `ring` the engine of io_uring. `sample` tests a
+//! tenth of each, drawn anew each time, because CI has no
 //! time for more. The instruction set that is not the machine's own needs a linker and a runner, in the
 //! variables that cargo reads.
 
@@ -78,7 +79,7 @@ fn every_mutant_of_the_assembly_is_noticed() {
 /// Returns `true` if `LENO_MUTANTS` selects the mutants `name`.
 fn asked_for(name: &str) -> bool {
     let Some(asked) = env::var_os("LENO_MUTANTS") else { return false };
-    let known = ["1", "sample", "x86_64", "aarch64", "runtime", "weave", "net", "files"];
+    let known = ["1", "sample", "x86_64", "aarch64", "runtime", "weave", "net", "files", "ring"];
     assert!(known.iter().any(|known| asked == *known), "LENO_MUTANTS is one of {known:?}");
     asked == "1" || asked == "sample" || asked == name
 }

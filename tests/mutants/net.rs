@@ -93,14 +93,40 @@ pub const MISTAKES: &[Mistake] = &[
     // Of io_uring only, which the machine must have.
     mistake("any-generation", "true", "a report for a closed socket reaches the next one"),
     mistake("last-report-unnoticed", "false", "a socket is not added again after the last report"),
-    mistake(
-        "overflow-unheard",
-        "!completion.is_empty()",
-        "reports without room are not looked for",
-    ),
     mistake("removal-left-out", "", "a socket closed on another OS thread stays in the engine"),
-    mistake("removal-unsubmitted", "Ok(())", "a closed socket stays open until the next look"),
 ];
+
+/// Mistakes of the engine of io_uring. They are found on a ring that needs none of the system's.
+pub const RING: &[Mistake] = &[
+    mistake("full-queue-drops", "", "a request without room in the queue is lost"),
+    mistake("signal-ends-sending", "return", "a signal ends the sending of requests"),
+    mistake("unsent-forgotten", "None", "what had no room is not sent"),
+    mistake("rest-unsent", "true", "what one system call has left is not sent"),
+    mistake("removal-unsubmitted", "", "a closed socket stays open until the next look"),
+    mistake("overflow-unheard", "state.has_completions", "reports without room are not looked for"),
+    mistake("requests-unheard", "is_queued || state.has_work", "requests wait for a report"),
+    mistake("unflushed", "false", "a host sleeps before requests are sent"),
+    mistake(
+        "sleeps-unsent",
+        "queues.ring.wait(nanos).map(drop)",
+        "the runtime sleeps before requests are sent",
+    ),
+    mistake("end-leaves-requests", "", "a runtime that has ended leaves its requests"),
+    mistake("answers-reported", "false", "the answer to a removal is a report"),
+    mistake(
+        "end-by-itself-unheard",
+        "$ || result == -libc::ECANCELED",
+        "a request that the system ends is not made again",
+    ),
+    mistake("bell-ends", "false", "the inbox is not added again after its last report"),
+    mistake("bell-rings-on", "is_awaited(scheduler)", "a host is called for a message it has read"),
+    mistake("host-sleeps-unsent", "false", "a host sleeps although requests could not be sent"),
+];
+
+#[test]
+fn every_mistake_of_the_ring_is_found() {
+    try_mistakes("ring", &Kit::ring(), RING);
+}
 
 #[test]
 fn every_mistake_of_sockets_is_found() {

@@ -162,6 +162,16 @@ impl Kit {
             ..Kit::net()
         }
     }
+
+    /// Returns the kit of the unit tests, with those of the engine of io_uring.
+    pub fn ring() -> Kit {
+        Kit {
+            test: &["--lib", "--no-default-features", "--features=net,debug,weave"],
+            copied: &[],
+            packages: &["proptest"],
+            ..Kit::net()
+        }
+    }
 }
 
 pub struct Workshop {

@@ -181,7 +181,10 @@ impl Shared {
         match (&self.queue, target) {
             (Queue::Poller(poller), Target::Descriptor(number)) => poller.add(number, token),
             #[cfg(target_os = "linux")]
-            (Queue::Uring(ring, _), Target::Descriptor(number)) => ring.add(number, token),
+            (Queue::Uring(ring, _), Target::Descriptor(number)) => {
+                ring.add(number, token);
+                Ok(())
+            }
             (Queue::Memory(network), Target::Memory(id)) => network.watch(id, token),
             (Queue::Memory(_), _) => Err(unsupported(
                 "this runtime has a network in memory, and waits for no descriptor of the system",
@@ -199,7 +202,10 @@ impl Shared {
         match &self.queue {
             Queue::Poller(poller) => poller.add_bell(descriptor, token),
             #[cfg(target_os = "linux")]
-            Queue::Uring(ring, _) => ring.add_bell(descriptor, token),
+            Queue::Uring(ring, _) => {
+                ring.add_bell(descriptor, token);
+                Ok(())
+            }
             Queue::Memory(_) => Ok(()),
         }
     }

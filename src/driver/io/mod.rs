@@ -205,9 +205,19 @@ pub(crate) fn look_if_due(scheduler: &Scheduler) {
     }
 }
 
-/// Looks for descriptors that have become ready, if a thread waits for any.
+/// Returns `true` if the engine tells from memory that a look would send or find something. Hosts
+/// ask; a copy of its own keeps that in `look_if_due` in line.
+#[inline(never)]
+pub(crate) fn has_news(scheduler: &Scheduler) -> bool {
+    let engine = io(scheduler).engine.get();
+    engine.is_some_and(|it| it.network().is_none() && it.may_have_news() == Some(true))
+}
+
+/// Looks for descriptors that have become ready, if a thread waits for any or there is news: the descriptor
+/// of a ring is readable until its reports have been taken.
 pub(crate) fn look_now(scheduler: &Scheduler) {
-    if is_awaited(scheduler) {
+    // mistake: bell-rings-on
+    if is_awaited(scheduler) || has_news(scheduler) {
         look(scheduler, Some(0));
     }
 }
@@ -233,6 +243,11 @@ fn look(scheduler: &Scheduler, nanos: Option<u64>) {
     scheduler.caused_by(Cause::System, || {
         for event in events.iter() {
             if event.token == BELL {
+                // mistake: bell-ends
+                if event.is_last {
+                    // The next look adds it again.
+                    io.is_inbox_added.set(false);
+                }
                 if let Some(inbox) = existing_inbox(scheduler) {
                     inbox.has_slept();
                 }

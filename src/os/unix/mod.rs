@@ -2,3 +2,6 @@
 
 pub mod fs;
 pub mod net;
+
+#[cfg(all(test, target_os = "linux"))]
+mod ring_tests;

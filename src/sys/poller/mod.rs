@@ -10,6 +10,8 @@ mod events;
 #[cfg(not(target_os = "linux"))]
 mod kqueue;
 #[cfg(target_os = "linux")]
+mod ring;
+#[cfg(target_os = "linux")]
 pub(crate) mod uring;
 
 #[cfg(target_os = "linux")]

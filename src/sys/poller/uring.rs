@@ -8,25 +8,26 @@
 //! not touch its memory, which is not mapped there.
 
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::ptr;
 
-use io_uring::types::{CancelBuilder, Fd, SubmitArgs, Timespec};
-use io_uring::{IoUring, cqueue, opcode, squeue};
+#[cfg(not(test))]
+use io_uring::IoUring as RingInUse;
 
 use super::epoll::event;
 use super::events::{Event, Events, MOST_EVENTS};
+use super::ring::{Completion, REMOVAL, Request, Ring};
 use crate::sys::wakeup;
 
-/// The requests that one system call submits. It is halved where memory is short.
-const ENTRIES: u32 = 256;
+#[cfg(test)]
+pub(crate) mod fake;
+#[cfg(test)]
+mod tests;
 
-/// The fewest requests that a ring is made for.
-const FEWEST_ENTRIES: u32 = 8;
-
-/// The token of requests that remove another.
-const REMOVAL: u64 = u64::MAX - 1;
+#[cfg(test)]
+use self::fake::Fake as RingInUse;
 
 thread_local! {
     /// Its address tells OS threads apart.
@@ -37,64 +38,88 @@ fn here() -> usize {
     HERE.with(|here| ptr::from_ref(here).addr())
 }
 
-/// A ring.
-pub(crate) struct Uring {
+/// A ring of an OS thread.
+pub(crate) struct Uring<R = RingInUse> {
     /// The OS thread that the ring belongs to.
     owner: usize,
     /// `None` once the runtime has ended.
-    ring: RefCell<Option<IoUring>>,
+    queues: RefCell<Option<Queues<R>>>,
     /// A duplicate of the ring's, with a number that stays in a forked child.
     descriptor: OwnedFd,
 }
 
+/// A ring, and the requests for which its queue had no room. While there are such, the queue is full: no
+/// removal overtakes the request that it removes.
+struct Queues<R> {
+    ring: R,
+    unsent: VecDeque<Request>,
+}
+
 // SAFETY: the ring is reached by `with` only, which returns early on any OS thread but the owner. The
 // runtime closes it there before the OS thread ends, so no later OS thread is taken for the owner.
-unsafe impl Send for Uring {}
+unsafe impl<R> Send for Uring<R> {}
 // SAFETY: as above.
-unsafe impl Sync for Uring {}
+unsafe impl<R> Sync for Uring<R> {}
 
-/// Makes a ring. Needs Linux 6.1, for the flags that make it fast.
-fn ring() -> io::Result<IoUring> {
-    let mut entries = ENTRIES;
-    loop {
-        let made = IoUring::builder()
-            .setup_single_issuer()
-            .setup_defer_taskrun()
-            .setup_taskrun_flag()
-            .setup_cqsize(entries * 16)
-            .dontfork()
-            .build(entries);
-        match made {
-            Err(error)
-                if error.kind() == io::ErrorKind::OutOfMemory && entries > FEWEST_ENTRIES =>
-            {
-                entries /= 2;
+impl<R: Ring> Queues<R> {
+    /// Makes a ring.
+    fn new() -> io::Result<Queues<R>> {
+        Ok(Queues { ring: R::new()?, unsent: VecDeque::new() })
+    }
+
+    /// Adds a request to those that the next system call submits. None is lost if that fails.
+    #[inline]
+    fn push(&mut self, request: Request) {
+        if !self.ring.push(request) {
+            // mistake: full-queue-drops
+            self.unsent.push_back(request);
+            self.send();
+        }
+    }
+
+    /// Sends all requests to the system, which puts completions into their queue. What cannot be sent now
+    /// goes along with the next look.
+    fn send(&mut self) {
+        loop {
+            match self.ring.enter() {
+                // mistake: signal-ends-sending
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(_) | Ok(0) => return,
+                Ok(_) => {
+                    // mistake: unsent-forgotten
+                    while let Some(&request) = self.unsent.front()
+                        && self.ring.push(request)
+                    {
+                        self.unsent.pop_front();
+                    }
+                    // mistake: rest-unsent
+                    if !self.ring.state().has_requests {
+                        return;
+                    }
+                }
             }
-            made => return made,
         }
     }
 }
 
-impl Uring {
+impl<R: Ring> Uring<R> {
     /// Makes a ring for this OS thread.
     ///
     /// # Errors
     ///
     /// If the kernel has no io_uring or an old one, or refuses it to this process.
-    pub(crate) fn new() -> io::Result<Uring> {
-        let ring = ring()?;
-        // SAFETY: the ring is open.
-        let descriptor =
-            unsafe { BorrowedFd::borrow_raw(ring.as_raw_fd()) }.try_clone_to_owned()?;
-        Ok(Uring { owner: here(), ring: RefCell::new(Some(ring)), descriptor })
+    pub(crate) fn new() -> io::Result<Uring<R>> {
+        let queues = Queues::<R>::new()?;
+        let descriptor = queues.ring.descriptor().try_clone_to_owned()?;
+        Ok(Uring { owner: here(), queues: RefCell::new(Some(queues)), descriptor })
     }
 
     /// Calls `f` with the ring. Returns `None` on other OS threads, and after the runtime has ended.
-    fn with<T>(&self, f: impl FnOnce(&mut IoUring) -> T) -> Option<T> {
+    fn with<T>(&self, f: impl FnOnce(&mut Queues<R>) -> T) -> Option<T> {
         if here() != self.owner {
             return None;
         }
-        self.ring.borrow_mut().as_mut().map(f)
+        self.queues.borrow_mut().as_mut().map(f)
     }
 
     /// Replaces the ring in a forked child by a new one. Nothing is added to it.
@@ -103,145 +128,112 @@ impl Uring {
     ///
     /// As [`Uring::new`].
     pub(crate) fn renew(&self) -> io::Result<()> {
-        let new = ring()?;
-        // SAFETY: the ring is open.
-        let duplicate = unsafe { BorrowedFd::borrow_raw(new.as_raw_fd()) }.try_clone_to_owned()?;
-        wakeup::replace(&self.descriptor, &duplicate);
-        if let Some(old) = self.ring.borrow_mut().replace(new) {
-            // SAFETY: the number is that of the old ring, of which nothing else is used any more. Its
-            // memory is not mapped here, so it must not be dropped.
-            unsafe { libc::close(old.as_raw_fd()) };
-            std::mem::forget(old);
+        let new = Queues::<R>::new()?;
+        wakeup::replace(&self.descriptor, &new.ring.descriptor().try_clone_to_owned()?);
+        if let Some(old) = self.queues.borrow_mut().replace(new) {
+            old.ring.abandon();
         }
         Ok(())
     }
 
     /// Adds a descriptor, for both directions. If it is ready, the next look reports it. A failure is
     /// reported as readiness: the call that is made then finds it.
-    ///
-    /// # Errors
-    ///
-    /// If requests cannot be submitted.
-    pub(crate) fn add(&self, descriptor: RawFd, token: u64) -> io::Result<()> {
+    pub(crate) fn add(&self, descriptor: RawFd, token: u64) {
         let both = libc::POLLIN | libc::POLLOUT | libc::POLLRDHUP;
-        self.poll(descriptor, token, both as u32)
+        self.poll(descriptor, token, both as u32);
     }
 
     /// Adds a descriptor that is reported when it becomes readable.
-    ///
-    /// # Errors
-    ///
-    /// As [`Uring::add`].
-    pub(crate) fn add_bell(&self, descriptor: RawFd, token: u64) -> io::Result<()> {
-        self.poll(descriptor, token, libc::POLLIN as u32)
+    pub(crate) fn add_bell(&self, descriptor: RawFd, token: u64) {
+        self.poll(descriptor, token, libc::POLLIN as u32);
     }
 
-    fn poll(&self, descriptor: RawFd, token: u64, flags: u32) -> io::Result<()> {
-        let request = opcode::PollAdd::new(Fd(descriptor), flags).multi(true).build();
-        self.with(|ring| push(ring, &request.user_data(token))).unwrap_or(Ok(()))
+    fn poll(&self, descriptor: RawFd, token: u64, flags: u32) {
+        self.with(|queues| queues.push(Request::Poll { descriptor, token, flags }));
     }
 
     /// Removes a descriptor, so that closing it closes the file. Returns `false` on other OS threads than
     /// that of the runtime.
     pub(crate) fn remove(&self, token: u64) -> bool {
-        // Not IORING_OP_POLL_REMOVE: it fails with EALREADY if an event has come that is not reported
-        // yet, and the request would go on.
-        let request = opcode::AsyncCancel::new(token).build().user_data(REMOVAL);
-        let removed = self.with(|ring| {
-            push(ring, &request)?;
+        let removed = self.with(|queues| {
+            queues.push(Request::Remove { token });
             // mistake: removal-unsubmitted
-            enter(ring)
+            queues.send();
         });
         removed.is_some()
     }
 
     /// Returns `true` if a look would submit or find something. Costs no system call.
     pub(crate) fn has_news(&self) -> bool {
-        let has_news = self.with(|ring| {
-            let (_, submission, completion) = ring.split();
+        let has_news = self.with(|queues| {
+            let state = queues.ring.state();
             // A small queue may be empty while the kernel holds completions that it had no room for.
             // mistake: overflow-unheard
-            let is_queued = !completion.is_empty() || submission.cq_overflow();
-            is_queued || !submission.is_empty() || submission.taskrun()
+            let is_queued = state.has_completions || state.has_overflown;
+            // mistake: requests-unheard
+            is_queued || state.has_requests || state.has_work
         });
         has_news.unwrap_or(false)
     }
 
     /// Sends what has been added to the system.
     pub(crate) fn flush(&self) {
-        // What cannot be submitted now goes along with the next look.
-        self.with(|ring| if ring.submission().is_empty() { Ok(()) } else { enter(ring) });
+        self.with(|queues| {
+            // mistake: unflushed
+            if queues.ring.state().has_requests {
+                queues.send();
+            }
+        });
     }
 
     /// Waits until a descriptor has become ready, `nanos` nanoseconds have passed, or a signal has
-    /// arrived. Leaves in `events` what has become ready.
+    /// arrived. Leaves in `events` what has become ready. Does not wait if requests could not be sent at once.
     pub(crate) fn wait(&self, events: &mut Events, nanos: Option<u64>) {
         events.events.clear();
-        self.with(|ring| {
+        self.with(|queues| {
             // An error is a signal or the end of the time, or comes with completions to be taken.
             let _ = match nanos {
-                Some(0) => enter(ring),
-                _ if !ring.completion().is_empty() => enter(ring),
-                None => ring.submit_and_wait(1).map(drop),
-                Some(nanos) => {
-                    let seconds = nanos / 1_000_000_000;
-                    let timeout = Timespec::new().sec(seconds).nsec((nanos % 1_000_000_000) as u32);
-                    ring.submitter()
-                        .submit_with_args(1, &SubmitArgs::new().timespec(&timeout))
-                        .map(drop)
-                }
+                // mistake: sleeps-unsent
+                _ if !queues.unsent.is_empty() => Ok(queues.send()),
+                Some(0) => queues.ring.enter().map(drop),
+                _ if queues.ring.state().has_completions => queues.ring.enter().map(drop),
+                nanos => queues.ring.wait(nanos).map(drop),
             };
-            let found = ring.completion().take(MOST_EVENTS);
-            events.events.extend(found.filter_map(|completion| event_of(&completion)));
+            let found = queues.ring.take(MOST_EVENTS);
+            events.events.extend(found.filter_map(event_of));
         });
     }
 
     /// Ends all requests, and closes the ring: the runtime has ended. The kernel ends what is left in a
     /// closed ring at some later time, and until then a closed socket would stay open.
     pub(crate) fn close(&self) {
-        let all = opcode::AsyncCancel2::new(CancelBuilder::any().all()).build().user_data(REMOVAL);
-        // If that fails, the kernel ends them later.
-        let _ = self.with(|ring| {
-            push(ring, &all)?;
-            enter(ring)
+        self.with(|queues| {
+            // If it cannot be sent, the kernel ends them later.
+            // mistake: end-leaves-requests
+            queues.push(Request::RemoveAll);
+            queues.send();
         });
         if here() == self.owner {
-            drop(self.ring.take());
+            drop(self.queues.take());
         }
     }
 }
 
-/// Adds a request to those that the next system call submits.
-fn push(ring: &mut IoUring, request: &squeue::Entry) -> io::Result<()> {
-    if ring.submission().is_full() {
-        enter(ring)?;
-    }
-    // SAFETY: the request refers to no memory.
-    unsafe { ring.submission().push(request) }
-        .map_err(|_| io::Error::from(io::ErrorKind::ResourceBusy))
-}
-
-/// Sends all requests to the system, which puts completions into their queue. Does not wait.
-fn enter(ring: &mut IoUring) -> io::Result<()> {
-    const GETEVENTS: u32 = 1;
-    let count = ring.submission().len() as u32;
-    // SAFETY: there is no argument. The flag is IORING_ENTER_GETEVENTS.
-    unsafe { ring.submitter().enter::<libc::sigset_t>(count, 0, GETEVENTS, None) }.map(drop)
-}
-
-/// Returns the event of a completion; `None` if it is of a removal, or of a removed request.
-fn event_of(completion: &cqueue::Entry) -> Option<Event> {
-    let (token, result) = (completion.user_data(), completion.result());
-    if token == REMOVAL || result == -libc::ECANCELED {
+/// Returns the event of a completion; `None` if it is of a removal.
+fn event_of(completion: Completion) -> Option<Event> {
+    let Completion { token, result, is_last } = completion;
+    // mistake: answers-reported
+    // mistake: end-by-itself-unheard
+    if token == REMOVAL {
         return None;
     }
-    // Of a request that has failed, the next call finds the reason.
+    // Of a request that has failed, the next call finds the reason. One that was removed reports that, and
+    // one that the system ends by itself may look the same, so the caller tells them apart.
     let flags = u32::try_from(result).unwrap_or(libc::POLLERR as u32);
-    let is_last = !cqueue::more(completion.flags());
     Some(Event { is_last, ..event(token, flags) })
 }
 
-impl AsFd for Uring {
+impl<R> AsFd for Uring<R> {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.descriptor.as_fd()
     }
