@@ -79,6 +79,7 @@ impl<R: Ring> Queues<R> {
 
     /// Sends all requests to the system, which puts completions into their queue. What cannot be sent now
     /// goes along with the next look.
+    #[inline(never)]
     fn send(&mut self) {
         loop {
             match self.ring.enter() {
@@ -194,7 +195,10 @@ impl<R: Ring> Uring<R> {
             // An error is a signal or the end of the time, or comes with completions to be taken.
             let _ = match nanos {
                 // mistake: sleeps-unsent
-                _ if !queues.unsent.is_empty() => Ok(queues.send()),
+                _ if !queues.unsent.is_empty() => {
+                    queues.send();
+                    Ok(())
+                }
                 Some(0) => queues.ring.enter().map(drop),
                 _ if queues.ring.state().has_completions => queues.ring.enter().map(drop),
                 nanos => queues.ring.wait(nanos).map(drop),
