@@ -73,8 +73,8 @@ pub(crate) trait Ring: Sized {
     /// not wait unless all requests have been submitted.
     fn wait(&mut self, nanos: Option<u64>) -> io::Result<usize>;
 
-    /// Takes at most so many completions.
-    fn take(&mut self, most: usize) -> impl Iterator<Item = Completion>;
+    /// Takes at most so many completions, and gives them to `each`.
+    fn take(&mut self, most: usize, each: impl FnMut(Completion));
 
     /// Closes a ring in a forked child, where its memory is not mapped.
     fn abandon(self);
@@ -153,12 +153,14 @@ impl Ring for IoUring {
     }
 
     #[inline]
-    fn take(&mut self, most: usize) -> impl Iterator<Item = Completion> {
-        self.completion().take(most).map(|it| Completion {
-            token: it.user_data(),
-            result: it.result(),
-            is_last: !cqueue::more(it.flags()),
-        })
+    fn take(&mut self, most: usize, mut each: impl FnMut(Completion)) {
+        for entry in self.completion().take(most) {
+            each(Completion {
+                token: entry.user_data(),
+                result: entry.result(),
+                is_last: !cqueue::more(entry.flags()),
+            });
+        }
     }
 
     fn abandon(self) {

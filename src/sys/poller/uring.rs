@@ -203,8 +203,11 @@ impl<R: Ring> Uring<R> {
                 _ if queues.ring.state().has_completions => queues.ring.enter().map(drop),
                 nanos => queues.ring.wait(nanos).map(drop),
             };
-            let found = queues.ring.take(MOST_EVENTS);
-            events.events.extend(found.filter_map(event_of));
+            queues.ring.take(MOST_EVENTS, |completion| {
+                if let Some(event) = event_of(completion) {
+                    events.events.push(event);
+                }
+            });
         });
     }
 

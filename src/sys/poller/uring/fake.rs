@@ -340,10 +340,10 @@ impl Ring for Fake {
         Ok(count)
     }
 
-    fn take(&mut self, most: usize) -> impl Iterator<Item = Completion> {
+    fn take(&mut self, most: usize, each: impl FnMut(Completion)) {
         let completion = &mut self.0.borrow_mut().completion;
-        let taken: Vec<_> = completion.drain(..most.min(completion.len())).collect();
-        taken.into_iter()
+        let count = most.min(completion.len());
+        completion.drain(..count).for_each(each);
     }
 
     fn abandon(self) {}
