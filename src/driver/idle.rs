@@ -7,10 +7,10 @@ use std::time::Duration;
 
 #[cfg(feature = "net")]
 use super::io;
-use crate::inspect;
+use crate::inspect::{self, report_cycles};
 use crate::kernel::Scheduler;
 use crate::remote::can_be_reached;
-use crate::remote::inbox::{Inbox, existing_inbox, holds_time, silence};
+use crate::remote::inbox::{Inbox, existing_inbox, held_clock, holds_time, silence};
 use crate::sys;
 use crate::timer::clock::Clock;
 use crate::timer::{clock, time, timers};
@@ -19,22 +19,29 @@ use crate::timer::{clock, time, timers};
 /// Returns `false` if nothing ever can.
 pub(crate) fn sleep(scheduler: &Scheduler) -> bool {
     if pass_virtual_time(scheduler) {
+        let _ = report_cycles(scheduler);
         return true;
     }
     let deadline = timers::next_deadline(scheduler);
     if deadline.is_none() && !can_be_reached(scheduler) && !is_io_awaited(scheduler) {
         return false;
     }
+    let look = report_cycles(scheduler);
     let nanos = match clock(scheduler) {
         Clock::Real => deadline.map(|deadline| deadline.saturating_sub(time(scheduler))),
         // Only a message from outside ends this sleep.
         Clock::Virtual(_) => None,
     };
     match nanos {
-        Some(_) => away(scheduler, || sleep_for(scheduler, nanos)),
-        None => wait_for_event(scheduler),
+        Some(_) => away(scheduler, || sleep_for(scheduler, sooner(nanos, look))),
+        None => wait_for_event(scheduler, look),
     }
     true
+}
+
+/// Returns the shorter of two times, of which `None` has no end.
+fn sooner(one: Option<u64>, other: Option<u64>) -> Option<u64> {
+    one.into_iter().chain(other).min()
 }
 
 /// Sleeps until something outside has an event, or until `nanos` have passed.
@@ -68,11 +75,34 @@ fn away(scheduler: &Scheduler, sleep: impl FnOnce()) {
     scheduler.is_away().store(false, Ordering::Relaxed);
 }
 
-/// Sleeps until something outside has an event, or a silence is to be reported.
-fn wait_for_event(scheduler: &Scheduler) {
-    away(scheduler, || sleep_for(scheduler, silence_left(scheduler)));
+/// Sleeps until something outside has an event, a silence is to be reported, or `nanos` have passed.
+fn wait_for_event(scheduler: &Scheduler, nanos: Option<u64>) {
+    let held = held_clock_left(scheduler);
+    let nanos = sooner(sooner(nanos, held), silence_left(scheduler));
+    away(scheduler, || sleep_for(scheduler, nanos));
     if scheduler.ready().is_empty() {
         report_silence(scheduler);
+        if held.is_some() {
+            report_held_clock(scheduler);
+        }
+    }
+}
+
+/// Returns the time in nanoseconds until the program is told that sockets hold its virtual clock, if they
+/// do and it has not been told.
+fn held_clock_left(scheduler: &Scheduler) -> Option<u64> {
+    let is_virtual = matches!(clock(scheduler), Clock::Virtual(_));
+    if !is_virtual || timers::is_empty(scheduler) || holds_time(scheduler) {
+        return None;
+    }
+    held_clock(scheduler).left(sys::clock::now, scheduler.switches())
+}
+
+/// Prints once that sockets hold the virtual clock, if they have done so for long enough.
+fn report_held_clock(scheduler: &Scheduler) {
+    if held_clock_left(scheduler) == Some(0) && is_io_awaited(scheduler) {
+        let lasted = held_clock(scheduler).report_for_good();
+        eprintln!("leno: {}", inspect::held_clock(scheduler, lasted));
     }
 }
 
@@ -94,6 +124,7 @@ fn report_silence(scheduler: &Scheduler) {
 pub(crate) fn note_stall(scheduler: &Scheduler) {
     #[cfg(feature = "net")]
     io::flush(scheduler);
+    let _ = report_cycles(scheduler);
     if scheduler.running() > 0 && time_to_deadline(scheduler).is_none() {
         report_silence(scheduler);
     }
@@ -131,8 +162,8 @@ pub(crate) fn patience(scheduler: &Scheduler) -> Option<Duration> {
     if io::has_news(scheduler) {
         return Some(Duration::ZERO);
     }
-    let nanos = time_to_deadline(scheduler).or_else(|| silence_left(scheduler))?;
-    Some(Duration::from_nanos(nanos))
+    let nanos = time_to_deadline(scheduler).or_else(|| silence_left(scheduler));
+    sooner(nanos, report_cycles(scheduler)).map(Duration::from_nanos)
 }
 
 /// Returns the time in nanoseconds until the next deadline, if there is one and time passes.

@@ -7,7 +7,7 @@ use std::panic::Location;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use super::wait_graph;
+use super::wait_graph::{self, Step};
 use crate::kernel::{Alternatives, ControlBlock, Need, Resource, WaitFor, Want};
 
 /// What one green thread waits for.
@@ -61,22 +61,42 @@ pub(super) fn add_cycles(
         if !cycle.iter().any(|step| wanted(step.thread)) {
             continue;
         }
-        report.push_str("\n  cycle: ");
-        for (index, step) in cycle.iter().enumerate() {
-            let next = cycle[(index + 1) % cycle.len()].thread;
-            if index == 0 {
-                report.push_str(&label(step.thread));
+        add_cycle(report, &cycle);
+    }
+}
+
+fn add_cycle(report: &mut String, cycle: &[Step<'_>]) {
+    report.push_str("\n  cycle: ");
+    for (index, step) in cycle.iter().enumerate() {
+        let next = cycle[(index + 1) % cycle.len()].thread;
+        if index == 0 {
+            report.push_str(&label(step.thread));
+        }
+        match step.holds {
+            None => {
+                let _ = write!(report, " -> {}", label(next));
             }
-            match step.holds {
-                None => {
-                    let _ = write!(report, " -> {}", label(next));
-                }
-                Some(need) => {
-                    let _ = write!(report, " -> {} held by {}", wanted_of(need), label(next));
-                }
+            Some(need) => {
+                let _ = write!(report, " -> {} held by {}", wanted_of(need), label(next));
             }
         }
     }
+}
+
+/// Returns the report of a cycle while other threads may go on. `all` are the threads of the runtime.
+pub(super) fn partial_deadlock(cycle: &[Step<'_>], all: &[&ControlBlock]) -> String {
+    let mut report = match cycle.len() {
+        1 => "deadlock: a green thread waits for itself".to_owned(),
+        count => format!("deadlock: {count} green threads wait for each other"),
+    };
+    report.push_str(", and nothing is left that could wake one; the rest of the program goes on");
+    let mut table = Table::new();
+    for step in cycle {
+        table.add(step.thread, "waits for", waiting(step.thread, all).as_ref());
+    }
+    let _ = write!(report, "{table}");
+    add_cycle(&mut report, cycle);
+    report
 }
 
 impl Table {

@@ -1,5 +1,6 @@
-//! What a runtime can tell of itself: deadlocks, silence, and the table for a debugger.
+//! What a runtime can tell of itself: deadlocks, cycles, silence, and the table for a debugger.
 
+mod cycles;
 pub(crate) mod deadlock;
 #[cfg(feature = "debug")]
 pub(crate) mod debug;
@@ -10,5 +11,6 @@ mod silence;
 pub(crate) mod std_files;
 pub(crate) mod wait_graph;
 
+pub(crate) use cycles::{Cycles, report_cycles};
 pub(crate) use room::with_room;
-pub(crate) use silence::silence;
+pub(crate) use silence::{held_clock, silence};

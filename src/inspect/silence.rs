@@ -1,11 +1,12 @@
-//! The report of a runtime in which every thread waits for other OS threads.
+//! The reports of a runtime in which every thread waits for other OS threads, and of a virtual clock that
+//! sockets hold.
 
 #![forbid(unsafe_code)]
 
 use std::time::Duration;
 
-use super::deadlock::{Age, DEADLOCK, Table, deadlock, letters};
-use crate::kernel::{Scheduler, State};
+use super::deadlock::{Age, DEADLOCK, Table, deadlock, letters, waiting};
+use crate::kernel::{Scheduler, State, Wait, WaitFor};
 use crate::remote::inbox::existing_inbox;
 use crate::remote::{awaited_outside, can_be_reached};
 
@@ -36,6 +37,30 @@ pub(crate) fn silence(scheduler: &Scheduler, lasted: Duration) -> String {
     format!(
         "silence: no green thread could run for {}, and only {wakes} can wake one{waits}\n\
          no deadlock, since {comes}{outside}",
+        Age(lasted)
+    )
+}
+
+/// The most sockets that the report of a clock names.
+const MOST_SOCKETS: usize = 10;
+
+/// Returns the report of a virtual clock that only sockets have held for this time: which, and for what.
+pub(crate) fn held_clock(scheduler: &Scheduler, lasted: Duration) -> String {
+    let is_socket = |what| matches!(what, WaitFor::External(_));
+    let mut all = scheduler.all();
+    all.retain(|control| match control.waits_for().map(Wait::what) {
+        Some(WaitFor::Any(alternatives)) => alternatives.iter().any(is_socket),
+        what => what.is_some_and(is_socket),
+    });
+    let mut sockets = Table::new();
+    for control in all.iter().take(MOST_SOCKETS) {
+        sockets.add(control, "waits for", waiting(control, &all).as_ref());
+    }
+    if all.len() > MOST_SOCKETS {
+        sockets.push(String::new(), format!("and {} more", all.len() - MOST_SOCKETS), None);
+    }
+    format!(
+        "virtual time has stood still for {}: it does not pass while a green thread waits for a socket{sockets}",
         Age(lasted)
     )
 }

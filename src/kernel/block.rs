@@ -26,6 +26,11 @@ impl Scheduler {
     pub(crate) fn block(&self, wait: &Wait<'_>, deadline: Option<u64>) -> Outcome {
         let control = self.current();
         wait.since().set(self.coarse_time());
+        // Known at compile time, where the wait is inlined.
+        if wait.what().is_for_thread() {
+            // mistake: wait-for-thread-uncounted
+            self.waits_for_threads().set(self.waits_for_threads().get().wrapping_add(1));
+        }
         // SAFETY: cleared below, before the wait goes away.
         unsafe { control.set_wait(wait) };
         // The switch itself is inlined in every case: a function that is left by a switch

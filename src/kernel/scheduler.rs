@@ -59,6 +59,8 @@ pub(crate) struct Scheduler {
     stack_bytes: Option<usize>,
     /// The panic with which the run ends.
     failure: RefCell<Option<Payload>>,
+    /// The number of waits for other threads that have begun: only these can close a cycle.
+    waits_for_threads: Cell<usize>,
 }
 
 /// The offsets by which a debugger reads schedulers: of the current thread, the main thread and
@@ -106,6 +108,7 @@ impl Scheduler {
             threads: RefCell::default(),
             stack_bytes,
             failure: RefCell::new(None),
+            waits_for_threads: Cell::new(0),
         };
         scheduler.take_new_serial();
         scheduler.restart_numbers();
@@ -269,6 +272,12 @@ impl Scheduler {
 
     pub(crate) fn set_coarse_time(&self, nanos: u64) {
         self.coarse_time.set(nanos);
+    }
+
+    /// Returns the place of the number of waits for other threads that have begun.
+    #[inline(always)]
+    pub(crate) fn waits_for_threads(&self) -> &Cell<usize> {
+        &self.waits_for_threads
     }
 
     /// Returns the panic with which the run ends.

@@ -96,7 +96,8 @@ impl Builder {
 
     /// Makes time virtual: it stands still while a green thread runs, and jumps to the next deadline
     /// when all of them wait. It begins at the same moment in every run. While closures run in
-    /// [`unblock`](crate::unblock), or a green thread waits for a socket, it waits for them.
+    /// [`unblock`](crate::unblock), or a green thread waits for a socket, it waits for them. If a socket
+    /// alone has kept it waiting for a second, a report on standard error says so once.
     pub fn virtual_time(mut self) -> Builder {
         self.virtual_time = true;
         self
@@ -146,7 +147,7 @@ impl Builder {
     /// Without a handle and a waker outside, such a runtime ends with the report of a deadlock. With
     /// one it waits, since it cannot know whether anything will come: a green thread may hold the last
     /// handle itself, and a timer of another library may need the OS thread that the runtime keeps
-    /// waiting.
+    /// waiting. Green threads that wait for each other in a cycle are reported without this setting.
     ///
     /// In a loop of the host ([`Runtime::run_until_stalled`]), where there is no report of a deadlock,
     /// a silence may end by the host, too. [`Runtime::next_deadline`] includes the time until the

@@ -17,7 +17,7 @@ use crate::driver::prefetch::Cold;
 #[cfg(feature = "debug")]
 use crate::inspect::debug;
 use crate::inspect::debugger_table::LENO_DEBUGGER_TABLE;
-use crate::inspect::with_room;
+use crate::inspect::{Cycles, with_room};
 use crate::kernel::current::Installed;
 use crate::kernel::features::{SchedulerSlots, Upcalls};
 use crate::kernel::slow_path::slow;
@@ -81,6 +81,7 @@ impl Runtime {
             .with(ScopeNumbers::default())
             .with(Outside::default())
             .with(Futures::default())
+            .with(Cycles::default())
             .with(Cold::default())
             .with(Choices::new(policy));
         #[cfg(feature = "debug")]

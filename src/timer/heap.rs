@@ -75,6 +75,11 @@ impl<T: Copy> TimerHeap<T> {
         self.heap.first().map(|entry| self.slots[entry.slot as usize].target)
     }
 
+    /// Returns the targets of all timers, in no particular order.
+    pub(crate) fn targets(&self) -> impl Iterator<Item = T> {
+        self.heap.iter().map(|entry| self.slots[entry.slot as usize].target)
+    }
+
     /// Starts a timer.
     pub(crate) fn insert(&mut self, deadline: u64, target: T) -> TimerId {
         let position = self.heap.len();

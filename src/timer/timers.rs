@@ -1,6 +1,7 @@
 //! The timers of a runtime, and what each of them ends.
 
 use std::cell::RefCell;
+use std::collections::HashSet;
 
 use super::clock::{self, Clock};
 use super::heap::{TimerHeap, TimerId};
@@ -78,10 +79,20 @@ pub(crate) fn stop(scheduler: &Scheduler, id: TimerId) {
 pub(crate) fn pop_expired(scheduler: &Scheduler, now: u64) -> Option<(Target, Option<ThreadRef>)> {
     let mut heap = heap(scheduler).borrow_mut();
     let target = heap.pop_expired(now)?;
-    let next = heap.next_target().map(|next| match next {
+    Some((target, heap.next_target().map(thread_of)))
+}
+
+/// Returns a function that returns `true` for the threads of which a deadline ends a wait or a cancel scope.
+pub(crate) fn have_deadlines(scheduler: &Scheduler) -> impl Fn(&ControlBlock) -> bool {
+    let heap = heap(scheduler).borrow();
+    let threads: HashSet<*const ()> = heap.targets().map(|it| thread_of(it).address()).collect();
+    move |control| threads.contains(&ThreadRef::of(control).address())
+}
+
+fn thread_of(target: Target) -> ThreadRef {
+    match target {
         Target::Wait(thread) | Target::Scope(thread, _) => thread,
-    });
-    Some((target, next))
+    }
 }
 
 pub(crate) fn is_empty(scheduler: &Scheduler) -> bool {

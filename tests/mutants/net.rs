@@ -25,6 +25,13 @@ pub const MISTAKES: &[Mistake] = &[
         "waits.set(waits.get() + 1 - 1)",
         "a wait for a socket counts as none",
     ),
+    mistake(
+        "wait-for-thread-uncounted",
+        "",
+        "a wait for a lock that closes a cycle is not noticed",
+    ),
+    mistake("cycle-told-again", "true", "each look tells a cycle again"),
+    mistake("deadline-in-cycle", "|_: &ControlBlock| false", "a deadline does not break a cycle"),
     mistake("nonblocking-switches", "false", "a call that does not block lets others run"),
     mistake("no-turn-given", "", "a thread that streams lets no other run"),
     mistake("failure-connects", "{ drop(error); Ok(()) }", "a failed connection counts as made"),

@@ -13,6 +13,7 @@ mod seed;
 mod cancel;
 mod chaos;
 mod connect;
+mod cycles;
 mod datagram;
 mod engine;
 mod events;

@@ -34,7 +34,7 @@ const LAYERS: [&[&str]; 22] = [
 ];
 
 /// The folders and files that may contain unsafe code.
-const MAY_BE_UNSAFE: [&str; 29] = [
+const MAY_BE_UNSAFE: [&str; 31] = [
     "arch/",
     "src/sys/",
     "src/stack/",
@@ -53,6 +53,7 @@ const MAY_BE_UNSAFE: [&str; 29] = [
     "src/remote/future.rs",
     // A closure on another OS thread borrows from the frame that waits for it.
     "src/remote/pool.rs",
+    "src/inspect/cycles.rs",
     "src/inspect/debugger_table.rs",
     "src/inspect/debug/hog_sampler.rs",
     "src/inspect/debug/signal_dump.rs",
