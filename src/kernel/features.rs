@@ -200,7 +200,7 @@ pub(crate) enum Cause {
     Runtime,
 }
 
-const SCHEDULER_SLOTS: usize = 13;
+const SCHEDULER_SLOTS: usize = 14;
 const THREAD_SLOTS: usize = 3;
 
 /// State that a feature keeps with each scheduler.

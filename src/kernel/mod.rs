@@ -40,7 +40,7 @@ pub(crate) use current::{
 };
 pub(crate) use features::{Access, At, Cause, Object, Report};
 pub(crate) use scheduler::Scheduler;
-pub(crate) use spawn::Owned;
+pub(crate) use spawn::{Owned, Room};
 pub use thread_info::{Cancelled, ThreadId};
 pub(crate) use thread_info::{ThreadInfo, ThreadRef, for_join};
 pub(crate) use wait_queue::WaitQueue;

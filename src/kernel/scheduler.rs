@@ -19,7 +19,6 @@ use super::thread_info::{ThreadId, ThreadInfo};
 use super::wait_reason::Outcome;
 use crate::arch::StackPointer;
 use crate::stack::{self, sanitizer::Bounds};
-use crate::sys;
 
 pub(crate) struct Scheduler {
     /// Dropped first: other OS threads may refer to the fields below until then.
@@ -43,6 +42,8 @@ pub(crate) struct Scheduler {
     running: Cell<usize>,
     /// The most threads that a controller allows.
     most_threads: Cell<usize>,
+    /// The most bytes of stacks that the program allows.
+    most_stack_bytes: Cell<usize>,
     last_number: Cell<u64>,
     serial: u64,
     main: Cell<*const ControlBlock>,
@@ -98,6 +99,7 @@ impl Scheduler {
             dead: Cell::new(ptr::null()),
             running: Cell::new(0),
             most_threads: Cell::new(usize::MAX),
+            most_stack_bytes: Cell::new(usize::MAX),
             last_number: Cell::new(0),
             serial: 0,
             main: Cell::new(ptr::null()),
@@ -251,6 +253,12 @@ impl Scheduler {
         &self.most_threads
     }
 
+    /// Returns the place of the most bytes of stacks that the program allows. Without a stack size, it is
+    /// not looked at.
+    pub(crate) fn most_stack_bytes(&self) -> &Cell<usize> {
+        &self.most_stack_bytes
+    }
+
     #[inline(always)]
     pub(super) fn stack_bytes(&self) -> Option<usize> {
         self.stack_bytes
@@ -283,14 +291,6 @@ impl Scheduler {
     /// Returns the panic with which the run ends.
     pub(crate) fn failure(&self) -> &RefCell<Option<Payload>> {
         &self.failure
-    }
-
-    /// Runs `f`. What it does to threads is caused by `cause`.
-    pub(crate) fn caused_by<T>(&self, cause: Cause, f: impl FnOnce() -> T) -> T {
-        let before = self.cause().replace(Some(cause));
-        let result = f();
-        self.cause().set(before);
-        result
     }
 
     /// Returns the place of the cause of what happens now, if that is not the current thread.
@@ -461,7 +461,7 @@ impl Scheduler {
 
     /// Returns `true` if a stack that was left for good has not been freed yet.
     #[inline(always)]
-    pub(super) fn has_dead(&self) -> bool {
+    pub(crate) fn has_dead(&self) -> bool {
         !self.dead.get().is_null()
     }
 
@@ -474,11 +474,6 @@ impl Scheduler {
             // SAFETY: it has left its stack for good, and its join handle is gone.
             unsafe { dead.free() };
         }
-    }
-
-    /// Prints `text` and ends the process.
-    pub(crate) fn abort(&self, text: &[u8]) -> ! {
-        sys::abort(&[b"leno: ", text])
     }
 
     /// Notes the thread that a switch leaves, for the sanitizer.

@@ -11,10 +11,11 @@ use std::ptr;
 
 use super::context_switch::Departure;
 use super::control_block::ControlBlock;
-use super::features::Report;
+use super::features::{Cause, Report};
 use super::run_queue::{RunQueue, Runnable};
 use super::scheduler::Scheduler;
 use crate::arch::StackPointer;
+use crate::sys;
 
 /// Work that is pending for the thread that the next switch resumes, as bits.
 pub(crate) mod pending {
@@ -26,8 +27,10 @@ pub(crate) mod pending {
     pub(crate) const SHOW_STACK: u8 = 4;
     /// Accesses to shared state are observed. This flag stays.
     pub(crate) const OBSERVED: u8 = 8;
+    /// A thread waits for room for another one.
+    pub(crate) const ROOM: u8 = 16;
     /// All of them that are work, and are cleared once it is done.
-    pub(crate) const WORK: u8 = FREE_DEAD | UNWIND | SHOW_STACK;
+    pub(crate) const WORK: u8 = FREE_DEAD | UNWIND | SHOW_STACK | ROOM;
 }
 
 /// What takes a wake, and perhaps each switch, off the fast path, as bits.
@@ -95,6 +98,19 @@ impl Scheduler {
     #[inline(always)]
     pub(crate) fn is_controlled(&self) -> bool {
         self.slow() & slow::CONTROLLED != 0
+    }
+
+    /// Runs `f`. What it does to threads is caused by `cause`.
+    pub(crate) fn caused_by<T>(&self, cause: Cause, f: impl FnOnce() -> T) -> T {
+        let before = self.cause().replace(Some(cause));
+        let result = f();
+        self.cause().set(before);
+        result
+    }
+
+    /// Prints `text` and ends the process.
+    pub(crate) fn abort(&self, text: &[u8]) -> ! {
+        sys::abort(&[b"leno: ", text])
     }
 
     /// Chooses one of `count` alternatives: by the controller, or at random.

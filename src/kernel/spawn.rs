@@ -16,7 +16,7 @@ use super::thread_info::for_join;
 use super::wait_reason::{Outcome, ScopeMembers};
 use crate::arch::{self, StackPointer, Word};
 use crate::stack::sanitizer::{self, Bounds};
-use crate::stack::{self, Stack};
+use crate::stack::{self, DEFAULT_STACK_BYTES, Pool, Stack};
 
 /// The join handle's part in the ownership of a green thread that returns a `T`.
 pub(crate) struct Owned<T> {
@@ -70,6 +70,14 @@ impl<T> Drop for Owned<T> {
     }
 }
 
+/// Whether the limits of a runtime allow one more green thread.
+pub(crate) enum Room {
+    Free,
+    /// Once others have ended.
+    Full(io::Error),
+    Never(io::Error),
+}
+
 /// What lies at the top of a green thread's stack.
 #[repr(C)]
 struct Block<F, T> {
@@ -101,6 +109,19 @@ impl Scheduler {
 
     #[inline(never)]
     fn stack_with_care(&self, bytes: Option<usize>) -> io::Result<Stack> {
+        match self.room(bytes) {
+            Room::Free => {}
+            Room::Full(error) | Room::Never(error) => return Err(error),
+        }
+        match bytes.or(self.stack_bytes()) {
+            None => Stack::with_default_size(),
+            Some(bytes) => Stack::new(bytes),
+        }
+    }
+
+    /// Returns whether the limits allow one more thread, with a stack of `bytes` bytes or of the default
+    /// size.
+    pub(crate) fn room(&self, bytes: Option<usize>) -> Room {
         let most = self.most_threads().get();
         if self.running() >= most {
             let whole = if self.is_controlled() {
@@ -110,13 +131,29 @@ impl Scheduler {
                 "runtime"
             };
             let plural = if most == 1 { "" } else { "s" };
-            return Err(io::Error::other(format!(
+            let error = io::Error::other(format!(
                 "the {whole} allows no more than {most} green thread{plural} at a time"
-            )));
+            ));
+            return if most == 0 { Room::Never(error) } else { Room::Full(error) };
         }
-        match bytes.or(self.stack_bytes()) {
-            None => Stack::with_default_size(),
-            Some(bytes) => Stack::new(bytes),
+        let most = self.most_stack_bytes().get();
+        if most == usize::MAX {
+            return Room::Free;
+        }
+        let bytes = bytes.or(self.stack_bytes()).unwrap_or(DEFAULT_STACK_BYTES);
+        let wanted = match Pool::taken_by(bytes) {
+            Ok(wanted) => wanted,
+            Err(error) => return Room::Never(error),
+        };
+        let (used, _) = Pool::bytes();
+        let text = format!(
+            "the runtime allows no more than {most} bytes of stacks: {used} are in use, and a stack of \
+             {bytes} bytes takes {wanted}"
+        );
+        match most.checked_sub(wanted) {
+            None => Room::Never(io::Error::other(text)),
+            Some(rest) if used > rest => Room::Full(io::Error::other(text)),
+            Some(_) => Room::Free,
         }
     }
 

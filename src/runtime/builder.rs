@@ -36,6 +36,7 @@ use crate::timer::clock::Clock;
 pub struct Builder {
     stack_bytes: Option<usize>,
     most_threads: Option<usize>,
+    most_stack_bytes: Option<usize>,
     policy: Option<Policy>,
     virtual_time: bool,
     cancels_rest: bool,
@@ -62,11 +63,8 @@ impl Builder {
 
     /// Allows at most this number of green threads at a time, besides the main one. One more is refused
     /// as if there were no memory for its stack: [`thread::Builder::spawn`](crate::thread::Builder::spawn)
-    /// returns an error, and [`spawn`](crate::spawn) panics. With it, the stacks take at most
-    /// `most` times the stack size.
-    ///
-    /// To wait for room in place of the error, spawn while holding a permit of a
-    /// [`Semaphore`](crate::sync::Semaphore).
+    /// returns an error, and [`spawn`](crate::spawn) panics. With
+    /// [`wait_for_room`](crate::thread::Builder::wait_for_room), a spawn waits until one has ended.
     ///
     /// # Examples
     ///
@@ -85,6 +83,33 @@ impl Builder {
     /// ```
     pub fn max_threads(mut self, most: usize) -> Builder {
         self.most_threads = Some(most);
+        self
+    }
+
+    /// Allows at most this number of bytes of stacks: [`used_stack_bytes`](crate::Metrics::used_stack_bytes)
+    /// may not become more by a spawn, which is refused otherwise, or waits, as with
+    /// [`max_threads`](Builder::max_threads). These are the stacks of all green threads and coroutines of
+    /// the OS thread. That of a green thread is in use until the thread has ended and its join handle is
+    /// gone. A stack takes some more bytes than its usable size, and memory only for the pages that it
+    /// touches.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use leno::thread::Builder;
+    ///
+    /// leno::Builder::new().stack_size(64 << 10).max_stack_bytes(200 << 10).run(|| {
+    ///     let first = Builder::new().spawn(|| ())?;
+    ///     let error = Builder::new().stack_size(160 << 10).spawn(|| ()).unwrap_err();
+    ///     assert!(error.to_string().contains("no more than 204800 bytes of stacks"));
+    ///     first.join().unwrap();
+    ///     Builder::new().stack_size(160 << 10).spawn(|| ())?;
+    ///     std::io::Result::Ok(())
+    /// })?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn max_stack_bytes(mut self, most: usize) -> Builder {
+        self.most_stack_bytes = Some(most);
         self
     }
 
@@ -182,10 +207,11 @@ impl Builder {
         let policy = self.policy.unwrap_or_else(Policy::fifo);
         let slots = SchedulerSlots::new();
         // A size that is given takes the path on which the limit is looked at.
-        let limited = self.most_threads.map(|_| DEFAULT_STACK_BYTES);
+        let limited = self.most_threads.or(self.most_stack_bytes).map(|_| DEFAULT_STACK_BYTES);
         let stack_bytes = self.stack_bytes.or(limited);
         let mut runtime = Runtime::with(UPCALLS, slots, clock, policy, stack_bytes);
         runtime.scheduler().most_threads().set(self.most_threads.unwrap_or(usize::MAX));
+        runtime.scheduler().most_stack_bytes().set(self.most_stack_bytes.unwrap_or(usize::MAX));
         #[cfg(feature = "net")]
         driver::io::set_engine(runtime.scheduler(), self.engine);
         runtime.set_cancels_rest(self.cancels_rest);

@@ -10,6 +10,7 @@ use super::locals;
 use super::next::Choices;
 use super::panic_hook;
 use super::policy::Policy;
+use super::room::Waiting;
 use crate::cancel::numbers::ScopeNumbers;
 use crate::cancel::unwind;
 use crate::driver;
@@ -83,7 +84,8 @@ impl Runtime {
             .with(Futures::default())
             .with(Cycles::default())
             .with(Cold::default())
-            .with(Choices::new(policy));
+            .with(Choices::new(policy))
+            .with(Waiting::new());
         #[cfg(feature = "debug")]
         let slots = debug::add_states(slots);
         #[cfg(feature = "net")]

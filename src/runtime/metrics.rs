@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 use super::instance::Runtime;
+use super::room;
 #[cfg(feature = "net")]
 use crate::driver;
 use crate::kernel::{Scheduler, scheduler};
@@ -42,11 +43,20 @@ pub struct Metrics {
     pub waiting: usize,
     /// The green threads that wait for sockets or other descriptors. 0 without the feature `net`.
     pub io_waits: usize,
+    /// The most green threads at a time, if [`Builder::max_threads`](crate::Builder::max_threads) limits
+    /// them.
+    pub max_threads: Option<usize>,
+    /// The green threads that wait for room to spawn another one
+    /// ([`wait_for_room`](crate::thread::Builder::wait_for_room)).
+    pub spawn_waits: usize,
     /// The bytes of address space of the stacks of this OS thread that are in use. They take memory for
     /// the part that was touched.
     pub used_stack_bytes: usize,
     /// The bytes of address space of the stacks that are kept for green threads to come.
     pub free_stack_bytes: usize,
+    /// The most of [`used_stack_bytes`](Metrics::used_stack_bytes), if
+    /// [`Builder::max_stack_bytes`](crate::Builder::max_stack_bytes) limits them.
+    pub max_stack_bytes: Option<usize>,
 }
 
 /// Returns what the runtime of the caller does, in numbers.
@@ -86,9 +96,17 @@ fn of(scheduler: &Scheduler) -> Metrics {
         io_waits: driver::io::waits(scheduler),
         #[cfg(not(feature = "net"))]
         io_waits: 0,
+        max_threads: limit(scheduler.most_threads().get()),
+        spawn_waits: room::count(scheduler),
         used_stack_bytes,
         free_stack_bytes,
+        max_stack_bytes: limit(scheduler.most_stack_bytes().get()),
     }
+}
+
+/// Returns a limit, if there is one.
+fn limit(most: usize) -> Option<usize> {
+    (most != usize::MAX).then_some(most)
 }
 
 impl Runtime {

@@ -11,6 +11,7 @@ mod policy;
 pub(crate) mod random;
 #[cfg(feature = "weave")]
 mod reuse;
+mod room;
 mod spawn;
 pub(crate) mod sums;
 pub(crate) mod upcalls;
@@ -21,6 +22,7 @@ pub(crate) use locals::{LocalError, with_local};
 pub use metrics::{Metrics, metrics};
 pub(crate) use next::random_below;
 pub use policy::Policy;
+pub(crate) use room::wait_for_room;
 pub use spawn::End;
 pub(crate) use spawn::Spawned;
 pub use spawn::{Scope, scope};

@@ -6,6 +6,7 @@ use std::cell::RefCell;
 
 use super::policy::{Kind, Policy};
 use super::random::Random;
+use super::room;
 use crate::cancel::unwind;
 use crate::driver;
 use crate::inspect::deadlock;
@@ -59,6 +60,9 @@ pub(super) fn idle(scheduler: &Scheduler) -> Runnable {
             return next;
         }
         let main = scheduler.main();
+        if room::wake_first(scheduler) {
+            continue;
+        }
         if main.waits_for_stall() {
             scheduler.caused_by(Cause::Runtime, || scheduler.wake(main, Outcome::Woken));
         } else if !driver::sleep(scheduler) {

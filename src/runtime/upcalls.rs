@@ -5,7 +5,7 @@
 
 use std::panic::Location;
 
-use super::{locals, next};
+use super::{locals, next, room};
 use crate::cancel::unwind;
 use crate::driver;
 use crate::kernel::features::{Stage, Upcalls};
@@ -50,6 +50,7 @@ fn yielded(scheduler: &Scheduler, _: &'static Location<'static>) -> Option<Depar
 
 fn arrived(scheduler: &Scheduler, may_unwind: bool) {
     scheduler.free_dead();
+    room::wake_first(scheduler);
     if may_unwind && scheduler.pending() & pending::UNWIND != 0 {
         unwind::unwind_if_due(scheduler);
     }

@@ -306,6 +306,15 @@ impl Pool {
         (opened - free, free)
     }
 
+    /// Returns the number of bytes that a stack of `bytes` usable bytes takes, as [`Pool::bytes`] counts.
+    ///
+    /// # Errors
+    ///
+    /// If `bytes` is beyond any address space.
+    pub(crate) fn taken_by(bytes: usize) -> io::Result<usize> {
+        class_bytes(bytes)
+    }
+
     /// Returns the number of free stacks in the pool, of all sizes.
     ///
     /// # Examples

@@ -6,7 +6,7 @@ use std::panic::Location;
 use super::join::{JoinHandle, ScopedJoinHandle};
 use super::task_group::TaskGroup;
 use crate::kernel::scheduler;
-use crate::runtime::{Runtime, Scope};
+use crate::runtime::{Runtime, Scope, wait_for_room};
 #[cfg(doc)]
 use crate::stack::Stack;
 
@@ -32,6 +32,7 @@ use crate::stack::Stack;
 pub struct Builder {
     name: Option<String>,
     stack_bytes: Option<usize>,
+    waits_for_room: bool,
 }
 
 impl Builder {
@@ -65,11 +66,59 @@ impl Builder {
         self
     }
 
+    /// Makes a spawn wait while the limits of the runtime allow no more green threads
+    /// ([`max_threads`](crate::Builder::max_threads), [`max_stack_bytes`](crate::Builder::max_stack_bytes)),
+    /// where it would be an error otherwise: until another green thread has ended. Threads that wait are
+    /// served in the order in which they came. A spawn that does not wait may take the room before them.
+    /// Without a limit it changes nothing.
+    ///
+    /// A report names the wait: `waits for room in a runtime`. It does not wait in
+    /// [`spawn_on`](Builder::spawn_on), for which the host would have to wait, and not in an exploration.
+    ///
+    /// # Errors
+    ///
+    /// A spawn fails if its stack alone takes more bytes than the limit.
+    ///
+    /// # Cancellation
+    ///
+    /// The spawn becomes a cancellation point, and deadlines apply to it.
+    ///
+    /// # Examples
+    ///
+    /// A program that has at most three workers at a time:
+    ///
+    /// ```
+    /// use leno::thread::Builder;
+    ///
+    /// leno::Builder::new().max_threads(3).run(|| {
+    ///     for _ in 0..100 {
+    ///         Builder::new().wait_for_room().spawn(leno::yield_now)?;
+    ///         assert!(leno::metrics().threads <= 3);
+    ///     }
+    ///     std::io::Result::Ok(())
+    /// })?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn wait_for_room(mut self) -> Builder {
+        self.waits_for_room = true;
+        self
+    }
+
+    /// Waits for room, if the settings say so.
+    #[track_caller]
+    fn wait(&self, function: &'static str) -> io::Result<()> {
+        if self.waits_for_room {
+            return wait_for_room(scheduler(function), self.stack_bytes, Location::caller());
+        }
+        Ok(())
+    }
+
     /// Spawns the green thread; see [`spawn`](super::spawn).
     ///
     /// # Errors
     ///
-    /// As [`Stack::new`].
+    /// As [`Stack::new`], and if the limits of the runtime allow no more; see
+    /// [`wait_for_room`](Builder::wait_for_room).
     ///
     /// # Panics
     ///
@@ -84,7 +133,9 @@ impl Builder {
         F: FnOnce() -> T + 'static,
         T: 'static,
     {
-        let scheduler = scheduler("leno::thread::Builder::spawn");
+        const FUNCTION: &str = "leno::thread::Builder::spawn";
+        self.wait(FUNCTION)?;
+        let scheduler = scheduler(FUNCTION);
         let stack = scheduler.stack(self.stack_bytes)?;
         Ok(JoinHandle::new(scheduler.spawn(stack, self.name, Location::caller(), f)))
     }
@@ -93,7 +144,8 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// As [`Stack::new`].
+    /// As [`Stack::new`], and if the limits of the runtime allow no more; see
+    /// [`wait_for_room`](Builder::wait_for_room).
     ///
     /// # Panics
     ///
@@ -124,6 +176,7 @@ impl Builder {
         T: 'scope,
     {
         const FUNCTION: &str = "leno::thread::Builder::spawn_scoped";
+        self.wait(FUNCTION)?;
         scope.spawn_on(FUNCTION, self.stack_bytes, self.name, f).map(ScopedJoinHandle::new)
     }
 
@@ -131,7 +184,8 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// As [`Stack::new`].
+    /// As [`Stack::new`], and if the limits of the runtime allow no more; see
+    /// [`wait_for_room`](Builder::wait_for_room).
     ///
     /// # Panics
     ///
@@ -162,6 +216,7 @@ impl Builder {
         T: 'scope,
     {
         let function = "leno::thread::Builder::spawn_task";
+        self.wait(function)?;
         group.spawn_with(function, self.stack_bytes, self.name, f)
     }
 
@@ -170,7 +225,8 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// As [`Stack::new`].
+    /// As [`Stack::new`], and if the limits of the runtime allow no more; see
+    /// [`wait_for_room`](Builder::wait_for_room).
     ///
     /// # Examples
     ///

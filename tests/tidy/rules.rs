@@ -71,6 +71,7 @@ const MAY_BE_UNSAFE: [&str; 31] = [
     "src/explore/choose.rs",
     "src/runtime/next.rs",
     "src/runtime/instance.rs",
+    "src/runtime/room.rs",
     "src/runtime/spawn.rs",
 ];
 
