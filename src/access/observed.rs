@@ -278,6 +278,10 @@ impl<'a, T> Accessed<'a, T> {
         V: 'a,
     {
         let wait = Wait::new(WaitFor::Resource(self.observed.need(what)));
+        // Only a lock or an initialisation is waited for until a particular thread acts.
+        if matches!(what, Want::Itself | Want::Share | Want::Completion) {
+            scheduler.count_wait_for_threads();
+        }
         queue(&self.observed.state).wait(scheduler, slot, &wait, deadline)
     }
 

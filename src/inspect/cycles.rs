@@ -38,7 +38,7 @@ unsafe impl SchedulerState for Cycles {
 #[inline]
 pub(crate) fn report_cycles(scheduler: &Scheduler) -> Option<u64> {
     let cycles = scheduler.state::<Cycles>();
-    let begun = scheduler.waits_for_threads().get();
+    let begun = scheduler.waits_for_threads();
     if begun == cycles.seen.get() { None } else { look_if_due(scheduler, cycles, begun) }
 }
 

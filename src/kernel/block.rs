@@ -26,11 +26,6 @@ impl Scheduler {
     pub(crate) fn block(&self, wait: &Wait<'_>, deadline: Option<u64>) -> Outcome {
         let control = self.current();
         wait.since().set(self.coarse_time());
-        // Known at compile time, where the wait is inlined.
-        if wait.what().is_for_thread() {
-            // mistake: wait-for-thread-uncounted
-            self.waits_for_threads().set(self.waits_for_threads().get().wrapping_add(1));
-        }
         // SAFETY: cleared below, before the wait goes away.
         unsafe { control.set_wait(wait) };
         // The switch itself is inlined in every case: a function that is left by a switch
@@ -166,6 +161,7 @@ impl Scheduler {
     /// Blocks until all threads of `scope` have ended.
     pub(crate) fn wait_for_scope(&self, scope: &ScopeMembers, at: &'static Location<'static>) {
         let wait = Wait::at(WaitFor::Scope(scope), at);
+        self.count_wait_for_threads();
         self.look_at_scope(scope, at);
         while scope.is_running() {
             scope.waiter().enrolled(self, None, || self.block_borrowed(&wait));
@@ -177,6 +173,7 @@ impl Scheduler {
     /// interrupted before: then it has to come back to wait for them.
     pub(crate) fn join_scope(&self, scope: &ScopeMembers, at: &'static Location<'static>) -> bool {
         let wait = Wait::at(WaitFor::Scope(scope), at);
+        self.count_wait_for_threads();
         self.look_at_scope(scope, at);
         while scope.is_running() {
             if scope.waiter().wait(self, None, &wait, None).0 == Outcome::Interrupted {
@@ -227,6 +224,7 @@ impl Scheduler {
         at: &'static Location<'static>,
     ) -> Outcome {
         let wait = Wait::at(WaitFor::Join(target), at);
+        self.count_wait_for_threads();
         // SAFETY: taken back below, before this thread goes on.
         unsafe { target.set_joiner(self.current()) };
         let outcome = self.block(&wait, deadline);

@@ -282,10 +282,17 @@ impl Scheduler {
         self.coarse_time.set(nanos);
     }
 
-    /// Returns the place of the number of waits for other threads that have begun.
+    /// Returns the number of waits for other threads that have begun.
     #[inline(always)]
-    pub(crate) fn waits_for_threads(&self) -> &Cell<usize> {
-        &self.waits_for_threads
+    pub(crate) fn waits_for_threads(&self) -> usize {
+        self.waits_for_threads.get()
+    }
+
+    /// Counts a wait for other threads, which begins.
+    #[inline(always)]
+    pub(crate) fn count_wait_for_threads(&self) {
+        // mistake: wait-for-thread-uncounted
+        self.waits_for_threads.set(self.waits_for_threads.get().wrapping_add(1));
     }
 
     /// Returns the panic with which the run ends.

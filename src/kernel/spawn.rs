@@ -109,9 +109,11 @@ impl Scheduler {
 
     #[inline(never)]
     fn stack_with_care(&self, bytes: Option<usize>) -> io::Result<Stack> {
-        match self.room(bytes) {
-            Room::Free => {}
-            Room::Full(error) | Room::Never(error) => return Err(error),
+        let has_limits = self.most_stack_bytes().get() != usize::MAX;
+        if (has_limits || self.running() >= self.most_threads().get())
+            && let Room::Full(error) | Room::Never(error) = self.room(bytes)
+        {
+            return Err(error);
         }
         match bytes.or(self.stack_bytes()) {
             None => Stack::with_default_size(),

@@ -218,19 +218,6 @@ impl<'a> WaitFor<'a> {
             _ => None,
         }
     }
-
-    /// Returns `true` if the wait may be for particular threads to act: those that hold a lock, or that
-    /// have to end.
-    #[inline(always)]
-    pub(super) fn is_for_thread(self) -> bool {
-        match self {
-            WaitFor::Join(_) | WaitFor::Scope(_) => true,
-            WaitFor::Resource(need) => {
-                matches!(need.what, Want::Itself | Want::Share | Want::Completion)
-            }
-            _ => false,
-        }
-    }
 }
 
 impl Need<'_> {
@@ -280,7 +267,6 @@ impl<'a> Wait<'a> {
         Wait { what, at, since: Cell::new(0) }
     }
 
-    #[inline(always)]
     pub(crate) fn what(&self) -> WaitFor<'a> {
         self.what
     }

@@ -229,6 +229,7 @@ impl<T: ?Sized> Mutex<T> {
         let (lock, _) = self.poison.mark((lock, reported));
         if !try_hold(&lock, holder) {
             let wait = Wait::at(WaitFor::Resource(self.lock.need(Want::Itself)), holder.at);
+            scheduler.count_wait_for_threads();
             let block = || block_shielded(scheduler, &wait);
             let waited = lock.enrolled(|lock| &lock.waiting, scheduler, Some(holder), block);
             if waited.slot.is_some() {
