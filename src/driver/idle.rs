@@ -19,7 +19,6 @@ use crate::timer::{clock, time, timers};
 /// Returns `false` if nothing ever can.
 pub(crate) fn sleep(scheduler: &Scheduler) -> bool {
     if pass_virtual_time(scheduler) {
-        let _ = report_cycles(scheduler);
         return true;
     }
     let deadline = timers::next_deadline(scheduler);

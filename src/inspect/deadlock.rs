@@ -89,7 +89,7 @@ pub(super) fn partial_deadlock(cycle: &[Step<'_>], all: &[&ControlBlock]) -> Str
         1 => "deadlock: a green thread waits for itself".to_owned(),
         count => format!("deadlock: {count} green threads wait for each other"),
     };
-    report.push_str(", and nothing is left that could wake one; the rest of the program goes on");
+    report.push_str(", and only a cancellation can end that; the rest of the program goes on");
     let mut table = Table::new();
     for step in cycle {
         table.add(step.thread, "waits for", waiting(step.thread, all).as_ref());
