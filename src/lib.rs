@@ -10,6 +10,7 @@
 //!   scheduler. [`run`] starts a runtime.
 //! - [`channel`], [`sync`], [`time`]: channels, locks and timers for green threads, as in std and
 //!   crossbeam.
+//! - [`shards`]: a runtime for each core, and channels between them.
 //! - [`net`], [`os::unix::net`]: sockets, as in std. [`fs`]: files, as in std. [`io`]: other descriptors.
 //! - [`debug`]: reports of a runtime about itself.
 //! - [`weave`]: explores every execution of a program, replays executions and explains them.
@@ -179,6 +180,7 @@ pub mod net;
 pub mod os;
 mod remote;
 mod runtime;
+pub mod shards;
 pub mod stack;
 pub mod sync;
 mod sys;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::kernel::Scheduler;
 
 /// A moment of the runtime's clock in nanoseconds, `None` for no deadline.
-pub(super) type Moment = Option<u64>;
+pub(crate) type Moment = Option<u64>;
 
 /// How long a select waits.
 #[derive(Clone, Copy)]
@@ -23,7 +23,7 @@ pub enum Deadline {
 
 impl Deadline {
     /// Returns the moment at which a select that waits gives up.
-    pub(super) fn moment(self, scheduler: &Scheduler) -> Moment {
+    pub(crate) fn moment(self, scheduler: &Scheduler) -> Moment {
         match self {
             Deadline::After(duration) => deadline_after(scheduler, duration),
             Deadline::At(moment) => deadline_at(scheduler, moment.nanos()),

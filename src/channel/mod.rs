@@ -43,6 +43,7 @@ mod state;
 mod timer;
 
 pub use crate::{select, select_biased};
+pub(crate) use deadline::Deadline;
 pub use error::{
     ReadyTimeoutError, RecvError, RecvTimeoutError, SelectTimeoutError, SendError,
     SendTimeoutError, TryReadyError, TryRecvError, TrySelectError, TrySendError,
@@ -52,8 +53,10 @@ pub use events::Join;
 pub use events::Ready;
 pub use handles::{after, at, bounded, never, tick, unbounded};
 pub use iter::{IntoIter, Iter, TryIter};
+pub(crate) use readiness::{Choice, Operation, RemoteChannel, RemoteSide, Watching};
 pub use receiver::Receiver;
 pub use select::Select;
+pub(crate) use select_macro::{Case, Round, Tried};
 pub use selected::SelectedOperation;
 pub use sender::Sender;
 

@@ -9,18 +9,19 @@
 //! the first of them that completes it waits for the other (see [`super::pairs`]). An operation
 //! that never waits, and a `select!`, pair with a watching select in the same way.
 
+use std::cell::Cell;
 use std::ops::Deref;
 
 use super::deadline::Moment;
 use crate::access::Part;
 #[cfg(feature = "net")]
 use crate::driver::io::Readiness;
-use crate::kernel::{Scheduler, WaitFor, WaitQueue};
+use crate::kernel::{External, Scheduler, WaitFor, WaitQueue};
 use crate::runtime::End;
 
 /// An operation that a select may perform: a send or a receive, or what a call after the select does
 /// that would not wait.
-pub(super) trait Operation {
+pub(crate) trait Operation {
     /// Looks at what changes without the runtime.
     fn look(&self) {}
 
@@ -51,24 +52,27 @@ pub(super) trait Operation {
 }
 
 /// Where a select watches.
-pub(super) enum Watching<'a> {
+pub(crate) enum Watching<'a> {
     /// In this queue of a channel, to which it adds itself.
     Channel(&'a WaitQueue<Watcher>),
     /// In this queue of the threads that wait for an event.
     Event(&'a WaitQueue<()>),
     /// In none: the moment of a timer ends the wait.
     Timer(Moment),
+    /// Where another OS thread finds it, which sends a message.
+    Remote,
     /// In none: nothing would end the wait, so the operation counts as ready.
-    #[cfg_attr(not(feature = "net"), expect(dead_code, reason = "only a descriptor is refused"))]
     Refused,
 }
 
 /// An operation of a [`Select`](super::Select).
 #[derive(Clone)]
-pub(super) enum Choice<'a> {
+pub(crate) enum Choice<'a> {
     /// The end of a channel.
     Channel(&'a dyn Operation),
     End(End<'a>),
+    /// The side of a channel between runtimes.
+    Remote(RemoteSide<'a>),
     #[cfg(feature = "net")]
     Readiness(Readiness<'a>),
 }
@@ -80,15 +84,70 @@ impl<'a> Deref for Choice<'a> {
         match self {
             Choice::Channel(operation) => *operation,
             Choice::End(end) => end,
+            Choice::Remote(side) => side,
             #[cfg(feature = "net")]
             Choice::Readiness(readiness) => readiness,
         }
     }
 }
 
+/// A channel between runtimes, as a select sees it. `sends` tells the side.
+pub(crate) trait RemoteChannel {
+    /// Returns `true` if an operation would not wait.
+    fn is_ready(&self, sends: bool) -> bool;
+
+    /// Adds the current thread to those that a change of the channel wakes. Returns a number for
+    /// [`leave`](RemoteChannel::leave); `None` if an operation would not wait.
+    fn enroll(&self, scheduler: &Scheduler, sends: bool) -> Option<u64>;
+
+    fn leave(&self, scheduler: &Scheduler, sends: bool, number: u64);
+
+    /// Returns what a thread waits for.
+    fn external(&self, sends: bool) -> External<'_>;
+}
+
+/// The wait of a select for one side of a channel between runtimes. It has no destructor, so what a
+/// [`Select`](super::Select) borrows may be used while the select is there.
+#[derive(Clone)]
+pub(crate) struct RemoteSide<'a> {
+    channel: &'a dyn RemoteChannel,
+    external: External<'a>,
+    sends: bool,
+    /// While the select waits.
+    number: Cell<Option<u64>>,
+}
+
+impl<'a> RemoteSide<'a> {
+    pub(crate) fn new(channel: &'a dyn RemoteChannel, sends: bool) -> RemoteSide<'a> {
+        RemoteSide { channel, external: channel.external(sends), sends, number: Cell::new(None) }
+    }
+}
+
+impl Operation for RemoteSide<'_> {
+    fn is_ready(&self, _begun: Part<'_>) -> bool {
+        self.channel.is_ready(self.sends)
+    }
+
+    fn watching(&self, scheduler: &Scheduler, _begun: Part<'_>) -> Watching<'_> {
+        self.number.set(self.channel.enroll(scheduler, self.sends));
+        if self.number.get().is_none() { Watching::Refused } else { Watching::Remote }
+    }
+
+    fn has_watched(&self, scheduler: &Scheduler) {
+        // mistake: shards-select-stays
+        if let Some(number) = self.number.take() {
+            self.channel.leave(scheduler, self.sends, number);
+        }
+    }
+
+    fn wait_for(&self) -> WaitFor<'_> {
+        WaitFor::External(&self.external)
+    }
+}
+
 /// What a watching select has announced, or was told.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Watcher {
+pub(crate) enum Watcher {
     /// It reports readiness, and may never perform the operation.
     Looks,
     /// It performs the operation when that is possible.

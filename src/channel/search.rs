@@ -115,6 +115,7 @@ impl Search {
                 Watching::Timer(moment) => {
                     first_timer = first_timer.into_iter().chain(moment).min();
                 }
+                Watching::Remote => {}
                 Watching::Refused => refused = Some(Ended::Refused(place)),
             }
         }

@@ -138,7 +138,7 @@ impl<'a> Select<'a> {
     }
 
     /// Adds an operation, and returns its number.
-    pub(super) fn add(&mut self, operation: Choice<'a>) -> usize {
+    pub(crate) fn add(&mut self, operation: Choice<'a>) -> usize {
         let index = self.next;
         self.next += 1;
         self.operations.push((index, operation));

@@ -9,13 +9,13 @@ macro_rules! __select_arms {
     ($biased:expr; [$($done:tt)*] [$($default:tt)*] recv($receiver:expr $(,)?) -> $result:pat => $($rest:tt)+) => {
         $crate::__select_arms!(
             $biased; [$($done)*] [$($default)*]
-            case (match &$receiver { end => $crate::channel::__select::RecvCase::new(end) }) [] $result => $($rest)+
+            case (match &$receiver { end => end.__select_case() }) [] $result => $($rest)+
         )
     };
     ($biased:expr; [$($done:tt)*] [$($default:tt)*] send($sender:expr, $message:expr $(,)?) -> $result:pat => $($rest:tt)+) => {
         $crate::__select_arms!(
             $biased; [$($done)*] [$($default)*]
-            case (match &$sender { end => $crate::channel::__select::SendCase::new(end, $message) }) [] $result => $($rest)+
+            case (match &$sender { end => end.__select_case($message) }) [] $result => $($rest)+
         )
     };
     ($biased:expr; [$($done:tt)*] [$($default:tt)*] join($handle:ident $(,)?) -> $result:pat => $($rest:tt)+) => {

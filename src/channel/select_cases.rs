@@ -16,12 +16,22 @@ pub struct RecvCase<'a, T> {
     result: Cell<Option<Result<T, RecvError>>>,
 }
 
-impl<'a, T> RecvCase<'a, T> {
-    /// Creates a case that receives.
-    pub fn new(receiver: &'a Receiver<T>) -> Self {
-        RecvCase { receiver, result: Cell::new(None) }
+// Methods, so that `select!` finds those of channels between runtimes in the same way.
+impl<T> Receiver<T> {
+    #[doc(hidden)]
+    pub fn __select_case(&self) -> RecvCase<'_, T> {
+        RecvCase { receiver: self, result: Cell::new(None) }
     }
+}
 
+impl<T> Sender<T> {
+    #[doc(hidden)]
+    pub fn __select_case(&self, message: T) -> SendCase<'_, T> {
+        SendCase { sender: self, message: Cell::new(Some(message)), result: Cell::new(None) }
+    }
+}
+
+impl<T> RecvCase<'_, T> {
     /// Returns what was received, if this case was chosen.
     pub fn take(&self) -> Option<Result<T, RecvError>> {
         self.result.take()
@@ -91,12 +101,7 @@ pub struct SendCase<'a, T> {
     result: Cell<Option<Result<(), SendError<T>>>>,
 }
 
-impl<'a, T> SendCase<'a, T> {
-    /// Creates a case that sends.
-    pub fn new(sender: &'a Sender<T>, message: T) -> Self {
-        SendCase { sender, message: Cell::new(Some(message)), result: Cell::new(None) }
-    }
-
+impl<T> SendCase<'_, T> {
     /// Returns the result of the send, if this case was chosen.
     pub fn take(&self) -> Option<Result<(), SendError<T>>> {
         self.result.take()

@@ -67,16 +67,16 @@ pub struct Round<'a> {
 }
 
 impl Round<'_> {
-    pub(super) fn scheduler(&self) -> &Scheduler {
+    pub(crate) fn scheduler(&self) -> &Scheduler {
         self.scheduler
     }
 
-    pub(super) fn part(&self) -> Part<'_> {
+    pub(crate) fn part(&self) -> Part<'_> {
         self.begun.part()
     }
 
     /// Adds nodes for the case at `place` and those after it, and waits.
-    pub(super) fn go_on(&self, place: usize, listed: Option<&Listed<'_>>) -> Outcome {
+    pub(crate) fn go_on(&self, place: usize, listed: Option<&Listed<'_>>) -> Outcome {
         match self.order.get(place) {
             Some(&index) => self.cases[index].enroll(self, place, listed),
             None => {
@@ -97,7 +97,7 @@ impl Round<'_> {
     }
 
     /// Returns the case at `place` for a report.
-    pub(super) fn listed<'a>(
+    pub(crate) fn listed<'a>(
         &self,
         place: usize,
         alternative: Alternative<'a>,
@@ -142,7 +142,7 @@ pub fn select<const CASES: usize>(
             Ended::Chosen => return true,
             Ended::Deadline => return false,
             // Another thread may have taken the moment, or made another case ready.
-            Ended::Timer => begun = begin(cases),
+            Ended::Changed => begun = begin(cases),
         }
         refresh(scheduler);
         match attempt(cases, &mut order, biased, begun) {
@@ -254,8 +254,8 @@ fn try_directed(
 enum Ended {
     Chosen,
     Deadline,
-    /// The moment of a timer among the cases has come.
-    Timer,
+    /// The moment of a timer among the cases has come, or another OS thread has changed a channel.
+    Changed,
 }
 
 /// Waits with a node for each case until one of the cases is chosen or the deadline has passed.
@@ -278,13 +278,14 @@ fn wait(
         at: Location::caller(),
     };
     match round.go_on(0, None) {
-        Outcome::Woken => {
-            let chosen =
-                round.chosen.get().expect("a wait of a select is ended by one of its nodes");
-            cases[order[chosen]].chosen();
-            Ended::Chosen
-        }
-        Outcome::Elapsed if round.timer.get() => Ended::Timer,
+        Outcome::Woken => match round.chosen.get() {
+            Some(chosen) => {
+                cases[order[chosen]].chosen();
+                Ended::Chosen
+            }
+            None => Ended::Changed,
+        },
+        Outcome::Elapsed if round.timer.get() => Ended::Changed,
         Outcome::Elapsed => Ended::Deadline,
         Outcome::Interrupted => interrupted(),
     }

@@ -44,9 +44,7 @@ pub(crate) use spawn::{Owned, Room};
 pub use thread_info::{Cancelled, ThreadId};
 pub(crate) use thread_info::{ThreadInfo, ThreadRef, for_join};
 pub(crate) use wait_queue::WaitQueue;
-#[cfg(feature = "net")]
-pub(crate) use wait_reason::External;
 pub(crate) use wait_reason::{
-    Alternative, Alternatives, Holder, Listed, Need, Outcome, Resource, ScopeMembers, Wait,
-    WaitFor, Want,
+    Alternative, Alternatives, External, Holder, Listed, Need, Outcome, Resource, ScopeMembers,
+    Wait, WaitFor, Want,
 };

@@ -253,8 +253,7 @@ impl Scheduler {
         &self.most_threads
     }
 
-    /// Returns the place of the most bytes of stacks that the program allows. Without a stack size, it is
-    /// not looked at.
+    /// Returns the place of the most bytes of stacks that the program allows.
     pub(crate) fn most_stack_bytes(&self) -> &Cell<usize> {
         &self.most_stack_bytes
     }

@@ -59,14 +59,11 @@ pub(crate) enum WaitFor<'a> {
     /// Any of several.
     Any(&'a Alternatives<'a>),
     /// Something outside the runtime, such as a socket.
-    // Without `net`, nothing waits for that.
-    #[cfg_attr(not(all(feature = "net", feature = "debug")), allow(dead_code))]
     External(&'a External<'a>),
 }
 
 /// An operation on something outside the runtime, in the words of reports.
 #[derive(Clone)]
-#[cfg_attr(not(all(feature = "net", feature = "debug")), allow(dead_code))]
 pub(crate) struct External<'a> {
     /// What the thread does: "reads".
     verb: &'static str,
@@ -75,31 +72,38 @@ pub(crate) struct External<'a> {
     object: &'a dyn fmt::Display,
     /// By which an exploration knows the object, if it is not outside after all.
     resource: Option<Rc<Resource>>,
-    /// An OS thread of the pool does it, and wakes the green thread by a message.
-    is_on_pool: bool,
+    /// Another OS thread wakes the green thread, by a message.
+    ends_by_message: bool,
 }
 
-#[cfg_attr(not(all(feature = "net", feature = "debug")), allow(dead_code))]
 impl<'a> External<'a> {
+    #[cfg(feature = "net")]
     pub(crate) fn new(
         verb: &'static str,
         wanted: &'static str,
         object: &'a dyn fmt::Display,
         resource: Option<Rc<Resource>>,
     ) -> External<'a> {
-        External { verb, wanted, object, resource, is_on_pool: false }
+        External { verb, wanted, object, resource, ends_by_message: false }
     }
 
-    /// Returns an operation that an OS thread of the pool does.
-    pub(crate) fn on_pool(verb: &'static str, object: &'a dyn fmt::Display) -> External<'a> {
-        let wanted = "the end of a call on";
-        External { verb, wanted, object, resource: None, is_on_pool: true }
+    /// Returns an operation of which another OS thread tells by a message.
+    pub(crate) fn by_message(
+        verb: &'static str,
+        wanted: &'static str,
+        object: &'a dyn fmt::Display,
+    ) -> External<'a> {
+        External { verb, wanted, object, resource: None, ends_by_message: true }
     }
 
-    pub(crate) fn is_on_pool(&self) -> bool {
-        self.is_on_pool
+    pub(crate) fn ends_by_message(&self) -> bool {
+        self.ends_by_message
     }
 
+    #[cfg_attr(
+        not(any(feature = "debug", feature = "weave")),
+        expect(dead_code, reason = "no trace")
+    )]
     pub(crate) fn verb(&self) -> &'static str {
         self.verb
     }

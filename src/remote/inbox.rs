@@ -24,7 +24,8 @@ pub(super) enum Message {
     /// A closure, and the line that spawns it.
     Spawn(Job, &'static Location<'static>),
     Unpark(ThreadId),
-    /// The future that the thread waits for can be polled, or its call on the pool has ended.
+    /// What the thread waits for outside may have come: its future can be polled, its call on the pool
+    /// has ended, a channel between runtimes has changed.
     Wake(ThreadId),
     Cancel(ThreadId),
 }
@@ -54,17 +55,22 @@ pub(crate) fn unpark(info: &ThreadInfo) {
     }
 }
 
-/// Wakes a thread if it waits for a future, or for a call on the pool. It looks whether that has ended.
+/// Wakes a thread if it waits for something that ends by a message. It looks whether that has come.
 fn wake(info: &ThreadInfo) {
     let Some(control) = info.control() else { return };
     let is_meant = match control.waits_for().map(Wait::what) {
         Some(WaitFor::Future(_)) => true,
-        Some(WaitFor::External(external)) => external.is_on_pool(),
-        _ => false,
+        Some(WaitFor::Any(all)) => all.iter().any(ends_by_message),
+        Some(what) => ends_by_message(what),
+        None => false,
     };
     if is_meant {
         control.scheduler().wake(control, Outcome::Woken);
     }
+}
+
+fn ends_by_message(what: WaitFor<'_>) -> bool {
+    matches!(what, WaitFor::External(external) if external.ends_by_message())
 }
 
 /// Spawns a thread that another OS thread has asked for.
@@ -98,6 +104,8 @@ pub(crate) struct Outside {
     inbox: OnceCell<Arc<Inbox>>,
     /// The number of closures that run on other OS threads for a thread that waits here.
     unblocked: Cell<usize>,
+    /// The number of waits that other OS threads are going to end.
+    awaiting: Cell<usize>,
     silence: Silence,
     /// How long only sockets have kept virtual time from passing.
     held_clock: Silence,
@@ -114,6 +122,7 @@ impl Default for Outside {
         Outside {
             inbox: OnceCell::new(),
             unblocked: Cell::new(0),
+            awaiting: Cell::new(0),
             silence: Silence::default(),
             held_clock,
         }
@@ -322,6 +331,18 @@ fn read_existing(scheduler: &Scheduler, inbox: &Inbox) {
 /// Returns `true` if a message may come, or has come.
 pub(super) fn may_get_mail(scheduler: &Scheduler) -> bool {
     existing_inbox(scheduler).is_some_and(|inbox| !inbox.mailbox.is_deserted())
+}
+
+/// Returns `true` if a thread waits for what another OS thread is going to do.
+pub(super) fn awaits_others(scheduler: &Scheduler) -> bool {
+    outside(scheduler).awaiting.get() > 0
+}
+
+/// Changes the number of waits that other OS threads are going to end: with one, a runtime in which every
+/// thread waits sleeps, and reports no deadlock.
+pub(crate) fn count_awaiting(scheduler: &Scheduler, change: isize) {
+    let awaiting = &outside(scheduler).awaiting;
+    awaiting.set(awaiting.get().wrapping_add_signed(change));
 }
 
 /// Returns `true` if virtual time has to wait for closures on other OS threads.

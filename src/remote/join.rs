@@ -97,7 +97,14 @@ impl<T> RemoteJoinHandle<T> {
     ///
     /// If the result has been awaited before.
     #[track_caller]
-    pub fn join(self) -> Result<T, Box<dyn std::any::Any + Send>> {
+    pub fn join(mut self) -> Result<T, Box<dyn std::any::Any + Send>> {
+        self.wait()
+    }
+
+    /// Waits as [`join`](RemoteJoinHandle::join). The handle is of no further use afterwards, but if the
+    /// thread is unwound in the wait.
+    #[track_caller]
+    pub(crate) fn wait(&mut self) -> Result<T, Payload> {
         if try_scheduler().is_some() {
             return block_on("leno::RemoteJoinHandle::join", None, self);
         }

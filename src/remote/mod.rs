@@ -7,7 +7,8 @@ mod join;
 mod mailbox;
 #[cfg(feature = "net")]
 pub(crate) mod pool;
-mod sync_shim;
+pub(crate) mod sync_shim;
+pub(crate) mod waiter;
 
 pub(crate) use future::{
     Futures, announce_end, awaited_outside, block_on, selects_on_end, wake_at_end,
@@ -17,6 +18,7 @@ pub use handle::{Ended, Handle};
 pub(crate) use inbox::hold_time;
 pub(crate) use inbox::unpark;
 pub use join::RemoteJoinHandle;
+pub(crate) use join::promise;
 
 use crate::kernel::Scheduler;
 
@@ -25,4 +27,5 @@ pub(crate) fn can_be_reached(scheduler: &Scheduler) -> bool {
     future::is_awaited_outside(scheduler)
         || inbox::may_get_mail(scheduler)
         || inbox::holds_time(scheduler)
+        || inbox::awaits_others(scheduler)
 }

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use super::marker;
 use super::workshop::{Build, Kit, Outcome, Target, Workshop};
 use super::{
-    TURN, WORKERS, asked_for, files, net, root, runtime, sampled, say, target, try_in, weave,
+    TURN, WORKERS, asked_for, files, net, root, runtime, sampled, say, shards, target, try_in,
+    weave,
 };
 
 /// A mistake.
@@ -96,7 +97,14 @@ fn each_mistake_has_one_place() {
         (relative.display().to_string(), fs::read_to_string(&path).expect("the file can be read"))
     };
     let files: Vec<(String, String)> = sources(&root.join("src")).into_iter().map(file).collect();
-    let tables = [runtime::MISTAKES, weave::MISTAKES, net::MISTAKES, net::RING, files::MISTAKES];
+    let tables = [
+        runtime::MISTAKES,
+        weave::MISTAKES,
+        net::MISTAKES,
+        net::RING,
+        files::MISTAKES,
+        shards::MISTAKES,
+    ];
     let mistakes = tables.into_iter().flatten();
     let names: Vec<&str> = mistakes.map(|mistake| mistake.name).collect();
     let complaints = marker::complaints(&files, &names);

@@ -174,6 +174,19 @@ impl Kit {
     }
 }
 
+impl Kit {
+    /// Returns the kit of the tests of shards.
+    pub fn shards() -> Kit {
+        Kit {
+            test: &["--test", "shards", "--no-default-features"],
+            copied: &[("tests/shards", "tests/shards")],
+            packages: &[],
+            variables: vec![("RUST_BACKTRACE", "0")],
+            ..Kit::net()
+        }
+    }
+}
+
 pub struct Workshop {
     root: PathBuf,
     kit: Kit,

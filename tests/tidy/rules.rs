@@ -8,7 +8,7 @@ pub const MOST_LINES: usize = 500;
 pub const MOST_FUNCTION_LINES: usize = 70;
 
 /// The layers. Each may use only the layers before it.
-const LAYERS: [&[&str]; 22] = [
+const LAYERS: [&[&str]; 23] = [
     &["arch", "sys"],
     &["stack"],
     &["coroutine", "kernel"],
@@ -22,6 +22,7 @@ const LAYERS: [&[&str]; 22] = [
     &["time"],
     &["channel"],
     &["thread", "sync", "bridge"],
+    &["shards"],
     &["fs", "io"],
     &["net"],
     &["os"],

@@ -26,6 +26,9 @@ use crate::kernel::{External, Scheduler, Wait, WaitFor, try_scheduler};
 use crate::remote::pool::{self, Leave};
 use crate::sys::file::{Nature, is_stream, nature, read_cached, write_cached};
 
+/// What a thread waits for while an OS thread of the pool makes its call.
+const CALL: &str = "the end of a call on";
+
 /// The most bytes that are copied at once: other threads then have a turn.
 const MOST_AT_ONCE: usize = 1 << 20;
 
@@ -102,7 +105,7 @@ fn lend<T: Send>(
     at: &'static Location<'static>,
     f: impl FnOnce() -> io::Result<T> + Send,
 ) -> io::Result<T> {
-    let external = External::on_pool(verb, object);
+    let external = External::by_message(verb, CALL, object);
     pool::lend(scheduler, &Wait::at(WaitFor::External(&external), at), f)
 }
 
@@ -122,7 +125,7 @@ pub(crate) fn opening_call<T: Send + 'static>(
     let at = Location::caller();
     begin_file(scheduler, at)?;
     let object = paths[0].display();
-    let external = External::on_pool(verb, &object);
+    let external = External::by_message(verb, CALL, &object);
     let paths = paths.map(Path::to_owned);
     let f = move |leave: &Leave| {
         let may_wait = paths.iter().any(|path| is_stream(path));

@@ -91,12 +91,12 @@ impl Me<'_> {
             .collect();
         let enrolled: Vec<Enrolled<'_>> = (ends.iter().zip(&timers))
             .filter_map(|case| match case {
-                (_, Some(timer)) => Some(Enrolled::After(RecvCase::new(timer))),
+                (_, Some(timer)) => Some(Enrolled::After(timer.__select_case())),
                 ((Some((channel, sender)), _), _) => {
-                    Some(Enrolled::Send(*channel, SendCase::new(sender, self.world.loud())))
+                    Some(Enrolled::Send(*channel, sender.__select_case(self.world.loud())))
                 }
                 ((_, Some((channel, receiver))), _) => {
-                    Some(Enrolled::Receive(*channel, RecvCase::new(receiver)))
+                    Some(Enrolled::Receive(*channel, receiver.__select_case()))
                 }
                 _ => None,
             })

@@ -1,0 +1,194 @@
+//! A channel between runtimes, as its ends share it: how a thread waits at either end.
+
+use std::fmt;
+use std::panic::Location;
+use std::sync::OnceLock;
+
+use super::queue::{Queue, Unreceived, Unsent, Wake};
+use crate::cancel::interrupted;
+use crate::channel::{Deadline, RecvTimeoutError, SendTimeoutError};
+use crate::kernel::{External, Outcome, Scheduler, Wait, WaitFor, try_scheduler};
+use crate::remote::waiter::{self, Waiter};
+use crate::timer::{now, refresh};
+
+/// What both ends share.
+pub(super) struct Channel<T> {
+    pub(super) queue: Queue<T, Waiter>,
+    made_at: &'static Location<'static>,
+    /// For reports.
+    name: OnceLock<Box<str>>,
+}
+
+impl Wake for Waiter {
+    fn wake(self) {
+        Waiter::wake(self);
+    }
+}
+
+/// Begins an operation. A cancellation point. Returns the scheduler, if the caller runs in a runtime.
+///
+/// # Panics
+///
+/// In an exploration, which cannot know what other OS threads do.
+#[inline]
+#[track_caller]
+pub(super) fn begin(function: &'static str) -> Option<&'static Scheduler> {
+    let scheduler = try_scheduler()?;
+    assert!(
+        !scheduler.is_controlled(),
+        "{function} was called in an exploration, which cannot control other OS threads; use \
+         leno::channel between green threads of one runtime"
+    );
+    scheduler.checkpoint();
+    Some(scheduler)
+}
+
+/// Returns the moment of a deadline. Outside a runtime, it is one of the system's clock.
+fn moment(scheduler: Option<&Scheduler>, deadline: Deadline) -> Option<u64> {
+    match (scheduler, deadline) {
+        (Some(scheduler), deadline) => deadline.moment(scheduler),
+        (None, Deadline::Now) => Some(0),
+        (None, Deadline::Never) => None,
+        (None, Deadline::At(moment)) => Some(moment.nanos()),
+        (None, Deadline::After(duration)) => {
+            now().checked_add(u64::try_from(duration.as_nanos()).ok()?)
+        }
+    }
+}
+
+/// Reads the clock again, since the thread is going to wait until the same deadline.
+fn now_again(scheduler: Option<&Scheduler>) {
+    if let Some(scheduler) = scheduler {
+        refresh(scheduler);
+    }
+}
+
+impl<T> Channel<T> {
+    #[track_caller]
+    pub(super) fn new(capacity: usize) -> Channel<T> {
+        let made_at = Location::caller();
+        Channel { queue: Queue::new(capacity), made_at, name: OnceLock::new() }
+    }
+
+    /// Returns what a thread waits for that wants to send.
+    pub(super) fn room(&self) -> External<'_> {
+        External::by_message("sends", "room in", self)
+    }
+
+    /// Returns what a thread waits for that wants to receive.
+    pub(super) fn message(&self) -> External<'_> {
+        External::by_message("receives", "a message from", self)
+    }
+
+    #[inline]
+    #[track_caller]
+    pub(super) fn send(
+        &self,
+        function: &'static str,
+        message: T,
+        deadline: Deadline,
+    ) -> Result<(), SendTimeoutError<T>> {
+        let scheduler = begin(function);
+        match self.queue.send(message, &mut None, || None) {
+            Ok(()) => Ok(()),
+            Err(Unsent::Disconnected(message)) => Err(SendTimeoutError::Disconnected(message)),
+            Err(Unsent::Full(message)) => self.wait_to_send(scheduler, message, deadline),
+        }
+    }
+
+    #[track_caller]
+    fn wait_to_send(
+        &self,
+        scheduler: Option<&Scheduler>,
+        mut message: T,
+        deadline: Deadline,
+    ) -> Result<(), SendTimeoutError<T>> {
+        let external = self.room();
+        let wait = Wait::new(WaitFor::External(&external));
+        let deadline = moment(scheduler, deadline);
+        let mut ticket = None;
+        let mut is_over = false;
+        loop {
+            let mut waiter = (!is_over).then(|| Waiter::of(scheduler));
+            message = match self.queue.send(message, &mut ticket, || waiter.take()) {
+                Ok(()) => return Ok(()),
+                Err(Unsent::Disconnected(message)) => {
+                    return Err(SendTimeoutError::Disconnected(message));
+                }
+                Err(Unsent::Full(message)) if is_over => {
+                    return Err(SendTimeoutError::Timeout(message));
+                }
+                Err(Unsent::Full(message)) => message,
+            };
+            match waiter::wait(scheduler, &wait, deadline) {
+                Outcome::Woken => now_again(scheduler),
+                Outcome::Elapsed => is_over = true,
+                Outcome::Interrupted => {
+                    // mistake: shards-keep-room
+                    self.queue.leave_sending(ticket);
+                    interrupted();
+                }
+            }
+        }
+    }
+
+    #[inline]
+    #[track_caller]
+    pub(super) fn recv(
+        &self,
+        function: &'static str,
+        deadline: Deadline,
+    ) -> Result<T, RecvTimeoutError> {
+        let scheduler = begin(function);
+        match self.queue.recv(&mut None, || None) {
+            Ok(message) => Ok(message),
+            Err(Unreceived::Disconnected) => Err(RecvTimeoutError::Disconnected),
+            Err(Unreceived::Empty) => self.wait_to_receive(scheduler, deadline),
+        }
+    }
+
+    #[track_caller]
+    fn wait_to_receive(
+        &self,
+        scheduler: Option<&Scheduler>,
+        deadline: Deadline,
+    ) -> Result<T, RecvTimeoutError> {
+        let external = self.message();
+        let wait = Wait::new(WaitFor::External(&external));
+        let deadline = moment(scheduler, deadline);
+        let mut ticket = None;
+        let mut is_over = false;
+        loop {
+            let mut waiter = (!is_over).then(|| Waiter::of(scheduler));
+            match self.queue.recv(&mut ticket, || waiter.take()) {
+                Ok(message) => return Ok(message),
+                Err(Unreceived::Disconnected) => return Err(RecvTimeoutError::Disconnected),
+                Err(Unreceived::Empty) if is_over => return Err(RecvTimeoutError::Timeout),
+                Err(Unreceived::Empty) => {}
+            }
+            match waiter::wait(scheduler, &wait, deadline) {
+                Outcome::Woken => now_again(scheduler),
+                Outcome::Elapsed => is_over = true,
+                Outcome::Interrupted => {
+                    // mistake: shards-keep-wake
+                    // mistake: shards-message-lost
+                    self.queue.leave_receiving(ticket);
+                    interrupted();
+                }
+            }
+        }
+    }
+
+    pub(super) fn set_name(&self, name: String) {
+        let _ = self.name.set(name.into_boxed_str());
+    }
+}
+
+impl<T> fmt::Display for Channel<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.name.get() {
+            Some(name) => write!(f, "channel between runtimes '{name}'"),
+            None => write!(f, "a channel between runtimes (made at {})", self.made_at),
+        }
+    }
+}
