@@ -4,6 +4,8 @@
 //! `cargo test` builds the examples; `cargo test --test examples` needs
 //! `cargo build --examples` before it.
 
+#[path = "examples/all_cores.rs"]
+mod all_cores;
 #[path = "examples/arguments.rs"]
 mod arguments;
 #[path = "examples/chat_server.rs"]
