@@ -11,7 +11,8 @@
 //! - [`channel`], [`sync`], [`time`]: channels, locks and timers for green threads, as in std and
 //!   crossbeam.
 //! - [`shards`]: a runtime for each core, and channels between them.
-//! - [`net`], [`os::unix::net`]: sockets, as in std. [`fs`]: files, as in std. [`io`]: other descriptors.
+//! - [`net`], [`os::unix::net`]: sockets, as in std. [`fs`]: files, as in std. [`io`]: pipes, as in std,
+//!   and other descriptors.
 //! - [`debug`]: reports of a runtime about itself.
 //! - [`weave`]: explores every execution of a program, replays executions and explains them.
 //! - [`stack`]: guarded stacks, and the pool that keeps them.
@@ -139,7 +140,7 @@
 //! - `debug`: [`debug`], with symbolised stacks (crate `backtrace`). Without it, the report
 //!   of a deadlock still names every green thread and every line.
 //! - `unblock`: [`unblock`], with a pool of OS threads (crate `blocking`).
-//! - `net`: [`net`], [`fs`], [`os`] and [`io`], sockets and files (crates `socket2` and, on Linux,
+//! - `net`: [`net`], [`fs`], [`os`] and [`io`], sockets, files and pipes (crates `socket2` and, on Linux,
 //!   `io-uring`; and `unblock` for files and names).
 //!
 //! Off by default:

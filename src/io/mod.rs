@@ -1,7 +1,7 @@
-//! Waiting for descriptors of all kinds, copying between streams, and the halves of streams.
+//! Pipes, waiting for descriptors of all kinds, copying between streams, and the halves of streams.
 //!
-//! The sockets of [`leno::net`](crate::net) wait by themselves. [`Watched`] is for other descriptors that can
-//! be polled: those of a C library (libpq, ALSA), of inotify(7), a pipe, a device.
+//! The sockets of [`leno::net`](crate::net) and the ends of a [`pipe`] wait by themselves. [`Watched`] is for
+//! other descriptors that can be polled: those of a C library (libpq, ALSA), of inotify(7), a device.
 //!
 //! # Examples
 //!
@@ -37,9 +37,11 @@
 //! ```
 
 mod copy;
+mod pipe;
 mod split;
 mod watched;
 
 pub use copy::copy;
+pub use pipe::{PipeReader, PipeWriter, pipe};
 pub use split::{Duplex, ReadHalf, ReuniteError, WriteHalf, split};
 pub use watched::Watched;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{ToSocketAddrs, each, happy, ip};
-use crate::driver::io::{Address, Choice, Kind, Socket};
+use crate::driver::io::{Address, Choice, Kind, Socket, reader_traits, writer_traits};
 use crate::io::Duplex;
 
 /// A connection, as [`std::net::TcpStream`].
@@ -283,4 +283,5 @@ ttl_methods!(
     "let listener = leno::net::TcpListener::bind(\"127.0.0.1:0\")?;\n\
      let socket = leno::net::TcpStream::connect(listener.local_addr()?)?;"
 );
-stream_traits!(TcpStream, &TcpStream);
+reader_traits!(TcpStream, &TcpStream);
+writer_traits!(TcpStream, &TcpStream);

@@ -1,10 +1,11 @@
-//! Conversions of sockets and files from and to descriptors, and the sockets and files of std.
+//! Conversions of sockets, pipes and files from and to descriptors, and the sockets, pipes and files of std.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
-use crate::driver::io::{Kind, Socket};
+use crate::driver::io::{Kind, Pipe, Socket};
 use crate::fs::File;
+use crate::io::{PipeReader, PipeWriter};
 use crate::net::{TcpListener, TcpStream, UdpSocket};
 use crate::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 
@@ -93,7 +94,84 @@ macro_rules! from_raw {
     )* };
 }
 
-from_raw!(TcpListener, TcpStream, UdpSocket, UnixListener, UnixStream, UnixDatagram, File);
+from_raw!(
+    TcpListener,
+    TcpStream,
+    UdpSocket,
+    UnixListener,
+    UnixStream,
+    UnixDatagram,
+    PipeReader,
+    PipeWriter,
+    File
+);
+
+macro_rules! pipe_conversions {
+    ($($type:ident: $std:ty),*) => { $(
+        /// The descriptor does not block once leno has read or written.
+        impl AsFd for $type {
+            fn as_fd(&self) -> BorrowedFd<'_> {
+                self.0.as_fd()
+            }
+        }
+
+        /// The descriptor does not block once leno has read or written.
+        impl AsRawFd for $type {
+            fn as_raw_fd(&self) -> RawFd {
+                self.as_fd().as_raw_fd()
+            }
+        }
+
+        /// Takes over a descriptor, which does not block from the first call on.
+        impl From<OwnedFd> for $type {
+            fn from(descriptor: OwnedFd) -> $type {
+                $type(Arc::new(Pipe::take_over(stringify!($type), descriptor)))
+            }
+        }
+
+        /// Gives the descriptor up, which blocks again. If there are clones, it is a duplicate, and does
+        /// not block if one of them has read or written, or will.
+        ///
+        /// # Panics
+        ///
+        /// If there are clones, and the process has no more descriptors.
+        impl From<$type> for OwnedFd {
+            fn from(end: $type) -> OwnedFd {
+                Pipe::give_up(end.0)
+            }
+        }
+
+        /// As the conversion into an [`OwnedFd`].
+        impl IntoRawFd for $type {
+            fn into_raw_fd(self) -> RawFd {
+                OwnedFd::from(self).into_raw_fd()
+            }
+        }
+
+        /// As the conversion from an [`OwnedFd`].
+        impl From<$std> for $type {
+            fn from(end: $std) -> $type {
+                OwnedFd::from(end).into()
+            }
+        }
+
+        /// As the conversion into an [`OwnedFd`].
+        impl From<$type> for $std {
+            fn from(end: $type) -> $std {
+                OwnedFd::from(end).into()
+            }
+        }
+
+        /// For a standard stream of a child, as the conversion into an [`OwnedFd`].
+        impl From<$type> for std::process::Stdio {
+            fn from(end: $type) -> std::process::Stdio {
+                OwnedFd::from(end).into()
+            }
+        }
+    )* };
+}
+
+pipe_conversions!(PipeReader: std::io::PipeReader, PipeWriter: std::io::PipeWriter);
 
 impl AsFd for File {
     fn as_fd(&self) -> BorrowedFd<'_> {

@@ -11,6 +11,8 @@ pub(crate) mod memory;
 pub(crate) mod os_stack;
 pub(crate) mod panics;
 #[cfg(feature = "net")]
+pub(crate) mod pipe;
+#[cfg(feature = "net")]
 pub(crate) mod poller;
 pub(crate) mod process;
 #[cfg(feature = "debug")]

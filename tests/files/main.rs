@@ -1,4 +1,4 @@
-//! Files: random calls beside those of std, cancellation, bad input and bad weather.
+//! Files and pipes: random calls beside those of std, cancellation, bad input and bad weather.
 
 #[path = "../it/support.rs"]
 #[allow(dead_code)]
@@ -14,5 +14,6 @@ mod seed;
 mod calls;
 mod cancel;
 mod oracle;
+mod pipes;
 mod scratch;
 mod weather;

@@ -7,6 +7,7 @@
 //!
 //! ```text
 //!   Socket   the object, and the loop of a call: try, wait, try again
+//!   Pipe     an end of a pipe, with the same loop
 //!   Handle   the socket of an engine, which answers calls: of the system, or in memory
 //!   Source   a socket as one runtime knows it: readiness, threads that wait
 //!   Io       the state of a runtime: its engine, its table of sources
@@ -26,12 +27,14 @@ mod handle;
 mod look;
 mod memory;
 mod options;
+mod pipe;
 mod readiness;
 mod slot;
 mod socket;
 mod source;
 mod sources;
 mod table;
+mod traits;
 mod watch;
 
 use std::io;
@@ -49,12 +52,14 @@ use self::memory::delivery;
 pub(crate) use self::memory::restart::restart;
 pub use self::memory::settings::MemoryNetwork;
 pub(crate) use self::options::{Choice, Group};
+pub(crate) use self::pipe::Pipe;
 pub use self::readiness::Readiness;
 pub(crate) use self::readiness::count_waits;
 pub(crate) use self::slot::Io;
 use self::slot::{io, report};
 pub(crate) use self::socket::Socket;
 use self::source::{Side, Source};
+pub(crate) use self::traits::{reader_traits, writer_traits};
 pub(crate) use self::watch::Watch;
 use crate::kernel::{Cause, Outcome, Scheduler, Wait};
 use crate::remote::inbox::existing_inbox;

@@ -19,6 +19,7 @@ const REMEDIES: &[(&[&str], &str)] = &[
     (&["std::net::", "/std/src/net/"], "leno::net"),
     (&["std::os::unix::fs", "/std/src/os/unix/fs.rs"], "leno::os::unix::fs"),
     (&["std::fs::", "/std/src/fs"], "leno::fs"),
+    (&["std::io::pipe::", "/std/src/io/pipe.rs"], "leno::io::pipe"),
     (&["std::io::", "/std/src/io/"], UNBLOCK),
     (&["std::process::", "/std/src/process.rs"], UNBLOCK),
     (&["::JoinHandle", "/join_handle.rs", "::JoinInner"], UNBLOCK),
@@ -76,7 +77,7 @@ mod tests {
             "std::thread::park /rustc/0/library/std/src/thread/mod.rs:1080:9",
             "std::sync::mpsc::Receiver<T>::recv /rustc/0/library/std/src/sync/mpsc.rs:1:1",
         ];
-        let cases: [(&[&str], Option<&str>); 9] = [
+        let cases: [(&[&str], Option<&str>); 10] = [
             (&receive, Some("leno::sync::mpsc or leno::channel")),
             (&receive[..3], Some("leno::thread::park")),
             (&receive[..2], None),
@@ -86,6 +87,10 @@ mod tests {
                 Some("leno::sync::Mutex"),
             ),
             (&["read ", "read_line /rustc/0/library/std/src/io/stdio.rs:1:1"], Some(UNBLOCK)),
+            (
+                &["read ", "<std::io::pipe::PipeReader as std::io::Read>::read "],
+                Some("leno::io::pipe"),
+            ),
             (&["read ", "<std::fs::File as std::io::Read>::read "], Some("leno::fs")),
             (&["accept4 ", "std::net::tcp::TcpListener::accept "], Some("leno::net")),
             (

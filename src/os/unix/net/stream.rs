@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::{SocketAddr, unix};
-use crate::driver::io::{Address, Kind, Socket};
+use crate::driver::io::{Address, Kind, Socket, reader_traits, writer_traits};
 use crate::io::Duplex;
 
 /// A connection within the host, as [`std::os::unix::net::UnixStream`].
@@ -184,4 +184,5 @@ impl Duplex for UnixStream {
 
 socket_methods!(UnixStream, "let (socket, _other) = leno::os::unix::net::UnixStream::pair()?;");
 timeout_methods!(UnixStream, "let (socket, _other) = leno::os::unix::net::UnixStream::pair()?;");
-stream_traits!(UnixStream, &UnixStream);
+reader_traits!(UnixStream, &UnixStream);
+writer_traits!(UnixStream, &UnixStream);
