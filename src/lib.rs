@@ -12,7 +12,7 @@
 //!   crossbeam.
 //! - [`shards`]: a runtime for each core, and channels between them.
 //! - [`net`], [`os::unix::net`]: sockets, as in std. [`fs`]: files, as in std. [`io`]: pipes, as in std,
-//!   and other descriptors.
+//!   and other descriptors. [`process`]: child processes, as in std.
 //! - [`debug`]: reports of a runtime about itself.
 //! - [`weave`]: explores every execution of a program, replays executions and explains them.
 //! - [`stack`]: guarded stacks, and the pool that keeps them.
@@ -140,8 +140,8 @@
 //! - `debug`: [`debug`], with symbolised stacks (crate `backtrace`). Without it, the report
 //!   of a deadlock still names every green thread and every line.
 //! - `unblock`: [`unblock`], with a pool of OS threads (crate `blocking`).
-//! - `net`: [`net`], [`fs`], [`os`] and [`io`], sockets, files and pipes (crates `socket2` and, on Linux,
-//!   `io-uring`; and `unblock` for files and names).
+//! - `net`: [`net`], [`fs`], [`io`], [`process`] and [`os`]: sockets, files, pipes and children (crates
+//!   `socket2` and, on Linux, `io-uring`; and `unblock` for files and names).
 //!
 //! Off by default:
 //!
@@ -179,6 +179,8 @@ mod kernel;
 pub mod net;
 #[cfg(feature = "net")]
 pub mod os;
+#[cfg(feature = "net")]
+pub mod process;
 mod remote;
 mod runtime;
 pub mod shards;

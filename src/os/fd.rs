@@ -8,6 +8,7 @@ use crate::fs::File;
 use crate::io::{PipeReader, PipeWriter};
 use crate::net::{TcpListener, TcpStream, UdpSocket};
 use crate::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
+use crate::process::{ChildStderr, ChildStdin, ChildStdout};
 
 macro_rules! conversions {
     ($($type:ident: $std:ty),*) => { $(
@@ -171,7 +172,13 @@ macro_rules! pipe_conversions {
     )* };
 }
 
-pipe_conversions!(PipeReader: std::io::PipeReader, PipeWriter: std::io::PipeWriter);
+pipe_conversions!(
+    PipeReader: std::io::PipeReader,
+    PipeWriter: std::io::PipeWriter,
+    ChildStdin: std::process::ChildStdin,
+    ChildStdout: std::process::ChildStdout,
+    ChildStderr: std::process::ChildStderr
+);
 
 impl AsFd for File {
     fn as_fd(&self) -> BorrowedFd<'_> {

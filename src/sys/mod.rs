@@ -1,5 +1,7 @@
 //! The operating system: memory, signals, the clock, sleeping. No other module makes system calls.
 
+#[cfg(feature = "net")]
+pub(crate) mod child;
 pub(crate) mod clock;
 pub(crate) mod cxx;
 pub(crate) mod fault;

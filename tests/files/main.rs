@@ -1,4 +1,4 @@
-//! Files and pipes: random calls beside those of std, cancellation, bad input and bad weather.
+//! Files, pipes and processes: random calls beside those of std, cancellation, bad input and bad weather.
 
 #[path = "../it/support.rs"]
 #[allow(dead_code)]
@@ -13,6 +13,7 @@ mod seed;
 
 mod calls;
 mod cancel;
+mod children;
 mod oracle;
 mod pipes;
 mod scratch;

@@ -39,6 +39,8 @@ pub(super) enum Subject<'a> {
     Socket(&'a Handle),
     /// A descriptor that leno has not made.
     Foreign(BorrowedFd<'a>),
+    /// None: the call would not wait.
+    Ready,
 }
 
 impl<'a> Subject<'a> {
@@ -46,6 +48,8 @@ impl<'a> Subject<'a> {
         match self {
             Subject::Socket(handle) => handle.target(),
             Subject::Foreign(descriptor) => Target::Descriptor(descriptor.as_raw_fd()),
+            // The system refuses it, as it does a closed descriptor.
+            Subject::Ready => Target::Descriptor(-1),
         }
     }
 
@@ -53,11 +57,12 @@ impl<'a> Subject<'a> {
     ///
     /// # Panics
     ///
-    /// If it is a socket in memory.
+    /// If it is a socket in memory, or none.
     pub(super) fn descriptor(self) -> BorrowedFd<'a> {
         match self {
             Subject::Socket(handle) => handle.as_fd(),
             Subject::Foreign(descriptor) => descriptor,
+            Subject::Ready => unreachable!("there is nothing to wait for"),
         }
     }
 
@@ -117,6 +122,8 @@ impl Operation {
         &Operation::new(Direction::Write, "send", "sends by", "room in");
     pub(super) const ACCEPT: &Operation =
         &Operation::new(Direction::Read, "accept", "accepts from", "a connection to");
+    pub(super) const WAIT: &Operation =
+        &Operation::new(Direction::Read, "wait", "waits for", "the end of");
     pub(super) const CONNECT: &Operation =
         &Operation::new(Direction::Write, "connect", "connects", "the connection of");
 }

@@ -19,6 +19,7 @@
 
 mod address;
 mod call;
+pub(crate) mod child;
 mod connect;
 mod direction;
 mod engine;

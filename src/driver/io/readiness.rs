@@ -42,6 +42,7 @@ impl<'a> Readiness<'a> {
         let operation = self.operation;
         let is_ready = match self.subject.in_memory() {
             _ if refuse_if_controlled(scheduler).is_err() => true,
+            _ if matches!(self.subject, Subject::Ready) => true,
             Some(socket) => socket.is_ready(operation.direction),
             None => {
                 let descriptor = self.subject.descriptor();

@@ -20,8 +20,8 @@ const REMEDIES: &[(&[&str], &str)] = &[
     (&["std::os::unix::fs", "/std/src/os/unix/fs.rs"], "leno::os::unix::fs"),
     (&["std::fs::", "/std/src/fs"], "leno::fs"),
     (&["std::io::pipe::", "/std/src/io/pipe.rs"], "leno::io::pipe"),
+    (&["std::process::", "/std/src/process.rs"], "leno::process"),
     (&["std::io::", "/std/src/io/"], UNBLOCK),
-    (&["std::process::", "/std/src/process.rs"], UNBLOCK),
     (&["::JoinHandle", "/join_handle.rs", "::JoinInner"], UNBLOCK),
     (&["std::thread::sleep", "std::thread::functions::sleep"], "leno::sleep"),
     (&["std::thread::park", "std::thread::functions::park"], "leno::thread::park"),
@@ -77,7 +77,7 @@ mod tests {
             "std::thread::park /rustc/0/library/std/src/thread/mod.rs:1080:9",
             "std::sync::mpsc::Receiver<T>::recv /rustc/0/library/std/src/sync/mpsc.rs:1:1",
         ];
-        let cases: [(&[&str], Option<&str>); 10] = [
+        let cases: [(&[&str], Option<&str>); 11] = [
             (&receive, Some("leno::sync::mpsc or leno::channel")),
             (&receive[..3], Some("leno::thread::park")),
             (&receive[..2], None),
@@ -90,6 +90,10 @@ mod tests {
             (
                 &["read ", "<std::io::pipe::PipeReader as std::io::Read>::read "],
                 Some("leno::io::pipe"),
+            ),
+            (
+                &["read ", "<std::process::ChildStdout as std::io::Read>::read "],
+                Some("leno::process"),
             ),
             (&["read ", "<std::fs::File as std::io::Read>::read "], Some("leno::fs")),
             (&["accept4 ", "std::net::tcp::TcpListener::accept "], Some("leno::net")),

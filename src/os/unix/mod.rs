@@ -2,6 +2,7 @@
 
 pub mod fs;
 pub mod net;
+pub mod process;
 
 #[cfg(all(test, target_os = "linux"))]
 mod ring_tests;
