@@ -1,10 +1,51 @@
-//! Creates copies of `mailbox.rs` with one planted bug each.
+//! Creates copies of `mailbox.rs` and of `queue.rs` with one planted bug each.
 
 use std::path::Path;
 use std::{env, fs};
 
-/// The name of each copy, and its replacements.
-const BUGS: [(&str, &[(&str, &str)]); 10] = [
+/// The name of a copy, and its replacements.
+type Bug = (&'static str, &'static [(&'static str, &'static str)]);
+
+const QUEUE_BUGS: [Bug; 6] = [
+    (
+        "message_wakes_no_thread",
+        &[(
+            "let woken = state.to_receive.pop();\n        drop(state);",
+            "let woken = None::<W>;\n        drop(state);",
+        )],
+    ),
+    (
+        "room_wakes_no_thread",
+        &[(
+            "let woken = state.to_send.pop();\n        drop(state);",
+            "let woken = None::<W>;\n        drop(state);",
+        )],
+    ),
+    (
+        "leaving_receiver_keeps_its_wake",
+        &[("is_woken && state.can_receive()", "false && is_woken && state.can_receive()")],
+    ),
+    (
+        "leaving_sender_keeps_its_wake",
+        &[(
+            "is_woken && state.can_send(self.capacity)",
+            "false && is_woken && state.can_send(self.capacity)",
+        )],
+    ),
+    (
+        "last_sender_wakes_no_thread",
+        &[(
+            "if state.senders == 0 { state.to_receive.take() } else { VecDeque::new() }",
+            "VecDeque::<(u64, W)>::new()",
+        )],
+    ),
+    (
+        "last_receiver_wakes_no_thread",
+        &[("let woken = state.to_send.take();", "let woken = VecDeque::<(u64, W)>::new();")],
+    ),
+];
+
+const MAILBOX_BUGS: [Bug; 10] = [
     (
         "rings_before_it_posts",
         &[
@@ -58,26 +99,32 @@ const BUGS: [(&str, &[(&str, &str)]); 10] = [
     ),
 ];
 
-fn main() {
-    const SOURCE: &str = "../../src/remote/mailbox.rs";
-    println!("cargo::rerun-if-changed={SOURCE}");
-    println!("cargo::rerun-if-changed=build.rs");
-    let source = fs::read_to_string(SOURCE).expect("the mailbox can be read");
+/// Returns a module for each bug, a copy of the source at `path` with the models of `macro_name`.
+fn copies(path: &str, bugs: &[Bug], macro_name: &str) -> String {
+    println!("cargo::rerun-if-changed={path}");
+    let source = fs::read_to_string(path).expect("the source can be read");
     // These lines are allowed only at the beginning of a file.
     let is_inner = |line: &&str| !line.starts_with("//!") && !line.starts_with("#![");
     let source: String = source.lines().filter(is_inner).flat_map(|line| [line, "\n"]).collect();
     let mut modules = String::new();
-    for (name, changes) in BUGS {
+    for (name, changes) in bugs {
         let mut planted = source.clone();
-        for (from, to) in changes {
+        for (from, to) in *changes {
             assert_eq!(planted.matches(from).count(), 1, "{name}: {from}");
             planted = planted.replace(from, to);
         }
         planted = planted.replace("super::sync_shim", "crate::sync_shim");
-        modules +=
-            &format!("mod {name} {{\n{planted}\nmodels!(#[ignore = \"it is to fail\"]);\n}}\n");
+        let models = format!("{macro_name}!(#[ignore = \"it is to fail\"]);");
+        modules += &format!("mod {name} {{\n{planted}\n{models}\n}}\n");
     }
-    let names: Vec<&str> = BUGS.iter().map(|(name, _)| *name).collect();
+    modules
+}
+
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    let mut modules = copies("../../src/remote/mailbox.rs", &MAILBOX_BUGS, "models");
+    modules += &copies("../../src/shards/queue.rs", &QUEUE_BUGS, "queue_models");
+    let names: Vec<&str> = MAILBOX_BUGS.iter().chain(&QUEUE_BUGS).map(|(name, _)| *name).collect();
     modules += &format!("pub const PLANTED: [&str; {}] = {names:?};\n", names.len());
     let folder = env::var("OUT_DIR").expect("cargo says where");
     fs::write(Path::new(&folder).join("planted.rs"), modules).expect("it can be written");

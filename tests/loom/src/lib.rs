@@ -1,7 +1,7 @@
-//! The mailbox between OS threads, in every possible order.
+//! The mailbox and the queue between OS threads, in every possible order.
 //!
 //! `cargo test` runs the models of `models.rs` under loom, on `src/remote/mailbox.rs`
-//! and on copies with one planted bug each, which must be found. `cargo test
+//! and `src/shards/queue.rs`, and on copies with one planted bug each, which must be found. `cargo test
 //! --no-default-features` runs the same models with the types of std a few thousand
 //! times, for ThreadSanitizer.
 
@@ -9,17 +9,19 @@
 
 #[macro_use]
 mod models;
+#[macro_use]
+mod queue_models;
 
-/// The types that `mailbox.rs` uses.
+/// The types that `mailbox.rs` and `queue.rs` use.
 mod sync_shim {
     #[cfg(feature = "loom")]
     pub use loom::sync::{
-        Mutex,
+        Mutex, MutexGuard,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     };
     #[cfg(not(feature = "loom"))]
     pub use std::sync::{
-        Mutex,
+        Mutex, MutexGuard,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     };
 }
@@ -28,10 +30,20 @@ mod sync_shim {
 #[allow(dead_code)]
 mod mailbox;
 
+#[path = "../../../src/shards/queue.rs"]
+#[allow(dead_code)]
+mod queue;
+
 mod as_it_is {
     use crate::mailbox::{Bell, Mailbox};
 
     models!();
+}
+
+mod queue_as_it_is {
+    use crate::queue::{Queue, Ticket, Unreceived, Unsent, Wake};
+
+    queue_models!();
 }
 
 /// Copies with one bug each. Their models must fail.
