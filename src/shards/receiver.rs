@@ -14,7 +14,7 @@ use crate::timer::Instant;
 ///
 /// # Examples
 ///
-/// See [`bounded`].
+/// See [`bounded`](super::bounded).
 pub struct Receiver<T> {
     pub(super) channel: Arc<Channel<T>>,
 }
@@ -139,7 +139,7 @@ impl<T> Receiver<T> {
     ///
     /// # Examples
     ///
-    /// See [`bounded`].
+    /// See [`bounded`](super::bounded).
     pub fn iter(&self) -> Iter<'_, T> {
         Iter { receiver: self }
     }

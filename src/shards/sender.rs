@@ -14,7 +14,7 @@ use crate::timer::Instant;
 ///
 /// # Examples
 ///
-/// See [`bounded`].
+/// See [`bounded`](super::bounded).
 pub struct Sender<T> {
     pub(super) channel: Arc<Channel<T>>,
 }
