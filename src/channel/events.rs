@@ -189,8 +189,9 @@ impl Operation for End<'_> {
         Watching::Event(self.selects())
     }
 
-    fn has_woken(&self, _scheduler: &Scheduler) {
+    fn has_woken(&self, _scheduler: &Scheduler) -> bool {
         self.has_been_awaited();
+        true
     }
 
     fn wait_for(&self) -> WaitFor<'_> {
@@ -220,9 +221,12 @@ impl Operation for Readiness<'_> {
         count_waits(scheduler, -1);
     }
 
-    fn has_woken(&self, scheduler: &Scheduler) {
+    fn has_woken(&self, scheduler: &Scheduler) -> bool {
+        // mistake: late-report-chosen
+        let is_ready = self.is_still_ready();
         // mistake: select-keeps-turn
         self.hand_on(scheduler);
+        is_ready
     }
 
     fn wait_for(&self) -> WaitFor<'_> {
@@ -283,10 +287,9 @@ impl<O: Operation> Case for EventCase<O> {
             Watching::Event(queue) => {
                 let go_on = || round.go_on(place + 1, Some(&listed));
                 let waited = queue.enrolled(scheduler, None, go_on);
-                if waited.is_chosen {
-                    operation.has_woken(scheduler);
-                }
-                round.ended(place, waited.is_chosen);
+                // Otherwise all cases are tried again.
+                let is_chosen = waited.is_chosen && operation.has_woken(scheduler);
+                round.ended(place, is_chosen);
                 waited.result
             }
             _ => {

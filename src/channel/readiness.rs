@@ -41,8 +41,11 @@ pub(crate) trait Operation {
     /// Notes that the select does not watch any more.
     fn has_watched(&self, _scheduler: &Scheduler) {}
 
-    /// Notes that the operation has woken the current thread, a select.
-    fn has_woken(&self, _scheduler: &Scheduler) {}
+    /// Notes that the operation has woken the current thread, a select. Returns `true` if it can proceed
+    /// still.
+    fn has_woken(&self, _scheduler: &Scheduler) -> bool {
+        true
+    }
 
     /// Notes that the promise to complete the operation with another select is broken.
     fn break_promise(&self) {}

@@ -150,7 +150,8 @@ impl Search {
         let ((outcome, event), paired) =
             WaitQueue::enrolled_in_all(scheduler, queues, watcher, block);
         if let Some((place, ())) = event {
-            all[place].1.has_woken(scheduler);
+            // All operations are looked at again in any case.
+            let _ = all[place].1.has_woken(scheduler);
         }
         match (outcome, paired) {
             (Outcome::Woken, Some((place, Watcher::Paired))) => Ended::Paired(place),

@@ -17,6 +17,7 @@ pub const MISTAKES: &[Mistake] = &[
     mistake("end-drains", "true", "a short read after the end counts as drained"),
     mistake("turn-kept", "", "a thread that has read hands its turn to no other"),
     mistake("select-keeps-turn", "", "a select that is woken hands its turn to no other thread"),
+    mistake("late-report-chosen", "true", "a late report ends a select"),
     mistake("select-uncounted", "", "a select that waits for a socket counts as none"),
     mistake("cancelled-call-made", "", "a cancelled thread still reads"),
     mistake("cancelled-waits-again", "", "a thread that is cancelled after its wake waits again"),

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::io::{ErrorKind, Read, Write};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -368,4 +368,22 @@ fn a_deadlock_is_found_after_a_select_on_a_socket() {
         });
         assert!(text.contains("deadlock"), "{text}");
     }
+}
+
+/// io_uring reports what was written, though it has been read meanwhile.
+#[test]
+fn a_late_report_ends_no_select() {
+    run_by_system(|| {
+        let (one, mut other) = UnixStream::pair().unwrap();
+        let waits = |time| select! { readable(one) => false, default(time) => true };
+        // From now on the engine knows the socket.
+        assert!(waits(Duration::from_millis(1)));
+        other.write_all(b"x").unwrap();
+        let reader = one.as_fd().try_clone_to_owned().unwrap();
+        let mut reader = std::os::unix::net::UnixStream::from(reader);
+        assert_eq!(reader.read(&mut [0; 2]).unwrap(), 1);
+        assert!(waits(Duration::from_millis(20)));
+        other.write_all(b"x").unwrap();
+        assert!(!waits(LONG));
+    });
 }

@@ -56,6 +56,12 @@ impl<'a> Readiness<'a> {
         is_ready
     }
 
+    /// Looks again after a report. io_uring may report late: what has been written before was read since,
+    /// and the next call would wait. A network in memory reports what is so.
+    pub(crate) fn is_still_ready(&self) -> bool {
+        self.subject.in_memory().is_some() || self.look()
+    }
+
     /// Returns what the last look has found.
     pub(crate) fn is_ready(&self) -> bool {
         self.is_ready.get()
