@@ -229,7 +229,7 @@ fn no_descriptor_leaks_into_a_child() {
         leno::run(|| {
             let (reader, _writer) = leno::io::pipe().unwrap();
             let listener = leno::net::TcpListener::bind("127.0.0.1:0").unwrap();
-            let _file = leno::fs::File::open("Cargo.toml").unwrap();
+            let _file = leno::fs::File::open(std::env::current_exe().unwrap()).unwrap();
             let mut other = waiting_child();
             let input = other.stdin.take();
             let soon = Duration::from_millis(5);
