@@ -32,7 +32,7 @@ pub const MISTAKES: &[Mistake] = &[
         "a wait for a lock that closes a cycle is not noticed",
     ),
     mistake("cycle-told-again", "true", "each look tells a cycle again"),
-    mistake("deadline-in-cycle", "|_: &ControlBlock| false", "a deadline does not break a cycle"),
+    mistake("deadline-in-cycle", "false", "a deadline does not break a cycle"),
     mistake("nonblocking-switches", "false", "a call that does not block lets others run"),
     mistake("no-turn-given", "", "a thread that streams lets no other run"),
     mistake("failure-connects", "{ drop(error); Ok(()) }", "a failed connection counts as made"),

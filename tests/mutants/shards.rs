@@ -21,7 +21,7 @@ pub const MISTAKES: &[Mistake] = &[
     mistake("shards-keep-room", "", "a cancelled sender keeps the wake of a room"),
     mistake(
         "shards-select-stays",
-        "None::<Ticket>",
+        "None::<u64>",
         "a select that has ended is woken in place of others",
     ),
     mistake(
