@@ -10,6 +10,32 @@ use crate::net::{TcpListener, TcpStream, UdpSocket};
 use crate::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use crate::process::{ChildStderr, ChildStdin, ChildStdout};
 
+/// Defines what goes by way of an [`OwnedFd`].
+macro_rules! conversions_by_owned {
+    ($($type:ident: $std:ty),*) => { $(
+        /// As the conversion into an [`OwnedFd`].
+        impl IntoRawFd for $type {
+            fn into_raw_fd(self) -> RawFd {
+                OwnedFd::from(self).into_raw_fd()
+            }
+        }
+
+        /// As the conversion from an [`OwnedFd`].
+        impl From<$std> for $type {
+            fn from(it: $std) -> $type {
+                OwnedFd::from(it).into()
+            }
+        }
+
+        /// As the conversion into an [`OwnedFd`].
+        impl From<$type> for $std {
+            fn from(it: $type) -> $std {
+                OwnedFd::from(it).into()
+            }
+        }
+    )* };
+}
+
 macro_rules! conversions {
     ($($type:ident: $std:ty),*) => { $(
         /// The descriptor does not block, whatever the object's mode.
@@ -34,7 +60,7 @@ macro_rules! conversions {
             }
         }
 
-        /// Gives the descriptor up, which blocks again unless the object is set not to. If there are
+        /// Gives the descriptor up, with its timeouts. It blocks again unless the object is set not to. If there are
         /// clones, it is a duplicate, and does not block.
         ///
         /// # Panics
@@ -45,28 +71,9 @@ macro_rules! conversions {
                 Socket::give_up(socket.0)
             }
         }
-
-        /// As the conversion into an [`OwnedFd`].
-        impl IntoRawFd for $type {
-            fn into_raw_fd(self) -> RawFd {
-                OwnedFd::from(self).into_raw_fd()
-            }
-        }
-
-        /// As the conversion from an [`OwnedFd`].
-        impl From<$std> for $type {
-            fn from(socket: $std) -> $type {
-                OwnedFd::from(socket).into()
-            }
-        }
-
-        /// As the conversion into an [`OwnedFd`]. The timeouts are kept.
-        impl From<$type> for $std {
-            fn from(socket: $type) -> $std {
-                OwnedFd::from(socket).into()
-            }
-        }
-    )* };
+    )*
+        conversions_by_owned!($($type: $std),*);
+    };
 }
 
 conversions!(
@@ -142,34 +149,15 @@ macro_rules! pipe_conversions {
             }
         }
 
-        /// As the conversion into an [`OwnedFd`].
-        impl IntoRawFd for $type {
-            fn into_raw_fd(self) -> RawFd {
-                OwnedFd::from(self).into_raw_fd()
-            }
-        }
-
-        /// As the conversion from an [`OwnedFd`].
-        impl From<$std> for $type {
-            fn from(end: $std) -> $type {
-                OwnedFd::from(end).into()
-            }
-        }
-
-        /// As the conversion into an [`OwnedFd`].
-        impl From<$type> for $std {
-            fn from(end: $type) -> $std {
-                OwnedFd::from(end).into()
-            }
-        }
-
         /// For a standard stream of a child, as the conversion into an [`OwnedFd`].
         impl From<$type> for std::process::Stdio {
             fn from(end: $type) -> std::process::Stdio {
                 OwnedFd::from(end).into()
             }
         }
-    )* };
+    )*
+        conversions_by_owned!($($type: $std),*);
+    };
 }
 
 pipe_conversions!(
