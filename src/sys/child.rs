@@ -7,6 +7,11 @@ use std::os::fd::FromRawFd;
 use std::os::fd::OwnedFd;
 use std::thread;
 
+/// Held for writing while a unit test starts a child: until the child executes its program, it has a copy of
+/// each descriptor, and a closed socket stays open. Held for reading by tests of sockets.
+#[cfg(test)]
+pub(crate) static STARTS: std::sync::RwLock<()> = std::sync::RwLock::new(());
+
 /// The stack of an OS thread that makes one system call.
 const STACK_BYTES: usize = 64 * 1024;
 
@@ -77,9 +82,14 @@ fn wait_for(id: u32, flags: i32) {
 #[cfg(test)]
 mod tests {
     use std::os::fd::AsFd;
-    use std::process::{Command, Stdio};
+    use std::process::{Child, Command, Stdio};
 
     use super::*;
+
+    fn cat() -> Child {
+        let _alone = STARTS.write();
+        Command::new("cat").stdin(Stdio::piped()).spawn().unwrap()
+    }
 
     fn is_readable(descriptor: &OwnedFd, nanos: Option<u64>) -> bool {
         crate::sys::wakeup::wait_for(descriptor.as_fd(), true, nanos)
@@ -88,7 +98,7 @@ mod tests {
     #[test]
     fn an_end_is_readable_once_the_child_has_ended() {
         for end in [end_of as fn(u32) -> io::Result<OwnedFd>, end_by_thread] {
-            let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+            let mut child = cat();
             let descriptor = end(child.id()).unwrap();
             assert!(!is_readable(&descriptor, Some(0)));
             drop(child.stdin.take());
