@@ -96,7 +96,7 @@ fn programs_are_ported_to_leno_by_their_imports() {
          mod sockets_with_std {{\n{SOCKETS}}}\nmod sockets_with_leno {{\n{sockets}}}\n{MAIN}"
     );
     let crossbeam = "[dependencies.crossbeam-channel]\nversion = \"0.5\"\n";
-    let binary = Package::write("port", &[], crossbeam, &main).build(cargo(), "dev");
+    let binary = Package::write("port", &["net"], crossbeam, &main).build(cargo(), "dev");
     for (version, expected) in [
         ("std", EXPECTED),
         ("leno", EXPECTED),

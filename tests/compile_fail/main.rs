@@ -72,7 +72,7 @@ fn write_package(cases: &[Case]) -> PathBuf {
     fs::create_dir_all(package.join("src")).expect("the target folder can be written");
     let mut manifest = format!(
         "[package]\nname = \"compile-fail\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\
-         autobins = false\n[workspace]\n[dependencies]\nleno = {{ path = {leno:?} }}\n"
+         autobins = false\n[workspace]\n[dependencies]\nleno = {{ path = {leno:?}, default-features = false }}\n"
     );
     for Case { name, source, .. } in cases {
         manifest += &format!("[[bin]]\nname = \"{name}\"\npath = \"src/{name}.rs\"\n");

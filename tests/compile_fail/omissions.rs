@@ -112,7 +112,7 @@ fn an_access_that_is_not_named_does_not_compile() {
             assert_eq!(source.matches(before).count(), 1, "{file} has changed: {before}");
             fs::write(&path, source.replace(before, after)).expect("the copy can be written");
         }
-        let (_, said) = super::cargo_check(&package, &["--lib"]);
+        let (_, said) = super::cargo_check(&package, &["--lib", "--no-default-features"]);
         for (file, _, _, code) in planted() {
             let is_found = said.lines().any(|line| line.starts_with(file) && line.contains(code));
             if !is_found {

@@ -14,7 +14,7 @@ const MANIFEST: &str = "[dependencies.libc]\nversion = \"0.2\"\n\n[lib]\nname = 
 fn stays_loaded(function: &str) {
     static BINARY: OnceLock<std::path::PathBuf> = OnceLock::new();
     let binary = BINARY
-        .get_or_init(|| Package::write("plugin", &[], MANIFEST, SOURCE).build(cargo(), "dev"));
+        .get_or_init(|| Package::write("plugin", &["debug"], MANIFEST, SOURCE).build(cargo(), "dev"));
     let library = binary.with_file_name("libunloaded.so");
     let status = command(binary).arg(library).arg(function).status().expect("the program starts");
     assert_eq!(status.code(), Some(7), "{function}: {status}");

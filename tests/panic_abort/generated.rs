@@ -13,15 +13,15 @@ pub struct Package {
 }
 
 impl Package {
-    /// Writes a package with one `main.rs` that depends on leno. `more` is appended to
-    /// its manifest.
+    /// Writes a package with one `main.rs` that depends on leno with these features only: fewer packages
+    /// are compiled. `more` is appended to its manifest.
     pub fn write(name: &'static str, features: &[&str], more: &str, main: &str) -> Package {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
         fs::create_dir_all(folder.join("src")).expect("the folder can be created");
         let leno = env!("CARGO_MANIFEST_DIR");
         let manifest = format!(
             "[package]\nname = {name:?}\nversion = \"0.0.0\"\nedition = \"2024\"\n\n\
-             [dependencies]\nleno = {{ path = {leno:?}, features = {features:?} }}\n\n\
+             [dependencies.leno]\npath = {leno:?}\ndefault-features = false\nfeatures = {features:?}\n\n\
              [workspace]\n\n{more}"
         );
         let write = |path: &str, text: &str| {
