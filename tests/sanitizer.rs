@@ -49,7 +49,8 @@ fn nightly() -> Command {
 fn binaries() -> &'static [PathBuf; 2] {
     static BINARIES: OnceLock<[PathBuf; 2]> = OnceLock::new();
     BINARIES.get_or_init(|| {
-        let package = Package::write("sanitized", &["sanitizer", "weave", "debug", "net"], "", PROGRAM);
+        let package =
+            Package::write("sanitized", &["sanitizer", "weave", "debug", "net"], "", PROGRAM);
         ["dev", "release"].map(|profile| package.build(nightly(), profile))
     })
 }

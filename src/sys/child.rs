@@ -7,11 +7,6 @@ use std::os::fd::FromRawFd;
 use std::os::fd::OwnedFd;
 use std::thread;
 
-/// Held for writing while a unit test starts a child: until the child executes its program, it has a copy of
-/// each descriptor, and a closed socket stays open. Held for reading by tests of sockets.
-#[cfg(test)]
-pub(crate) static STARTS: std::sync::RwLock<()> = std::sync::RwLock::new(());
-
 /// The stack of an OS thread that makes one system call.
 const STACK_BYTES: usize = 64 * 1024;
 
@@ -85,9 +80,10 @@ mod tests {
     use std::process::{Child, Command, Stdio};
 
     use super::*;
+    use crate::sys::process::FORKS;
 
     fn cat() -> Child {
-        let _alone = STARTS.write();
+        let _alone = FORKS.write();
         Command::new("cat").stdin(Stdio::piped()).spawn().unwrap()
     }
 

@@ -13,8 +13,9 @@ const MANIFEST: &str = "[dependencies.libc]\nversion = \"0.2\"\n\n[lib]\nname = 
 /// the plugin and closed the plugin.
 fn stays_loaded(function: &str) {
     static BINARY: OnceLock<std::path::PathBuf> = OnceLock::new();
-    let binary = BINARY
-        .get_or_init(|| Package::write("plugin", &["debug"], MANIFEST, SOURCE).build(cargo(), "dev"));
+    let binary = BINARY.get_or_init(|| {
+        Package::write("plugin", &["debug"], MANIFEST, SOURCE).build(cargo(), "dev")
+    });
     let library = binary.with_file_name("libunloaded.so");
     let status = command(binary).arg(library).arg(function).status().expect("the program starts");
     assert_eq!(status.code(), Some(7), "{function}: {status}");

@@ -17,8 +17,8 @@ use super::net::UnixStream;
 use crate::net::Engine;
 use crate::remote::Handle;
 use crate::runtime::{Builder, Runtime};
-use crate::sys::child::STARTS;
 use crate::sys::poller::uring::fake::{Fault, Kernel, Plan, kernel, plan};
+use crate::sys::process::FORKS;
 use crate::thread::{self, spawn};
 
 /// The token of the inbox.
@@ -76,7 +76,7 @@ fn hear_from_outside() {
 
 /// Runs conversations on a ring with this plan.
 fn run(settings: Plan) {
-    let _no_child_starts = STARTS.read();
+    let _no_child = FORKS.read();
     plan(settings);
     let behind: Rc<RefCell<Kernel>> = runtime().run(|| {
         converse(1, 1);
@@ -118,7 +118,7 @@ fn a_request_that_ends_by_itself_is_made_again() {
 
 #[test]
 fn a_host_comes_again_for_what_could_not_be_sent() {
-    let _no_child_starts = STARTS.read();
+    let _no_child = FORKS.read();
     let faults = std::iter::repeat_n(Some(Fault::Fails(libc::EAGAIN)), 100).collect();
     plan(Plan { faults, requests: 1, ..Plan::default() });
     let runtime = runtime();
