@@ -4,6 +4,9 @@
 //! suspension needs no keyword and no second kind of function. All green threads of a runtime run
 //! on one OS thread, so shared state is plain data, which does not change between two switches.
 //!
+//! [The guide](_guide) has pages on each of these, in order for a beginner, and one for each question that
+//! users have had.
+//!
 //! - [`coroutine`]: closures on stacks of their own, which a caller resumes and which suspend back
 //!   to the caller, with a value in each direction; generators; scopes.
 //! - [`thread`]: green threads with the interface of [`std::thread`], run by a cooperative
@@ -200,6 +203,41 @@ pub use remote::{Ended, Handle, RemoteJoinHandle};
 pub use runtime::{Builder, Metrics, Policy, Runtime, metrics, run};
 pub use thread::{scope, spawn, yield_now};
 pub use time::sleep;
+
+/// Documentation only: programs are compiled without it.
+#[cfg(all(any(doc, doctest), feature = "weave", feature = "debug", feature = "net"))]
+pub mod _guide {
+    #![doc = include_str!("guide/contents.md")]
+
+    macro_rules! pages {
+        ($($page:ident $file:literal)*) => {
+            $(
+                #[doc = include_str!(concat!("guide/", $file, ".md"))]
+                pub mod $page {}
+            )*
+        };
+    }
+
+    pages! {
+        guide_01_first "01_first"
+        guide_02_switching "02_switching"
+        guide_03_talking "03_talking"
+        guide_04_stopping "04_stopping"
+        guide_05_testing "05_testing"
+        guide_06_serving "06_serving"
+        guide_10_choosing "10_choosing"
+        guide_11_blocking "11_blocking"
+        guide_12_stacks "12_stacks"
+        guide_13_many_cores "13_many_cores"
+        guide_14_embedding "14_embedding"
+        guide_15_debugging "15_debugging"
+        guide_16_two_architectures "16_two_architectures"
+        guide_20_from_std "20_from_std"
+        guide_22_from_tokio "22_from_tokio"
+        guide_24_from_go "24_from_go"
+        guide_42_pitfalls "42_pitfalls"
+    }
+}
 
 /// Runs the code in README.md as doc tests.
 #[cfg(all(doctest, feature = "weave", feature = "debug", feature = "unblock"))]

@@ -173,6 +173,32 @@ fn the_pages_that_a_reader_expects_are_there() {
 }
 
 #[test]
+fn each_page_of_the_guide_is_listed() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |path: &str| fs::read_to_string(root.join(path)).expect("it can be read");
+    let (contents, library) = (read("src/guide/contents.md"), read("src/lib.rs"));
+    for entry in fs::read_dir(root.join("src/guide")).expect("there is a guide") {
+        let path = entry.expect("the folder can be read").path();
+        let name = path.file_stem().expect("it has a name").to_string_lossy().into_owned();
+        let text = fs::read_to_string(&path).expect("it can be read");
+        // The rule for comments.
+        let comment: String = text.lines().map(|line| format!("// {line}\n")).collect();
+        assert_eq!(language::persons("src/guide", &comment), [], "{name}");
+        if name == "contents" {
+            continue;
+        }
+        let page = format!("guide_{name}");
+        assert!(
+            contents.contains(&format!("](crate::_guide::{page})")),
+            "{page} is not in the contents"
+        );
+        assert!(library.contains(&format!("{page} \"{name}\"")), "{page} is not a module");
+        assert!(text.lines().next().is_some_and(|line| line.ends_with('?')), "{page}: a question");
+        assert!(text.contains("Contents: [the guide]"), "{page} has no link to the contents");
+    }
+}
+
+#[test]
 fn the_examples_are_numbered_as_a_tutorial() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
     let names: Vec<String> = fs::read_dir(folder)
