@@ -119,6 +119,13 @@ pub const RING: &[Mistake] = &[
         "queues.ring.wait(nanos).map(drop)",
         "the runtime sleeps before requests are sent",
     ),
+    mistake("shortage-unpaused", "", "the runtime spins while the system has no memory"),
+    mistake("pauses-stay-long", "", "a new shortage begins with the longest pause"),
+    mistake(
+        "pauses-grow-for-ever",
+        "self.pause = 2 * self.pause",
+        "the pauses of a shortage have no bound",
+    ),
     mistake("end-leaves-requests", "", "a runtime that has ended leaves its requests"),
     mistake("answers-reported", "false", "the answer to a removal is a report"),
     mistake(

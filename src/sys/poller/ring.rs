@@ -7,6 +7,8 @@ use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use io_uring::types::{CancelBuilder, Fd, SubmitArgs, Timespec};
 use io_uring::{IoUring, cqueue, opcode};
 
+use crate::sys::wakeup;
+
 /// The requests that one system call submits. It is halved where memory is short.
 const ENTRIES: u32 = 256;
 
@@ -73,11 +75,24 @@ pub(crate) trait Ring: Sized {
     /// not wait unless all requests have been submitted.
     fn wait(&mut self, nanos: Option<u64>) -> io::Result<usize>;
 
+    /// Waits for a completion, a signal, or until `nanos` nanoseconds have passed, and submits nothing.
+    fn pause(&mut self, nanos: u64);
+
     /// Takes at most so many completions, and gives them to `each`.
     fn take(&mut self, most: usize, each: impl FnMut(Completion));
 
     /// Closes a ring in a forked child, where its memory is not mapped.
     fn abandon(self);
+}
+
+/// The kernel's `io_uring_getevents_arg`, without a signal mask.
+#[repr(C)]
+#[derive(Default)]
+struct Argument {
+    mask: u64,
+    mask_bytes: u32,
+    least_wait_micros: u32,
+    timeout: u64,
 }
 
 impl Ring for IoUring {
@@ -150,6 +165,23 @@ impl Ring for IoUring {
         let seconds = nanos / 1_000_000_000;
         let timeout = Timespec::new().sec(seconds).nsec((nanos % 1_000_000_000) as u32);
         self.submitter().submit_with_args(1, &SubmitArgs::new().timespec(&timeout))
+    }
+
+    fn pause(&mut self, nanos: u64) {
+        const GETEVENTS_WITH_ARGUMENT: u32 = 1 | 8;
+        let (seconds, rest) = (nanos / 1_000_000_000, nanos % 1_000_000_000);
+        let timeout = [seconds, rest];
+        let argument = Argument { timeout: timeout.as_ptr().addr() as u64, ..Argument::default() };
+        // SAFETY: the argument is the `io_uring_getevents_arg` that the flag IORING_ENTER_EXT_ARG announces,
+        // with a `__kernel_timespec` that outlives the call.
+        let waited =
+            unsafe { self.submitter().enter(0, 1, GETEVENTS_WITH_ARGUMENT, Some(&argument)) };
+        let is_over = |error: &io::Error| {
+            matches!(error.raw_os_error(), Some(libc::ETIME | libc::EINTR | libc::EBADR))
+        };
+        if waited.is_err_and(|error| !is_over(&error)) {
+            wakeup::sleep(nanos);
+        }
     }
 
     #[inline]

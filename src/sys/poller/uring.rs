@@ -53,7 +53,14 @@ pub(crate) struct Uring<R = RingInUse> {
 struct Queues<R> {
     ring: R,
     unsent: VecDeque<Request>,
+    /// The nanoseconds of the next pause if requests cannot be sent.
+    pause: u64,
 }
+
+/// The first pause of a runtime that has nothing to do but to send what the system refuses, and the longest:
+/// each is twice the one before.
+const FIRST_PAUSE_NANOS: u64 = 1_000_000;
+const LONGEST_PAUSE_NANOS: u64 = 16 * FIRST_PAUSE_NANOS;
 
 // SAFETY: the ring is reached by `with` only, which returns early on any OS thread but the owner. The
 // runtime closes it there before the OS thread ends, so no later OS thread is taken for the owner.
@@ -64,7 +71,7 @@ unsafe impl<R> Sync for Uring<R> {}
 impl<R: Ring> Queues<R> {
     /// Makes a ring.
     fn new() -> io::Result<Queues<R>> {
-        Ok(Queues { ring: R::new()?, unsent: VecDeque::new() })
+        Ok(Queues { ring: R::new()?, unsent: VecDeque::new(), pause: FIRST_PAUSE_NANOS })
     }
 
     /// Adds a request to those that the next system call submits. None is lost if that fails.
@@ -99,6 +106,24 @@ impl<R: Ring> Queues<R> {
                     }
                 }
             }
+        }
+    }
+}
+
+impl<R: Ring> Queues<R> {
+    /// Pauses for at most `nanos` if requests could not be sent, and nothing has come: the system has no
+    /// memory, and the caller would try again at once.
+    #[inline]
+    fn back_off(&mut self, nanos: Option<u64>) {
+        let state = self.ring.state();
+        let is_all_sent = self.unsent.is_empty() && !state.has_requests;
+        if is_all_sent {
+            // mistake: pauses-stay-long
+            self.pause = FIRST_PAUSE_NANOS;
+        } else if nanos != Some(0) && !state.has_completions {
+            self.ring.pause(self.pause.min(nanos.unwrap_or(u64::MAX)));
+            // mistake: pauses-grow-for-ever
+            self.pause = LONGEST_PAUSE_NANOS.min(2 * self.pause);
         }
     }
 }
@@ -188,7 +213,8 @@ impl<R: Ring> Uring<R> {
     }
 
     /// Waits until a descriptor has become ready, `nanos` nanoseconds have passed, or a signal has
-    /// arrived. Leaves in `events` what has become ready. Does not wait if requests could not be sent at once.
+    /// arrived. Leaves in `events` what has become ready. Does not wait if requests could not be sent at once,
+    /// and only for some milliseconds if they still cannot be.
     pub(crate) fn wait(&self, events: &mut Events, nanos: Option<u64>) {
         events.events.clear();
         self.with(|queues| {
@@ -203,6 +229,8 @@ impl<R: Ring> Uring<R> {
                 _ if queues.ring.state().has_completions => queues.ring.enter().map(drop),
                 nanos => queues.ring.wait(nanos).map(drop),
             };
+            // mistake: shortage-unpaused
+            queues.back_off(nanos);
             queues.ring.take(MOST_EVENTS, |completion| {
                 if let Some(event) = event_of(completion) {
                     events.events.push(event);

@@ -81,6 +81,8 @@ pub(crate) struct Kernel {
     pub(super) calls: usize,
     /// The number of faults that have come.
     pub(super) failures: usize,
+    /// The nanoseconds of each pause.
+    pub(super) pauses: Vec<u64>,
     /// The number of calls that would have waited for ever.
     pub(super) sleeps: usize,
     /// What comes from outside while the runtime sleeps.
@@ -115,6 +117,7 @@ impl Kernel {
             completion: VecDeque::new(),
             calls: 0,
             failures: 0,
+            pauses: Vec::new(),
             sleeps: 0,
             arrivals: VecDeque::new(),
         })
@@ -338,6 +341,11 @@ impl Ring for Fake {
             self.0.borrow_mut().complete(usize::MAX);
         }
         Ok(count)
+    }
+
+    fn pause(&mut self, nanos: u64) {
+        self.0.borrow_mut().pauses.push(nanos);
+        self.0.borrow_mut().complete(usize::MAX);
     }
 
     fn take(&mut self, most: usize, each: impl FnMut(Completion)) {

@@ -318,6 +318,40 @@ fn flushing_sends_all_requests() {
     world.finish();
 }
 
+/// A runtime that has nothing else to do would try again at once, for as long as the shortage lasts.
+#[test]
+fn a_lasting_shortage_is_met_by_pauses() {
+    for (requests, fault) in
+        [(1, Fault::Fails(libc::ENOMEM)), (8, Fault::Fails(libc::EAGAIN)), (8, Fault::Submits(0))]
+    {
+        let mut world = World::new(settings(requests, 8), 3);
+        world.take(Step::Add(0));
+        world.take(Step::Look);
+        world.kernel.borrow_mut().set_faults(std::iter::repeat_n(Some(fault), 100).collect());
+        (1..3).for_each(|place| world.take(Step::Add(place)));
+        let pauses = |world: &World| std::mem::take(&mut world.kernel.borrow_mut().pauses);
+        world.look(Some(0));
+        assert_eq!(pauses(&world), [], "a look waits");
+        (0..6).for_each(|_| world.look(None));
+        assert_eq!(pauses(&world), [1, 2, 4, 8, 16, 16].map(|millis| millis * 1_000_000));
+        world.look(Some(9));
+        assert_eq!(pauses(&world), [9], "a pause ends with the time");
+        // What is watched already is heard.
+        world.take(Step::Report(0));
+        world.look(None);
+        assert!(world.places[0].expected.is_empty(), "a report is not heard");
+        pauses(&world);
+        world.kernel.borrow_mut().set_faults(VecDeque::new());
+        (0..3).for_each(|_| world.look(None));
+        assert_eq!(pauses(&world), [], "all could be sent");
+        world.kernel.borrow_mut().set_faults(std::iter::repeat_n(Some(fault), 2).collect());
+        world.take(Step::Remove(1));
+        world.look(None);
+        assert_eq!(pauses(&world), [1_000_000], "a new shortage begins with a long pause");
+        world.finish();
+    }
+}
+
 #[test]
 fn a_new_ring_has_no_requests_of_the_old_one() {
     let faults = std::iter::repeat_n(Some(Fault::Fails(libc::ENOMEM)), 3).collect();
