@@ -211,14 +211,16 @@ impl Operation for Readiness<'_> {
 
     fn watching(&self, scheduler: &Scheduler, _begun: Part<'_>) -> Watching<'_> {
         count_waits(scheduler, 1);
-        match self.waiting(scheduler) {
-            Ok(queue) => Watching::Event(queue),
+        match self.enroll_with_limit(scheduler) {
+            Ok(true) => Watching::Remote,
+            Ok(false) => self.waiting(scheduler).map_or(Watching::Refused, Watching::Event),
             Err(_) => Watching::Refused,
         }
     }
 
     fn has_watched(&self, scheduler: &Scheduler) {
         count_waits(scheduler, -1);
+        self.leave_limit(scheduler);
     }
 
     fn has_woken(&self, scheduler: &Scheduler) -> bool {
@@ -292,6 +294,8 @@ impl<O: Operation> Case for EventCase<O> {
                 round.ended(place, is_chosen);
                 waited.result
             }
+            // All cases are tried again.
+            Watching::Remote => round.go_on(place + 1, Some(&listed)),
             _ => {
                 round.ended(place, true);
                 Outcome::Woken

@@ -87,6 +87,12 @@ impl<'a> External<'a> {
         External { verb, wanted, object, resource, ends_by_message: false }
     }
 
+    /// Returns the operation as one of which another OS thread may tell by a message, too.
+    #[cfg(feature = "net")]
+    pub(crate) fn ended_by_message(self) -> External<'a> {
+        External { ends_by_message: true, ..self }
+    }
+
     /// Returns an operation of which another OS thread tells by a message.
     pub(crate) fn by_message(
         verb: &'static str,

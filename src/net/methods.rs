@@ -165,6 +165,60 @@ macro_rules! timeout_methods {
     };
 }
 
+/// Defines the limit of listeners.
+macro_rules! limit_methods {
+    ($type:ident, $example:literal) => {
+        impl $type {
+            /// Allows at most this number of the accepted connections to be open at once. While there are as
+            /// many, [`accept`](Self::accept) and [`incoming`](Self::incoming) wait until one is closed, and
+            /// a select finds the listener not readable; further peers wait in the backlog. Threads
+            /// that wait go on in the order in which they came. Holds for all clones. By default there is
+            /// no limit. A limit costs an accept and a close one lock each.
+            ///
+            /// A connection counts until its last clone is dropped, on whatever OS thread, or its
+            /// descriptor is given up by a conversion ([`IntoRawFd`](std::os::fd::IntoRawFd), or into a
+            /// socket of std). Connections that were accepted before the first call do not count. The limit
+            /// may be changed at any time: a lower one closes no connection.
+            ///
+            /// A program that keeps the connections that `accept` waits for, and closes none, waits for ever.
+            /// The wait is named in reports, as "one of 100 connections of" the listener. It counts as one
+            /// that another OS thread may end, so it is no deadlock, except on a
+            /// [network in memory](crate::net::MemoryNetwork).
+            ///
+            /// # Errors
+            ///
+            /// If the number is zero: [`InvalidInput`](std::io::ErrorKind::InvalidInput).
+            ///
+            /// # Examples
+            ///
+            /// ```
+            #[doc = $example]
+            /// socket.set_max_connections(100)?;
+            /// assert_eq!(socket.max_connections(), Some(100));
+            /// assert!(socket.set_max_connections(0).is_err());
+            /// # std::io::Result::Ok(())
+            /// ```
+            pub fn set_max_connections(&self, most: usize) -> std::io::Result<()> {
+                self.0.set_most_connections(most)
+            }
+
+            /// Returns the number of accepted connections that may be open at once; `None` if no limit
+            /// was set.
+            ///
+            /// # Examples
+            ///
+            /// ```
+            #[doc = $example]
+            /// assert_eq!(socket.max_connections(), None);
+            /// # std::io::Result::Ok(())
+            /// ```
+            pub fn max_connections(&self) -> Option<usize> {
+                self.0.most_connections()
+            }
+        }
+    };
+}
+
 /// Defines the time to live of packets.
 macro_rules! ttl_methods {
     ($type:ident, $example:literal) => {

@@ -78,7 +78,8 @@ impl TcpListener {
         ip(self.0.local_addr()?)
     }
 
-    /// Waits for a connection. Returns it, and the address of the peer.
+    /// Waits for a connection. Returns it, and the address of the peer. With a limit
+    /// ([`set_max_connections`](TcpListener::set_max_connections)), it waits first until there is room.
     ///
     /// A connection that has ended before it was accepted is passed over. If the process has no
     /// more descriptors, it waits for one to be closed, for at most 100 ms, so that a loop that ignores
@@ -128,6 +129,7 @@ impl TcpListener {
 }
 
 socket_methods!(TcpListener, "let socket = leno::net::TcpListener::bind(\"127.0.0.1:0\")?;");
+limit_methods!(TcpListener, "let socket = leno::net::TcpListener::bind(\"127.0.0.1:0\")?;");
 ttl_methods!(TcpListener, "let socket = leno::net::TcpListener::bind(\"127.0.0.1:0\")?;");
 
 /// An iterator over the connections of a [`TcpListener`]; see [`TcpListener::incoming`].

@@ -2,10 +2,14 @@
 
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "net")]
+use std::io;
 use std::sync::Arc;
 use std::thread::{self, Thread};
 use std::time::Duration;
 
+#[cfg(feature = "net")]
+use super::inbox::try_inbox;
 use super::inbox::{Inbox, Message, count_awaiting, inbox};
 use crate::kernel::{Outcome, Scheduler, ThreadId, Wait};
 use crate::timer::now;
@@ -30,6 +34,17 @@ impl Waiter {
             }
             None => Waiter::Os(thread::current()),
         }
+    }
+
+    /// Returns the waiter of the current thread.
+    ///
+    /// # Errors
+    ///
+    /// If the system has no more descriptors.
+    #[cfg(feature = "net")]
+    pub(crate) fn try_of(scheduler: Option<&Scheduler>) -> io::Result<Waiter> {
+        scheduler.map(try_inbox).transpose()?;
+        Ok(Waiter::of(scheduler))
     }
 
     /// Ends the wait, or the next wait.

@@ -2,6 +2,7 @@
 //! moment of a cancellation, a deadline or a fault.
 
 mod connections;
+mod limit;
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;

@@ -20,6 +20,7 @@ mod events;
 #[cfg(feature = "weave")]
 mod explored;
 mod happy;
+mod limit;
 mod mode;
 #[cfg(target_os = "linux")]
 mod names;

@@ -9,7 +9,7 @@ use leno::net::{TcpListener, TcpStream};
 use crate::support::child;
 
 /// Opens files until this process may open no more.
-fn use_up_descriptors() -> Vec<File> {
+pub fn use_up_descriptors() -> Vec<File> {
     let limit = libc::rlimit { rlim_cur: 200, rlim_max: 200 };
     // SAFETY: the limit is a live struct.
     assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) }, 0);

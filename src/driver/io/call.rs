@@ -122,6 +122,8 @@ impl Operation {
         &Operation::new(Direction::Write, "send", "sends by", "room in");
     pub(super) const ACCEPT: &Operation =
         &Operation::new(Direction::Read, "accept", "accepts from", "a connection to");
+    pub(super) const PERMIT: &Operation =
+        &Operation::new(Direction::Read, "accept", "awaits one of", "one of");
     pub(super) const WAIT: &Operation =
         &Operation::new(Direction::Read, "wait", "waits for", "the end of");
     pub(super) const CONNECT: &Operation =

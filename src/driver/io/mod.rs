@@ -25,6 +25,7 @@ mod direction;
 mod engine;
 pub(crate) mod file;
 mod handle;
+mod limit;
 mod look;
 mod memory;
 mod options;

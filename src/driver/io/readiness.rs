@@ -6,11 +6,13 @@ use std::cell::Cell;
 use std::io;
 
 use super::call::{Call, Operation, Subject};
+use super::limit::Limit;
 use super::refuse_if_controlled;
 use super::slot::io;
 use super::source::Side;
 use super::sources::Sources;
 use crate::kernel::{External, Scheduler, WaitFor, WaitQueue, try_scheduler};
+use crate::remote::inbox::count_awaiting;
 use crate::sys;
 
 /// One direction of a descriptor. A select only learns that a call would not block: it takes
@@ -25,6 +27,10 @@ pub struct Readiness<'a> {
     external: External<'a>,
     /// What the last look has found.
     is_ready: Cell<bool>,
+    /// Of a listener.
+    limit: Option<&'a Limit>,
+    /// The place in the queue of the limit, while a select waits there.
+    number: Cell<Option<u64>>,
 }
 
 impl<'a> Readiness<'a> {
@@ -32,7 +38,44 @@ impl<'a> Readiness<'a> {
     pub(super) fn of(call: &Call<'a>) -> Readiness<'a> {
         let &Call { object, subject, sources, operation, .. } = call;
         let external = operation.on(object, subject);
-        Readiness { subject, sources, operation, external, is_ready: Cell::new(false) }
+        let (is_ready, number) = (Cell::new(false), Cell::new(None));
+        Readiness { subject, sources, operation, external, is_ready, limit: None, number }
+    }
+
+    /// Returns the readiness for an accept that needs a permit, too.
+    pub(super) fn limited(self, limit: &'a Limit) -> Readiness<'a> {
+        Readiness { external: self.external.ended_by_message(), limit: Some(limit), ..self }
+    }
+
+    /// Returns `true` if an accept would get a permit at once.
+    fn is_permitted(&self) -> bool {
+        self.limit.is_none_or(|limit| limit.is_turn(self.number.get()))
+    }
+
+    /// Adds a select to the queue of the limit, if an accept would get no permit. The caller calls
+    /// [`leave_limit`](Readiness::leave_limit) after the wait.
+    ///
+    /// # Errors
+    ///
+    /// If the system has no more descriptors.
+    pub(crate) fn enroll_with_limit(&self, scheduler: &Scheduler) -> io::Result<bool> {
+        let Some(limit) = self.limit else { return Ok(false) };
+        let waits = limit.enroll(scheduler, &self.number)?;
+        if waits && self.subject.in_memory().is_none() {
+            count_awaiting(scheduler, 1);
+        }
+        Ok(waits)
+    }
+
+    /// Notes that the select waits for the limit no longer.
+    pub(crate) fn leave_limit(&self, scheduler: &Scheduler) {
+        if let (Some(limit), number @ Some(_)) = (self.limit, self.number.take()) {
+            if self.subject.in_memory().is_none() {
+                count_awaiting(scheduler, -1);
+            }
+            // mistake: select-keeps-place
+            limit.leave(number);
+        }
     }
 
     /// Looks whether a call would not block, which takes a system call. In an exploration none would:
@@ -52,6 +95,8 @@ impl<'a> Readiness<'a> {
         if let Some(side) = scheduler.and_then(|scheduler| self.side(scheduler)) {
             side.has_been_looked_at(is_ready);
         }
+        // mistake: select-unlimited
+        let is_ready = is_ready && self.is_permitted();
         self.is_ready.set(is_ready);
         is_ready
     }
@@ -59,7 +104,7 @@ impl<'a> Readiness<'a> {
     /// Looks again after a report. io_uring may report late: what has been written before was read since,
     /// and the next call would wait. A network in memory reports what is so.
     pub(crate) fn is_still_ready(&self) -> bool {
-        self.subject.in_memory().is_some() || self.look()
+        if self.subject.in_memory().is_some() { self.is_permitted() } else { self.look() }
     }
 
     /// Returns what the last look has found.

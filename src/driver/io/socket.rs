@@ -7,8 +7,8 @@ use std::io::{self, IoSlice, IoSliceMut};
 use std::net::Shutdown;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::panic::{Location, RefUnwindSafe};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use socket2::Domain;
@@ -17,6 +17,7 @@ use super::address::{Address, Kind};
 use super::call::{Call, Operation, Subject};
 use super::direction::{Direction, Drained};
 use super::handle::Handle;
+use super::limit::{Limit, Permit};
 use super::memory::socket::MemorySocket;
 use super::options::{Choice, Group};
 use super::readiness::Readiness;
@@ -33,6 +34,10 @@ pub(crate) struct Socket {
     // Before the handle: it leaves the runtimes, and is closed then.
     sources: Sources,
     pub(super) handle: Handle,
+    /// Of an accepted connection. After the handle: it is given back when the descriptor has been closed.
+    _permit: Option<Permit>,
+    /// Of a listener.
+    limit: OnceLock<Arc<Limit>>,
     /// In nanoseconds; 0 for none.
     timeouts: [AtomicU64; 2],
     /// The program wants calls that would block to fail. The descriptor itself never blocks.
@@ -94,8 +99,15 @@ impl Socket {
 
     /// Returns the socket of a handle.
     fn of(kind: Kind, handle: Handle) -> Socket {
-        let (sources, timeouts) = (Sources::default(), Default::default());
-        Socket { kind, handle, sources, timeouts, is_nonblocking: AtomicBool::new(false) }
+        Socket {
+            kind,
+            sources: Sources::default(),
+            handle,
+            _permit: None,
+            limit: OnceLock::new(),
+            timeouts: Default::default(),
+            is_nonblocking: AtomicBool::new(false),
+        }
     }
 
     /// Takes over a descriptor, with its timeouts and its mode. From now on it does not block.
@@ -167,10 +179,12 @@ impl Socket {
     }
 
     /// Accepts a connection. If there are no more descriptors, it waits for one to be closed, for at
-    /// most [`SHORTAGE_PATIENCE`]: a loop that ignores the error must not keep others from running.
+    /// most [`SHORTAGE_PATIENCE`]: a loop that ignores the error must not keep others from running. If the
+    /// listener has a limit, it waits for that first.
     #[track_caller]
     pub(crate) fn accept(&self) -> io::Result<(Socket, Address)> {
         let call = self.call(Operation::ACCEPT);
+        let permit = self.limit.get().map(|limit| limit.acquire(&call)).transpose()?;
         let wanted = "a free descriptor for a connection to";
         let accepted = call.with_pauses(wanted, Some(SHORTAGE_PATIENCE), is_shortage, || {
             call.run(|| match self.handle.accept() {
@@ -184,7 +198,32 @@ impl Socket {
         });
         // mistake: accepted-lost
         let (handle, address) = accepted?;
-        Ok((Socket::of(self.kind.accepted(), handle), address))
+        // The limit may have been set meanwhile.
+        // mistake: first-limit-misses
+        let permit = permit.or_else(|| self.limit.get().map(Limit::count));
+        Ok((Socket { _permit: permit, ..Socket::of(self.kind.accepted(), handle) }, address))
+    }
+
+    /// Sets how many of the accepted connections may be open at once.
+    ///
+    /// # Errors
+    ///
+    /// If it is none.
+    pub(crate) fn set_most_connections(&self, most: usize) -> io::Result<()> {
+        if most == 0 {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "a listener that may have no open connection accepts none: allow at least one, or \
+                 drop the listener",
+            ));
+        }
+        self.limit.get_or_init(|| Arc::new(Limit::new(most))).set_most(most);
+        Ok(())
+    }
+
+    /// Returns how many of the accepted connections may be open at once.
+    pub(crate) fn most_connections(&self) -> Option<usize> {
+        self.limit.get().map(|limit| limit.most())
     }
 
     /// Reads from a stream.
@@ -292,7 +331,11 @@ impl Socket {
             Direction::Write if is_datagram => Operation::SEND,
             Direction::Write => Operation::WRITE,
         };
-        Readiness::of(&self.call(operation))
+        let readiness = Readiness::of(&self.call(operation));
+        match self.limit.get() {
+            Some(limit) if direction == Direction::Read => readiness.limited(limit),
+            _ => readiness,
+        }
     }
 
     /// Sets the time after which a call that waits fails.

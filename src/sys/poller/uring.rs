@@ -111,7 +111,7 @@ impl<R: Ring> Queues<R> {
 }
 
 impl<R: Ring> Queues<R> {
-    /// Pauses for at most `nanos` if requests could not be sent, and nothing has come: the system has no
+    /// Sleeps for at most `nanos` if requests could not be sent, and nothing has come: the system has no
     /// memory, and the caller would try again at once.
     #[inline]
     fn back_off(&mut self, nanos: Option<u64>) {

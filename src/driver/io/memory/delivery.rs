@@ -127,6 +127,20 @@ pub(super) fn touch(
     resources.for_each(|other| report_also(scheduler, Object::Resource(&other), Access::Write));
 }
 
+/// Tells an exploration that the current thread is about to use what all listeners share. In a destructor,
+/// no line is known.
+pub(crate) fn touch_listeners(
+    scheduler: &Scheduler,
+    verb: &'static str,
+    at: Option<&'static Location<'static>>,
+) {
+    if scheduler.is_observed()
+        && let Some(rest) = ledger(scheduler).rest.borrow().clone()
+    {
+        note_resource(&rest, Access::Write, verb, at.unwrap_or(rest.made_at()), at.is_some());
+    }
+}
+
 /// Tells an exploration what goes wrong with the call that it was told of last.
 pub(super) fn tell_fault(
     scheduler: &Scheduler,

@@ -149,6 +149,12 @@ socket_methods!(
      let socket = leno::os::unix::net::UnixListener::bind(&path)?;\n\
      std::fs::remove_file(&path)?;"
 );
+limit_methods!(
+    UnixListener,
+    "let path = std::env::temp_dir().join(format!(\"leno-doc-{}-{}\", line!(), std::process::id()));\n\
+     let socket = leno::os::unix::net::UnixListener::bind(&path)?;\n\
+     std::fs::remove_file(&path)?;"
+);
 
 impl<'a> IntoIterator for &'a UnixListener {
     type Item = io::Result<UnixStream>;
