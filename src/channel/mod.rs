@@ -52,9 +52,9 @@ pub use events::Join;
 #[cfg(feature = "net")]
 pub use events::Ready;
 pub use handles::{after, at, bounded, never, tick, unbounded};
-pub use iter::{IntoIter, Iter, TryIter};
+pub(crate) use iter::message_iterators;
 pub(crate) use readiness::{Choice, Operation, RemoteChannel, RemoteSide, Watching};
-pub use receiver::Receiver;
+pub use receiver::{IntoIter, Iter, Receiver, TryIter};
 pub use select::Select;
 pub(crate) use select_macro::{Case, Round, Tried};
 pub use selected::SelectedOperation;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::deadline::Moment;
 use super::error::{RecvError, RecvTimeoutError, TryRecvError};
+use super::iter::message_iterators;
 use super::pairs::Promise;
 use super::readiness::{Operation, Watcher, Watching};
 use super::sender::{after, at};
@@ -373,6 +374,8 @@ impl<T> Operation for Receiver<T> {
         })
     }
 }
+
+message_iterators!("leno::channel::unbounded");
 
 impl<T> Clone for Receiver<T> {
     #[track_caller]

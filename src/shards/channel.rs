@@ -4,7 +4,7 @@ use std::fmt;
 use std::panic::Location;
 use std::sync::OnceLock;
 
-use super::queue::{Queue, Unreceived, Unsent, Wake};
+use super::queue::{Queue, Ticket, Unreceived, Unsent, Wake};
 use crate::cancel::interrupted;
 use crate::channel::{Deadline, RecvTimeoutError, SendTimeoutError};
 use crate::kernel::{External, Outcome, Scheduler, Wait, WaitFor, try_scheduler};
@@ -81,6 +81,42 @@ fn now_again(scheduler: Option<&Scheduler>) {
     }
 }
 
+/// Makes an operation by `attempt` until it returns a result, and waits in between. Returns `None` if the
+/// deadline has elapsed. `attempt` is given the ticket of the attempt before, and enrolls the waiter if the
+/// operation cannot proceed. A thread that is unwound gives its ticket to `leave`.
+#[track_caller]
+fn wait<R>(
+    scheduler: Option<&Scheduler>,
+    external: &External<'_>,
+    deadline: Deadline,
+    mut attempt: impl FnMut(&mut Option<Ticket>, Option<Waiter>) -> Option<R>,
+    leave: impl FnOnce(Option<Ticket>),
+) -> Option<R> {
+    let wait = Wait::new(WaitFor::External(external));
+    let deadline = moment(scheduler, deadline);
+    let mut ticket = None;
+    let (mut is_over, mut spun) = (false, 0);
+    loop {
+        let spins = deadline != Some(0) && spins(scheduler, &mut spun);
+        let waiter = (!is_over && !spins).then(|| Waiter::of(scheduler));
+        let result = attempt(&mut ticket, waiter);
+        if result.is_some() || is_over {
+            return result;
+        }
+        if spins {
+            continue;
+        }
+        match waiter::wait(scheduler, &wait, deadline) {
+            Outcome::Woken => now_again(scheduler),
+            Outcome::Elapsed => is_over = true,
+            Outcome::Interrupted => {
+                leave(ticket);
+                interrupted();
+            }
+        }
+    }
+}
+
 impl<T> Channel<T> {
     #[track_caller]
     pub(super) fn new(capacity: usize) -> Channel<T> {
@@ -114,46 +150,6 @@ impl<T> Channel<T> {
         }
     }
 
-    #[track_caller]
-    fn wait_to_send(
-        &self,
-        scheduler: Option<&Scheduler>,
-        mut message: T,
-        deadline: Deadline,
-    ) -> Result<(), SendTimeoutError<T>> {
-        let external = self.room();
-        let wait = Wait::new(WaitFor::External(&external));
-        let deadline = moment(scheduler, deadline);
-        let mut ticket = None;
-        let (mut is_over, mut spun) = (false, 0);
-        loop {
-            let spins = deadline != Some(0) && spins(scheduler, &mut spun);
-            let mut waiter = (!is_over && !spins).then(|| Waiter::of(scheduler));
-            message = match self.queue.send(message, &mut ticket, || waiter.take()) {
-                Ok(()) => return Ok(()),
-                Err(Unsent::Disconnected(message)) => {
-                    return Err(SendTimeoutError::Disconnected(message));
-                }
-                Err(Unsent::Full(message)) if is_over => {
-                    return Err(SendTimeoutError::Timeout(message));
-                }
-                Err(Unsent::Full(message)) => message,
-            };
-            if spins {
-                continue;
-            }
-            match waiter::wait(scheduler, &wait, deadline) {
-                Outcome::Woken => now_again(scheduler),
-                Outcome::Elapsed => is_over = true,
-                Outcome::Interrupted => {
-                    // mistake: shards-keep-room
-                    self.queue.leave_sending(ticket);
-                    interrupted();
-                }
-            }
-        }
-    }
-
     #[inline]
     #[track_caller]
     pub(super) fn recv(
@@ -170,37 +166,53 @@ impl<T> Channel<T> {
     }
 
     #[track_caller]
+    fn wait_to_send(
+        &self,
+        scheduler: Option<&Scheduler>,
+        message: T,
+        deadline: Deadline,
+    ) -> Result<(), SendTimeoutError<T>> {
+        let mut unsent = Some(message);
+        let send = |ticket: &mut _, waiter| {
+            let result = match self.queue.send(unsent.take()?, ticket, || waiter) {
+                Ok(()) => Ok(()),
+                Err(Unsent::Disconnected(it)) => Err(SendTimeoutError::Disconnected(it)),
+                Err(Unsent::Full(it)) => {
+                    unsent = Some(it);
+                    return None;
+                }
+            };
+            Some(result)
+        };
+        let leave = |ticket| {
+            // mistake: shards-keep-room
+            self.queue.leave_sending(ticket);
+        };
+        let sent = wait(scheduler, &self.room(), deadline, send, leave);
+        sent.unwrap_or_else(|| {
+            let message = unsent.expect("a message that is not sent is kept");
+            Err(SendTimeoutError::Timeout(message))
+        })
+    }
+
+    #[track_caller]
     fn wait_to_receive(
         &self,
         scheduler: Option<&Scheduler>,
         deadline: Deadline,
     ) -> Result<T, RecvTimeoutError> {
-        let external = self.message();
-        let wait = Wait::new(WaitFor::External(&external));
-        let deadline = moment(scheduler, deadline);
-        let mut ticket = None;
-        let (mut is_over, mut spun) = (false, 0);
-        loop {
-            let spins = deadline != Some(0) && spins(scheduler, &mut spun);
-            let mut waiter = (!is_over && !spins).then(|| Waiter::of(scheduler));
-            match self.queue.recv(&mut ticket, || waiter.take()) {
-                Ok(message) => return Ok(message),
-                Err(Unreceived::Disconnected) => return Err(RecvTimeoutError::Disconnected),
-                Err(Unreceived::Empty) if is_over => return Err(RecvTimeoutError::Timeout),
-                Err(Unreceived::Empty) if spins => continue,
-                Err(Unreceived::Empty) => {}
-            }
-            match waiter::wait(scheduler, &wait, deadline) {
-                Outcome::Woken => now_again(scheduler),
-                Outcome::Elapsed => is_over = true,
-                Outcome::Interrupted => {
-                    // mistake: shards-keep-wake
-                    // mistake: shards-message-lost
-                    self.queue.leave_receiving(ticket);
-                    interrupted();
-                }
-            }
-        }
+        let receive = |ticket: &mut _, waiter| match self.queue.recv(ticket, || waiter) {
+            Ok(message) => Some(Ok(message)),
+            Err(Unreceived::Disconnected) => Some(Err(RecvTimeoutError::Disconnected)),
+            Err(Unreceived::Empty) => None,
+        };
+        let leave = |ticket| {
+            // mistake: shards-keep-wake
+            // mistake: shards-message-lost
+            self.queue.leave_receiving(ticket);
+        };
+        let received = wait(scheduler, &self.message(), deadline, receive, leave);
+        received.unwrap_or(Err(RecvTimeoutError::Timeout))
     }
 
     pub(super) fn set_name(&self, name: String) {

@@ -36,6 +36,6 @@ mod set;
 
 pub(crate) use crate::remote::sync_shim;
 pub use handles::{bounded, unbounded};
-pub use receiver::{Iter, Receiver};
+pub use receiver::{IntoIter, Iter, Receiver, TryIter};
 pub use sender::Sender;
 pub use set::Shards;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::channel::{Channel, begin};
 use super::queue::Unreceived;
-use crate::channel::{Deadline, RecvError, RecvTimeoutError, TryRecvError};
+use crate::channel::{Deadline, RecvError, RecvTimeoutError, TryRecvError, message_iterators};
 use crate::timer::Instant;
 
 /// The receiving half of a channel between runtimes, for any OS thread. Cloning it makes another receiver
@@ -17,11 +17,6 @@ use crate::timer::Instant;
 /// See [`bounded`](super::bounded).
 pub struct Receiver<T> {
     pub(super) channel: Arc<Channel<T>>,
-}
-
-/// An iterator over messages that waits for each; see [`Receiver::iter`].
-pub struct Iter<'a, T> {
-    receiver: &'a Receiver<T>,
 }
 
 impl<T> Receiver<T> {
@@ -134,16 +129,6 @@ impl<T> Receiver<T> {
         self.channel.recv("shards::Receiver::recv_deadline", Deadline::At(deadline))
     }
 
-    /// Returns an iterator over the messages, which waits for each of them. It ends when all senders have
-    /// been dropped and the channel is empty.
-    ///
-    /// # Examples
-    ///
-    /// See [`bounded`](super::bounded).
-    pub fn iter(&self) -> Iter<'_, T> {
-        Iter { receiver: self }
-    }
-
     /// Returns the number of messages in the channel.
     ///
     /// # Panics
@@ -182,23 +167,7 @@ impl<T> Receiver<T> {
     }
 }
 
-impl<T> Iterator for Iter<'_, T> {
-    type Item = T;
-
-    #[track_caller]
-    fn next(&mut self) -> Option<T> {
-        self.receiver.recv().ok()
-    }
-}
-
-impl<'a, T> IntoIterator for &'a Receiver<T> {
-    type Item = T;
-    type IntoIter = Iter<'a, T>;
-
-    fn into_iter(self) -> Iter<'a, T> {
-        self.iter()
-    }
-}
+message_iterators!("leno::shards::unbounded");
 
 impl<T> Clone for Receiver<T> {
     fn clone(&self) -> Receiver<T> {
@@ -216,11 +185,5 @@ impl<T> Drop for Receiver<T> {
 impl<T> fmt::Debug for Receiver<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Receiver").finish_non_exhaustive()
-    }
-}
-
-impl<T> fmt::Debug for Iter<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Iter").finish_non_exhaustive()
     }
 }

@@ -23,7 +23,7 @@ use std::time::Duration;
 
 pub use std::sync::mpsc::{RecvError, RecvTimeoutError, SendError, TryRecvError, TrySendError};
 
-use crate::channel;
+use crate::channel::{self, message_iterators};
 
 /// Creates a channel that holds any number of messages.
 ///
@@ -83,24 +83,6 @@ pub struct SyncSender<T> {
 /// See [`channel`](channel()).
 pub struct Receiver<T> {
     receiver: channel::Receiver<T>,
-}
-
-/// An iterator over messages that waits for each; see [`Receiver::iter`].
-#[derive(Debug)]
-pub struct Iter<'a, T> {
-    receiver: &'a Receiver<T>,
-}
-
-/// An iterator over messages that never waits; see [`Receiver::try_iter`].
-#[derive(Debug)]
-pub struct TryIter<'a, T> {
-    receiver: &'a Receiver<T>,
-}
-
-/// An iterator over messages that waits for each, and owns its receiver.
-#[derive(Debug)]
-pub struct IntoIter<T> {
-    receiver: Receiver<T>,
 }
 
 impl<T> Sender<T> {
@@ -275,34 +257,6 @@ impl<T> Receiver<T> {
         })
     }
 
-    /// Returns an iterator over the messages, which waits for each of them. It ends when all
-    /// senders have been dropped and the channel is empty.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let (sender, receiver) = leno::sync::mpsc::channel();
-    /// sender.send(1).unwrap();
-    /// drop(sender);
-    /// assert_eq!(receiver.iter().collect::<Vec<_>>(), [1]);
-    /// ```
-    pub fn iter(&self) -> Iter<'_, T> {
-        Iter { receiver: self }
-    }
-
-    /// Returns an iterator over the messages that the channel holds, which never waits.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let (sender, receiver) = leno::sync::mpsc::channel();
-    /// sender.send(1).unwrap();
-    /// assert_eq!(receiver.try_iter().collect::<Vec<_>>(), [1]);
-    /// ```
-    pub fn try_iter(&self) -> TryIter<'_, T> {
-        TryIter { receiver: self }
-    }
-
     /// Names the channel for reports. The first name stays.
     ///
     /// # Examples
@@ -316,53 +270,7 @@ impl<T> Receiver<T> {
     }
 }
 
-impl<T> Iterator for Iter<'_, T> {
-    type Item = T;
-
-    #[inline]
-    #[track_caller]
-    fn next(&mut self) -> Option<T> {
-        self.receiver.recv().ok()
-    }
-}
-
-impl<T> Iterator for TryIter<'_, T> {
-    type Item = T;
-
-    #[inline]
-    #[track_caller]
-    fn next(&mut self) -> Option<T> {
-        self.receiver.try_recv().ok()
-    }
-}
-
-impl<T> Iterator for IntoIter<T> {
-    type Item = T;
-
-    #[inline]
-    #[track_caller]
-    fn next(&mut self) -> Option<T> {
-        self.receiver.recv().ok()
-    }
-}
-
-impl<'a, T> IntoIterator for &'a Receiver<T> {
-    type Item = T;
-    type IntoIter = Iter<'a, T>;
-
-    fn into_iter(self) -> Iter<'a, T> {
-        self.iter()
-    }
-}
-
-impl<T> IntoIterator for Receiver<T> {
-    type Item = T;
-    type IntoIter = IntoIter<T>;
-
-    fn into_iter(self) -> IntoIter<T> {
-        IntoIter { receiver: self }
-    }
-}
+message_iterators!("leno::sync::mpsc::channel");
 
 impl<T> Clone for Sender<T> {
     #[track_caller]

@@ -15,7 +15,7 @@ pub const MISTAKES: &[Mistake] = &[
     mistake("shards-keep-wake", "", "a cancelled receiver keeps the wake of a message"),
     mistake(
         "shards-message-lost",
-        "drop(self.queue.recv(&mut ticket, || None))",
+        "{ let mut ticket = ticket; drop(self.queue.recv(&mut ticket, || None)) }",
         "a cancelled receiver takes a message along",
     ),
     mistake("shards-keep-room", "", "a cancelled sender keeps the wake of a room"),

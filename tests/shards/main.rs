@@ -41,6 +41,15 @@ fn ends_and_shards_can_be_sent_and_shared() {
 }
 
 #[test]
+fn messages_are_iterated_over() {
+    let (sender, receiver) = unbounded();
+    (1..=3).for_each(|it| sender.send(it).unwrap());
+    assert_eq!(receiver.try_iter().take(1).collect::<Vec<_>>(), [1]);
+    drop(sender);
+    assert_eq!(receiver.into_iter().collect::<Vec<_>>(), [2, 3]);
+}
+
+#[test]
 fn each_shard_is_another_os_thread() {
     let shards = Shards::new(3);
     let ids: Vec<_> = (0..3).map(|shard| shards.spawn_on(shard, || os::current().id())).collect();
