@@ -42,6 +42,7 @@ mod split;
 mod watched;
 
 pub use copy::copy;
+pub(crate) use pipe::pipe_traits;
 pub use pipe::{PipeReader, PipeWriter, pipe};
 pub use split::{Duplex, ReadHalf, ReuniteError, WriteHalf, split};
 pub use watched::Watched;

@@ -2,12 +2,10 @@
 
 #![forbid(unsafe_code)]
 
-use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-use crate::channel::Ready;
-use crate::driver::io::{Direction, Pipe, Readiness, reader_traits, writer_traits};
+use crate::driver::io::{Pipe, reader_traits, writer_traits};
 
 /// Makes a pipe, as [`std::io::pipe`]: what is written to one end is read from the other.
 ///
@@ -37,6 +35,28 @@ pub fn pipe() -> io::Result<(PipeReader, PipeWriter)> {
     Ok((PipeReader(Arc::new(reader)), PipeWriter(Arc::new(writer))))
 }
 
+/// Defines what types around a [`Pipe`] have in common.
+macro_rules! pipe_traits {
+    ($($type:ty),*) => { $(
+        impl crate::channel::Ready for $type {
+            fn readiness(
+                &self,
+                direction: crate::driver::io::Direction,
+            ) -> crate::driver::io::Readiness<'_> {
+                self.0.readiness(direction)
+            }
+        }
+
+        impl std::fmt::Debug for $type {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    )* };
+}
+
+pub(crate) use pipe_traits;
+
 macro_rules! end_methods {
     ($type:ident, $example:literal) => {
         impl $type {
@@ -55,18 +75,6 @@ macro_rules! end_methods {
             /// ```
             pub fn try_clone(&self) -> io::Result<$type> {
                 Ok($type(self.0.clone()))
-            }
-        }
-
-        impl Ready for $type {
-            fn readiness(&self, direction: Direction) -> Readiness<'_> {
-                self.0.readiness(direction)
-            }
-        }
-
-        impl fmt::Debug for $type {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.0.fmt(f)
             }
         }
     };
@@ -113,5 +121,6 @@ pub struct PipeWriter(pub(crate) Arc<Pipe>);
 
 end_methods!(PipeReader, "let clone = leno::io::pipe()?.0.try_clone()?;");
 end_methods!(PipeWriter, "let clone = leno::io::pipe()?.1.try_clone()?;");
+pipe_traits!(PipeReader, PipeWriter);
 reader_traits!(PipeReader, &PipeReader);
 writer_traits!(PipeWriter, &PipeWriter);

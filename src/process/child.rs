@@ -12,6 +12,7 @@ use std::thread;
 use crate::channel::Ready;
 use crate::driver::io::child::ChildEnd;
 use crate::driver::io::{Direction, Pipe, Readiness, reader_traits, writer_traits};
+use crate::io::pipe_traits;
 use crate::kernel::try_scheduler;
 use crate::sys;
 
@@ -285,18 +286,6 @@ macro_rules! stream {
         ///
         /// See [`Command::spawn`](super::Command::spawn).
         pub struct $type(pub(crate) Arc<Pipe>);
-
-        impl Ready for $type {
-            fn readiness(&self, direction: Direction) -> Readiness<'_> {
-                self.0.readiness(direction)
-            }
-        }
-
-        impl fmt::Debug for $type {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.0.fmt(f)
-            }
-        }
     };
 }
 
@@ -313,5 +302,6 @@ stream!(
     /// The end of a pipe that reads a child's standard error, as [`std::process::ChildStderr`].
     ChildStderr
 );
+pipe_traits!(ChildStdin, ChildStdout, ChildStderr);
 writer_traits!(ChildStdin, &ChildStdin);
 reader_traits!(ChildStdout, &ChildStdout, ChildStderr, &ChildStderr);
