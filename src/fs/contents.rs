@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use super::File;
-use crate::driver::io::file::opening_call;
+use crate::driver::io::file::{copy_files, opening_call};
 
 /// Returns the bytes of a file, as [`std::fs::read`].
 ///
@@ -130,7 +130,5 @@ pub fn write<P: AsRef<Path>, C: AsRef<[u8]>>(path: P, contents: C) -> io::Result
 /// ```
 #[track_caller]
 pub fn copy<P: AsRef<Path>, Q: AsRef<Path>>(from: P, to: Q) -> io::Result<u64> {
-    let (from, to) = (from.as_ref(), to.as_ref());
-    let owned = (from.to_owned(), to.to_owned());
-    opening_call("copies", [from, to], move || std::fs::copy(owned.0, owned.1))
+    copy_files(from.as_ref(), to.as_ref())
 }

@@ -16,7 +16,8 @@ use crate::driver::io::file::OpenFile;
 ///
 /// A FIFO, a terminal or another device is waited for as a [`Watched`](crate::io::Watched) descriptor is,
 /// and is then read from, or written to, on the pool. Its mode is not changed. If another process is faster
-/// and takes what there was, that call waits on its OS thread, and cannot be cancelled.
+/// and takes what there was, that call waits on its OS thread, and cannot be cancelled. After all readers have
+/// been closed, a write fails with [`BrokenPipe`](io::ErrorKind::BrokenPipe), without a signal.
 ///
 /// # Examples
 ///

@@ -4,7 +4,7 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::ptr;
 
-/// Writes by `write`, which makes one call. SIGPIPE is not delivered for it, whatever the process does with
+/// Writes by `write`, which ends at the first error. SIGPIPE is not delivered for it, whatever the process does with
 /// that signal: Rust's programs ignore it, others that call leno may end by it. Costs a system call, and
 /// five where it is not ignored.
 ///
@@ -26,9 +26,8 @@ pub(crate) fn without_signal<T>(write: impl FnOnce() -> io::Result<T>) -> io::Re
         libc::pthread_sigmask(libc::SIG_BLOCK, &sigpipe, &mut before);
         let was_pending = is_pending();
         let result = write();
-        let is_broken =
-            result.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::BrokenPipe);
-        if is_broken && !was_pending && is_pending() {
+        // It is also sent if a part was written before the last reader was closed.
+        if !was_pending && is_pending() {
             libc::sigwait(&sigpipe, &mut 0);
         }
         libc::pthread_sigmask(libc::SIG_SETMASK, &before, ptr::null_mut());

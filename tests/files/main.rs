@@ -14,6 +14,8 @@ mod seed;
 mod calls;
 mod cancel;
 mod children;
+#[cfg(target_os = "linux")]
+mod faults;
 mod oracle;
 mod pipes;
 mod scratch;

@@ -1,15 +1,17 @@
 //! Pipes: waits, ends, sharing, conversions, cancellation.
 
 use std::cell::Cell;
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, IoSlice, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::process::{Command, Stdio};
 use std::rc::Rc;
 
+use leno::fs::File;
 use leno::io::{PipeReader, PipeWriter, pipe};
 use leno::time::{Duration, timeout};
 
 use crate::pairs::{join, run_by_system};
+use crate::scratch::Scratch;
 use crate::support::{assert_cancelled, in_child};
 
 /// Returns `true` if calls on the descriptor do not block.
@@ -165,18 +167,12 @@ fn a_write_without_a_reader_fails() {
     });
 }
 
-/// Rust's programs ignore SIGPIPE; a program in C that calls leno need not.
-#[test]
-fn a_write_without_a_reader_sends_no_signal() {
-    in_child("pipes::a_write_without_a_reader_sends_no_signal", &[], || {
+/// Runs `body` in a process that SIGPIPE ends, as a program in C that calls leno may be: Rust's ignore it.
+fn by_default_with_a_signal(test: &str, body: impl FnOnce()) {
+    in_child(test, &[], || {
         // SAFETY: the default action is no handler.
         unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
-        let (reader, mut writer) = pipe().unwrap();
-        drop(reader);
-        assert_eq!(writer.write(b"x").unwrap_err().kind(), ErrorKind::BrokenPipe);
-        leno::run(move || {
-            assert_eq!(writer.write(b"x").unwrap_err().kind(), ErrorKind::BrokenPipe);
-        });
+        body();
         // What is blocked stays so, and what is not does not.
         // SAFETY: the set is plain data, which the call fills.
         let blocked = unsafe {
@@ -187,6 +183,59 @@ fn a_write_without_a_reader_sends_no_signal() {
         assert_eq!(blocked, 0);
     })
     .assert_survived();
+}
+
+#[test]
+fn a_write_without_a_reader_sends_no_signal() {
+    by_default_with_a_signal("pipes::a_write_without_a_reader_sends_no_signal", || {
+        let (reader, mut writer) = pipe().unwrap();
+        drop(reader);
+        assert_eq!(writer.write(b"x").unwrap_err().kind(), ErrorKind::BrokenPipe);
+        leno::run(move || {
+            assert_eq!(writer.write(b"x").unwrap_err().kind(), ErrorKind::BrokenPipe);
+        });
+    });
+}
+
+/// By each way of writing to a file, on the OS thread of the caller and on one of the pool.
+#[test]
+fn a_write_to_a_fifo_without_a_reader_sends_no_signal() {
+    by_default_with_a_signal("pipes::a_write_to_a_fifo_without_a_reader_sends_no_signal", || {
+        let write_by_all = |nonblocking: bool| {
+            let (reader, writer) = std::io::pipe().unwrap();
+            if nonblocking {
+                // SAFETY: the descriptor is open.
+                unsafe { libc::fcntl(writer.as_raw_fd(), libc::F_SETFL, libc::O_NONBLOCK) };
+            }
+            drop(reader);
+            let mut file = File::from(OwnedFd::from(writer));
+            let broken = ErrorKind::BrokenPipe;
+            assert_eq!(file.write(b"x").unwrap_err().kind(), broken);
+            assert_eq!(file.write_all(&[0; 100_000]).unwrap_err().kind(), broken);
+            let buffers = [IoSlice::new(b"x"), IoSlice::new(b"y")];
+            assert_eq!(file.write_vectored(&buffers).unwrap_err().kind(), broken);
+        };
+        let scratch = Scratch::new();
+        let (fifo, full) = (scratch.fifo("fifo"), scratch.path("full"));
+        std::fs::write(&full, vec![0; 1 << 20]).unwrap();
+        // The other end reads a little, and is closed.
+        let write_to_fifo = |write: &dyn Fn() -> std::io::Result<()>| {
+            let fifo = fifo.clone();
+            let reading = std::thread::spawn(move || {
+                std::fs::File::open(fifo).unwrap().read_exact(&mut [0; 10]).unwrap();
+            });
+            assert_eq!(write().unwrap_err().kind(), ErrorKind::BrokenPipe);
+            reading.join().unwrap();
+        };
+        let all = || {
+            write_by_all(false);
+            write_by_all(true);
+            write_to_fifo(&|| leno::fs::write(&fifo, vec![0; 1 << 20]));
+            write_to_fifo(&|| leno::fs::copy(&full, &fifo).map(drop));
+        };
+        all();
+        leno::run(all);
+    });
 }
 
 #[test]

@@ -93,6 +93,126 @@ fn a_file_that_grows_or_shrinks_is_read_to_its_end() {
     });
 }
 
+/// What is read is what the file had at some moment: a part of its bytes, or zeros where it has grown again.
+#[test]
+fn a_file_changes_while_it_is_read() {
+    run_by_system(|| {
+        const BYTES: u64 = 3 << 20;
+        let scratch = Scratch::new();
+        let path = scratch.path("a");
+        let file = std::fs::File::create(&path).unwrap();
+        let over = Arc::new(AtomicBool::new(false));
+        let changes = {
+            let over = over.clone();
+            std::thread::spawn(move || {
+                while !over.load(Ordering::Relaxed) {
+                    for length in [0, BYTES, 5000, BYTES / 2] {
+                        file.set_len(length).unwrap();
+                        file.write_at(b"x", length).unwrap();
+                    }
+                }
+            })
+        };
+        for _ in 0..10 {
+            for bytes in [fs::read(&path).unwrap(), read_all(&path)] {
+                assert!(bytes.len() as u64 <= BYTES + 1);
+                assert!(bytes.iter().all(|byte| [0, b'x'].contains(byte)));
+            }
+        }
+        over.store(true, Ordering::Relaxed);
+        changes.join().unwrap();
+    });
+}
+
+fn read_all(path: &std::path::Path) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    File::open(path).unwrap().read_to_end(&mut bytes).unwrap();
+    bytes
+}
+
+/// Runs `body` in a child process with mounts of its own, of which those that it makes end with it.
+#[cfg(target_os = "linux")]
+fn with_own_mounts<F: FnOnce()>(body: F) {
+    crate::support::in_child(crate::support::test_of::<F>(), &[], || {
+        // SAFETY: the text is live. The mounts are those of this OS thread, and of those that it starts.
+        let is_alone = unsafe {
+            let root = c"/".as_ptr();
+            let (none, private) = (std::ptr::null(), libc::MS_REC | libc::MS_PRIVATE);
+            libc::unshare(libc::CLONE_NEWNS) == 0
+                && libc::mount(none, root, none, private, none.cast()) == 0
+        };
+        if is_alone {
+            body();
+        } else {
+            crate::support::not_run("mounts of its own, which take root");
+        }
+    })
+    .assert_survived();
+}
+
+/// Makes a mount of a file system in memory with room for 64 KiB, and makes it again with `flags` after `fill`.
+#[cfg(target_os = "linux")]
+fn mount_small(path: &std::path::Path, flags: libc::c_ulong, fill: impl FnOnce()) {
+    use std::os::unix::ffi::OsStrExt;
+    let path = std::ffi::CString::new(path.as_os_str().as_bytes()).unwrap();
+    let mount = |flags| {
+        let (kind, options) = (c"tmpfs".as_ptr(), c"size=64k".as_ptr());
+        // SAFETY: the texts are live.
+        let result = unsafe { libc::mount(kind, path.as_ptr(), kind, flags, options.cast()) };
+        assert_eq!(result, 0, "{}", std::io::Error::last_os_error());
+    };
+    mount(0);
+    fill();
+    if flags != 0 {
+        mount(flags | libc::MS_REMOUNT);
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_full_disk_takes_a_part_and_then_none() {
+    with_own_mounts(|| {
+        let scratch = Scratch::new();
+        mount_small(scratch.root(), 0, || ());
+        leno::run(|| {
+            let mut file = File::create(scratch.path("a")).unwrap();
+            assert_eq!(file.write(&[1; 100_000]).unwrap(), 65_536);
+            assert_eq!(kind(file.write(&[1; 100_000])), ErrorKind::StorageFull);
+            assert_eq!(kind(fs::write(scratch.path("b"), "x")), ErrorKind::StorageFull);
+            assert_eq!(kind(fs::copy("/proc/self/exe", scratch.path("c"))), ErrorKind::StorageFull);
+            file.set_len(0).unwrap();
+            fs::write(scratch.path("b"), "x").unwrap();
+        });
+    });
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_read_only_file_system_is_read_and_takes_nothing() {
+    with_own_mounts(|| {
+        let scratch = Scratch::new();
+        let (one, other) = (scratch.path("one"), scratch.path("other"));
+        let fill = || std::fs::write(&one, "hello").unwrap();
+        mount_small(scratch.root(), libc::MS_RDONLY, fill);
+        leno::run(|| {
+            assert_eq!(fs::read(&one).unwrap(), b"hello");
+            let refusals = [
+                fs::write(&one, "x"),
+                fs::create_dir(&other),
+                fs::remove_file(&one),
+                fs::rename(&one, &other),
+                fs::copy(&one, &other).map(drop),
+                fs::set_permissions(&one, fs::metadata(&one).unwrap().permissions()),
+                OpenOptions::new().append(true).open(&one).map(drop),
+                leno::os::unix::fs::symlink(&one, &other),
+            ];
+            for refusal in refusals {
+                assert_eq!(kind(refusal), ErrorKind::ReadOnlyFilesystem);
+            }
+        });
+    });
+}
+
 #[test]
 #[cfg(target_os = "linux")]
 fn files_of_the_kernel_are_read_as_by_std() {
@@ -118,10 +238,10 @@ fn files_of_the_kernel_are_read_as_by_std() {
 }
 
 #[test]
-fn ten_thousand_small_files_are_written_and_read() {
+fn many_small_files_are_written_and_read() {
     run_by_system(|| {
         let scratch = Scratch::new();
-        let count = if crate::seed::is_emulated() { 300 } else { 10_000 };
+        let count = 100_000 / crate::seed::share().unwrap_or(10) as usize;
         leno::scope(|scope| {
             for worker in 0..20 {
                 let scratch = &scratch;

@@ -25,6 +25,7 @@ use super::watch::Watch;
 use crate::kernel::{External, Scheduler, Wait, WaitFor, try_scheduler};
 use crate::remote::pool::{self, Leave};
 use crate::sys::file::{Nature, is_stream, nature, read_cached, write_cached};
+use crate::sys::pipe::without_signal;
 
 /// What a thread waits for while an OS thread of the pool makes its call.
 const CALL: &str = "the end of a call on";
@@ -132,6 +133,19 @@ pub(crate) fn opening_call<T: Send + 'static>(
         (!may_wait || leave.allow()).then(f)
     };
     pool::hand_over(scheduler, &Wait::at(WaitFor::External(&external), at), f)
+}
+
+/// Copies a file, on an OS thread of the pool.
+///
+/// # Errors
+///
+/// Those of the calls that [`std::fs::copy`] makes; in an exploration.
+#[track_caller]
+pub(crate) fn copy_files(from: &Path, to: &Path) -> io::Result<u64> {
+    let owned = (from.to_owned(), to.to_owned());
+    // The copy may be a FIFO.
+    let copy = move || without_signal(|| std::fs::copy(owned.0, owned.1));
+    opening_call("copies", [from, to], copy)
 }
 
 impl OpenFile {
@@ -265,7 +279,7 @@ impl OpenFile {
     #[track_caller]
     pub(crate) fn write(&self, bytes: &[u8], offset: Option<u64>) -> io::Result<usize> {
         let Some(scheduler) = try_scheduler() else {
-            return write_by(&self.file, &[IoSlice::new(bytes)], offset);
+            return self.write_by(&[IoSlice::new(bytes)], offset);
         };
         let at = Location::caller();
         begin_file(scheduler, at)?;
@@ -279,7 +293,7 @@ impl OpenFile {
         };
         let most = if self.nature().is_stream { MOST_TO_STREAM } else { usize::MAX };
         let rest = [IoSlice::new(&bytes[done..bytes.len().min(most)])];
-        let write = |file: &File| write_by(file, &rest, offset);
+        let write = |_: &File| self.write_by(&rest, offset);
         added(done, self.slowly(scheduler, Operation::WRITE, offset, done > 0, at, write))
     }
 
@@ -290,7 +304,7 @@ impl OpenFile {
     /// As [`OpenFile::write`].
     #[track_caller]
     pub(crate) fn write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
-        let Some(scheduler) = try_scheduler() else { return (&self.file).write_vectored(buffers) };
+        let Some(scheduler) = try_scheduler() else { return self.write_by(buffers, None) };
         let at = Location::caller();
         if self.nature().is_stream {
             let first = buffers.iter().find(|buffer| !buffer.is_empty());
@@ -301,7 +315,7 @@ impl OpenFile {
         match (bytes <= MOST_AT_ONCE).then(|| self.write_now(buffers, None)).flatten() {
             Some(result) => result,
             None => {
-                let write = |file: &File| write_by(file, buffers, None);
+                let write = |_: &File| self.write_by(buffers, None);
                 self.slowly(scheduler, Operation::WRITE, None, false, at, write)
             }
         }
@@ -356,13 +370,28 @@ impl OpenFile {
         }
         let nature = self.nature();
         if nature.never_waits {
-            return Some(write_by(&self.file, buffers, offset));
+            return Some(self.write_by(buffers, offset));
         }
         let by_pool = &self.shared.writes_by_pool;
         if by_pool.load(Ordering::Relaxed) || nature.is_synchronous {
             return None;
         }
-        told(write_cached(&self.file, buffers, offset), by_pool)
+        told(self.quietly(|| write_cached(&self.file, buffers, offset)), by_pool)
+    }
+
+    /// Writes the only buffer at the offset, or at the cursor.
+    fn write_by(&self, buffers: &[IoSlice<'_>], offset: Option<u64>) -> io::Result<usize> {
+        let mut file = &self.file;
+        self.quietly(|| match (offset, buffers) {
+            (Some(offset), [only]) => file.write_at(only, offset),
+            (_, [only]) => file.write(only),
+            (_, buffers) => file.write_vectored(buffers),
+        })
+    }
+
+    /// Writes by `write`. A FIFO without a reader is an error, and no signal.
+    fn quietly<T>(&self, write: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+        if self.nature().is_stream { without_signal(write) } else { write() }
     }
 
     /// Makes a call that may wait, on an OS thread of the pool. Before that, waits for a stream; the call
@@ -439,15 +468,6 @@ fn read_by(
         (Some(offset), [only]) => file.read_at(only, offset),
         (_, [only]) => file.read(only),
         (_, buffers) => file.read_vectored(buffers),
-    }
-}
-
-/// Writes the only buffer at the offset, or at the cursor.
-fn write_by(mut file: &File, buffers: &[IoSlice<'_>], offset: Option<u64>) -> io::Result<usize> {
-    match (offset, buffers) {
-        (Some(offset), [only]) => file.write_at(only, offset),
-        (_, [only]) => file.write(only),
-        (_, buffers) => file.write_vectored(buffers),
     }
 }
 

@@ -37,9 +37,11 @@ impl OpenFile {
             bytes.try_reserve(part)?;
             bytes.resize(filled + part, 0);
             let mut room = Room { bytes: &mut *bytes, filled };
-            match self.read(&mut room.bytes[filled..], None)? {
-                0 => return Ok(filled - begun),
-                count => room.filled += count,
+            match self.read(&mut room.bytes[filled..], None) {
+                Ok(0) => return Ok(filled - begun),
+                Ok(count) => room.filled += count,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
             }
         }
     }
