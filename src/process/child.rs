@@ -80,8 +80,10 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
+        // mistake: child-not-killed
         if self.is_killed_on_drop && self.status.is_none() {
             // It fails if other code has reaped the child: then there is nothing to do.
+            // mistake: killed-not-reaped
             if self.inner.kill().is_ok() && matches!(self.inner.try_wait(), Ok(None)) {
                 sys::child::reap_later(self.inner.id());
             }
@@ -157,6 +159,7 @@ impl Child {
     /// ```
     #[track_caller]
     pub fn wait(&mut self) -> io::Result<ExitStatus> {
+        // mistake: input-kept
         drop(self.stdin.take());
         let Process { inner, end, status, .. } = &mut self.process;
         if let Some(status) = *status {
@@ -222,6 +225,7 @@ impl Child {
             (None, None) => {}
             (Some(mut only), None) => drop(only.read_to_end(&mut stdout)?),
             (None, Some(mut only)) => drop(only.read_to_end(&mut stderr)?),
+            // mistake: outputs-in-turn
             (Some(output), Some(error)) => read_both(&output, &mut stdout, &error, &mut stderr)?,
         }
         let status = self.wait()?;

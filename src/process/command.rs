@@ -201,6 +201,7 @@ impl Command {
         if !stdin {
             self.inner.stdin(Stdio::null());
         }
+        // mistake: choice-ignored
         if !stdout {
             self.inner.stdout(Stdio::piped());
         }
@@ -212,6 +213,7 @@ impl Command {
         if !stdin {
             self.inner.stdin(Stdio::inherit());
         }
+        // mistake: output-stays-piped
         if !stdout {
             self.inner.stdout(Stdio::inherit());
         }

@@ -12,6 +12,7 @@ use std::ptr;
 ///
 /// Those of `write`.
 pub(crate) fn without_signal<T>(write: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    // mistake: pipe-signals
     if is_ignored() {
         return write();
     }
@@ -27,9 +28,11 @@ pub(crate) fn without_signal<T>(write: impl FnOnce() -> io::Result<T>) -> io::Re
         let was_pending = is_pending();
         let result = write();
         // It is also sent if a part was written before the last reader was closed.
+        // mistake: signal-left
         if !was_pending && is_pending() {
             libc::sigwait(&sigpipe, &mut 0);
         }
+        // mistake: signal-stays-blocked
         libc::pthread_sigmask(libc::SIG_SETMASK, &before, ptr::null_mut());
         result
     }

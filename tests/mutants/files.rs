@@ -22,6 +22,29 @@ pub const MISTAKES: &[Mistake] = &[
     ),
     mistake("stream-unawaited", "false", "a FIFO is read on the pool, and not waited for"),
     mistake("room-kept", "", "a cancelled read leaves room for more bytes behind"),
+    mistake("stream-signals", "false", "a write to a FIFO without a reader sends a signal"),
+    mistake(
+        "copy-signals",
+        "std::fs::copy(owned.0, owned.1)",
+        "a copy to a FIFO without a reader sends a signal",
+    ),
+    mistake("pipe-blocks", "false", "a pipe stays in blocking mode"),
+    mistake("given-up-unblocked", "{ let _ = $; false }", "a pipe that is given up does not block"),
+    mistake("pipe-signals", "true", "SIGPIPE is taken to be ignored"),
+    mistake("signal-left", "false", "the signal of a broken pipe comes later"),
+    mistake("signal-stays-blocked", "", "SIGPIPE stays blocked after a write"),
+    mistake("input-kept", "", "a wait for a child keeps its input open"),
+    mistake(
+        "outputs-in-turn",
+        "{ let (mut output, mut error) = (output, error); output.read_to_end(&mut stdout)?; \
+         drop(error.read_to_end(&mut stderr)?) }",
+        "the two outputs of a child are read in turn",
+    ),
+    mistake("child-not-killed", "false", "a dropped child goes on, though it is to be killed"),
+    mistake("killed-not-reaped", "{ let _ = $; false }", "a killed child stays a zombie"),
+    mistake("output-stays-piped", "false", "a command keeps the pipe of its output"),
+    mistake("choice-ignored", "true", "the output that the program has chosen is replaced"),
+    mistake("child-in-exploration", "false", "an exploration starts a child"),
 ];
 
 #[test]

@@ -29,6 +29,7 @@ pub(crate) struct ChildEnd {
 ///
 /// In an exploration.
 pub(crate) fn refuse_child() -> io::Result<()> {
+    // mistake: child-in-exploration
     if try_scheduler().is_some_and(|scheduler| scheduler.is_controlled()) {
         return Err(io::Error::new(
             io::ErrorKind::Unsupported,

@@ -144,6 +144,7 @@ pub(crate) fn opening_call<T: Send + 'static>(
 pub(crate) fn copy_files(from: &Path, to: &Path) -> io::Result<u64> {
     let owned = (from.to_owned(), to.to_owned());
     // The copy may be a FIFO.
+    // mistake: copy-signals
     let copy = move || without_signal(|| std::fs::copy(owned.0, owned.1));
     opening_call("copies", [from, to], copy)
 }
@@ -391,6 +392,7 @@ impl OpenFile {
 
     /// Writes by `write`. A FIFO without a reader is an error, and no signal.
     fn quietly<T>(&self, write: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+        // mistake: stream-signals
         if self.nature().is_stream { without_signal(write) } else { write() }
     }
 

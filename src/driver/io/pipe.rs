@@ -56,6 +56,7 @@ impl Pipe {
         match Arc::try_unwrap(pipe) {
             Ok(Pipe { watch, file, is_nonblocking, .. }) => {
                 mem::drop(watch);
+                // mistake: given-up-unblocked
                 if is_nonblocking.into_inner() {
                     // It fails for no open descriptor.
                     let _ = SockRef::from(&file).set_nonblocking(false);
@@ -111,6 +112,7 @@ impl Pipe {
         direction: Direction,
         attempt: impl FnMut() -> io::Result<T>,
     ) -> io::Result<T> {
+        // mistake: pipe-blocks
         if !self.is_nonblocking.load(Ordering::Relaxed) {
             SockRef::from(&self.file).set_nonblocking(true)?;
             self.is_nonblocking.store(true, Ordering::Relaxed);
