@@ -108,9 +108,7 @@ impl<R: Ring> Queues<R> {
             }
         }
     }
-}
 
-impl<R: Ring> Queues<R> {
     /// Sleeps for at most `nanos` if requests could not be sent, and nothing has come: the system has no
     /// memory, and the caller would try again at once.
     #[inline]
