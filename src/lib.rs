@@ -15,7 +15,7 @@
 //!   crossbeam.
 //! - [`shards`]: a runtime for each core, and channels between them.
 //! - [`net`], [`os::unix::net`]: sockets, as in std. [`fs`]: files, as in std. [`io`]: pipes, as in std,
-//!   and other descriptors. [`process`]: child processes, as in std.
+//!   and other descriptors. [`process`]: child processes, as in std. [`signal`]: signals of the system.
 //! - [`debug`]: reports of a runtime about itself.
 //! - [`weave`]: explores every execution of a program, replays executions and explains them.
 //! - [`stack`]: guarded stacks, and the pool that keeps them.
@@ -143,8 +143,8 @@
 //! - `debug`: [`debug`], with symbolised stacks (crate `backtrace`). Without it, the report
 //!   of a deadlock still names every green thread and every line.
 //! - `unblock`: [`unblock`], with a pool of OS threads (crate `blocking`).
-//! - `net`: [`net`], [`fs`], [`io`], [`process`] and [`os`]: sockets, files, pipes and children (crates
-//!   `socket2` and, on Linux, `io-uring`; and `unblock` for files and names).
+//! - `net`: [`net`], [`fs`], [`io`], [`process`], [`signal`] and [`os`]: sockets, files, pipes, children
+//!   and signals (crates `socket2` and, on Linux, `io-uring`; and `unblock` for files and names).
 //!
 //! Off by default:
 //!
@@ -187,6 +187,8 @@ pub mod process;
 mod remote;
 mod runtime;
 pub mod shards;
+#[cfg(feature = "net")]
+pub mod signal;
 pub mod stack;
 pub mod sync;
 mod sys;

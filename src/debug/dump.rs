@@ -9,7 +9,6 @@ use crate::inspect::deadlock::{Age, Table};
 use crate::inspect::debug::{Doing, Frames, Seen, StackUse, Symbols, listen_for_signal, snapshot};
 use crate::inspect::with_room;
 use crate::kernel::{Scheduler, scheduler};
-use crate::sys::signal::Signal;
 
 /// The state of every green thread of a runtime, made by [`dump`](dump()).
 ///
@@ -59,9 +58,8 @@ pub fn dump() -> Dump {
 ///
 /// Each runtime that calls this prints its own dump, on any OS thread.
 ///
-/// The signal handler belongs to the process, and replaces any other handler of the signal. It stays
-/// when the last runtime has ended, and does nothing then. A handler that is installed later replaces
-/// it.
+/// The signal handler belongs to the process, and calls the handler that was there before. It stays when the
+/// last runtime has ended, and does nothing else then. A handler that is installed later replaces it.
 ///
 /// # Errors
 ///
@@ -85,7 +83,7 @@ pub fn dump() -> Dump {
 #[track_caller]
 pub fn dump_on_sigusr1() -> io::Result<()> {
     let scheduler = scheduler("leno::debug::dump_on_sigusr1");
-    listen_for_signal(scheduler, Signal::User1, |scheduler, seen| {
+    listen_for_signal(scheduler, |scheduler, seen| {
         let text = format!("leno: {}\n", Dump::new(scheduler, seen));
         // An error means that standard error is closed, so no report is wanted.
         let _ = io::stderr().write_all(text.as_bytes());

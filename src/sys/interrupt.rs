@@ -53,6 +53,10 @@ mod system {
     /// If the program already has a handler for the signal.
     pub(crate) fn install(handler: Handler) -> io::Result<()> {
         crate::sys::stay_loaded();
+        crate::sys::signal::reserve(libc::SIGURG, || install_alone(handler))
+    }
+
+    fn install_alone(handler: Handler) -> io::Result<()> {
         let ours = handler as *const () as usize;
         // SAFETY: all zeros is a valid sigaction, and every pointer is null or points to a live
         // value. With SA_SIGINFO a handler takes the three arguments of `Handler`.

@@ -17,7 +17,7 @@ pub(crate) mod pipe;
 #[cfg(feature = "net")]
 pub(crate) mod poller;
 pub(crate) mod process;
-#[cfg(feature = "debug")]
+#[cfg(any(feature = "debug", feature = "net"))]
 pub(crate) mod signal;
 #[cfg(feature = "net")]
 pub(crate) mod socket;

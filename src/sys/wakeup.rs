@@ -131,6 +131,22 @@ impl Wakeup {
     }
 }
 
+/// For signals. Their handler runs in forked children, too.
+#[cfg(feature = "net")]
+impl super::signal::Notify for Wakeup {
+    fn notify(&self) {
+        // A child notifies itself when it renews the descriptor.
+        // mistake: signal-reaches-parent
+        if self.process.load(Ordering::Relaxed) == process::generation() {
+            Wakeup::notify(self);
+        }
+    }
+
+    fn renew(&self) {
+        self.ensure_own();
+    }
+}
+
 impl AsFd for Wakeup {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.ensure_own();

@@ -1,4 +1,4 @@
-//! Files, pipes and processes: random calls beside those of std, cancellation, bad input and bad weather.
+//! Files, pipes, processes and signals: random calls beside those of std, cancellation, bad input and bad weather.
 
 #[path = "../it/support.rs"]
 #[allow(dead_code)]
@@ -16,7 +16,9 @@ mod cancel;
 mod children;
 #[cfg(target_os = "linux")]
 mod faults;
+mod handlers;
 mod oracle;
 mod pipes;
 mod scratch;
+mod signals;
 mod weather;

@@ -21,6 +21,20 @@ pub const MISTAKES: &[Mistake] = &[
         "a cancellation after a call takes what was done",
     ),
     mistake("stream-unawaited", "false", "a FIFO is read on the pool, and not waited for"),
+    mistake("handler-stays", "false && $", "the handler of a signal stays after the last receiver"),
+    mistake("later-handler-lost", "{ $; true }", "a handler that others have installed is removed"),
+    mistake("reserved-received", "$ && false", "the watchdog's signal is received"),
+    mistake("signal-reaches-parent", "{ $; true }", "a signal to a forked child wakes its parent"),
+    mistake(
+        "fork-shares-signals",
+        "if false { $ }",
+        "a forked child waits for its parent's signals",
+    ),
+    mistake(
+        "taken-signal-chosen",
+        "{ $; sys::wakeup::wait_for(self.subject.descriptor(), true, Some(0)) }",
+        "a select returns for a signal that has been taken",
+    ),
     mistake("room-kept", "", "a cancelled read leaves room for more bytes behind"),
     mistake("stream-signals", "false", "a write to a FIFO without a reader sends a signal"),
     mistake(

@@ -23,7 +23,7 @@ const LAYERS: [&[&str]; 24] = [
     &["channel"],
     &["thread", "sync", "bridge"],
     &["shards"],
-    &["fs", "io"],
+    &["fs", "io", "signal"],
     &["net"],
     &["process"],
     &["os"],

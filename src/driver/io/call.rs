@@ -18,6 +18,8 @@ use super::{begin, refuse_if_controlled, wait};
 use crate::cancel::interrupted;
 use crate::kernel::{External, Outcome, Scheduler, Wait, WaitFor, try_scheduler};
 use crate::sys;
+use crate::sys::signal::Receiver;
+use crate::sys::wakeup::Wakeup;
 use crate::timer::{deadline_after, refresh};
 
 /// A call on a descriptor, which waits while it would block.
@@ -39,6 +41,7 @@ pub(super) enum Subject<'a> {
     Socket(&'a Handle),
     /// A descriptor that leno has not made.
     Foreign(BorrowedFd<'a>),
+    Signals(&'a Receiver<Wakeup>),
     /// None: the call would not wait.
     Ready,
 }
@@ -47,7 +50,9 @@ impl<'a> Subject<'a> {
     pub(super) fn target(self) -> Target {
         match self {
             Subject::Socket(handle) => handle.target(),
-            Subject::Foreign(descriptor) => Target::Descriptor(descriptor.as_raw_fd()),
+            Subject::Foreign(_) | Subject::Signals(_) => {
+                Target::Descriptor(self.descriptor().as_raw_fd())
+            }
             // The system refuses it, as it does a closed descriptor.
             Subject::Ready => Target::Descriptor(-1),
         }
@@ -62,6 +67,7 @@ impl<'a> Subject<'a> {
         match self {
             Subject::Socket(handle) => handle.as_fd(),
             Subject::Foreign(descriptor) => descriptor,
+            Subject::Signals(receiver) => receiver.bell().as_fd(),
             Subject::Ready => unreachable!("there is nothing to wait for"),
         }
     }
@@ -126,6 +132,8 @@ impl Operation {
         &Operation::new(Direction::Read, "accept", "awaits one of", "one of");
     pub(super) const WAIT: &Operation =
         &Operation::new(Direction::Read, "wait", "waits for", "the end of");
+    pub(super) const WAIT_FOR_SIGNAL: &Operation =
+        &Operation::new(Direction::Read, "wait", "waits for", "a signal:");
     pub(super) const CONNECT: &Operation =
         &Operation::new(Direction::Write, "connect", "connects", "the connection of");
 }

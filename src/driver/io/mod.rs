@@ -31,6 +31,7 @@ mod memory;
 mod options;
 mod pipe;
 mod readiness;
+pub(crate) mod signals;
 mod slot;
 mod socket;
 mod source;
@@ -65,6 +66,7 @@ pub(crate) use self::traits::{reader_traits, writer_traits};
 pub(crate) use self::watch::Watch;
 use crate::kernel::{Cause, Outcome, Scheduler, Wait};
 use crate::remote::inbox::existing_inbox;
+use crate::sys;
 
 /// The token of the runtime's inbox. No slot of a table has it.
 const BELL: u64 = u64::MAX;
@@ -107,6 +109,9 @@ fn engine(scheduler: &Scheduler, is_hosted: bool) -> io::Result<&Arc<Shared>> {
         }
     };
     if engine.is_foreign() {
+        // Before the descriptors are added again.
+        // mistake: fork-shares-signals
+        sys::signal::renew_in_child();
         engine.renew()?;
         io.is_inbox_added.set(false);
         io.table.add_all_again(scheduler, engine);

@@ -78,7 +78,7 @@ impl<'a> Readiness<'a> {
         }
     }
 
-    /// Looks whether a call would not block, which takes a system call. In an exploration none would:
+    /// Looks whether a call would not block, which takes a system call but for signals. In an exploration none would:
     /// it is refused.
     pub(crate) fn look(&self) -> bool {
         let scheduler = try_scheduler();
@@ -87,10 +87,14 @@ impl<'a> Readiness<'a> {
             _ if refuse_if_controlled(scheduler).is_err() => true,
             _ if matches!(self.subject, Subject::Ready) => true,
             Some(socket) => socket.is_ready(operation.direction),
-            None => {
-                let descriptor = self.subject.descriptor();
-                sys::wakeup::wait_for(descriptor, operation.is_read(), Some(0))
-            }
+            None => match self.subject {
+                // The descriptor may be readable because of a signal that has been taken.
+                // mistake: taken-signal-chosen
+                Subject::Signals(receiver) => receiver.is_pending(),
+                subject => {
+                    sys::wakeup::wait_for(subject.descriptor(), operation.is_read(), Some(0))
+                }
+            },
         };
         if let Some(side) = scheduler.and_then(|scheduler| self.side(scheduler)) {
             side.has_been_looked_at(is_ready);
