@@ -1,4 +1,5 @@
-//! Pipes, waiting for descriptors of all kinds, copying between streams, and the halves of streams.
+//! The standard streams, pipes, waiting for descriptors of all kinds, copying between streams, and the halves of
+//! streams.
 //!
 //! The sockets of [`leno::net`](crate::net) and the ends of a [`pipe`] wait by themselves. [`Watched`] is for
 //! other descriptors that can be polled: those of a C library (libpq, ALSA), of inotify(7), a device.
@@ -39,10 +40,15 @@
 mod copy;
 mod pipe;
 mod split;
+mod stdin;
+mod stdout;
+mod turns;
 mod watched;
 
 pub use copy::copy;
 pub(crate) use pipe::pipe_traits;
 pub use pipe::{PipeReader, PipeWriter, pipe};
 pub use split::{Duplex, ReadHalf, ReuniteError, WriteHalf, split};
+pub use stdin::{Stdin, StdinLock, stdin};
+pub use stdout::{Stderr, StderrLock, Stdout, StdoutLock, stderr, stdout};
 pub use watched::Watched;

@@ -107,6 +107,11 @@ pub(crate) fn lend<T: Send>(
     call.result()
 }
 
+/// Runs `f` on an OS thread of the pool. Nothing waits for it.
+pub(crate) fn detach(f: impl FnOnce() + Send + 'static) {
+    blocking::unblock(f).detach();
+}
+
 /// Whether the green thread may leave a call to itself.
 #[derive(Default)]
 pub(crate) struct Leave(AtomicU8);

@@ -1,8 +1,7 @@
 //! Calls on files that do not wait for a disk, and what a file tells of itself.
 
-use std::fs::File;
 use std::io::{self, IoSlice, IoSliceMut};
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 /// What is known of an open file.
 #[derive(Clone, Copy, Debug)]
@@ -67,11 +66,11 @@ pub(crate) fn is_stream(path: &std::path::Path) -> bool {
 /// cannot tell; those of preadv2(2).
 #[cfg(target_os = "linux")]
 pub(crate) fn read_cached(
-    file: &File,
+    file: impl AsFd,
     buffers: &mut [IoSliceMut<'_>],
     offset: Option<u64>,
 ) -> io::Result<usize> {
-    let (number, offset) = (file.as_raw_fd(), offset_of(offset)?);
+    let (number, offset) = (file.as_fd().as_raw_fd(), offset_of(offset)?);
     let count = buffers.len().min(MOST_BUFFERS) as libc::c_int;
     // SAFETY: `IoSliceMut` has the layout of iovec, and each is a live buffer that is borrowed for the
     // call.
@@ -89,11 +88,11 @@ pub(crate) fn read_cached(
 /// As [`read_cached`], and those of pwritev2(2).
 #[cfg(target_os = "linux")]
 pub(crate) fn write_cached(
-    file: &File,
+    file: impl AsFd,
     buffers: &[IoSlice<'_>],
     offset: Option<u64>,
 ) -> io::Result<usize> {
-    let (number, offset) = (file.as_raw_fd(), offset_of(offset)?);
+    let (number, offset) = (file.as_fd().as_raw_fd(), offset_of(offset)?);
     let count = buffers.len().min(MOST_BUFFERS) as libc::c_int;
     // SAFETY: `IoSlice` has the layout of iovec, and each is a live buffer that is borrowed for the call.
     let written =
@@ -126,12 +125,40 @@ fn result_of(count: isize) -> io::Result<usize> {
 
 /// Fails: only Linux can tell what is in the cache.
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn read_cached(_: &File, _: &mut [IoSliceMut<'_>], _: Option<u64>) -> io::Result<usize> {
+pub(crate) fn read_cached(
+    _: impl AsFd,
+    _: &mut [IoSliceMut<'_>],
+    _: Option<u64>,
+) -> io::Result<usize> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
 /// Fails: only Linux can tell whether a write waits.
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn write_cached(_: &File, _: &[IoSlice<'_>], _: Option<u64>) -> io::Result<usize> {
+pub(crate) fn write_cached(_: impl AsFd, _: &[IoSlice<'_>], _: Option<u64>) -> io::Result<usize> {
     Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Reads from a descriptor. Returns the number of bytes.
+///
+/// # Errors
+///
+/// Those of read(2).
+pub(crate) fn read(descriptor: BorrowedFd<'_>, bytes: &mut [u8]) -> io::Result<usize> {
+    let number = descriptor.as_raw_fd();
+    // SAFETY: the pointer and the length are those of a live slice, which nothing else uses.
+    let read = unsafe { libc::read(number, bytes.as_mut_ptr().cast(), bytes.len()) };
+    usize::try_from(read).map_err(|_| io::Error::last_os_error())
+}
+
+/// Writes to a descriptor. Returns the number of bytes.
+///
+/// # Errors
+///
+/// Those of write(2).
+pub(crate) fn write(descriptor: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
+    let number = descriptor.as_raw_fd();
+    // SAFETY: the pointer and the length are those of a live slice.
+    let written = unsafe { libc::write(number, bytes.as_ptr().cast(), bytes.len()) };
+    usize::try_from(written).map_err(|_| io::Error::last_os_error())
 }

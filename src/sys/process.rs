@@ -59,6 +59,14 @@ fn cleared_in_child() -> Option<&'static AtomicU32> {
     None
 }
 
+/// Calls `f` when the process ends by exit(3), as it does when `main` returns.
+#[cfg(feature = "net")]
+pub(crate) fn at_exit(f: extern "C" fn()) {
+    super::stay_loaded();
+    // SAFETY: the function stays loaded. If there is no memory for the entry, it is not called.
+    unsafe { libc::atexit(f) };
+}
+
 /// Held for writing while a unit test has a child that executes no other program yet: it has a copy of each
 /// descriptor, so a closed socket stays open. Held for reading by tests of sockets.
 #[cfg(test)]

@@ -21,4 +21,6 @@ mod oracle;
 mod pipes;
 mod scratch;
 mod signals;
+mod stdin;
+mod stdout;
 mod weather;

@@ -35,6 +35,23 @@ pub const MISTAKES: &[Mistake] = &[
         "{ $; sys::wakeup::wait_for(self.subject.descriptor(), true, Some(0)) }",
         "a select returns for a signal that has been taken",
     ),
+    mistake(
+        "handed-bytes-kept",
+        "$ || interrupted()",
+        "bytes that an OS thread writes stay in the buffer of a cancelled thread",
+    ),
+    mistake("terminal-unawaited", "if false { $ }", "a left call reads a terminal for ever"),
+    mistake(
+        "partial-line-taken",
+        "{ $; self.buffer.take(seen, into); seen = 0; }",
+        "a cancelled call loses the beginning of a line",
+    ),
+    mistake("lock-taken-twice", "true || $", "two threads have the lock of a standard stream"),
+    mistake(
+        "buffer-lost",
+        "{ drop($); Taken(self, None) }",
+        "the buffer of standard output is replaced",
+    ),
     mistake("room-kept", "", "a cancelled read leaves room for more bytes behind"),
     mistake("stream-signals", "false", "a write to a FIFO without a reader sends a signal"),
     mistake(

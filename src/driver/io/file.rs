@@ -35,7 +35,7 @@ const MOST_AT_ONCE: usize = 1 << 20;
 
 /// The most bytes that a stream takes without a wait once it can be written to: PIPE_BUF of Linux. Other
 /// systems promise 512.
-const MOST_TO_STREAM: usize = if cfg!(target_os = "linux") { 4096 } else { 512 };
+pub(super) const MOST_TO_STREAM: usize = if cfg!(target_os = "linux") { 4096 } else { 512 };
 
 /// An open file.
 pub(crate) struct OpenFile {

@@ -36,6 +36,7 @@ mod slot;
 mod socket;
 mod source;
 mod sources;
+pub(crate) mod standard;
 mod table;
 mod traits;
 mod watch;
