@@ -91,7 +91,7 @@ fn a_terminal_that_is_not_read_stops_no_other_thread() {
             let write = || {
                 let mut number = 0;
                 loop {
-                    writeln!(stdout(), "{number} {}", "x".repeat(90)).unwrap();
+                    writeln!(stdout(), "{number} {}", "x".repeat(900)).unwrap();
                     number += 1;
                 }
             };

@@ -35,11 +35,6 @@ pub const MISTAKES: &[Mistake] = &[
         "{ $; sys::wakeup::wait_for(self.subject.descriptor(), true, Some(0)) }",
         "a select returns for a signal that has been taken",
     ),
-    mistake(
-        "handed-bytes-kept",
-        "$ || interrupted()",
-        "bytes that an OS thread writes stay in the buffer of a cancelled thread",
-    ),
     mistake("terminal-unawaited", "if false { $ }", "a left call reads a terminal for ever"),
     mistake(
         "partial-line-taken",

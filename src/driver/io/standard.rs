@@ -197,7 +197,6 @@ impl Standard {
             self.start(move || write_all(descriptor, &part).map(|()| Vec::new()));
             // The bytes belong to the call. A cancellation comes later, and the error of a call that is left
             // with the next call.
-            // mistake: handed-bytes-kept
             while self.wait(Some(scheduler), at) == Outcome::Woken {
                 if let Some(result) = self.result() {
                     return result.map(|_| count);
