@@ -14,8 +14,9 @@
 //! connection keeps has a limit, and one deadline around all that receives a request unwinds it
 //! wherever it waits.
 //!
-//! Ctrl-C ends the server. Connections that wait for a request are cancelled. A request that has
-//! begun is shielded from that, and answered.
+//! Ctrl-C or SIGTERM ends the server. Connections that wait for a request end at once. A request that has
+//! begun is answered, if that takes no longer than a grace period; then it is cancelled, wherever it
+//! waits. A second signal ends the process at once.
 
 #[path = "shared/arguments.rs"]
 mod arguments;
@@ -27,13 +28,12 @@ use std::process::ExitCode;
 use std::rc::Rc;
 
 use httparse::Status::{self, Complete, Partial};
+use leno::channel::{Receiver, Sender, bounded};
 use leno::net::{Shutdown, TcpListener, TcpStream};
-use leno::os::unix::net::UnixStream;
+use leno::signal::{Signal, Signals};
 use leno::sync::Semaphore;
 use leno::thread;
 use leno::time::{Duration, timeout};
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::low_level::pipe;
 
 /// The most bytes of a head, and of a line that begins a chunk.
 const HEAD_BYTES: usize = 8 * 1024;
@@ -62,33 +62,34 @@ struct Server {
     places: Semaphore,
     pages: RefCell<BTreeMap<String, Vec<u8>>>,
     answered: Cell<usize>,
-    is_stopping: Cell<bool>,
+    /// Disconnected when the server stops.
+    running: RefCell<Option<Sender<()>>>,
+    stopping: Receiver<()>,
 }
 
-/// Serves until a signal comes. The connections that are left are for the caller to cancel.
-fn run(address: &str, server: &Rc<Server>) -> io::Result<()> {
+/// Serves until a signal comes, and for at most `grace` after it. The connections that are left are for the
+/// caller to cancel.
+fn run(address: &str, grace: Duration, server: &Rc<Server>) -> io::Result<()> {
+    let signals = Signals::new([Signal::INT, Signal::TERM])?;
     let listener = TcpListener::bind(address)?;
     println!("listening on http://{}", listener.local_addr()?);
     let acceptor = thread::spawn({
         let server = server.clone();
         move || accept(&listener, &server)
     });
-    wait_for_signal()?;
+    signals.recv()?;
+    // From here on, they have their usual effect.
+    drop(signals);
     println!("stopping");
-    server.is_stopping.set(true);
     acceptor.cancel();
     // No connection begins after this.
     let _ = acceptor.join();
-    Ok(())
-}
-
-/// Waits for Ctrl-C or SIGTERM. Their handler writes a byte to a socket.
-fn wait_for_signal() -> io::Result<()> {
-    let (mut receiver, sender) = UnixStream::pair()?;
-    for signal in [SIGINT, SIGTERM] {
-        pipe::register(signal, sender.try_clone()?)?;
+    server.running.take();
+    // Each connection has given its place back when it has ended.
+    if timeout(grace, || server.places.acquire_many(CONNECTIONS).map(drop)).is_err() {
+        println!("cancelling {} connections", CONNECTIONS - server.places.available_permits());
     }
-    receiver.read_exact(&mut [0])
+    Ok(())
 }
 
 /// Accepts connections. Those for which there is no place wait in the operating system.
@@ -123,18 +124,19 @@ impl Drop for Connection {
 impl Connection {
     /// Answers requests, one after the other.
     fn serve(mut self) {
-        while self.has_request() {
-            // A request that has begun is answered. A cancellation takes effect after that.
-            if !matches!(thread::shield(|| self.exchange()), Ok(true)) {
-                return;
-            }
-        }
+        while self.has_request() && matches!(self.exchange(), Ok(true)) {}
     }
 
-    /// Waits for the first bytes of a request. Returns `false` if none come.
+    /// Waits for the first bytes of a request. Returns `false` if none come, or the server stops.
     fn has_request(&mut self) -> bool {
-        let deadline = self.server.deadline;
-        !self.received.is_empty() || timeout(deadline, || self.receive()) == Ok(true)
+        if !self.received.is_empty() {
+            return true;
+        }
+        leno::select_biased! {
+            readable(self.stream) => self.receive(),
+            recv(self.server.stopping) -> _ => false,
+            default(self.server.deadline) => false,
+        }
     }
 
     /// Receives a request and answers it. Returns `false` if that was the last one.
@@ -144,7 +146,7 @@ impl Connection {
         let request = request.unwrap_or(Err("408 Request Timeout"));
         // A request that cannot be read is the last one: the next one might begin anywhere.
         let is_last = request.as_ref().map_or(true, |it| !it.keeps_alive);
-        let is_last = is_last || self.server.is_stopping.get();
+        let is_last = is_last || self.server.running.borrow().is_none();
         let answer = match request {
             Ok(request) => self.server.answer(request, is_last),
             Err(code) => answer(code, b"", false, is_last),
@@ -232,9 +234,10 @@ impl Connection {
 
 impl Server {
     fn new(deadline: Duration) -> Server {
-        let (pages, answered, is_stopping) = Default::default();
-        let places = Semaphore::new(CONNECTIONS);
-        Server { deadline, places, pages, answered, is_stopping }
+        let (pages, answered) = Default::default();
+        let (sender, stopping) = bounded(0);
+        let (places, running) = (Semaphore::new(CONNECTIONS), RefCell::new(Some(sender)));
+        Server { deadline, places, pages, answered, running, stopping }
     }
 
     /// Returns the answer to a request.
@@ -356,11 +359,12 @@ fn parse_trailer(bytes: &[u8]) -> Parsed<()> {
     }
 }
 
-const ABOUT: &str = "A server of HTTP/1.1, by default on 127.0.0.1:8080, with a deadline of 10 s.";
-const USAGE: &str = "cargo run --release --example 14_http -- [ADDRESS:PORT [SECONDS]]";
+const ABOUT: &str = "A server of HTTP/1.1, by default on 127.0.0.1:8080, with a deadline of 10 s, and \
+                     of 5 s after Ctrl-C.";
+const USAGE: &str = "cargo run --release --example 14_http -- [ADDRESS:PORT [SECONDS [GRACE]]]";
 
 fn main() -> ExitCode {
-    let (address, deadline) = match settings() {
+    let (address, deadline, grace) = match settings() {
         Ok(settings) => settings,
         Err(what) => {
             eprintln!("error: {what}\n next: {USAGE}");
@@ -369,7 +373,7 @@ fn main() -> ExitCode {
     };
     let server = Rc::new(Server::new(deadline));
     // When `run` returns, the connections that are left are cancelled, and waited for.
-    if let Err(error) = leno::Builder::new().cancel_rest().run(|| run(&address, &server)) {
+    if let Err(error) = leno::Builder::new().cancel_rest().run(|| run(&address, grace, &server)) {
         eprintln!("error: {address}: {error}\n next: another address, or port 0 for a free one");
         return ExitCode::from(1);
     }
@@ -377,19 +381,18 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Returns the address, and the deadline of a request.
-fn settings() -> Result<(String, Duration), String> {
+/// Returns the address, the deadline of a request, and the grace period.
+fn settings() -> Result<(String, Duration, Duration), String> {
     let arguments = arguments::arguments(ABOUT, USAGE);
     let texts: Vec<_> = arguments.iter().map(|argument| argument.to_string_lossy()).collect();
-    let (address, seconds) = match &texts[..] {
-        [] => ("127.0.0.1:8080", "10"),
-        [address] => (&**address, "10"),
-        [address, seconds] => (&**address, &**seconds),
-        _ => return Err("an address and a number of seconds are enough".to_owned()),
-    };
-    let deadline = seconds.parse().ok().and_then(|it| Duration::try_from_secs_f64(it).ok());
-    match deadline.filter(|deadline| !deadline.is_zero()) {
-        Some(deadline) => Ok((address.to_owned(), deadline)),
-        None => Err(format!("{seconds:?} is not a number of seconds")),
+    if texts.len() > 3 {
+        return Err("an address and two numbers of seconds are enough".to_owned());
     }
+    let text = |index: usize, default| texts.get(index).map_or(default, |text| &**text);
+    let seconds = |text: &str| {
+        let time = text.parse().ok().and_then(|it| Duration::try_from_secs_f64(it).ok());
+        let time = time.filter(|time| !time.is_zero());
+        time.ok_or_else(|| format!("{text:?} is not a number of seconds"))
+    };
+    Ok((text(0, "127.0.0.1:8080").to_owned(), seconds(text(1, "10"))?, seconds(text(2, "5"))?))
 }

@@ -22,7 +22,7 @@ const HEAD_TOO_LARGE: &str = "431 Request Header Fields Too Large";
 
 /// Starts a server with the deadline of a request in seconds.
 fn start(seconds: &str) -> Listening {
-    Listening::start(NAME, &["127.0.0.1:0", seconds])
+    Listening::start(NAME, &["127.0.0.1:0", seconds, "60"])
 }
 
 /// Returns an answer as the server sends it.
@@ -381,11 +381,51 @@ fn the_end_takes_no_longer_than_the_deadline() {
     assert_eq!(server.end().stdout, "stopping\n2 requests answered\n");
 }
 
+/// A request is received, and an answer is not taken.
+#[test]
+fn requests_that_take_too_long_are_cancelled_after_a_signal() {
+    let server = Listening::start(NAME, &["127.0.0.1:0", "600", "0.5"]);
+    let body = "x".repeat(1_000_000);
+    let put = format!("PUT /x HTTP/1.0\r\nContent-Length: 1000000\r\n\r\n{body}");
+    assert_eq!(ask(&server, put), answer("201 Created", CLOSE, ""));
+    let deaf = server.connect();
+    send(&deaf, "GET /x HTTP/1.1\r\nHost: h\r\n\r\n".repeat(100));
+    expect(&deaf, "HTTP/1.1 200 OK\r\n");
+    let half = server.connect();
+    let head = "PUT / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n";
+    send(&half, head);
+    expect(&half, "HTTP/1.1 100 Continue\r\n\r\n");
+    server.signal(libc::SIGTERM);
+    assert_eq!(receive(&half), "");
+    let ran = server.end();
+    assert_eq!((ran.status, &*ran.stderr), (0, ""));
+    assert!(ran.stdout.starts_with("stopping\ncancelling 2 connections\n"), "{}", ran.stdout);
+}
+
+#[test]
+fn a_second_signal_ends_the_server_at_once() {
+    let server = start("600");
+    let half = server.connect();
+    let head = "PUT / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n";
+    send(&half, head);
+    expect(&half, "HTTP/1.1 100 Continue\r\n\r\n");
+    server.signal(libc::SIGTERM);
+    // Nothing listens any more, so the signal has been received.
+    while TcpStream::connect(&server.address).is_ok() {
+        sleep(Duration::from_millis(1));
+    }
+    server.signal(libc::SIGTERM);
+    assert_eq!(server.ending_signal(), Some(libc::SIGTERM));
+}
+
 #[test]
 fn invalid_arguments_are_refused() {
-    refuse(NAME, &["127.0.0.1:0", "1", "2"], "an address and a number of seconds are enough");
+    let many = ["127.0.0.1:0", "1", "2", "3"];
+    refuse(NAME, &many, "an address and two numbers of seconds are enough");
     for seconds in ["0", "-1", "x", "", "1e99", "nan"] {
         refuse(NAME, &["127.0.0.1:0", seconds], &format!("{seconds:?} is not a number of seconds"));
+        let words = format!("{seconds:?} is not a number of seconds");
+        refuse(NAME, &["127.0.0.1:0", "1", seconds], &words);
     }
     let server = start("1");
     for address in ["nonsense", "127.0.0.1:99999", &*server.address] {

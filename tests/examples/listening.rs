@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ChildStdout, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -51,6 +52,11 @@ impl Listening {
         let mut output = String::new();
         self.output.read_to_string(&mut output).expect("the output is text");
         output
+    }
+
+    /// Waits for the end. Returns the signal that was its cause.
+    pub fn ending_signal(mut self) -> Option<i32> {
+        self.child.wait().expect("it is a child").signal()
     }
 
     /// Waits for the end. The output is what comes after the first line.
