@@ -18,6 +18,8 @@ mod http;
 mod listening;
 #[path = "examples/outside.rs"]
 mod outside;
+#[path = "examples/pipeline.rs"]
+mod pipeline;
 #[path = "examples/readme.rs"]
 mod readme;
 #[path = "examples/timeline.rs"]

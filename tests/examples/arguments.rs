@@ -11,7 +11,7 @@ use super::{command, refuse, run, schedules, succeed};
 const WITHOUT_ARGUMENTS: [&str; 5] =
     ["02_producer_consumer", "03_inside_out", "06_chat", "07_embed", "08_async_bridge"];
 
-const WITH_ARGUMENTS: [&str; 11] = [
+const WITH_ARGUMENTS: [&str; 12] = [
     "01_interleave",
     "04_million",
     "05_threads_vs_green",
@@ -23,6 +23,7 @@ const WITH_ARGUMENTS: [&str; 11] = [
     "14_http",
     "15_chat_server",
     "16_all_cores",
+    "18_pipeline",
 ];
 
 #[test]
