@@ -13,7 +13,8 @@
 //!   scheduler. [`run`] starts a runtime.
 //! - [`channel`], [`sync`], [`time`]: channels, locks and timers for green threads, as in std and
 //!   crossbeam.
-//! - [`shards`]: a runtime for each core, and channels between them.
+//! - [`shards`]: a runtime for each core, and channels between them. [`workers`]: a process for each core,
+//!   with a runtime.
 //! - [`net`], [`os::unix::net`]: sockets, as in std. [`fs`]: files, as in std. [`io`]: pipes, as in std,
 //!   and other descriptors. [`process`]: child processes, as in std. [`signal`]: signals of the system.
 //! - [`debug`]: reports of a runtime about itself.
@@ -143,8 +144,8 @@
 //! - `debug`: [`debug`], with symbolised stacks (crate `backtrace`). Without it, the report
 //!   of a deadlock still names every green thread and every line.
 //! - `unblock`: [`unblock`], with a pool of OS threads (crate `blocking`).
-//! - `net`: [`net`], [`fs`], [`io`], [`process`], [`signal`] and [`os`]: sockets, files, pipes, children
-//!   and signals (crates `socket2` and, on Linux, `io-uring`; and `unblock` for files and names).
+//! - `net`: [`net`], [`fs`], [`io`], [`process`], [`signal`], [`workers`] and [`os`]: sockets, files, pipes,
+//!   children, signals and many processes (crates `socket2` and, on Linux, `io-uring`; and `unblock` for files and names).
 //!
 //! Off by default:
 //!
@@ -197,6 +198,8 @@ pub mod time;
 mod timer;
 #[cfg(feature = "weave")]
 pub mod weave;
+#[cfg(feature = "net")]
+pub mod workers;
 
 pub use bridge::block_on;
 #[cfg(feature = "unblock")]

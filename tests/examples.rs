@@ -26,6 +26,8 @@ mod readme;
 mod timeline;
 #[path = "examples/weave.rs"]
 mod weave;
+#[path = "examples/workers.rs"]
+mod workers;
 
 use std::collections::HashMap;
 use std::env;

@@ -7,6 +7,8 @@ pub(crate) mod cxx;
 pub(crate) mod fault;
 #[cfg(feature = "net")]
 pub(crate) mod file;
+#[cfg(feature = "net")]
+pub(crate) mod inherit;
 #[cfg(feature = "debug")]
 pub(crate) mod interrupt;
 pub(crate) mod memory;

@@ -23,6 +23,7 @@ const WITH_ARGUMENTS: [&str; 12] = [
     "14_http",
     "15_chat_server",
     "16_all_cores",
+    "17_workers",
     "18_pipeline",
 ];
 

@@ -29,6 +29,7 @@ mod net;
 mod runtime;
 mod shards;
 mod weave;
+mod workers;
 mod workshop;
 
 use std::env;
@@ -80,8 +81,10 @@ fn every_mutant_of_the_assembly_is_noticed() {
 /// Returns `true` if `LENO_MUTANTS` selects the mutants `name`.
 fn asked_for(name: &str) -> bool {
     let Some(asked) = env::var_os("LENO_MUTANTS") else { return false };
-    let known =
-        ["1", "sample", "x86_64", "aarch64", "runtime", "weave", "net", "files", "shards", "ring"];
+    let known = [
+        "1", "sample", "x86_64", "aarch64", "runtime", "weave", "net", "files", "shards",
+        "workers", "ring",
+    ];
     assert!(known.iter().any(|known| asked == *known), "LENO_MUTANTS is one of {known:?}");
     asked == "1" || asked == "sample" || asked == name
 }

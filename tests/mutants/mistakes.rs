@@ -10,7 +10,7 @@ use super::marker;
 use super::workshop::{Build, Kit, Outcome, Target, Workshop};
 use super::{
     TURN, WORKERS, asked_for, files, net, root, runtime, sampled, say, shards, target, try_in,
-    weave,
+    weave, workers,
 };
 
 /// A mistake.
@@ -104,6 +104,7 @@ fn each_mistake_has_one_place() {
         net::RING,
         files::MISTAKES,
         shards::MISTAKES,
+        workers::MISTAKES,
     ];
     let mistakes = tables.into_iter().flatten();
     let names: Vec<&str> = mistakes.map(|mistake| mistake.name).collect();

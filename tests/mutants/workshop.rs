@@ -186,6 +186,15 @@ impl Kit {
             ..Kit::net()
         }
     }
+
+    /// Returns the kit of the tests of workers.
+    pub fn workers() -> Kit {
+        Kit {
+            test: &["--test", "workers", "--no-default-features", "--features=net,weave"],
+            copied: &[("tests/workers", "tests/workers")],
+            ..Kit::shards()
+        }
+    }
 }
 
 pub struct Workshop {

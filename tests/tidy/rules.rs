@@ -8,7 +8,7 @@ pub const MOST_LINES: usize = 500;
 pub const MOST_FUNCTION_LINES: usize = 70;
 
 /// The layers. Each may use only the layers before it.
-const LAYERS: [&[&str]; 24] = [
+const LAYERS: [&[&str]; 25] = [
     &["arch", "sys"],
     &["stack"],
     &["coroutine", "kernel"],
@@ -27,6 +27,7 @@ const LAYERS: [&[&str]; 24] = [
     &["net"],
     &["process"],
     &["os"],
+    &["workers"],
     &["draw"],
     &["debug"],
     &["explore"],
