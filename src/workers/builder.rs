@@ -291,7 +291,8 @@ impl Workers {
     /// # Errors
     ///
     /// If a worker has failed to start 5 times in a row, with the reason. If the master cannot
-    /// receive signals. In an exploration.
+    /// receive signals. In a program that a worker has started, unless the variable `LENO_WORKER` was removed
+    /// from its environment. In an exploration.
     ///
     /// # Panics
     ///
@@ -324,7 +325,7 @@ impl Workers {
     ///
     /// # Errors
     ///
-    /// If a worker has failed to start 5 times in a row, with the reason. In an exploration.
+    /// As [`run`](Workers::run).
     ///
     /// # Panics
     ///
@@ -367,6 +368,7 @@ impl Workers {
 
     fn parts(self) -> io::Result<(usize, Settings, Vec<Listening>)> {
         let Workers { ready_within, stop_within, log, .. } = self;
+        Handover::refuse_master()?;
         let program = Program::new(self.program, self.arguments)?;
         Ok((self.count, Settings { program, ready_within, stop_within, log }, self.listening))
     }

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 use std::env;
+use std::io;
 use std::os::fd::{OwnedFd, RawFd};
 use std::sync::OnceLock;
 
@@ -53,6 +54,23 @@ impl Handover {
             is_ours.then_some(handover)
         };
         HANDOVER.get_or_init(read).as_ref()
+    }
+
+    /// Refuses to become a master where a worker was meant to be, which would start workers in turn, without
+    /// an end.
+    ///
+    /// # Errors
+    ///
+    /// If the variable is set, though this process is not a worker.
+    pub(super) fn refuse_master() -> io::Result<()> {
+        if env::var_os(VARIABLE).is_none() {
+            return Ok(());
+        }
+        Err(io::Error::other(format!(
+            "{VARIABLE} is set, but the descriptors that it names are not open: a program between a master \
+             and its workers must pass them on, and a worker that starts a program with workers of its own \
+             must remove the variable (Command::env_remove)"
+        )))
     }
 
     /// Takes over the descriptors: the stream to the master, and the listeners.

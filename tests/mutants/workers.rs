@@ -15,7 +15,7 @@ pub const MISTAKES: &[Mistake] = &[
     mistake("workers-foreign-systemd", "true", "the listeners of another process are taken"),
     mistake("workers-mode-inherited", "()", "a worker does not wait for connections"),
     mistake("workers-lines-split", "false", "an event of the log has several lines"),
-    mistake("workers-stop-unsaid", "()", "a worker is not told to stop"),
+    mistake("workers-stop-unsaid", "std::io::Result::Ok(())", "a worker is not told to stop"),
     mistake("workers-never-give-up", "false", "a worker that always fails is started for ever"),
     mistake("workers-hang-for-ever", "", "a worker that is never ready is waited for"),
     mistake("workers-outlive-deadline", "", "a worker that does not stop is waited for"),

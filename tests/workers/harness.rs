@@ -35,6 +35,11 @@ pub fn is_emulated() -> bool {
     !emulator().is_empty()
 }
 
+/// Returns `true` in a master or a worker.
+pub fn is_child() -> bool {
+    env::var_os(SCENARIO).is_some()
+}
+
 /// Returns workers of this test.
 pub fn workers(count: usize) -> Workers {
     let workers = Workers::new(count);

@@ -9,7 +9,9 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
-use crate::harness::{Master, is_emulated, request, scenario, scenario_by, serve, workers};
+use crate::harness::{
+    Master, is_child, is_emulated, request, scenario, scenario_by, serve, workers,
+};
 
 /// Makes requests with some OS threads while `f` runs. Returns the number of answers.
 ///
@@ -131,11 +133,9 @@ fn a_stop_ends_a_replacement() {
     assert_eq!(ended.count("exit status: 0"), 3, "{}", ended.output);
 }
 
-/// Returns the path of a new folder for a test.
-fn scratch(name: &str) -> PathBuf {
-    let path = env::temp_dir().join(format!("leno-workers-{name}-{}", std::process::id()));
-    fs::create_dir_all(&path).unwrap();
-    path
+/// Returns a path for a folder of a test.
+fn scratch_path(name: &str) -> PathBuf {
+    env::temp_dir().join(format!("leno-workers-{name}-{}", std::process::id()))
 }
 
 /// The environment variable with a path: if there is a file, a worker fails.
@@ -151,7 +151,8 @@ fn a_failed_replacement_changes_nothing() {
             serve(worker)
         })
     });
-    let folder = scratch("obstacle");
+    let folder = scratch_path("obstacle");
+    fs::create_dir_all(&folder).unwrap();
     let obstacle = folder.join("obstacle");
     scenario.command.env(OBSTACLE, &obstacle);
     let mut master = scenario.start();
@@ -173,10 +174,11 @@ fn a_failed_replacement_changes_nothing() {
 
 #[test]
 fn workers_run_the_program_that_has_come_to_its_path() {
-    let folder = scratch("program");
+    let folder = scratch_path("program");
     let path = folder.join("program");
     let copy = || fs::copy(env::current_exe().unwrap(), &path).unwrap();
-    if env::var_os("LENO_WORKERS_SCENARIO").is_none() {
+    if !is_child() {
+        fs::create_dir_all(&folder).unwrap();
         copy();
     }
     let scenario = scenario_by(&path, || {
@@ -189,7 +191,7 @@ fn workers_run_the_program_that_has_come_to_its_path() {
     });
     if is_emulated() {
         // What runs is the emulator.
-        return;
+        return fs::remove_dir_all(folder).unwrap();
     }
     let number = || std::os::unix::fs::MetadataExt::ino(&fs::metadata(&path).unwrap());
     let mut master = scenario.start();
