@@ -124,24 +124,19 @@ impl Scenario {
 
     /// Starts the master with a standard input.
     pub fn start_with(mut self, stdin: Stdio) -> Master {
-        self.command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
+        // One pipe keeps the order of the lines.
+        let (output, writer) = io::pipe().expect("a pipe");
+        let both = writer.try_clone().expect("a descriptor");
+        self.command.stdin(stdin).stdout(both).stderr(writer);
         // A signal for the group of this test is not for it.
         self.command.process_group(0);
-        let mut child = self.command.spawn().expect("the master starts");
+        let child = self.command.spawn().expect("the master starts");
         let (send, lines) = mpsc::channel();
-        let streams: [Box<dyn Read + Send>; 2] = [
-            Box::new(child.stdout.take().expect("a pipe")),
-            Box::new(child.stderr.take().expect("a pipe")),
-        ];
-        for stream in streams {
-            let send = send.clone();
-            thread::spawn(move || {
-                for line in BufReader::new(stream).lines() {
-                    let Ok(line) = line else { return };
-                    let _ = send.send(line);
-                }
-            });
-        }
+        thread::spawn(move || {
+            for line in BufReader::new(output).lines().map_while(Result::ok) {
+                let _ = send.send(line);
+            }
+        });
         eprintln!("{}: master {}", self.path, child.id());
         Master { child, lines, seen: Vec::new() }
     }

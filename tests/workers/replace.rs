@@ -6,6 +6,7 @@ use std::fs;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
@@ -176,7 +177,11 @@ fn a_failed_replacement_changes_nothing() {
 fn workers_run_the_program_that_has_come_to_its_path() {
     let folder = scratch_path("program");
     let path = folder.join("program");
-    let copy = || fs::copy(env::current_exe().unwrap(), &path).unwrap();
+    // By another process: one that a test of this process starts meanwhile would have the file open for writing.
+    let copy = || {
+        let copy = Command::new("cp").arg(env::current_exe().unwrap()).arg(&path).status();
+        assert!(copy.unwrap().success());
+    };
     if !is_child() {
         fs::create_dir_all(&folder).unwrap();
         copy();
