@@ -40,6 +40,19 @@ pub fn is_child() -> bool {
     env::var_os(SCENARIO).is_some()
 }
 
+/// Returns a command that runs a binary, by the emulator if there is one.
+pub fn command(binary: &Path) -> Command {
+    let mut emulator = emulator().into_iter();
+    match emulator.next() {
+        None => Command::new(binary),
+        Some(program) => {
+            let mut command = Command::new(program);
+            command.args(emulator).arg(binary);
+            command
+        }
+    }
+}
+
 /// Returns workers of this test.
 pub fn workers(count: usize) -> Workers {
     let workers = Workers::new(count);
@@ -102,15 +115,7 @@ pub fn scenario_by<F: Fn() -> io::Result<()>>(binary: &Path, scenario: F) -> Sce
     }
     let (_crate, test) = path.split_once("::").expect("a path");
     let test = test.trim_end_matches("::{{closure}}");
-    let mut emulator = emulator().into_iter();
-    let mut command = match emulator.next() {
-        None => Command::new(binary),
-        Some(program) => {
-            let mut command = Command::new(program);
-            command.args(emulator).arg(binary);
-            command
-        }
-    };
+    let mut command = command(binary);
     command.args(["--exact", test, "--nocapture", "--test-threads=1"]);
     command.env(SCENARIO, path).env_remove("RUST_BACKTRACE");
     Scenario { path, command }
