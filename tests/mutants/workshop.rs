@@ -192,6 +192,7 @@ impl Kit {
         Kit {
             test: &["--test", "workers", "--no-default-features", "--features=net,weave"],
             copied: &[("tests/workers", "tests/workers")],
+            variables: vec![("RUST_BACKTRACE", "0"), ("LENO_TEST_LIMIT", "10")],
             ..Kit::shards()
         }
     }

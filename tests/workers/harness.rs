@@ -18,8 +18,8 @@ use leno::workers::{Worker, Workers};
 
 /// The environment variable with the scenario for a child: the path of its closure.
 const SCENARIO: &str = "LENO_WORKERS_SCENARIO";
-/// After this time a test fails, on any machine.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// The environment variable with the number of seconds after which a test that waits has failed.
+const LIMIT: &str = "LENO_TEST_LIMIT";
 /// The bytes that a worker of [`serve`] sends after its first line.
 pub const BODY_BYTES: usize = 100_000;
 
@@ -53,9 +53,15 @@ pub fn command(binary: &Path) -> Command {
     }
 }
 
+/// Returns the time after which a test that waits has failed: long enough for any machine.
+fn patience() -> Duration {
+    let seconds = env::var(LIMIT).ok().and_then(|seconds| seconds.parse().ok());
+    Duration::from_secs(seconds.unwrap_or(120))
+}
+
 /// Returns workers of this test.
 pub fn workers(count: usize) -> Workers {
-    let workers = Workers::new(count);
+    let workers = Workers::new(count).stop_within(patience());
     let mut emulator = emulator().into_iter();
     match emulator.next() {
         None => workers,
@@ -152,7 +158,7 @@ impl Master {
     #[track_caller]
     pub fn line(&mut self, part: &str) -> String {
         loop {
-            match self.lines.recv_timeout(PATIENCE) {
+            match self.lines.recv_timeout(patience()) {
                 Ok(line) => self.seen.push(line),
                 Err(error) => panic!("no line with {part:?}: {error}\n{self}"),
             }
@@ -189,7 +195,7 @@ impl Master {
     #[track_caller]
     pub fn end(mut self) -> Ended {
         loop {
-            match self.lines.recv_timeout(PATIENCE) {
+            match self.lines.recv_timeout(patience()) {
                 Ok(line) => self.seen.push(line),
                 Err(mpsc::RecvTimeoutError::Disconnected) => break,
                 Err(error) => panic!("the output has no end: {error}\n{self}"),
@@ -271,7 +277,7 @@ pub fn serve(worker: Worker) -> io::Result<()> {
 /// Makes a request. Returns the number of the worker, and that of its process.
 pub fn request(address: SocketAddr) -> io::Result<(usize, u32)> {
     let mut stream = TcpStream::connect(address)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_read_timeout(Some(patience()))?;
     stream.write_all(b"GET\n")?;
     answer(&mut stream)
 }

@@ -66,6 +66,17 @@ fn a_program_of_a_worker_is_neither_worker_nor_master() {
         workers(1).run(|worker| {
             assert!(is_worker());
             let mut inner = command(&env::current_exe()?);
+            // Something else is open under the number of the stream to the master.
+            let handover = env::var("LENO_WORKER").expect("it is a worker");
+            let stream: i32 =
+                handover.split(' ').nth(1).expect("a stream").parse().expect("a number");
+            // SAFETY: dup2 is async-signal-safe. The number is in use, so std has not taken it.
+            unsafe {
+                inner.pre_exec(move || match libc::dup2(0, stream) {
+                    -1 => Err(io::Error::last_os_error()),
+                    _ => Ok(()),
+                });
+            }
             inner.args(env::args_os().skip(1)).env("LENO_WORKERS_INNER", "1").spawn()?.wait()?;
             worker.ready();
             worker.stopping().wait();
