@@ -11,7 +11,7 @@ use super::{command, refuse, run, schedules, succeed};
 const WITHOUT_ARGUMENTS: [&str; 5] =
     ["02_producer_consumer", "03_inside_out", "06_chat", "07_embed", "08_async_bridge"];
 
-const WITH_ARGUMENTS: [&str; 12] = [
+const WITH_ARGUMENTS: [&str; 13] = [
     "01_interleave",
     "04_million",
     "05_threads_vs_green",
