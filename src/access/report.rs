@@ -115,6 +115,18 @@ pub(crate) fn tell_value(value: &dyn Fn() -> String) {
     }
 }
 
+/// Reports a value that the program shows under a name. It is no access, and no other thread runs
+/// first.
+#[inline(always)]
+#[track_caller]
+pub(crate) fn show_value(name: &str, value: &dyn Fn() -> String) {
+    if let Some(scheduler) = reporting() {
+        let at = Location::caller();
+        (scheduler.upcalls().report)(scheduler, Report::Shown { name, at });
+        (scheduler.upcalls().report)(scheduler, Report::Value(value));
+    }
+}
+
 // The functions below are out of line, and the two for resources take nothing but scalars and
 // references: an `Object` would be passed by its address, and so the callers would need a frame
 // on their fast paths as well.

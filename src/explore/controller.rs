@@ -33,6 +33,9 @@ pub(crate) trait Controller {
     /// Hears of the value that the last access has read or left.
     fn has_value(&mut self, value: String);
 
+    /// Hears that the program shows a value, which follows, under this name.
+    fn shows(&mut self, name: &str, at: &'static Location<'static>);
+
     /// Hears that the current thread yields.
     fn yields(&mut self, number: u64);
 

@@ -161,6 +161,15 @@ pub(super) fn value(scheduler: &Scheduler, value: &dyn Fn() -> String) {
     }
 }
 
+/// Tells the controller that the program shows a value.
+#[cold]
+pub(super) fn shown(scheduler: &Scheduler, name: &str, at: &'static Location<'static>) {
+    let run = run(scheduler);
+    if is_controlled(scheduler) && run.mask.get().values && !run.is_deciding.get() {
+        run.tell(|controller| controller.shows(name, at));
+    }
+}
+
 /// Hears that the wait of a thread is about to be ended by something else than what it waits for,
 /// or that the thread is to be unwound where it waits next.
 #[cold]

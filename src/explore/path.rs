@@ -318,6 +318,11 @@ impl ChoicePath {
         Ok(taken)
     }
 
+    /// Adds a choice that the controller has made, among `of` alternatives. Another run can repeat it.
+    pub(crate) fn push_taken(&mut self, taken: usize, of: usize, number: impl Fn(usize) -> u32) {
+        self.push(Choice { among: among(of, &number), ..Choice::new(number(taken), taken, of) });
+    }
+
     /// Adds a choice that the controller has made.
     #[inline(always)]
     pub(crate) fn push(&mut self, choice: Choice) {

@@ -99,6 +99,7 @@ fn report(scheduler: &Scheduler, report: Report<'_>) {
         }
         Report::Created(resource) => observe::created(scheduler, resource),
         Report::Value(value) => observe::value(scheduler, value),
+        Report::Shown { name, at } => observe::shown(scheduler, name, at),
         Report::Elapsed(control) => observe::ends_wait(scheduler, control, UNTOLD),
         Report::Interrupted { control, why, .. } if scheduler.is_observed() => {
             observe::ends_wait(scheduler, control, why);

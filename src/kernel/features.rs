@@ -103,6 +103,8 @@ pub(crate) enum Report<'a> {
     Created(&'a Resource),
     /// The access that has begun has read or left this value.
     Value(&'a dyn Fn() -> String),
+    /// The program shows a value under this name. The value follows.
+    Shown { name: &'a str, at: &'static Location<'static> },
     /// The wait of a thread is about to be ended by its deadline.
     Elapsed(&'a ControlBlock),
     /// A thread is to be unwound, for this reason. It has not been told before if `is_new`.

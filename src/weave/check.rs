@@ -3,6 +3,7 @@
 use std::env;
 use std::fmt::Write;
 use std::ops::ControlFlow;
+use std::path::Path;
 use std::str::FromStr;
 use std::thread;
 
@@ -10,6 +11,7 @@ use super::executor::ExecutionEnd;
 use super::failure::{Failure, FailureKind};
 use super::fault::Abort;
 use super::options::{Coverage, DEFAULT_SAMPLES, Options};
+use super::page::{self, pages};
 use super::report::grouped;
 use super::run_loop::{self, LoopEnd, run_loop};
 use super::sampling::Method;
@@ -31,6 +33,10 @@ struct Settings {
 const SEED: &str = "LENO_WEAVE_SEED";
 const EXECUTIONS: &str = "LENO_WEAVE_EXECUTIONS";
 const REPLAY: &str = "LENO_WEAVE_REPLAY";
+/// The folder for pages of checks that fail.
+const HTML: &str = "LENO_WEAVE_HTML";
+/// If this is 1, there are also pages of checks that do not fail.
+const HTML_ALL: &str = "LENO_WEAVE_HTML_ALL";
 
 impl Settings {
     /// Reads the settings from the environment.
@@ -105,7 +111,19 @@ pub(super) fn check<T>(options: &Options, program: &impl Fn() -> T) -> Result<()
             grouped(more),
         );
     }
+    if env::var_os(HTML_ALL).is_some_and(|value| value == "1") {
+        write_passing(&options, program);
+    }
     Ok(())
+}
+
+/// Writes the page of a check that does not fail, if there is a folder for it.
+fn write_passing<T>(options: &Options, program: &impl Fn() -> T) {
+    let Some(folder) = env::var_os(HTML) else { return };
+    let page = page::page(options, &|| drop(program()));
+    if let Err(error) = pages::write(Path::new(&folder), &page, page.verdict()) {
+        eprintln!("leno::weave: {HTML} is {}: {error}", folder.display());
+    }
 }
 
 /// Runs executions until one fails. Returns the number of executions, and the failure or the
@@ -149,8 +167,10 @@ fn explain<T>(
     let schedule = failure.schedule();
     let mut text = format!("execution {} fails\n\n", grouped(executions));
     let has_story = !matches!(failure.kind(), FailureKind::NotRepeatable);
-    let story = has_story.then(|| story::tell(options, schedule, program));
-    let _ = match story {
+    let around = if has_story { page::around(options, schedule, program) } else { None };
+    let lost = around.as_ref().and_then(|around| around.lost);
+    let story = has_story.then(|| story::tell(options, schedule, program).lost_at(lost));
+    let _ = match &story {
         Some(story) => write!(text, "{}", story.for_stderr().trim_end()),
         None => write!(text, "{failure}"),
     };
@@ -160,6 +180,13 @@ fn explain<T>(
     let current = thread::current();
     if let Some(test) = current.name().filter(|name| *name != "main") {
         let _ = write!(text, "\n              or: {REPLAY}={} cargo test {test}", shell(schedule));
+    }
+    if let (Some(folder), Some(around)) = (env::var_os(HTML), around) {
+        let story = story.map(|story| story.to_string()).unwrap_or_default();
+        let _ = match pages::write(Path::new(&folder), &around.page, &story) {
+            Ok(path) => write!(text, "\n   page to explore: {}", path.display()),
+            Err(error) => write!(text, "\n{HTML} is {}: {error}", folder.display()),
+        };
     }
     text
 }

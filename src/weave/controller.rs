@@ -11,7 +11,7 @@ use super::fault::{Abort, Fault, FaultKind};
 use super::line::Line;
 use super::names::Names;
 use super::panics::{self, PanicObserver, PanicText};
-use super::recording::Recording;
+use super::recording::{Place, Recording};
 use super::schedule::{Rules, Schedule};
 use super::strategy::{Strategy, choose_on_path};
 use crate::explore::{
@@ -275,7 +275,7 @@ impl Controller for ExplorationController {
         match chosen {
             Ok(value) => {
                 if path.made().len() == made {
-                    path.push(Choice::new(Choice::VALUE, value, count));
+                    path.push_taken(value, count, |_| Choice::VALUE);
                 }
                 if let Some(recording) = &mut self.recording {
                     recording.alternative(value, count);
@@ -323,6 +323,12 @@ impl Controller for ExplorationController {
     fn has_value(&mut self, value: String) {
         if let Some(recording) = &mut self.recording {
             recording.has_value(value);
+        }
+    }
+
+    fn shows(&mut self, name: &str, at: Place) {
+        if let Some(recording) = &mut self.recording {
+            recording.shows(name, at);
         }
     }
 

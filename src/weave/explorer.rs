@@ -169,6 +169,10 @@ impl Explorer {
         self
     }
 
+    pub(super) fn options(&self) -> &Options {
+        &self.options
+    }
+
     fn sampled(mut self, method: Method, seed: u64) -> Explorer {
         self.options.coverage = Coverage::Sampled(method, seed);
         self

@@ -128,6 +128,7 @@ mod line;
 mod name;
 mod names;
 mod options;
+mod page;
 mod panics;
 mod parallel;
 mod progress;
@@ -147,6 +148,7 @@ use std::fmt;
 
 pub use explorer::Explorer;
 pub use failure::{Failure, FailureKind};
+pub use page::Page;
 pub use parallel::Workers;
 pub use report::{Outcome, Report};
 pub use schedule::{ParseScheduleError, Schedule};
@@ -298,4 +300,22 @@ where
     F: Fn() -> T,
 {
     Explorer::new().story(schedule, program)
+}
+
+/// Shows a value under a name in a [`Story`] and a [`Page`]. It is no operation: other green threads do
+/// not run before it, and a reduced exploration takes no account of it. Outside of a recorded execution
+/// it costs the test of a byte, and formats nothing.
+///
+/// # Examples
+///
+/// ```
+/// let story = leno::weave::story("", || {
+///     let sum = 1 + 2;
+///     leno::weave::show("sum", &sum);
+/// });
+/// assert!(story.to_string().contains("shows sum: 3"));
+/// ```
+#[track_caller]
+pub fn show(name: &str, value: &impl fmt::Debug) {
+    crate::access::show_value(name, &|| format!("{value:?}"));
 }

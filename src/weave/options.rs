@@ -81,6 +81,11 @@ impl Options {
         executor
     }
 
+    /// Returns an executor for all executions by these rules, in depth-first order.
+    pub(super) fn dfs_executor(&self, rules: Rules) -> Executor {
+        self.executor_with(Strategy::Dfs(Dfs::default()), rules)
+    }
+
     /// Returns an executor for one execution. The preemption bound does not apply, since the
     /// schedule makes the choices.
     pub(super) fn replay_executor(&self, schedule: &Schedule, is_lenient: bool) -> Executor {

@@ -72,6 +72,8 @@ pub(super) enum Action {
         at: Option<Place>,
     },
     Spawns(u64, Place),
+    /// A value is shown under this name.
+    Shows(Box<str>, Place),
     /// A part of the action before: the green thread that becomes ready.
     Wakes(u64),
     /// A part of the action before: the green thread that is cancelled, and the reason.
@@ -274,13 +276,18 @@ impl Recording {
 
     pub(super) fn has_value(&mut self, value: String) {
         let Some(step) = &self.current else { return };
-        let operated =
-            step.actions.iter().rposition(|action| matches!(action, Action::Operates { .. }));
+        let has_value =
+            |action: &Action| matches!(action, Action::Operates { .. } | Action::Shows(..));
+        let operated = step.actions.iter().rposition(has_value);
         if let Some(action) = operated
             && self.values.len() < MOST_VALUES
         {
             self.values.insert((self.order.len(), action), value);
         }
+    }
+
+    pub(super) fn shows(&mut self, name: &str, at: Place) {
+        self.action(Action::Shows(name.into(), at));
     }
 
     /// Returns the value of an operation: of this action of the step at this place.

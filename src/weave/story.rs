@@ -10,17 +10,24 @@ mod source;
 mod state;
 mod step_lines;
 mod text;
+mod told;
 mod wrap;
 
+use std::cell::RefCell;
 use std::fmt;
 use std::io::IsTerminal;
 use std::panic::{self, AssertUnwindSafe};
+use std::rc::Rc;
 
+use super::controller::ExplorationController;
 use super::failure::Failure;
 use super::options::Options;
+use super::recording::Recording;
 use super::schedule::Schedule;
 use content::Content;
-use line::Threads;
+
+pub(super) use line::{At, Mark, Threads};
+pub(super) use told::{StepEnd, Teller, ToldStep, takes};
 
 /// The default width and the default number of lines of the text.
 const COLUMNS: usize = 100;
@@ -70,7 +77,18 @@ pub(super) fn tell<T>(options: &Options, schedule: &Schedule, program: &impl Fn(
     let mut executor = options.replay_executor(schedule, false);
     executor.controller.borrow_mut().recording = Some(Box::default());
     let controller = executor.controller.clone();
-    let end = executor.run(&|| {
+    let end = executor.run(&noting_end(&controller, program));
+    let failure = executor.failure_of(end).err().map(|failure| *failure);
+    let (recording, threads) = recorded(&mut controller.borrow_mut());
+    Story::new(schedule.clone(), failure, recording, threads)
+}
+
+/// Returns the program, which notes in the recording how it has ended.
+pub(super) fn noting_end<T>(
+    controller: &Rc<RefCell<ExplorationController>>,
+    program: &impl Fn() -> T,
+) -> impl Fn() -> T {
+    move || {
         let result = panic::catch_unwind(AssertUnwindSafe(program));
         if let Some(recording) = &mut controller.borrow_mut().recording {
             match &result {
@@ -81,19 +99,58 @@ pub(super) fn tell<T>(options: &Options, schedule: &Schedule, program: &impl Fn(
             }
         }
         result.unwrap_or_else(|payload| panic::resume_unwind(payload))
-    });
-    let failure = executor.failure_of(end).err().map(|failure| *failure);
-    let mut controller = controller.borrow_mut();
-    let mut recording = *controller.recording.take().expect("the recording was set above");
+    }
+}
+
+/// Returns the recording of the last execution, and its green threads.
+///
+/// # Panics
+///
+/// If nothing was recorded.
+pub(super) fn recorded(controller: &mut ExplorationController) -> (Recording, Threads) {
+    let mut recording = *controller.recording.take().expect("the execution was recorded");
     recording.finish();
     let mut numbers = vec![1];
     numbers.extend(recording.spawned.iter().map(|(number, _)| *number));
     let label = |&number: &u64| controller.names.label(number).to_string();
     let labels = numbers.iter().map(label).collect();
-    Story(Content::new(schedule.clone(), failure, recording, Threads { numbers, labels }))
+    (recording, Threads { numbers, labels })
 }
 
 impl Story {
+    pub(super) fn new(
+        schedule: Schedule,
+        failure: Option<Failure>,
+        recording: Recording,
+        threads: Threads,
+    ) -> Story {
+        Story(Content::new(schedule, failure, recording, threads))
+    }
+
+    /// Marks the step at this place as the one from which every continuation fails.
+    pub(super) fn lost_at(mut self, place: Option<usize>) -> Story {
+        self.0.lost = place;
+        self
+    }
+
+    pub(super) fn recording(&self) -> &Recording {
+        &self.0.recording
+    }
+
+    pub(super) fn threads(&self) -> &Threads {
+        &self.0.threads
+    }
+
+    /// Returns the failure in words, above the story.
+    pub(super) fn title(&self) -> String {
+        self.0.title()
+    }
+
+    /// Returns the place of the step that went wrong.
+    pub(super) fn wrong(&self) -> Option<usize> {
+        self.0.wrong
+    }
+
     /// Returns the failure of the execution; `None` if it did not fail.
     ///
     /// # Examples

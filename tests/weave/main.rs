@@ -1,5 +1,6 @@
 //! Explorations through the public API.
 
 mod gallery;
+mod page;
 mod sampling;
 mod time;

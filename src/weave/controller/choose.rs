@@ -40,8 +40,15 @@ impl ExplorationController {
         match strategy {
             Strategy::Other(strategy) if !strategy.leaves_choices_to_path() => {
                 let index = strategy.choose(&Candidates { ready, allowed, names }, &mut path)?;
-                if has_choice {
-                    path.push(Choice::new(ready[index] as u32, index, ready.len()));
+                match self.recording {
+                    _ if !has_choice => {}
+                    // The search around this execution repeats it.
+                    Some(_) => {
+                        let taken = allowed.iter().position(|&place| place == index);
+                        let number = |place: usize| ready[allowed[place]] as u32;
+                        path.push_taken(taken.unwrap_or(0), allowed.len(), number);
+                    }
+                    None => path.push(Choice::new(ready[index] as u32, index, ready.len())),
                 }
                 Ok(index)
             }

@@ -14,7 +14,9 @@ pub(super) struct Content {
     pub(super) recording: Recording,
     pub(super) threads: Threads,
     /// The index of the step that went wrong.
-    wrong: Option<usize>,
+    pub(super) wrong: Option<usize>,
+    /// The index of the step from which every continuation fails, if the other executions are known.
+    pub(super) lost: Option<usize>,
 }
 
 impl Content {
@@ -25,7 +27,7 @@ impl Content {
         threads: Threads,
     ) -> Content {
         let wrong = failure.as_ref().and_then(|failure| wrong_step(failure, &recording));
-        Content { schedule, failure, recording, threads, wrong }
+        Content { schedule, failure, recording, threads, wrong, lost: None }
     }
 
     /// Returns the failure in one line, followed by the other lines of a panic message.
@@ -73,7 +75,8 @@ impl Content {
     pub(super) fn parts(&self, rows: usize) -> Vec<Part> {
         let is_endless =
             self.failure.as_ref().is_some_and(|failure| failure.kind == FailureKind::Endless);
-        Narration::new(&self.recording, &self.threads, self.wrong).parts(is_endless, rows.max(10))
+        Narration::new(&self.recording, &self.threads, self.wrong, self.lost)
+            .parts(is_endless, rows.max(10))
     }
 }
 

@@ -28,13 +28,13 @@ pub(super) struct Line {
 
 /// A file and a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct At {
-    pub(super) file: String,
-    pub(super) line: u32,
+pub(in crate::weave) struct At {
+    pub(in crate::weave) file: String,
+    pub(in crate::weave) line: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Mark {
+pub(in crate::weave) enum Mark {
     Spawned,
     Woken,
     /// The green thread is cancelled.
@@ -95,9 +95,9 @@ impl Part {
 /// The green threads of a story: their numbers, in ascending order, and their labels. The index
 /// of a green thread is its lane.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Threads {
-    pub(super) numbers: Vec<u64>,
-    pub(super) labels: Vec<String>,
+pub(in crate::weave) struct Threads {
+    pub(in crate::weave) numbers: Vec<u64>,
+    pub(in crate::weave) labels: Vec<String>,
 }
 
 impl Threads {
@@ -106,7 +106,7 @@ impl Threads {
         self.numbers.binary_search(&number).ok()
     }
 
-    pub(super) fn label(&self, number: u64) -> &str {
+    pub(in crate::weave) fn label(&self, number: u64) -> &str {
         self.lane(number).map_or("another", |lane| &self.labels[lane])
     }
 }

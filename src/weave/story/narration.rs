@@ -11,6 +11,8 @@ pub(super) struct Narration<'a> {
     state: StoryState<'a>,
     /// The step that went wrong.
     wrong: Option<usize>,
+    /// The step from which every continuation fails, if that is known.
+    lost: Option<usize>,
 }
 
 impl<'a> Narration<'a> {
@@ -18,16 +20,19 @@ impl<'a> Narration<'a> {
         recording: &'a Recording,
         threads: &'a Threads,
         wrong: Option<usize>,
+        lost: Option<usize>,
     ) -> Narration<'a> {
-        Narration { state: StoryState::new(recording, threads), wrong }
+        Narration { state: StoryState::new(recording, threads), wrong, lost }
     }
 
     /// Returns the story in at most about `rows` lines.
     pub(super) fn parts(mut self, is_endless: bool, rows: usize) -> Vec<Part> {
         let mut order = self.state.recording.order().to_vec();
-        if let Some(wrong) = self.wrong {
-            // The step is shown alone, even if it equals others.
-            order[wrong] = u32::MAX;
+        // These steps are shown alone, even if they equal others.
+        for (step, number) in [(self.wrong, u32::MAX), (self.lost, u32::MAX - 1)] {
+            if let Some(step) = step {
+                order[step] = number;
+            }
         }
         let runs = fold::fold(&order, is_endless);
         let shown = self.shown(&runs, rows);
@@ -67,10 +72,11 @@ impl<'a> Narration<'a> {
             .len()
             .checked_sub(rows.saturating_add(1))
             .map_or(0, |index| candidates[index]);
-        let wrong = self.wrong;
+        let (wrong, lost) = (self.wrong, self.lost);
         move |step| {
             step < first_left_out
                 || step > last_left_out
+                || lost == Some(step)
                 || wrong.is_some_and(|wrong| wrong.abs_diff(step) <= rows)
         }
     }
@@ -88,6 +94,11 @@ impl<'a> Narration<'a> {
             }
         } else {
             lines.iter_mut().for_each(|line| line.is_wrong = false);
+        }
+        if self.lost.is_some() {
+            lines.iter_mut().for_each(|line| line.is_odd = false);
+            let lost = lines.first_mut().filter(|_| self.lost == Some(index));
+            lost.into_iter().for_each(|line| line.is_odd = true);
         }
         self.state.apply(step, &mut lines);
         lines

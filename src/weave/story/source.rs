@@ -45,6 +45,14 @@ impl Sources {
         Some(text.trim().replace(|c: char| c.is_control(), " "))
     }
 
+    /// Returns the lines that are at most `near` lines away from this one, each with its number.
+    pub(super) fn around(&mut self, file: &str, line: u32, near: u32) -> Vec<(u32, String)> {
+        let lines = self.lines(file);
+        let numbers = line.saturating_sub(near).max(1)..=line.saturating_add(near);
+        let found = numbers.filter_map(|line| Some((line, lines.get(line as usize - 1)?)));
+        found.map(|(line, text)| (line, text.trim_end().to_owned())).collect()
+    }
+
     /// Returns the lines that have probably run after `from`, up to `to`; if that is not known, up
     /// to the end of the block that contains `from`.
     ///

@@ -35,29 +35,61 @@ pub(super) struct StoryState<'a> {
     /// The number of choices so far.
     pub(super) turn: u64,
     pub(super) sources: Sources,
-    /// The numbers of the unnamed resources of each kind.
-    unnamed: HashMap<&'static str, Vec<u64>>,
+    pub(super) unnamed: Unnamed,
     /// The last reads, by the green thread and the shared value.
     reads: HashMap<(u64, u64), LastRead>,
+    /// The names and values of the operations of a step, if they are kept and not a part of the words.
+    pub(super) values: Option<Vec<(String, String)>>,
 }
 
-impl<'a> StoryState<'a> {
-    pub(super) fn new(recording: &'a Recording, threads: &'a Threads) -> StoryState<'a> {
-        let mut unnamed: HashMap<&'static str, Vec<u64>> = HashMap::new();
+/// The resources without a name.
+#[derive(Default)]
+pub(super) struct Unnamed {
+    /// The numbers of those of each kind.
+    numbers: HashMap<&'static str, Vec<u64>>,
+    /// The only one of a kind has a number, too, since another execution may have two.
+    is_always_numbered: bool,
+}
+
+impl Unnamed {
+    /// Returns none, of which the only one of a kind will have a number.
+    pub(super) fn always_numbered() -> Unnamed {
+        Unnamed { is_always_numbered: true, ..Unnamed::default() }
+    }
+
+    /// Adds the resources of a recording.
+    pub(super) fn add(&mut self, recording: &Recording) {
         for thing in recording.distinct().flat_map(things) {
             if let Thing::Resource { number, kind, name: None } = thing {
-                let known = unnamed.entry(kind).or_default();
+                let known = self.numbers.entry(kind).or_default();
                 if !known.contains(number) {
                     known.push(*number);
                 }
             }
         }
+    }
+
+    /// Returns the name of a resource: `noun`, with a number if there are several of its kind.
+    fn name(&self, kind: &str, number: u64, noun: &str) -> String {
+        let known = self.numbers.get(kind).map_or(&[][..], |known| known);
+        if known.len() < 2 && !self.is_always_numbered {
+            return format!("the {noun}");
+        }
+        let index = known.iter().position(|other| *other == number);
+        format!("{noun} {}", index.map_or(0, |index| index + 1))
+    }
+}
+
+impl<'a> StoryState<'a> {
+    pub(super) fn new(recording: &'a Recording, threads: &'a Threads) -> StoryState<'a> {
+        let mut unnamed = Unnamed::default();
+        unnamed.add(recording);
         let mut states = vec![ThreadState::default(); threads.numbers.len()];
         if let Some(main) = states.first_mut() {
             main.state = State::Ready;
         }
         let (turn, sources, reads) = (0, Sources::default(), HashMap::new());
-        StoryState { recording, threads, states, turn, sources, unnamed, reads }
+        StoryState { recording, threads, states, turn, sources, unnamed, reads, values: None }
     }
 
     /// Applies a step that is not narrated.
@@ -106,13 +138,7 @@ impl<'a> StoryState<'a> {
             Thing::Resource { kind, name: Some(name), .. } => format!("{kind} '{name}'"),
             Thing::Resource { number, kind, name: None } => {
                 let noun = if *kind == "shared value" { "value" } else { kind };
-                match self.unnamed.get(kind).map_or(&[][..], |known| known) {
-                    known @ [_, _, ..] => {
-                        let index = known.iter().position(|other| other == number);
-                        format!("{noun} {}", index.map_or(0, |index| index + 1))
-                    }
-                    _ => format!("the {noun}"),
-                }
+                self.unnamed.name(kind, *number, noun)
             }
         }
     }
@@ -146,7 +172,9 @@ impl ThreadState {
     fn apply(&mut self, step: &Step) {
         for action in &step.actions {
             match action {
-                Action::Operates { at: Some(at), .. } | Action::Spawns(_, at) => {
+                Action::Operates { at: Some(at), .. }
+                | Action::Spawns(_, at)
+                | Action::Shows(_, at) => {
                     self.last = Some((at, false));
                 }
                 Action::Returns | Action::Fails => self.has_returned = true,

@@ -172,6 +172,11 @@ impl<'t, 'a> StepLines<'t, 'a> {
                 }
                 self.mark(*number, Mark::Spawned);
             }
+            Action::Shows(name, at) => {
+                self.say(format!("shows {name}"), At::of(at));
+                let value = self.value(index, name);
+                self.add(&value);
+            }
             Action::Wakes(number) => self.mark(*number, Mark::Woken),
             Action::Interrupts(number, why) => {
                 if self.lines.last().is_none_or(|line| line.words.is_empty()) {
@@ -220,9 +225,7 @@ impl<'t, 'a> StepLines<'t, 'a> {
         }
         self.times = if again { self.times + 1 } else { 1 };
         let times = if again { format!(" x {}", self.times) } else { String::new() };
-        let value = self.state.recording.value(self.place, index);
-        let value = value.map(|value| format!(": {}", shortened(value, MOST_VALUE)));
-        let words = format!("{words}{times}{}", value.unwrap_or_default());
+        let words = format!("{words}{times}{}", self.value(index, &name));
         match self.lines.last_mut() {
             Some(last) if again => last.words = words,
             _ => self.say(words, at),
@@ -236,6 +239,19 @@ impl<'t, 'a> StepLines<'t, 'a> {
                 line.is_odd = true;
             }
         }
+    }
+
+    /// Returns the words for the value of an action on the thing with this name. Values that are kept
+    /// are told beside the words.
+    fn value(&mut self, index: usize, name: &str) -> String {
+        let Some(value) = self.state.recording.value(self.place, index) else {
+            return String::new();
+        };
+        if let Some(values) = &mut self.state.values {
+            values.push((name.to_owned(), value.to_owned()));
+            return String::new();
+        }
+        format!(": {}", shortened(value, MOST_VALUE))
     }
 
     fn number(&self) -> Option<u64> {

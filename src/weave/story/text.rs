@@ -339,7 +339,14 @@ impl Page {
         self.end_line();
         let known = [
             ('✗', "went wrong"),
-            ('!', "may be why"),
+            (
+                '!',
+                if story.lost.is_some() {
+                    "lost here: every continuation fails"
+                } else {
+                    "may be why"
+                },
+            ),
             ('·', "no other could run"),
             ('█', "runs"),
             ('│', "could run"),

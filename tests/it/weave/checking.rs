@@ -92,6 +92,24 @@ fn a_failure_has_its_story_and_its_replay() {
 }
 
 #[test]
+fn a_failure_has_a_page_in_the_folder() {
+    let test = "weave::checking::a_failure_has_a_page_in_the_folder";
+    let folder = std::env::temp_dir().join(format!("leno-pages-{}", std::process::id()));
+    let variable = folder.to_str().expect("a path in UTF-8");
+    let text = failing(test, &[("LENO_WEAVE_HTML", variable)], losing_fails);
+    let name = test.replace(':', "_");
+    let path = folder.join(format!("{name}.html"));
+    assert!(text.ends_with(&format!("page to explore: {}", path.display())), "{text}");
+    let read = |name: &str| std::fs::read_to_string(folder.join(name)).expect("a file of the page");
+    let verdict = "executions fail: assertion `left == right` failed: an update was lost";
+    for file in [format!("{name}.html"), format!("{name}.txt"), "index.html".to_owned()] {
+        assert!(read(&file).contains(verdict), "{file}");
+    }
+    assert!(read(&format!("{name}.json")).starts_with("{\"format\":1,"));
+    std::fs::remove_dir_all(&folder).expect("the folder is removed");
+}
+
+#[test]
 fn the_environment_gives_the_schedule() {
     let test = "weave::checking::the_environment_gives_the_schedule";
     // The given schedule is not shortened.
