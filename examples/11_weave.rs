@@ -10,6 +10,7 @@
 //! cargo run --release --example 11_weave -- AABBAB
 //! cargo run --release --example 11_weave -- --random --seed 7
 //! cargo run --release --example 11_weave -- --want 12xy3z --svg story.svg
+//! cargo run --release --example 11_weave -- --want 12xy3z --html page.html
 //! ```
 
 #[path = "shared/arguments.rs"]
@@ -115,6 +116,7 @@ struct Plan {
     is_random: bool,
     seed: Option<u64>,
     svg: Option<String>,
+    html: Option<String>,
 }
 
 /// An error in the arguments, and advice for the next attempt.
@@ -133,15 +135,31 @@ fn mistake<T>(what: impl Into<String>, next: impl Into<String>) -> Result<T, Mis
     Err(Mistake { what: what.into(), next: next.into() })
 }
 
+/// Writes a file.
+fn write(path: &str, content: &str) -> Result<(), Mistake> {
+    match fs::write(path, content) {
+        Ok(()) => Ok(()),
+        Err(error) => mistake(format!("cannot write {path}: {error}"), "choose another file"),
+    }
+}
+
 const ABOUT: &str = "All interleavings of two routines, or the one of a schedule or a text.";
 const USAGE: &str = "cargo run --release --example 11_weave -- [NAME=STEPS ...] [SCHEDULE | \
-                     --want TEXT | --random [--seed N]] [--svg FILE]";
+                     --want TEXT | --random [--seed N]] [--svg FILE] [--html FILE]";
 
 /// The largest number of interleavings that is listed.
 const MOST: u128 = 1_000_000;
 
 impl Plan {
     fn carry_out(&self) -> Result<(), Mistake> {
+        if let Some(path) = &self.html {
+            let mut page = Explorer::new().page(|| program(&self.routines));
+            if let Some(wanted) = &self.wanted {
+                let is_wanted = |text: &str| text == format!("{wanted:?}");
+                page = page.goal(format!("Make it print {wanted}"), is_wanted);
+            }
+            return write(path, &page.to_html());
+        }
         let schedule = match (&self.wanted, &self.schedule) {
             (Some(wanted), _) => find(self, wanted),
             (None, Some(schedule)) => Some(follow(self, self.turns(schedule)?)),
@@ -154,13 +172,7 @@ impl Plan {
         let Some(schedule) = schedule else { return Ok(()) };
         let story = Explorer::new().story(&schedule, || program(&self.routines));
         println!("\n{story}");
-        if let Some(path) = &self.svg {
-            let written = fs::write(path, story.to_svg());
-            if let Err(error) = written {
-                return mistake(format!("cannot write {path}: {error}"), "choose another file");
-            }
-        }
-        Ok(())
+        self.svg.as_ref().map_or(Ok(()), |path| write(path, &story.to_svg()))
     }
 
     fn from_arguments() -> Result<Plan, Mistake> {
@@ -178,6 +190,7 @@ impl Plan {
             match argument {
                 "--want" => plan.wanted = Some(value("a text")?),
                 "--svg" => plan.svg = Some(value("the name of a file")?),
+                "--html" => plan.html = Some(value("the name of a file")?),
                 "--random" => plan.is_random = true,
                 "--seed" => {
                     let text = value("a number")?;

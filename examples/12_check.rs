@@ -9,14 +9,16 @@
 //! cargo run --example 12_check
 //! cargo run --example 12_check -- mended
 //! cargo run --example 12_check -- story.svg
+//! cargo run --example 12_check -- --html page.html
 //! ```
 //!
-//! The second command checks the program without the bug, and the third one draws
-//! the story.
+//! The second command checks the program without the bug, the third one draws the
+//! story, and the fourth one writes the page of all executions, for a browser.
 
 #[path = "shared/arguments.rs"]
 mod arguments;
 
+use std::ffi::OsStr;
 use std::process::ExitCode;
 use std::{fs, path::Path};
 
@@ -57,7 +59,18 @@ fn check(program: fn()) {
     explorer.check(program);
 }
 
-const USAGE: &str = "cargo run --example 12_check -- [mended | FILE.svg]";
+const USAGE: &str = "cargo run --example 12_check -- [mended | FILE.svg | --html FILE]";
+
+/// Writes a file, or says why not.
+fn write(path: &OsStr, content: &str) -> ExitCode {
+    match fs::write(path, content) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {}: {error}\n next: another file", path.display());
+            ExitCode::from(2)
+        }
+    }
+}
 
 fn main() -> ExitCode {
     let arguments = arguments::arguments("A rare bug, found and explained.", USAGE);
@@ -66,14 +79,13 @@ fn main() -> ExitCode {
         [] => check(bug),
         [word] if word == "mended" => check(|| two_withdrawals(careful)),
         [path] if Path::new(path).extension().is_some_and(|end| end == "svg") => {
-            let story = weave::story("preemptive: ann1 bob2", bug);
-            if let Err(error) = fs::write(path, story.to_svg()) {
-                eprintln!("error: {}: {error}\n next: another file", path.display());
-                return ExitCode::from(2);
-            }
+            return write(path, &weave::story("preemptive: ann1 bob2", bug).to_svg());
+        }
+        [option, path] if option == "--html" => {
+            return write(path, &Explorer::new().preemptive().page(bug).to_html());
         }
         _ => {
-            eprintln!("error: \"mended\" or the name of one picture is enough\n next: {USAGE}");
+            eprintln!("error: {arguments:?}: \"mended\" or one file is enough\n next: {USAGE}");
             return ExitCode::from(2);
         }
     }

@@ -53,7 +53,7 @@ fn unknown_arguments_are_refused() {
         refuse(name, &["--foo"], "\"--foo\"");
     }
     assert!(!Path::new("--foo").exists(), "an option is no file");
-    refuse("12_check", &["foo"], "the name of one picture is enough");
+    refuse("12_check", &["foo"], "one file is enough");
 }
 
 /// As in `example | head -0`: the reader ends before the example prints anything.

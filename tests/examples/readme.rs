@@ -29,5 +29,5 @@ fn readme_shows_the_story_of_a_failed_check() {
     let ran = run("12_check", &[""; 0]);
     assert_eq!(ran.status, 101, "{}", ran.stderr);
     assert!(ran.stderr.contains(block), "{}", ran.stderr);
-    assert!(ran.stderr.contains("panicked at examples/12_check.rs:57:"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("panicked at examples/12_check.rs:59:"), "{}", ran.stderr);
 }

@@ -74,3 +74,20 @@ fn invalid_arguments_are_refused_with_advice() {
     assert_eq!(ran.status, 2);
     assert!(ran.stderr.contains("cannot write /nowhere/at/all.svg"), "{}", ran.stderr);
 }
+
+#[test]
+fn pages_are_written() {
+    let path = std::env::temp_dir().join(format!("leno-page-{}.html", std::process::id()));
+    let name = path.to_str().expect("a path in UTF-8");
+    let bank = "4 of 6 executions fail: the account is overdrawn (complete)";
+    for (example, arguments, verdict) in [
+        (NAME, &["--want", "2x1yz3", "--html", name][..], "20 executions, 20 outcomes: complete"),
+        ("12_check", &["--html", name], bank),
+    ] {
+        succeed(example, arguments);
+        let page = std::fs::read_to_string(&path).expect("the page was written");
+        std::fs::remove_file(&path).expect("the page can be removed");
+        assert!(page.contains(&format!("<h1>{verdict}</h1>")), "{page}");
+    }
+    refuse("12_check", &["--html", "/nowhere/at/all.html"], "/nowhere/at/all.html");
+}
