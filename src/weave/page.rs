@@ -254,6 +254,7 @@ impl Facts<'_> {
             .zip(files)
             .map(|(name, lines)| format!("{{\"name\":{},\"lines\":{lines}}}}}", quoted(name)));
         let rules = all.outcomes.first().map_or("", |outcome| rules(&outcome.schedule));
+        // mistake: page-proves-all
         let proves = self.scope == Scope::All || self.scope == Scope::Around;
         format!(
             "\"executions\":{},\"unit\":{},\"complete\":{},\"proves\":{proves},\"rules\":{},\

@@ -26,6 +26,7 @@ mod lexer;
 mod marker;
 mod mistakes;
 mod net;
+mod page;
 mod runtime;
 mod shards;
 mod weave;
@@ -82,7 +83,7 @@ fn every_mutant_of_the_assembly_is_noticed() {
 fn asked_for(name: &str) -> bool {
     let Some(asked) = env::var_os("LENO_MUTANTS") else { return false };
     let known = [
-        "1", "sample", "x86_64", "aarch64", "runtime", "weave", "net", "files", "shards",
+        "1", "sample", "x86_64", "aarch64", "runtime", "weave", "page", "net", "files", "shards",
         "workers", "ring",
     ];
     assert!(known.iter().any(|known| asked == *known), "LENO_MUTANTS is one of {known:?}");

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use super::marker;
 use super::workshop::{Build, Kit, Outcome, Target, Workshop};
 use super::{
-    TURN, WORKERS, asked_for, files, net, root, runtime, sampled, say, shards, target, try_in,
-    weave, workers,
+    TURN, WORKERS, asked_for, files, net, page, root, runtime, sampled, say, shards, target,
+    try_in, weave, workers,
 };
 
 /// A mistake.
@@ -100,6 +100,7 @@ fn each_mistake_has_one_place() {
     let tables = [
         runtime::MISTAKES,
         weave::MISTAKES,
+        page::MISTAKES,
         net::MISTAKES,
         net::RING,
         files::MISTAKES,

@@ -118,6 +118,22 @@ impl Kit {
 }
 
 impl Kit {
+    /// Returns the kit of the tests of pages.
+    pub fn page() -> Kit {
+        Kit {
+            test: &["--test", "weave", "--no-default-features", "--features=weave"],
+            copied: &[
+                ("tests/weave/page", "tests/weave/page"),
+                ("tests/weave/page.rs", "tests/weave/page.rs"),
+                // Stories show lines of the source, which is searched for from the working directory.
+                ("tests/weave/page", "../tests/weave/page"),
+            ],
+            written: &[("tests/weave/main.rs", "//! Pages.\n\nmod page;\n")],
+            packages: &["serde_json"],
+            variables: vec![("RUST_BACKTRACE", "0")],
+        }
+    }
+
     /// Returns the kit of the tests of sockets.
     pub fn net() -> Kit {
         Kit {

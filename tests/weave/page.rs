@@ -168,10 +168,34 @@ fn names_and_values_stay_text() {
 fn the_losing_turn_is_exact() {
     let html = bank_page().to_html();
     assert!(html.contains("! lost here: every continuation fails"), "{html}");
-    let failed = std::panic::catch_unwind(|| Explorer::new().preemptive().check(bank));
-    let text = *failed.expect_err("the check fails").downcast::<String>().expect("a text");
-    let lost: Vec<&str> = text.lines().filter(|line| line.starts_with('!')).collect();
-    assert!(matches!(*lost, [line] if line.contains("get balance: 100")), "{text}");
+    let lost = |explorer: Explorer, program: fn()| {
+        let failed = std::panic::catch_unwind(|| explorer.check(program));
+        let text = *failed.expect_err("the check fails").downcast::<String>().expect("a text");
+        let lost: Vec<&str> = text.lines().filter(|line| line.starts_with('!')).collect();
+        let [line] = *lost else { panic!("{text}") };
+        line.to_owned()
+    };
+    let second = lost(Explorer::new().preemptive(), bank);
+    assert!(second.starts_with("!   2 ") && second.contains("get balance: 100"), "{second}");
+    let first = lost(Explorer::new(), x_is_not_first);
+    assert!(first.starts_with("!   1 ") && first.contains("update out:"), "{first}");
+}
+
+fn x_is_not_first() {
+    let text = letters(&["1", "x", "a"]);
+    assert!(!text.starts_with('x'), "x was first");
+}
+
+#[test]
+fn no_turn_is_lost_where_executions_are_missing() {
+    let story = |explorer: Explorer| {
+        let html = explorer.page(x_is_not_first).to_html();
+        let (_, story) = html.split_once("<pre>").expect("there is a story");
+        story.split_once("</pre>").expect("the story ends").0.to_owned()
+    };
+    assert!(story(Explorer::new()).contains("lost here"));
+    let few = story(Explorer::new().max_executions(3));
+    assert!(few.contains("went wrong") && !few.contains("lost here"), "{few}");
 }
 
 #[test]

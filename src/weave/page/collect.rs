@@ -117,6 +117,7 @@ impl Collection {
         let node = self.tree.known_by_choices(choices);
         self.executions += 1;
         self.cut += 1;
+        // mistake: page-cut-unsaid
         self.tree.end(node, outcome, None, true);
         node
     }

@@ -213,6 +213,7 @@ fn explore_around<T>(
     for depth in (0..made.len()).rev() {
         for taken in (0..made[depth].of).filter(|&taken| taken != made[depth].taken) {
             let mut above = made[..=depth].to_vec();
+            // mistake: page-same-around
             above[depth].taken = taken;
             above[depth].forget_thread();
             executor.go_below(above);

@@ -59,6 +59,7 @@ pub(super) fn escaped(text: &str) -> String {
             '"' => escaped.push_str("&quot;"),
             '\'' => escaped.push_str("&#39;"),
             '\n' => escaped.push('\n'),
+            // mistake: page-turned-round
             c if is_invisible(c) => {
                 let _ = write!(escaped, "\\u{{{:x}}}", u32::from(c));
             }

@@ -11,6 +11,7 @@ pub(super) fn quote(out: &mut String, text: &str) {
             '"' | '\\' => out.extend(['\\', c]),
             '\n' => out.push_str("\\n"),
             // `</script` and `<!--` would end the element, or change how it ends.
+            // mistake: page-script-ends
             '<' | '>' | '&' => push_escape(out, c),
             c if is_invisible(c) => push_escape(out, c),
             c => out.push(c),

@@ -98,6 +98,7 @@ impl Tree {
     pub(super) fn end(&mut self, node: u32, outcome: u32, wrong: Option<usize>, is_cut: bool) {
         let leaves = &mut self.nodes[node as usize].leaves;
         match leaves.iter_mut().find(|leaf| leaf.outcome == outcome && leaf.is_cut == is_cut) {
+            // mistake: page-counts-once
             Some(leaf) => leaf.count += 1,
             None => {
                 let wrong = wrong.map(|wrong| wrong as u32);
@@ -134,10 +135,12 @@ impl Tree {
             let parent = self.nodes[index].parent as usize;
             passes[parent] |= passes[index];
         }
+        // mistake: page-lost-unexplored
         let is_lost = |node: u32| !self.node(node).is_open && !passes[node as usize];
         let place = self.path(node).iter().position(|&node| is_lost(node))?;
         // Where every execution fails, no turn is to blame.
         let parent = self.node(self.path(node)[place]).parent;
+        // mistake: page-lost-everywhere
         passes[parent as usize].then_some(place)
     }
 
