@@ -33,6 +33,7 @@ pub(crate) trait Notify: Send + Sync {
     fn notify(&self);
 
     /// Replaces what a forked child shares with its parent.
+    #[cfg(feature = "net")]
     fn renew(&self) {}
 }
 
