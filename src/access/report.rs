@@ -117,6 +117,7 @@ pub(crate) fn tell_value(value: &dyn Fn() -> String) {
 
 /// Reports a value that the program shows under a name. It is no access, and no other thread runs
 /// first.
+#[cfg(feature = "weave")]
 #[inline(always)]
 #[track_caller]
 pub(crate) fn show_value(name: &str, value: &dyn Fn() -> String) {

@@ -136,7 +136,7 @@ impl Explorer {
     /// - `LENO_WEAVE_EXECUTIONS=n`: at most `n` executions;
     /// - `LENO_WEAVE_SEED=n`: executions drawn at random with this seed, instead of all;
     /// - `LENO_WEAVE_REPLAY=schedule`: the execution of this schedule;
-    /// - `LENO_WEAVE_HTML=folder`: writes a [`Page`](super::Page) of the failing execution and those
+    /// - `LENO_WEAVE_HTML=folder`: writes a [`Page`](crate::weave::Page) of the failing execution and those
     ///   around it, its story as text and the facts as JSON, and an index of the folder;
     /// - `LENO_WEAVE_HTML_ALL=1`: also writes the pages of checks that do not fail.
     ///
