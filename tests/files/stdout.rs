@@ -96,7 +96,7 @@ fn a_terminal_that_is_not_read_stops_no_other_thread() {
                 }
             };
             assert!(timeout(Duration::from_millis(200), write).is_err());
-            assert!(timeout(SHORT, || writeln!(stdout(), "not in time")).is_err());
+            let _ = timeout(SHORT, || writeln!(stdout(), "not in time"));
             let reading = std::thread::spawn(move || {
                 let mut text = Vec::new();
                 while !text.ends_with(b"end\n") {
