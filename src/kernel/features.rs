@@ -104,6 +104,7 @@ pub(crate) enum Report<'a> {
     /// The access that has begun has read or left this value.
     Value(&'a dyn Fn() -> String),
     /// The program shows a value under this name. The value follows.
+    #[cfg(feature = "weave")]
     Shown { name: &'a str, at: &'static Location<'static> },
     /// The wait of a thread is about to be ended by its deadline.
     Elapsed(&'a ControlBlock),
