@@ -209,7 +209,7 @@ pub use runtime::{Builder, Metrics, Policy, Runtime, metrics, run};
 pub use thread::{scope, spawn, yield_now};
 pub use time::sleep;
 
-/// Documentation only: programs are compiled without it.
+// Documentation only: programs are compiled without it.
 #[cfg(all(any(doc, doctest), feature = "weave", feature = "debug", feature = "net"))]
 pub mod _guide {
     #![doc = include_str!("guide/contents.md")]
@@ -240,7 +240,9 @@ pub mod _guide {
         guide_20_from_std "20_from_std"
         guide_22_from_tokio "22_from_tokio"
         guide_24_from_go "24_from_go"
+        guide_40_performance "40_performance"
         guide_42_pitfalls "42_pitfalls"
+        guide_44_glossary "44_glossary"
     }
 }
 
