@@ -106,9 +106,10 @@ pub fn scenario_by<F: Fn() -> io::Result<()>>(binary: &Path, scenario: F) -> Sce
     let path = type_name::<F>();
     if let Some(wanted) = env::var_os(SCENARIO) {
         assert_eq!(wanted, path, "a test with two scenarios");
-        // Ends a child that hangs.
+        // Ends a child that hangs, after its test has failed.
+        let seconds = u32::try_from(patience().as_secs()).expect("it is short");
         // SAFETY: no preconditions.
-        unsafe { libc::alarm(300) };
+        unsafe { libc::alarm(60 + 2 * seconds) };
         let code = match scenario() {
             Ok(()) => 0,
             Err(error) => {
